@@ -1,0 +1,113 @@
+// Borrowing numpy arrays: every check before the GIL goes, no copies, refusals that name argument, rule and value.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <cmath>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "secateur/kernels.hpp"
+
+namespace secateur::bindings {
+
+namespace py = pybind11;
+
+inline std::string text(const py::handle& object) { return py::str(object).cast<std::string>(); }
+
+inline std::string shape_text(const py::array& array) { return text(array.attr("shape")); }
+
+// The array as it lies: of this dtype and number of dimensions, C-contiguous.
+template <class T>
+const T* borrow(const py::object& object, const char* name, int dimensions) {
+    if (!py::isinstance<py::array>(object))
+        throw py::type_error(std::string(name) + " must be a numpy array, got " + text(py::type::of(object).attr("__name__")));
+    const auto array = py::reinterpret_borrow<py::array>(object);
+    if (!py::dtype::of<T>().equal(array.dtype()))
+        throw py::type_error(std::string(name) + " must have dtype " + text(py::dtype::of<T>()) + ", got " + text(array.dtype()));
+    if (array.ndim() != dimensions)
+        throw py::value_error(std::string(name) + " must have " + std::to_string(dimensions) + " dimension(s), got shape " +
+                              shape_text(array));
+    if (!(array.flags() & py::array::c_style)) throw py::value_error(std::string(name) + " must be C-contiguous, got other strides");
+    return static_cast<const T*>(array.data());
+}
+
+inline int64_t extent(const py::object& array, int axis) { return py::reinterpret_borrow<py::array>(array).shape(axis); }
+
+inline void expect_extent(const py::object& array, int axis, int64_t expected, const char* name, const char* why) {
+    if (extent(array, axis) != expected)
+        throw py::value_error(std::string(name) + " must have " + std::to_string(expected) + " " + why + ", got shape " +
+                              shape_text(py::reinterpret_borrow<py::array>(array)));
+}
+
+inline Features borrow_features(const py::object& x) {
+    const Features features{borrow<double>(x, "X", 2), extent(x, 0), extent(x, 1)};
+    if (features.stimuli < 3) throw py::value_error("X must have at least 3 stimuli (rows), got " + std::to_string(features.stimuli));
+    if (features.count < 1) throw py::value_error("X must have at least 1 feature (column), got 0");
+    for (int64_t at = 0; at < features.stimuli * features.count; ++at)
+        if (!std::isfinite(features.values[at])) {
+            std::ostringstream message;
+            message << "X must be finite, got " << features.values[at] << " at stimulus " << at / features.count << ", feature "
+                    << at % features.count;
+            throw py::value_error(message.str());
+        }
+    return features;
+}
+
+inline Indices borrow_indices(const py::object& object, int64_t features, const char* name) {
+    const Indices indices{borrow<int64_t>(object, name, 1), extent(object, 0)};
+    std::vector<char> seen(features);
+    for (int64_t s = 0; s < indices.count; ++s) {
+        const int64_t k = indices.values[s];
+        if (k < 0 || k >= features)
+            throw py::value_error(std::string(name) + " must hold feature indices from 0 to " + std::to_string(features - 1) + ", got " +
+                                  std::to_string(k));
+        if (seen[k]++) throw py::value_error(std::string(name) + " must name each feature once, got " + std::to_string(k) + " twice");
+    }
+    return indices;
+}
+
+// values (targets, pairs); weights (patterns, pairs) with weight_of (targets,), or both None.
+inline Targets borrow_targets(const py::object& values, const py::object& weights, const py::object& weight_of, int64_t pairs,
+                              Comparator comparator) {
+    Targets targets{borrow<double>(values, "target", 2), extent(values, 0), nullptr, nullptr, 0};
+    expect_extent(values, 1, pairs, "target", "pairs");
+    if (!weights.is_none()) {
+        targets.weights = borrow<double>(weights, "weights", 2);
+        targets.patterns = extent(weights, 0);
+        expect_extent(weights, 1, pairs, "weights", "pairs");
+        targets.weight_of = borrow<int64_t>(weight_of, "weight_of", 1);
+        expect_extent(weight_of, 0, targets.count, "weight_of", "entries, one a target");
+        for (int64_t t = 0; t < targets.count; ++t)
+            if (targets.weight_of[t] < 0 || targets.weight_of[t] >= targets.patterns)
+                throw py::value_error("weight_of must hold rows of weights, got " + std::to_string(targets.weight_of[t]));
+        for (int64_t p = 0; p < targets.patterns * pairs; ++p) {
+            const double w = targets.weights[p];
+            if (!(w >= 0) || std::isinf(w))
+                throw py::value_error("weights must be finite and not negative, got " + std::to_string(w) + " at pair " +
+                                      std::to_string(p % pairs));
+            if (is_rank(comparator) && w != 0 && w != 1)
+                throw py::value_error("weights must be 0 or 1 for a rank comparator, got " + std::to_string(w) + " at pair " +
+                                      std::to_string(p % pairs));
+        }
+    }
+    for (int64_t at = 0; at < targets.count * pairs; ++at) {
+        const bool counts = !targets.weights || targets.weights[targets.weight_of[at / pairs] * pairs + at % pairs] > 0;
+        if (counts && !std::isfinite(targets.values[at])) {
+            std::ostringstream message;
+            message << "target must be finite where it has weight, got " << targets.values[at] << " at target " << at / pairs << ", pair "
+                    << at % pairs;
+            throw py::value_error(message.str());
+        }
+    }
+    return targets;
+}
+
+inline int checked_threads(int threads) {
+    if (threads < 1) throw py::value_error("threads must be at least 1, got " + std::to_string(threads));
+    return threads;
+}
+
+}  // namespace secateur::bindings

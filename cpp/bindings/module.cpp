@@ -1,0 +1,148 @@
+// The compiled module: a table of contents. Check, release the GIL, compute, hand back.
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <chrono>
+#include <map>
+
+#include "arrays.hpp"
+
+namespace secateur::bindings {
+namespace {
+
+template <class Choice>
+Choice named(const std::map<std::string, Choice>& choices, const std::string& value, const char* argument) {
+    const auto found = choices.find(value);
+    if (found != choices.end()) return found->second;
+    std::string message = std::string(argument) + " must be one of";
+    for (const auto& choice : choices) message += " '" + choice.first + "',";
+    message.back() = ';';
+    throw py::value_error(message + " got '" + value + "'");
+}
+
+Metric metric_named(const std::string& name) {
+    return named<Metric>({{"cosine", Metric::cosine},
+                          {"correlation", Metric::correlation},
+                          {"dot", Metric::dot},
+                          {"sqeuclidean", Metric::sqeuclidean},
+                          {"euclidean", Metric::euclidean}},
+                         name, "metric");
+}
+
+Comparator comparator_named(const std::string& name) {
+    return named<Comparator>({{"pearson", Comparator::pearson},
+                              {"cosine", Comparator::cosine},
+                              {"spearman", Comparator::spearman},
+                              {"rho-a", Comparator::rho_a},
+                              {"tau-a", Comparator::tau_a}},
+                             name, "comparator");
+}
+
+// Runs a kernel without the GIL; the calling thread asks for signals (Ctrl-C) about twenty times a second.
+template <class Kernel>
+void run(int threads, Kernel&& kernel) {
+    using Clock = std::chrono::steady_clock;
+    auto last = Clock::now();
+    const Context context(checked_threads(threads), [last]() mutable {
+        if (Clock::now() - last < std::chrono::milliseconds(50)) return false;
+        last = Clock::now();
+        const py::gil_scoped_acquire held;
+        return PyErr_CheckSignals() != 0;
+    });
+    try {
+        const py::gil_scoped_release released;
+        kernel(context);
+    } catch (const Interrupted&) {
+        throw py::error_already_set();
+    }
+}
+
+using Array = py::array_t<double>;
+using Object = py::object;
+
+Array similarity(const Object& x, const std::string& metric, const Object& subset, int threads) {
+    const Features features = borrow_features(x);
+    const Indices chosen = borrow_indices(subset, features.count, "subset");
+    const Metric rule = metric_named(metric);
+    Array out(features.pairs());
+    double* to = out.mutable_data();
+    run(threads, [&](const Context& context) { cpu::similarity(features, rule, chosen, context, to); });
+    return out;
+}
+
+Array compare(const Object& similarities, int64_t stimuli, const Object& values, const Object& weights, const Object& weight_of,
+              const std::string& comparator, int threads) {
+    const Comparator rule = comparator_named(comparator);
+    const double* given = borrow<double>(similarities, "similarities", 1);
+    const int64_t pairs = stimuli * (stimuli - 1) / 2;
+    expect_extent(similarities, 0, pairs, "similarities", "pairs");
+    const Targets targets = borrow_targets(values, weights, weight_of, pairs, rule);
+    Array out(targets.count);
+    double* to = out.mutable_data();
+    run(threads, [&](const Context& context) { cpu::compare(given, stimuli, targets, rule, context, to); });
+    return out;
+}
+
+template <auto kernel>
+Array one_feature(const Object& x, const Object& values, const Object& weights, const Object& weight_of, const std::string& metric,
+                  const std::string& comparator, const Object& subset, int threads) {
+    const Features features = borrow_features(x);
+    const Metric rule = metric_named(metric);
+    const Comparator comparison = comparator_named(comparator);
+    const Targets targets = borrow_targets(values, weights, weight_of, features.pairs(), comparison);
+    const Indices chosen = borrow_indices(subset, features.count, "subset");
+    Array out({targets.count, features.count});
+    double* to = out.mutable_data();
+    run(threads, [&](const Context& context) { kernel(features, targets, rule, comparison, chosen, context, to); });
+    return out;
+}
+
+Array insertion_curve(const Object& x, const Object& values, const Object& weights, const Object& weight_of, const std::string& metric,
+                      const std::string& comparator, const Object& order, int threads) {
+    const Features features = borrow_features(x);
+    const Metric rule = metric_named(metric);
+    const Comparator comparison = comparator_named(comparator);
+    const Targets targets = borrow_targets(values, weights, weight_of, features.pairs(), comparison);
+    const int64_t* orders = borrow<int64_t>(order, "order", 2);
+    const int64_t count = extent(order, 0), steps = extent(order, 1);
+    if (count != 1 && count != targets.count)
+        throw py::value_error("order must have one row, or one a target (" + std::to_string(targets.count) + "), got " +
+                              std::to_string(count));
+    const auto rows = py::reinterpret_borrow<py::array>(order);
+    for (int64_t t = 0; t < count; ++t) borrow_indices(rows[py::int_(t)], features.count, "order");
+    Array out({targets.count, steps});
+    double* to = out.mutable_data();
+    run(threads, [&](const Context& context) {
+        cpu::insertion_curve(features, targets, rule, comparison, orders, count, steps, context, to);
+    });
+    return out;
+}
+
+std::pair<bool, std::string> cuda_available() {
+    std::string reason;
+    const bool available = cuda::available(reason);
+    return {available, reason};
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, module) {
+    module.doc() = "Secateur's compiled core. Arguments are checked, never converted; pairs are in numpy.triu_indices order.";
+    module.def("similarity", &similarity, py::arg("X"), py::arg("metric"), py::arg("subset"), py::arg("threads"),
+               "Similarities (pairs,) of the stimuli over the features of the subset.");
+    module.def("compare", &compare, py::arg("similarities"), py::arg("stimuli"), py::arg("target"), py::arg("weights"),
+               py::arg("weight_of"), py::arg("comparator"), py::arg("threads"), "Alignment (targets,) of given similarities.");
+    module.def("leave_one_out", &one_feature<&cpu::leave_one_out>, py::arg("X"), py::arg("target"), py::arg("weights"),
+               py::arg("weight_of"), py::arg("metric"), py::arg("comparator"), py::arg("subset"), py::arg("threads"),
+               "Alignment (targets, features) with each feature of the subset removed.");
+    module.def("add_one", &one_feature<&cpu::add_one>, py::arg("X"), py::arg("target"), py::arg("weights"), py::arg("weight_of"),
+               py::arg("metric"), py::arg("comparator"), py::arg("subset"), py::arg("threads"),
+               "Alignment (targets, features) with each feature added to the subset.");
+    module.def("insertion_curve", &insertion_curve, py::arg("X"), py::arg("target"), py::arg("weights"), py::arg("weight_of"),
+               py::arg("metric"), py::arg("comparator"), py::arg("order"), py::arg("threads"),
+               "Alignment (targets, steps) of each prefix of the order.");
+    module.def("cuda_available", &cuda_available, "Whether CUDA kernels can run here, and why not.");
+    module.def("simd_lanes", &simd_lanes, "Doubles that move together in the kernels chosen for this machine.");
+}
+
+}  // namespace secateur::bindings

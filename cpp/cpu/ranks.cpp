@@ -1,0 +1,97 @@
+#include "ranks.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+namespace secateur::cpu {
+
+namespace {
+
+// Sum over groups of equal neighbours of size * (size - 1) / 2.
+template <class Same>
+int64_t tied_pairs(int64_t count, Same same) {
+    int64_t tied = 0, run = 1;
+    for (int64_t i = 1; i <= count; ++i) {
+        if (i < count && same(i - 1, i)) {
+            ++run;
+        } else {
+            tied += run * (run - 1) / 2;
+            run = 1;
+        }
+    }
+    return tied;
+}
+
+// Sorts `order` by value with a bottom-up merge and counts the pairs that were out of order.
+int64_t sort_counting_swaps(const double* value, std::vector<int64_t>& order, std::vector<int64_t>& merge) {
+    const auto count = static_cast<int64_t>(order.size());
+    merge.resize(count);
+    int64_t swaps = 0;
+    for (int64_t width = 1; width < count; width *= 2) {
+        for (int64_t low = 0; low < count; low += 2 * width) {
+            const int64_t middle = std::min(low + width, count), high = std::min(low + 2 * width, count);
+            int64_t a = low, b = middle;
+            for (int64_t k = low; k < high; ++k) {
+                if (b >= high || (a < middle && value[order[a]] <= value[order[b]])) {
+                    merge[k] = order[a++];
+                } else {
+                    swaps += middle - a;
+                    merge[k] = order[b++];
+                }
+            }
+        }
+        order.swap(merge);
+    }
+    return swaps;
+}
+
+}  // namespace
+
+void average_ranks(const double* values, int64_t count, std::vector<int64_t>& order, double* ranks) {
+    order.resize(count);
+    std::iota(order.begin(), order.end(), 0);
+    std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return values[a] < values[b]; });
+    for (int64_t i = 0; i < count;) {
+        int64_t end = i + 1;
+        while (end < count && values[order[end]] == values[order[i]]) ++end;
+        const double rank = 0.5 * static_cast<double>(i + 1 + end);
+        for (; i < end; ++i) ranks[order[i]] = rank;
+    }
+}
+
+double spearman(const double* a, const double* b, int64_t count) {
+    const double mean = 0.5 * static_cast<double>(count + 1);
+    double ab = 0, aa = 0, bb = 0;
+    for (int64_t i = 0; i < count; ++i) {
+        ab += (a[i] - mean) * (b[i] - mean);
+        aa += (a[i] - mean) * (a[i] - mean);
+        bb += (b[i] - mean) * (b[i] - mean);
+    }
+    return aa > 0 && bb > 0 ? ab / std::sqrt(aa * bb) : std::numeric_limits<double>::quiet_NaN();
+}
+
+double rho_a(const double* a, const double* b, int64_t count) {
+    const auto m = static_cast<double>(count);
+    const double mean = 0.5 * (m + 1);
+    double ab = 0;
+    for (int64_t i = 0; i < count; ++i) ab += (a[i] - mean) * (b[i] - mean);
+    return 12 * ab / (m * m * m - m);
+}
+
+double tau_a(const double* a, const double* b, int64_t count, std::vector<int64_t>& order, std::vector<int64_t>& merge) {
+    order.resize(count);
+    std::iota(order.begin(), order.end(), 0);
+    std::sort(order.begin(), order.end(), [&](int64_t i, int64_t j) { return a[i] != a[j] ? a[i] < a[j] : b[i] < b[j]; });
+    const int64_t pairs = count * (count - 1) / 2;
+    const int64_t tied_a = tied_pairs(count, [&](int64_t i, int64_t j) { return a[order[i]] == a[order[j]]; });
+    const int64_t tied_both =
+        tied_pairs(count, [&](int64_t i, int64_t j) { return a[order[i]] == a[order[j]] && b[order[i]] == b[order[j]]; });
+    const int64_t discordant = sort_counting_swaps(b, order, merge);
+    const int64_t tied_b = tied_pairs(count, [&](int64_t i, int64_t j) { return b[order[i]] == b[order[j]]; });
+    const int64_t concordant = pairs - tied_a - tied_b + tied_both - discordant;
+    return static_cast<double>(concordant - discordant) / static_cast<double>(pairs);
+}
+
+}  // namespace secateur::cpu

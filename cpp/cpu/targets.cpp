@@ -1,0 +1,168 @@
+#include "targets.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "ranks.hpp"
+
+namespace secateur::cpu {
+
+namespace {
+
+constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+
+bool is_constant(double sum_of_squared_deviations, double sum_of_squares) {
+    return sum_of_squared_deviations <= constant_share * constant_share * sum_of_squares;
+}
+
+bool any_other_than_one(const Targets& t, int64_t pairs) {
+    return t.weights && std::any_of(t.weights, t.weights + t.patterns * pairs, [](double w) { return w != 1; });
+}
+
+bool only_zero_and_one(const Targets& t, int64_t pairs) {
+    return !t.weights || std::all_of(t.weights, t.weights + t.patterns * pairs, [](double w) { return w == 0 || w == 1; });
+}
+
+}  // namespace
+
+StandardTargets::StandardTargets(const Targets& source, int64_t n, Comparator comparator, int threads)
+    : stimuli(n),
+      pairs(n * (n - 1) / 2),
+      count(source.count),
+      patterns(source.weights ? source.patterns : 1),
+      comparator(comparator),
+      centred(comparator == Comparator::pearson),
+      weighted(any_other_than_one(source, pairs)),
+      binary(only_zero_and_one(source, pairs)),
+      source_(source),
+      rows_(source.count * pairs),
+      totals_(patterns),
+      active_(patterns * n),
+      somewhere_(n),
+      everywhere_(n, 1) {
+    for (int64_t u = 0; u < patterns; ++u) {
+        totals_[u] = static_cast<double>(pairs);
+        char* active = active_.data() + u * n;
+        if (!weighted) {
+            std::fill_n(active, n, 1);
+        } else {
+            totals_[u] = 0;
+            const double* w = weights(u);
+            for (int64_t i = 0, p = 0; i < n; ++i)
+                for (int64_t j = i + 1; j < n; ++j, ++p) {
+                    totals_[u] += w[p];
+                    if (w[p] > 0) active[i] = active[j] = 1;
+                }
+        }
+        for (int64_t i = 0; i < n; ++i) {
+            somewhere_[i] |= active[i];
+            everywhere_[i] &= active[i];
+        }
+    }
+    std::vector<CompareScratch> scratch(threads, CompareScratch(is_rank(comparator) ? pairs : 0));
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (int64_t t = 0; t < count; ++t) {
+        const double* h = source_.values + t * pairs;
+        const double* w = weighted ? weights(pattern_of(t)) : nullptr;
+        double* row = rows_.get() + t * pairs;
+        if (is_rank(comparator)) {
+            auto& s = scratch[omp_thread()];
+            s.used.clear();
+            s.values.clear();
+            for (int64_t p = 0; p < pairs; ++p)
+                if (!w || w[p] > 0) s.used.push_back(p), s.values.push_back(h[p]);
+            if (comparator == Comparator::tau_a)
+                std::copy(s.values.begin(), s.values.end(), row);
+            else
+                average_ranks(s.values.data(), static_cast<int64_t>(s.values.size()), s.order, row);
+            continue;
+        }
+        double mean = 0;
+        if (centred) {
+            for (int64_t p = 0; p < pairs; ++p) mean += w ? (w[p] > 0 ? w[p] * h[p] : 0) : h[p];
+            mean /= totals_[pattern_of(t)];
+        }
+        double deviation = 0, squares = 0;
+        for (int64_t p = 0; p < pairs; ++p) {
+            const double weight = w ? w[p] : 1, gap = weight > 0 ? h[p] - mean : 0;
+            deviation += weight * gap * gap;
+            squares += weight > 0 ? weight * h[p] * h[p] : 0;
+            row[p] = weight * gap;
+        }
+        const double scale = is_constant(deviation, squares) ? nan : 1 / std::sqrt(deviation);
+        for (int64_t p = 0; p < pairs; ++p) row[p] *= scale;
+    }
+}
+
+CompareScratch::CompareScratch(int64_t pairs) {
+    values.reserve(pairs);
+    ranks.resize(pairs);
+    used.reserve(pairs);
+    order.reserve(pairs);
+    merge.reserve(pairs);
+}
+
+void StandardTargets::look_at(int64_t pattern, const double* s, CompareScratch& look) const {
+    const double* w = weighted ? weights(pattern) : nullptr;
+    look.defined = true;
+    double mean = 0, squares = 0;
+    for (int64_t p = 0; p < pairs; ++p) {
+        if (w && !(w[p] > 0)) continue;
+        const double weight = w ? w[p] : 1;
+        look.defined &= !std::isnan(s[p]);
+        mean += weight * s[p];
+        squares += weight * s[p] * s[p];
+    }
+    if (!look.defined) return;
+    mean /= totals_[pattern];
+    look.mean = comparator == Comparator::cosine ? 0 : mean;
+    double deviation = 0;
+    for (int64_t p = 0; p < pairs; ++p) {
+        if (w && !(w[p] > 0)) continue;
+        deviation += (w ? w[p] : 1) * (s[p] - look.mean) * (s[p] - look.mean);
+    }
+    look.deviation = deviation;
+    look.constant = is_constant(deviation, squares);
+    if (!is_rank(comparator)) return;
+    look.used.clear();
+    look.values.clear();
+    for (int64_t p = 0; p < pairs; ++p)
+        if (!w || w[p] > 0) look.used.push_back(p), look.values.push_back(s[p]);
+    if (comparator != Comparator::tau_a)
+        average_ranks(look.values.data(), static_cast<int64_t>(look.values.size()), look.order, look.ranks.data());
+}
+
+double StandardTargets::alignment(int64_t t, const double* s, CompareScratch& look) const {
+    if (!look.defined || totals_[pattern_of(t)] <= 0) return nan;
+    const double* h = row(t);
+    const auto m = static_cast<int64_t>(look.values.size());
+    switch (comparator) {
+        case Comparator::spearman: return look.constant ? nan : spearman(look.ranks.data(), h, m);
+        case Comparator::rho_a: return look.constant ? 0 : rho_a(look.ranks.data(), h, m);
+        case Comparator::tau_a: return look.constant ? 0 : tau_a(look.values.data(), h, m, look.order, look.merge);
+        default: break;
+    }
+    if (look.constant) return nan;
+    double product = 0;
+    for (int64_t p = 0; p < pairs; ++p)
+        if (!weighted || h[p] != 0) product += h[p] * (s[p] - look.mean);
+    return product / std::sqrt(look.deviation);
+}
+
+void compare_all(const StandardTargets& targets, const double* s, CompareScratch& scratch, double* out, int64_t stride) {
+    int64_t seen = -1;
+    for (int64_t t = 0; t < targets.count; ++t) {
+        const int64_t pattern = targets.pattern_of(t);
+        if (pattern != seen) targets.look_at(seen = pattern, s, scratch);
+        out[t * stride] = targets.alignment(t, s, scratch);
+    }
+}
+
+void compare(const double* similarities, int64_t stimuli, const Targets& targets, Comparator comparator, const Context& context,
+             double* out) {
+    const StandardTargets standard(targets, stimuli, comparator, context.threads);
+    CompareScratch scratch(standard.pairs);
+    compare_all(standard, similarities, scratch, out, 1);
+}
+
+}  // namespace secateur::cpu

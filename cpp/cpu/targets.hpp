@@ -1,0 +1,56 @@
+// Targets made ready once: centred, weighted and scaled so that an alignment is one product and one spread.
+#pragma once
+
+#include <vector>
+
+#include "buffer.hpp"
+#include "secateur/kernels.hpp"
+
+namespace secateur::cpu {
+
+class StandardTargets {
+  public:
+    // Moment comparators: rows hold w (h - mean) / norm. Rank comparators: ranks, or the values themselves (tau-a).
+    // A constant target has no direction: its row, and so its alignments, are NaN (rho-a, tau-a: 0).
+    StandardTargets(const Targets&, int64_t stimuli, Comparator, int threads);
+
+    const int64_t stimuli, pairs, count, patterns;
+    const Comparator comparator;
+    const bool centred;    // Pearson: constants don't matter
+    const bool weighted;   // some pair counts otherwise than once
+    const bool binary;     // weights are 0 and 1 alone
+    const double* row(int64_t target) const { return rows_.get() + target * pairs; }
+    // Weights of a pattern; only when `weighted`.
+    const double* weights(int64_t pattern) const { return source_.weights + pattern * pairs; }
+    int64_t pattern_of(int64_t target) const { return weighted ? source_.weight_of[target] : 0; }
+    double total(int64_t pattern) const { return totals_[pattern]; }
+    // Whether a pattern gives weight to some pair of this stimulus.
+    bool active(int64_t pattern, int64_t stimulus) const { return active_[pattern * stimuli + stimulus]; }
+    bool active_somewhere(int64_t stimulus) const { return somewhere_[stimulus]; }
+    bool active_everywhere(int64_t stimulus) const { return everywhere_[stimulus]; }
+
+    // Alignment of a target with given similarities, in two passes. NaN similarities of weight > 0 give NaN.
+    double alignment(int64_t target, const double* similarities, struct CompareScratch&) const;
+    // Scratch that `alignment` can share between targets of one pattern is refreshed here, once per vector.
+    void look_at(int64_t pattern, const double* similarities, CompareScratch&) const;
+
+  private:
+    const Targets source_;
+    Buffer rows_;
+    std::vector<double> totals_;
+    std::vector<char> active_, somewhere_, everywhere_;
+};
+
+// What one vector of similarities looks like to all targets of one weight pattern.
+struct CompareScratch {
+    std::vector<double> values, ranks;  // used pairs, in packed order
+    std::vector<int64_t> used, order, merge;
+    double mean = 0, deviation = 0;
+    bool defined = true, constant = false;
+    explicit CompareScratch(int64_t pairs);
+};
+
+// out (targets): every target against one vector of similarities.
+void compare_all(const StandardTargets&, const double* similarities, CompareScratch&, double* out, int64_t stride);
+
+}  // namespace secateur::cpu

@@ -1,0 +1,76 @@
+// What the compiled core offers: plain views in, plain arrays out. cpu:: and cuda:: hold functions of the same names.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <stdexcept>
+#include <string>
+
+#include "secateur/maths.hpp"
+
+namespace secateur {
+
+struct Features {  // row-major (stimuli, features)
+    const double* values;
+    int64_t stimuli, count;
+    int64_t pairs() const { return stimuli * (stimuli - 1) / 2; }
+};
+
+struct Targets {  // row-major (count, pairs), oriented as similarities; pairs in numpy.triu_indices order
+    const double* values;
+    int64_t count;
+    const double* weights;     // (patterns, pairs), or nullptr: every pair counts once
+    const int64_t* weight_of;  // (count,): the pattern of each target
+    int64_t patterns;
+};
+
+struct Indices {  // distinct feature indices
+    const int64_t* values;
+    int64_t count;
+};
+
+// Thrown by a kernel that was asked to stop; its outputs are then not to be used.
+struct Interrupted : std::runtime_error {
+    Interrupted() : std::runtime_error("interrupted") {}
+};
+
+// How a call runs: its threads, and a question put now and then by the calling thread ("shall I stop?").
+class Context {
+  public:
+    Context(int threads, std::function<bool()> interrupted) : threads(threads), ask_(std::move(interrupted)) {}
+    const int threads;
+    // Call from inside loops; `thread` 0 is the caller's own. True once the call should end.
+    bool stop(int thread) const noexcept {
+        if (thread == 0 && !stopped_.load(std::memory_order_relaxed) && ask_ && ask_()) stopped_ = true;
+        return stopped_.load(std::memory_order_relaxed);
+    }
+    void throw_if_stopped() const {
+        if (stopped_) throw Interrupted();
+    }
+
+  private:
+    std::function<bool()> ask_;
+    mutable std::atomic<bool> stopped_{false};
+};
+
+namespace cpu {
+// out (pairs): similarities; NaN where a stimulus has no direction.
+void similarity(const Features&, Metric, Indices subset, const Context&, double* out);
+// out (targets): each target against the given similarities (pairs).
+void compare(const double* similarities, int64_t stimuli, const Targets&, Comparator, const Context&, double* out);
+// out (targets, features): alignment with one feature of the subset removed; the subset's own elsewhere.
+void leave_one_out(const Features&, const Targets&, Metric, Comparator, Indices subset, const Context&, double* out);
+// out (targets, features): alignment with one feature added to the subset; the subset's own for its members.
+void add_one(const Features&, const Targets&, Metric, Comparator, Indices subset, const Context&, double* out);
+// out (targets, steps): alignment of each prefix. orders (orders, steps), where orders is 1 or the number of targets.
+void insertion_curve(const Features&, const Targets&, Metric, Comparator, const int64_t* orders, int64_t order_count, int64_t steps,
+                     const Context&, double* out);
+}  // namespace cpu
+
+namespace cuda {
+// Whether kernels can run here, and if not, why, in one clause that fits after "device='cuda' cannot be used: ".
+bool available(std::string& reason);
+}  // namespace cuda
+
+}  // namespace secateur

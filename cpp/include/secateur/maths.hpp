@@ -1,0 +1,88 @@
+// The one room of maths, for host and device: what a feature adds to a pair, how a pair becomes a similarity,
+// and how three sums over pairs become an alignment. T is double, float, or a vector of lanes.
+#pragma once
+
+#include <cmath>
+#include <limits>
+
+#include "secateur/portable.hpp"
+
+namespace secateur {
+
+enum class Metric { cosine, correlation, dot, sqeuclidean, euclidean };
+enum class Comparator { pearson, cosine, spearman, rho_a, tau_a };
+
+constexpr bool is_angular(Metric m) { return m == Metric::cosine || m == Metric::correlation; }
+constexpr bool is_distance(Metric m) { return m == Metric::sqeuclidean || m == Metric::euclidean; }
+constexpr bool is_rank(Comparator c) { return c != Comparator::pearson && c != Comparator::cosine; }
+
+// Distances enter negated, so that larger always means more alike.
+constexpr double orientation(Metric m) { return is_distance(m) ? -1.0 : 1.0; }
+
+// The quantity kept for a pair is a sum over features. `sign` is +1 to add a feature, -1 to remove one.
+struct Angular {  // s = pair * r_i * r_j,  r = 1/sqrt(own sum of squares)
+    static constexpr bool normalised = true, rooted = false;
+    template <int sign, class T>
+    HOST_DEVICE static ALWAYS_INLINE T moved(T pair, T a, T b) {
+        return sign > 0 ? pair + a * b : pair - a * b;
+    }
+};
+struct Product : Angular {  // s = pair
+    static constexpr bool normalised = false, rooted = false;
+};
+struct SquaredDistance {  // s = -pair
+    static constexpr bool normalised = false, rooted = false;
+    template <int sign, class T>
+    HOST_DEVICE static ALWAYS_INLINE T moved(T pair, T a, T b) {
+        const T gap = a - b;
+        return sign > 0 ? pair + gap * gap : pair - gap * gap;
+    }
+};
+struct Distance : SquaredDistance {  // s = -sqrt(pair)
+    static constexpr bool rooted = true;
+};
+
+// Calls body(rule) with the rule of the metric: the one place where a run-time metric becomes a type.
+template <class Body>
+void with_rule(Metric metric, Body&& body) {
+    switch (metric) {
+        case Metric::cosine:
+        case Metric::correlation: return body(Angular{});
+        case Metric::dot: return body(Product{});
+        case Metric::sqeuclidean: return body(SquaredDistance{});
+        case Metric::euclidean: return body(Distance{});
+    }
+}
+
+// Correlation is cosine on centred features with a rank-one weight. With `count` features at hand, a feature that comes
+// (sign +1) or goes (sign -1) changes the sums of products by weight * (x_i - mean_i)(x_j - mean_j).
+HOST_DEVICE inline double centring_weight(double count, int sign) { return count / (count + sign); }
+
+// Sums over pairs, the similarities shifted by any constant and the target standardised (targets.hpp).
+struct Moments {
+    double sum;      // sum of w v
+    double squares;  // sum of w v^2
+    double product;  // sum of h v
+};
+
+// Below this share of the raw second moment the variance has lost too many digits: recompute in two passes.
+inline constexpr double variance_guard = 1e-4;
+// A removal that leaves less than this share of a stimulus's own sum of squares is recomputed from the features.
+inline constexpr double removal_guard = 1.0 / 1024;
+// Under a square root the remainder matters more: this share of a pair's squared distance.
+inline constexpr double root_guard = 1.0 / 16384;
+// Similarities whose standard deviation is below this share of their root mean square are constant.
+inline constexpr double constant_share = 1e-13;
+
+HOST_DEVICE inline double spread(const Moments& m, double weight, bool centred) {
+    return centred ? m.squares - m.sum * m.sum / weight : m.squares;
+}
+
+// NaN stays NaN; `trusted` is false where the moments have lost their digits.
+HOST_DEVICE inline double alignment_of(const Moments& m, double weight, bool centred, bool& trusted) {
+    const double variance = spread(m, weight, centred);
+    trusted = variance > variance_guard * m.squares || std::isnan(variance);
+    return m.product / std::sqrt(variance);
+}
+
+}  // namespace secateur

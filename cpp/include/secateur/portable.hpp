@@ -1,0 +1,121 @@
+// The only compiler-dependent lines of the project: host/device marks, inlining, SIMD lanes and their run-time choice.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
+#if defined(__CUDACC__)
+#define HOST_DEVICE __host__ __device__
+#else
+#define HOST_DEVICE
+#endif
+
+#if defined(__GNUC__) || defined(__clang__)
+#define ALWAYS_INLINE __attribute__((always_inline)) inline
+#define INLINE_LAMBDA __attribute__((always_inline))
+#else
+#error "Secateur's vector kernels need GCC or Clang."
+#endif
+
+#if defined(SECATEUR_MULTIVERSION)
+#define TARGET_V4 __attribute__((target("arch=x86-64-v4")))
+#define TARGET_V3 __attribute__((target("arch=x86-64-v3")))
+#endif
+
+namespace secateur {
+
+// The number of the thread inside a parallel region; 0 is the caller's own.
+inline int omp_thread() {
+#if defined(_OPENMP)
+    return omp_get_thread_num();
+#else
+    return 0;
+#endif
+}
+
+template <int L>
+struct Lanes;
+template <>
+struct Lanes<2> {
+    typedef double Vec __attribute__((vector_size(16)));
+};
+template <>
+struct Lanes<4> {
+    typedef double Vec __attribute__((vector_size(32)));
+};
+template <>
+struct Lanes<8> {
+    typedef double Vec __attribute__((vector_size(64)));
+};
+
+// L doubles that move together. Loads and stores need no alignment.
+template <int L>
+struct Simd {
+    using Vec = typename Lanes<L>::Vec;
+    ALWAYS_INLINE static Vec load(const double* p) {
+        Vec v;
+        std::memcpy(&v, p, sizeof v);
+        return v;
+    }
+    ALWAYS_INLINE static void store(double* p, Vec v) { std::memcpy(p, &v, sizeof v); }
+    ALWAYS_INLINE static Vec splat(double x) { return x - Vec{}; }  // -, not +: keeps the sign of -0.0
+    ALWAYS_INLINE static Vec sqrt(Vec v) {
+        Vec out;
+        for (int l = 0; l < L; ++l) out[l] = __builtin_sqrt(v[l]);
+        return out;
+    }
+    ALWAYS_INLINE static double sum(Vec v) {
+        double total = v[0];
+        for (int l = 1; l < L; ++l) total += v[l];
+        return total;
+    }
+};
+
+#if defined(__AVX512F__)
+inline constexpr int native_lanes = 8;
+#elif defined(__AVX__)
+inline constexpr int native_lanes = 4;
+#else
+inline constexpr int native_lanes = 2;
+#endif
+
+// Kernel::run<L>(args...) compiled for several instruction sets; choose<Kernel, Args...>() returns the widest that
+// this machine runs. Everything that run<L> calls must be ALWAYS_INLINE, or it is compiled for the baseline.
+template <class Kernel, class... Args>
+void run_native(Args... args) {
+    Kernel::template run<native_lanes>(args...);
+}
+#if defined(SECATEUR_MULTIVERSION)
+template <class Kernel, class... Args>
+TARGET_V4 void run_v4(Args... args) {
+    Kernel::template run<8>(args...);
+}
+template <class Kernel, class... Args>
+TARGET_V3 void run_v3(Args... args) {
+    Kernel::template run<4>(args...);
+}
+#endif
+
+inline int simd_lanes() {
+#if defined(SECATEUR_MULTIVERSION)
+    static const int lanes = __builtin_cpu_supports("x86-64-v4") ? 8 : __builtin_cpu_supports("x86-64-v3") ? 4 : native_lanes;
+    return lanes;
+#else
+    return native_lanes;
+#endif
+}
+
+template <class Kernel, class... Args>
+auto choose() -> void (*)(Args...) {
+#if defined(SECATEUR_MULTIVERSION)
+    if (simd_lanes() == 8) return &run_v4<Kernel, Args...>;
+    if (simd_lanes() == 4) return &run_v3<Kernel, Args...>;
+#endif
+    return &run_native<Kernel, Args...>;
+}
+
+}  // namespace secateur

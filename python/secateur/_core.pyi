@@ -1,0 +1,50 @@
+"""The compiled module. Arrays are borrowed as they lie (C-contiguous float64 or int64): nothing is converted."""
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+def similarity(X: Floats, metric: str, subset: Integers, threads: int) -> Floats: ...
+def compare(
+    similarities: Floats,
+    stimuli: int,
+    target: Floats,
+    weights: Floats | None,
+    weight_of: Integers | None,
+    comparator: str,
+    threads: int,
+) -> Floats: ...
+def leave_one_out(
+    X: Floats,
+    target: Floats,
+    weights: Floats | None,
+    weight_of: Integers | None,
+    metric: str,
+    comparator: str,
+    subset: Integers,
+    threads: int,
+) -> Floats: ...
+def add_one(
+    X: Floats,
+    target: Floats,
+    weights: Floats | None,
+    weight_of: Integers | None,
+    metric: str,
+    comparator: str,
+    subset: Integers,
+    threads: int,
+) -> Floats: ...
+def insertion_curve(
+    X: Floats,
+    target: Floats,
+    weights: Floats | None,
+    weight_of: Integers | None,
+    metric: str,
+    comparator: str,
+    order: Integers,
+    threads: int,
+) -> Floats: ...
+def cuda_available() -> tuple[bool, str]: ...
+def simd_lanes() -> int: ...

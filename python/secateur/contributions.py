@@ -1,0 +1,184 @@
+"""What single features contribute: checked wrappers over the compiled core."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import _core
+from .device import resolve, thread_count
+from .features import read_features, read_subset
+from .similarity import check_comparator, check_metric
+from .targets import read_target
+
+
+def leave_one_out(
+    X: Any,
+    target: Any,
+    metric: str = "cosine",
+    comparator: str = "pearson",
+    *,
+    subset: Any = None,
+    kind: str = "similarity",
+    weights: Any = None,
+    device: str = "auto",
+    threads: int | None = None,
+) -> Any:
+    """Alignment with each feature removed.
+
+    Removal means that the feature is absent from the similarity: the norms (cosine) or mean and norm
+    (correlation) are those of the rest.
+
+    Parameters
+    ----------
+    X : array (n stimuli, d features)
+    target, metric, comparator, kind, weights, device, threads
+        As in :func:`secateur.alignment`.
+    subset : bool mask (d,) or integer indices, optional
+        The features present before the removal; all by default.
+
+    Returns
+    -------
+    ndarray (d,), or (T, d) for several targets; float64
+        For a feature that is not in the subset: the alignment of the subset itself. NaN where the removal
+        leaves a stimulus without direction.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where an argument is not as said above; the message names it.
+
+    References
+    ----------
+    Tarigopula, Fairhall & Hasson (2023), §2.2, "Determining contribution".
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(8, 5))
+    >>> leave_one_out(X, X @ X.T).shape
+    (5,)
+    """
+    features = read_features(X)
+    targets = read_target(target, features.n, kind, weights)
+    chosen = read_subset(subset, features.d)
+    resolve(device)
+    result = _core.leave_one_out(
+        features.values, targets.values, targets.weights, targets.weight_of,
+        check_metric(metric), check_comparator(comparator), chosen, thread_count(threads),
+    )  # fmt: skip
+    return targets.shaped(result)
+
+
+def add_one(
+    X: Any,
+    target: Any,
+    subset: Any,
+    metric: str = "cosine",
+    comparator: str = "pearson",
+    *,
+    kind: str = "similarity",
+    weights: Any = None,
+    device: str = "auto",
+    threads: int | None = None,
+) -> Any:
+    """Alignment with each feature added to a subset.
+
+    Parameters
+    ----------
+    X : array (n stimuli, d features)
+    subset : bool mask (d,) or integer indices
+        The features present before the addition; may be empty.
+    target, metric, comparator, kind, weights, device, threads
+        As in :func:`secateur.alignment`.
+
+    Returns
+    -------
+    ndarray (d,), or (T, d) for several targets; float64
+        For a feature of the subset: the alignment of the subset itself (NaN where that is empty). NaN where
+        a stimulus has no direction.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where an argument is not as said above; the message names it.
+
+    References
+    ----------
+    The step of greedy forward selection, which Tarigopula, Fairhall & Hasson (2023), §2.2, replace by a ranking.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(8, 5))
+    >>> add_one(X, X @ X.T, subset=[0, 3]).shape
+    (5,)
+    """
+    features = read_features(X)
+    targets = read_target(target, features.n, kind, weights)
+    chosen = read_subset(subset, features.d, empty=True)
+    resolve(device)
+    result = _core.add_one(
+        features.values, targets.values, targets.weights, targets.weight_of,
+        check_metric(metric), check_comparator(comparator), chosen, thread_count(threads),
+    )  # fmt: skip
+    return targets.shaped(result)
+
+
+def insertion_curve(
+    X: Any,
+    target: Any,
+    order: Any,
+    metric: str = "cosine",
+    comparator: str = "pearson",
+    *,
+    kind: str = "similarity",
+    weights: Any = None,
+    device: str = "auto",
+    threads: int | None = None,
+) -> Any:
+    """Alignment of each prefix of an order of features.
+
+    Parameters
+    ----------
+    X : array (n stimuli, d features)
+    order : integer array (m,) or (T, m)
+        Distinct feature indices, first to be inserted first; one order for all targets, or one each.
+    target, metric, comparator, kind, weights, device, threads
+        As in :func:`secateur.alignment`.
+
+    Returns
+    -------
+    ndarray (m,), or (T, m) for several targets; float64
+        Entry s is the alignment of the first s + 1 features. NaN while a stimulus has no direction.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where an argument is not as said above; the message names it.
+
+    References
+    ----------
+    Tarigopula, Fairhall & Hasson (2023), §2.2, "Selection-to-criterion".
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(8, 5))
+    >>> insertion_curve(X, X @ X.T, order=[4, 2, 0]).shape
+    (3,)
+    """
+    features = read_features(X)
+    targets = read_target(target, features.n, kind, weights)
+    rows = np.atleast_2d(np.asarray(order))
+    if rows.ndim != 2 or len(rows) not in (1, len(targets)):
+        raise ValueError(
+            f"order must have shape (m,) or ({len(targets)}, m), got shape {np.shape(order)}"
+        )
+    if rows.dtype == np.bool_:
+        raise TypeError("order must hold feature indices, got booleans")
+    orders = np.stack([read_subset(row, features.d, "order") for row in rows])
+    resolve(device)
+    result = _core.insertion_curve(
+        features.values, targets.values, targets.weights, targets.weight_of,
+        check_metric(metric), check_comparator(comparator), orders, thread_count(threads),
+    )  # fmt: skip
+    return targets.shaped(result)

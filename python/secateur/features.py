@@ -1,0 +1,99 @@
+"""Every accepted form of an embedding -> a float64 matrix and its labels; every form of a subset -> indices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Matrix = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+
+
+def as_float64(array: Any, name: str) -> Matrix:
+    """A float64 array of numbers; complex numbers, text and objects are refused."""
+    values = np.asarray(array)
+    if values.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must hold real numbers, got dtype {values.dtype}")
+    return np.ascontiguousarray(values, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Features:
+    """An embedding: ``values`` (n stimuli, d features), with labels where the input had them."""
+
+    values: Matrix
+    stimuli: tuple[str, ...] | None = None
+    names: tuple[str, ...] | None = None
+
+    @property
+    def n(self) -> int:
+        return int(self.values.shape[0])
+
+    @property
+    def d(self) -> int:
+        return int(self.values.shape[1])
+
+
+def read_features(X: Any) -> Features:
+    """Read an array, a pandas DataFrame or an xarray DataArray of shape (n stimuli, d features).
+
+    Values are converted to float64; rows and columns keep their order. Labels come from a DataFrame's
+    index and columns (unless they are plain counters) or a DataArray's coordinates.
+
+    Raises
+    ------
+    TypeError
+        Where the values are no real numbers.
+    ValueError
+        Where ``X`` is not two-dimensional, or holds NaN or infinity (the first place is named).
+    """
+    if isinstance(X, Features):
+        return X
+    stimuli, names = None, None
+    if hasattr(X, "coords") and hasattr(X, "dims"):
+        stimuli, names = (
+            tuple(map(str, X.coords[dim].values)) if dim in X.coords and X.coords[dim].ndim == 1 else None
+            for dim in (*X.dims, None, None)[:2]
+        )
+    elif hasattr(X, "columns") and hasattr(X, "index"):
+        stimuli = tuple(map(str, X.index)) if X.index.dtype.kind != "i" else None
+        names = tuple(map(str, X.columns)) if X.columns.dtype.kind != "i" else None
+    values = as_float64(X, "X")
+    if values.ndim != 2:
+        raise ValueError(f"X must have shape (stimuli, features), got shape {values.shape}")
+    if values.shape[0] < 3:
+        raise ValueError(f"X must have at least 3 stimuli (rows), got shape {values.shape}")
+    if values.shape[1] < 1:
+        raise ValueError(f"X must have at least 1 feature (column), got shape {values.shape}")
+    if not np.isfinite(values).all():
+        i, k = np.argwhere(~np.isfinite(values))[0]
+        raise ValueError(f"X must be finite, got {values[i, k]} at stimulus {i}, feature {k}")
+    return Features(values, stimuli, names)
+
+
+def read_subset(subset: Any, d: int, name: str = "subset", *, empty: bool = False) -> Indices:
+    """Distinct feature indices from a boolean mask (d,), from indices, or from None (all features)."""
+    if subset is None:
+        return np.arange(d, dtype=np.int64)
+    values = np.asarray(subset)
+    if values.ndim != 1:
+        raise ValueError(f"{name} must be one-dimensional, got shape {values.shape}")
+    if values.dtype == np.bool_:
+        if len(values) != d:
+            raise ValueError(f"{name} as a mask must have {d} entries, one a feature, got {len(values)}")
+        values = np.flatnonzero(values)
+    elif values.size and values.dtype.kind not in "iu":
+        raise TypeError(f"{name} must hold booleans or integers, got dtype {values.dtype}")
+    indices = np.ascontiguousarray(values, dtype=np.int64)
+    outside = indices[(indices < 0) | (indices >= d)]
+    if outside.size:
+        raise ValueError(f"{name} must hold feature indices from 0 to {d - 1}, got {outside[0]}")
+    unique, counts = np.unique(indices, return_counts=True)
+    if (counts > 1).any():
+        raise ValueError(f"{name} must name each feature once, got {unique[counts > 1][0]} more than once")
+    if not empty and not indices.size:
+        raise ValueError(f"{name} must hold at least one feature, got none")
+    return indices

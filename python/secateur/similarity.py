@@ -1,0 +1,163 @@
+"""The similarity space of an embedding, and how well it aligns with a target's."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from . import _core
+from .device import resolve, thread_count
+from .features import Features, Indices, Matrix, read_features, read_subset
+from .targets import Targets, read_target
+
+METRICS = ("cosine", "correlation", "dot", "sqeuclidean", "euclidean")
+COMPARATORS = ("pearson", "cosine", "spearman", "rho-a", "tau-a")
+
+
+class UndefinedPairsWarning(UserWarning):
+    """Pairs of held-out stimuli without a direction in the kept features were left out of a score."""
+
+
+def check_metric(metric: str) -> str:
+    """The metric, if it is one."""
+    if metric not in METRICS:
+        raise ValueError(f"metric must be one of {', '.join(map(repr, METRICS))}; got {metric!r}")
+    return metric
+
+
+def check_comparator(comparator: str) -> str:
+    """The comparator's name; ``corr`` is rsatoolbox's word for ``pearson``."""
+    if comparator == "corr":
+        return "pearson"
+    if comparator not in COMPARATORS:
+        raise ValueError(f"comparator must be one of {', '.join(map(repr, COMPARATORS))} or 'corr'; got {comparator!r}")
+    return comparator
+
+
+def similarity(X: Any, metric: str = "cosine", *, subset: Any = None, threads: int | None = None) -> Matrix:
+    """Similarity of every pair of stimuli.
+
+    Parameters
+    ----------
+    X : array (n stimuli, d features)
+        Finite; converted to float64.
+    metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean"}
+        ``correlation`` is Pearson's over features. Distances enter negated: larger always means more alike.
+    subset : bool mask (d,) or integer indices, optional
+        The features that are present; all by default. An absent feature is absent from norms and means too.
+    threads : int, optional
+        All available processors by default. The result is the same, bit for bit, for any number.
+
+    Returns
+    -------
+    ndarray, shape (n(n-1)/2,), float64
+        In ``numpy.triu_indices(n, 1)`` order. NaN for pairs of a stimulus whose features are all zero
+        (cosine) or constant (correlation): it has no direction.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where an argument is not as said above; the message names it.
+
+    References
+    ----------
+    Tarigopula, Fairhall & Hasson (2023), §2.2: cosine similarity of penultimate-layer activations.
+
+    Examples
+    --------
+    >>> similarity([[1.0, 0.0], [0.0, 2.0], [3.0, 3.0]]).round(3)
+    array([0.   , 0.707, 0.707])
+    """
+    features = read_features(X)
+    chosen = read_subset(subset, features.d)
+    return _core.similarity(features.values, check_metric(metric), chosen, thread_count(threads))
+
+
+def compare(similarities: Matrix, targets: Targets, comparator: str, threads: int) -> Matrix:
+    """Alignment (T,) of given similarities (P,) with every target; NaN where a pair that counts is undefined."""
+    return _core.compare(
+        similarities, targets.n, targets.values, targets.weights, targets.weight_of, check_comparator(comparator), threads
+    )
+
+
+def held_out_alignment(
+    features: Features, targets: Targets, subset: Indices, metric: str, comparator: str, threads: int
+) -> tuple[Matrix, int]:
+    """Alignment (T,) over the defined pairs, and how many pairs were undefined."""
+    similarities = _core.similarity(features.values, check_metric(metric), subset, threads)
+    undefined = np.isnan(similarities)
+    if undefined.any():
+        targets = targets.without(undefined)
+    return compare(similarities, targets, comparator, threads), int(undefined.sum())
+
+
+def warn_of_undefined_pairs(count: int) -> None:
+    """Say once per call how many pairs a score had to leave out."""
+    if count:
+        warnings.warn(
+            f"{count} pairs of held-out stimuli were left out of the scores: a stimulus of theirs has no direction in the "
+            "kept features",
+            UndefinedPairsWarning,
+            stacklevel=3,
+        )
+
+
+def alignment(
+    X: Any,
+    target: Any,
+    metric: str = "cosine",
+    comparator: str = "pearson",
+    *,
+    subset: Any = None,
+    kind: str = "similarity",
+    weights: Any = None,
+    device: str = "auto",
+    threads: int | None = None,
+) -> Any:
+    """Alignment of an embedding's similarities with a target's (second-order isomorphism).
+
+    Parameters
+    ----------
+    X : array (n stimuli, d features)
+    target : (n, n) | (P,) | (T, P) | (T, n, n) array, rsatoolbox RDMs, or xarray DataArray
+        Pairs in ``numpy.triu_indices(n, 1)`` order; NaN leaves a pair out of that target.
+    metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean"}
+    comparator : {"pearson" (or "corr"), "cosine", "spearman", "rho-a", "tau-a"}
+        rsatoolbox's comparators, taken over pairs.
+    subset : bool mask (d,) or integer indices, optional
+    kind : {"similarity", "dissimilarity"}
+        What the target holds. Dissimilarities enter negated, so that larger always means better aligned.
+    weights : array shaped like a target, optional
+        Weight of each pair; 0 or 1 for rank comparators.
+    device : {"auto", "cpu", "cuda"}
+    threads : int, optional
+
+    Returns
+    -------
+    float, or ndarray (T,) for several targets
+        NaN where a pair that counts is undefined, or where similarities or target are constant.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where an argument is not as said above; the message names it.
+
+    References
+    ----------
+    Tarigopula, Fairhall & Hasson (2023), §1.1 (second-order isomorphism); Kriegeskorte et al. (2008).
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(6, 4))
+    >>> round(alignment(X, similarity(X)), 12)
+    1.0
+    """
+    features = read_features(X)
+    targets = read_target(target, features.n, kind, weights)
+    chosen = read_subset(subset, features.d)
+    resolve(device)
+    count = thread_count(threads)
+    similarities = _core.similarity(features.values, check_metric(metric), chosen, count)
+    return targets.shaped(compare(similarities, targets, comparator, count))

@@ -1,0 +1,238 @@
+"""Every accepted form of a target -> (T, P) values oriented as similarities, with weights and labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from .features import Indices, Matrix, as_float64
+
+Kind = Literal["similarity", "dissimilarity"]
+
+
+def pair_count(n: int) -> int:
+    """P = n (n - 1) / 2."""
+    return n * (n - 1) // 2
+
+
+def pair_positions(stimuli: Indices, n: int) -> Indices:
+    """Where the pairs among ``stimuli`` (m distinct indices, in this order) lie in the packed order of n stimuli.
+
+    Returns
+    -------
+    ndarray of int64, shape (m(m-1)/2,)
+        In ``numpy.triu_indices(m, 1)`` order.
+
+    Examples
+    --------
+    >>> pair_positions(np.array([0, 2, 3]), 4)
+    array([1, 2, 5])
+    """
+    a, b = np.triu_indices(len(stimuli), 1)
+    i, j = np.minimum(stimuli[a], stimuli[b]), np.maximum(stimuli[a], stimuli[b])
+    return np.asarray(i * (2 * n - i - 1) // 2 + j - i - 1, dtype=np.int64)
+
+
+def pack(square: Matrix) -> Matrix:
+    """(..., n, n) -> (..., P), upper triangle, row-major."""
+    rows, columns = np.triu_indices(square.shape[-1], 1)
+    return np.ascontiguousarray(square[..., rows, columns])
+
+
+@dataclass(frozen=True)
+class Targets:
+    """T targets over the pairs of n stimuli.
+
+    Attributes
+    ----------
+    values : (T, P) float64
+        Oriented as similarities; 0 where a pair was missing (its weight is 0).
+    weights, weight_of : (U, P) float64 and (T,) int64, or None
+        Distinct weight patterns and the one of each target; None where every pair counts once.
+    n : int
+    single : bool
+        One target came without a leading axis.
+    labels : names of the targets, or None.
+    stimuli : labels of the stimuli, or None.
+    """
+
+    values: Matrix
+    weights: Matrix | None
+    weight_of: Indices | None
+    n: int
+    single: bool = False
+    labels: tuple[str, ...] | None = None
+    stimuli: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        return int(self.values.shape[0])
+
+    def among(self, stimuli: Indices) -> Targets:
+        """The targets over the pairs among these stimuli alone, in this order."""
+        at = pair_positions(stimuli, self.n)
+        weights = None if self.weights is None else np.ascontiguousarray(self.weights[:, at])
+        values = np.ascontiguousarray(self.values[:, at])
+        names = None if self.stimuli is None else tuple(self.stimuli[i] for i in stimuli)
+        return replace(self, values=values, weights=weights, n=len(stimuli), stimuli=names)
+
+    def only(self, chosen: slice | Indices) -> Targets:
+        """Some of the targets."""
+        return replace(
+            self,
+            values=np.ascontiguousarray(self.values[chosen]),
+            weight_of=None if self.weight_of is None else np.ascontiguousarray(self.weight_of[chosen]),
+            labels=None if self.labels is None else tuple(np.asarray(self.labels, dtype=object)[chosen]),
+            single=False,
+        )
+
+    def without(self, pairs: npt.NDArray[np.bool_]) -> Targets:
+        """The targets with these pairs given no weight."""
+        weights = np.ones((1, len(pairs))) if self.weights is None else self.weights.copy()
+        weights[:, pairs] = 0
+        weight_of = np.zeros(len(self), dtype=np.int64) if self.weight_of is None else self.weight_of
+        return replace(self, weights=weights, weight_of=weight_of)
+
+    def shaped(self, result: Matrix) -> Any:
+        """Drop the leading target axis where one target came without it."""
+        if not self.single:
+            return result
+        return float(result[0]) if result.ndim == 1 else result[0]
+
+
+def _from_square(square: Matrix, kind: str, name: str) -> Matrix:
+    """(T, n, n) -> (T, P), refusing what is not symmetric or is plainly of the other kind."""
+    swapped = np.swapaxes(square, -1, -2)
+    same = np.isclose(square, swapped, rtol=1e-6, atol=1e-9) | (np.isnan(square) & np.isnan(swapped)) | (square == swapped)
+    if not same.all():
+        t, i, j = np.argwhere(~same)[0]
+        raise ValueError(
+            f"{name} must be symmetric, got {square[t, i, j]} at ({i}, {j}) and {square[t, j, i]} at ({j}, {i})"
+        )
+    diagonal = np.diagonal(square, axis1=-2, axis2=-1)
+    if name == "target" and kind == "similarity" and ((diagonal == 0).all(axis=1) & (square != 0).any(axis=(1, 2))).any():
+        raise ValueError(
+            "target must not have an all-zero diagonal while kind is 'similarity', got one: it looks like a "
+            "dissimilarity matrix, pass kind='dissimilarity'"
+        )
+    packed = pack(square)
+    if name == "target" and kind == "dissimilarity":
+        top = np.nanmax(packed, axis=1, initial=-np.inf)
+        alike = (diagonal == diagonal[:, :1]).all(axis=1) & (diagonal[:, 0] > 0) & (diagonal[:, 0] >= top)
+        if alike.any():
+            raise ValueError(
+                f"target must have a zero diagonal while kind is 'dissimilarity', got {diagonal[alike][0, 0]} throughout, its "
+                "largest value: it looks like a similarity matrix, pass kind='similarity'"
+            )
+    return packed
+
+
+def _read_pairs(array: Any, n: int, kind: str, name: str) -> tuple[Matrix, bool]:
+    """(n, n) | (P,) | (T, P) | (T, n, n) -> (T, P), and whether it came without a leading axis."""
+    values, pairs = as_float64(array, name), pair_count(n)
+    if values.ndim == 1 and values.shape == (pairs,):
+        return values[None], True
+    if values.ndim == 2 and values.shape == (n, n):
+        return _from_square(values[None], kind, name), True
+    if values.ndim == 2 and values.shape[1] == pairs and len(values):
+        return values, False
+    if values.ndim == 3 and values.shape[1:] == (n, n) and len(values):
+        return _from_square(values, kind, name), False
+    raise ValueError(
+        f"{name} must have shape ({n}, {n}), ({pairs},), (T, {pairs}) or (T, {n}, {n}) for {n} stimuli, got {values.shape}"
+    )
+
+
+def _patterns(rows: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Indices]:
+    """Distinct rows in order of appearance, and the one of each row."""
+    seen: dict[bytes, int] = {}
+    of = np.array([seen.setdefault(row.tobytes(), len(seen)) for row in rows], dtype=np.int64)
+    first = [int(np.flatnonzero(of == u)[0]) for u in range(len(seen))]
+    return rows[first], of
+
+
+def _labels_of(target: Any) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None, Any]:
+    """Names of targets and stimuli, and the bare values, of an xarray DataArray."""
+    leading = target.dims[: -1 if target.dims[-1] == "pair" else -2]
+    stimuli = None
+    if target.dims[-1] != "pair" and target.dims[-1] in target.coords:
+        stimuli = tuple(map(str, target.coords[target.dims[-1]].values))
+    values = target.values
+    if not leading:
+        return None, stimuli, values
+    axes = [
+        [str(v) for v in target.coords[dim].values] if dim in target.coords else [str(i) for i in range(target.sizes[dim])]
+        for dim in leading
+    ]
+    names = [()] if axes else []
+    for axis in axes:
+        names = [(*name, value) for name in names for value in axis]
+    labels = tuple(" ".join(name) for name in names)
+    return labels, stimuli, values.reshape(len(labels), *values.shape[len(leading) :])
+
+
+def read_target(target: Any, n: int, kind: str = "similarity", weights: Any = None) -> Targets:
+    """Read a target in any accepted form.
+
+    Parameters
+    ----------
+    target : (n, n) | (P,) | (T, P) | (T, n, n) array, rsatoolbox ``RDMs``, or xarray DataArray
+        A DataArray has dims (..., "pair") or (..., stimulus, stimulus); leading dims become targets.
+        Pairs are in ``numpy.triu_indices(n, 1)`` order. NaN: that pair has weight 0 in that target.
+        With n = 3 a (3, 3) array is read as one matrix.
+    n : int
+        Number of stimuli.
+    kind : {"similarity", "dissimilarity"}
+        Dissimilarities enter negated. rsatoolbox RDMs are dissimilarities whatever is said here.
+    weights : array of one of the same shapes, optional
+        Weight of each pair, finite and not negative; one pattern for all targets, or one each.
+
+    Raises
+    ------
+    TypeError
+        Where values are no real numbers.
+    ValueError
+        Where shapes don't fit n, a matrix is not symmetric, a value is infinite, or a matrix with an
+        all-zero diagonal is said to be a similarity.
+    """
+    if isinstance(target, Targets):
+        if target.n != n:
+            raise ValueError(f"target must cover the {n} stimuli of X, got {target.n}")
+        return target
+    if kind not in ("similarity", "dissimilarity"):
+        raise ValueError(f"kind must be 'similarity' or 'dissimilarity', got {kind!r}")
+    labels, stimuli = None, None
+    if hasattr(target, "dissimilarities") and hasattr(target, "pattern_descriptors"):  # rsatoolbox RDMs
+        kind, packed = "dissimilarity", np.asarray(target.dissimilarities)
+        if packed.shape[1] != pair_count(n):
+            raise ValueError(f"target must cover the {n} stimuli of X, got rsatoolbox RDMs over {target.n_cond}")
+        values, single = as_float64(packed, "target"), False
+    elif hasattr(target, "coords") and hasattr(target, "dims"):  # xarray DataArray
+        labels, stimuli, bare = _labels_of(target)
+        values, _ = _read_pairs(bare, n, kind, "target")
+        single = labels is None
+    else:
+        values, single = _read_pairs(target, n, kind, "target")
+    if np.isinf(values).any():
+        t, p = np.argwhere(np.isinf(values))[0]
+        raise ValueError(f"target must not be infinite, got {values[t, p]} at target {t}, pair {p}")
+
+    given: Matrix | None = None
+    if weights is not None:
+        given, _ = _read_pairs(weights, n, kind, "weights")
+        if len(given) not in (1, len(values)):
+            raise ValueError(f"weights must be one pattern or one for each of {len(values)} targets, got {len(given)}")
+        if not (np.isfinite(given) & (given >= 0)).all():
+            t, p = np.argwhere(~(np.isfinite(given) & (given >= 0)))[0]
+            raise ValueError(f"weights must be finite and not negative, got {given[t, p]} at pair {p}")
+        given = np.broadcast_to(given, values.shape)
+    missing = np.isnan(values)
+    pattern, weight_of = None, None
+    if given is not None or missing.any():
+        pattern, weight_of = _patterns(np.where(missing, 0.0, 1.0 if given is None else given))
+        values = np.where(missing, 0.0, values)
+    if kind == "dissimilarity":
+        values = -values
+    return Targets(np.ascontiguousarray(values), pattern, weight_of, n, single, labels, stimuli)

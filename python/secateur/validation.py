@@ -1,0 +1,486 @@
+"""Out of sample: cross-validation over stimuli, and the permutation null of the whole procedure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .features import Features, Indices, Matrix, read_features
+from .pruning import Pruned, Pruner
+from .similarity import held_out_alignment, warn_of_undefined_pairs
+from .statistics import paired_t, permutation_p
+from .targets import Targets, read_target
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+
+Fold = tuple[Indices, Indices]
+SMALLEST_FOLD = 3
+
+
+def split(n: int, cv: Any = 5, repeats: int = 1, seed: int = 0, groups: Any = None) -> tuple[list[Fold], Indices]:
+    """Folds over n stimuli.
+
+    Parameters
+    ----------
+    n : int
+    cv : int, scikit-learn splitter, or iterable of (train, test) indices
+        An integer shuffles: ``KFold``, or ``GroupKFold`` where groups are given.
+    repeats : int
+        How often an integer ``cv`` is drawn anew; repeat r uses ``seed + r``.
+    seed : int
+    groups : array (n,), optional
+        Stimuli of one group are never on both sides.
+
+    Returns
+    -------
+    folds : list of (train, test) int64 indices
+    repeat : (folds,) int64
+
+    Raises
+    ------
+    ValueError
+        Where a side of a fold has fewer than 3 stimuli, sides share a stimulus, or an index is out of range.
+    """
+    from sklearn.model_selection import GroupKFold, KFold
+
+    if isinstance(repeats, bool) or not isinstance(repeats, (int, np.integer)) or repeats < 1:
+        raise ValueError(f"repeats must be a positive integer, got {repeats!r}")
+    if groups is not None and len(groups) != n:
+        raise ValueError(f"groups must have one entry for each of {n} stimuli, got {len(groups)}")
+    whole = isinstance(cv, (int, np.integer)) and not isinstance(cv, bool)
+    if not whole and repeats > 1:
+        raise ValueError(f"repeats must be 1 unless cv is an integer, got {repeats}")
+    if whole and cv < 2:
+        raise ValueError(f"cv must be at least 2, got {cv}")
+    pairs: list[tuple[Any, Any]] = []
+    repeat: list[int] = []
+    for r in range(repeats):
+        if whole:
+            kind = KFold if groups is None else GroupKFold
+            drawn = kind(int(cv), shuffle=True, random_state=seed + r).split(np.zeros(n), groups=groups)
+        elif hasattr(cv, "split"):
+            drawn = cv.split(np.zeros(n), groups if groups is None else np.asarray(groups), groups)
+        else:
+            drawn = iter(cv)
+        for fold in drawn:
+            pairs.append((fold[0], fold[1]))
+            repeat.append(r)
+    if not pairs:
+        raise ValueError("cv must give at least one fold, got none")
+    folds: list[Fold] = []
+    for f, sides in enumerate(pairs):
+        train, test = (np.flatnonzero(s) if np.asarray(s).dtype == bool else np.asarray(s) for s in sides)
+        for side, name in ((train, "training"), (test, "test")):
+            if side.ndim != 1 or len(side) < SMALLEST_FOLD:
+                raise ValueError(f"cv must leave at least {SMALLEST_FOLD} {name} stimuli in each fold, got {side.size} in fold {f}")
+            if side.min() < 0 or side.max() >= n:
+                raise ValueError(f"cv must hold stimuli from 0 to {n - 1}, got {side.min()} to {side.max()} in fold {f}")
+            if len(np.unique(side)) < len(side):
+                raise ValueError(f"cv must name each {name} stimulus once in a fold, got repeats in fold {f}")
+        shared = np.intersect1d(train, test)
+        if shared.size:
+            raise ValueError(f"cv must keep training and test stimuli apart, got stimulus {shared[0]} on both sides of fold {f}")
+        folds.append((train.astype(np.int64), test.astype(np.int64)))
+    return folds, np.array(repeat, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class FoldScores:
+    """Alignments of T targets in one fold, before and after pruning, in and out of sample."""
+
+    full_train: Matrix
+    full_test: Matrix
+    pruned_train: Matrix
+    pruned_test: Matrix
+    undefined: Indices
+    pruned: Pruned
+
+
+def score_fold(features: Features, targets: Targets, fold: Fold, pruner: Pruner) -> FoldScores:
+    """Prune on the training stimuli's pairs, score on the test stimuli's. Nothing else crosses."""
+    metric, comparator, threads = pruner._terms()
+    train, test = fold
+    pruned = pruner.prune(Features(np.ascontiguousarray(features.values[train])), targets.among(train))
+    held, goal = Features(np.ascontiguousarray(features.values[test])), targets.among(test)
+    everything = np.arange(features.d, dtype=np.int64)
+    full, _ = held_out_alignment(held, goal, everything, metric, comparator, threads)
+    scores = np.empty(len(targets))
+    undefined = np.zeros(len(targets), dtype=np.int64)
+    for t in range(len(targets)):
+        kept = np.flatnonzero(pruned.support[t])
+        one = goal.only(slice(t, t + 1))
+        score, undefined[t] = held_out_alignment(held, one, kept, metric, comparator, 1)
+        scores[t] = score[0]
+    return FoldScores(pruned.baseline, full, pruned.alignment, scores, undefined, pruned)
+
+
+def _with_progress(steps: Iterable[Any], total: int, what: str, shown: bool) -> Iterator[Any]:
+    """A bar with the time left, on stderr, once a run has taken two seconds."""
+    from tqdm.auto import tqdm
+
+    yield from tqdm(steps, total=total, desc=what, delay=2, disable=not shown, leave=False)
+
+
+def _pruner_of(pruner: Pruner | None, kind: str | None) -> Pruner:
+    pruner = Pruner() if pruner is None else pruner
+    if not isinstance(pruner, Pruner):
+        raise TypeError(f"pruner must be a secateur.Pruner, got {type(pruner).__name__}")
+    if kind is not None:
+        from sklearn.base import clone
+
+        pruner = clone(pruner).set_params(kind=kind)
+    return pruner
+
+
+def _settings(pruner: Pruner, cv: Any, repeats: int, seed: int) -> dict[str, Any]:
+    """What a result records of how it was made."""
+    from importlib.metadata import version
+
+    return {
+        "metric": pruner.metric, "comparator": pruner.comparator, "kind": pruner.kind, "search": pruner.search,
+        "cv": str(cv) if isinstance(cv, (int, np.integer)) or hasattr(cv, "split") else "given folds",
+        "repeats": int(repeats), "seed": int(seed), "secateur_version": version("secateur"),
+    }  # fmt: skip
+
+
+def _names(given: tuple[str, ...] | None, count: int) -> npt.NDArray[Any]:
+    return np.arange(count) if given is None else np.asarray(given, dtype=object).astype(str)
+
+
+def _matched(features: Features, targets: Targets) -> None:
+    """Where both sides name their stimuli, the names must agree, in order."""
+    if features.stimuli is None or targets.stimuli is None:
+        return
+    for i, (a, b) in enumerate(zip(features.stimuli, targets.stimuli, strict=True)):
+        if a != b:
+            raise ValueError(f"target must name the stimuli of X in the same order, got {b!r} where X has {a!r} (stimulus {i})")
+
+
+def cross_validate(
+    X: Any,
+    target: Any,
+    pruner: Pruner | None = None,
+    cv: Any = 5,
+    repeats: int = 1,
+    seed: int = 0,
+    groups: Any = None,
+    *,
+    kind: str | None = None,
+    weights: Any = None,
+    curves: bool = True,
+    progress: bool = True,
+) -> xarray.Dataset:
+    """Prune on some stimuli, score on others.
+
+    Parameters
+    ----------
+    X : array (n stimuli, d features), DataFrame or DataArray
+    target : any form that :func:`secateur.alignment` takes, one or T of them
+    pruner : Pruner, optional
+        ``Pruner()`` by default. It is not fitted or changed.
+    cv : int, scikit-learn splitter, or iterable of (train, test) indices
+        Splits are over stimuli: training sees the pairs among training stimuli, the score is the alignment
+        among the test stimuli. Each side needs at least 3.
+    repeats : int
+        Redraws of an integer ``cv``; repeat r uses ``seed + r``.
+    seed : int
+    groups : array (n,), optional
+        Stimuli of one group stay on one side.
+    kind : {"similarity", "dissimilarity"}, optional
+        Overrides the pruner's.
+    weights : pair weights, optional
+    curves : bool
+        Whether the insertion curves (target, fold, step) are returned.
+    progress : bool
+        Whether a progress bar may show, once two seconds have passed.
+
+    Returns
+    -------
+    xarray.Dataset, dims (target, fold[, feature])
+        ``full_train``, ``full_test``, ``pruned_train``, ``pruned_test``: alignments, correlation units.
+        ``n_kept``, ``kept`` (feature), ``importance`` (feature), ``curve`` (step), ``undefined_pairs``: held-out
+        pairs that the kept features leave undefined (not scored), and ``test`` (fold, stimulus). It can be
+        saved with ``to_netcdf`` and read back whole.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where an argument is not as said above; the message names it.
+
+    Warns
+    -----
+    UndefinedPairsWarning
+        Once, where held-out pairs were left out.
+
+    References
+    ----------
+    Tarigopula, Fairhall & Hasson (2023), §2.2, "Out-of-sample generalization".
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(30, 40))
+    >>> result = cross_validate(X, X[:, :8] @ X[:, :8].T, cv=3)
+    >>> dict(result.sizes)["fold"]
+    3
+    """
+    import xarray
+
+    features = read_features(X)
+    pruner = _pruner_of(pruner, kind)
+    targets = read_target(target, features.n, pruner.kind, weights)
+    _matched(features, targets)
+    folds, repeat = split(features.n, cv, repeats, seed, groups)
+    shape = (len(targets), len(folds))
+    scalars = {name: np.empty(shape) for name in ("full_train", "full_test", "pruned_train", "pruned_test")}
+    undefined = np.zeros(shape, dtype=np.int64)
+    kept = np.zeros((*shape, features.d), dtype=bool)
+    importance = np.empty((*shape, features.d))
+    curve = np.empty((*shape, features.d)) if curves else None
+    test = np.zeros((len(folds), features.n), dtype=bool)
+    for f, fold in enumerate(_with_progress(folds, len(folds), "folds", progress)):
+        scores = score_fold(features, targets, fold, pruner)
+        for name, values in scalars.items():
+            values[:, f] = getattr(scores, name)
+        undefined[:, f] = scores.undefined
+        kept[:, f] = scores.pruned.support
+        importance[:, f] = scores.pruned.importance
+        if curve is not None:
+            curve[:, f] = scores.pruned.curve
+        test[f, fold[1]] = True
+    warn_of_undefined_pairs(int(undefined.sum()))
+    variables: dict[str, Any] = {name: (("target", "fold"), values) for name, values in scalars.items()}
+    variables |= {
+        "n_kept": (("target", "fold"), kept.sum(axis=-1)),
+        "undefined_pairs": (("target", "fold"), undefined),
+        "kept": (("target", "fold", "feature"), kept),
+        "importance": (("target", "fold", "feature"), importance),
+        "test": (("fold", "stimulus"), test),
+    }
+    if curve is not None:
+        variables["curve"] = (("target", "fold", "step"), curve)
+    coords = {
+        "target": _names(targets.labels, len(targets)),
+        "fold": np.arange(len(folds)),
+        "repeat": ("fold", repeat),
+        "feature": _names(features.names, features.d),
+        "stimulus": _names(features.stimuli or targets.stimuli, features.n),
+    }
+    if curve is not None:
+        coords["step"] = np.arange(1, features.d + 1)
+    return xarray.Dataset(variables, coords, _settings(pruner, cv, repeats, seed))
+
+
+def permutation_test(
+    X: Any,
+    target: Any,
+    n: int = 1000,
+    pruner: Pruner | None = None,
+    cv: Any = 5,
+    repeats: int = 1,
+    seed: int = 0,
+    groups: Any = None,
+    *,
+    kind: str | None = None,
+    weights: Any = None,
+    progress: bool = True,
+) -> xarray.Dataset:
+    """The null of the whole procedure: the target's stimuli relabelled, the cross-validated pruning rerun.
+
+    Parameters
+    ----------
+    X, target, pruner, cv, repeats, groups, kind, weights, progress
+        As in :func:`secateur.cross_validate`.
+    n : int
+        Number of relabellings; each permutes the stimuli of every target (and its missing pairs and weights)
+        in one way. Folds stay as they are.
+    seed : int
+        Of the folds, and of the relabellings.
+
+    Returns
+    -------
+    xarray.Dataset, dims (target[, permutation])
+        ``pruned_test`` and ``gain`` (target, permutation): means over folds of the held-out pruned alignment and
+        of its excess over the full one, under the null; ``observed_pruned_test``, ``observed_gain``,
+        ``p_pruned_test``, ``p_gain`` (target), with p = (1 + #{null >= observed}) / (1 + n).
+
+    References
+    ----------
+    The relabelling of stimuli is Mantel's (1967); Kriegeskorte, Mur & Bandettini (2008) for similarity spaces.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(20, 10))
+    >>> null = permutation_test(X, X[:, :3] @ X[:, :3].T, n=9, cv=3)
+    >>> null.sizes["permutation"]
+    9
+    """
+    import xarray
+
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+        raise ValueError(f"n must be a positive number of permutations, got {n!r}")
+    features = read_features(X)
+    pruner = _pruner_of(pruner, kind)
+    targets = read_target(target, features.n, pruner.kind, weights)
+    _matched(features, targets)
+    folds, _ = split(features.n, cv, repeats, seed, groups)
+    rng = np.random.default_rng(seed)
+    orders = [np.arange(features.n), *(rng.permutation(features.n) for _ in range(n))]
+    # Relabelled targets go through the core in batches: one fold of a batch is one call.
+    at_once = max(1, min(64, (32 << 20) // (8 * features.d * max(1, len(targets)))))
+    batches = [orders[b : b + at_once] for b in range(0, len(orders), at_once)]
+    pruned_test: list[Matrix] = []
+    gain: list[Matrix] = []
+    undefined = 0
+    steps = _with_progress([(b, f) for b in batches for f in folds], len(batches) * len(folds), "relabelled folds", progress)
+    scores: list[tuple[Matrix, Matrix]] = []
+    for batch, fold in steps:
+        relabelled = [targets.among(order) for order in batch]
+        fold_scores = score_fold(features, _stacked(relabelled), fold, pruner)
+        undefined += int(fold_scores.undefined.sum())
+        scores.append((fold_scores.pruned_test, fold_scores.pruned_test - fold_scores.full_test))
+        if len(scores) == len(folds):
+            shape = (len(batch), len(targets))
+            pruned_test.append(np.mean([s[0] for s in scores], axis=0).reshape(shape))
+            gain.append(np.mean([s[1] for s in scores], axis=0).reshape(shape))
+            scores = []
+    warn_of_undefined_pairs(undefined)
+    null = {"pruned_test": np.concatenate(pruned_test).T, "gain": np.concatenate(gain).T}
+    variables: dict[str, Any] = {}
+    for name, values in null.items():
+        variables[name] = (("target", "permutation"), values[:, 1:])
+        variables[f"observed_{name}"] = (("target",), values[:, 0])
+        variables[f"p_{name}"] = (("target",), permutation_p(values[:, 0], values[:, 1:]))
+    coords = {"target": _names(targets.labels, len(targets)), "permutation": np.arange(n)}
+    return xarray.Dataset(variables, coords, {**_settings(pruner, cv, repeats, seed), "n": int(n)})
+
+
+def _stacked(parts: list[Targets]) -> Targets:
+    """Targets over the same stimuli, one after another."""
+    values = np.concatenate([part.values for part in parts])
+    weights, weight_of = None, None
+    if parts[0].weights is not None:
+        weights = np.concatenate([part.weights for part in parts if part.weights is not None])
+        offsets = np.cumsum([0] + [len(part.weights) for part in parts if part.weights is not None])
+        weight_of = np.concatenate([part.weight_of + o for part, o in zip(parts, offsets) if part.weight_of is not None])
+    return Targets(values, weights, weight_of, parts[0].n)
+
+
+def summary(result: xarray.Dataset) -> pandas.DataFrame:
+    """Full against pruned, one row a target: means and SD over folds, features kept, the paired test.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        From :func:`secateur.cross_validate`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index: target. Columns ``full_train``, ``full_train_sd``, … in correlation units, ``full_test_r2`` and
+        ``pruned_test_r2`` (means of r² over folds, as the papers report), ``n_kept``, ``n_kept_sd``,
+        ``n_features``, ``gain``, ``t``, ``df``, ``p`` (two-sided, over folds, which share training stimuli: descriptive),
+        ``undefined_pairs``.
+
+    References
+    ----------
+    Tarigopula, Fairhall & Hasson (2023), Table 1.
+    """
+    import pandas
+
+    rows = []
+    for t in range(result.sizes["target"]):
+        one = result.isel(target=t)
+        row: dict[str, Any] = {"target": one.target.item()}
+        for name in ("full_train", "pruned_train", "full_test", "pruned_test"):
+            row[name], row[f"{name}_sd"] = float(one[name].mean()), float(one[name].std(ddof=1))
+        for name in ("full_test", "pruned_test"):
+            row[f"{name}_r2"] = float((one[name] ** 2).mean())
+        row["n_kept"], row["n_kept_sd"] = float(one.n_kept.mean()), float(one.n_kept.std(ddof=1))
+        row["n_features"] = result.sizes["feature"]
+        test = paired_t(one.pruned_test, one.full_test)
+        row |= {"gain": test.difference, "t": test.t, "df": test.df, "p": test.p}
+        row["undefined_pairs"] = int(one.undefined_pairs.sum())
+        rows.append(row)
+    return pandas.DataFrame(rows).set_index("target")
+
+
+def kept_features(result: xarray.Dataset) -> pandas.DataFrame:
+    """How often each feature was kept over folds, and its mean importance: one row a target and feature.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        From :func:`secateur.cross_validate`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``target``, ``feature``, ``folds_kept``, ``folds``, ``frequency``, ``mean_importance``; most often kept first.
+    """
+    import pandas
+
+    targets, features = result.target.values, result.feature.values
+    count = result.kept.values.sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        importance = result.importance.values.mean(axis=1)
+    table = pandas.DataFrame(
+        {
+            "target": np.repeat(targets, len(features)),
+            "feature": np.tile(features, len(targets)),
+            "folds_kept": count.ravel(),
+            "folds": result.sizes["fold"],
+            "frequency": count.ravel() / result.sizes["fold"],
+            "mean_importance": importance.ravel(),
+        }
+    )
+    table["position"] = np.repeat(np.arange(len(targets)), len(features))
+    table = table.sort_values(["position", "folds_kept", "mean_importance"], ascending=[True, False, False], kind="stable")
+    return table.drop(columns="position").reset_index(drop=True)
+
+
+def to_rsatoolbox(X: Any, support: Any = None, metric: str = "cosine", *, name: str = "pruned") -> Any:
+    """The RDM of the kept features as rsatoolbox ``RDMs``.
+
+    Parameters
+    ----------
+    X : array (n stimuli, d features)
+    support : bool mask (d,), indices, or (T, d) masks; optional
+        One RDM each; all features by default.
+    metric : str
+        Dissimilarity is 1 - similarity for cosine and correlation, minus the similarity otherwise.
+    name : str
+        The RDMs' descriptor.
+
+    Raises
+    ------
+    ImportError
+        Where rsatoolbox is not installed (extra ``interop``).
+    """
+    try:
+        from rsatoolbox.rdm import RDMs
+    except ImportError as error:
+        raise ImportError("to_rsatoolbox needs rsatoolbox: pip install 'secateur[interop]'") from error
+    from .similarity import similarity
+
+    features = read_features(X)
+    masks = np.asarray(support) if support is not None else None
+    supports = [support] if masks is None or masks.ndim < 2 else list(masks)
+    rows = np.stack([-similarity(features.values, metric, subset=s) for s in supports])
+    if metric in ("cosine", "correlation"):
+        rows += 1
+    labels = list(features.stimuli) if features.stimuli else [str(i) for i in range(features.n)]
+    return RDMs(
+        rows,
+        dissimilarity_measure=metric,
+        descriptors={"name": name},
+        pattern_descriptors={"conds": labels},
+        rdm_descriptors={"support": list(range(len(rows)))},
+    )

@@ -1,0 +1,49 @@
+"""Fixtures for all tests: the devices, the folder of real data; one fixed stream of generated examples."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "stable",
+    derandomize=True,
+    deadline=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.load_profile("stable")
+
+
+@pytest.fixture(params=["cpu", "cuda"], scope="session")
+def device(request: pytest.FixtureRequest) -> str:
+    """Each device in turn; CUDA skips with its reason where it cannot be used."""
+    import secateur.device
+
+    name: str = request.param
+    if name == "cuda":
+        usable, reason = secateur.device.available(name)
+        if not usable:
+            pytest.skip(reason)
+    return name
+
+
+@pytest.fixture(scope="session")
+def device_tolerance(device: str) -> float:
+    """What double precision may be off by: 1e-10 from the definition, 1e-9 between devices."""
+    return 1e-10 if device == "cpu" else 1e-9
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The folder of real data named by the environment variable SECATEUR_DATA."""
+    folder = os.environ.get("SECATEUR_DATA")
+    if not folder:
+        pytest.skip("SECATEUR_DATA is not set")
+    path = Path(folder)
+    if not (path / "kriegeskorte92.npz").is_file():
+        pytest.skip(f"SECATEUR_DATA={folder} has no kriegeskorte92.npz")
+    return path

@@ -1,0 +1,107 @@
+"""Pruner(search="ranking"): importance, order, curve and prefix against the slow definition."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+import cases
+import reference
+import secateur as sc
+
+EVERY = list(itertools.product(reference.METRICS, reference.COMPARATORS))
+
+
+def check(X, h, metric, comparator, kind="similarity"):
+    """Values as in the reference; order and prefix exactly as the rules make them from the values found."""
+    pruner = sc.Pruner(metric=metric, comparator=comparator, kind=kind).fit(X, h)
+    slow = reference.prune(X, h, metric, comparator, kind)
+    assert pruner.baseline_ == pytest.approx(slow.baseline, abs=1e-10)
+    cases.close(pruner.importance_, slow.importance)
+    np.testing.assert_array_equal(pruner.order_, reference.rank_features(pruner.importance_))
+    in_our_order = slow.importance[pruner.order_]
+    drops = np.diff(in_our_order[~np.isnan(in_our_order)])
+    assert (drops <= 2e-10).all(), "the order is not that of the importances"
+    values = reference.oriented(h, kind)
+    cases.agree(pruner.curve_, cases.prefixes(X, metric, pruner.order_), values, None, comparator)
+    length = reference.best_prefix(pruner.curve_)
+    assert pruner.n_features_ == length == pruner.support_.sum()
+    np.testing.assert_array_equal(np.flatnonzero(pruner.support_), np.sort(pruner.order_[:length]))
+    assert pruner.alignment_ == pruner.curve_[length - 1] == np.nanmax(pruner.curve_)
+    if comparator not in reference.RANK_COMPARATORS or min(length, slow.support.sum()) > 2:
+        # one or two features make similarities of exactly 1 and -1, which rounding may rank in any order
+        assert pruner.alignment_ == pytest.approx(slow.alignment, abs=1e-9)
+    return pruner, slow
+
+
+@pytest.mark.parametrize(("metric", "comparator"), EVERY)
+def test_every_rule(metric, comparator):
+    for n, d, missing in ((8, 24, "none"), (9, 13, "different")):
+        X, h = cases.embedding(n, d), cases.target(n, None, missing)
+        pruner, slow = check(X, h, metric, comparator)
+        gaps = np.abs(np.diff(np.sort(slow.importance)))
+        if gaps.min() > 1e-9:
+            np.testing.assert_array_equal(pruner.order_, slow.order)
+            if comparator not in reference.RANK_COMPARATORS:
+                np.testing.assert_array_equal(pruner.support_, slow.support)
+
+
+@pytest.mark.parametrize("comparator", reference.COMPARATORS)
+def test_a_dissimilarity(comparator):
+    X, h = cases.embedding(8, 24), cases.target(8)
+    check(X, h, "cosine", comparator, "dissimilarity")
+    turned = sc.Pruner(comparator=comparator).fit(X, -h)
+    np.testing.assert_array_equal(
+        sc.Pruner(comparator=comparator, kind="dissimilarity").fit(X, h).order_, turned.order_
+    )
+
+
+@pytest.mark.parametrize(("metric", "comparator"), EVERY)
+def test_equal_features_go_by_index(metric, comparator):
+    for d in (9, 24, 33, 65):
+        X, h = cases.embedding(9, d), cases.target(9)
+        twins = [1, d // 2, d - 1]
+        X[:, twins] = X[:, [1]]
+        pruner = sc.Pruner(metric=metric, comparator=comparator).fit(X, h)
+        assert [k for k in pruner.order_ if k in twins] == twins
+        assert len(set(pruner.importance_[twins])) == 1
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot"])
+def test_useless_features_go_by_index(metric):
+    X, h = cases.embedding(9, 33), cases.target(9)
+    useless = [2, 11, 12, 23, 32]
+    X[:, useless] = 0
+    order = sc.Pruner(metric=metric).fit(X, h).order_
+    assert [k for k in order if k in useless] == useless
+
+
+@pytest.mark.parametrize("comparator", reference.COMPARATORS)
+def test_an_indispensable_feature_comes_first(comparator):
+    X, h = cases.embedding(8, 24, "sparse"), cases.target(8)
+    X[:, :4] += 0.5
+    X[3] = 0
+    X[3, 21] = 1 / 3
+    X[6] = 0
+    X[6, 8] = 0.1
+    pruner, _ = check(X, h, "cosine", comparator)
+    assert pruner.order_[:2].tolist() == [8, 21]
+    assert np.isnan(pruner.importance_[[8, 21]]).all()
+    assert pruner.support_[[8, 21]].all()
+
+
+@pytest.mark.parametrize("comparator", ["pearson", "spearman"])
+def test_real_judgments(comparator, data_folder):
+    """Photographs as coarse grey images against people's judgments of their similarity."""
+    with np.load(data_folder / "kriegeskorte92.npz") as data:
+        images, judgments = (
+            data["images"][:40].astype(float),
+            data["behaviour"][:, :40, :40].mean(axis=0, dtype=float),
+        )
+    X = images.mean(axis=3).reshape(40, 7, 25, 7, 25).mean(axis=(2, 4)).reshape(40, 49)
+    for metric in ("cosine", "correlation"):
+        pruner, slow = check(X, judgments[np.triu_indices(40, 1)], metric, comparator, "dissimilarity")
+        np.testing.assert_array_equal(pruner.order_, slow.order)
+        np.testing.assert_array_equal(pruner.support_, slow.support)

@@ -1,0 +1,305 @@
+"""Every refusal names the argument, the rule and the value received, in one sentence."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+import reference
+import secateur as sc
+
+N, D, P = 6, 9, 15
+ORDER = np.arange(D)
+
+
+@contextmanager
+def refused(error, *words):
+    """The error is raised, its message is one line and has a match of every pattern."""
+    with pytest.raises(error) as caught:
+        yield
+    message = str(caught.value)
+    assert message and "\n" not in message
+    for word in words:
+        assert re.search(word, message), f"{word!r} is not in: {message}"
+
+
+def embedding():
+    return np.random.default_rng(0).normal(size=(N, D))
+
+
+def target():
+    return np.random.default_rng(1).normal(size=P)
+
+
+def symmetric(diagonal=1.0):
+    matrix = reference.square(target(), N)
+    np.fill_diagonal(matrix, diagonal)
+    return matrix
+
+
+VERBS = {
+    "alignment": lambda X, h, **more: sc.alignment(X, h, **more),
+    "leave_one_out": lambda X, h, **more: sc.leave_one_out(X, h, **more),
+    "add_one": lambda X, h, **more: sc.add_one(X, h, more.pop("subset", [0, 1]), **more),
+    "insertion_curve": lambda X, h, **more: sc.insertion_curve(X, h, ORDER, **more),
+}
+every_verb = pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS.keys())
+with_similarity = pytest.mark.parametrize(
+    "verb",
+    [*VERBS.values(), lambda X, h, **more: sc.similarity(X, **more)],
+    ids=[*VERBS.keys(), "similarity"],
+)
+with_subset = pytest.mark.parametrize(
+    "verb",
+    [
+        VERBS["alignment"],
+        VERBS["leave_one_out"],
+        VERBS["add_one"],
+        lambda X, h, **more: sc.similarity(X, **more),
+    ],
+    ids=["alignment", "leave_one_out", "add_one", "similarity"],
+)
+
+
+@with_similarity
+@pytest.mark.parametrize("shape", [(N,), (N, D, 2), ()])
+def test_X_of_other_dimensions(verb, shape):
+    with refused(ValueError, r"\bX\b", re.escape(str(shape)) if len(shape) != 0 else r"\(\)|0"):
+        verb(np.zeros(shape), target())
+
+
+@with_similarity
+@pytest.mark.parametrize(
+    ("X", "name"),
+    [
+        (embedding().astype(object), "object"),
+        (embedding().astype(str), r"<U|str"),
+        (embedding().astype(complex), "complex"),
+        (embedding().astype("datetime64[s]"), "datetime"),
+    ],
+    ids=["object", "str", "complex", "datetime"],
+)
+def test_X_of_other_types(verb, X, name):
+    with refused(TypeError, r"\bX\b", name):
+        verb(X, target())
+
+
+@with_similarity
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_X_not_finite(verb, value):
+    X = embedding()
+    X[2, 7] = X[4, 1] = value
+    with refused(ValueError, r"\bX\b", "(?i)-inf" if value == -np.inf else f"(?i){value}", r"\b2\b.*\b7\b"):
+        verb(X, target())
+
+
+@with_similarity
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_too_few_stimuli(verb, n):
+    with refused(ValueError, r"\bX\b", "3|three", rf"\b{n}\b"):
+        verb(embedding()[:n], target()[: n * (n - 1) // 2])
+
+
+@every_verb
+@pytest.mark.parametrize("shape", [(P + 1,), (2, P - 1), (N + 1, N + 1), (2, N - 1, N - 1), (2, 2, 2, 2)])
+def test_target_of_another_size(verb, shape):
+    h = np.ones(shape)
+    with refused(ValueError, "target", re.escape(str(shape)) + rf"|\b{shape[-1]}\b"):
+        verb(embedding(), h)
+
+
+@every_verb
+@pytest.mark.parametrize("h", [target().astype(complex), target().astype(str), target().astype(object)], ids=str)
+def test_target_of_other_types(verb, h):
+    with refused(TypeError, "target"):
+        verb(embedding(), h)
+
+
+@every_verb
+def test_square_target_not_symmetric(verb):
+    h = symmetric()
+    h[1, 4] += 0.5
+    with refused(ValueError, "target", "symmetric", r"\b1\b.*\b4\b|\b4\b.*\b1\b"):
+        verb(embedding(), h)
+    h = symmetric()
+    h[1, 4] = np.nan
+    with refused(ValueError, "target", "symmetric"):
+        verb(embedding(), h)
+    with refused(ValueError, "target", "symmetric"):
+        verb(embedding(), np.stack([symmetric(), h]))
+
+
+@every_verb
+def test_a_dissimilarity_taken_for_a_similarity(verb):
+    with refused(ValueError, "target|kind", "diagonal", "dissimilarity"):
+        verb(embedding(), symmetric(0.0))
+    with refused(ValueError, "target|kind", "diagonal", "dissimilarity"):
+        verb(embedding(), np.stack([symmetric(0.0)] * 2))
+    verb(embedding(), symmetric(0.0), kind="dissimilarity")
+    verb(embedding(), symmetric(1.0))
+
+
+@every_verb
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_target_not_finite(verb, value):
+    h = target()
+    h[4] = value
+    with refused(ValueError, "target", "(?i)inf"):
+        verb(embedding(), h)
+    with refused(ValueError, "target", "(?i)inf"):
+        verb(embedding(), np.stack([target(), h]))
+
+
+@with_similarity
+def test_unknown_metric(verb):
+    with refused(ValueError, "metric", "manhattan", *reference.METRICS):
+        verb(embedding(), target(), metric="manhattan")
+
+
+@every_verb
+def test_unknown_comparator(verb):
+    with refused(ValueError, "comparator", "kendall", *reference.COMPARATORS):
+        verb(embedding(), target(), comparator="kendall")
+
+
+@every_verb
+def test_unknown_kind(verb):
+    with refused(ValueError, "kind", "distance", r"\bsimilarity", "dissimilarity"):
+        verb(embedding(), target(), kind="distance")
+
+
+@every_verb
+def test_unknown_device(verb):
+    with refused(ValueError, "device", "gpu", "auto", "cpu", "cuda"):
+        verb(embedding(), target(), device="gpu")
+
+
+@every_verb
+def test_no_cuda_device(verb):
+    import secateur.device
+
+    usable, reason = secateur.device.available("cuda")
+    if usable:
+        pytest.skip("a CUDA device is present")
+    assert reason
+    with refused(RuntimeError, "device='cpu'"):
+        verb(embedding(), target(), device="cuda")
+
+
+@with_subset
+@pytest.mark.parametrize("k", [D, D + 100, -D - 1])
+def test_subset_out_of_range(verb, k):
+    with refused(ValueError, "subset", rf"(^|[^\d]){k}\b", rf"\b{D}\b|\b{D - 1}\b"):
+        verb(embedding(), target(), subset=[0, k, 2])
+
+
+@with_subset
+def test_subset_with_repeats(verb):
+    with refused(ValueError, "subset", r"\b4\b"):
+        verb(embedding(), target(), subset=[1, 4, 5, 4])
+
+
+@with_subset
+@pytest.mark.parametrize("size", [D - 1, D + 1])
+def test_mask_of_another_length(verb, size):
+    with refused(ValueError, "subset", rf"\b{size}\b", rf"\b{D}\b"):
+        verb(embedding(), target(), subset=np.ones(size, bool))
+
+
+@with_subset
+def test_subset_that_is_no_list_of_integers(verb):
+    with refused((TypeError, ValueError), "subset"):
+        verb(embedding(), target(), subset=np.array([0.5, 2.0]))
+    with refused((TypeError, ValueError), "subset"):
+        verb(embedding(), target(), subset=np.zeros((2, 2), int))
+    with refused((TypeError, ValueError), "subset"):
+        verb(embedding(), target(), subset=np.array(["a", "b"]))
+
+
+@pytest.mark.parametrize("verb", [VERBS["alignment"], VERBS["leave_one_out"]], ids=["alignment", "leave_one_out"])
+@pytest.mark.parametrize("empty", [[], np.zeros(D, bool), np.array([], int)], ids=["list", "mask", "indices"])
+def test_empty_subset(verb, empty):
+    with refused(ValueError, "subset", "empty|no feature|at least one"):
+        verb(embedding(), target(), subset=empty)
+
+
+def test_order_with_repeats():
+    with refused(ValueError, "order", r"\b3\b"):
+        sc.insertion_curve(embedding(), target(), [0, 3, 5, 3])
+    with refused(ValueError, "order", r"\b3\b"):
+        sc.insertion_curve(embedding(), np.stack([target()] * 2), [[0, 3, 5], [3, 5, 3]])
+
+
+@pytest.mark.parametrize("k", [D, -D - 1])
+def test_order_out_of_range(k):
+    with refused(ValueError, "order", rf"(^|[^\d]){k}\b"):
+        sc.insertion_curve(embedding(), target(), [0, k, 5])
+
+
+def test_order_of_another_shape():
+    orders = np.stack([ORDER] * 3)
+    with refused(ValueError, "order", r"\b3\b"):
+        sc.insertion_curve(embedding(), np.stack([target()] * 2), orders)
+    with refused(ValueError, "order"):
+        sc.insertion_curve(embedding(), np.stack([target()] * 2), orders[None])
+    with refused((TypeError, ValueError), "order"):
+        sc.insertion_curve(embedding(), target(), ORDER + 0.5)
+
+
+@with_similarity
+@pytest.mark.parametrize("threads", [0, -1])
+def test_no_threads(verb, threads):
+    with refused(ValueError, "threads", rf"(^|[^\d]){threads}\b"):
+        verb(embedding(), target(), threads=threads)
+
+
+@with_similarity
+def test_threads_is_an_integer(verb):
+    with refused((TypeError, ValueError), "threads", r"1\.5|float"):
+        verb(embedding(), target(), threads=1.5)
+
+
+@every_verb
+def test_weights(verb):
+    w = np.ones(P)
+    w[3] = -0.25
+    with refused(ValueError, "weights", r"-0\.25|negative"):
+        verb(embedding(), target(), weights=w)
+    w[3] = np.nan
+    with refused(ValueError, "weights", "(?i)nan"):
+        verb(embedding(), target(), weights=w)
+    w[3] = np.inf
+    with refused(ValueError, "weights", "(?i)inf"):
+        verb(embedding(), target(), weights=w)
+
+
+@every_verb
+@pytest.mark.parametrize("shape", [(P - 1,), (3, P), (2, P + 1), ()])
+def test_weights_of_another_shape(verb, shape):
+    with refused(ValueError, "weights", re.escape(str(shape)) + (rf"|\b{shape[-1]}\b" if shape else "")):
+        verb(embedding(), np.stack([target()] * 2), weights=np.ones(shape))
+
+
+@every_verb
+@pytest.mark.parametrize("comparator", reference.RANK_COMPARATORS)
+def test_weights_of_ranks_are_0_or_1(verb, comparator):
+    w = np.ones(P)
+    w[3] = 0.5
+    with refused(ValueError, "weights", comparator, r"0\.5"):
+        verb(embedding(), target(), comparator=comparator, weights=w)
+    w[3] = 0
+    verb(embedding(), target(), comparator=comparator, weights=w)
+
+
+def test_pruner_refuses_the_same():
+    with refused(ValueError, "metric", "manhattan"):
+        sc.Pruner(metric="manhattan").fit(embedding(), target())
+    with refused(ValueError, "search", "simulated", "ranking", "forward", "backward", "floating"):
+        sc.Pruner(search="simulated").fit(embedding(), target())
+    with refused(ValueError, "target"):
+        sc.Pruner().fit(embedding(), target()[1:])
+    with refused(ValueError, "threads", "0"):
+        sc.Pruner(threads=0).fit(embedding(), target())
