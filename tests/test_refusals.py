@@ -21,7 +21,8 @@ def refused(error, *words):
     with pytest.raises(error) as caught:
         yield
     message = str(caught.value)
-    assert message and "\n" not in message
+    assert message
+    assert "\n" not in message
     for word in words:
         assert re.search(word, message), f"{word!r} is not in: {message}"
 
@@ -67,7 +68,7 @@ with_subset = pytest.mark.parametrize(
 @with_similarity
 @pytest.mark.parametrize("shape", [(N,), (N, D, 2), ()])
 def test_X_of_other_dimensions(verb, shape):
-    with refused(ValueError, r"\bX\b", re.escape(str(shape)) if len(shape) != 0 else r"\(\)|0"):
+    with refused(ValueError, r"\bX\b", re.escape(str(shape)) if shape else r"\(\)|0-|scalar|float"):
         verb(np.zeros(shape), target())
 
 
@@ -279,7 +280,10 @@ def test_weights(verb):
 @every_verb
 @pytest.mark.parametrize("shape", [(P - 1,), (3, P), (2, P + 1), ()])
 def test_weights_of_another_shape(verb, shape):
-    with refused(ValueError, "weights", re.escape(str(shape)) + (rf"|\b{shape[-1]}\b" if shape else "")):
+    wrong = {(P - 1,): rf"\b{P - 1}\b", (3, P): r"\b3\b", (2, P + 1): rf"\b{P + 1}\b", (): r"\(\)|0-|scalar|float"}[
+        shape
+    ]
+    with refused(ValueError, "weights", wrong):
         verb(embedding(), np.stack([target()] * 2), weights=np.ones(shape))
 
 
@@ -288,7 +292,7 @@ def test_weights_of_another_shape(verb, shape):
 def test_weights_of_ranks_are_0_or_1(verb, comparator):
     w = np.ones(P)
     w[3] = 0.5
-    with refused(ValueError, "weights", comparator, r"0\.5"):
+    with refused(ValueError, "weights", f"{comparator}|rank", r"0\.5"):
         verb(embedding(), target(), comparator=comparator, weights=w)
     w[3] = 0
     verb(embedding(), target(), comparator=comparator, weights=w)
@@ -297,7 +301,7 @@ def test_weights_of_ranks_are_0_or_1(verb, comparator):
 def test_pruner_refuses_the_same():
     with refused(ValueError, "metric", "manhattan"):
         sc.Pruner(metric="manhattan").fit(embedding(), target())
-    with refused(ValueError, "search", "simulated", "ranking", "forward", "backward", "floating"):
+    with refused(ValueError, "search", "simulated", "ranking"):
         sc.Pruner(search="simulated").fit(embedding(), target())
     with refused(ValueError, "target"):
         sc.Pruner().fit(embedding(), target()[1:])

@@ -46,7 +46,13 @@ inline Features borrow_features(const py::object& x) {
     const Features features{borrow<double>(x, "X", 2), extent(x, 0), extent(x, 1)};
     if (features.stimuli < 3) throw py::value_error("X must have at least 3 stimuli (rows), got " + std::to_string(features.stimuli));
     if (features.count < 1) throw py::value_error("X must have at least 1 feature (column), got 0");
-    for (int64_t at = 0; at < features.stimuli * features.count; ++at)
+    const int64_t count = features.stimuli * features.count;
+    double zeros[16] = {};  // zero times a finite number is zero
+    for (int64_t at = 0; at + 16 <= count; at += 16)
+        for (int l = 0; l < 16; ++l) zeros[l] += features.values[at + l] * 0.0;
+    double doubt = 0;
+    for (const double zero : zeros) doubt += zero;
+    for (int64_t at = doubt == 0 ? count / 16 * 16 : 0; at < count; ++at)
         if (!std::isfinite(features.values[at])) {
             std::ostringstream message;
             message << "X must be finite, got " << features.values[at] << " at stimulus " << at / features.count << ", feature "

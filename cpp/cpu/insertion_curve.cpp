@@ -7,20 +7,22 @@
 #include "targets.hpp"
 
 // The pair sums of one target run through its order; every step adds one feature and takes the three moments.
-// Steps go in chunks (their factors made together) of tiles (whose moments stay in registers while a row of pair sums
-// is loaded and stored once); stimuli go in row groups, a fixed split, so that threads never change a sum's order.
+// Steps: windows (factors made, then used; threads meet in between) of chunks (factors stay in the second-level cache)
+// of tiles (moments stay in registers while a row of pair sums is loaded and stored once).
+// Stimuli: row groups, a split that depends on their number alone. Each group shifts its values by a mean of its own, and
+// moments are put together group by group: threads share groups and never change a sum's order.
 namespace secateur::cpu {
 
 namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-constexpr int64_t longest_chunk = 128, widest = 8;
+constexpr int64_t chunk = 128, longest_window = 1024, widest = 8;
 
 int64_t padded(int64_t n) { return (n + widest - 1) / widest * widest; }
 
 // Where row groups of about equally many pairs begin; depends on the number of stimuli alone.
 std::vector<int64_t> row_groups(int64_t n) {
-    const int64_t pairs = n * (n - 1) / 2, groups = std::clamp<int64_t>(pairs / 256, 1, 32);
+    const int64_t pairs = n * (n - 1) / 2, groups = std::clamp<int64_t>(pairs / 512, 1, 32);
     std::vector<int64_t> starts;
     for (int64_t i = 0; i < n; ++i)
         if (row_start(i, n) * groups >= static_cast<int64_t>(starts.size()) * pairs) starts.push_back(i);
@@ -33,31 +35,44 @@ struct Job {
     Features x;
     Metric metric;
     const StandardTargets* targets;
-    Buffer columns;   // (features, padded stimuli): X transposed, rows centred for correlation
+    Buffer centre;    // (stride): what is taken from each row; for correlation its mean, which costs digits if large
+    Buffer in_front;  // (stimuli, widest): mask that blanks what is no pair in the first vector of a row
     Buffer at_end;    // (widest): mask that blanks the lanes behind the last stimulus
-    int64_t stride;
+    int64_t stride, window;
     std::vector<int64_t> groups;
+    int64_t group_count() const { return static_cast<int64_t>(groups.size()) - 1; }
+    // Where factors lie: blocks of 8 steps x 8 stimuli, so that a tile reads them from one pointer on.
+    int64_t at(int64_t step, int64_t stimulus) const {
+        return (step / widest * stride + stimulus / widest * widest + step % widest) * widest + stimulus % widest;
+    }
+};
+
+// Moments of one row group at one step, its values shifted by its own `shift`.
+struct GroupMoments {
+    Moments moments;
+    double shift;
 };
 
 // One target's running state.
 struct Running {
-    Buffer pair, target, weight;                     // (stimuli, stride), upper triangle
-    Buffer own, mean;                                // (stride)
-    Buffer z, inverse;                               // (chunk, stride): factors of a chunk's steps
-    Buffer sums, squares, products;                  // (group, chunk)
-    double shift = 0;
-    int64_t seen = 0;  // features so far
+    Buffer pair, target, weight;           // (stimuli, stride), upper triangle
+    Buffer own, mean;                      // (stride)
+    Buffer z, inverse;                     // Job::at(step in window, stimulus): factors
+    std::vector<GroupMoments> moments;     // (group, window)
+    std::vector<double> shift, share, tilt;  // (group): shift in use, sum of weights, sum of the target
+    int64_t seen = 0;                      // features so far
     Running(const Job& job)
         : pair(job.x.stimuli * job.stride),
           target(job.x.stimuli * job.stride),
           weight(job.targets->weighted ? job.x.stimuli * job.stride : 0),
           own(job.stride),
           mean(job.stride),
-          z(longest_chunk * job.stride),
-          inverse(longest_chunk * job.stride),
-          sums(longest_chunk * job.groups.size()),
-          squares(longest_chunk * job.groups.size()),
-          products(longest_chunk * job.groups.size()) {}
+          z(job.window * job.stride),
+          inverse(job.window * job.stride),
+          moments(job.window * job.group_count()),
+          shift(job.group_count()),
+          share(job.group_count()),
+          tilt(job.group_count()) {}
 
     void begin(const Job& job, int64_t t) {
         const int64_t n = job.x.stimuli;
@@ -73,12 +88,18 @@ struct Running {
             if (targets.weighted)
                 std::copy_n(targets.weights(targets.pattern_of(t)) + row_start(i, n), length, &weight[i * job.stride + i + 1]);
         }
-        shift = 0;
+        for (int64_t g = 0; g < job.group_count(); ++g) {
+            const int64_t from = row_start(job.groups[g], n), to = row_start(job.groups[g + 1], n);
+            const double* w = targets.weighted ? targets.weights(targets.pattern_of(t)) : nullptr;
+            share[g] = w ? std::accumulate(w + from, w + to, 0.0) : static_cast<double>(to - from);
+            tilt[g] = std::accumulate(targets.row(t) + from, targets.row(t) + to, 0.0);
+            shift[g] = 0;
+        }
         seen = 0;
     }
 };
 
-// Factors of a chunk's steps for the stimuli [from, from + widest): gathered, centred (correlation), normed.
+// Factors of a window's steps for the stimuli [from, from + widest): gathered, centred (correlation), normed.
 template <class Rule>
 struct Prepare {
     template <int L>
@@ -88,12 +109,19 @@ struct Prepare {
         for (int l = 0; l < widest; ++l) {
             own[l] = r->own[from + l];
             mean[l] = r->mean[from + l];
-            undefined[l] = from + l < job->x.stimuli && targets.active(pattern, from + l) ? nan : 0.0;
+            undefined[l] = from + l < job->x.stimuli && targets.active(pattern, from + l) ? nan : 0.0;  // lanes behind the last: masked
+        }
+        const double* rows[widest];
+        double centre[widest];
+        for (int l = 0; l < widest; ++l) {
+            rows[l] = job->x.values + std::min(from + l, job->x.stimuli - 1) * job->x.count;
+            centre[l] = job->centre[from + l];
         }
         for (int64_t s = 0; s < steps; ++s) {
-            const double* x = &job->columns[order[s] * job->stride + from];
-            double* z = &r->z[s * job->stride + from];
-            double* inverse = &r->inverse[s * job->stride + from];
+            double x[widest];
+            for (int l = 0; l < widest; ++l) x[l] = rows[l][order[s]] - centre[l];
+            double* z = &r->z[job->at(s, from)];
+            double* inverse = &r->inverse[job->at(s, from)];
             if (job->metric == Metric::correlation) {
                 const double before = static_cast<double>(r->seen + s);
                 const double weight = std::sqrt(centring_weight(before, 1)), share = 1 / (before + 1);
@@ -123,31 +151,34 @@ struct Prepare {
     }
 };
 
-// One row group through a chunk: sums over its pairs, for every step.
+// One row group through a chunk of steps, which begin at `first` in the window.
 template <class Rule, bool weighted>
 struct Advance {
     template <int L, int steps>
-    ALWAYS_INLINE static void tile(const Job& job, const Running& r, int64_t group, int64_t first) {
+    ALWAYS_INLINE static void tile(const Job& job, Running& r, int64_t group, int64_t first) {
         using S = Simd<L>;
         using Vec = typename S::Vec;
         const int64_t n = job.x.stimuli, stride = job.stride;
-        Vec a[steps] = {}, b[steps] = {}, c[steps] = {};
-        const double *z = &r.z[first * stride], *inverse = &r.inverse[first * stride];
-        const Vec shift = S::splat(r.shift);
+        Vec a[steps], b[steps], c[steps];
+#pragma GCC unroll 8
+        for (int s = 0; s < steps; ++s) a[s] = b[s] = c[s] = Vec{};
+        const double shift = r.shift[group];
         for (int64_t i = job.groups[group]; i < job.groups[group + 1]; ++i) {
-            const auto vector = [&](int64_t j, const double* mask) INLINE_LAMBDA {
+            const double *zi = &r.z[job.at(first, i)], *ri = &r.inverse[job.at(first, i)];
+            const auto vector = [&](int64_t j, auto masked, const double* mask) INLINE_LAMBDA {
+                const double *zj = &r.z[job.at(first, j)], *rj = &r.inverse[job.at(first, j)];
                 double* at = &r.pair[i * stride + j];
                 Vec pair = S::load(at);
                 const Vec h = S::load(&r.target[i * stride + j]);
                 Vec w{}, keep{};
                 if constexpr (weighted) w = S::load(&r.weight[i * stride + j]);
-                if (mask) keep = S::load(mask);
+                if constexpr (masked()) keep = S::load(mask);
 #pragma GCC unroll 8
                 for (int s = 0; s < steps; ++s) {
-                    pair = Rule::template moved<1>(pair, S::splat(z[s * stride + i]), S::load(z + s * stride + j));
+                    pair = Rule::template moved<1>(pair, zi[s * widest], S::load(zj + s * widest));
                     Vec value;
                     if constexpr (Rule::normalised)
-                        value = (pair * S::load(inverse + s * stride + j)) * S::splat(inverse[s * stride + i]) - shift;
+                        value = (pair * S::load(rj + s * widest)) * ri[s * widest] - shift;
                     else if constexpr (Rule::rooted)
                         value = S::sqrt(pair) - shift;
                     else
@@ -157,7 +188,7 @@ struct Advance {
                         a[s] += weighed;
                         b[s] += weighed * value;
                     } else {
-                        if (mask) value *= keep;
+                        if constexpr (masked()) value *= keep;
                         a[s] += value;
                         b[s] += value * value;
                     }
@@ -167,79 +198,80 @@ struct Advance {
             };
             const int64_t start = (i + 1) / L * L, end = n / L * L;
             if (start >= n) continue;
-            if (start + L > n) {  // one vector, blank on both sides
-                double both[L];
-                for (int l = 0; l < L; ++l) both[l] = start + l > i && start + l < n ? 1 : 0;
-                vector(start, both);
-                continue;
-            }
-            double front[L];
-            for (int l = 0; l < L; ++l) front[l] = start + l > i ? 1 : 0;
-            vector(start, front);
-            for (int64_t j = start + L; j < end; j += L) vector(j, nullptr);
-            if (end < n) vector(end, job.at_end.get());
+            vector(start, std::true_type{}, &job.in_front[i * widest]);
+            for (int64_t j = start + L; j < end; j += L) vector(j, std::false_type{}, nullptr);
+            if (start < end && end < n) vector(end, std::true_type{}, job.at_end.get());
         }
-        for (int s = 0; s < steps; ++s) {
-            const int64_t at = group * longest_chunk + first + s;
-            r.sums[at] = S::sum(a[s]);
-            r.squares[at] = S::sum(b[s]);
-            r.products[at] = S::sum(c[s]);
-        }
+        for (int s = 0; s < steps; ++s)
+            r.moments[group * job.window + first + s] = {{S::sum(a[s]), S::sum(b[s]), S::sum(c[s])}, r.shift[group]};
     }
 
     template <int L>
-    ALWAYS_INLINE static void run(const Job* job, const Running* r, int64_t steps, int64_t group) {
+    ALWAYS_INLINE static void run(const Job* job, Running* r, int64_t group, int64_t first, int64_t end) {
         constexpr int together = L == 8 ? 8 : 4;
-        int64_t s = 0;
-        for (; s + together <= steps; s += together) tile<L, together>(*job, *r, group, s);
-        for (; s < steps; ++s) tile<L, 1>(*job, *r, group, s);
+        int64_t s = first;
+        for (; s + together <= end; s += together) tile<L, together>(*job, *r, group, s);
+        for (; s < end; ++s) tile<L, 1>(*job, *r, group, s);
+        if (!job->targets->centred) return;
+        const double mean = r->moments[group * job->window + end - 1].moments.sum / r->share[group];
+        r->shift[group] = std::isfinite(mean) ? r->shift[group] + mean : 0;
     }
 };
 
+// The groups' moments of one step, all shifted to the common mean.
+Moments put_together(const Job& job, const Running& r, int64_t step, double weight) {
+    double total = 0;
+    Moments all{0, 0, 0};
+    for (int64_t g = 0; g < job.group_count(); ++g) {
+        const GroupMoments& m = r.moments[g * job.window + step];
+        total += m.moments.sum + m.shift * r.share[g];
+    }
+    const double mean = job.targets->centred ? total / weight : 0;
+    for (int64_t g = 0; g < job.group_count(); ++g) {
+        const auto& [m, shift] = r.moments[g * job.window + step];
+        const double gap = shift - mean;
+        all.sum += m.sum + gap * r.share[g];
+        all.squares += m.squares + gap * (2 * m.sum + gap * r.share[g]);
+        all.product += m.product + gap * r.tilt[g];
+    }
+    return all;
+}
+
+// Where the chunk that begins at `first` in its window ends: short ones at the very start, where means move fast.
+int64_t next_chunk(int64_t window_start, int64_t first, int64_t length) {
+    const int64_t step = window_start + first;
+    return std::min(first + (step < chunk ? std::max(step, widest) : chunk), length);
+}
+
 // Steps whose moments lost their digits, from the features alone.
 struct Exact {
-    SpaceScratch space;
+    SpaceBuilder builder;
+    Space space;
     Buffer similarities;
     CompareScratch look;
-    Exact(const Features& x, int64_t steps) : space(x.stimuli, steps), similarities(x.pairs()), look(x.pairs()) {}
+    explicit Exact(const Features& x) : builder(x.stimuli, 1), space(x.stimuli), similarities(x.pairs()), look(x.pairs()) {}
     double operator()(const Job& job, int64_t target, Indices prefix) {
-        build_space(job.x, job.metric, prefix, -1, space.rows.get(), space.space, 1);
-        finish(space.space, job.x.stimuli, job.metric, similarities.get());
+        builder.build(job.x, job.metric, prefix, -1, space);
+        finish(space, job.x.stimuli, job.metric, similarities.get());
         job.targets->look_at(job.targets->pattern_of(target), similarities.get(), look);
         return job.targets->alignment(target, similarities.get(), look);
     }
 };
 
-void transpose(Job& job, int threads) {
-    const int64_t n = job.x.stimuli, d = job.x.count, stride = job.stride;
-    std::vector<double> mean(n);
-    constexpr int64_t tile = 16;
-    job.columns = Buffer(d * stride);
-    if (job.metric == Metric::correlation)  // any row constant may go; a large common one would cost digits
-        for (int64_t i = 0; i < n; ++i) mean[i] = std::accumulate(job.x.values + i * d, job.x.values + (i + 1) * d, 0.0) / d;
-#pragma omp parallel for num_threads(threads) if (threads > 1)
-    for (int64_t k0 = 0; k0 < d; k0 += tile)
-        for (int64_t i0 = 0; i0 < stride; i0 += tile)
-            for (int64_t k = k0; k < std::min(k0 + tile, d); ++k)
-                for (int64_t i = i0; i < std::min(i0 + tile, stride); ++i)
-                    job.columns[k * stride + i] = i < n ? job.x.values[i * d + k] - mean[i] : 0.0;
-}
-
 template <class Rule>
 void by_moments(const Job& job, const int64_t* orders, int64_t order_count, int64_t steps, const Context& context, double* out) {
     const StandardTargets& targets = *job.targets;
     const auto prepare = choose<Prepare<Rule>, const Job*, Running*, const int64_t*, int64_t, int64_t, int64_t>();
-    const auto advance = targets.weighted ? choose<Advance<Rule, true>, const Job*, const Running*, int64_t, int64_t>()
-                                          : choose<Advance<Rule, false>, const Job*, const Running*, int64_t, int64_t>();
-    const auto groups = static_cast<int64_t>(job.groups.size()) - 1;
-    // Threads share one target's row groups where there are fewer targets than threads, else each takes targets.
+    const auto advance = targets.weighted ? choose<Advance<Rule, true>, const Job*, Running*, int64_t, int64_t, int64_t>()
+                                          : choose<Advance<Rule, false>, const Job*, Running*, int64_t, int64_t, int64_t>();
+    // Threads share one target's stimuli where there are fewer targets than threads, else each takes targets.
     const int inner = targets.count < context.threads ? context.threads : 1;
     const int outer = inner > 1 ? 1 : context.threads;
     std::vector<Running> running;
     std::vector<Exact> exact;
     for (int t = 0; t < outer; ++t) {
         running.emplace_back(job);
-        exact.emplace_back(job.x, steps);
+        exact.emplace_back(job.x);
     }
 #pragma omp parallel for schedule(dynamic) num_threads(outer) if (outer > 1)
     for (int64_t t = 0; t < targets.count; ++t) {
@@ -249,33 +281,29 @@ void by_moments(const Job& job, const int64_t* orders, int64_t order_count, int6
         const int64_t pattern = targets.pattern_of(t);
         const double weight = targets.total(pattern);
         r.begin(job, t);
-        for (int64_t start = 0, length = widest; start < steps; start += length, length = std::min(2 * length, longest_chunk)) {
-            length = std::min(length, steps - start);
+        for (int64_t start = 0; start < steps; start += job.window) {
+            const int64_t length = std::min(job.window, steps - start);
 #pragma omp parallel num_threads(inner) if (inner > 1)
             {
+                const int thread = inner > 1 ? omp_thread() : slot;
 #pragma omp for schedule(static)
-                for (int64_t from = 0; from < job.stride; from += widest)
-                    if (!context.stop(inner > 1 ? omp_thread() : slot)) prepare(&job, &r, order + start, length, pattern, from);
-#pragma omp for schedule(dynamic)
-                for (int64_t g = 0; g < groups; ++g)
-                    if (!context.stop(inner > 1 ? omp_thread() : slot)) advance(&job, &r, length, g);
+                for (int64_t from = 0; from < job.stride; from += widest) prepare(&job, &r, order + start, length, pattern, from);
+                // A thread takes the same groups chunk after chunk: the chunk's factors stay near it.
+                const int64_t width = inner > 1 ? omp_team() : 1, rank = inner > 1 ? thread : 0;
+                const int64_t begin = rank * job.group_count() / width, end = (rank + 1) * job.group_count() / width;
+                for (int64_t c = 0; c < length; c = next_chunk(start, c, length))
+                    for (int64_t g = begin; g < end && !context.stop(thread); ++g)
+                        advance(&job, &r, g, c, next_chunk(start, c, length));
             }
             r.seen += length;
-            double mean = 0;
+            if (context.stop(slot)) break;
             for (int64_t s = 0; s < length; ++s) {
-                Moments m{0, 0, 0};
-                for (int64_t g = 0; g < groups; ++g) {
-                    m.sum += r.sums[g * longest_chunk + s];
-                    m.squares += r.squares[g * longest_chunk + s];
-                    m.product += r.products[g * longest_chunk + s];
-                }
                 bool trusted;
+                const Moments m = put_together(job, r, s, weight);
                 double alignment = orientation(job.metric) * alignment_of(m, weight, targets.centred, trusted);
                 if (!trusted && !context.stop(slot)) alignment = exact[slot](job, t, {order, start + s + 1});
                 out[t * steps + start + s] = alignment;
-                mean = m.sum / weight;
             }
-            if (targets.centred) r.shift = std::isnan(mean) ? 0 : r.shift + mean;
         }
     }
 }
@@ -302,11 +330,12 @@ void by_similarities(const Job& job, const int64_t* orders, int64_t order_count,
         std::fill_n(space.own.get(), n, 0.0);
         std::fill_n(space.mean.get(), n, 0.0);
         for (int64_t s = 0; s < steps && !context.stop(omp_thread()); ++s) {
-            const double* x = &job.columns[orders[t * steps + s] * job.stride];
+            const double* column = job.x.values + orders[t * steps + s];
             double* z = space.inverse.get();
             for (int64_t i = 0; i < n; ++i) {
-                const double gap = x[i] - space.mean[i], before = static_cast<double>(s);
-                z[i] = job.metric == Metric::correlation ? gap * std::sqrt(centring_weight(before, 1)) : x[i];
+                const double x = column[i * job.x.count] - job.centre[i];
+                const double gap = x - space.mean[i], before = static_cast<double>(s);
+                z[i] = job.metric == Metric::correlation ? gap * std::sqrt(centring_weight(before, 1)) : x;
                 if (job.metric == Metric::correlation) space.mean[i] += gap / (before + 1);
                 if (is_angular(job.metric)) space.own[i] += z[i] * z[i];
             }
@@ -328,10 +357,20 @@ void by_similarities(const Job& job, const int64_t* orders, int64_t order_count,
 void insertion_curve(const Features& x, const Targets& source, Metric metric, Comparator comparator, const int64_t* orders,
                      int64_t order_count, int64_t steps, const Context& context, double* out) {
     const StandardTargets targets(source, x.stimuli, comparator, context.threads);
-    Job job{x, metric, &targets, {}, Buffer(widest), padded(x.stimuli), row_groups(x.stimuli)};
-    transpose(job, context.threads);
+    Job job{x, metric, &targets, Buffer(padded(x.stimuli), 0.0), Buffer(x.stimuli * widest), Buffer(widest), padded(x.stimuli), 0, row_groups(x.stimuli)};
+    // One thread needs no more than a chunk's factors; threads that share a target meet once in about two megabytes of them.
+    job.window = targets.count >= context.threads ? chunk : std::clamp<int64_t>((2 << 20) / (16 * job.stride) / chunk * chunk, chunk, longest_window);
+    if (metric == Metric::correlation)
+        for (int64_t i = 0; i < x.stimuli; ++i)
+            job.centre[i] = std::accumulate(x.values + i * x.count, x.values + (i + 1) * x.count, 0.0) / static_cast<double>(x.count);
     const int64_t lanes = simd_lanes(), end = x.stimuli / lanes * lanes;
-    for (int64_t l = 0; l < lanes; ++l) job.at_end[l] = end + l < x.stimuli ? 1 : 0;
+    for (int64_t l = 0; l < lanes; ++l) {
+        job.at_end[l] = end + l < x.stimuli ? 1 : 0;
+        for (int64_t i = 0; i < x.stimuli; ++i) {
+            const int64_t j = (i + 1) / lanes * lanes + l;
+            job.in_front[i * widest + l] = j > i && j < x.stimuli ? 1 : 0;
+        }
+    }
     with_rule(metric, [&](auto rule) {
         using Rule = decltype(rule);
         if (is_rank(comparator))

@@ -133,13 +133,13 @@ struct OneTargetTile {
             }
             for (int64_t p = job.row[i]; p < job.row[i + 1]; ++p) {
                 const int64_t j = job.partner[p] * int64_t{width};
-                const Vec base = S::splat(job.base[p]), h = S::splat(job.target[p]);
+                const double base = job.base[p], h = job.target[p];
 #pragma GCC unroll 4
                 for (int v = 0; v < V; ++v) {
                     Vec value = Rule::template moved<sign>(base, zi[v], S::load(&f.z[j + v * L]));
                     if constexpr (Rule::normalised) value = value * S::load(&f.inverse[j + v * L]) - ci[v];
                     if constexpr (Rule::rooted) {
-                        if (sign < 0) cancelled[v] = value < S::splat(least_pair(job.base[p])) ? S::splat(1.0) : cancelled[v];
+                        if (sign < 0) cancelled[v] = value < S::splat(least_pair(base)) ? S::splat(1.0) : cancelled[v];
                         value = S::sqrt(value > 0 ? value : Vec{}) - job.shift;
                     }
                     a[v] += value;
@@ -254,7 +254,7 @@ struct ProductTile {
                     const auto v0 = S::load(v + p * strip + from), v1 = S::load(v + p * strip + from + L);
 #pragma GCC unroll 12
                     for (int t = 0; t < wide; ++t) {
-                        const auto target = S::splat(h[p * panel + q + t]);
+                        const double target = h[p * panel + q + t];
                         acc[t][0] += v0 * target;
                         acc[t][1] += v1 * target;
                     }
@@ -310,13 +310,13 @@ struct ManyTargetsTile {
                     }
                     for (; p < stop; ++p) {
                         const int64_t j = job.partner[p] * strip;
-                        const Vec base = S::splat(job.base[p]);
+                        const double base = job.base[p];
 #pragma GCC unroll 8
                         for (int v = 0; v < V; ++v) {
                             Vec value = Rule::template moved<sign>(base, zi[v], S::load(z + j + v * L));
                             if constexpr (Rule::normalised) value = value * (ri[v] * S::load(inverse + j + v * L)) - job.shift;
                             if constexpr (Rule::rooted) {
-                                if (sign < 0) cancelled[v] = value < S::splat(least_pair(job.base[p])) ? S::splat(1.0) : cancelled[v];
+                                if (sign < 0) cancelled[v] = value < S::splat(least_pair(base)) ? S::splat(1.0) : cancelled[v];
                                 value = S::sqrt(value > 0 ? value : Vec{}) - job.shift;
                             }
                             S::store(values + (p - start) * strip + v * L, value);
@@ -474,12 +474,14 @@ void exactly(const Job& job, Indices subset, const Context& context) {
         if (job.again[c]) left.push_back(c);
     if (left.empty() || context.stop(0)) return;
     struct Scratch {
-        SpaceScratch space;
+        SpaceBuilder builder;
+        Space space;
         std::vector<int64_t> features;
         Buffer similarities;
         CompareScratch look;
         Scratch(const Features& x, Indices subset)
-            : space(x.stimuli, subset.count + 1),
+            : builder(x.stimuli, 1),
+              space(x.stimuli),
               features(subset.values, subset.values + subset.count),
               similarities(x.pairs()),
               look(x.pairs()) {
@@ -498,8 +500,8 @@ void exactly(const Job& job, Indices subset, const Context& context) {
         const int64_t k = job.candidates.values[left[c]];
         s.features.back() = k;
         const Indices features{s.features.data(), subset.count + (job.sign > 0)};
-        build_space(job.x, job.metric, features, job.sign > 0 ? -1 : position[k], s.space.rows.get(), s.space.space, 1);
-        finish(s.space.space, job.x.stimuli, job.metric, s.similarities.get());
+        s.builder.build(job.x, job.metric, features, job.sign > 0 ? -1 : position[k], s.space);
+        finish(s.space, job.x.stimuli, job.metric, s.similarities.get());
         compare_all(*job.targets, s.similarities.get(), s.look, job.out + k, job.x.count);
     }
 }
@@ -511,10 +513,7 @@ void one_feature(const Features& x, const Targets& source, Metric metric, Compar
     const int64_t n = x.stimuli, d = x.count, pairs = x.pairs();
     const StandardTargets targets(source, n, comparator, context.threads);
     Space space(n);
-    {
-        const Buffer rows(n * subset.count);
-        build_space(x, metric, subset, -1, rows.get(), space, context.threads);
-    }
+    SpaceBuilder(n, context.threads).build(x, metric, subset, -1, space);
     if (candidates.count < d) {
         Buffer similarities(pairs);
         CompareScratch look(pairs);

@@ -7,109 +7,120 @@ namespace secateur::cpu {
 
 namespace {
 
-constexpr int block = 4;
+constexpr int block = 4, widest = 8;
 
 // The 4 x 4 sums over features between two blocks of rows; lanes run over features.
 template <bool difference>
 struct GramTile {
     template <int L>
-    ALWAYS_INLINE static void run(const double* const* a, const double* const* b, int64_t count, double* out) {
+    ALWAYS_INLINE static void run(const double* a, const double* b, int64_t pitch, int64_t count, double* out) {
         using S = Simd<L>;
         using Vec = typename S::Vec;
-        Vec acc[block][block] = {};
-        int64_t k = 0;
-        for (; k + L <= count; k += L) {
+        Vec acc[block][block];
+#pragma GCC unroll 4
+        for (int p = 0; p < block; ++p)
+            for (int q = 0; q < block; ++q) acc[p][q] = Vec{};
+        for (int64_t k = 0; k < count; k += L) {
             Vec vb[block];
 #pragma GCC unroll 4
-            for (int q = 0; q < block; ++q) vb[q] = S::load(b[q] + k);
+            for (int q = 0; q < block; ++q) vb[q] = S::load(b + q * pitch + k);
 #pragma GCC unroll 4
             for (int p = 0; p < block; ++p) {
-                const Vec va = S::load(a[p] + k);
+                const Vec va = S::load(a + p * pitch + k);
 #pragma GCC unroll 4
                 for (int q = 0; q < block; ++q) {
-                    if constexpr (difference) {
-                        const Vec gap = va - vb[q];
-                        acc[p][q] += gap * gap;
-                    } else {
-                        acc[p][q] += va * vb[q];
-                    }
+                    const Vec factor = difference ? va - vb[q] : vb[q];
+                    acc[p][q] += (difference ? factor : va) * factor;
                 }
             }
         }
         for (int p = 0; p < block; ++p)
-            for (int q = 0; q < block; ++q) {
-                double total = S::sum(acc[p][q]);
-                for (int64_t t = k; t < count; ++t) {
-                    const double gap = a[p][t] - b[q][t];
-                    total += difference ? gap * gap : a[p][t] * b[q][t];
-                }
-                out[p * block + q] = total;
-            }
+            for (int q = 0; q < block; ++q) out[p * block + q] = S::sum(acc[p][q]);
     }
 };
 
-void gram(const double* rows, int64_t stride, int64_t n, int64_t count, bool difference, Space& space, int threads) {
-    using Args = void (*)(const double* const*, const double* const*, int64_t, double*);
-    const Args tile = difference ? choose<GramTile<true>, const double* const*, const double* const*, int64_t, double*>()
-                                 : choose<GramTile<false>, const double* const*, const double* const*, int64_t, double*>();
-    const int64_t blocks = (n + block - 1) / block;
-#pragma omp parallel for schedule(dynamic) num_threads(threads) if (threads > 1)
-    for (int64_t bi = 0; bi < blocks; ++bi) {
-        const double* a[block];
-        const double* b[block];
-        double out[block * block];
-        for (int p = 0; p < block; ++p) a[p] = rows + std::min(bi * block + p, n - 1) * stride;
-        for (int64_t bj = bi; bj < blocks; ++bj) {
-            for (int q = 0; q < block; ++q) b[q] = rows + std::min(bj * block + q, n - 1) * stride;
-            tile(a, b, count, out);
-            for (int p = 0; p < block; ++p)
-                for (int q = 0; q < block; ++q) {
-                    const int64_t i = bi * block + p, j = bj * block + q;
-                    if (j >= n || i > j) continue;
-                    if (i == j)
-                        space.own[i] = out[p * block + q];
-                    else
-                        space.pair[row_start(i, n) + j - i - 1] = out[p * block + q];
-                }
-        }
-    }
+// The mean over the subset in two passes, so that a large common mean costs no digits; a constant row's is exact.
+double mean_of(const double* row, Indices subset, int64_t skip) {
+    double low = std::numeric_limits<double>::infinity(), high = -low, total = 0;
+    const auto count = static_cast<double>(subset.count - (skip >= 0));
+    const auto each = [&](auto&& take) {
+        for (int64_t s = 0; s < subset.count; ++s)
+            if (s != skip) take(row[subset.values[s]]);
+    };
+    each([&](double x) {
+        low = std::min(low, x);
+        high = std::max(high, x);
+        total += x;
+    });
+    if (!(low < high)) return count > 0 ? low : 0;
+    const double mean = total / count;
+    total = 0;
+    each([&](double x) { total += x - mean; });
+    return mean + total / count;
 }
 
-// Two passes, so that a large common mean costs no digits. A constant row becomes exact zeros.
-double centre(double* row, int64_t count) {
-    if (count == 0) return 0.0;
-    const auto [low, high] = std::minmax_element(row, row + count);
-    double mean = *low;
-    if (*low != *high) {
-        double total = 0;
-        for (int64_t k = 0; k < count; ++k) total += row[k];
-        mean = total / count;
-        total = 0;
-        for (int64_t k = 0; k < count; ++k) total += row[k] - mean;
-        mean += total / count;
-    }
-    for (int64_t k = 0; k < count; ++k) row[k] -= mean;
-    return mean;
-}
+int64_t rounded(int64_t count, int64_t to) { return (count + to - 1) / to * to; }
 
 }  // namespace
 
-void build_space(const Features& x, Metric metric, Indices subset, int64_t skip, double* rows, Space& space, int threads) {
-    const int64_t n = x.stimuli, d = x.count, m = subset.count - (skip >= 0);
-    const bool whole = skip < 0 && m == d && metric != Metric::correlation;  // then X itself is in order
-    if (!whole) {
-#pragma omp parallel for num_threads(threads) if (threads > 1)
-        for (int64_t i = 0; i < n; ++i) {
-            const double* from = x.values + i * d;
-            double* row = rows + i * m;
-            for (int64_t s = 0, k = 0; s < subset.count; ++s)
-                if (s != skip) row[k++] = from[subset.values[s]];
-            space.mean[i] = metric == Metric::correlation ? centre(row, m) : 0.0;
+SpaceBuilder::SpaceBuilder(int64_t stimuli, int threads)
+    : stimuli_(stimuli), threads_(threads), sums_(parts * (stimuli * (stimuli - 1) / 2 + stimuli)) {
+    for (int t = 0; t < threads; ++t) rows_.emplace_back(rounded(stimuli, block) * pitch);
+}
+
+// Rows of a panel, zeros behind the last feature.
+void SpaceBuilder::pack(const Features& x, const Space& space, Indices subset, int64_t skip, int64_t from, int64_t count,
+                        double* rows) const {
+    const int64_t* at = subset.values + from;
+    const int64_t before = std::clamp<int64_t>(skip < 0 ? count : skip - from, 0, count);  // positions before the gap
+    bool in_order = before == count;
+    for (int64_t k = 0; k < count && in_order; ++k) in_order = at[k] == at[0] + k;
+    for (int64_t i = 0; i < rounded(stimuli_, block); ++i) {
+        const double* source = x.values + std::min(i, stimuli_ - 1) * x.count;
+        double* row = rows + i * pitch;
+        const double mean = space.mean[std::min(i, stimuli_ - 1)];
+        if (in_order) {
+            for (int64_t k = 0; k < count; ++k) row[k] = source[at[0] + k] - mean;
+        } else {
+            for (int64_t k = 0; k < before; ++k) row[k] = source[at[k]] - mean;
+            for (int64_t k = before; k < count; ++k) row[k] = source[at[k + (skip >= 0)]] - mean;
         }
-    } else {
-        std::fill_n(space.mean.get(), n, 0.0);
+        std::fill(row + count, row + rounded(count, widest), 0.0);
     }
-    gram(whole ? x.values : rows, whole ? d : m, n, m, is_distance(metric), space, threads);
+}
+
+void SpaceBuilder::build(const Features& x, Metric metric, Indices subset, int64_t skip, Space& space) {
+    const int64_t n = stimuli_, m = subset.count - (skip >= 0), pairs = n * (n - 1) / 2, size = pairs + n;
+    using Tile = void (*)(const double*, const double*, int64_t, int64_t, double*);
+    const Tile tile = is_distance(metric) ? choose<GramTile<true>, const double*, const double*, int64_t, int64_t, double*>()
+                                          : choose<GramTile<false>, const double*, const double*, int64_t, int64_t, double*>();
+    for (int64_t i = 0; i < n; ++i) space.mean[i] = metric == Metric::correlation ? mean_of(x.values + i * x.count, subset, skip) : 0;
+
+    const int64_t panels = (m + panel - 1) / panel, used = std::min(parts, panels);
+#pragma omp parallel for schedule(dynamic) num_threads(threads_) if (threads_ > 1)
+    for (int64_t part = 0; part < used; ++part) {
+        double *rows = rows_[threads_ > 1 ? omp_thread() : 0].get(), *sums = sums_.get() + part * size;
+        std::fill_n(sums, size, 0.0);
+        for (int64_t p = part * panels / used; p < (part + 1) * panels / used; ++p) {
+            const int64_t count = std::min(panel, m - p * panel);
+            pack(x, space, subset, skip, p * panel, count, rows);
+            for (int64_t i = 0; i < n; i += block)
+                for (int64_t j = i; j < n; j += block) {
+                    double out[block * block];
+                    tile(rows + i * pitch, rows + j * pitch, pitch, rounded(count, widest), out);
+                    for (int64_t a = i; a < std::min(i + block, n); ++a)
+                        for (int64_t b = j; b < std::min(j + block, n); ++b)
+                            if (a <= b) sums[a == b ? pairs + a : row_start(a, n) + b - a - 1] += out[(a - i) * block + b - j];
+                }
+        }
+    }
+    std::fill_n(space.pair.get(), pairs, 0.0);
+    std::fill_n(space.own.get(), n, 0.0);
+    for (int64_t part = 0; part < used; ++part) {
+        const double* sums = sums_.get() + part * size;
+        for (int64_t p = 0; p < pairs; ++p) space.pair[p] += sums[p];
+        for (int64_t i = 0; i < n; ++i) space.own[i] += sums[pairs + i];
+    }
 }
 
 void finish(const Space& space, int64_t n, Metric metric, double* out) {
@@ -128,9 +139,9 @@ void finish(const Space& space, int64_t n, Metric metric, double* out) {
 }
 
 void similarity(const Features& x, Metric metric, Indices subset, const Context& context, double* out) {
-    SpaceScratch scratch(x.stimuli, subset.count);
-    build_space(x, metric, subset, -1, scratch.rows.get(), scratch.space, context.threads);
-    finish(scratch.space, x.stimuli, metric, out);
+    Space space(x.stimuli);
+    SpaceBuilder(x.stimuli, context.threads).build(x, metric, subset, -1, space);
+    finish(space, x.stimuli, metric, out);
 }
 
 }  // namespace secateur::cpu

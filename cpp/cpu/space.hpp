@@ -12,24 +12,32 @@ namespace secateur::cpu {
 constexpr int64_t row_start(int64_t i, int64_t n) { return i * (2 * n - i - 1) / 2; }
 
 struct Space {
-    Buffer pair;  // (pairs): inner products, or squared distances
-    Buffer own;   // (stimuli): sums of squares (angular metrics and dot)
-    Buffer mean;  // (stimuli): means over the subset (correlation; else zeros)
+    Buffer pair;     // (pairs): inner products, or squared distances
+    Buffer own;      // (stimuli): sums of squares (angular metrics and dot)
+    Buffer mean;     // (stimuli): means over the subset (correlation; else zeros)
     Buffer inverse;  // (stimuli): scratch of finish()
     explicit Space(int64_t stimuli)
         : pair(stimuli * (stimuli - 1) / 2), own(stimuli), mean(stimuli), inverse(stimuli) {}
 };
 
-// Scratch for a space built again and again inside one thread.
-struct SpaceScratch {
-    Space space;
-    Buffer rows;
-    SpaceScratch(int64_t stimuli, int64_t features) : space(stimuli), rows(stimuli * features) {}
-};
+// Builds spaces from features, again and again with the same memory.
+class SpaceBuilder {
+  public:
+    SpaceBuilder(int64_t stimuli, int threads);
+    // The space of the subset, but for the one at position `skip` in it (-1: none).
+    void build(const Features&, Metric, Indices subset, int64_t skip, Space&);
 
-// Fills `space` from the features of the subset alone; `rows` holds stimuli * subset.count doubles.
-// `skip` (or -1) is a position in the subset that is left out.
-void build_space(const Features&, Metric, Indices subset, int64_t skip, double* rows, Space& space, int threads);
+  private:
+    static constexpr int64_t panel = 512;   // features at a time: all stimuli's stay in the second-level cache
+    static constexpr int64_t pitch = 520;   // not a power of two: rows of one must not share cache sets
+    static constexpr int64_t parts = 8;     // sums of consecutive panels; a fixed split, whatever the threads
+    const int64_t stimuli_;
+    const int threads_;
+    std::vector<Buffer> rows_;  // by thread: (stimuli, pitch)
+    Buffer sums_;               // (parts, pairs + stimuli)
+
+    void pack(const Features&, const Space&, Indices subset, int64_t skip, int64_t from, int64_t count, double* rows) const;
+};
 
 // pair sums -> similarities, in packed order; NaN where undefined.
 void finish(const Space&, int64_t stimuli, Metric, double* similarities);

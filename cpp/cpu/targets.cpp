@@ -60,7 +60,7 @@ StandardTargets::StandardTargets(const Targets& source, int64_t n, Comparator co
         }
     }
     std::vector<CompareScratch> scratch(threads, CompareScratch(is_rank(comparator) ? pairs : 0));
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1 && count > 1)
     for (int64_t t = 0; t < count; ++t) {
         const double* h = source_.values + t * pairs;
         const double* w = weighted ? weights(pattern_of(t)) : nullptr;

@@ -33,6 +33,7 @@ def leave_one_out(
     Parameters
     ----------
     X : array (n stimuli, d features)
+        Finite; converted to float64.
     target, metric, comparator, kind, weights, device, threads
         As in :func:`secateur.alignment`.
     subset : bool mask (d,) or integer indices, optional
@@ -60,7 +61,7 @@ def leave_one_out(
     (5,)
     """
     features = read_features(X)
-    targets = read_target(target, features.n, kind, weights)
+    targets = read_target(target, features.n, kind, weights, features.stimuli)
     chosen = read_subset(subset, features.d)
     resolve(device)
     result = _core.leave_one_out(
@@ -87,6 +88,7 @@ def add_one(
     Parameters
     ----------
     X : array (n stimuli, d features)
+        Finite; converted to float64.
     subset : bool mask (d,) or integer indices
         The features present before the addition; may be empty.
     target, metric, comparator, kind, weights, device, threads
@@ -114,7 +116,7 @@ def add_one(
     (5,)
     """
     features = read_features(X)
-    targets = read_target(target, features.n, kind, weights)
+    targets = read_target(target, features.n, kind, weights, features.stimuli)
     chosen = read_subset(subset, features.d, empty=True)
     resolve(device)
     result = _core.add_one(
@@ -141,6 +143,7 @@ def insertion_curve(
     Parameters
     ----------
     X : array (n stimuli, d features)
+        Finite; converted to float64.
     order : integer array (m,) or (T, m)
         Distinct feature indices, first to be inserted first; one order for all targets, or one each.
     target, metric, comparator, kind, weights, device, threads
@@ -167,12 +170,10 @@ def insertion_curve(
     (3,)
     """
     features = read_features(X)
-    targets = read_target(target, features.n, kind, weights)
+    targets = read_target(target, features.n, kind, weights, features.stimuli)
     rows = np.atleast_2d(np.asarray(order))
     if rows.ndim != 2 or len(rows) not in (1, len(targets)):
-        raise ValueError(
-            f"order must have shape (m,) or ({len(targets)}, m), got shape {np.shape(order)}"
-        )
+        raise ValueError(f"order must have shape (m,) or ({len(targets)}, m), got shape {np.shape(order)}")
     if rows.dtype == np.bool_:
         raise TypeError("order must hold feature indices, got booleans")
     orders = np.stack([read_subset(row, features.d, "order") for row in rows])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from numbers import Integral
 from typing import Literal
 
 from . import _core
@@ -16,6 +17,7 @@ def available(device: str) -> tuple[bool, str]:
     Parameters
     ----------
     device : {"cpu", "cuda"}
+        The device asked about.
 
     Returns
     -------
@@ -57,6 +59,6 @@ def thread_count(threads: int | None) -> int:
             return int(limit)
         affinity = getattr(os, "sched_getaffinity", None)
         return len(affinity(0)) if affinity else os.cpu_count() or 1
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+    if isinstance(threads, bool) or not isinstance(threads, Integral) or threads < 1:
         raise ValueError(f"threads must be a positive integer or None, got {threads!r}")
-    return threads
+    return int(threads)

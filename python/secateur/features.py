@@ -13,7 +13,11 @@ Indices = npt.NDArray[np.int64]
 
 
 def as_float64(array: Any, name: str) -> Matrix:
-    """A float64 array of numbers; complex numbers, text and objects are refused."""
+    """A float64 array of numbers; complex numbers, text, objects and sparse matrices are refused."""
+    if hasattr(array, "toarray") and not hasattr(array, "__array__"):
+        raise TypeError(f"{name} must be dense, got a sparse {type(array).__name__}: pass its toarray()")
+    if hasattr(array, "iloc") and array.ndim == 2 and all(column.kind in "fiub" for column in array.dtypes):
+        array = array.to_numpy(dtype=np.float64, na_value=np.nan)  # columns may be of several types, or pandas' own
     values = np.asarray(array)
     if values.dtype.kind not in "fiub":
         raise TypeError(f"{name} must hold real numbers, got dtype {values.dtype}")
@@ -35,6 +39,15 @@ class Features:
     @property
     def d(self) -> int:
         return int(self.values.shape[1])
+
+    def stimulus(self, i: int) -> str:
+        """What to call a stimulus in a message: its label, or its row."""
+        return self.stimuli[i] if self.stimuli else str(i)
+
+    def among(self, stimuli: Indices) -> Features:
+        """These stimuli alone, in this order, still called as they were."""
+        labels = tuple(self.stimulus(i) for i in stimuli)
+        return Features(np.ascontiguousarray(self.values[stimuli]), labels, self.names)
 
 
 def read_features(X: Any) -> Features:
@@ -70,7 +83,7 @@ def read_features(X: Any) -> Features:
         raise ValueError(f"X must have at least 1 feature (column), got shape {values.shape}")
     if not np.isfinite(values).all():
         i, k = np.argwhere(~np.isfinite(values))[0]
-        raise ValueError(f"X must be finite, got {values[i, k]} at stimulus {i}, feature {k}")
+        raise ValueError(f"X must hold no NaN or infinity, got {values[i, k]} at stimulus {i}, feature {k}")
     return Features(values, stimuli, names)
 
 

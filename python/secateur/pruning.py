@@ -50,37 +50,43 @@ def rank(importance: Matrix) -> Indices:
 
     NaN (a feature without which a stimulus has no direction) comes first: nothing works without it.
     """
-    return np.argsort(-np.where(np.isnan(importance), np.inf, importance), axis=-1, kind="stable").astype(np.int64)
+    first = np.where(np.isnan(importance), np.inf, importance)
+    return np.asarray(np.argsort(-first, axis=-1, kind="stable"), dtype=np.int64)
 
 
 def best_prefix(curve: Matrix) -> Indices:
     """Length (...) of the shortest prefix that reaches the curve's maximum; NaN can't win."""
     finite = np.where(np.isnan(curve), -np.inf, curve)
-    return np.argmax(finite >= finite.max(axis=-1, keepdims=True) - TIE, axis=-1) + 1
+    reached = finite >= finite.max(axis=-1, keepdims=True) - TIE
+    return np.asarray(np.argmax(reached, axis=-1) + 1, dtype=np.int64)
 
 
 def _name(targets: Targets, t: int) -> str:
     return f"target {targets.labels[t] if targets.labels else t}"
 
 
-def _check_baseline(features: Features, targets: Targets, similarities: Matrix, baseline: Matrix) -> None:
-    """Say why a baseline is undefined: without one there is no importance."""
-    bad = np.flatnonzero(np.isnan(baseline))
-    if not bad.size:
-        return
-    t = int(bad[0])
-    if not len(targets) > t or np.ptp(targets.values[t]) == 0:
-        raise ValueError(f"target must vary over the pairs, got a constant one ({_name(targets, t)})")
-    undefined = np.flatnonzero(np.isnan(similarities))
-    if undefined.size:
-        rows, columns = np.triu_indices(features.n, 1)
-        stimuli, counts = np.unique(np.concatenate([rows[undefined], columns[undefined]]), return_counts=True)
-        i = int(stimuli[np.argmax(counts)])
-        name = f" ({features.stimuli[i]})" if features.stimuli else ""
-        raise ValueError(
-            f"X must give every stimulus a direction, got stimulus {i}{name} with features all zero or all equal"
-        )
-    raise ValueError(f"the alignment of all features with {_name(targets, t)} is undefined: similarities or target are constant")
+def _check_baseline(
+    features: Features, targets: Targets, similarities: Matrix, baseline: Matrix, comparator: str
+) -> None:
+    """Say why nothing can be learnt from a target: without a baseline there is no importance."""
+    for t in map(int, np.flatnonzero(np.isnan(baseline) | (baseline == 0))):
+        counts = targets.counts(t)
+        undefined = np.flatnonzero(counts & np.isnan(similarities))
+        if undefined.size:
+            stimuli, times = np.unique(np.stack(np.triu_indices(features.n, 1))[:, undefined], return_counts=True)
+            name = features.stimulus(int(stimuli[np.argmax(times)]))
+            raise ValueError(
+                f"X must give every stimulus a direction, got stimulus {name} with features all zero or all equal"
+            )
+        if not counts.any():
+            raise ValueError(f"target must have a pair of weight above zero, got none ({_name(targets, t)})")
+        if comparator != "cosine" and np.ptp(targets.values[t, counts]) == 0:
+            raise ValueError(f"target must vary over the pairs, got a constant one ({_name(targets, t)})")
+        if np.isnan(baseline[t]):
+            raise ValueError(
+                f"X and target must both vary over the pairs, got an undefined alignment of all features with "
+                f"{_name(targets, t)}"
+            )
 
 
 def prune_by_ranking(features: Features, targets: Targets, metric: str, comparator: str, threads: int) -> Pruned:
@@ -94,7 +100,7 @@ def prune_by_ranking(features: Features, targets: Targets, metric: str, comparat
     terms = (targets.values, targets.weights, targets.weight_of, metric, comparator)
     similarities = _core.similarity(X, metric, everything, threads)
     baseline = compare(similarities, targets, comparator, threads)
-    _check_baseline(features, targets, similarities, baseline)
+    _check_baseline(features, targets, similarities, baseline, comparator)
     importance = baseline[:, None] - _core.leave_one_out(X, *terms, everything, threads)
     order = rank(importance)
     curve = _core.insertion_curve(X, *terms, order, threads)
@@ -197,9 +203,17 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
 
         Parameters
         ----------
-        X : array (n stimuli, d features)
-        target : one target, in any form that :func:`secateur.alignment` takes
-        weights : pair weights, optional
+        X : array (n stimuli, d features), DataFrame or DataArray
+            Finite; converted to float64.
+        target : array, rsatoolbox RDMs, or xarray DataArray
+            One target, in any form that :func:`secateur.alignment` takes.
+        weights : array shaped like a target, optional
+            Weight of each pair; 0 or 1 for rank comparators.
+
+        Returns
+        -------
+        Pruner
+            Itself, fitted.
 
         Raises
         ------
@@ -209,10 +223,8 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         """
         self._terms()
         features = read_features(X)
-        validate_data(self, X, dtype=None, ensure_min_samples=3)
-        targets = read_target(target, features.n, self.kind, weights)
-        if len(targets) != 1:
-            raise ValueError(f"target must be one target, got {len(targets)}: fit a Pruner for each")
+        validate_data(self, X, None if target is None else "no_validation", dtype=None, ensure_min_samples=3)
+        targets = self._read_one(target, features, weights)
         pruned = self.prune(features, targets)
         self.support_ = pruned.support[0]
         self.importance_ = pruned.importance[0]
@@ -227,19 +239,45 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         """Alignment of the kept features with a target over the same or other stimuli.
 
         Pairs that are undefined in the kept features are left out, with one warning.
+
+        Parameters
+        ----------
+        X : array (n stimuli, d features), DataFrame or DataArray
+            The features that were there in the fit, kept or not.
+        target : array, rsatoolbox RDMs, or xarray DataArray
+            One target over these stimuli.
+        weights : array shaped like a target, optional
+            Weight of each pair; 0 or 1 for rank comparators.
+
+        Returns
+        -------
+        float
+            NaN where similarities or target are constant.
+
+        Warns
+        -----
+        UndefinedPairsWarning
+            Once, where pairs were left out.
         """
         check_is_fitted(self)
         metric, comparator, threads = self._terms()
         features = read_features(X)
         validate_data(self, X, dtype=None, reset=False)
-        targets = read_target(target, features.n, self.kind, weights)
-        scores, undefined = held_out_alignment(features, targets, np.flatnonzero(self.support_), metric, comparator, threads)
-        warn_of_undefined_pairs(undefined)
+        targets, kept = self._read_one(target, features, weights), np.flatnonzero(self.support_)
+        scores, undefined = held_out_alignment(features, targets, kept, metric, comparator, threads)
+        warn_of_undefined_pairs(int(undefined[0]))
         return float(scores[0])
+
+    def _read_one(self, target: Any, features: Features, weights: Any) -> Targets:
+        targets = read_target(target, features.n, self.kind, weights, features.stimuli)
+        if len(targets) != 1:
+            raise ValueError(f"target must be one target, got {len(targets)}: fit a Pruner for each")
+        return targets
 
     def _get_support_mask(self) -> npt.NDArray[np.bool_]:
         check_is_fitted(self)
-        return self.support_
+        support: npt.NDArray[np.bool_] = self.support_
+        return support
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

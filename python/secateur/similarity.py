@@ -77,28 +77,29 @@ def similarity(X: Any, metric: str = "cosine", *, subset: Any = None, threads: i
 
 def compare(similarities: Matrix, targets: Targets, comparator: str, threads: int) -> Matrix:
     """Alignment (T,) of given similarities (P,) with every target; NaN where a pair that counts is undefined."""
-    return _core.compare(
-        similarities, targets.n, targets.values, targets.weights, targets.weight_of, check_comparator(comparator), threads
-    )
+    terms = (targets.values, targets.weights, targets.weight_of, check_comparator(comparator))
+    return _core.compare(similarities, targets.n, *terms, threads)
 
 
 def held_out_alignment(
     features: Features, targets: Targets, subset: Indices, metric: str, comparator: str, threads: int
-) -> tuple[Matrix, int]:
-    """Alignment (T,) over the defined pairs, and how many pairs were undefined."""
+) -> tuple[Matrix, Indices]:
+    """Alignment (T,) over the defined pairs, and how many pairs with weight were undefined (T,)."""
     similarities = _core.similarity(features.values, check_metric(metric), subset, threads)
     undefined = np.isnan(similarities)
+    left_out = np.zeros(len(targets), dtype=np.int64)
     if undefined.any():
+        left_out[:] = [np.sum(undefined & targets.counts(t)) for t in range(len(targets))]
         targets = targets.without(undefined)
-    return compare(similarities, targets, comparator, threads), int(undefined.sum())
+    return compare(similarities, targets, comparator, threads), left_out
 
 
 def warn_of_undefined_pairs(count: int) -> None:
     """Say once per call how many pairs a score had to leave out."""
     if count:
         warnings.warn(
-            f"{count} pairs of held-out stimuli were left out of the scores: a stimulus of theirs has no direction in the "
-            "kept features",
+            f"{count} pairs of held-out stimuli were left out of the scores: a stimulus of theirs has no direction in "
+            "the kept features",
             UndefinedPairsWarning,
             stacklevel=3,
         )
@@ -121,18 +122,23 @@ def alignment(
     Parameters
     ----------
     X : array (n stimuli, d features)
+        Finite; converted to float64.
     target : (n, n) | (P,) | (T, P) | (T, n, n) array, rsatoolbox RDMs, or xarray DataArray
         Pairs in ``numpy.triu_indices(n, 1)`` order; NaN leaves a pair out of that target.
     metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean"}
+        As in :func:`secateur.similarity`.
     comparator : {"pearson" (or "corr"), "cosine", "spearman", "rho-a", "tau-a"}
         rsatoolbox's comparators, taken over pairs.
     subset : bool mask (d,) or integer indices, optional
+        The features that are present; all by default.
     kind : {"similarity", "dissimilarity"}
         What the target holds. Dissimilarities enter negated, so that larger always means better aligned.
     weights : array shaped like a target, optional
         Weight of each pair; 0 or 1 for rank comparators.
     device : {"auto", "cpu", "cuda"}
+        ``"cuda"`` never falls back to the processor; ``"auto"`` does.
     threads : int, optional
+        All available processors by default. The result is the same, bit for bit, for any number.
 
     Returns
     -------
@@ -155,7 +161,7 @@ def alignment(
     1.0
     """
     features = read_features(X)
-    targets = read_target(target, features.n, kind, weights)
+    targets = read_target(target, features.n, kind, weights, features.stimuli)
     chosen = read_subset(subset, features.d)
     resolve(device)
     count = thread_count(threads)

@@ -22,15 +22,33 @@ class PairedTest:
 
 
 def fisher_z(r: Any) -> Matrix:
-    """Fisher's z = artanh(r); infinite at r = +-1.
+    """Fisher's z = artanh(r); infinite at r = +-1, which rounding may overstep by 1e-12.
+
+    Parameters
+    ----------
+    r : float or array of any shape
+        Correlations; NaN stays NaN.
+
+    Returns
+    -------
+    ndarray of float64, shaped like ``r``
+
+    Raises
+    ------
+    ValueError
+        Where a value lies outside -1 to 1.
 
     Examples
     --------
     >>> float(fisher_z(0.5).round(4))
     0.5493
     """
+    values = np.asarray(r, dtype=float)
+    outside = values[np.abs(values) > 1 + 1e-12]
+    if outside.size:
+        raise ValueError(f"r must lie between -1 and 1, got {outside[0]}")
     with np.errstate(divide="ignore"):
-        return np.asarray(np.arctanh(np.asarray(r, dtype=float)))
+        return np.asarray(np.arctanh(np.clip(values, -1, 1)))
 
 
 def paired_t(a: Any, b: Any, alternative: Literal["two-sided", "greater", "less"] = "two-sided") -> PairedTest:
@@ -39,6 +57,7 @@ def paired_t(a: Any, b: Any, alternative: Literal["two-sided", "greater", "less"
     Parameters
     ----------
     a, b : array (m,)
+        What is compared, in pairs.
     alternative : {"two-sided", "greater", "less"}
         ``"greater"``: a > b.
 
@@ -65,13 +84,25 @@ def paired_t(a: Any, b: Any, alternative: Literal["two-sided", "greater", "less"
     from scipy.stats import ttest_1samp
 
     test = ttest_1samp(gap, 0.0, alternative=alternative)
-    return PairedTest(float(test.statistic), len(gap) - 1, float(test.pvalue), float(gap.mean() / gap.std(ddof=1)), float(gap.mean()))
+    mean = float(gap.mean())
+    return PairedTest(float(test.statistic), len(gap) - 1, float(test.pvalue), mean / float(gap.std(ddof=1)), mean)
 
 
 def permutation_p(observed: Any, null: Any) -> Matrix:
     """p = (1 + number of null values at or above the observed) / (1 + n), over the last axis of ``null``.
 
     Where the observed value is NaN, so is p; NaN null values count as reaching it.
+
+    Parameters
+    ----------
+    observed : array (...)
+        The statistic as it was found.
+    null : array (..., n)
+        The statistic under the null.
+
+    Returns
+    -------
+    ndarray of float64, shape (...)
 
     Examples
     --------

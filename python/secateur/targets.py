@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any, Literal
 
 import numpy as np
@@ -57,6 +58,7 @@ class Targets:
         One target came without a leading axis.
     labels : names of the targets, or None.
     stimuli : labels of the stimuli, or None.
+    kind : what they were before they were oriented.
     """
 
     values: Matrix
@@ -66,6 +68,7 @@ class Targets:
     single: bool = False
     labels: tuple[str, ...] | None = None
     stimuli: tuple[str, ...] | None = None
+    kind: str = "similarity"
 
     def __len__(self) -> int:
         return int(self.values.shape[0])
@@ -95,6 +98,12 @@ class Targets:
         weight_of = np.zeros(len(self), dtype=np.int64) if self.weight_of is None else self.weight_of
         return replace(self, weights=weights, weight_of=weight_of)
 
+    def counts(self, t: int) -> npt.NDArray[np.bool_]:
+        """Which pairs (P,) have weight in target t."""
+        if self.weights is None or self.weight_of is None:
+            return np.ones(self.values.shape[1], dtype=bool)
+        return np.asarray(self.weights[self.weight_of[t]] > 0)
+
     def shaped(self, result: Matrix) -> Any:
         """Drop the leading target axis where one target came without it."""
         if not self.single:
@@ -105,14 +114,15 @@ class Targets:
 def _from_square(square: Matrix, kind: str, name: str) -> Matrix:
     """(T, n, n) -> (T, P), refusing what is not symmetric or is plainly of the other kind."""
     swapped = np.swapaxes(square, -1, -2)
-    same = np.isclose(square, swapped, rtol=1e-6, atol=1e-9) | (np.isnan(square) & np.isnan(swapped)) | (square == swapped)
+    same = np.isclose(square, swapped, rtol=1e-6, atol=1e-9, equal_nan=True)
     if not same.all():
         t, i, j = np.argwhere(~same)[0]
         raise ValueError(
             f"{name} must be symmetric, got {square[t, i, j]} at ({i}, {j}) and {square[t, j, i]} at ({j}, {i})"
         )
     diagonal = np.diagonal(square, axis1=-2, axis2=-1)
-    if name == "target" and kind == "similarity" and ((diagonal == 0).all(axis=1) & (square != 0).any(axis=(1, 2))).any():
+    empty = (diagonal == 0).all(axis=1) & (square != 0).any(axis=(1, 2))
+    if name == "target" and kind == "similarity" and empty.any():
         raise ValueError(
             "target must not have an all-zero diagonal while kind is 'similarity', got one: it looks like a "
             "dissimilarity matrix, pass kind='dissimilarity'"
@@ -123,8 +133,8 @@ def _from_square(square: Matrix, kind: str, name: str) -> Matrix:
         alike = (diagonal == diagonal[:, :1]).all(axis=1) & (diagonal[:, 0] > 0) & (diagonal[:, 0] >= top)
         if alike.any():
             raise ValueError(
-                f"target must have a zero diagonal while kind is 'dissimilarity', got {diagonal[alike][0, 0]} throughout, its "
-                "largest value: it looks like a similarity matrix, pass kind='similarity'"
+                f"target must have a zero diagonal while kind is 'dissimilarity', got {diagonal[alike][0, 0]} "
+                "throughout, its largest value: it looks like a similarity matrix, pass kind='similarity'"
             )
     return packed
 
@@ -141,7 +151,8 @@ def _read_pairs(array: Any, n: int, kind: str, name: str) -> tuple[Matrix, bool]
     if values.ndim == 3 and values.shape[1:] == (n, n) and len(values):
         return _from_square(values, kind, name), False
     raise ValueError(
-        f"{name} must have shape ({n}, {n}), ({pairs},), (T, {pairs}) or (T, {n}, {n}) for {n} stimuli, got {values.shape}"
+        f"{name} must have shape ({n}, {n}), ({pairs},), (T, {pairs}) or (T, {n}, {n}) for {n} stimuli, "
+        f"got {values.shape}"
     )
 
 
@@ -153,33 +164,38 @@ def _patterns(rows: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Indices]:
     return rows[first], of
 
 
-def _labels_of(target: Any) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None, Any]:
-    """Names of targets and stimuli, and the bare values, of an xarray DataArray."""
-    leading = target.dims[: -1 if target.dims[-1] == "pair" else -2]
+def _read_dataarray(target: Any, n: int, kind: str) -> tuple[Matrix, tuple[str, ...] | None, tuple[str, ...] | None]:
+    """(T, P) values, and the names of targets (None: one target, no leading dims) and of stimuli."""
+    own = (pair_count(n),) if target.dims[-1:] == ("pair",) else (n, n)
+    leading, rest = target.dims[: -len(own)], target.dims[-len(own) :]
+    if target.shape[-len(own) :] != own or not target.size:
+        raise ValueError(
+            f"target must have dims (..., pair) with {pair_count(n)} pairs or (..., stimulus, stimulus2) with {n} "
+            f"stimuli each, got dims ({', '.join(map(str, target.dims))}) of shape {target.shape}"
+        )
+    values = as_float64(target.values, "target").reshape(-1, *own)
     stimuli = None
-    if target.dims[-1] != "pair" and target.dims[-1] in target.coords:
-        stimuli = tuple(map(str, target.coords[target.dims[-1]].values))
-    values = target.values
+    if len(own) == 2:
+        values = _from_square(values, kind, "target")
+        named = {tuple(map(str, target.coords[dim].values)) for dim in rest if dim in target.coords}
+        if len(named) > 1:
+            raise ValueError(f"target must name the same stimuli along dims {rest[0]} and {rest[1]}, got others")
+        stimuli = named.pop() if named else None
     if not leading:
-        return None, stimuli, values
-    axes = [
-        [str(v) for v in target.coords[dim].values] if dim in target.coords else [str(i) for i in range(target.sizes[dim])]
-        for dim in leading
-    ]
-    names = [()] if axes else []
-    for axis in axes:
-        names = [(*name, value) for name in names for value in axis]
-    labels = tuple(" ".join(name) for name in names)
-    return labels, stimuli, values.reshape(len(labels), *values.shape[len(leading) :])
+        return values, None, stimuli
+    axes = [target.coords[dim].values if dim in target.coords else range(target.sizes[dim]) for dim in leading]
+    return values, tuple(" ".join(map(str, name)) for name in product(*axes)), stimuli
 
 
-def read_target(target: Any, n: int, kind: str = "similarity", weights: Any = None) -> Targets:
+def read_target(
+    target: Any, n: int, kind: str = "similarity", weights: Any = None, stimuli: tuple[str, ...] | None = None
+) -> Targets:
     """Read a target in any accepted form.
 
     Parameters
     ----------
     target : (n, n) | (P,) | (T, P) | (T, n, n) array, rsatoolbox ``RDMs``, or xarray DataArray
-        A DataArray has dims (..., "pair") or (..., stimulus, stimulus); leading dims become targets.
+        A DataArray has dims (..., "pair") or (..., stimulus, stimulus2); leading dims become targets.
         Pairs are in ``numpy.triu_indices(n, 1)`` order. NaN: that pair has weight 0 in that target.
         With n = 3 a (3, 3) array is read as one matrix.
     n : int
@@ -188,14 +204,16 @@ def read_target(target: Any, n: int, kind: str = "similarity", weights: Any = No
         Dissimilarities enter negated. rsatoolbox RDMs are dissimilarities whatever is said here.
     weights : array of one of the same shapes, optional
         Weight of each pair, finite and not negative; one pattern for all targets, or one each.
+    stimuli : tuple of str, optional
+        What X calls its stimuli.
 
     Raises
     ------
     TypeError
         Where values are no real numbers.
     ValueError
-        Where shapes don't fit n, a matrix is not symmetric, a value is infinite, or a matrix with an
-        all-zero diagonal is said to be a similarity.
+        Where shapes don't fit n, a matrix is not symmetric, a value is infinite, a matrix with an
+        all-zero diagonal is said to be a similarity, or the target names other stimuli, or in another order.
     """
     if isinstance(target, Targets):
         if target.n != n:
@@ -203,16 +221,21 @@ def read_target(target: Any, n: int, kind: str = "similarity", weights: Any = No
         return target
     if kind not in ("similarity", "dissimilarity"):
         raise ValueError(f"kind must be 'similarity' or 'dissimilarity', got {kind!r}")
-    labels, stimuli = None, None
+    labels, own = None, None
     if hasattr(target, "dissimilarities") and hasattr(target, "pattern_descriptors"):  # rsatoolbox RDMs
         kind, packed = "dissimilarity", np.asarray(target.dissimilarities)
         if packed.shape[1] != pair_count(n):
             raise ValueError(f"target must cover the {n} stimuli of X, got rsatoolbox RDMs over {target.n_cond}")
         values, single = as_float64(packed, "target"), False
     elif hasattr(target, "coords") and hasattr(target, "dims"):  # xarray DataArray
-        labels, stimuli, bare = _labels_of(target)
-        values, _ = _read_pairs(bare, n, kind, "target")
+        values, labels, own = _read_dataarray(target, n, kind)
         single = labels is None
+        if own and stimuli and own != stimuli:
+            i = next(i for i in range(n) if own[i] != stimuli[i])
+            raise ValueError(
+                f"target must name the stimuli of X in the same order, got {own[i]!r} where X has {stimuli[i]!r} "
+                f"(stimulus {i})"
+            )
     else:
         values, single = _read_pairs(target, n, kind, "target")
     if np.isinf(values).any():
@@ -235,4 +258,4 @@ def read_target(target: Any, n: int, kind: str = "similarity", weights: Any = No
         values = np.where(missing, 0.0, values)
     if kind == "dissimilarity":
         values = -values
-    return Targets(np.ascontiguousarray(values), pattern, weight_of, n, single, labels, stimuli)
+    return Targets(np.ascontiguousarray(values), pattern, weight_of, n, single, labels, own, kind)

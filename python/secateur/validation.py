@@ -29,11 +29,13 @@ def split(n: int, cv: Any = 5, repeats: int = 1, seed: int = 0, groups: Any = No
     Parameters
     ----------
     n : int
-    cv : int, scikit-learn splitter, or iterable of (train, test) indices
+        Number of stimuli.
+    cv : int, scikit-learn splitter, or iterable of (train, test) indices or masks
         An integer shuffles: ``KFold``, or ``GroupKFold`` where groups are given.
     repeats : int
         How often an integer ``cv`` is drawn anew; repeat r uses ``seed + r``.
     seed : int
+        Of the shuffles.
     groups : array (n,), optional
         Stimuli of one group are never on both sides.
 
@@ -44,50 +46,87 @@ def split(n: int, cv: Any = 5, repeats: int = 1, seed: int = 0, groups: Any = No
 
     Raises
     ------
+    TypeError
+        Where ``cv`` is none of these, or a fold no pair of indices or masks.
     ValueError
-        Where a side of a fold has fewer than 3 stimuli, sides share a stimulus, or an index is out of range.
+        Where a side of a fold has fewer than 3 stimuli, sides share a stimulus or a group, or an index is out of
+        range.
+
+    Examples
+    --------
+    >>> folds, repeat = split(12, cv=3, repeats=2)
+    >>> len(folds), repeat.tolist()
+    (6, [0, 0, 0, 1, 1, 1])
     """
     from sklearn.model_selection import GroupKFold, KFold
 
     if isinstance(repeats, bool) or not isinstance(repeats, (int, np.integer)) or repeats < 1:
         raise ValueError(f"repeats must be a positive integer, got {repeats!r}")
-    if groups is not None and len(groups) != n:
-        raise ValueError(f"groups must have one entry for each of {n} stimuli, got {len(groups)}")
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ValueError(f"seed must be a non-negative integer, got {seed!r}")
+    if groups is not None and np.shape(groups) != (n,):
+        raise ValueError(f"groups must have one entry for each of {n} stimuli, got shape {np.shape(groups)}")
     whole = isinstance(cv, (int, np.integer)) and not isinstance(cv, bool)
+    if not whole and (isinstance(cv, (str, type)) or not (hasattr(cv, "split") or isinstance(cv, Iterable))):
+        raise TypeError(f"cv must be an integer, a scikit-learn splitter, or (train, test) folds, got {cv!r}")
     if not whole and repeats > 1:
         raise ValueError(f"repeats must be 1 unless cv is an integer, got {repeats}")
     if whole and cv < 2:
         raise ValueError(f"cv must be at least 2, got {cv}")
-    pairs: list[tuple[Any, Any]] = []
+    folds: list[Fold] = []
     repeat: list[int] = []
     for r in range(repeats):
         if whole:
             kind = KFold if groups is None else GroupKFold
-            drawn = kind(int(cv), shuffle=True, random_state=seed + r).split(np.zeros(n), groups=groups)
+            drawn = kind(int(cv), shuffle=True, random_state=int(seed) + r).split(np.zeros(n), groups=groups)
         elif hasattr(cv, "split"):
             drawn = cv.split(np.zeros(n), groups if groups is None else np.asarray(groups), groups)
         else:
             drawn = iter(cv)
         for fold in drawn:
-            pairs.append((fold[0], fold[1]))
+            folds.append(_read_fold(fold, n, len(folds), groups))
             repeat.append(r)
-    if not pairs:
+    if not folds:
         raise ValueError("cv must give at least one fold, got none")
-    folds: list[Fold] = []
-    for f, sides in enumerate(pairs):
-        train, test = (np.flatnonzero(s) if np.asarray(s).dtype == bool else np.asarray(s) for s in sides)
-        for side, name in ((train, "training"), (test, "test")):
-            if side.ndim != 1 or len(side) < SMALLEST_FOLD:
-                raise ValueError(f"cv must leave at least {SMALLEST_FOLD} {name} stimuli in each fold, got {side.size} in fold {f}")
-            if side.min() < 0 or side.max() >= n:
-                raise ValueError(f"cv must hold stimuli from 0 to {n - 1}, got {side.min()} to {side.max()} in fold {f}")
-            if len(np.unique(side)) < len(side):
-                raise ValueError(f"cv must name each {name} stimulus once in a fold, got repeats in fold {f}")
-        shared = np.intersect1d(train, test)
-        if shared.size:
-            raise ValueError(f"cv must keep training and test stimuli apart, got stimulus {shared[0]} on both sides of fold {f}")
-        folds.append((train.astype(np.int64), test.astype(np.int64)))
     return folds, np.array(repeat, dtype=np.int64)
+
+
+def _read_fold(fold: Any, n: int, f: int, groups: Any) -> Fold:
+    """Training and test stimuli of fold f, checked."""
+    if not isinstance(fold, (tuple, list)) or len(fold) != 2:
+        raise TypeError(f"cv must hold (train, test) pairs, got {fold!r} for fold {f}")
+    train, test = _read_side(fold[0], n, f, "training"), _read_side(fold[1], n, f, "test")
+    shared = np.intersect1d(train, test)
+    if shared.size:
+        raise ValueError(
+            f"cv must keep training and test stimuli apart, got stimulus {shared[0]} on both sides of fold {f}"
+        )
+    if groups is not None:
+        straddling = np.intersect1d(np.asarray(groups)[train], np.asarray(groups)[test])
+        if straddling.size:
+            raise ValueError(f"cv must keep groups apart, got group {straddling[0]} on both sides of fold {f}")
+    return train, test
+
+
+def _read_side(side: Any, n: int, f: int, name: str) -> Indices:
+    """Distinct stimuli from indices or from a mask (n,)."""
+    values = np.asarray(side)
+    if values.ndim != 1:
+        raise ValueError(f"cv must hold one-dimensional {name} indices or masks, got shape {values.shape} in fold {f}")
+    if values.dtype == np.bool_:
+        if len(values) != n:
+            raise ValueError(f"cv must hold masks of {n} entries, one a stimulus, got {len(values)} in fold {f}")
+        values = np.flatnonzero(values)
+    if values.size and values.dtype.kind not in "iu":
+        raise TypeError(f"cv must hold {name} indices or masks, got dtype {values.dtype} in fold {f}")
+    if len(values) < SMALLEST_FOLD:
+        raise ValueError(f"cv must leave at least {SMALLEST_FOLD} {name} stimuli, got {len(values)} in fold {f}")
+    outside = values[(values < 0) | (values >= n)]
+    if outside.size:
+        raise ValueError(f"cv must hold stimuli from 0 to {n - 1}, got {outside[0]} in fold {f}")
+    if len(np.unique(values)) < len(values):
+        raise ValueError(f"cv must name each {name} stimulus once in a fold, got repeats in fold {f}")
+    return values.astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -106,8 +145,8 @@ def score_fold(features: Features, targets: Targets, fold: Fold, pruner: Pruner)
     """Prune on the training stimuli's pairs, score on the test stimuli's. Nothing else crosses."""
     metric, comparator, threads = pruner._terms()
     train, test = fold
-    pruned = pruner.prune(Features(np.ascontiguousarray(features.values[train])), targets.among(train))
-    held, goal = Features(np.ascontiguousarray(features.values[test])), targets.among(test)
+    pruned = pruner.prune(features.among(train), targets.among(train))
+    held, goal = features.among(test), targets.among(test)
     everything = np.arange(features.d, dtype=np.int64)
     full, _ = held_out_alignment(held, goal, everything, metric, comparator, threads)
     scores = np.empty(len(targets))
@@ -115,8 +154,7 @@ def score_fold(features: Features, targets: Targets, fold: Fold, pruner: Pruner)
     for t in range(len(targets)):
         kept = np.flatnonzero(pruned.support[t])
         one = goal.only(slice(t, t + 1))
-        score, undefined[t] = held_out_alignment(held, one, kept, metric, comparator, 1)
-        scores[t] = score[0]
+        scores[t : t + 1], undefined[t : t + 1] = held_out_alignment(held, one, kept, metric, comparator, 1)
     return FoldScores(pruned.baseline, full, pruned.alignment, scores, undefined, pruned)
 
 
@@ -138,12 +176,12 @@ def _pruner_of(pruner: Pruner | None, kind: str | None) -> Pruner:
     return pruner
 
 
-def _settings(pruner: Pruner, cv: Any, repeats: int, seed: int) -> dict[str, Any]:
+def _settings(pruner: Pruner, targets: Targets, cv: Any, repeats: int, seed: int) -> dict[str, Any]:
     """What a result records of how it was made."""
     from importlib.metadata import version
 
     return {
-        "metric": pruner.metric, "comparator": pruner.comparator, "kind": pruner.kind, "search": pruner.search,
+        "metric": pruner.metric, "comparator": pruner.comparator, "kind": targets.kind, "search": pruner.search,
         "cv": str(cv) if isinstance(cv, (int, np.integer)) or hasattr(cv, "split") else "given folds",
         "repeats": int(repeats), "seed": int(seed), "secateur_version": version("secateur"),
     }  # fmt: skip
@@ -151,15 +189,6 @@ def _settings(pruner: Pruner, cv: Any, repeats: int, seed: int) -> dict[str, Any
 
 def _names(given: tuple[str, ...] | None, count: int) -> npt.NDArray[Any]:
     return np.arange(count) if given is None else np.asarray(given, dtype=object).astype(str)
-
-
-def _matched(features: Features, targets: Targets) -> None:
-    """Where both sides name their stimuli, the names must agree, in order."""
-    if features.stimuli is None or targets.stimuli is None:
-        return
-    for i, (a, b) in enumerate(zip(features.stimuli, targets.stimuli, strict=True)):
-        if a != b:
-            raise ValueError(f"target must name the stimuli of X in the same order, got {b!r} where X has {a!r} (stimulus {i})")
 
 
 def cross_validate(
@@ -181,20 +210,24 @@ def cross_validate(
     Parameters
     ----------
     X : array (n stimuli, d features), DataFrame or DataArray
-    target : any form that :func:`secateur.alignment` takes, one or T of them
+        Finite; converted to float64.
+    target : array, rsatoolbox RDMs, or xarray DataArray
+        One or T targets, in any form that :func:`secateur.alignment` takes.
     pruner : Pruner, optional
         ``Pruner()`` by default. It is not fitted or changed.
-    cv : int, scikit-learn splitter, or iterable of (train, test) indices
+    cv : int, scikit-learn splitter, or iterable of (train, test) indices or masks
         Splits are over stimuli: training sees the pairs among training stimuli, the score is the alignment
         among the test stimuli. Each side needs at least 3.
     repeats : int
         Redraws of an integer ``cv``; repeat r uses ``seed + r``.
     seed : int
+        Of the shuffles of an integer ``cv``.
     groups : array (n,), optional
         Stimuli of one group stay on one side.
     kind : {"similarity", "dissimilarity"}, optional
         Overrides the pruner's.
-    weights : pair weights, optional
+    weights : array shaped like a target, optional
+        Weight of each pair; 0 or 1 for rank comparators.
     curves : bool
         Whether the insertion curves (target, fold, step) are returned.
     progress : bool
@@ -234,8 +267,7 @@ def cross_validate(
 
     features = read_features(X)
     pruner = _pruner_of(pruner, kind)
-    targets = read_target(target, features.n, pruner.kind, weights)
-    _matched(features, targets)
+    targets = read_target(target, features.n, pruner.kind, weights, features.stimuli)
     folds, repeat = split(features.n, cv, repeats, seed, groups)
     shape = (len(targets), len(folds))
     scalars = {name: np.empty(shape) for name in ("full_train", "full_test", "pruned_train", "pruned_test")}
@@ -274,7 +306,7 @@ def cross_validate(
     }
     if curve is not None:
         coords["step"] = np.arange(1, features.d + 1)
-    return xarray.Dataset(variables, coords, _settings(pruner, cv, repeats, seed))
+    return xarray.Dataset(variables, coords, _settings(pruner, targets, cv, repeats, seed))
 
 
 def permutation_test(
@@ -306,9 +338,9 @@ def permutation_test(
     Returns
     -------
     xarray.Dataset, dims (target[, permutation])
-        ``pruned_test`` and ``gain`` (target, permutation): means over folds of the held-out pruned alignment and
-        of its excess over the full one, under the null; ``observed_pruned_test``, ``observed_gain``,
-        ``p_pruned_test``, ``p_gain`` (target), with p = (1 + #{null >= observed}) / (1 + n).
+        ``pruned_test`` and ``gain`` (target, permutation): means, over the folds that have a score, of the held-out
+        pruned alignment and of its excess over the full one, under the null; ``observed_pruned_test``,
+        ``observed_gain``, ``p_pruned_test``, ``p_gain`` (target), with p = (1 + #{null >= observed}) / (1 + n).
 
     References
     ----------
@@ -328,8 +360,7 @@ def permutation_test(
         raise ValueError(f"n must be a positive number of permutations, got {n!r}")
     features = read_features(X)
     pruner = _pruner_of(pruner, kind)
-    targets = read_target(target, features.n, pruner.kind, weights)
-    _matched(features, targets)
+    targets = read_target(target, features.n, pruner.kind, weights, features.stimuli)
     folds, _ = split(features.n, cv, repeats, seed, groups)
     rng = np.random.default_rng(seed)
     orders = [np.arange(features.n), *(rng.permutation(features.n) for _ in range(n))]
@@ -339,17 +370,17 @@ def permutation_test(
     pruned_test: list[Matrix] = []
     gain: list[Matrix] = []
     undefined = 0
-    steps = _with_progress([(b, f) for b in batches for f in folds], len(batches) * len(folds), "relabelled folds", progress)
+    work = [(batch, fold) for batch in batches for fold in folds]
     scores: list[tuple[Matrix, Matrix]] = []
-    for batch, fold in steps:
+    for batch, fold in _with_progress(work, len(work), "relabelled folds", progress):
         relabelled = [targets.among(order) for order in batch]
         fold_scores = score_fold(features, _stacked(relabelled), fold, pruner)
         undefined += int(fold_scores.undefined.sum())
         scores.append((fold_scores.pruned_test, fold_scores.pruned_test - fold_scores.full_test))
         if len(scores) == len(folds):
             shape = (len(batch), len(targets))
-            pruned_test.append(np.mean([s[0] for s in scores], axis=0).reshape(shape))
-            gain.append(np.mean([s[1] for s in scores], axis=0).reshape(shape))
+            pruned_test.append(_mean_of_defined([s[0] for s in scores]).reshape(shape))
+            gain.append(_mean_of_defined([s[1] for s in scores]).reshape(shape))
             scores = []
     warn_of_undefined_pairs(undefined)
     null = {"pruned_test": np.concatenate(pruned_test).T, "gain": np.concatenate(gain).T}
@@ -359,7 +390,7 @@ def permutation_test(
         variables[f"observed_{name}"] = (("target",), values[:, 0])
         variables[f"p_{name}"] = (("target",), permutation_p(values[:, 0], values[:, 1:]))
     coords = {"target": _names(targets.labels, len(targets)), "permutation": np.arange(n)}
-    return xarray.Dataset(variables, coords, {**_settings(pruner, cv, repeats, seed), "n": int(n)})
+    return xarray.Dataset(variables, coords, {**_settings(pruner, targets, cv, repeats, seed), "n": int(n)})
 
 
 def _stacked(parts: list[Targets]) -> Targets:
@@ -369,8 +400,16 @@ def _stacked(parts: list[Targets]) -> Targets:
     if parts[0].weights is not None:
         weights = np.concatenate([part.weights for part in parts if part.weights is not None])
         offsets = np.cumsum([0] + [len(part.weights) for part in parts if part.weights is not None])
-        weight_of = np.concatenate([part.weight_of + o for part, o in zip(parts, offsets) if part.weight_of is not None])
-    return Targets(values, weights, weight_of, parts[0].n)
+        weight_of = np.concatenate([p.weight_of + o for p, o in zip(parts, offsets) if p.weight_of is not None])
+    labels = tuple(str(name) for part in parts for name in _names(part.labels, len(part)))
+    return Targets(values, weights, weight_of, parts[0].n, labels=labels)
+
+
+def _mean_of_defined(folds: list[Matrix]) -> Matrix:
+    """Mean over folds (T,) of the scores that are defined; NaN where none is."""
+    scores = np.stack(folds)
+    count = (~np.isnan(scores)).sum(axis=0)
+    return np.where(count > 0, np.nansum(scores, axis=0) / np.maximum(count, 1), np.nan)
 
 
 def summary(result: xarray.Dataset) -> pandas.DataFrame:
@@ -386,12 +425,19 @@ def summary(result: xarray.Dataset) -> pandas.DataFrame:
     pandas.DataFrame
         Index: target. Columns ``full_train``, ``full_train_sd``, … in correlation units, ``full_test_r2`` and
         ``pruned_test_r2`` (means of r² over folds, as the papers report), ``n_kept``, ``n_kept_sd``,
-        ``n_features``, ``gain``, ``t``, ``df``, ``p`` (two-sided, over folds, which share training stimuli: descriptive),
-        ``undefined_pairs``.
+        ``n_features``, ``gain``, ``t``, ``df``, ``p`` (two-sided, over folds, which share training stimuli:
+        descriptive), ``undefined_pairs``. Folds without a score (NaN) are left out; the SD of one fold is NaN.
 
     References
     ----------
     Tarigopula, Fairhall & Hasson (2023), Table 1.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(30, 40))
+    >>> table = summary(cross_validate(X, X[:, :8] @ X[:, :8].T, cv=3))
+    >>> bool(table.loc[0, "pruned_test"] > table.loc[0, "full_test"])
+    True
     """
     import pandas
 
@@ -399,11 +445,11 @@ def summary(result: xarray.Dataset) -> pandas.DataFrame:
     for t in range(result.sizes["target"]):
         one = result.isel(target=t)
         row: dict[str, Any] = {"target": one.target.item()}
-        for name in ("full_train", "pruned_train", "full_test", "pruned_test"):
-            row[name], row[f"{name}_sd"] = float(one[name].mean()), float(one[name].std(ddof=1))
+        for name in ("full_train", "pruned_train", "full_test", "pruned_test", "n_kept"):
+            scores = pandas.Series(one[name].values)
+            row[name], row[f"{name}_sd"] = float(scores.mean()), float(scores.std())
         for name in ("full_test", "pruned_test"):
-            row[f"{name}_r2"] = float((one[name] ** 2).mean())
-        row["n_kept"], row["n_kept_sd"] = float(one.n_kept.mean()), float(one.n_kept.std(ddof=1))
+            row[f"{name}_r2"] = float((pandas.Series(one[name].values) ** 2).mean())
         row["n_features"] = result.sizes["feature"]
         test = paired_t(one.pruned_test, one.full_test)
         row |= {"gain": test.difference, "t": test.t, "df": test.df, "p": test.p}
@@ -423,14 +469,21 @@ def kept_features(result: xarray.Dataset) -> pandas.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Columns ``target``, ``feature``, ``folds_kept``, ``folds``, ``frequency``, ``mean_importance``; most often kept first.
+        Columns ``target``, ``feature``, ``folds_kept``, ``folds``, ``frequency``, ``mean_importance`` (NaN where the
+        feature was indispensable in a fold); most often kept first, then most important, NaN before all.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(30, 40))
+    >>> table = kept_features(cross_validate(X, X[:, :8] @ X[:, :8].T, cv=3))
+    >>> bool((table.feature[:5] < 8).all())
+    True
     """
     import pandas
 
     targets, features = result.target.values, result.feature.values
     count = result.kept.values.sum(axis=1)
-    with np.errstate(invalid="ignore"):
-        importance = result.importance.values.mean(axis=1)
+    importance = result.importance.values.mean(axis=1)
     table = pandas.DataFrame(
         {
             "target": np.repeat(targets, len(features)),
@@ -442,7 +495,8 @@ def kept_features(result: xarray.Dataset) -> pandas.DataFrame:
         }
     )
     table["position"] = np.repeat(np.arange(len(targets)), len(features))
-    table = table.sort_values(["position", "folds_kept", "mean_importance"], ascending=[True, False, False], kind="stable")
+    keys = ["position", "folds_kept", "mean_importance"]
+    table = table.sort_values(keys, ascending=[True, False, False], kind="stable", na_position="first")
     return table.drop(columns="position").reset_index(drop=True)
 
 
@@ -451,7 +505,8 @@ def to_rsatoolbox(X: Any, support: Any = None, metric: str = "cosine", *, name: 
 
     Parameters
     ----------
-    X : array (n stimuli, d features)
+    X : array (n stimuli, d features), DataFrame or DataArray
+        Its stimulus labels become the pattern descriptor ``conds``.
     support : bool mask (d,), indices, or (T, d) masks; optional
         One RDM each; all features by default.
     metric : str
@@ -459,13 +514,24 @@ def to_rsatoolbox(X: Any, support: Any = None, metric: str = "cosine", *, name: 
     name : str
         The RDMs' descriptor.
 
+    Returns
+    -------
+    rsatoolbox.rdm.RDMs
+        One RDM, or T; NaN for pairs of a stimulus without direction in the kept features.
+
     Raises
     ------
     ImportError
         Where rsatoolbox is not installed (extra ``interop``).
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(10, 4))
+    >>> to_rsatoolbox(X, support=[0, 2]).dissimilarities.shape
+    (1, 45)
     """
     try:
-        from rsatoolbox.rdm import RDMs
+        from rsatoolbox.rdm.rdms import RDMs
     except ImportError as error:
         raise ImportError("to_rsatoolbox needs rsatoolbox: pip install 'secateur[interop]'") from error
     from .similarity import similarity
@@ -477,7 +543,8 @@ def to_rsatoolbox(X: Any, support: Any = None, metric: str = "cosine", *, name: 
     if metric in ("cosine", "correlation"):
         rows += 1
     labels = list(features.stimuli) if features.stimuli else [str(i) for i in range(features.n)]
-    return RDMs(
+    make: Any = RDMs
+    return make(
         rows,
         dissimilarity_measure=metric,
         descriptors={"name": name},

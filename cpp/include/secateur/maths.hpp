@@ -1,5 +1,5 @@
 // The one room of maths, for host and device: what a feature adds to a pair, how a pair becomes a similarity,
-// and how three sums over pairs become an alignment. T is double, float, or a vector of lanes.
+// and how three sums over pairs become an alignment. Numbers are double, float, or vectors of lanes.
 #pragma once
 
 #include <cmath>
@@ -22,9 +22,12 @@ constexpr double orientation(Metric m) { return is_distance(m) ? -1.0 : 1.0; }
 // The quantity kept for a pair is a sum over features. `sign` is +1 to add a feature, -1 to remove one.
 struct Angular {  // s = pair * r_i * r_j,  r = 1/sqrt(own sum of squares)
     static constexpr bool normalised = true, rooted = false;
-    template <int sign, class T>
-    HOST_DEVICE static ALWAYS_INLINE T moved(T pair, T a, T b) {
-        return sign > 0 ? pair + a * b : pair - a * b;
+    template <int sign, class Pair, class A, class B>
+    HOST_DEVICE static ALWAYS_INLINE auto moved(Pair pair, A a, B b) {
+        if constexpr (sign > 0)
+            return pair + a * b;
+        else
+            return pair - a * b;
     }
 };
 struct Product : Angular {  // s = pair
@@ -32,10 +35,13 @@ struct Product : Angular {  // s = pair
 };
 struct SquaredDistance {  // s = -pair
     static constexpr bool normalised = false, rooted = false;
-    template <int sign, class T>
-    HOST_DEVICE static ALWAYS_INLINE T moved(T pair, T a, T b) {
-        const T gap = a - b;
-        return sign > 0 ? pair + gap * gap : pair - gap * gap;
+    template <int sign, class Pair, class A, class B>
+    HOST_DEVICE static ALWAYS_INLINE auto moved(Pair pair, A a, B b) {
+        const auto gap = a - b;
+        if constexpr (sign > 0)
+            return pair + gap * gap;
+        else
+            return pair - gap * gap;
     }
 };
 struct Distance : SquaredDistance {  // s = -sqrt(pair)

@@ -28,12 +28,20 @@
 
 namespace secateur {
 
-// The number of the thread inside a parallel region; 0 is the caller's own.
+// The number of the thread inside a parallel region (0 is the caller's own), and how many there are.
 inline int omp_thread() {
 #if defined(_OPENMP)
     return omp_get_thread_num();
 #else
     return 0;
+#endif
+}
+
+inline int omp_team() {
+#if defined(_OPENMP)
+    return omp_get_num_threads();
+#else
+    return 1;
 #endif
 }
 
@@ -62,7 +70,12 @@ struct Simd {
         return v;
     }
     ALWAYS_INLINE static void store(double* p, Vec v) { std::memcpy(p, &v, sizeof v); }
-    ALWAYS_INLINE static Vec splat(double x) { return x - Vec{}; }  // -, not +: keeps the sign of -0.0
+    // Through memory, which the compiler removes; a vector built from a scalar is put together lane by lane instead.
+    ALWAYS_INLINE static Vec splat(double x) {
+        double lanes[L];
+        for (int l = 0; l < L; ++l) lanes[l] = x;
+        return load(lanes);
+    }
     ALWAYS_INLINE static Vec sqrt(Vec v) {
         Vec out;
         for (int l = 0; l < L; ++l) out[l] = __builtin_sqrt(v[l]);

@@ -1,0 +1,903 @@
+"""Pictures of a pruning: matplotlib ``Figure`` objects, made without pyplot and without a change to rcParams.
+
+Every function draws one figure; :func:`page` puts them all on one A4 page. Save with ``figure.savefig``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ..features import Matrix, read_features
+from ..similarity import check_metric, similarity
+from ..statistics import paired_t
+from ..targets import Targets, read_target
+
+if TYPE_CHECKING:
+    import xarray
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe & Ito's colour-blind-safe colours, yellow last: it is faint on white.
+OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#F0E442")
+FULL, PRUNED, GAIN, FAINT, OTHER = "#0072B2", "#D55E00", "#00785A", "#9A9A9A", "#B5B5B5"
+SMALL, NORMAL, LARGE = 7.0, 8.0, 9.0
+A4 = (11.69, 8.27)
+
+UNITS = {
+    "pearson": "Pearson r",
+    "corr": "Pearson r",
+    "spearman": "Spearman ρ",
+    "cosine": "cosine",
+    "rho-a": "rho-a",
+    "tau-a": "Kendall tau-a",
+}
+
+
+# What the pictures show -----------------------------------------------------------------------------------------
+
+
+def consensus(result: xarray.Dataset, target: int = 0) -> npt.NDArray[np.bool_]:
+    """The features kept in at least half of the folds; where none is, those kept in any fold.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        From :func:`secateur.cross_validate`.
+    target : int
+        Position of the target.
+
+    Returns
+    -------
+    ndarray of bool, shape (d,)
+
+    Examples
+    --------
+    >>> import secateur as sc
+    >>> X = np.random.default_rng(0).normal(size=(30, 20))
+    >>> consensus(sc.cross_validate(X, X[:, :4] @ X[:, :4].T, cv=3)).shape
+    (20,)
+    """
+    kept = result["kept"].values[_checked(result, target)]
+    often: npt.NDArray[np.bool_] = kept.mean(axis=0) >= 0.5
+    return often if often.any() else kept.any(axis=0)
+
+
+def mds(
+    X: Any,
+    support: Any = None,
+    metric: str = "cosine",
+    *,
+    seed: int = 0,
+    initialisations: int = 4,
+    max_iter: int | None = None,
+) -> tuple[Matrix, float]:
+    """Two-dimensional metric scaling (MDS) of a similarity space.
+
+    Dissimilarities are 1 - s for cosine and correlation, the distance itself for euclidean and sqeuclidean, and
+    the Euclidean distance for dot.
+
+    Parameters
+    ----------
+    X : array (n stimuli, d features)
+    support : bool mask (d,) or indices, optional
+        The features that are present; all by default.
+    metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean"}
+    seed : int
+        Of the random initialisations.
+    initialisations : int
+        The one of least stress is returned.
+    max_iter : int, optional
+        Steps of each run. By default 300 up to 500 stimuli, then fewer, as 1/n², but at least 60: about a second
+        for 398 stimuli, where 300 steps come within 2 % of the stress that 1000 reach.
+
+    Returns
+    -------
+    places : ndarray (n, 2)
+        In units of the dissimilarity, centred; NaN for a stimulus without a direction in these features.
+    stress : float
+        Kruskal's stress-1 of the solution.
+
+    References
+    ----------
+    Tarigopula, Fairhall & Hasson (2023), Figure 1 (scikit-learn's MDS, 4 initialisations).
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(8, 5))
+    >>> places, stress = mds(X)
+    >>> places.shape, stress < 1
+    ((8, 2), True)
+    """
+    import inspect
+
+    from scipy.spatial.distance import pdist, squareform
+    from sklearn.manifold import MDS
+
+    values = read_features(X).values
+    apart = squareform(_dissimilarities(values, support, metric), checks=False)
+    there = ~np.isnan(apart).all(axis=1, where=~np.eye(len(apart), dtype=bool))
+    places = np.full((len(values), 2), np.nan)
+    apart = apart[np.ix_(there, there)]
+    if len(apart) < 3 or apart.max() < 1e-12:
+        places[there] = 0.0
+        return places, 0.0
+    if max_iter is None:
+        max_iter = int(np.clip(300 * (500 / len(apart)) ** 2, 60, 300))
+    terms: dict[str, Any] = {"n_components": 2, "n_init": initialisations, "max_iter": max_iter, "eps": 1e-6, "random_state": seed}
+    if "metric_mds" in inspect.signature(MDS).parameters:  # scikit-learn 1.8 renamed the arguments
+        terms |= {"metric_mds": True, "metric": "precomputed", "init": "random"}
+    else:
+        terms |= {"metric": True, "dissimilarity": "precomputed"}
+    # In units of the largest dissimilarity, so that the stopping rule means the same for every metric.
+    unit = apart.max()
+    found = unit * MDS(**terms).fit_transform(apart / unit)
+    drawn = pdist(found)
+    goal = squareform(apart, checks=False)
+    stress = float(np.sqrt(((drawn - goal) ** 2).sum() / (drawn**2).sum()))
+    places[there] = found - found.mean(axis=0)
+    return places, stress
+
+
+def _dissimilarities(values: Matrix, support: Any, metric: str) -> Matrix:
+    """(P,) dissimilarities, not negative; NaN where undefined."""
+    if check_metric(metric) == "dot":
+        metric = "euclidean"
+    s = similarity(values, metric, subset=support)
+    return np.maximum(1 - s if metric in ("cosine", "correlation") else -s, 0.0)
+
+
+def _aligned(moving: Matrix, fixed: Matrix) -> tuple[Matrix, Matrix]:
+    """Both sets of places turned: ``fixed`` to its principal axes, ``moving`` (turned or mirrored, not scaled) onto it."""
+    from scipy.linalg import orthogonal_procrustes
+
+    seen = np.isfinite(fixed).all(axis=1)
+    fixed = fixed - fixed[seen].mean(axis=0) if seen.any() else fixed
+    if seen.sum() >= 2:
+        _, _, axes = np.linalg.svd(fixed[seen], full_matrices=False)
+        fixed = fixed @ axes.T
+    both = seen & np.isfinite(moving).all(axis=1)
+    if not both.any():
+        return moving, fixed
+    centre, onto = moving[both].mean(axis=0), fixed[both].mean(axis=0)
+    turn, _ = orthogonal_procrustes(moving[both] - centre, fixed[both] - onto)
+    return (moving - centre) @ turn + onto, fixed
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Groups of stimuli and their colours. Beyond eight groups the smaller ones share one grey."""
+
+    names: tuple[str, ...]
+    colours: tuple[str, ...]
+    of: npt.NDArray[np.int64]
+
+    @property
+    def order(self) -> npt.NDArray[np.int64]:
+        """Stimuli by group, in their own order within a group."""
+        return np.argsort(self.of, kind="stable")
+
+    @property
+    def labels(self) -> list[str]:
+        """Names with counts."""
+        return [f"{_trimmed(name, 28)} ({int((self.of == g).sum())})" for g, name in enumerate(self.names)]
+
+
+def _read_groups(groups: Any, n: int) -> Groups | None:
+    """Groups in order of appearance; None where there are none."""
+    if groups is None:
+        return None
+    given = [str(g) for g in np.asarray(groups).ravel()]
+    if len(given) != n:
+        raise ValueError(f"groups must have one entry for each of {n} stimuli, got {len(given)}")
+    names = list(dict.fromkeys(given))
+    most = len(OKABE_ITO)
+    if len(names) <= most:
+        return Groups(tuple(names), OKABE_ITO[: len(names)], np.array([names.index(g) for g in given]))
+    count = {name: given.count(name) for name in names}
+    shown = sorted(sorted(names, key=lambda g: -count[g])[: most - 1], key=names.index)
+    of = np.array([shown.index(g) if g in shown else most - 1 for g in given])
+    return Groups((*shown, f"{len(names) - len(shown)} other groups"), (*OKABE_ITO[: most - 1], OTHER), of)
+
+
+def _checked(result: xarray.Dataset, target: int) -> int:
+    """The position of a target that the result has."""
+    count = result.sizes["target"]
+    if isinstance(target, bool) or not isinstance(target, (int, np.integer)) or not 0 <= target < count:
+        raise ValueError(f"target must be a position from 0 to {count - 1}, got {target!r}")
+    return int(target)
+
+
+def _targets(target: Any, n: int, result: xarray.Dataset) -> Targets:
+    """The target that a result was made with."""
+    targets = read_target(target, n, str(result.attrs["kind"]))
+    if len(targets) != result.sizes["target"]:
+        raise ValueError(f"target must hold the {result.sizes['target']} targets of the result, got {len(targets)}")
+    return targets
+
+
+def _unit(result: xarray.Dataset) -> str:
+    return UNITS.get(str(result.attrs["comparator"]), str(result.attrs["comparator"]))
+
+
+def _trimmed(words: str, most: int) -> str:
+    return words if len(words) <= most else words[: most - 1] + "…"
+
+
+def _target_name(result: xarray.Dataset, target: int) -> str:
+    """The target's label, where it has one that is more than its position."""
+    name = str(result["target"].values[target])
+    return "" if name == str(target) else _trimmed(name, 40)
+
+
+def _mean_sd(values: Matrix) -> tuple[float, float]:
+    """Mean and SD (one degree of freedom lost) of what is not NaN."""
+    values = values[~np.isnan(values)]
+    nan = float("nan")
+    return (float(values.mean()) if len(values) else nan, float(values.std(ddof=1)) if len(values) > 1 else nan)
+
+
+def _plus_minus(values: Matrix, digits: int) -> str:
+    mean, sd = _mean_sd(np.asarray(values, dtype=float))
+    return f"{mean:.{digits}f}" + ("" if np.isnan(sd) else f" ± {sd:.{digits}f}")
+
+
+def _p_words(p: float, n: int) -> str:
+    """A permutation p-value; the smallest that n relabellings can give is called so."""
+    if np.isnan(p):
+        return "p undefined"
+    floor = " (least possible)" if p <= 1 / (1 + n) + 1e-12 else ""
+    return f"p = {p:.2g}{floor}"
+
+
+# Ink ------------------------------------------------------------------------------------------------------------
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=150, facecolor="white")
+
+
+def _box(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
+    """Axes at a place given in inches."""
+    across, up = figure.get_size_inches()
+    return figure.add_axes((left / across, bottom / up, width / across, height / up))
+
+
+def _words(figure: Figure, left: float, bottom: float, words: str, size: float, **how: Any) -> None:
+    """Words at a place given in inches."""
+    across, up = figure.get_size_inches()
+    figure.text(left / across, bottom / up, words, fontsize=size, **how)
+
+
+def _dress(axes: Axes, x: str, y: str) -> None:
+    axes.set_xlabel(x, fontsize=NORMAL)
+    axes.set_ylabel(y, fontsize=NORMAL)
+    axes.tick_params(labelsize=SMALL, width=0.6, length=3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_linewidth(0.6)
+
+
+def _legend_above(axes: Axes, columns: int) -> None:
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=columns, frameon=False, fontsize=SMALL, borderaxespad=0.2,
+        handlelength=1.6, columnspacing=1.2, handletextpad=0.5,
+    )  # fmt: skip
+
+
+def _heading(axes: Axes, words: str, above: float = 16) -> None:
+    axes.set_title(words, loc="left", fontsize=LARGE, fontweight="bold", pad=above)
+
+
+def _draw_curves(axes: Axes, result: xarray.Dataset, t: int, x: str) -> None:
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    unit, d = _unit(result), result.sizes["feature"]
+    logarithmic = d >= 100 if x == "auto" else x == "log"
+    full, best, kept = (result[name].values[t] for name in ("full_train", "pruned_train", "n_kept"))
+    folds = result.sizes["fold"]
+    if "curve" in result:
+        steps = np.arange(1, result.sizes["step"] + 1)
+        for f in range(folds):
+            axes.plot(
+                steps, result["curve"].values[t, f], color=FULL, linewidth=0.9, alpha=max(0.15, min(0.7, 4 / folds)),
+                label="one fold" if f == 0 else None,
+            )  # fmt: skip
+    else:
+        axes.text(0.5, 0.5, "the curves were not kept (curves=False)", transform=axes.transAxes, ha="center", fontsize=SMALL)
+    axes.plot(kept, best, "o", color=PRUNED, markersize=4, markeredgecolor="white", markeredgewidth=0.5, label="maximum: the kept set")
+    axes.axhline(float(np.nanmean(full)), color="black", linestyle="--", linewidth=0.8, label="all features (mean)")
+    if logarithmic:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlim(0.9 if logarithmic else 0, d * (1.1 if logarithmic else 1.02))
+    scale = ", log scale" if logarithmic else ""
+    _dress(axes, f"features kept, most important first (of {d}{scale})", f"training alignment ({unit})")
+    _legend_above(axes, 3)
+
+
+def _draw_held_out(axes: Axes, result: xarray.Dataset, t: int) -> None:
+    full, pruned = result["full_test"].values[t], result["pruned_test"].values[t]
+    folds = len(full)
+    for f in range(folds):
+        axes.plot(
+            [0, 1], [full[f], pruned[f]], "-o", color=FAINT, linewidth=0.8, markersize=2.5, alpha=max(0.3, min(1, 6 / folds)),
+            label="one fold" if f == 0 else None,
+        )  # fmt: skip
+    for x, scores, colour in ((-0.16, full, FULL), (1.16, pruned, PRUNED)):
+        mean, sd = _mean_sd(scores)
+        axes.errorbar(
+            x, mean, yerr=None if np.isnan(sd) else sd, fmt="o", color=colour, markersize=5, capsize=3, linewidth=1.4,
+            label=None,
+        )  # fmt: skip
+    axes.errorbar([], [], yerr=[], fmt="o", color="black", markersize=4, capsize=2, linewidth=1, label="mean ± SD")
+    _from_zero(axes, np.concatenate([full, pruned]))
+    axes.set_xlim(-0.5, 1.5)
+    axes.set_xticks([0, 1])
+    axes.set_xticklabels(
+        [
+            f"full\n{result.sizes['feature']} features\n{_plus_minus(full, 3)}",
+            f"pruned\n{_plus_minus(result['n_kept'].values[t], 0)} kept\n{_plus_minus(pruned, 3)}",
+        ]
+    )
+    _dress(axes, "", f"held-out alignment ({_unit(result)})")
+    _legend_above(axes, 2)
+
+
+def _from_zero(axes: Axes, scores: Matrix) -> None:
+    """An axis that holds zero: no alignment at all is where the eye should start."""
+    scores = scores[np.isfinite(scores)]
+    low, high = (float(scores.min()), float(scores.max())) if scores.size else (0.0, 1.0)
+    room = 0.08 * (max(high, 0) - min(low, 0) or 1)
+    axes.set_ylim(min(low - room, 0.0), max(high + room, 0.0))
+    if low < 0:
+        axes.axhline(0, color="black", linewidth=0.5)
+
+
+def _draw_many(axes: Axes, result: xarray.Dataset) -> None:
+    names = [_target_name(result, t) or str(t) for t in range(result.sizes["target"])]
+    at = np.arange(len(names))
+    for name, colour, label, shift in (("full_test", FULL, "full", -0.12), ("pruned_test", PRUNED, "pruned", 0.12)):
+        pairs = [_mean_sd(row) for row in result[name].values]
+        mean, sd = np.array([p[0] for p in pairs]), np.nan_to_num([p[1] for p in pairs])
+        if len(names) <= 20:
+            axes.errorbar(at + shift, mean, yerr=sd, fmt="o", color=colour, markersize=4, capsize=2, linewidth=1, label=label)
+        else:
+            axes.plot(at, mean, color=colour, linewidth=1.2, label=label)
+            axes.fill_between(at, mean - sd, mean + sd, color=colour, alpha=0.2, linewidth=0)
+    _from_zero(axes, np.concatenate([result["full_test"].values.ravel(), result["pruned_test"].values.ravel()]))
+    if len(names) <= 20:
+        axes.set_xticks(at)
+        long = max(map(len, names)) > 4
+        axes.set_xticklabels([_trimmed(n, 18) for n in names], rotation=35 if long else 0, ha="right" if long else "center")
+    _dress(axes, "target" + ("" if len(names) <= 20 else " (position)"), f"held-out alignment ({_unit(result)}), mean ± SD over folds")
+    _legend_above(axes, 2)
+
+
+def _draw_null(upper: Axes, lower: Axes, permutations: xarray.Dataset, t: int) -> None:
+    unit, n = _unit(permutations), int(permutations.sizes["permutation"])
+    for axes, name, what, colour in (
+        (upper, "pruned_test", "pruned, held out", PRUNED),
+        (lower, "gain", "gain: pruned − full, held out", GAIN),
+    ):
+        drawn = permutations[name].values[t]
+        seen, p = float(permutations[f"observed_{name}"].values[t]), float(permutations[f"p_{name}"].values[t])
+        drawn = drawn[np.isfinite(drawn)]
+        if drawn.size:
+            axes.hist(drawn, bins=int(np.clip(drawn.size // 5, 8, 30)), color="#BDBDBD", label="relabelled")
+        axes.axvline(seen, color=colour, linewidth=1.8, label="observed")
+        axes.margins(x=0.06)
+        words = "undefined" if np.isnan(seen) else f"{seen:.3f}"
+        axes.text(
+            1.0, 1.04, f"observed {words}, {_p_words(p, n)}", transform=axes.transAxes, ha="right", fontsize=SMALL, color=colour
+        )
+        _dress(axes, f"{what} ({unit})", "relabellings")
+        axes.yaxis.label.set_fontsize(SMALL)
+        axes.yaxis.get_major_locator().set_params(integer=True, nbins=4)
+
+
+def _ranked(packed: Matrix) -> Matrix:
+    """Ranks from 0 to 1 of what is not NaN."""
+    from scipy.stats import rankdata
+
+    ranks = np.full(packed.shape, np.nan)
+    seen = ~np.isnan(packed)
+    if seen.any():
+        ranks[seen] = (rankdata(packed[seen]) - 1) / max(int(seen.sum()) - 1, 1)
+    return ranks
+
+
+@dataclass(frozen=True)
+class _Space:
+    """One similarity space to draw."""
+
+    title: str
+    packed: Matrix
+
+
+def _spaces(X: Matrix, result: xarray.Dataset, targets: Targets, t: int, support: npt.NDArray[np.bool_]) -> list[_Space]:
+    """The full, the pruned and the target's space, pairs oriented as similarities."""
+    from ..similarity import alignment
+
+    metric, comparator = str(result.attrs["metric"]), str(result.attrs["comparator"])
+    one = targets.only(slice(t, t + 1))
+    values = one.values[0].copy()
+    if one.weights is not None and one.weight_of is not None:
+        values[one.weights[one.weight_of[0]] == 0] = np.nan
+    spaces = []
+    for name, subset, note in (("full", None, ""), ("pruned", support, ", in-sample")):
+        kept = X.shape[1] if subset is None else int(subset.sum())
+        score = float(np.ravel(alignment(X, one, metric, comparator, subset=subset))[0])
+        told = "undefined" if np.isnan(score) else f"{score:.2f}"
+        spaces.append(_Space(f"{name}: {kept} features\n{_unit(result)} {told}{note}", similarity(X, metric, subset=subset)))
+    negated = "(dissimilarities, negated)" if result.attrs["kind"] == "dissimilarity" else "(similarities)"
+    name = _target_name(result, t)
+    spaces.append(_Space(f"target{': ' if name else ''}{_trimmed(name, 22)}\n{negated}", values))
+    return spaces
+
+
+def _draw_matrix(axes: Axes, space: _Space, groups: Groups | None, n: int, scale: str) -> Any:
+    """One matrix, with a strip of group colours on its left; returns what a colour bar needs."""
+    import matplotlib
+    from matplotlib.colors import ListedColormap
+
+    square = np.full((n, n), np.nan)
+    rows, columns = np.triu_indices(n, 1)
+    square[rows, columns] = square[columns, rows] = _ranked(space.packed) if scale == "rank" else space.packed
+    if groups is not None:
+        square = square[np.ix_(groups.order, groups.order)]
+    finite = square[np.isfinite(square)]
+    low, high = (0.0, 1.0) if scale == "rank" or not finite.size else (float(finite.min()), float(finite.max()))
+    image = axes.imshow(
+        square, cmap=matplotlib.colormaps["viridis"].with_extremes(bad="#D9D9D9"), vmin=low, vmax=high,
+        interpolation="antialiased", rasterized=True,
+    )  # fmt: skip
+    axes.set_title(space.title, fontsize=NORMAL, loc="left", pad=4)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    if groups is not None:
+        strip = axes.inset_axes((-0.045, 0.0, 0.03, 1.0))
+        strip.imshow(
+            groups.of[groups.order][:, None], cmap=ListedColormap(list(groups.colours)), vmin=-0.5, vmax=len(groups.colours) - 0.5,
+            aspect="auto", interpolation="nearest",
+        )  # fmt: skip
+        strip.set_axis_off()
+        for edge in np.flatnonzero(np.diff(groups.of[groups.order])) + 0.5:
+            axes.axhline(edge, color="white", linewidth=0.6)
+            axes.axvline(edge, color="white", linewidth=0.6)
+    return image
+
+
+def _draw_bar(figure: Figure, axes: Axes, image: Any, label: str, at: Literal["horizontal", "vertical"] = "horizontal") -> None:
+    bar = figure.colorbar(image, cax=axes, orientation=at)
+    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.ax.tick_params(labelsize=SMALL, width=0.6, length=2)
+    bar.set_label(label, fontsize=SMALL)
+
+
+RANK_LABEL = "rank of the pair within its matrix (0 least, 1 most alike)"
+
+
+def _draw_places(axes: Axes, places: Matrix, groups: Groups | None, reach: float, title: str, unit: str) -> None:
+    n = len(places)
+    size = float(np.clip(2500 / n, 5, 30))
+    colours = [FULL] * n if groups is None else [groups.colours[g] for g in groups.of]
+    # In one scatter in a mixed order, so that no group lies on top of all others.
+    mixed = np.random.default_rng(0).permutation(n)
+    axes.scatter(
+        places[mixed, 0], places[mixed, 1], s=size, c=[colours[i] for i in mixed], linewidths=0.3, edgecolors="white", alpha=0.9
+    )
+    axes.set_xlim(-reach, reach)
+    axes.set_ylim(-reach, reach)
+    axes.set_aspect("equal")
+    axes.set_title(title, fontsize=NORMAL, loc="left", pad=4)
+    _dress(axes, f"MDS 1 ({unit})", f"MDS 2 ({unit})")
+    axes.locator_params(nbins=4)
+    axes.xaxis.labelpad = 1
+    axes.yaxis.labelpad = 0
+
+
+def _place_both(
+    X: Matrix, support: Any, metric: str, seed: int
+) -> tuple[list[tuple[Matrix, str]], float, str]:
+    """Places and titles of the full and the pruned space, the reach of shared axes, and their unit."""
+    from ..features import read_subset
+
+    full, full_stress = mds(X, None, metric, seed=seed)
+    pruned, pruned_stress = mds(X, support, metric, seed=seed)
+    pruned, full = _aligned(pruned, full)
+    panels = []
+    for name, places, stress, kept in (
+        ("full", full, full_stress, X.shape[1]),
+        ("pruned", pruned, pruned_stress, len(read_subset(support, X.shape[1]))),
+    ):
+        lost = int(np.isnan(places[:, 0]).sum())
+        note = f"\nstress-1 {stress:.2f}" + (f", {lost} without a direction left out" if lost else "")
+        panels.append((places, f"{name}: {kept} features{note}"))
+    far = max((float(np.nanmax(np.abs(p))) for p, _ in panels if np.isfinite(p).any()), default=1.0)
+    unit = {"cosine": "1 − cosine", "correlation": "1 − r", "sqeuclidean": "squared distance"}.get(metric, "distance")
+    return panels, 1.06 * far or 1.0, unit
+
+
+def _draw_groups(figure: Figure, groups: Groups, top: float) -> None:
+    """A legend of groups, centred, its top at this height in inches."""
+    from matplotlib.lines import Line2D
+
+    across, up = figure.get_size_inches()
+    figure.legend(
+        handles=[Line2D([], [], marker="s", linestyle="", color=c, markersize=5) for c in groups.colours],
+        labels=groups.labels,
+        loc="upper center", bbox_to_anchor=(0.5, top / up), ncols=_legend_columns(groups, across), frameon=False, fontsize=NORMAL,
+        borderaxespad=0, columnspacing=1.4, handletextpad=0.3,
+    )  # fmt: skip
+
+
+def _legend_columns(groups: Groups, width: float) -> int:
+    longest = max(map(len, groups.labels))
+    return max(1, min(len(groups.names), int(width / (0.065 * longest + 0.42))))
+
+
+def _legend_height(groups: Groups | None, width: float) -> float:
+    if groups is None:
+        return 0.0
+    return 0.19 * -(-len(groups.names) // _legend_columns(groups, width)) + 0.1
+
+
+# The face -------------------------------------------------------------------------------------------------------
+
+
+def insertion_curves(result: xarray.Dataset, target: int = 0, *, x: Literal["auto", "linear", "log"] = "auto") -> Figure:
+    """Training alignment against the number of features kept, one line a fold, its maximum marked.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        From :func:`secateur.cross_validate`, with its curves.
+    target : int
+        Position of the target.
+    x : {"auto", "linear", "log"}
+        Scale of the number of features; ``"auto"`` is log from 100 features on.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    References
+    ----------
+    Tarigopula, Fairhall & Hasson (2023), §2.2 (selection to criterion). The alignment shown is in-sample: its
+    maximum is chosen on the pairs that it is measured on.
+
+    Examples
+    --------
+    >>> import secateur as sc
+    >>> X = np.random.default_rng(0).normal(size=(30, 20))
+    >>> figure = insertion_curves(sc.cross_validate(X, X[:, :4] @ X[:, :4].T, cv=3))
+    >>> figure.axes[0].get_ylabel()
+    'training alignment (Pearson r)'
+    """
+    if x not in ("auto", "linear", "log"):
+        raise ValueError(f"x must be 'auto', 'linear' or 'log', got {x!r}")
+    figure = _figure(5.2, 3.5)
+    axes = _box(figure, 0.65, 0.5, 4.35, 2.4)
+    _draw_curves(axes, result, _checked(result, target), x)
+    _heading(axes, "Inserting features by importance" + _of(result, target), 20)
+    return figure
+
+
+def _of(result: xarray.Dataset, target: int) -> str:
+    name = _target_name(result, target)
+    if name:
+        return f": {name}"
+    return f": target {target}" if result.sizes["target"] > 1 else ""
+
+
+def held_out(result: xarray.Dataset, target: int | None = None) -> Figure:
+    """Full against pruned on test stimuli: paired points of folds, means with SD.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        From :func:`secateur.cross_validate`.
+    target : int, optional
+        Position of the target. By default the only one, or all of them side by side as means with SD over folds.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    References
+    ----------
+    Tarigopula, Fairhall & Hasson (2023), §2.2, Table 1.
+
+    Examples
+    --------
+    >>> import secateur as sc
+    >>> X = np.random.default_rng(0).normal(size=(30, 20))
+    >>> held_out(sc.cross_validate(X, X[:, :4] @ X[:, :4].T, cv=3)).axes[0].get_ylabel()
+    'held-out alignment (Pearson r)'
+    """
+    if target is None and result.sizes["target"] > 1:
+        figure = _figure(max(4.0, min(9.0, 1.6 + 0.4 * result.sizes["target"])), 3.8)
+        axes = _box(figure, 0.7, 0.95, figure.get_size_inches()[0] - 0.9, 2.3)
+        _draw_many(axes, result)
+        _heading(axes, "On test stimuli", 20)
+        return figure
+    t = _checked(result, target or 0)
+    figure = _figure(3.6, 3.6)
+    axes = _box(figure, 0.7, 0.7, 2.7, 2.3)
+    _draw_held_out(axes, result, t)
+    _heading(axes, "On test stimuli" + _of(result, t), 20)
+    return figure
+
+
+def matrices(
+    X: Any,
+    result: xarray.Dataset,
+    target: Any,
+    *,
+    groups: Any = None,
+    which: int = 0,
+    scale: Literal["rank", "value"] = "rank",
+) -> Figure:
+    """Similarity matrices before and after pruning, and the target's, stimuli in one order.
+
+    Parameters
+    ----------
+    X : array (n stimuli, d features)
+    result : xarray.Dataset
+        From :func:`secateur.cross_validate` of ``X`` and ``target``. The pruned matrix is that of
+        :func:`consensus`, the features kept in at least half of the folds.
+    target : what the result was made with
+    groups : array (n,), optional
+        Stimuli are sorted by group, groups in order of appearance.
+    which : int
+        Position of the target.
+    scale : {"rank", "value"}
+        ``"rank"``: every matrix in ranks of its own pairs, from 0 (least alike) to 1 (most alike), so that one
+        colour bar serves all. ``"value"``: every matrix in its own values, with its own colour bar. Undefined and
+        missing pairs, and the diagonal, are grey.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    References
+    ----------
+    Ranked and scaled to [0, 1] as in Kriegeskorte, Mur & Bandettini (2008), Figure 10.
+
+    Examples
+    --------
+    >>> import secateur as sc
+    >>> X = np.random.default_rng(0).normal(size=(30, 20))
+    >>> target = X[:, :4] @ X[:, :4].T
+    >>> len(matrices(X, sc.cross_validate(X, target, cv=3), target).axes)
+    4
+    """
+    if scale not in ("rank", "value"):
+        raise ValueError(f"scale must be 'rank' or 'value', got {scale!r}")
+    values = read_features(X).values
+    t, targets, coloured = _checked(result, which), _targets(target, len(values), result), _read_groups(groups, len(values))
+    width, legend = 9.6, _legend_height(_read_groups(groups, len(values)), 9.6)
+    figure = _figure(width, 4.3 + legend)
+    spaces = _spaces(values, result, targets, t, consensus(result, t))
+    for column, space in enumerate(spaces):
+        axes = _box(figure, 0.35 + 3.1 * column, 0.75 + legend, 2.85, 2.85)
+        image = _draw_matrix(axes, space, coloured, len(values), scale)
+        if scale == "value":
+            bar = _box(figure, 0.35 + 3.1 * column + 0.4, 0.55 + legend, 2.05, 0.08)
+            _draw_bar(figure, bar, image, "target, as similarity" if column == 2 else _value_label(result))
+    if scale == "rank":
+        _draw_bar(figure, _box(figure, 3.3, 0.55 + legend, 3.0, 0.08), image, RANK_LABEL)
+    _words(figure, 0.35, 4.05 + legend, "Similarity matrices" + _sorted_words(coloured), LARGE, fontweight="bold")
+    if coloured is not None:
+        _draw_groups(figure, coloured, legend + 0.02)
+    return figure
+
+
+def _value_label(result: xarray.Dataset) -> str:
+    metric = str(result.attrs["metric"])
+    return {"euclidean": "− distance", "sqeuclidean": "− squared distance", "dot": "dot product"}.get(metric, f"{metric} similarity")
+
+
+def _sorted_words(groups: Groups | None) -> str:
+    return "" if groups is None else ", stimuli sorted by group"
+
+
+def embedding(X: Any, support: Any, groups: Any = None, *, metric: str = "cosine", seed: int = 0) -> Figure:
+    """The full and the pruned similarity space as two maps of the stimuli (MDS), side by side.
+
+    The pruned map is turned or mirrored, not scaled, so that it fits the full one best (Procrustes); both share
+    their axes.
+
+    Parameters
+    ----------
+    X : array (n stimuli, d features)
+    support : bool mask (d,) or indices
+        The kept features, as from :func:`consensus` or a Pruner's ``support_``.
+    groups : array (n,), optional
+        Colours. Beyond eight groups the smaller ones share one grey.
+    metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean"}
+    seed : int
+        Of the initialisations; see :func:`mds` for their number and the number of steps.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    References
+    ----------
+    Tarigopula, Fairhall & Hasson (2023), Figure 1.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(12, 6))
+    >>> len(embedding(X, [0, 1, 4]).axes)
+    2
+    """
+    values = read_features(X).values
+    coloured = _read_groups(groups, len(values))
+    panels, reach, unit = _place_both(values, support, metric, seed)
+    legend = _legend_height(coloured, 8.0)
+    figure = _figure(8.0, 4.5 + legend)
+    for column, (places, title) in enumerate(panels):
+        axes = _box(figure, 0.7 + 3.8 * column, 0.55 + legend, 3.3, 3.3)
+        _draw_places(axes, places, coloured, reach, title, unit)
+    _words(figure, 0.7, 4.28 + legend, "Maps of the stimuli (MDS)", LARGE, fontweight="bold")
+    if coloured is not None:
+        _draw_groups(figure, coloured, legend + 0.02)
+    return figure
+
+
+def null(permutations: xarray.Dataset, target: int = 0) -> Figure:
+    """The permutation null of the held-out alignment and of the gain, with the observed values and p.
+
+    Parameters
+    ----------
+    permutations : xarray.Dataset
+        From :func:`secateur.permutation_test`.
+    target : int
+        Position of the target.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> import secateur as sc
+    >>> X = np.random.default_rng(0).normal(size=(20, 10))
+    >>> figure = null(sc.permutation_test(X, X[:, :3] @ X[:, :3].T, n=9, cv=3))
+    >>> figure.axes[0].get_xlabel()
+    'pruned, held out (Pearson r)'
+    """
+    t = _checked(permutations, target)
+    figure = _figure(4.2, 3.8)
+    upper, lower = _box(figure, 0.6, 2.2, 3.4, 0.95), _box(figure, 0.6, 0.5, 3.4, 0.95)
+    _draw_null(upper, lower, permutations, t)
+    _heading(upper, f"{permutations.sizes['permutation']} relabellings of the stimuli", 20)
+    return figure
+
+
+def page(
+    X: Any,
+    target: Any,
+    result: xarray.Dataset,
+    permutations: xarray.Dataset | None = None,
+    groups: Any = None,
+    *,
+    which: int = 0,
+    title: str | None = None,
+    seed: int = 0,
+) -> Figure:
+    """All pictures of one target on one A4 page in landscape.
+
+    Parameters
+    ----------
+    X : array (n stimuli, d features)
+    target : what the result was made with
+    result : xarray.Dataset
+        From :func:`secateur.cross_validate`.
+    permutations : xarray.Dataset, optional
+        From :func:`secateur.permutation_test`.
+    groups : array (n,), optional
+        Order of the matrices and colours of the maps.
+    which : int
+        Position of the target.
+    title : str, optional
+    seed : int
+        Of the maps.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> import secateur as sc
+    >>> X = np.random.default_rng(0).normal(size=(30, 20))
+    >>> target = X[:, :4] @ X[:, :4].T
+    >>> figure = page(X, target, sc.cross_validate(X, target, cv=3))
+    >>> figure.get_size_inches().tolist()
+    [11.69, 8.27]
+    """
+    values = read_features(X).values
+    n, d = values.shape
+    t, targets, coloured = _checked(result, which), _targets(target, n, result), _read_groups(groups, n)
+    if permutations is not None and permutations.sizes["target"] != result.sizes["target"]:
+        raise ValueError(
+            f"permutations must cover the {result.sizes['target']} targets of the result, got {permutations.sizes['target']}"
+        )
+    figure = _figure(*A4)
+    left = 0.45
+    _words(figure, left, 7.83, _trimmed(title or "Pruning to a similarity space", 90), 13, fontweight="bold")
+    _words(figure, left, 7.59, " · ".join(_facts(result, n, d, t)), NORMAL, color="#404040")
+
+    def head(at: float, bottom: float, letter: str, words: str) -> None:
+        _words(figure, at, bottom, f"{letter}   {words}", LARGE, fontweight="bold")
+
+    bottom, height, letters = 4.6, 2.3, iter("ABCDE")
+    spare = 0.0 if permutations is not None else 1.6
+    top = bottom + height + 0.27
+    curves = _box(figure, 1.0, bottom, 4.05 + spare, height)
+    _draw_curves(curves, result, t, "auto")
+    head(left, top, next(letters), "Inserting features by importance")
+    scores = _box(figure, 5.9 + spare, bottom, 2.0 + spare, height)
+    _draw_held_out(scores, result, t)
+    gain = paired_t(result["pruned_test"].values[t], result["full_test"].values[t]).difference
+    head(5.35 + spare, top, next(letters), "On test stimuli" + ("" if np.isnan(gain) else f": gain {gain:+.3f}"))
+    if permutations is not None:
+        upper, lower = _box(figure, 8.7, bottom + 1.42, 2.65, 0.88), _box(figure, 8.7, bottom, 2.65, 0.85)
+        _draw_null(upper, lower, permutations, t)
+        head(8.2, top, next(letters), f"{permutations.sizes['permutation']} relabellings of the stimuli")
+
+    side, low = 1.93, 1.2
+    above = low + side + 0.42
+    support = consensus(result, t)
+    head(left, above, next(letters), f"Similarity matrices{_sorted_words(coloured)}")
+    for column, space in enumerate(_spaces(values, result, targets, t, support)):
+        axes = _box(figure, 0.55 + (side + 0.17) * column, low, side, side)
+        image = _draw_matrix(axes, space, coloured, n, "rank")
+    _draw_bar(figure, _box(figure, 2.1, low - 0.14, 3.0, 0.07), image, RANK_LABEL)
+    panels, reach, unit = _place_both(values, support, str(result.attrs["metric"]), seed)
+    head(6.95, above, next(letters), "Maps of the stimuli (MDS, one scale)")
+    for column, (places, words) in enumerate(panels):
+        axes = _box(figure, 7.35 + (side + 0.17) * column, low, side, side)
+        _draw_places(axes, places, coloured, reach, words, unit)
+        if column:
+            axes.set_ylabel("")
+            axes.set_yticklabels([])
+    _words(figure, left, 0.12, _footnote(result.sizes["fold"]), SMALL, color="#404040")
+    if coloured is not None:
+        _draw_groups(figure, coloured, 0.64)
+    return figure
+
+
+def _footnote(folds: int) -> str:
+    return (
+        f"Scores are over the pairs among test stimuli, {folds} folds; “pruned” in the lower row is the set of features kept in at "
+        "least half of the folds, shown for all stimuli."
+    )
+
+
+def _facts(result: xarray.Dataset, n: int, d: int, t: int) -> list[str]:
+    """How a result was made, in a line."""
+    attrs = result.attrs
+    name, count = _target_name(result, t), result.sizes["target"]
+    told = [f"target {t + 1} of {count}" + (f": {name}" if name else "")] if count > 1 else [f"target: {name}"] if name else []
+    repeats = int(attrs["repeats"])
+    return [
+        *told,
+        f"{n} stimuli",
+        f"{d} features",
+        f"{attrs['metric']} similarity",
+        f"{_unit(result)} alignment",
+        f"{result.sizes['fold']} folds of stimuli" + (f" ({repeats} repeats)" if repeats > 1 else ""),
+        f"seed {attrs['seed']}",
+        f"Secateur {attrs['secateur_version']}",
+    ]

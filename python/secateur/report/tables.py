@@ -1,0 +1,187 @@
+"""Tables: full against pruned, in and out of sample, as plain text or Markdown."""
+
+from __future__ import annotations
+
+from textwrap import wrap
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..features import Matrix
+from ..statistics import paired_t
+from .figures import _facts, _mean_sd, _target_name, _trimmed, _unit
+
+if TYPE_CHECKING:
+    import xarray
+
+WIDTH = 80
+
+# The square of these is a share of variance.
+_SQUARED = ("pearson", "corr", "spearman")
+
+
+def text(result: xarray.Dataset, permutations: xarray.Dataset | None = None, *, most: int = 20) -> str:
+    """The result as plain text, at most 80 columns wide but for long target names.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        From :func:`secateur.cross_validate`.
+    permutations : xarray.Dataset, optional
+        From :func:`secateur.permutation_test`, of the same targets.
+    most : int
+        Targets beyond this number are counted, not shown.
+
+    Returns
+    -------
+    str
+        Means and SD over folds of train and test alignment, full and pruned, their squares (means of r² over folds,
+        for correlations), features kept; the gain on test stimuli with its paired t over folds, and the
+        permutation p.
+
+    Raises
+    ------
+    ValueError
+        Where the permutations are of other targets.
+
+    References
+    ----------
+    Tarigopula, Fairhall & Hasson (2023), Table 1.
+
+    Examples
+    --------
+    >>> import numpy as np, secateur as sc
+    >>> X = np.random.default_rng(0).normal(size=(30, 20))
+    >>> print(text(sc.cross_validate(X, X[:, :4] @ X[:, :4].T, cv=3)).splitlines()[2].split()[0])
+    features
+    """
+    scores, tests, notes, left = _content(result, permutations, most)
+    told = [] if not left else [f"… and {left} more targets."]
+    wrapped = [line for note in [*told, *notes] for line in wrap(note, WIDTH, subsequent_indent="  ")]
+    parts = [_facts_lines(result), _plain(scores), _plain(tests), "\n".join(wrapped)]
+    return "\n\n".join(parts) + "\n"
+
+
+def markdown(
+    result: xarray.Dataset, permutations: xarray.Dataset | None = None, *, title: str | None = None, most: int = 200
+) -> str:
+    """The result as Markdown: the same as :func:`text`, as two tables and their notes.
+
+    Parameters
+    ----------
+    result, permutations, most
+        As in :func:`text`.
+    title : str, optional
+        A heading.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> import numpy as np, secateur as sc
+    >>> X = np.random.default_rng(0).normal(size=(30, 20))
+    >>> markdown(sc.cross_validate(X, X[:, :4] @ X[:, :4].T, cv=3), title="A").splitlines()[0]
+    '# A'
+    """
+    scores, tests, notes, left = _content(result, permutations, most)
+    told = [] if not left else [f"… and {left} more targets."]
+    heading = [f"# {title}"] if title else []
+    body = [*heading, _facts_lines(result).replace("\n", " · "), _pipes(scores), _pipes(tests), "\n".join(f"- {n}" for n in [*told, *notes])]
+    return "\n\n".join(body) + "\n"
+
+
+def _facts_lines(result: xarray.Dataset) -> str:
+    """How the result was made, in two lines."""
+    facts = _facts(result, result.sizes["stimulus"], result.sizes["feature"], 0)
+    if result.sizes["target"] > 1:
+        facts[0] = f"{result.sizes['target']} targets"
+    lines = [""]
+    for fact in facts:
+        if len(lines[-1]) + len(fact) + 3 > WIDTH:
+            lines.append("")
+        lines[-1] += (" · " if lines[-1] else "") + fact
+    return "\n".join(lines)
+
+
+Rows = list[list[str]]
+
+
+def _content(result: xarray.Dataset, permutations: xarray.Dataset | None, most: int) -> tuple[Rows, Rows, list[str], int]:
+    """The table of scores, the table of tests (header first), the notes, and how many targets were left out."""
+    count, d, folds = result.sizes["target"], result.sizes["feature"], result.sizes["fold"]
+    if permutations is not None and permutations.sizes["target"] != count:
+        raise ValueError(f"permutations must cover the {count} targets of the result, got {permutations.sizes['target']}")
+    unit = _unit(result)
+    short = unit.split()[-1]
+    squared = str(result.attrs["comparator"]) in _SQUARED
+    named = count > 1
+    scores: Rows = [["features", "kept", f"train {short}", f"test {short}"]]
+    if squared:
+        scores[0] += [f"train {short}²", f"test {short}²"]
+    tests: Rows = [["test gain", f"t({folds - 1})", "p (t)"]]
+    if permutations is not None:
+        tests[0] += ["p (pruned)", "p (gain)"]
+    if named:
+        scores[0].insert(0, "target")
+        tests[0].insert(0, "target")
+    undefined = 0
+    for t in range(min(count, most)):
+        one = {name: result[name].values[t].astype(float) for name in ("full_train", "full_test", "pruned_train", "pruned_test", "n_kept")}
+        name = _trimmed(_target_name(result, t) or str(t), 24)
+        for space in ("full", "pruned"):
+            kept = str(d) if space == "full" else _pm(one["n_kept"], 1)
+            row = [space, kept, _pm(one[f"{space}_train"], 3), _pm(one[f"{space}_test"], 3)]
+            if squared:
+                row += [_number(_mean_sd(one[f"{space}_{side}"] ** 2)[0], ".3f") for side in ("train", "test")]
+            scores.append(([name if space == "full" else ""] if named else []) + row)
+        test = paired_t(one["pruned_test"], one["full_test"])
+        row = [_number(test.difference, "+.3f"), _number(test.t, ".2f"), _number(test.p, ".2g")]
+        if permutations is not None:
+            row += [_number(float(permutations[f"p_{what}"].values[t]), ".2g") for what in ("pruned_test", "gain")]
+        tests.append(([name] if named else []) + row)
+    undefined = int(result["undefined_pairs"].sum())
+    notes = [f"Mean ± SD over {folds} folds of stimuli, in {unit}; train values are in-sample."]
+    notes.append("p (t): paired, over folds, two-sided; folds share stimuli, so it is descriptive.")
+    if permutations is not None:
+        n = permutations.sizes["permutation"]
+        notes.append(
+            f"p (pruned), p (gain): one-sided, from {n} relabellings of the target's stimuli, the pruning rerun each time; "
+            f"the least possible is {1 / (1 + n):.2g}."
+        )
+    else:
+        notes.append("No permutation null was computed.")
+    if undefined:
+        notes.append(f"{undefined} pairs of held-out stimuli had no direction in the kept features and were left out.")
+    return scores, tests, notes, max(count - most, 0)
+
+
+def _number(value: float, form: str) -> str:
+    return "–" if np.isnan(value) else format(value, form)
+
+
+def _pm(values: Matrix, digits: int) -> str:
+    mean, sd = _mean_sd(values)
+    if np.isnan(mean):
+        return "–"
+    return f"{mean:.{digits}f}" + ("" if np.isnan(sd) else f" ± {sd:.{digits}f}")
+
+
+def _plain(rows: Rows) -> str:
+    """Columns two blanks apart, words to the left, numbers to the right."""
+    widths = [max(len(row[c]) for row in rows) for c in range(len(rows[0]))]
+    words = 1 + (rows[0][0] == "target" and rows[0][1] == "features") if rows[0][0] in ("target", "features") else 0
+    lines = []
+    for row in rows:
+        cells = [cell.ljust(w) if c < words else cell.rjust(w) for c, (cell, w) in enumerate(zip(row, widths, strict=True))]
+        lines.append("  ".join(cells).rstrip())
+    lines.insert(1, "─" * (sum(widths) + 2 * (len(widths) - 1)))
+    return "\n".join(lines)
+
+
+def _pipes(rows: Rows) -> str:
+    words = {"target", "features"}
+    safe = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    rule = ["---" if head in words else "---:" for head in rows[0]]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [safe[0], rule, *safe[1:]])
