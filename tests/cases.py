@@ -102,11 +102,13 @@ def disagreement(value: Any, s: Any, h: Any, w: Any, comparator: str, atol: floa
     not judged.
     """
     expected = reference.compare(s, h, w, comparator)
+    if abs(value - expected) <= atol or (np.isnan(value) and np.isnan(expected)):
+        return None
     magnified = reference.condition(s, h, w, comparator if comparator == "cosine" else "pearson")
     if 1e10 < magnified < 1e14:
         return None
     if np.isnan(expected) or np.isnan(value):
-        return None if np.isnan(expected) and np.isnan(value) else f"{value} where the reference has {expected}"
+        return f"{value} where the reference has {expected}"
     atol += 64 * np.finfo(float).eps * (magnified if magnified < 1e14 else 0)
     low = high = expected
     if comparator in reference.RANK_COMPARATORS and magnified < 1e14:

@@ -157,15 +157,27 @@ def test_a_direction_has_no_scale(metric, scale):
 
 @pytest.mark.parametrize(("metric", "comparator"), EVERY)
 def test_equal_features_and_stimuli(metric, comparator):
-    for d in (9, 24, 33, 65):
-        X, h = cases.embedding(9, d), cases.target(9, 2)
-        X[:, d - 1] = X[:, d // 2] = X[:, 1]
+    for d, targets, seed in itertools.product((9, 24, 33, 65), (None, 2, 13), range(3)):
+        X, h = cases.embedding(9, d, seed=seed), cases.target(9, targets, seed=seed)
+        twins = [1, d // 2, d - 1]
+        X[:, twins] = X[:, [1]]
         X[6] = X[2]
-        subset = np.array([2, 3, d - 2])
-        values = sc.add_one(X, h, subset, metric, comparator)
-        np.testing.assert_array_equal(values[:, 1], values[:, d // 2])
-        np.testing.assert_array_equal(values[:, 1], values[:, d - 1])
-        cases.agree(values, cases.with_each(X, metric, subset), h, None, comparator)
+        values = sc.add_one(X, h, [2, 3, d - 2], metric, comparator)
+        np.testing.assert_array_equal(values[..., twins], values[..., [1, 1, 1]])
+    cases.agree(values, cases.with_each(X, metric, [2, 3, d - 2]), h, None, comparator)
+
+
+@pytest.mark.parametrize("targets", [None, 2, 13])
+@pytest.mark.parametrize("comparator", reference.COMPARATORS)
+@pytest.mark.parametrize("metric", ["cosine", "correlation"])
+def test_every_stimulus_in_one_direction(metric, comparator, targets):
+    """As in test_leave_one_out."""
+    h = cases.target(7, targets)
+    for row in (np.random.default_rng(5).normal(size=13), np.tile([0.1, 0.7], 7)[:13]):
+        X = np.outer([1, 2, 3, 0.1, 313.67, 1 / 3, 1e-3], row)
+        subset = [0, 3, 6, 7, 9]
+        actual = sc.add_one(X, h, subset, metric, comparator)
+        cases.agree(actual, cases.with_each(X, metric, subset), h, None, comparator)
 
 
 @pytest.mark.parametrize("metric", ["dot", "sqeuclidean", "euclidean"])

@@ -195,6 +195,31 @@ def test_equal_features_and_stimuli(metric, comparator):
     agree(sc.insertion_curve(X, h, order, metric, comparator), X, h, order, None, metric, comparator)
 
 
+@pytest.mark.parametrize("targets", [None, 2, 13])
+@pytest.mark.parametrize("comparator", reference.COMPARATORS)
+@pytest.mark.parametrize("metric", ["cosine", "correlation"])
+def test_every_stimulus_in_one_direction(metric, comparator, targets):
+    """As in test_leave_one_out."""
+    h, order = cases.target(7, targets), order_of(13)
+    for row in (np.random.default_rng(5).normal(size=13), np.tile([0.1, 0.7], 7)[:13]):
+        X = np.outer([1, 2, 3, 0.1, 313.67, 1 / 3, 1e-3], row)
+        agree(sc.insertion_curve(X, h, order, metric, comparator), X, h, order, None, metric, comparator)
+
+
+@pytest.mark.parametrize("comparator", reference.COMPARATORS)
+@pytest.mark.parametrize("metric", reference.METRICS)
+def test_a_feature_of_another_size(metric, comparator):
+    """Similarities that are nearly all alike, or of two kinds, at the start of the curve."""
+    h, order = cases.target(9, 2), np.arange(11)
+    for large in ([0], [10], [4, 5]):
+        X = np.abs(cases.embedding(9, 11))
+        X[:, large] *= 300
+        agree(sc.insertion_curve(X, h, order, metric, comparator), X, h, order, None, metric, comparator)
+        X = cases.embedding(9, 11)
+        X[4, large] *= 3000
+        agree(sc.insertion_curve(X, h, order, metric, comparator), X, h, order, None, metric, comparator)
+
+
 @pytest.mark.parametrize("comparator", reference.RANK_COMPARATORS)
 def test_no_feature_in_common_is_a_tie_at_zero(comparator):
     rng = np.random.default_rng(2)

@@ -186,13 +186,13 @@ def test_a_direction_has_no_scale(metric, scale):
 
 @pytest.mark.parametrize(("metric", "comparator"), EVERY)
 def test_equal_features_have_equal_values(metric, comparator):
-    for d in (9, 24, 33, 65):
-        X, h = cases.embedding(9, d), cases.target(9, 2)
-        X[:, d - 1] = X[:, d // 2] = X[:, 1]
+    """To the last bit, wherever in a row of vectors they lie: else ties would not go by index."""
+    for d, targets, seed in itertools.product((9, 24, 33, 65), (None, 2, 13), range(3)):
+        X, h = cases.embedding(9, d, seed=seed), cases.target(9, targets, seed=seed)
+        twins = [1, d // 2, d - 1]
+        X[:, twins] = X[:, [1]]
         values = sc.leave_one_out(X, h, metric, comparator)
-        np.testing.assert_array_equal(values[:, 1], values[:, d // 2])
-        np.testing.assert_array_equal(values[:, 1], values[:, d - 1])
-        cases.agree(values, cases.without_each(X, metric), h, None, comparator)
+        np.testing.assert_array_equal(values[..., twins], values[..., [1, 1, 1]])
 
 
 @pytest.mark.parametrize(("metric", "comparator"), EVERY)
@@ -200,6 +200,7 @@ def test_equal_stimuli(metric, comparator):
     X, h = cases.embedding(9, 25), cases.target(9, 2)
     X[6] = X[2]
     X[7] = 3 * X[1]
+    X[:, 20] = X[:, 4]
     cases.agree(sc.leave_one_out(X, h, metric, comparator), cases.without_each(X, metric), h, None, comparator)
 
 
@@ -243,6 +244,44 @@ def test_all_similarities_vanish_with_one_feature(comparator, value):
     actual = sc.leave_one_out(X, h, "dot", comparator)
     cases.agree(actual, cases.without_each(X, "dot"), h, None, comparator)
     assert actual[9] == 0 if comparator in ("rho-a", "tau-a") else np.isnan(actual[9])
+
+
+@pytest.mark.parametrize("comparator", reference.COMPARATORS)
+@pytest.mark.parametrize("metric", ["sqeuclidean", "euclidean"])
+def test_all_distances_vanish_with_one_feature(metric, comparator):
+    rng = np.random.default_rng(3)
+    X, h = np.repeat(rng.normal(size=(1, 12)), 7, axis=0), cases.target(7, 2)
+    X[:, 9] = rng.normal(size=7)
+    actual = sc.leave_one_out(X, h, metric, comparator)
+    cases.agree(actual, cases.without_each(X, metric), h, None, comparator)
+    none = actual[:, 9]
+    assert (none == 0).all() if comparator in ("rho-a", "tau-a") else np.isnan(none).all()
+
+
+@pytest.mark.parametrize("comparator", reference.COMPARATORS)
+@pytest.mark.parametrize("metric", reference.METRICS)
+def test_two_features_of_two_sizes(metric, comparator):
+    X, h = cases.embedding(9, 2) * [1e-4, 30], cases.target(9, 2)
+    X = np.concatenate([X, cases.embedding(9, 2, seed=1) * 1e6], axis=1)
+    for subset in ([0, 1], [0, 3], [0, 1, 2], [1, 3], [0, 1, 2, 3]):
+        actual = sc.leave_one_out(X, h, metric, comparator, subset=subset)
+        cases.agree(actual, cases.without_each(X, metric, subset), h, None, comparator)
+
+
+@pytest.mark.parametrize("targets", [None, 2, 13])
+@pytest.mark.parametrize("comparator", reference.COMPARATORS)
+@pytest.mark.parametrize("metric", ["cosine", "correlation"])
+def test_every_stimulus_in_one_direction(metric, comparator, targets):
+    """Similarities of 1 but for rounding are constant, however long the stimuli are."""
+    rows = [np.random.default_rng(5).normal(size=13), np.tile([0.1, 0.7], 7)[:13]]
+    if metric == "cosine":
+        rows.append(np.full(13, 0.1))
+    h = cases.target(7, targets)
+    for row in rows:
+        X = np.outer([1, 2, 3, 0.1, 313.67, 1 / 3, 1e-3], row)
+        for subset in (None, [0, 3, 6, 7, 9]):
+            actual = sc.leave_one_out(X, h, metric, comparator, subset=subset)
+            cases.agree(actual, cases.without_each(X, metric, subset), h, None, comparator)
 
 
 @given(cases.problems())

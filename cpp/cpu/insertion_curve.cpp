@@ -218,8 +218,8 @@ struct Advance {
     }
 };
 
-// The groups' moments of one step, all shifted to the common mean.
-Moments put_together(const Job& job, const Running& r, int64_t step, double weight) {
+// The groups' moments of one step, all shifted to the common mean; `raw`: their squares before that.
+Moments put_together(const Job& job, const Running& r, int64_t step, double weight, double& raw) {
     double total = 0;
     Moments all{0, 0, 0};
     for (int64_t g = 0; g < job.group_count(); ++g) {
@@ -233,6 +233,7 @@ Moments put_together(const Job& job, const Running& r, int64_t step, double weig
         all.sum += m.sum + gap * r.share[g];
         all.squares += m.squares + gap * (2 * m.sum + gap * r.share[g]);
         all.product += m.product + gap * r.tilt[g];
+        raw += m.squares;
     }
     return all;
 }
@@ -299,8 +300,9 @@ void by_moments(const Job& job, const int64_t* orders, int64_t order_count, int6
             if (context.stop(slot)) break;
             for (int64_t s = 0; s < length; ++s) {
                 bool trusted;
-                const Moments m = put_together(job, r, s, weight);
-                double alignment = orientation(job.metric) * alignment_of(m, weight, targets.centred, trusted);
+                double raw = 0;
+                const Moments m = put_together(job, r, s, weight, raw);
+                double alignment = orientation(job.metric) * alignment_of(m, raw, weight, targets.centred, trusted);
                 if (!trusted && !context.stop(slot)) alignment = exact[slot](job, t, {order, start + s + 1});
                 out[t * steps + start + s] = alignment;
             }

@@ -174,7 +174,7 @@ struct OneTargetTile {
         for (int64_t w = 0; w < left; ++w) {
             const Moments m{sums[0][w], sums[1][w], sums[2][w]};
             bool trusted;
-            job.put(0, first + w, alignment_of(m, weight, job.targets->centred, trusted));
+            job.put(0, first + w, alignment_of(m, m.squares, weight, job.targets->centred, trusted));
             job.again[first + w] = suspect[w] != 0 || !trusted || m.sum <= job.remain_total;
         }
     }
@@ -355,7 +355,7 @@ struct ManyTargetsTile {
                                 targets.weighted ? scratch.weighings[column * block + w] : square_sums[w],
                                 scratch.products[t * block + w]};
                 bool trusted;
-                job.put(panels.first + t, first + w, alignment_of(m, targets.total(pattern), targets.centred, trusted));
+                job.put(panels.first + t, first + w, alignment_of(m, m.squares, targets.total(pattern), targets.centred, trusted));
                 again |= !trusted;
             }
             job.again[first + w] |= again;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 namespace secateur::cpu {
 
@@ -49,15 +48,41 @@ int64_t sort_counting_swaps(const double* value, std::vector<int64_t>& order, st
 
 }  // namespace
 
-void average_ranks(const double* values, int64_t count, std::vector<int64_t>& order, double* ranks) {
-    order.resize(count);
-    std::iota(order.begin(), order.end(), 0);
-    std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return values[a] < values[b]; });
+Sorter::Sorter(int64_t capacity) {
+    keyed_.reserve(capacity);
+    order_.reserve(capacity);
+    merge_.reserve(capacity);
+}
+
+void Sorter::sort(const double* values, int64_t count) {
+    const bool known = static_cast<int64_t>(keyed_.size()) == count;
+    keyed_.resize(count);
+    if (known) {
+        for (Keyed& key : keyed_) key.value = values[key.at];
+        // Insertion while that is cheap; what is far out of order is sorted from scratch.
+        int64_t budget = 16 * count;
+        int64_t i = 1;
+        for (; i < count && budget > 0; ++i) {
+            const Keyed key = keyed_[i];
+            int64_t k = i;
+            for (; k > 0 && keyed_[k - 1].value > key.value; --k) keyed_[k] = keyed_[k - 1];
+            keyed_[k] = key;
+            budget -= i - k;
+        }
+        if (i == count) return;
+    } else {
+        for (int64_t i = 0; i < count; ++i) keyed_[i] = {values[i], i};
+    }
+    std::sort(keyed_.begin(), keyed_.end(), [](const Keyed& a, const Keyed& b) { return a.value < b.value; });
+}
+
+void Sorter::average_ranks(const double* values, int64_t count, double* ranks) {
+    sort(values, count);
     for (int64_t i = 0; i < count;) {
         int64_t end = i + 1;
-        while (end < count && values[order[end]] == values[order[i]]) ++end;
+        while (end < count && keyed_[end].value == keyed_[i].value) ++end;
         const double rank = 0.5 * static_cast<double>(i + 1 + end);
-        for (; i < end; ++i) ranks[order[i]] = rank;
+        for (; i < end; ++i) ranks[keyed_[i].at] = rank;
     }
 }
 
@@ -80,15 +105,22 @@ double rho_a(const double* a, const double* b, int64_t count) {
     return 12 * ab / (m * m * m - m);
 }
 
-double tau_a(const double* a, const double* b, int64_t count, std::vector<int64_t>& order, std::vector<int64_t>& merge) {
+double Sorter::tau_a(const double* a, const double* b, int64_t count) {
+    sort(a, count);
+    auto& order = order_;
     order.resize(count);
-    std::iota(order.begin(), order.end(), 0);
-    std::sort(order.begin(), order.end(), [&](int64_t i, int64_t j) { return a[i] != a[j] ? a[i] < a[j] : b[i] < b[j]; });
+    for (int64_t i = 0; i < count; ++i) order[i] = keyed_[i].at;
+    for (int64_t i = 0; i < count;) {  // ties of a by b
+        int64_t end = i + 1;
+        while (end < count && a[order[end]] == a[order[i]]) ++end;
+        if (end - i > 1) std::sort(order.begin() + i, order.begin() + end, [&](int64_t p, int64_t q) { return b[p] < b[q]; });
+        i = end;
+    }
     const int64_t pairs = count * (count - 1) / 2;
     const int64_t tied_a = tied_pairs(count, [&](int64_t i, int64_t j) { return a[order[i]] == a[order[j]]; });
     const int64_t tied_both =
         tied_pairs(count, [&](int64_t i, int64_t j) { return a[order[i]] == a[order[j]] && b[order[i]] == b[order[j]]; });
-    const int64_t discordant = sort_counting_swaps(b, order, merge);
+    const int64_t discordant = sort_counting_swaps(b, order, merge_);
     const int64_t tied_b = tied_pairs(count, [&](int64_t i, int64_t j) { return b[order[i]] == b[order[j]]; });
     const int64_t concordant = pairs - tied_a - tied_b + tied_both - discordant;
     return static_cast<double>(concordant - discordant) / static_cast<double>(pairs);

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "ranks.hpp"
-
 namespace secateur::cpu {
 
 namespace {
@@ -59,7 +57,8 @@ StandardTargets::StandardTargets(const Targets& source, int64_t n, Comparator co
             everywhere_[i] &= active[i];
         }
     }
-    std::vector<CompareScratch> scratch(threads, CompareScratch(is_rank(comparator) ? pairs : 0));
+    std::vector<CompareScratch> scratch;
+    for (int t = 0; t < threads; ++t) scratch.emplace_back(is_rank(comparator) ? pairs : 0);  // copies would lose what is reserved
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1 && count > 1)
     for (int64_t t = 0; t < count; ++t) {
         const double* h = source_.values + t * pairs;
@@ -67,14 +66,13 @@ StandardTargets::StandardTargets(const Targets& source, int64_t n, Comparator co
         double* row = rows_.get() + t * pairs;
         if (is_rank(comparator)) {
             auto& s = scratch[omp_thread()];
-            s.used.clear();
             s.values.clear();
             for (int64_t p = 0; p < pairs; ++p)
-                if (!w || w[p] > 0) s.used.push_back(p), s.values.push_back(h[p]);
+                if (!w || w[p] > 0) s.values.push_back(h[p]);
             if (comparator == Comparator::tau_a)
                 std::copy(s.values.begin(), s.values.end(), row);
             else
-                average_ranks(s.values.data(), static_cast<int64_t>(s.values.size()), s.order, row);
+                s.sorter.average_ranks(s.values.data(), static_cast<int64_t>(s.values.size()), row);
             continue;
         }
         double mean = 0;
@@ -94,13 +92,7 @@ StandardTargets::StandardTargets(const Targets& source, int64_t n, Comparator co
     }
 }
 
-CompareScratch::CompareScratch(int64_t pairs) {
-    values.reserve(pairs);
-    ranks.resize(pairs);
-    used.reserve(pairs);
-    order.reserve(pairs);
-    merge.reserve(pairs);
-}
+CompareScratch::CompareScratch(int64_t pairs) : ranks(pairs), sorter(pairs) { values.reserve(pairs); }
 
 void StandardTargets::look_at(int64_t pattern, const double* s, CompareScratch& look) const {
     const double* w = weighted ? weights(pattern) : nullptr;
@@ -124,12 +116,11 @@ void StandardTargets::look_at(int64_t pattern, const double* s, CompareScratch& 
     look.deviation = deviation;
     look.constant = is_constant(deviation, squares);
     if (!is_rank(comparator)) return;
-    look.used.clear();
     look.values.clear();
     for (int64_t p = 0; p < pairs; ++p)
-        if (!w || w[p] > 0) look.used.push_back(p), look.values.push_back(s[p]);
+        if (!w || w[p] > 0) look.values.push_back(s[p]);
     if (comparator != Comparator::tau_a)
-        average_ranks(look.values.data(), static_cast<int64_t>(look.values.size()), look.order, look.ranks.data());
+        look.sorter.average_ranks(look.values.data(), static_cast<int64_t>(look.values.size()), look.ranks.data());
 }
 
 double StandardTargets::alignment(int64_t t, const double* s, CompareScratch& look) const {
@@ -139,7 +130,7 @@ double StandardTargets::alignment(int64_t t, const double* s, CompareScratch& lo
     switch (comparator) {
         case Comparator::spearman: return look.constant ? nan : spearman(look.ranks.data(), h, m);
         case Comparator::rho_a: return look.constant ? 0 : rho_a(look.ranks.data(), h, m);
-        case Comparator::tau_a: return look.constant ? 0 : tau_a(look.values.data(), h, m, look.order, look.merge);
+        case Comparator::tau_a: return look.constant ? 0 : look.sorter.tau_a(look.values.data(), h, m);
         default: break;
     }
     if (look.constant) return nan;

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "buffer.hpp"
+#include "ranks.hpp"
 #include "secateur/kernels.hpp"
 
 namespace secateur::cpu {
@@ -44,7 +45,7 @@ class StandardTargets {
 // What one vector of similarities looks like to all targets of one weight pattern.
 struct CompareScratch {
     std::vector<double> values, ranks;  // used pairs, in packed order
-    std::vector<int64_t> used, order, merge;
+    Sorter sorter;
     double mean = 0, deviation = 0;
     bool defined = true, constant = false;
     explicit CompareScratch(int64_t pairs);

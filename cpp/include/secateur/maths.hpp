@@ -84,10 +84,11 @@ HOST_DEVICE inline double spread(const Moments& m, double weight, bool centred) 
     return centred ? m.squares - m.sum * m.sum / weight : m.squares;
 }
 
-// NaN stays NaN; `trusted` is false where the moments have lost their digits.
-HOST_DEVICE inline double alignment_of(const Moments& m, double weight, bool centred, bool& trusted) {
+// NaN stays NaN; `trusted` is false where the moments have lost their digits: where the variance is small beside `raw`,
+// the squares as they were summed up.
+HOST_DEVICE inline double alignment_of(const Moments& m, double raw, double weight, bool centred, bool& trusted) {
     const double variance = spread(m, weight, centred);
-    trusted = variance > variance_guard * m.squares || std::isnan(variance);
+    trusted = variance > variance_guard * raw || std::isnan(variance);
     return m.product / std::sqrt(variance);
 }
 

@@ -1,12 +1,12 @@
 """Reports: pictures, tables, and the results folder.
 
-    figures   matplotlib Figure objects, without pyplot
-    tables    full against pruned, for a terminal or a Markdown page
-    folder    all of it in one folder, whole or not at all
+figures   matplotlib Figure objects, without pyplot
+tables    full against pruned, for a terminal or a Markdown page
+folder    all of it in one folder, whole or not at all
 """
 
 from .figures import consensus, embedding, held_out, insertion_curves, matrices, mds, null, page
-# from .folder import write
+from .folder import write
 from .tables import markdown, text
 
 __all__ = [
@@ -20,4 +20,5 @@ __all__ = [
     "null",
     "page",
     "text",
+    "write",
 ]

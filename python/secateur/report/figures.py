@@ -83,9 +83,11 @@ def mds(
     Parameters
     ----------
     X : array (n stimuli, d features)
+        The embedding.
     support : bool mask (d,) or indices, optional
         The features that are present; all by default.
     metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean"}
+        Similarity of two stimuli.
     seed : int
         Of the random initialisations.
     initialisations : int
@@ -127,7 +129,13 @@ def mds(
         return places, 0.0
     if max_iter is None:
         max_iter = int(np.clip(300 * (500 / len(apart)) ** 2, 60, 300))
-    terms: dict[str, Any] = {"n_components": 2, "n_init": initialisations, "max_iter": max_iter, "eps": 1e-6, "random_state": seed}
+    terms: dict[str, Any] = {
+        "n_components": 2,
+        "n_init": initialisations,
+        "max_iter": max_iter,
+        "eps": 1e-6,
+        "random_state": seed,
+    }
     if "metric_mds" in inspect.signature(MDS).parameters:  # scikit-learn 1.8 renamed the arguments
         terms |= {"metric_mds": True, "metric": "precomputed", "init": "random"}
     else:
@@ -151,7 +159,7 @@ def _dissimilarities(values: Matrix, support: Any, metric: str) -> Matrix:
 
 
 def _aligned(moving: Matrix, fixed: Matrix) -> tuple[Matrix, Matrix]:
-    """Both sets of places turned: ``fixed`` to its principal axes, ``moving`` (turned or mirrored, not scaled) onto it."""
+    """Both maps turned: ``fixed`` to its principal axes, ``moving`` onto it (or mirrored, but not scaled)."""
     from scipy.linalg import orthogonal_procrustes
 
     seen = np.isfinite(fixed).all(axis=1)
@@ -183,7 +191,7 @@ class Groups:
     @property
     def labels(self) -> list[str]:
         """Names with counts."""
-        return [f"{_trimmed(name, 28)} ({int((self.of == g).sum())})" for g, name in enumerate(self.names)]
+        return [f"{_shortened(name, 30)} ({int((self.of == g).sum())})" for g, name in enumerate(self.names)]
 
 
 def _read_groups(groups: Any, n: int) -> Groups | None:
@@ -227,10 +235,19 @@ def _trimmed(words: str, most: int) -> str:
     return words if len(words) <= most else words[: most - 1] + "…"
 
 
+def _shortened(words: str, most: int) -> str:
+    """Cut in the middle: names of one kind often differ at their ends alone."""
+    return words if len(words) <= most else words[: most // 2] + "…" + words[len(words) - (most - 1 - most // 2) :]
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "−")
+
+
 def _target_name(result: xarray.Dataset, target: int) -> str:
     """The target's label, where it has one that is more than its position."""
     name = str(result["target"].values[target])
-    return "" if name == str(target) else _trimmed(name, 40)
+    return "" if name == str(target) else _shortened(name, 40)
 
 
 def _mean_sd(values: Matrix) -> tuple[float, float]:
@@ -308,13 +325,26 @@ def _draw_curves(axes: Axes, result: xarray.Dataset, t: int, x: str) -> None:
                 label="one fold" if f == 0 else None,
             )  # fmt: skip
     else:
-        axes.text(0.5, 0.5, "the curves were not kept (curves=False)", transform=axes.transAxes, ha="center", fontsize=SMALL)
-    axes.plot(kept, best, "o", color=PRUNED, markersize=4, markeredgecolor="white", markeredgewidth=0.5, label="maximum: the kept set")
+        axes.text(
+            0.5, 0.5, "the curves were not kept (curves=False)", transform=axes.transAxes, ha="center", fontsize=SMALL
+        )
+    axes.plot(
+        kept,
+        best,
+        "o",
+        color=PRUNED,
+        markersize=4,
+        markeredgecolor="white",
+        markeredgewidth=0.5,
+        label="maximum: the kept set",
+    )
     axes.axhline(float(np.nanmean(full)), color="black", linestyle="--", linewidth=0.8, label="all features (mean)")
     if logarithmic:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        axes.locator_params(axis="x", integer=True)
     axes.set_xlim(0.9 if logarithmic else 0, d * (1.1 if logarithmic else 1.02))
     scale = ", log scale" if logarithmic else ""
     _dress(axes, f"features kept, most important first (of {d}{scale})", f"training alignment ({unit})")
@@ -326,8 +356,8 @@ def _draw_held_out(axes: Axes, result: xarray.Dataset, t: int) -> None:
     folds = len(full)
     for f in range(folds):
         axes.plot(
-            [0, 1], [full[f], pruned[f]], "-o", color=FAINT, linewidth=0.8, markersize=2.5, alpha=max(0.3, min(1, 6 / folds)),
-            label="one fold" if f == 0 else None,
+            [0, 1], [full[f], pruned[f]], "-o", color=FAINT, linewidth=0.8, markersize=2.5,
+            alpha=max(0.3, min(1, 6 / folds)), label="one fold" if f == 0 else None,
         )  # fmt: skip
     for x, scores, colour in ((-0.16, full, FULL), (1.16, pruned, PRUNED)):
         mean, sd = _mean_sd(scores)
@@ -366,7 +396,9 @@ def _draw_many(axes: Axes, result: xarray.Dataset) -> None:
         pairs = [_mean_sd(row) for row in result[name].values]
         mean, sd = np.array([p[0] for p in pairs]), np.nan_to_num([p[1] for p in pairs])
         if len(names) <= 20:
-            axes.errorbar(at + shift, mean, yerr=sd, fmt="o", color=colour, markersize=4, capsize=2, linewidth=1, label=label)
+            axes.errorbar(
+                at + shift, mean, yerr=sd, fmt="o", color=colour, markersize=4, capsize=2, linewidth=1, label=label
+            )
         else:
             axes.plot(at, mean, color=colour, linewidth=1.2, label=label)
             axes.fill_between(at, mean - sd, mean + sd, color=colour, alpha=0.2, linewidth=0)
@@ -374,8 +406,14 @@ def _draw_many(axes: Axes, result: xarray.Dataset) -> None:
     if len(names) <= 20:
         axes.set_xticks(at)
         long = max(map(len, names)) > 4
-        axes.set_xticklabels([_trimmed(n, 18) for n in names], rotation=35 if long else 0, ha="right" if long else "center")
-    _dress(axes, "target" + ("" if len(names) <= 20 else " (position)"), f"held-out alignment ({_unit(result)}), mean ± SD over folds")
+        axes.set_xticklabels(
+            [_shortened(n, 18) for n in names], rotation=35 if long else 0, ha="right" if long else "center"
+        )
+    _dress(
+        axes,
+        "target" + ("" if len(names) <= 20 else " (position)"),
+        f"held-out alignment ({_unit(result)})",
+    )
     _legend_above(axes, 2)
 
 
@@ -392,13 +430,19 @@ def _draw_null(upper: Axes, lower: Axes, permutations: xarray.Dataset, t: int) -
             axes.hist(drawn, bins=int(np.clip(drawn.size // 5, 8, 30)), color="#BDBDBD", label="relabelled")
         axes.axvline(seen, color=colour, linewidth=1.8, label="observed")
         axes.margins(x=0.06)
-        words = "undefined" if np.isnan(seen) else f"{seen:.3f}"
+        words = "undefined" if np.isnan(seen) else f"{seen:.3f}".replace("-", "−")
         axes.text(
-            1.0, 1.04, f"observed {words}, {_p_words(p, n)}", transform=axes.transAxes, ha="right", fontsize=SMALL, color=colour
+            1.0,
+            1.04,
+            f"observed {words}, {_p_words(p, n)}",
+            transform=axes.transAxes,
+            ha="right",
+            fontsize=SMALL,
+            color=colour,
         )
         _dress(axes, f"{what} ({unit})", "relabellings")
         axes.yaxis.label.set_fontsize(SMALL)
-        axes.yaxis.get_major_locator().set_params(integer=True, nbins=4)
+        axes.locator_params(axis="y", nbins=4, integer=True)
 
 
 def _ranked(packed: Matrix) -> Matrix:
@@ -420,7 +464,9 @@ class _Space:
     packed: Matrix
 
 
-def _spaces(X: Matrix, result: xarray.Dataset, targets: Targets, t: int, support: npt.NDArray[np.bool_]) -> list[_Space]:
+def _spaces(
+    X: Matrix, result: xarray.Dataset, targets: Targets, t: int, support: npt.NDArray[np.bool_]
+) -> list[_Space]:
     """The full, the pruned and the target's space, pairs oriented as similarities."""
     from ..similarity import alignment
 
@@ -434,10 +480,12 @@ def _spaces(X: Matrix, result: xarray.Dataset, targets: Targets, t: int, support
         kept = X.shape[1] if subset is None else int(subset.sum())
         score = float(np.ravel(alignment(X, one, metric, comparator, subset=subset))[0])
         told = "undefined" if np.isnan(score) else f"{score:.2f}"
-        spaces.append(_Space(f"{name}: {kept} features\n{_unit(result)} {told}{note}", similarity(X, metric, subset=subset)))
+        spaces.append(
+            _Space(f"{name}: {kept} features\n{_unit(result)} {told}{note}", similarity(X, metric, subset=subset))
+        )
     negated = "(dissimilarities, negated)" if result.attrs["kind"] == "dissimilarity" else "(similarities)"
     name = _target_name(result, t)
-    spaces.append(_Space(f"target{': ' if name else ''}{_trimmed(name, 22)}\n{negated}", values))
+    spaces.append(_Space(f"target{': ' if name else ''}{_shortened(name, 22)}\n{negated}", values))
     return spaces
 
 
@@ -464,19 +512,23 @@ def _draw_matrix(axes: Axes, space: _Space, groups: Groups | None, n: int, scale
     if groups is not None:
         strip = axes.inset_axes((-0.045, 0.0, 0.03, 1.0))
         strip.imshow(
-            groups.of[groups.order][:, None], cmap=ListedColormap(list(groups.colours)), vmin=-0.5, vmax=len(groups.colours) - 0.5,
-            aspect="auto", interpolation="nearest",
+            groups.of[groups.order][:, None], cmap=ListedColormap(list(groups.colours)), aspect="auto",
+            vmin=-0.5, vmax=len(groups.colours) - 0.5, interpolation="nearest",
         )  # fmt: skip
         strip.set_axis_off()
+        strip.set_xticks([])
+        strip.set_yticks([])
         for edge in np.flatnonzero(np.diff(groups.of[groups.order])) + 0.5:
             axes.axhline(edge, color="white", linewidth=0.6)
             axes.axvline(edge, color="white", linewidth=0.6)
     return image
 
 
-def _draw_bar(figure: Figure, axes: Axes, image: Any, label: str, at: Literal["horizontal", "vertical"] = "horizontal") -> None:
+def _draw_bar(
+    figure: Figure, axes: Axes, image: Any, label: str, at: Literal["horizontal", "vertical"] = "horizontal"
+) -> None:
     bar = figure.colorbar(image, cax=axes, orientation=at)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=SMALL, width=0.6, length=2)
     bar.set_label(label, fontsize=SMALL)
 
@@ -491,7 +543,13 @@ def _draw_places(axes: Axes, places: Matrix, groups: Groups | None, reach: float
     # In one scatter in a mixed order, so that no group lies on top of all others.
     mixed = np.random.default_rng(0).permutation(n)
     axes.scatter(
-        places[mixed, 0], places[mixed, 1], s=size, c=[colours[i] for i in mixed], linewidths=0.3, edgecolors="white", alpha=0.9
+        places[mixed, 0],
+        places[mixed, 1],
+        s=size,
+        c=[colours[i] for i in mixed],
+        linewidths=0.3,
+        edgecolors="white",
+        alpha=0.9,
     )
     axes.set_xlim(-reach, reach)
     axes.set_ylim(-reach, reach)
@@ -503,9 +561,7 @@ def _draw_places(axes: Axes, places: Matrix, groups: Groups | None, reach: float
     axes.yaxis.labelpad = 0
 
 
-def _place_both(
-    X: Matrix, support: Any, metric: str, seed: int
-) -> tuple[list[tuple[Matrix, str]], float, str]:
+def _place_both(X: Matrix, support: Any, metric: str, seed: int) -> tuple[list[tuple[Matrix, str]], float, str]:
     """Places and titles of the full and the pruned space, the reach of shared axes, and their unit."""
     from ..features import read_subset
 
@@ -533,8 +589,8 @@ def _draw_groups(figure: Figure, groups: Groups, top: float) -> None:
     figure.legend(
         handles=[Line2D([], [], marker="s", linestyle="", color=c, markersize=5) for c in groups.colours],
         labels=groups.labels,
-        loc="upper center", bbox_to_anchor=(0.5, top / up), ncols=_legend_columns(groups, across), frameon=False, fontsize=NORMAL,
-        borderaxespad=0, columnspacing=1.4, handletextpad=0.3,
+        loc="upper center", bbox_to_anchor=(0.5, top / up), ncols=_legend_columns(groups, across), frameon=False,
+        fontsize=NORMAL, borderaxespad=0, columnspacing=1.4, handletextpad=0.3,
     )  # fmt: skip
 
 
@@ -552,7 +608,9 @@ def _legend_height(groups: Groups | None, width: float) -> float:
 # The face -------------------------------------------------------------------------------------------------------
 
 
-def insertion_curves(result: xarray.Dataset, target: int = 0, *, x: Literal["auto", "linear", "log"] = "auto") -> Figure:
+def insertion_curves(
+    result: xarray.Dataset, target: int = 0, *, x: Literal["auto", "linear", "log"] = "auto"
+) -> Figure:
     """Training alignment against the number of features kept, one line a fold, its maximum marked.
 
     Parameters
@@ -593,7 +651,7 @@ def insertion_curves(result: xarray.Dataset, target: int = 0, *, x: Literal["aut
 def _of(result: xarray.Dataset, target: int) -> str:
     name = _target_name(result, target)
     if name:
-        return f": {name}"
+        return f": {_shortened(name, 20)}"
     return f": target {target}" if result.sizes["target"] > 1 else ""
 
 
@@ -626,7 +684,7 @@ def held_out(result: xarray.Dataset, target: int | None = None) -> Figure:
         figure = _figure(max(4.0, min(9.0, 1.6 + 0.4 * result.sizes["target"])), 3.8)
         axes = _box(figure, 0.7, 0.95, figure.get_size_inches()[0] - 0.9, 2.3)
         _draw_many(axes, result)
-        _heading(axes, "On test stimuli", 20)
+        _heading(axes, "On test stimuli, mean ± SD over folds", 20)
         return figure
     t = _checked(result, target or 0)
     figure = _figure(3.6, 3.6)
@@ -650,10 +708,12 @@ def matrices(
     Parameters
     ----------
     X : array (n stimuli, d features)
+        The embedding.
     result : xarray.Dataset
         From :func:`secateur.cross_validate` of ``X`` and ``target``. The pruned matrix is that of
         :func:`consensus`, the features kept in at least half of the folds.
-    target : what the result was made with
+    target : any form that :func:`secateur.alignment` takes
+        What the result was made with.
     groups : array (n,), optional
         Stimuli are sorted by group, groups in order of appearance.
     which : int
@@ -682,7 +742,11 @@ def matrices(
     if scale not in ("rank", "value"):
         raise ValueError(f"scale must be 'rank' or 'value', got {scale!r}")
     values = read_features(X).values
-    t, targets, coloured = _checked(result, which), _targets(target, len(values), result), _read_groups(groups, len(values))
+    t, targets, coloured = (
+        _checked(result, which),
+        _targets(target, len(values), result),
+        _read_groups(groups, len(values)),
+    )
     width, legend = 9.6, _legend_height(_read_groups(groups, len(values)), 9.6)
     figure = _figure(width, 4.3 + legend)
     spaces = _spaces(values, result, targets, t, consensus(result, t))
@@ -702,7 +766,9 @@ def matrices(
 
 def _value_label(result: xarray.Dataset) -> str:
     metric = str(result.attrs["metric"])
-    return {"euclidean": "− distance", "sqeuclidean": "− squared distance", "dot": "dot product"}.get(metric, f"{metric} similarity")
+    return {"euclidean": "− distance", "sqeuclidean": "− squared distance", "dot": "dot product"}.get(
+        metric, f"{metric} similarity"
+    )
 
 
 def _sorted_words(groups: Groups | None) -> str:
@@ -718,11 +784,13 @@ def embedding(X: Any, support: Any, groups: Any = None, *, metric: str = "cosine
     Parameters
     ----------
     X : array (n stimuli, d features)
+        The embedding.
     support : bool mask (d,) or indices
         The kept features, as from :func:`consensus` or a Pruner's ``support_``.
     groups : array (n,), optional
         Colours. Beyond eight groups the smaller ones share one grey.
     metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean"}
+        Similarity of two stimuli.
     seed : int
         Of the initialisations; see :func:`mds` for their number and the number of steps.
 
@@ -800,7 +868,9 @@ def page(
     Parameters
     ----------
     X : array (n stimuli, d features)
-    target : what the result was made with
+        The embedding.
+    target : any form that :func:`secateur.alignment` takes
+        What the result was made with.
     result : xarray.Dataset
         From :func:`secateur.cross_validate`.
     permutations : xarray.Dataset, optional
@@ -810,6 +880,7 @@ def page(
     which : int
         Position of the target.
     title : str, optional
+        The page's heading.
     seed : int
         Of the maps.
 
@@ -831,7 +902,7 @@ def page(
     t, targets, coloured = _checked(result, which), _targets(target, n, result), _read_groups(groups, n)
     if permutations is not None and permutations.sizes["target"] != result.sizes["target"]:
         raise ValueError(
-            f"permutations must cover the {result.sizes['target']} targets of the result, got {permutations.sizes['target']}"
+            f"permutations must be of the result's {result.sizes['target']} targets, got {permutations.sizes['target']}"
         )
     figure = _figure(*A4)
     left = 0.45
@@ -850,7 +921,7 @@ def page(
     scores = _box(figure, 5.9 + spare, bottom, 2.0 + spare, height)
     _draw_held_out(scores, result, t)
     gain = paired_t(result["pruned_test"].values[t], result["full_test"].values[t]).difference
-    head(5.35 + spare, top, next(letters), "On test stimuli" + ("" if np.isnan(gain) else f": gain {gain:+.3f}"))
+    head(5.35 + spare, top, next(letters), "On test stimuli" + ("" if np.isnan(gain) else f": gain {_signed(gain)}"))
     if permutations is not None:
         upper, lower = _box(figure, 8.7, bottom + 1.42, 2.65, 0.88), _box(figure, 8.7, bottom, 2.65, 0.85)
         _draw_null(upper, lower, permutations, t)
@@ -872,16 +943,23 @@ def page(
         if column:
             axes.set_ylabel("")
             axes.set_yticklabels([])
-    _words(figure, left, 0.12, _footnote(result.sizes["fold"]), SMALL, color="#404040")
+    _words(
+        figure,
+        left,
+        0.12,
+        _footnote(result.sizes["fold"], "DE" if permutations is not None else "CD"),
+        SMALL,
+        color="#404040",
+    )
     if coloured is not None:
         _draw_groups(figure, coloured, 0.64)
     return figure
 
 
-def _footnote(folds: int) -> str:
+def _footnote(folds: int, letters: str) -> str:
     return (
-        f"Scores are over the pairs among test stimuli, {folds} folds; “pruned” in the lower row is the set of features kept in at "
-        "least half of the folds, shown for all stimuli."
+        f"Held out: the pairs among the test stimuli of {folds} folds. “Pruned” in {letters[0]} and {letters[1]}: "
+        "the features kept in at least half of the folds, shown for all stimuli."
     )
 
 
@@ -889,14 +967,20 @@ def _facts(result: xarray.Dataset, n: int, d: int, t: int) -> list[str]:
     """How a result was made, in a line."""
     attrs = result.attrs
     name, count = _target_name(result, t), result.sizes["target"]
-    told = [f"target {t + 1} of {count}" + (f": {name}" if name else "")] if count > 1 else [f"target: {name}"] if name else []
+    told = (
+        [f"target {t + 1} of {count}" + (f": {name}" if name else "")]
+        if count > 1
+        else [f"target: {name}"]
+        if name
+        else []
+    )
     repeats = int(attrs["repeats"])
     return [
         *told,
         f"{n} stimuli",
         f"{d} features",
         f"{attrs['metric']} similarity",
-        f"{_unit(result)} alignment",
+        f"alignment in {_unit(result)}",
         f"{result.sizes['fold']} folds of stimuli" + (f" ({repeats} repeats)" if repeats > 1 else ""),
         f"seed {attrs['seed']}",
         f"Secateur {attrs['secateur_version']}",

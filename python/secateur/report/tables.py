@@ -9,7 +9,7 @@ import numpy as np
 
 from ..features import Matrix
 from ..statistics import paired_t
-from .figures import _facts, _mean_sd, _target_name, _trimmed, _unit
+from .figures import _facts, _mean_sd, _shortened, _target_name, _unit
 
 if TYPE_CHECKING:
     import xarray
@@ -88,7 +88,13 @@ def markdown(
     scores, tests, notes, left = _content(result, permutations, most)
     told = [] if not left else [f"… and {left} more targets."]
     heading = [f"# {title}"] if title else []
-    body = [*heading, _facts_lines(result).replace("\n", " · "), _pipes(scores), _pipes(tests), "\n".join(f"- {n}" for n in [*told, *notes])]
+    body = [
+        *heading,
+        _facts_lines(result).replace("\n", " · "),
+        _pipes(scores),
+        _pipes(tests),
+        "\n".join(f"- {n}" for n in [*told, *notes]),
+    ]
     return "\n\n".join(body) + "\n"
 
 
@@ -108,11 +114,15 @@ def _facts_lines(result: xarray.Dataset) -> str:
 Rows = list[list[str]]
 
 
-def _content(result: xarray.Dataset, permutations: xarray.Dataset | None, most: int) -> tuple[Rows, Rows, list[str], int]:
+def _content(
+    result: xarray.Dataset, permutations: xarray.Dataset | None, most: int
+) -> tuple[Rows, Rows, list[str], int]:
     """The table of scores, the table of tests (header first), the notes, and how many targets were left out."""
     count, d, folds = result.sizes["target"], result.sizes["feature"], result.sizes["fold"]
     if permutations is not None and permutations.sizes["target"] != count:
-        raise ValueError(f"permutations must cover the {count} targets of the result, got {permutations.sizes['target']}")
+        raise ValueError(
+            f"permutations must cover the {count} targets of the result, got {permutations.sizes['target']}"
+        )
     unit = _unit(result)
     short = unit.split()[-1]
     squared = str(result.attrs["comparator"]) in _SQUARED
@@ -128,8 +138,11 @@ def _content(result: xarray.Dataset, permutations: xarray.Dataset | None, most: 
         tests[0].insert(0, "target")
     undefined = 0
     for t in range(min(count, most)):
-        one = {name: result[name].values[t].astype(float) for name in ("full_train", "full_test", "pruned_train", "pruned_test", "n_kept")}
-        name = _trimmed(_target_name(result, t) or str(t), 24)
+        one = {
+            name: result[name].values[t].astype(float)
+            for name in ("full_train", "full_test", "pruned_train", "pruned_test", "n_kept")
+        }
+        name = _shortened(_target_name(result, t) or str(t), 24)
         for space in ("full", "pruned"):
             kept = str(d) if space == "full" else _pm(one["n_kept"], 1)
             row = [space, kept, _pm(one[f"{space}_train"], 3), _pm(one[f"{space}_test"], 3)]
@@ -147,8 +160,8 @@ def _content(result: xarray.Dataset, permutations: xarray.Dataset | None, most: 
     if permutations is not None:
         n = permutations.sizes["permutation"]
         notes.append(
-            f"p (pruned), p (gain): one-sided, from {n} relabellings of the target's stimuli, the pruning rerun each time; "
-            f"the least possible is {1 / (1 + n):.2g}."
+            f"p (pruned), p (gain): one-sided, from {n} relabellings of the target's stimuli, the pruning rerun "
+            f"each time; the least possible is {1 / (1 + n):.2g}."
         )
     else:
         notes.append("No permutation null was computed.")
@@ -174,7 +187,9 @@ def _plain(rows: Rows) -> str:
     words = 1 + (rows[0][0] == "target" and rows[0][1] == "features") if rows[0][0] in ("target", "features") else 0
     lines = []
     for row in rows:
-        cells = [cell.ljust(w) if c < words else cell.rjust(w) for c, (cell, w) in enumerate(zip(row, widths, strict=True))]
+        cells = [
+            cell.ljust(w) if c < words else cell.rjust(w) for c, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
         lines.append("  ".join(cells).rstrip())
     lines.insert(1, "─" * (sum(widths) + 2 * (len(widths) - 1)))
     return "\n".join(lines)

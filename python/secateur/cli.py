@@ -1,0 +1,313 @@
+"""The command line: ``secateur demo``, ``secateur prune``."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import xarray
+
+    from .features import Features
+    from .pruning import Pruner
+    from .targets import Targets
+
+app = typer.Typer(
+    name="secateur",
+    help="Prune deep-network features until their similarity space fits a mind's.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Threads = Annotated[int | None, typer.Option(min=1, help="Processors to use; all by default.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in this folder.")]
+
+
+def _say(words: str) -> None:
+    """A line on stderr."""
+    typer.echo(words, err=True)
+
+
+def _sentence(error: BaseException) -> str:
+    """What an error says, in one line."""
+    if isinstance(error, OSError) and error.strerror:
+        words = error.strerror + (f": {error.filename!r}" if error.filename else "")
+    else:
+        words = str(error)
+    return " ".join(words.split()).rstrip(".") or type(error).__name__
+
+
+@contextmanager
+def _spoken() -> Iterator[None]:
+    """Ctrl-C and full disks end in a sentence."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _say("secateur: interrupted, nothing was written.")
+        raise typer.Exit(130) from None
+    except FileExistsError as error:
+        _say(f"secateur: {_sentence(error)}.")
+        raise typer.Exit(2) from None
+    except BrokenPipeError:
+        raise
+    except (OSError, MemoryError) as error:
+        _say(f"secateur: {_sentence(error)}; nothing was written.")
+        raise typer.Exit(1) from None
+
+
+@contextmanager
+def _input(what: str = "") -> Iterator[None]:
+    """Bad input ends in one sentence and exit code 2; pairs that a score left out are said in one line."""
+    from .similarity import UndefinedPairsWarning
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UndefinedPairsWarning)
+        try:
+            yield
+        except typer.Exit:
+            raise
+        except (ValueError, TypeError, OSError, RuntimeError, ImportError) as error:
+            _say(f"secateur: {what + ': ' if what else ''}{_sentence(error)}.")
+            raise typer.Exit(2) from None
+    for warning in caught:
+        if issubclass(warning.category, UndefinedPairsWarning):
+            _say(f"warning: {what + ': ' if what else ''}{_sentence(warning.message)}.")  # type: ignore[arg-type]
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"secateur {version('secateur')}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _about(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")] = Path("secateur-demo"),
+    permutations: Annotated[int, typer.Option(min=0, help="Relabellings for the null; 0 for none.")] = 100,
+    seed: Annotated[int, typer.Option(min=0, help="Of folds, relabellings and maps.")] = 0,
+    threads: Threads = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Prune a network's 398 animals to WordNet: the bundled example.
+
+    Class prototypes of EfficientNet-lite0 (1280 features) for the 398 animals of ImageNet, pruned in five folds to
+    WordNet's Wu-Palmer similarity. It needs no network and takes less than a minute.
+    """
+    with _spoken():
+        import numpy as np
+
+        from .datasets import imagenet_animals
+        from .features import Features
+        from .files import sha256
+        from .pruning import Pruner
+        from .targets import read_target
+
+        _destination(out, overwrite)
+        _say("Loading 398 animals × 1280 features (EfficientNet-lite0) and their similarities in WordNet.")
+        animals = imagenet_animals.load_imagenet_animals()
+        features = Features(animals.X, tuple(map(str, animals.synsets)), None)
+        target = replace(read_target(animals.target, features.n), labels=("WordNet (Wu-Palmer)",))
+        folder = Path(imagenet_animals.__file__).parent
+        inputs = [
+            {"role": role, "file": name, "sha256": sha256(folder / name)}
+            for role, name in (("features", imagenet_animals.ARRAY_FILE), ("target", imagenet_animals.TAXONOMY_FILE))
+        ]
+        job = _Job(features, target, Pruner(threads=threads), "The animals of ImageNet, pruned to WordNet", inputs)
+        job = replace(job, permutations=permutations, seed=seed, groups=np.asarray(animals.groups))
+        _run(job, out, overwrite)
+
+
+@app.command()
+def prune(
+    features: Annotated[
+        str, typer.Argument(metavar="FEATURES", help="Embedding, stimuli × features: FILE or FILE:KEY.")
+    ],
+    target: Annotated[
+        str,
+        typer.Argument(metavar="TARGET", help="Matrix over the same stimuli, its pairs, or several: FILE or FILE:KEY."),
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")],
+    kind: Annotated[str, typer.Option(help="What TARGET holds: similarity or dissimilarity (RDMs).")] = "similarity",
+    metric: Annotated[
+        str, typer.Option(help="Similarity of two stimuli: cosine, correlation, dot, sqeuclidean or euclidean.")
+    ] = "cosine",
+    comparator: Annotated[
+        str, typer.Option(help="Alignment of two similarity spaces: pearson, cosine, spearman, rho-a or tau-a.")
+    ] = "pearson",
+    cv: Annotated[int, typer.Option(min=2, help="Folds of stimuli.")] = 5,
+    repeats: Annotated[int, typer.Option(min=1, help="How often the folds are drawn anew.")] = 1,
+    permutations: Annotated[int, typer.Option(min=0, help="Relabellings of the stimuli for the null; 0 for none.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of folds, relabellings and maps.")] = 0,
+    groups: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A group for each stimulus: sorts and colours the pictures.")
+    ] = None,
+    group_folds: Annotated[
+        bool, typer.Option("--group-folds", help="Keep the stimuli of one group in one fold.")
+    ] = False,
+    threads: Threads = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    overwrite: Overwrite = False,
+) -> None:
+    """Prune the features of a network to a target, in folds, and write a results folder.
+
+    Files: .npy, .npz, .csv, .tsv, .mat, .h5, .hdf5, .nc. A KEY names one array of a file that holds several. Where both
+    files name their stimuli, these are matched by name.
+    """
+    with _spoken():
+        from .files import match, read_features_file, read_groups_file, read_target_file
+        from .pruning import Pruner
+        from .targets import read_target
+
+        pruner = Pruner(metric, comparator, kind, device=device, threads=threads)
+        with _input():
+            _check_terms(pruner)
+        _destination(out, overwrite)
+        with _input():
+            if group_folds and groups is None:
+                raise ValueError("--group-folds must come with --groups FILE, got none")
+            embedding, goal = read_features_file(features), read_target_file(target)
+            if goal.key == "dissimilarities" and kind == "similarity":
+                raise ValueError(
+                    f"{goal.path.name} holds rsatoolbox RDMs, which are dissimilarities: pass --kind dissimilarity"
+                )
+        with _input(embedding.path.name):
+            X = replace(_read(embedding.values), stimuli=embedding.stimuli, names=embedding.names)
+        with _input():
+            values, note = match(goal, embedding)
+            grouping = None if groups is None else read_groups_file(groups, X.n, embedding.stimuli)
+        with _input(goal.path.name):
+            targets = read_target(values, X.n, kind)
+            if len(targets) == 1:
+                targets = replace(targets, labels=(goal.path.stem,))
+        for told in (*embedding.notes, *goal.notes, note, *(grouping.notes if grouping else ())):
+            if told:
+                _say(f"note: {told}.")
+        inputs = [
+            {"role": role, **loaded.record()}
+            for role, loaded in (("features", embedding), ("target", goal), ("groups", grouping))
+            if loaded is not None
+        ]
+        job = _Job(X, targets, pruner, f"{embedding.path.stem} pruned to {goal.path.stem}", inputs)
+        job = replace(job, cv=cv, repeats=repeats, permutations=permutations, seed=seed)
+        _run(
+            replace(job, groups=None if grouping is None else grouping.values, group_folds=group_folds), out, overwrite
+        )
+
+
+def _read(values: Any) -> Any:
+    from .features import read_features
+
+    return read_features(values)
+
+
+def _check_terms(pruner: Pruner) -> None:
+    """Metric, comparator, kind and device, before any file is read."""
+    pruner._terms()
+    if pruner.kind not in ("similarity", "dissimilarity"):
+        raise ValueError(f"kind must be 'similarity' or 'dissimilarity', got {pruner.kind!r}")
+
+
+def _destination(out: Path, overwrite: bool) -> None:
+    from .report.folder import check_destination
+
+    with _input():
+        check_destination(out, overwrite)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What to compute."""
+
+    features: Features
+    targets: Targets
+    pruner: Pruner
+    title: str
+    inputs: list[dict[str, Any]]
+    cv: int = 5
+    repeats: int = 1
+    permutations: int = 0
+    seed: int = 0
+    groups: Any = None
+    group_folds: bool = False
+
+
+def _run(job: _Job, out: Path, overwrite: bool) -> None:
+    """Prune, test, print the table, write the folder, name its files."""
+    from .report import folder, tables
+    from .validation import cross_validate, permutation_test
+
+    features, targets = job.features, job.targets
+    bar = sys.stderr.isatty()
+    terms = (job.pruner, job.cv, job.repeats, job.seed, job.groups if job.group_folds else None)
+    _say(f"Pruning {features.d} features in {job.cv * job.repeats} folds of {features.n} stimuli.")
+    with _input():
+        result = cross_validate(features, targets, *terms, progress=bar)
+    null: xarray.Dataset | None = None
+    if job.permutations:
+        _say(f"Pruning again for each of {job.permutations} relabellings of the stimuli.")
+        with _input("relabellings"):
+            null = permutation_test(features, targets, job.permutations, *terms, progress=bar)
+    typer.echo(f"{job.title}\n\n{tables.text(result, null)}")
+    if len(targets) > folder.MOST_PAGES:
+        typer.echo(f"figures.pdf shows the first {folder.MOST_PAGES} of {len(targets)} targets.\n")
+    _say("Drawing and writing.")
+    settings = {
+        "command": ["secateur", *sys.argv[1:]],
+        "inputs": job.inputs,
+        "permutations": job.permutations,
+        "device": job.pruner.device,
+        "group_folds": job.group_folds,
+    }
+    files = folder.write(
+        out,
+        features,
+        targets,
+        result,
+        null,
+        job.groups,
+        title=job.title,
+        settings=settings,
+        overwrite=overwrite,
+        seed=job.seed,
+    )
+    typer.echo(f"Written to {out}:")
+    for file in files:
+        typer.echo(f"  {file.name:<18} {folder.CONTENTS[file.name]}")
+
+
+def main() -> None:
+    """The entry point ``secateur``."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # an old terminal shows ? for ±, not a traceback
+    try:
+        app()
+    except KeyboardInterrupt:
+        _say("secateur: interrupted, nothing was written.")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

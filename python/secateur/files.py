@@ -1,0 +1,657 @@
+"""Arrays from files: .npy, .npz, .csv, .tsv, .mat, .h5, .hdf5, .nc, with the names of their stimuli.
+
+``features.npz:X`` names one array of a file that holds several. Pickles are never loaded.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import math
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .features import Indices, Matrix
+from .targets import pair_count, pair_positions
+
+Array = npt.NDArray[Any]
+Names = tuple[str, ...]
+
+FORMATS = (".npy", ".npz", ".csv", ".tsv", ".mat", ".h5", ".hdf5", ".nc")
+STIMULI = ("labels", "stimuli", "stimulus", "items", "conditions", "conds")
+FEATURES = ("feature", "feature_names", "nodes")
+# Column headings that say that a first column of numbers names rows.
+_ROW_HEADINGS = {
+    *STIMULI,
+    "label",
+    "item",
+    "condition",
+    "name",
+    "names",
+    "id",
+    "index",
+    "image",
+    "images",
+    "file",
+    "filename",
+}
+_MISSING = {"", "na", "n/a", "nan", "null"}
+
+
+class FileError(ValueError):
+    """A file that can't be used, and why, in one sentence."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a file held.
+
+    Attributes
+    ----------
+    values : ndarray
+        Numbers, as they were stored; text for groups.
+    stimuli, names : tuple of str, or None
+        Names of the stimuli (rows) and of the features (columns).
+    path : Path
+    key : str
+        The array's name in the file; empty where a file has one array.
+    notes : tuple of str
+        What the reader decided that a user should know, each a sentence.
+    """
+
+    values: Array
+    stimuli: Names | None
+    names: Names | None
+    path: Path
+    key: str = ""
+    notes: tuple[str, ...] = ()
+
+    def record(self) -> dict[str, Any]:
+        """Name, key, shape and SHA-256 of the file, for ``settings.json``."""
+        return {"file": str(self.path), "key": self.key, "shape": list(self.values.shape), "sha256": sha256(self.path)}
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, as hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """An array in a file, not loaded yet."""
+
+    shape: tuple[int, ...]
+    text: bool
+    load: Callable[[], Array]
+    hidden: bool = False  # never taken unless asked for by name
+
+
+Entries = dict[str, _Entry]
+
+
+# The face -------------------------------------------------------------------------------------------------------
+
+
+def read_features_file(place: str) -> Loaded:
+    """Read an embedding, (n stimuli, d features).
+
+    Parameters
+    ----------
+    place : str
+        A file, or ``file:key``. In a .csv or .tsv a heading row and a first column of names are found by their
+        text; in the other formats names of stimuli are a text array called ``labels``, ``stimuli``, ``items``…,
+        names of features one called ``feature`` or ``nodes``.
+
+    Raises
+    ------
+    FileError
+        Where the file is missing or can't be read, where several arrays fit and no key is given, or where names
+        don't fit the array. The values themselves are checked by :func:`secateur.features.read_features`.
+    """
+    path, key = _locate(place, "FEATURES")
+    if path.suffix.lower() in (".csv", ".tsv"):
+        return _read_csv(path, square=False)
+    entries = _entries(path)
+    key = _choose(entries, key, path, "FEATURES", {2})
+    values = _load(entries[key], path)
+    if values.ndim != 2:
+        raise FileError(f"{_said(path, key)} must have shape (stimuli, features), got {values.shape}")
+    stimuli = _names_in(entries, STIMULI, values.shape[0], path, "stimuli")
+    return Loaded(values, stimuli, _names_in(entries, FEATURES, values.shape[1], path, "features"), path, key)
+
+
+def read_target_file(place: str) -> Loaded:
+    """Read one target or several: (n, n), (P,), (T, P) or (T, n, n).
+
+    Parameters
+    ----------
+    place : str
+        As in :func:`read_features_file`. A .mat file's (n, n, T) stack is turned into (T, n, n), which is noted, and
+        rows or columns of length 1 there are dropped.
+
+    Raises
+    ------
+    FileError
+        As in :func:`read_features_file`.
+    """
+    path, key = _locate(place, "TARGET")
+    if path.suffix.lower() in (".csv", ".tsv"):
+        return _read_csv(path, square=True)
+    entries = _entries(path)
+    key = _choose(entries, key, path, "TARGET", {1, 2, 3})
+    values, notes = _load(entries[key], path), []
+    if values.ndim == 2 and 1 in values.shape and values.shape != (1, 1):
+        values = values.ravel()
+    if path.suffix.lower() == ".mat" and values.ndim == 3 and values.shape[0] == values.shape[1] != values.shape[2]:
+        values = np.moveaxis(values, 2, 0)
+        notes.append(f"{_said(path, key)} was read as {values.shape[0]} targets along its last dimension")
+    stimuli = _names_in(entries, STIMULI, _stimulus_count(values), path, "stimuli")
+    return Loaded(values, stimuli, None, path, key, tuple(notes))
+
+
+def read_groups_file(place: str, n: int, stimuli: Names | None) -> Loaded:
+    """Read the group of each stimulus.
+
+    Parameters
+    ----------
+    place : str
+        A file, or ``file:key``: a .csv or .tsv with one column (groups, in the order of the stimuli) or two (name
+        of the stimulus, group), or an array of n words or numbers.
+    n : int
+        Number of stimuli.
+    stimuli : names of the stimuli of X, or None
+        Where both are named they are matched by name.
+
+    Raises
+    ------
+    FileError
+        As in :func:`read_features_file`, and where the number or the names of stimuli don't fit.
+    """
+    path, key = _locate(place, "--groups")
+    if path.suffix.lower() in (".csv", ".tsv"):
+        return _read_groups_csv(path, n, stimuli)
+    entries = _entries(path)
+    if not key and "groups" in entries:
+        key = "groups"
+    key = _choose(entries, key, path, "--groups", {1, 2}, text=True)
+    groups = _load(entries[key], path).ravel()
+    if len(groups) != n:
+        raise FileError(f"{_said(path, key)} must have one group for each of {n} stimuli, got {len(groups)}")
+    return Loaded(groups.astype(str), None, None, path, key)
+
+
+def match(target: Loaded, features: Loaded) -> tuple[Array, str | None]:
+    """The target's values in the order of the features' stimuli.
+
+    Parameters
+    ----------
+    target : Loaded
+        From :func:`read_target_file`.
+    features : Loaded
+        From :func:`read_features_file`.
+
+    Returns
+    -------
+    values : ndarray
+        Reordered by name where both files name their stimuli in different orders.
+    note : str or None
+        A sentence on what was done or taken for granted.
+
+    Raises
+    ------
+    FileError
+        Where both files name their stimuli and the names differ, or one comes twice.
+    """
+    if target.stimuli is None and features.stimuli is None:
+        return target.values, None
+    if target.stimuli is None or features.stimuli is None:
+        silent, named = (target, features) if target.stimuli is None else (features, target)
+        return target.values, f"{silent.path.name} names no stimuli: its order is taken to be that of {named.path.name}"
+    order = _order(target.stimuli, features.stimuli, target.path.name, features.path.name)
+    if (order == np.arange(len(order))).all():
+        return target.values, None
+    note = f"the stimuli of {target.path.name} were reordered by name to the order of {features.path.name}"
+    values, n = target.values, len(order)
+    if values.ndim >= 2 and values.shape[-2:] == (n, n):
+        return values[..., order[:, None], order], note
+    return values[..., pair_positions(order, n)], note
+
+
+# Names ----------------------------------------------------------------------------------------------------------
+
+
+def _order(names: Names, wanted: Names, here: str, there: str) -> Indices:
+    """Where each wanted name is among names; both must be the same set."""
+    for listed, file in ((names, here), (wanted, there)):
+        seen: set[str] = set()
+        for name in listed:
+            if name in seen:
+                raise FileError(f"{file} must name each stimulus once to be matched by name, got {name!r} twice")
+            seen.add(name)
+    missing = [name for name in wanted if name not in set(names)]
+    extra = [name for name in names if name not in set(wanted)]
+    if missing or extra:
+        lacks = f"lacks {_few(missing)}" if missing else ""
+        adds = f"has {_few(extra)} beside them" if extra else ""
+        raise FileError(f"{here} must name the stimuli of {there}, but it {' and '.join(filter(None, (lacks, adds)))}")
+    at = {name: i for i, name in enumerate(names)}
+    return np.array([at[name] for name in wanted], dtype=np.int64)
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(repr(n) for n in names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _stimulus_count(values: Array) -> int | None:
+    """How many stimuli a target covers, where its shape says so."""
+    if values.ndim >= 2 and values.shape[-1] == values.shape[-2]:
+        return int(values.shape[-1])
+    n = (1 + math.isqrt(1 + 8 * values.shape[-1])) // 2 if values.ndim else 0
+    return n if values.ndim and pair_count(n) == values.shape[-1] else None
+
+
+def _names_in(entries: Entries, keys: Sequence[str], count: int | None, path: Path, what: str) -> Names | None:
+    """Names from the first text array that is called as names are called."""
+    for wanted in keys:
+        for key, entry in entries.items():
+            if (
+                key.rsplit("/", 1)[-1].lower() == wanted
+                and entry.text
+                and math.prod(entry.shape) == max(entry.shape, default=0)
+            ):
+                names = tuple(str(name).strip() for name in _load(entry, path).ravel())
+                if count is not None and len(names) != count:
+                    raise FileError(f"{_said(path, key)} must name each of {count} {what}, got {len(names)} names")
+                return names
+    return None
+
+
+# Choosing -------------------------------------------------------------------------------------------------------
+
+
+def _said(path: Path, key: str) -> str:
+    return f"{path.name}:{key}" if key else path.name
+
+
+def _locate(place: str, name: str) -> tuple[Path, str]:
+    """The file, and the key after a colon if there is one."""
+    path, key = Path(place), ""
+    if not path.exists() and ":" in place:
+        before, _, after = place.rpartition(":")
+        if before and Path(before).exists():
+            path, key = Path(before), after
+    if not path.exists():
+        raise FileError(f"{name} must be a file, got {place!r}, which does not exist")
+    if path.is_dir():
+        raise FileError(f"{name} must be a file, got {place!r}, which is a folder")
+    if path.suffix.lower() not in FORMATS:
+        raise FileError(f"{name} must end in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, got {path.name!r}")
+    if key and path.suffix.lower() in (".npy", ".csv", ".tsv"):
+        raise FileError(f"{name} must be given without a key where a file holds one array, got {place!r}")
+    return path, key
+
+
+def _choose(entries: Entries, key: str, path: Path, name: str, dimensions: set[int], text: bool = False) -> str:
+    """The key that is asked for, or the only one that fits."""
+    if key:
+        if key not in entries:
+            raise FileError(f"{path.name} must hold the array {key!r}, got {_listed(entries) or 'none'}")
+        if entries[key].text and not text:
+            raise FileError(f"{_said(path, key)} must hold numbers, got text")
+        return key
+    usable = {k: e for k, e in entries.items() if not e.hidden and math.prod(e.shape) > 1 and (text or not e.text)}
+    fit = [k for k, e in usable.items() if len(e.shape) in dimensions]
+    if len(fit) == 1:
+        return fit[0]
+    if not fit:
+        raise FileError(
+            f"{path.name} must hold an array for {name}, with {' or '.join(map(str, sorted(dimensions)))} dimensions, "
+            f"got {_listed(entries) or 'no arrays'}"
+        )
+    raise FileError(
+        f"{path.name} must be given with a key, such as {_said(path, fit[0])}, got several arrays: {_listed(usable)}"
+    )
+
+
+def _listed(entries: Entries) -> str:
+    shown = [
+        f"{key} {entry.shape}" + (" of text" if entry.text else "")
+        for key, entry in entries.items()
+        if not entry.hidden
+    ]
+    return ", ".join(shown[:12]) + (f" and {len(shown) - 12} more" if len(shown) > 12 else "")
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Whatever a broken file makes a reader say, as one sentence."""
+    try:
+        yield
+    except FileError:
+        raise
+    except PermissionError as error:
+        raise FileError(f"{path.name} could not be read: permission denied") from error
+    except (
+        ArithmeticError,
+        AttributeError,
+        EOFError,
+        LookupError,
+        OSError,
+        RuntimeError,
+        SyntaxError,
+        TypeError,
+        ValueError,
+        csv.Error,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        if any(word in str(error).lower() for word in ("pickle", "python objects")):
+            reason = "it holds Python objects (a pickle) or no array at all; only numbers and text are loaded"
+        else:
+            reason = (" ".join(str(error).split()) or type(error).__name__)[:160].rstrip(".")
+        raise FileError(f"{path.name} could not be read as a {path.suffix.lower()} file: {reason}") from error
+
+
+def _load(entry: _Entry, path: Path) -> Array:
+    with _reading(path):
+        return np.asarray(entry.load())
+
+
+def _entries(path: Path) -> Entries:
+    suffix = path.suffix.lower()
+    with _reading(path):
+        if suffix == ".npy":
+            return {"": _npy_entry(path)}
+        if suffix == ".npz":
+            return _npz_entries(path)
+        import h5py
+
+        if h5py.is_hdf5(path):
+            return _hdf5_entries(path, matlab=suffix == ".mat")
+        if suffix == ".mat":
+            return _mat_entries(path)
+        if suffix == ".nc":
+            raise FileError(
+                f"{path.name} must be netCDF 4 (HDF5), got another format: nccopy -k nc4 turns classic files into it"
+            )
+        raise FileError(f"{path.name} must be an HDF5 file, got another format")
+
+
+# NumPy ----------------------------------------------------------------------------------------------------------
+
+
+def _decoded(values: Array) -> Array:
+    """Bytes as text."""
+    return np.char.decode(values, "utf-8") if values.dtype.kind == "S" else values
+
+
+def _npy_entry(path: Path) -> _Entry:
+    values = np.load(path, mmap_mode="r", allow_pickle=False)
+    if not isinstance(values, np.ndarray):
+        values.close()
+        raise FileError(f"{path.name} must hold one array, got an archive of several: call it .npz")
+    return _Entry(values.shape, values.dtype.kind in "SUO", lambda: _decoded(np.load(path, allow_pickle=False)))
+
+
+def _npz_entries(path: Path) -> Entries:
+    entries: Entries = {}
+    with np.load(path, allow_pickle=False) as archive:
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise FileError(f"{path.name} must hold named arrays, got one array: call it .npy")
+        names = list(archive.files)
+    with zipfile.ZipFile(path) as archive:
+        for name in names:
+            member = f"{name}.npy" if f"{name}.npy" in archive.namelist() else name
+            with archive.open(member) as stream:
+                version = np.lib.format.read_magic(stream)
+                head = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                shape, _, dtype = head(stream)
+            text = dtype.kind in "SUO"
+            entries[name] = _Entry(shape, text, partial(_from_npz, path, name), hidden=dtype.kind == "O")
+    return entries
+
+
+def _from_npz(path: Path, name: str) -> Array:
+    with np.load(path, allow_pickle=False) as archive:
+        return _decoded(archive[name])
+
+
+# MATLAB and HDF5 ------------------------------------------------------------------------------------------------
+
+_NUMERIC = {"double", "single", "logical", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))}
+
+
+def _mat_entries(path: Path) -> Entries:
+    from scipy.io import whosmat
+
+    entries: Entries = {}
+    for name, shape, kind in whosmat(path):
+        if kind in _NUMERIC:
+            entries[name] = _Entry(tuple(shape), False, partial(_from_mat, path, name))
+        elif kind in ("char", "cell"):
+            # A matrix of characters has a row a name.
+            rows = tuple(shape[:1]) if kind == "char" else tuple(shape)
+            entries[name] = _Entry(rows, True, partial(_words_from_mat, path, name))
+    if not entries:
+        raise FileError(f"{path.name} must hold a matrix, got none (structs are not read: save the matrix itself)")
+    return entries
+
+
+def _from_mat(path: Path, name: str) -> Array:
+    from scipy.io import loadmat
+
+    values = loadmat(path, variable_names=[name])[name]
+    return np.asarray(values.toarray() if hasattr(values, "toarray") else values)
+
+
+def _words_from_mat(path: Path, name: str) -> Array:
+    words = []
+    for item in _from_mat(path, name).ravel():
+        word = np.asarray(item).ravel()
+        if word.dtype.kind not in "US" or word.size > 1:
+            raise FileError(f"{path.name}:{name} must be a cell array of words, got {np.asarray(item).dtype} in it")
+        words.append(str(word[0]).strip() if word.size else "")
+    return np.array(words)
+
+
+def _hdf5_entries(path: Path, matlab: bool) -> Entries:
+    import h5py
+
+    entries: Entries = {}
+
+    def visit(name: str, item: Any) -> None:
+        if not isinstance(item, h5py.Dataset) or name.startswith("#") or item.shape is None:
+            return
+        kind = _attribute(item, "MATLAB_class")
+        words = h5py.check_string_dtype(item.dtype) is not None or (matlab and kind in ("cell", "char"))
+        if not words and item.dtype.kind not in "fiub":
+            return
+        dimension = _attribute(item, "CLASS") == "DIMENSION_SCALE"
+        if dimension and _attribute(item, "NAME").startswith("This is a netCDF dimension but not"):
+            return
+        # MATLAB counts dimensions from the other end.
+        shape = tuple(reversed(item.shape)) if matlab else tuple(item.shape)
+        if kind == "char":
+            shape = shape[:1]
+        entries[name] = _Entry(shape, words, partial(_from_hdf5, path, name, matlab), hidden=dimension and not words)
+
+    with h5py.File(path, "r") as file:
+        file.visititems(visit)
+    return entries
+
+
+def _attribute(item: Any, name: str) -> str:
+    value = item.attrs.get(name, b"")
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _from_hdf5(path: Path, name: str, matlab: bool) -> Array:
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        item = file[name]
+        if h5py.check_string_dtype(item.dtype) is not None:
+            return np.asarray(item.asstr()[()]).astype(str)
+        if not matlab:
+            return np.asarray(item[()])
+        kind = _attribute(item, "MATLAB_class")
+        if kind == "cell":
+            return np.array([_characters(file[reference][()]) for reference in item[()].T.ravel(order="F")])
+        if kind == "char":
+            return np.array([_characters(row) for row in item[()].T])
+        return np.asarray(item[()].T)
+
+
+def _characters(codes: Array) -> str:
+    if codes.dtype.kind not in "ui":
+        raise ValueError("a cell array of names must hold words alone")
+    return "".join(chr(int(code)) for code in codes.ravel() if code).strip()
+
+
+# Text -----------------------------------------------------------------------------------------------------------
+
+
+def _number(cell: str) -> float | None:
+    """The number in a cell, NaN where it is empty or says so, None where it is no number."""
+    word = cell.strip()
+    if word.lower() in _MISSING:
+        return math.nan
+    try:
+        return float(word)
+    except ValueError:
+        return None
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Line numbers and cells, cut at commas; at semicolons where the first line has some; in a .tsv at tabs."""
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        first = stream.readline()
+        stream.seek(0)
+        cut = "\t" if path.suffix.lower() == ".tsv" else ";" if ";" in first else ","
+        reader = csv.reader(stream, delimiter=cut)
+        for row in reader:
+            if any(cell.strip() for cell in row) and not row[0].lstrip().startswith("#"):
+                yield reader.line_num, row
+
+
+def _parsed(row: list[str], line: int, first: int, path: Path) -> Matrix:
+    """Cells of a row as numbers; ``first`` is the column that the row starts at, for the message."""
+    try:
+        return np.array(row, dtype=np.float64)
+    except ValueError:
+        numbers = [_number(cell) for cell in row]
+    for column, number in enumerate(numbers):
+        if number is None:
+            where = f"line {line}, column {first + column + 1}"
+            raise FileError(f"{path.name} must hold numbers below its heading, got {row[column]!r} in {where}")
+    return np.array(numbers, dtype=np.float64)
+
+
+def _read_csv(path: Path, square: bool) -> Loaded:
+    """A table of numbers with or without a heading row and a first column of names."""
+    with _reading(path):
+        rows = _csv_rows(path)
+        line, head = next(rows, (0, []))
+        if not head:
+            raise FileError(f"{path.name} must hold a table of numbers, got an empty file")
+        heads = [cell.strip() for cell in head]
+        lead, body = [], []
+        for line, row in rows:
+            if len(row) != len(head):
+                raise FileError(f"{path.name} must have {len(head)} cells in every line, got {len(row)} in line {line}")
+            lead.append(row[0].strip())
+            body.append(_parsed(row[1:], line, 1, path))
+    numbers = [_number(cell) for cell in heads]
+    first = [_number(cell) for cell in lead]
+    worded = any(number is None for number in first)
+    # A data frame writes an empty corner, and counters where it has no names.
+    corner = heads[0] == "" and len(heads) > 1
+    columns_counted = heads[1:] == [str(i) for i in range(len(heads) - 1)]
+    rows_counted = lead == [str(i) for i in range(len(lead))]
+    says_so = heads[0].lower() in _ROW_HEADINGS
+    heading = (
+        any(number is None for number in numbers[1:])
+        or (numbers[0] is None and (says_so or not worded))
+        or (corner and (worded or (columns_counted and rows_counted)))
+    )
+    named = worded or (heading and (corner or says_so))
+    if not heading:
+        lead.insert(0, heads[0])
+        body.insert(0, _parsed(head[1:], 1, 1, path))
+        first.insert(0, numbers[0])
+    if not body:
+        raise FileError(f"{path.name} must hold a table of numbers, got a heading alone")
+    values = np.stack(body)
+    if not named:
+        values = np.column_stack([np.array([math.nan if v is None else v for v in first]), values])
+    if values.shape[1] == 0:
+        raise FileError(f"{path.name} must hold numbers, got one column of words")
+    stimuli = tuple(lead) if named and not (corner and rows_counted) else None
+    names = tuple(heads[1:] if named else heads) if heading and not (named and columns_counted) else None
+    if square:
+        return _target_table(path, values, stimuli, names, heading, named)
+    notes = [_table_words(path, values, heading, named)]
+    if not named and len(values) > 2 and values.shape[1] > 1 and _counts(values[:, 0]):
+        notes.append(
+            f"the first column of {path.name} counts the rows and was read as a feature: head it 'id' if it is none"
+        )
+    return Loaded(values, stimuli, names, path, "", tuple(notes))
+
+
+def _counts(column: Matrix) -> bool:
+    return any(np.array_equal(column, np.arange(start, start + len(column))) for start in (0, 1))
+
+
+def _target_table(
+    path: Path, values: Matrix, stimuli: Names | None, names: Names | None, heading: bool, named: bool
+) -> Loaded:
+    """A square table may be named by its rows, its columns, or both alike; any other is pairs."""
+    note = _table_words(path, values, heading, named)
+    if values.shape[0] == values.shape[1]:
+        if stimuli and names and stimuli != names:
+            i = next(i for i, (a, b) in enumerate(zip(stimuli, names, strict=True)) if a != b)
+            raise FileError(
+                f"{path.name} must name its rows and columns alike, got {stimuli[i]!r} and {names[i]!r} at {i}"
+            )
+        return Loaded(values, stimuli or names, None, path, "", (note,))
+    if 1 in values.shape:
+        values = values.ravel()
+    return Loaded(values, None, None, path, "", (note,))
+
+
+def _table_words(path: Path, values: Matrix, heading: bool, named: bool) -> str:
+    parts = [*(["a heading"] if heading else []), *(["a first column of names"] if named else [])]
+    told = " and ".join(parts) or "neither heading nor names"
+    return f"{path.name} was read as {values.shape[0]} × {values.shape[1]} numbers with {told}"
+
+
+def _read_groups_csv(path: Path, n: int, stimuli: Names | None) -> Loaded:
+    with _reading(path):
+        rows = [[cell.strip() for cell in row] for _, row in _csv_rows(path)]
+    width = {len(row) for row in rows}
+    if width not in ({1}, {2}):
+        raise FileError(f"{path.name} must have one column (group) or two (stimulus, group), got {sorted(width)}")
+    if len(rows) == n + 1:
+        rows = rows[1:]
+    if len(rows) != n:
+        raise FileError(f"{path.name} must have one line for each of {n} stimuli, got {len(rows)}")
+    groups = np.array([row[-1] for row in rows])
+    if width == {1} or stimuli is None:
+        taken = () if width == {1} else (f"{path.name} was taken in its own order: FEATURES names no stimuli",)
+        return Loaded(groups, None, None, path, "", taken)
+    named = tuple(row[0] for row in rows)
+    order = _order(named, stimuli, path.name, "FEATURES")
+    return Loaded(groups[order], stimuli, None, path)

@@ -1,0 +1,269 @@
+"""A results folder: pictures, tables and data in one place, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..features import read_features
+from ..validation import kept_features, summary
+from .figures import _targets, page
+from .tables import markdown
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+
+SETTINGS = "settings.json"
+CONTENTS = {
+    "result.nc": "scores, kept features and curves of every fold (netCDF)",
+    "permutations.nc": "the null (netCDF)",
+    "kept_features.csv": "how often each feature was kept",
+    "summary.csv": "full against pruned, one row a target",
+    "summary.md": "the same as tables to read",
+    "figures.png": "one page of pictures",
+    "figures.pdf": "the same for print",
+    SETTINGS: "command, versions, seeds, hashes of the input",
+}
+FILES = tuple(CONTENTS)
+MOST_PAGES = 12
+
+
+def check_destination(folder: str | os.PathLike[str], overwrite: bool = False) -> Path:
+    """Where a results folder may be written, checked before anything is computed.
+
+    Parameters
+    ----------
+    folder : path
+        It may not exist yet, or be empty.
+    overwrite : bool
+        Whether an earlier result there may be replaced: a folder with a ``settings.json`` of this library that
+        holds only what the library writes.
+
+    Returns
+    -------
+    Path
+        The absolute path, links followed.
+
+    Raises
+    ------
+    FileExistsError
+        Where something is there that may not be replaced. Nothing is changed.
+    """
+    place = Path(folder).resolve()
+    if not place.exists():
+        above = next(p for p in place.parents if p.exists())
+        if not above.is_dir():
+            raise FileExistsError(f"out must be a folder, got {str(folder)!r}, where {above.name!r} is a file")
+        return place
+    if not place.is_dir():
+        raise FileExistsError(f"out must be a folder, got {str(folder)!r}, which is a file")
+    if place == Path.cwd() or place in Path.cwd().parents:
+        raise FileExistsError(f"out must not be the folder that the command runs in, got {str(folder)!r}")
+    held = sorted(p.name for p in place.iterdir())
+    if not held:
+        return place
+    if not overwrite:
+        raise FileExistsError(
+            f"out must be a new or empty folder, unless overwriting is asked for, got {str(folder)!r} with {_few(held)}"
+        )
+    if not _is_ours(place):
+        raise FileExistsError(
+            f"only an earlier Secateur result may be overwritten, got {str(folder)!r}, which has no {SETTINGS} of one"
+        )
+    strange = [name for name in held if name not in FILES]
+    if strange:
+        raise FileExistsError(
+            f"only a folder that holds a Secateur result alone may be overwritten, got {str(folder)!r}, "
+            f"which also holds {_few(strange)}"
+        )
+    return place
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(map(repr, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a folder's settings say that this library wrote it."""
+    try:
+        settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(settings, dict) and settings.get("program") == "secateur"
+
+
+def write(
+    folder: str | os.PathLike[str],
+    X: Any,
+    target: Any,
+    result: xarray.Dataset,
+    permutations: xarray.Dataset | None = None,
+    groups: Any = None,
+    *,
+    title: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+    seed: int = 0,
+) -> list[Path]:
+    """Write a results folder, whole or not at all.
+
+    Everything is written into a hidden folder beside it, which is then renamed. On any failure, and on Ctrl-C, the
+    hidden folder is removed, and what was there before is there still.
+
+    Parameters
+    ----------
+    folder : path
+        A new or empty folder; its parents are made.
+    X : array (n stimuli, d features)
+        The embedding.
+    target : any form that :func:`secateur.alignment` takes
+        What the result was made with.
+    result : xarray.Dataset
+        From :func:`secateur.cross_validate`.
+    permutations : xarray.Dataset, optional
+        From :func:`secateur.permutation_test`.
+    groups : array (n,), optional
+        Order and colours in the pictures.
+    title : str, optional
+        Heading of the pictures and the table.
+    settings : mapping, optional
+        What else ``settings.json`` should hold: the command, the names and hashes of the input.
+    overwrite : bool
+        Whether an earlier result may be replaced.
+    seed : int
+        Of the maps.
+
+    Returns
+    -------
+    list of Path
+        ``result.nc`` and ``permutations.nc`` (netCDF 4: ``xarray.open_dataset(..., engine="h5netcdf")``),
+        ``kept_features.csv``, ``summary.csv``, ``summary.md``, ``figures.png`` (the first target),
+        ``figures.pdf`` (a page for each of the first twelve targets), ``settings.json``.
+
+    Raises
+    ------
+    FileExistsError
+        Where something is there that may not be replaced.
+    OSError
+        Where the disk refuses.
+
+    Examples
+    --------
+    >>> import tempfile, secateur as sc
+    >>> X = np.random.default_rng(0).normal(size=(30, 20))
+    >>> target = X[:, :4] @ X[:, :4].T
+    >>> with tempfile.TemporaryDirectory() as parent:
+    ...     files = write(Path(parent) / "out", X, target, sc.cross_validate(X, target, cv=3))
+    >>> files[0].name
+    'result.nc'
+    """
+    place = check_destination(folder, overwrite)
+    made = _make_parents(place)
+    draft = place.parent / f".{place.name}-{os.getpid()}-{secrets.token_hex(4)}.partial"
+    try:
+        draft.mkdir()
+        _fill(draft, X, target, result, permutations, groups, title, settings or {}, seed)
+        names = [name for name in FILES if (draft / name).exists()]
+        check_destination(folder, overwrite)  # the computation may have taken hours
+        _swap(draft, place)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        for parent in made:
+            if parent.is_dir() and not any(parent.iterdir()):
+                parent.rmdir()
+        raise
+    return [place / name for name in names]
+
+
+def _make_parents(place: Path) -> list[Path]:
+    """Make the parents that are missing; return them, innermost first."""
+    missing = [p for p in place.parents if not p.exists()]
+    place.parent.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+def _swap(draft: Path, place: Path) -> None:
+    """Put the draft in its place. What was there is moved aside first, and back if that fails."""
+    if not place.exists():
+        draft.rename(place)
+        return
+    aside = draft.with_suffix(".old")
+    try:
+        place.rename(aside)
+        draft.rename(place)
+    except BaseException:
+        if aside.exists() and not place.exists():
+            aside.rename(place)
+        raise
+    finally:
+        if aside.exists() and place.exists():
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def _fill(
+    draft: Path,
+    X: Any,
+    target: Any,
+    result: xarray.Dataset,
+    permutations: xarray.Dataset | None,
+    groups: Any,
+    title: str | None,
+    settings: Mapping[str, Any],
+    seed: int,
+) -> None:
+    from matplotlib.backends.backend_pdf import PdfPages
+
+    values = read_features(X).values
+    targets = _targets(target, len(values), result)
+    result.to_netcdf(draft / "result.nc", engine="h5netcdf")
+    if permutations is not None:
+        permutations.to_netcdf(draft / "permutations.nc", engine="h5netcdf")
+    kept_features(result).to_csv(draft / "kept_features.csv", index=False)
+    tabled(result, permutations).to_csv(draft / "summary.csv")
+    (draft / "summary.md").write_text(markdown(result, permutations, title=title), encoding="utf-8")
+    with PdfPages(draft / "figures.pdf", metadata={"Title": title or "Secateur"}) as pdf:
+        for t in range(min(len(targets), MOST_PAGES)):
+            figure = page(values, targets, result, permutations, groups, which=t, title=title, seed=seed)
+            pdf.savefig(figure, dpi=200)
+            if t == 0:
+                figure.savefig(draft / "figures.png", dpi=200)
+    told = {**versions(), **{name: _plain(value) for name, value in result.attrs.items()}, **settings}
+    (draft / SETTINGS).write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def tabled(result: xarray.Dataset, permutations: xarray.Dataset | None = None) -> pandas.DataFrame:
+    """:func:`secateur.summary` with the permutation p-values beside it."""
+    table = summary(result)
+    if permutations is not None:
+        for name in ("p_pruned_test", "p_gain"):
+            table[name.replace("p_", "p_permutation_", 1)] = permutations[name].values
+        table["permutations"] = permutations.sizes["permutation"]
+    return table
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def versions() -> dict[str, Any]:
+    """Who made a result: the program, its version, and those of what it stands on."""
+    import platform
+    from datetime import datetime, timezone
+    from importlib.metadata import version
+
+    names = ("numpy", "scipy", "scikit-learn", "xarray", "h5netcdf", "pandas", "matplotlib")
+    return {
+        "program": "secateur",
+        "written": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": {name: version(name) for name in ("secateur", *names)},
+    }

@@ -1,0 +1,284 @@
+"""The house is built as it says: directions of imports, the stub, docstrings, what an import costs."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+import inspect
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import secateur
+
+PACKAGE = Path(secateur.__file__).parent
+CPP = Path(__file__).parent.parent / "cpp"
+
+# Core rooms, each with the level it stands on: a room imports lower ones alone.
+LEVELS = {
+    "_core": 0,
+    "device": 1,
+    "features": 1,
+    "statistics": 2,
+    "targets": 2,
+    "similarity": 3,
+    "contributions": 4,
+    "pruning": 5,
+    "validation": 6,
+}
+HEAVY = {"torch", "torchvision", "matplotlib", "xarray", "pandas", "rsatoolbox", "typer", "pooch", "mne", "tqdm", "h5netcdf"}
+
+SOURCES = sorted(path for path in PACKAGE.rglob("*.py"))
+
+
+def name_of(path):
+    """secateur/report/figures.py -> report.figures; a package is named by its folder."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_rooms(path):
+    """First-level names of the package that a module imports, anywhere in it."""
+    here = ["secateur", *path.relative_to(PACKAGE).parts[:-1]]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            above = here[: len(here) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            modules = [f"{base}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for module in modules:
+            parts = module.split(".")
+            if parts[0] == "secateur" and len(parts) > 1:
+                yield parts[1]
+
+
+# Python
+
+
+def test_core_rooms_import_downwards():
+    seen = {room: set(imported_rooms(PACKAGE / f"{room}.py")) for room in LEVELS if room != "_core"}
+    for room, imports in seen.items():
+        for other in imports:
+            assert other in LEVELS, f"{room} is a core room and imports {other}, which is none"
+            assert LEVELS[other] < LEVELS[room], f"{room} imports {other}"
+    assert "targets" in seen["similarity"]  # the walk does see imports
+
+
+@pytest.mark.parametrize("wing", ["datasets", "taxonomy", "networks", "report", "files", "cli"])
+def test_wings_stand_apart(wing):
+    """Data, networks, files and reports are imported by no core room, and nothing imports the command line."""
+    allowed = {"cli": set(), "files": {"cli", "files"}, "report": {"cli", "report"}}
+    for path in SOURCES:
+        room = name_of(path).split(".")[0]
+        if wing in allowed and wing in imported_rooms(path):
+            assert room in allowed[wing] | {wing}, f"{name_of(path)} imports {wing}"
+        elif wing in imported_rooms(path):
+            assert room not in LEVELS, f"{name_of(path)} imports {wing}"
+    # only the command line may bind wings together
+    own = [path for path in SOURCES if name_of(path).split(".")[0] == wing]
+    if wing in ("datasets", "taxonomy", "networks"):
+        for path in own:
+            assert not set(imported_rooms(path)) & {"cli", "report", "validation", "pruning"}
+
+
+def test_an_import_loads_nothing_heavy():
+    code = (
+        "import sys, numpy, sklearn.base, sklearn.feature_selection, sklearn.utils.validation\n"
+        "before = set(sys.modules)\n"
+        "import secateur\n"
+        "print(*sorted({name.split('.')[0] for name in set(sys.modules) - before}))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "secateur" in loaded
+    assert not HEAVY & set(loaded)
+    foreign = set(loaded) - set(sys.stdlib_module_names) - {"secateur", "numpy", "scipy", "sklearn"}
+    assert not foreign, f"import secateur loads {sorted(foreign)}"
+
+
+def test_importing_any_module_loads_no_torch():
+    names = [name_of(path) for path in SOURCES if name_of(path) != "__main__"]
+    code = (
+        "import importlib, sys\n"
+        f"for name in {names!r}:\n"
+        "    importlib.import_module('secateur.' + name if name else 'secateur')\n"
+        "print(*(name for name in ('torch', 'rsatoolbox', 'pooch', 'mne') if name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split() == []
+
+
+def test_public_names():
+    assert secateur.__all__ == sorted(secateur.__all__)
+    for name in secateur.__all__:
+        assert hasattr(secateur, name)
+    assert re.fullmatch(r"\d+\.\d+\.\d+.*", secateur.__version__)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_nothing_is_printed_or_swallowed(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
+            assert name_of(path) == "cli", f"{path.name}:{node.lineno} prints"
+        if isinstance(node, ast.ExceptHandler):
+            assert node.type is not None, f"{path.name}:{node.lineno} has a bare except"
+
+
+# Docstrings
+
+ROOMS = ["secateur", "secateur.datasets", "secateur.taxonomy", "secateur.statistics", "secateur.report"]
+
+
+def public_functions():
+    """Functions that a user calls, and the methods of public classes that are written here."""
+    for room in ROOMS:
+        module = importlib.import_module(room)
+        names = getattr(module, "__all__", None) or [
+            name for name, value in vars(module).items() if inspect.isfunction(value) and value.__module__ == room
+        ]
+        for name in names:
+            value = getattr(module, name)
+            if name.startswith("_") or (inspect.isclass(value) and issubclass(value, Warning)):
+                continue
+            if inspect.isfunction(value):
+                yield pytest.param(value, id=f"{room}.{name}")
+            elif inspect.isclass(value):
+                for method, function in vars(value).items():
+                    if inspect.isfunction(function) and not method.startswith("_") and method != "prune":
+                        yield pytest.param(function, id=f"{room}.{name}.{method}")
+
+
+def sections(text):
+    """Headings of a NumPy docstring and the lines below each."""
+    found, heading = {}, None
+    lines = inspect.cleandoc(text).splitlines()
+    for line, below in zip(lines, [*lines[1:], ""], strict=True):
+        if below and set(below) == {"-"} and len(below) == len(line):
+            heading = line
+            found[heading] = []
+        elif heading and set(line) != {"-"}:
+            found[heading].append(line)
+    return found
+
+
+@pytest.mark.parametrize("function", list(public_functions()))
+def test_docstrings(function):
+    assert function.__doc__, "no docstring"
+    found = sections(function.__doc__)
+    signature = inspect.signature(function)
+    parameters = [name for name in signature.parameters if name not in ("self", "cls")]
+    if parameters:
+        lines = found.get("Parameters", [])
+        described = {
+            name.strip().lstrip("*")
+            for line in lines
+            if line and not line.startswith(" ")
+            for name in line.split(":")[0].split(",")
+        }
+        assert described == set(parameters)
+    if signature.return_annotation not in (None, "None"):
+        assert "Returns" in found
+    if "." not in function.__qualname__:  # a method's example may be its class's
+        assert "Examples" in found
+        assert any(line.startswith(">>>") for line in found["Examples"])
+
+
+MODULES = ["secateur", *(m.name for m in pkgutil.walk_packages([str(PACKAGE)], "secateur.") if "_core" not in m.name)]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_run(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outcome = doctest.testmod(importlib.import_module(name))
+    assert outcome.failed == 0, f"{outcome.failed} of {outcome.attempted} examples in {name} fail"
+
+
+# The compiled module
+
+
+def signatures(tree):
+    """Arguments and their defaults of every function in a syntax tree."""
+    return {
+        node.name: (
+            [argument.arg for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)],
+            [ast.unparse(default) for default in (*node.args.defaults, *node.args.kw_defaults) if default],
+        )
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef)
+    }
+
+
+def test_the_stub_is_the_compiled_module():
+    from secateur import _core
+
+    stub = signatures(ast.parse((PACKAGE / "_core.pyi").read_text(encoding="utf-8")))
+    compiled = {}
+    for name, value in vars(_core).items():
+        if not name.startswith("_"):
+            assert callable(value), f"{name} is in the compiled module and is no function"
+            compiled |= signatures(ast.parse(f"def {value.__doc__.splitlines()[0]}: ..."))
+    assert compiled == stub
+    for name in stub:
+        assert len(getattr(_core, name).__doc__.splitlines()) > 1, f"_core.{name} says nothing of what it does"
+
+
+def test_types_are_shipped():
+    assert (PACKAGE / "py.typed").is_file()
+    assert (PACKAGE / "_core.pyi").is_file()
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef):
+                arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+                bare = [a.arg for a in arguments if a.annotation is None and a.arg not in ("self", "cls")]
+                assert not bare, f"{path.name}:{node.lineno} {node.name} has bare arguments {bare}"
+                assert node.returns is not None, f"{path.name}:{node.lineno} {node.name} does not say what it returns"
+
+
+# C++
+
+
+def includes(path):
+    return re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', path.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def sources(*folders):
+    return [p for folder in folders for p in sorted((CPP / folder).rglob("*")) if p.suffix in (".hpp", ".cpp", ".cu", ".cuh")]
+
+
+@pytest.mark.skipif(not CPP.is_dir(), reason="the C++ sources are not beside these tests")
+class TestIncludes:
+    def test_nothing_below_the_bindings_knows_python(self):
+        for path in sources("include", "cpu", "cuda"):
+            for name in includes(path):
+                assert not name.startswith(("pybind11", "Python", "numpy")), f"{path.name} includes {name}"
+        assert any(name.startswith("pybind11/") for path in sources("bindings") for name in includes(path))
+
+    def test_the_two_sides_never_include_each_other(self):
+        for own, other in (("cpu", "cuda"), ("cuda", "cpu")):
+            theirs = {path.name for path in sources(other)} - {path.name for path in sources(own)}
+            for path in sources(own):
+                for name in includes(path):
+                    assert f"{other}/" not in name, f"{own}/{path.name} includes {name}"
+                    assert name.split("/")[-1] not in theirs, f"{own}/{path.name} includes {name}"
+        for path in sources("cpu", "include", "bindings"):
+            for name in includes(path):
+                assert not name.startswith(("cuda", "cub/", "thrust/")), f"{path.name} includes {name}"
+
+    def test_headers_include_downwards(self):
+        below = {"portable.hpp": set(), "maths.hpp": {"portable.hpp"}, "kernels.hpp": {"portable.hpp", "maths.hpp"}}
+        for path in sources("include"):
+            ours = {name.split("/")[-1] for name in includes(path) if name.endswith(".hpp")}
+            assert ours <= below[path.name], f"{path.name} includes {ours - below[path.name]}"
+        for path in sources("cpu", "cuda"):
+            for name in includes(path):
+                assert "bindings" not in name, f"{path.name} includes {name}"
+                assert name != "arrays.hpp", f"{path.name} includes {name}"
+        for path in sources("bindings"):
+            ours = {name for name in includes(path) if name.endswith(".hpp")}
+            assert ours <= {"secateur/kernels.hpp", "arrays.hpp"}, f"{path.name} includes {ours}"

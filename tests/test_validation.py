@@ -1,0 +1,690 @@
+"""Out of sample: folds, scores and the null against naive loops; no leakage; results that can be kept."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from scipy import stats
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    LeavePGroupsOut,
+    PredefinedSplit,
+    ShuffleSplit,
+    StratifiedKFold,
+)
+
+import cases
+import reference
+import secateur as sc
+from secateur.validation import split
+
+N, D, P = 15, 11, 105
+SCORES = ("full_train", "full_test", "pruned_train", "pruned_test")
+
+
+def embedding():
+    return cases.embedding(N, D)
+
+
+def targets(count=3, missing="none"):
+    """(count, P): mostly noise, with a part of the embedding's own similarities."""
+    X = embedding()
+    own = np.stack([reference.similarity(X[:, t : t + 4], "dot") for t in range(count)])
+    return own + 2 * cases.target(N, count, missing)
+
+
+def kfold(cv=5, seed=0, n=N):
+    return [(train, test) for train, test in KFold(cv, shuffle=True, random_state=seed).split(np.zeros(n))]
+
+
+def check(result, folds, target, metric="cosine", comparator="pearson", kind="similarity", weights=None):
+    """Everything in the result is what the slow loop finds on these folds."""
+    slow = reference.cross_validate(embedding(), target, folds, metric, comparator, kind, weights)
+    for name in SCORES:
+        cases.close(result[name].values, slow[name], 1e-9)
+    cases.close(result.importance.values, slow["importance"])
+    np.testing.assert_array_equal(result.kept.values, slow["kept"])
+    np.testing.assert_array_equal(result.n_kept.values, slow["n_kept"])
+    np.testing.assert_array_equal(result.undefined_pairs.values, slow["undefined_pruned"])
+    if "curve" in result:
+        cases.close(result.curve.values, slow["curve"], 1e-9)
+    for f, (_, test) in enumerate(folds):
+        np.testing.assert_array_equal(np.flatnonzero(result.test.values[f]), np.sort(test))
+    return slow
+
+
+# Against the naive loop
+
+
+@pytest.mark.parametrize("metric", ["cosine", "correlation", "euclidean"])
+@pytest.mark.parametrize("comparator", ["pearson", "cosine"])
+def test_integer_cv(metric, comparator):
+    pruner = sc.Pruner(metric, comparator)
+    for cv in (3, 5):
+        result = sc.cross_validate(embedding(), targets(), pruner, cv=cv, seed=4)
+        check(result, kfold(cv, 4), targets(), metric, comparator)
+
+
+@pytest.mark.parametrize("comparator", ["spearman", "rho-a", "tau-a"])
+def test_ranks(comparator):
+    # dot products: no ties of 1 and -1 in the first steps of the curves
+    result = sc.cross_validate(embedding(), targets(1), sc.Pruner("dot", comparator), cv=3)
+    check(result, kfold(3), targets(1), "dot", comparator)
+
+
+def test_missing_pairs_and_weights():
+    h = targets(3, "different")
+    check(sc.cross_validate(embedding(), h, cv=3), kfold(3), h)
+    w = np.random.default_rng(0).choice([0.0, 0.5, 2.0], h.shape)
+    check(sc.cross_validate(embedding(), h, cv=3, weights=w), kfold(3), h, weights=w)
+    check(sc.cross_validate(embedding(), h, cv=3, weights=w[0]), kfold(3), h, weights=w[:1])
+
+
+def test_repeats_draw_with_the_next_seeds():
+    result = sc.cross_validate(embedding(), targets(1), cv=3, repeats=3, seed=7)
+    check(result, [*kfold(3, 7), *kfold(3, 8), *kfold(3, 9)], targets(1))
+    assert result.repeat.values.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    last = sc.cross_validate(embedding(), targets(1), cv=3, seed=9)
+    xr.testing.assert_equal(
+        result.isel(fold=slice(6, 9)).drop_vars(["fold", "repeat"]), last.drop_vars(["fold", "repeat"])
+    )
+    assert not result.test[0].equals(result.test[3])
+
+
+GROUPS = np.repeat(list("vwxyz"), 3)[np.random.default_rng(2).permutation(N)]
+
+
+@pytest.mark.parametrize(
+    ("cv", "groups"),
+    [
+        (KFold(3), None),
+        (KFold(4, shuffle=True, random_state=1), None),
+        (ShuffleSplit(3, test_size=0.3, random_state=0), None),
+        (GroupKFold(3), GROUPS),
+        (LeavePGroupsOut(2), GROUPS),
+        (PredefinedSplit(np.arange(N) % 3 - 1), None),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_splitters(cv, groups):
+    result = sc.cross_validate(embedding(), targets(2), cv=cv, groups=groups)
+    folds = list(cv.split(np.zeros(N), groups=groups) if groups is not None else cv.split(np.zeros(N)))
+    check(result, folds, targets(2))
+    assert result.sizes["fold"] == len(folds)
+    if groups is not None:
+        for test in result.test.values:
+            assert not set(GROUPS[test]) & set(GROUPS[~test])
+
+
+def test_integer_cv_with_groups():
+    result = sc.cross_validate(embedding(), targets(1), cv=3, groups=GROUPS, seed=5, repeats=2)
+    folds = []
+    for seed in (5, 6):
+        folds += list(GroupKFold(3, shuffle=True, random_state=seed).split(np.zeros(N), groups=GROUPS))
+    check(result, folds, targets(1))
+    listed = sc.cross_validate(embedding(), targets(1), cv=3, groups=list(GROUPS), seed=5, repeats=2)
+    xr.testing.assert_identical(result, listed)
+
+
+def test_given_folds():
+    train, test = np.array([9, 2, 0, 14, 7, 5, 11]), np.array([3, 12, 1, 8])  # in no order; the rest in neither
+    masks = np.isin(np.arange(N), train), np.isin(np.arange(N), test)
+    result = sc.cross_validate(embedding(), targets(), cv=[(train, test)])
+    check(result, [(train, test)], targets())
+    for folds in ([masks], iter([masks]), [[masks[0].tolist(), test.tolist()]], ((train.astype(np.uint8), masks[1]),)):
+        again = sc.cross_validate(embedding(), targets(), cv=folds)
+        for name in result.data_vars:
+            np.testing.assert_allclose(again[name], result[name], atol=1e-12, rtol=0)
+    assert result.attrs["cv"] == "given folds"
+
+
+def test_several_targets_equal_one_at_a_time():
+    h = targets(4, "different")
+    together = sc.cross_validate(embedding(), h, cv=3)
+    for t in range(4):
+        alone = sc.cross_validate(embedding(), h[t], cv=3)
+        for name in together.data_vars:
+            if name == "test":
+                continue
+            np.testing.assert_allclose(together[name][t], alone[name][0], atol=1e-12, rtol=0)
+
+
+def test_threads_do_not_change_a_bit():
+    one = sc.cross_validate(embedding(), targets(), sc.Pruner(threads=1), cv=3)
+    xr.testing.assert_identical(one, sc.cross_validate(embedding(), targets(), sc.Pruner(threads=2), cv=3))
+
+
+def test_kind():
+    h = targets(2)
+    plain = sc.cross_validate(embedding(), h, cv=3)
+    negated = sc.cross_validate(embedding(), -h, cv=3, kind="dissimilarity")
+    xr.testing.assert_equal(plain, negated)
+    assert (plain.attrs["kind"], negated.attrs["kind"]) == ("similarity", "dissimilarity")
+    pruner = sc.Pruner(kind="dissimilarity")
+    xr.testing.assert_identical(negated, sc.cross_validate(embedding(), -h, pruner, cv=3))
+    xr.testing.assert_identical(plain, sc.cross_validate(embedding(), h, pruner, cv=3, kind="similarity"))
+    assert pruner.get_params() == sc.Pruner(kind="dissimilarity").get_params()
+    assert not hasattr(pruner, "support_")
+
+
+def test_rsatoolbox_rdms_carry_their_kind():
+    from rsatoolbox.rdm import RDMs
+
+    h = targets(2)
+    result = sc.cross_validate(embedding(), RDMs(-h), cv=3)
+    xr.testing.assert_equal(result, sc.cross_validate(embedding(), h, cv=3))
+    assert result.attrs["kind"] == "dissimilarity"
+
+
+# No leakage
+
+
+@pytest.mark.parametrize("metric", ["cosine", "correlation", "euclidean"])
+def test_nothing_of_the_test_stimuli_reaches_what_is_kept(metric):
+    X, rng = embedding(), np.random.default_rng(0)
+    matrix = reference.square(targets(1)[0], N)
+    np.fill_diagonal(matrix, 1)
+    folds = kfold(3)
+    pruner = sc.Pruner(metric)
+    before = sc.cross_validate(X, matrix, pruner, cv=folds)
+    for f, (train, test) in enumerate(folds):
+        elsewhere = matrix.copy()
+        noise = rng.normal(size=(N, N)) * 10
+        elsewhere += noise + noise.T
+        elsewhere[np.ix_(train, train)] = matrix[np.ix_(train, train)]
+        elsewhere[test[0], train[:2]] = elsewhere[train[:2], test[0]] = np.nan
+        other = X.copy()
+        other[test] = rng.normal(size=(len(test), D)) * 100
+        for after in (
+            sc.cross_validate(X, elsewhere, pruner, cv=folds),
+            sc.cross_validate(other, matrix, pruner, cv=folds),
+        ):
+            for name in ("kept", "importance", "n_kept", "curve", "full_train", "pruned_train"):
+                xr.testing.assert_identical(before[name].isel(fold=f), after[name].isel(fold=f))
+            assert before.pruned_test[0, f] != after.pruned_test[0, f]
+
+
+def test_nothing_of_the_training_stimuli_reaches_the_score():
+    """Only through what is kept: with all features kept, test scores are the test stimuli's own."""
+    X, rng = embedding(), np.random.default_rng(0)
+    folds = kfold(3)
+    h = targets(1)
+    before = sc.cross_validate(X, h, cv=folds)
+    for f, (train, test) in enumerate(folds):
+        other = X.copy()
+        other[train] = rng.normal(size=(len(train), D))
+        after = sc.cross_validate(other, h, cv=folds)
+        assert before.full_test[0, f] == after.full_test[0, f]
+        kept = after.kept.values[0, f]
+        expected = reference.alignment(X[test], reference.among(h[0], test, N), subset=kept)
+        assert float(after.pruned_test[0, f]) == pytest.approx(expected, abs=1e-10)
+
+
+# The result
+
+
+def labelled():
+    frame = pd.DataFrame(
+        embedding(), index=[f"image {i}" for i in range(N)], columns=[f"node {k}" for k in range(D)]
+    )
+    matrices = np.stack([reference.square(h, N) for h in targets(2)])
+    matrices[:, np.arange(N), np.arange(N)] = 1
+    target = xr.DataArray(
+        matrices, dims=("subject", "stimulus", "stimulus2"), coords={"subject": ["anna", "ben"]}
+    )
+    return frame, target
+
+
+def test_dims_coords_and_attrs():
+    result = sc.cross_validate(embedding(), targets(2), cv=3, repeats=2, seed=5)
+    assert dict(result.sizes) == {"target": 2, "fold": 6, "feature": D, "step": D, "stimulus": N}
+    dims = {name: result[name].dims for name in result.data_vars}
+    scalars = (*SCORES, "n_kept", "undefined_pairs")
+    assert dims == dict.fromkeys(scalars, ("target", "fold")) | {
+        "kept": ("target", "fold", "feature"),
+        "importance": ("target", "fold", "feature"),
+        "curve": ("target", "fold", "step"),
+        "test": ("fold", "stimulus"),
+    }
+    assert all(result[name].dtype == np.float64 for name in (*SCORES, "importance", "curve"))
+    assert all(result[name].dtype == np.int64 for name in ("n_kept", "undefined_pairs", "repeat"))
+    assert all(result[name].dtype == bool for name in ("kept", "test"))
+    assert set(result.coords) == {"target", "fold", "repeat", "feature", "stimulus", "step"}
+    for name, count in (("target", 2), ("fold", 6), ("feature", D), ("stimulus", N)):
+        np.testing.assert_array_equal(result[name], np.arange(count))
+    np.testing.assert_array_equal(result.step, np.arange(1, D + 1))
+    assert result.attrs == {
+        "metric": "cosine",
+        "comparator": "pearson",
+        "kind": "similarity",
+        "search": "ranking",
+        "cv": "3",
+        "repeats": 2,
+        "seed": 5,
+        "secateur_version": sc.__version__,
+    }
+    bare = sc.cross_validate(embedding(), targets(2), cv=3, repeats=2, seed=5, curves=False)
+    xr.testing.assert_identical(bare, result.drop_vars(["curve", "step"]))
+    assert sc.cross_validate(embedding(), targets(1), cv=KFold(3)).attrs["cv"].startswith("KFold(n_splits=3")
+
+
+def test_one_target_has_a_target_dim_too():
+    result = sc.cross_validate(embedding(), targets(1)[0], cv=3)
+    xr.testing.assert_identical(result, sc.cross_validate(embedding(), targets(1), cv=3))
+
+
+def test_labels():
+    frame, target = labelled()
+    result = sc.cross_validate(frame, target, cv=3)
+    assert result.stimulus.values.tolist() == frame.index.tolist()
+    assert result.feature.values.tolist() == frame.columns.tolist()
+    assert result.target.values.tolist() == ["anna", "ben"]
+    plain = sc.cross_validate(embedding(), targets(2), cv=3)
+    np.testing.assert_array_equal(result.kept.values, plain.kept.values)
+    array = xr.DataArray(frame.values, dims=("image", "node"), coords={"image": frame.index, "node": frame.columns})
+    xr.testing.assert_identical(result, sc.cross_validate(array, target, cv=3))
+    # stimuli are called as the target calls them where the embedding says nothing
+    target = target.assign_coords(stimulus2=list("abcdefghijklmno"))
+    assert sc.cross_validate(embedding(), target, cv=3).stimulus.values.tolist() == list("abcdefghijklmno")
+    assert result.sel(target="ben", feature="node 3").kept.shape == (3,)
+
+
+@pytest.mark.parametrize("engine", [None, "h5netcdf"])
+def test_saved_and_read_back(tmp_path, engine):
+    frame, target = labelled()
+    for number, result in enumerate(
+        (
+            sc.cross_validate(frame, target, cv=3, repeats=2),
+            sc.cross_validate(embedding(), targets(2), cv=KFold(3)),
+            sc.permutation_test(frame, target, n=3, cv=3),
+        )
+    ):
+        result.to_netcdf(tmp_path / f"{number}.nc", engine=engine)
+        with xr.open_dataset(tmp_path / f"{number}.nc", engine=engine) as stored:
+            again = stored.load()
+        xr.testing.assert_identical(again, result)
+        assert {name: again[name].dtype.kind for name in again.data_vars} == {
+            name: result[name].dtype.kind for name in result.data_vars
+        }
+
+
+def test_deterministic_and_quiet(capsys):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        a, b = (sc.cross_validate(embedding(), targets(2), seed=3) for _ in range(2))
+    xr.testing.assert_identical(a, b)
+    assert not a.test.equals(sc.cross_validate(embedding(), targets(2), seed=4).test)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_global_random_state_is_left_alone():
+    np.random.seed(0)  # noqa: NPY002
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    sc.cross_validate(embedding(), targets(1), cv=3)
+    sc.permutation_test(embedding(), targets(1), n=2, cv=3)
+    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
+# Undefined pairs
+
+
+def half_empty():
+    """An embedding whose test stimuli 12, 13 and 14 have nothing in the feature that training keeps; its folds."""
+    X = np.abs(embedding())
+    X[[12, 13]] = 0
+    X[[12, 13], 5] = 1.0
+    X[14] = 0
+    train, test = np.arange(8), np.arange(8, N)
+    target = reference.similarity(X[:, :3])
+    target[np.isnan(target)] = 0.1
+    return X, target, [(train, test)]
+
+
+def test_undefined_pairs_are_counted_and_warned_of_once():
+    X, h, folds = half_empty()
+    slow = reference.cross_validate(X, h, folds)
+    assert not slow["kept"][0, 0, 5]
+    assert slow["undefined_pruned"][0, 0] == 15  # 7 test stimuli, 4 of them with a direction: 21 - 6
+    with pytest.warns(sc.UndefinedPairsWarning, match="^30 pairs of held-out stimuli") as caught:
+        result = sc.cross_validate(X, h, cv=folds * 2)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    np.testing.assert_array_equal(result.undefined_pairs, [[15, 15]])
+    cases.close(result.pruned_test.values[:, 0], slow["pruned_test"][:, 0])
+    cases.close(result.full_test.values[:, 0], slow["full_test"][:, 0])
+    with pytest.warns(sc.UndefinedPairsWarning) as caught:
+        sc.permutation_test(X, h, n=5, cv=folds)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+
+
+def test_pairs_without_weight_are_not_counted():
+    X, h, folds = half_empty()
+    i, j = np.triu_indices(N, 1)
+    holed = np.where((j == 14) | (i == 14), np.nan, h)
+    both = np.stack([h, holed])
+    with pytest.warns(sc.UndefinedPairsWarning, match="^24 pairs"):
+        result = sc.cross_validate(X, both, cv=folds)
+    np.testing.assert_array_equal(result.undefined_pairs, [[15], [9]])
+    with pytest.warns(sc.UndefinedPairsWarning, match="^9 pairs"):
+        result = sc.cross_validate(X, h, cv=folds, weights=np.where(np.isnan(holed), 0.0, 1.0))
+    np.testing.assert_array_equal(result.undefined_pairs, [[9]])
+    # none is left where no pair of the three stimuli counts
+    sc.cross_validate(X, np.where((j >= 12) | (i >= 12), np.nan, h), cv=folds)
+
+
+def test_a_training_stimulus_without_direction_is_named():
+    X = embedding()
+    X[9] = 0
+    for call in (sc.cross_validate, lambda *a, **k: sc.permutation_test(*a, n=2, **k)):
+        with pytest.raises(ValueError, match="X must give every stimulus a direction, got stimulus 9 with features"):
+            call(X, targets(1), cv=3)
+        with pytest.raises(ValueError, match="got stimulus owl with features"):
+            call(pd.DataFrame(X, index=["cat"] * 9 + ["owl"] + ["dog"] * 5), targets(1), cv=3)
+
+
+def test_a_constant_target_is_named():
+    h = targets(3)
+    h[1] = 0.3
+    with pytest.raises(ValueError, match=r"target must vary over the pairs, got a constant one \(target 1\)"):
+        sc.cross_validate(embedding(), h, cv=3)
+    frame, target = labelled()
+    target[1] = 0.3
+    for call in (sc.cross_validate, lambda *a, **k: sc.permutation_test(*a, n=2, **k)):
+        with pytest.raises(ValueError, match=r"got a constant one \(target ben\)"):
+            call(frame, target, cv=3)
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("more", "error", "message"),
+    [
+        ({"cv": 1}, ValueError, "cv must be at least 2, got 1"),
+        ({"cv": 16}, ValueError, "16"),
+        ({"cv": 6}, ValueError, "cv must leave at least 3 test stimuli, got 2 in fold 3"),
+        ({"cv": 5.0}, TypeError, "cv must be an integer, a scikit-learn splitter, or .* folds, got 5.0"),
+        ({"cv": True}, TypeError, "cv must be an integer, .* got True"),
+        ({"cv": None}, TypeError, "cv must be an integer, .* got None"),
+        ({"cv": "5"}, TypeError, "cv must be an integer, .* got '5'"),
+        ({"cv": KFold}, TypeError, "cv must be an integer, .* got <class"),
+        ({"cv": []}, ValueError, "cv must give at least one fold, got none"),
+        ({"cv": [[0, 1, 2]]}, TypeError, r"cv must hold \(train, test\) pairs, got \[0, 1, 2\] for fold 0"),
+        ({"cv": [([0, 1, 2], [3, 4, 5], [6])]}, TypeError, r"cv must hold \(train, test\) pairs"),
+        ({"cv": [([0, 1], [3, 4, 5])]}, ValueError, "cv must leave at least 3 training stimuli, got 2 in fold 0"),
+        ({"cv": [([0, 1, 2], [])]}, ValueError, "cv must leave at least 3 test stimuli, got 0 in fold 0"),
+        ({"cv": [([0, 1, 2], [3, 4, 15])]}, ValueError, "cv must hold stimuli from 0 to 14, got 15 in fold 0"),
+        ({"cv": [([0, -1, 2], [3, 4, 5])]}, ValueError, "cv must hold stimuli from 0 to 14, got -1 in fold 0"),
+        ({"cv": [([0, 1, 2, 2], [3, 4, 5])]}, ValueError, "cv must name each training stimulus once"),
+        ({"cv": [([0, 1, 2], [3, 4, 2])]}, ValueError, "must keep training and test .* apart, got stimulus 2 on both"),
+        ({"cv": [([0.0, 1.0, 2.5], [3, 4, 5])]}, TypeError, "cv must hold training indices or masks, got dtype float64"),
+        ({"cv": [([0, 1, 2], [[3], [4], [5]])]}, ValueError, r"one-dimensional test .* got shape \(3, 1\) in fold 0"),
+        ({"cv": [([True] * 7 + [False] * 7, [8, 9, 10])]}, ValueError, "masks of 15 entries, one a stimulus, got 14"),
+        ({"repeats": 0}, ValueError, "repeats must be a positive integer, got 0"),
+        ({"repeats": 1.5}, ValueError, "repeats must be a positive integer, got 1.5"),
+        ({"repeats": 2, "cv": KFold(3)}, ValueError, "repeats must be 1 unless cv is an integer, got 2"),
+        ({"seed": None}, ValueError, "seed must be a non-negative integer, got None"),
+        ({"seed": -1}, ValueError, "seed must be a non-negative integer, got -1"),
+        ({"seed": 0.5}, ValueError, "seed must be a non-negative integer, got 0.5"),
+        ({"groups": GROUPS[1:]}, ValueError, r"groups must have one entry for each of 15 stimuli, got shape \(14,\)"),
+        ({"groups": 3}, ValueError, r"groups must have one entry for each of 15 stimuli, got shape \(\)"),
+        ({"groups": GROUPS, "cv": kfold(3)}, ValueError, "cv must keep groups apart, got group . on both sides of fold 0"),
+        ({"pruner": "ranking"}, TypeError, "pruner must be a secateur.Pruner, got str"),
+        ({"pruner": sc.Pruner}, TypeError, "pruner must be a secateur.Pruner"),
+        ({"pruner": sc.Pruner("manhattan")}, ValueError, "metric must be one of"),
+        ({"kind": "distance"}, ValueError, "kind must be 'similarity' or 'dissimilarity', got 'distance'"),
+        ({"weights": -np.ones(P)}, ValueError, "weights must be finite and not negative"),
+    ],
+)
+def test_refusals(more, error, message):
+    for call in (sc.cross_validate, lambda *a, **k: sc.permutation_test(*a, n=2, **k)):
+        with pytest.raises(error, match=message) as caught:
+            call(embedding(), targets(1), **more)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore:The groups parameter is ignored:UserWarning")
+@pytest.mark.parametrize("cv", [KFold(3), StratifiedKFold(3)])
+def test_a_splitter_that_ignores_groups_is_refused(cv):
+    with pytest.raises(ValueError, match="cv must keep groups apart"):
+        sc.cross_validate(embedding(), targets(1), cv=cv, groups=GROUPS)
+
+
+def test_other_arguments():
+    with pytest.raises(ValueError, match="target must have shape"):
+        sc.cross_validate(embedding(), np.ones(N))
+    with pytest.raises(ValueError, match="X must hold no NaN or infinity, got nan at stimulus 2, feature 1"):
+        broken = embedding()
+        broken[2, 1] = np.nan
+        sc.cross_validate(broken, targets(1))
+    for n in (0, -1, 2.0, True, None):
+        with pytest.raises(ValueError, match=f"n must be a positive number of permutations, got {n}"):
+            sc.permutation_test(embedding(), targets(1), n=n)
+
+
+def test_split():
+    folds, repeat = split(N, 3, repeats=2, seed=1)
+    assert repeat.tolist() == [0, 0, 0, 1, 1, 1]
+    assert repeat.dtype == np.int64
+    for (train, test), (theirs, other) in zip(folds, [*kfold(3, 1), *kfold(3, 2)], strict=True):
+        assert train.dtype == test.dtype == np.int64
+        np.testing.assert_array_equal(train, theirs)
+        np.testing.assert_array_equal(test, other)
+
+
+# The null
+
+
+def test_null_values_are_real_relabellings():
+    """Each null value is what cross_validate finds where stimuli of the target change their names."""
+    X, h = embedding(), targets(2)
+    null = sc.permutation_test(X, h, n=4, cv=3, seed=6)
+    rng = np.random.default_rng(6)
+    matrices = np.stack([reference.square(values, N) for values in h])
+    for draw in range(4):
+        order = rng.permutation(N)
+        assert not (order == np.arange(N)).all()
+        relabelled = matrices[:, order][:, :, order]
+        result = sc.cross_validate(X, relabelled, cv=3, seed=6)
+        np.testing.assert_allclose(null.pruned_test[:, draw], result.pruned_test.mean("fold"), atol=1e-12, rtol=0)
+        gain = (result.pruned_test - result.full_test).mean("fold")
+        np.testing.assert_allclose(null.gain[:, draw], gain, atol=1e-12, rtol=0)
+
+
+def test_missing_pairs_and_weights_travel_with_the_relabelling():
+    X, h = embedding(), targets(2, "different")
+    w = np.random.default_rng(3).choice([0.0, 1.0, 2.0], h.shape)
+    null = sc.permutation_test(X, h, n=3, cv=3, seed=6, weights=w)
+    rng = np.random.default_rng(6)
+    for draw in range(3):
+        order = rng.permutation(N)
+        relabelled, own = (
+            np.stack([reference.among(values, order, N) for values in array]) for array in (h, w)
+        )
+        assert np.isnan(relabelled).sum() == np.isnan(h).sum()
+        result = sc.cross_validate(X, relabelled, cv=3, seed=6, weights=own)
+        np.testing.assert_allclose(null.pruned_test[:, draw], result.pruned_test.mean("fold"), atol=1e-12, rtol=0)
+
+
+def test_observed_values_and_p():
+    X, h = embedding(), targets(3)
+    null = sc.permutation_test(X, h, n=11, cv=3, repeats=2, seed=6)
+    result = sc.cross_validate(X, h, cv=3, repeats=2, seed=6)
+    assert dict(null.sizes) == {"target": 3, "permutation": 11}
+    assert {name: null[name].dims for name in null.data_vars} == {
+        "pruned_test": ("target", "permutation"),
+        "gain": ("target", "permutation"),
+        **dict.fromkeys(("observed_pruned_test", "observed_gain", "p_pruned_test", "p_gain"), ("target",)),
+    }
+    means = {"pruned_test": result.pruned_test.mean("fold")}
+    means["gain"] = means["pruned_test"] - result.full_test.mean("fold")
+    for name, observed in means.items():
+        np.testing.assert_allclose(null[f"observed_{name}"], observed, atol=1e-12, rtol=0)
+        reached = (null[name] >= null[f"observed_{name}"]).sum("permutation")
+        np.testing.assert_allclose(null[f"p_{name}"], (1 + reached) / 12, rtol=1e-15)
+    assert null.attrs == {**result.attrs, "n": 11}
+
+
+def test_null_is_deterministic():
+    X, h = embedding(), targets(1)
+    a, b, c = (sc.permutation_test(X, h, n=5, cv=3, seed=seed) for seed in (0, 0, 1))
+    xr.testing.assert_identical(a, b)
+    assert not np.isin(a.pruned_test, c.pruned_test).any()
+    longer = sc.permutation_test(X, h, n=70, cv=3, seed=0)  # more than one batch
+    np.testing.assert_allclose(longer.pruned_test[:, :5], a.pruned_test, atol=1e-12, rtol=0)
+    one = sc.permutation_test(X, h, n=5, pruner=sc.Pruner(threads=1), cv=3, seed=0)
+    xr.testing.assert_identical(a, one)
+
+
+def test_folds_without_a_score_are_left_out_of_means():
+    """A target of few categories is constant among some test stimuli: its fold has no score, its mean has one."""
+    X = embedding()
+    category = np.arange(N) % 2
+    category[[0, 1, 2]] = 0
+    target = (category[:, None] == category).astype(float)
+    folds = [(np.arange(3, N), np.arange(3)), (np.arange(8), np.arange(8, N))]
+    result = sc.cross_validate(X, target, cv=folds)
+    assert np.isnan(result.pruned_test.values[0]).tolist() == [True, False]
+    null = sc.permutation_test(X, target, n=9, cv=folds)
+    assert float(null.observed_pruned_test[0]) == pytest.approx(float(result.pruned_test[0, 1]), abs=1e-12)
+    assert 0 < float(null.p_pruned_test[0]) <= 1
+    table = sc.summary(result)
+    assert table.loc[0, "pruned_test"] == pytest.approx(float(result.pruned_test[0, 1]), abs=1e-12)
+    hopeless = sc.permutation_test(X, target, n=3, cv=folds[:1])
+    assert np.isnan(hopeless.observed_pruned_test).all()
+    assert np.isnan(hopeless.p_pruned_test).all()
+
+
+def test_planted_targets_have_small_p():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(24, 12))
+    null = sc.permutation_test(X, reference.similarity(X[:, :4]), n=49, cv=4)
+    assert float(null.p_pruned_test[0]) == 0.02  # none of the 49 reaches it
+    assert float(null.p_gain[0]) == 0.02
+
+
+def test_p_of_noise_is_uniform():
+    """Targets of noise: p lies anywhere in 0.05, 0.1, ..., 1."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(15, 8))
+    noise = rng.normal(size=(60, P))
+    null = sc.permutation_test(X, noise, n=19, cv=3)
+    for p in (null.p_pruned_test.values, null.p_gain.values):
+        # expected: 3 of 60 at or below 0.05 (10 or more: one chance in a thousand), a mean of 0.525 (sd 0.037),
+        # 30 at or below 0.5 (sd 3.9)
+        assert (p <= 0.05).sum() <= 9
+        assert 0.38 < p.mean() < 0.67
+        assert 15 <= (p <= 0.5).sum() <= 45
+    # in sample, noise looks like signal
+    assert np.mean([sc.Pruner().fit(X, h).alignment_ for h in noise[:20]]) > 0.15
+
+
+# Tables
+
+
+def test_summary():
+    result = sc.cross_validate(*labelled(), cv=5)
+    table = sc.summary(result)
+    assert table.index.tolist() == ["anna", "ben"]
+    assert table.index.name == "target"
+    for t, (_, row) in enumerate(table.iterrows()):
+        for name in SCORES:
+            values = result[name].values[t]
+            assert row[name] == pytest.approx(values.mean(), abs=1e-12)
+            assert row[f"{name}_sd"] == pytest.approx(values.std(ddof=1), abs=1e-12)
+        for name in ("full_test", "pruned_test"):
+            assert row[f"{name}_r2"] == pytest.approx((result[name].values[t] ** 2).mean(), abs=1e-12)
+        assert row["n_kept"] == pytest.approx(result.kept.values[t].sum(axis=1).mean())
+        assert row["n_kept_sd"] == pytest.approx(result.kept.values[t].sum(axis=1).std(ddof=1))
+        assert row["n_features"] == D
+        theirs = stats.ttest_rel(result.pruned_test.values[t], result.full_test.values[t])
+        assert (row["t"], row["p"]) == pytest.approx((theirs.statistic, theirs.pvalue), abs=1e-12)
+        assert row["df"] == 4
+        assert row["gain"] == pytest.approx(row["pruned_test"] - row["full_test"], abs=1e-12)
+        assert row["undefined_pairs"] == 0
+
+
+def test_summary_of_one_fold():
+    table = sc.summary(sc.cross_validate(embedding(), targets(2), cv=kfold(3)[:1]))
+    assert np.isnan(table[["full_test_sd", "pruned_test_sd", "n_kept_sd", "t", "p"]].to_numpy()).all()
+    assert np.isfinite(table[["full_test", "pruned_test", "n_kept", "gain"]].to_numpy()).all()
+
+
+def test_kept_features():
+    frame, target = labelled()
+    result = sc.cross_validate(frame, target, cv=5)
+    table = sc.kept_features(result)
+    assert table.columns.tolist() == ["target", "feature", "folds_kept", "folds", "frequency", "mean_importance"]
+    assert len(table) == 2 * D
+    assert table.target.tolist() == ["anna"] * D + ["ben"] * D
+    assert (table.folds == 5).all()
+    for row in table.itertuples():
+        one = result.sel(target=row.target, feature=row.feature)
+        assert row.folds_kept == one.kept.values.sum()
+        assert row.frequency == row.folds_kept / 5
+        assert row.mean_importance == pytest.approx(one.importance.values.mean(), abs=1e-15)
+    for _, rows in table.groupby("target"):
+        assert sorted(rows.feature) == sorted(frame.columns)
+        keys = list(zip(-rows.folds_kept, -rows.mean_importance, strict=True))
+        assert keys == sorted(keys)
+
+
+def test_kept_features_puts_indispensable_ones_first():
+    X = np.abs(embedding())
+    X[4] = 0
+    X[4, 6] = 1
+    folds = [(np.arange(9), np.arange(9, N))]
+    result = sc.cross_validate(X, targets(1), cv=folds)
+    assert np.isnan(result.importance.values[0, 0, 6])
+    table = sc.kept_features(result)
+    assert table.feature[0] == 6
+    assert np.isnan(table.mean_importance[0])
+
+
+def test_tables_of_a_result_read_back(tmp_path):
+    result = sc.cross_validate(*labelled(), cv=3)
+    result.to_netcdf(tmp_path / "result.nc")
+    with xr.open_dataset(tmp_path / "result.nc") as stored:
+        again = stored.load()
+    pd.testing.assert_frame_equal(sc.summary(again), sc.summary(result), check_index_type=False, check_names=True)
+    pd.testing.assert_frame_equal(sc.kept_features(again), sc.kept_features(result), check_dtype=False)
+
+
+@pytest.mark.parametrize("metric", reference.METRICS)
+def test_to_rsatoolbox(metric):
+    X = embedding()
+    masks = np.stack([np.arange(D) < 4, np.arange(D) % 2 == 0])
+    offset = 1 if metric in ("cosine", "correlation") else 0
+    rdms = sc.to_rsatoolbox(X, masks, metric, name="mine")
+    expected = np.stack([offset - reference.similarity(X, metric, mask) for mask in masks])
+    np.testing.assert_allclose(rdms.dissimilarities, expected, atol=1e-12)
+    assert (rdms.n_rdm, rdms.n_cond, rdms.dissimilarity_measure) == (2, N, metric)
+    assert rdms.descriptors == {"name": "mine"}
+    np.testing.assert_array_equal(rdms.get_matrices()[0][np.triu_indices(N, 1)], rdms.dissimilarities[0])
+    for support in (masks[0], np.flatnonzero(masks[0]), [3, 1, 0, 2]):
+        one = sc.to_rsatoolbox(X, support, metric)
+        np.testing.assert_allclose(one.dissimilarities, rdms.dissimilarities[:1], atol=1e-12)
+    everything = sc.to_rsatoolbox(X, metric=metric)
+    np.testing.assert_allclose(everything.dissimilarities[0], offset - reference.similarity(X, metric), atol=1e-12)
+    assert everything.pattern_descriptors["conds"] == [str(i) for i in range(N)]
+    # and back: the alignment with its own RDM is 1
+    assert sc.alignment(X, rdms, metric, subset=masks[0])[0] == pytest.approx(1, abs=1e-12)
+
+
+def test_to_rsatoolbox_keeps_labels_and_takes_a_fitted_support():
+    frame, _ = labelled()
+    pruner = sc.Pruner().fit(frame, targets(1)[0])
+    rdms = sc.to_rsatoolbox(frame, pruner.support_)
+    assert rdms.pattern_descriptors["conds"] == frame.index.tolist()
+    kept = pruner.transform(frame)
+    np.testing.assert_allclose(1 - rdms.dissimilarities[0], sc.similarity(kept), atol=1e-12)
+    with pytest.raises(ValueError, match="metric must be one of"):
+        sc.to_rsatoolbox(frame, metric="manhattan")
+    with pytest.raises(ValueError, match="subset must hold feature indices from 0 to 10, got 11"):
+        sc.to_rsatoolbox(frame, [11])
