@@ -94,29 +94,41 @@ def close(actual: Any, expected: Any, atol: Any = 1e-10) -> None:
     assert (error <= atol).all(), f"largest error {error.max():.3g} at {np.unravel_index(error.argmax(), error.shape)}"
 
 
-def disagreement(value: Any, s: Any, h: Any, w: Any, comparator: str, atol: float = 1e-10) -> str | None:
+def disagreement(
+    value: Any, s: Any, h: Any, w: Any, comparator: str, atol: float = 1e-10, unit: float = 0.0
+) -> str | None:
     """Why an alignment is not that of similarities ``s`` (P,) and target ``h`` (P,); None where it is.
 
     Where the definition itself rounds away digits, the tolerance grows with its condition; values of ``s``
     that are equal but for rounding may rank in any order; nearly constant ones (sd / rms of 1e-14 to 1e-10) are
-    not judged.
+    not judged. ``unit``: the size of the terms that a similarity is the sum of, where they may cancel.
     """
     expected = reference.compare(s, h, w, comparator)
     if abs(value - expected) <= atol or (np.isnan(value) and np.isnan(expected)):
         return None
-    magnified = reference.condition(s, h, w, comparator if comparator == "cosine" else "pearson")
-    if 1e10 < magnified < 1e14:
+    magnified = reference.condition(s, h, w, comparator, unit)
+    if 1e10 < magnified < 1e14 or (magnified >= 1e14 and unit > 0 and not np.isnan(expected)):
         return None
     if np.isnan(expected) or np.isnan(value):
         return f"{value} where the reference has {expected}"
     atol += 64 * np.finfo(float).eps * (magnified if magnified < 1e14 else 0)
     low = high = expected
     if comparator in reference.RANK_COMPARATORS and magnified < 1e14:
-        low, high = reference.rank_interval(s, h, w, comparator)
-    return None if low - atol <= value <= high + atol else f"{value!r} is not in [{low!r}, {high!r}] by {atol:.3g}"
+        low, high = reference.rank_interval(s, h, w, comparator, unit=unit)
+    if low - atol <= value <= high + atol:
+        return None
+    return f"{value!r} is not in [{low!r}, {high!r}] by {atol:.3g}"
 
 
-def agree(actual: Any, similarities: list[Array], h: Array, w: Any, comparator: str, atol: float = 1e-10) -> None:
+def agree(
+    actual: Any,
+    similarities: list[Array],
+    h: Array,
+    w: Any,
+    comparator: str,
+    atol: float = 1e-10,
+    unit: float = 0.0,
+) -> None:
     """``actual`` (m,) or (T, m): alignments of m sets of similarities with one or T targets, but for rounding."""
     actual = np.asarray(actual)
     assert actual.shape == (*h.shape[:-1], len(similarities))
@@ -124,7 +136,7 @@ def agree(actual: Any, similarities: list[Array], h: Array, w: Any, comparator: 
     own = [None] * len(targets) if w is None else np.broadcast_to(w, targets.shape)
     for t in range(len(targets)):
         for k, s in enumerate(similarities):
-            problem = disagreement(rows[t, k], s, targets[t], own[t], comparator, atol)
+            problem = disagreement(rows[t, k], s, targets[t], own[t], comparator, atol, unit)
             assert problem is None, f"target {t}, entry {k}: {problem}"
 
 
@@ -153,6 +165,11 @@ class Problem:
     metric: str
     comparator: str
     subset: Array
+
+    @property
+    def unit(self) -> float:
+        """How large the terms of a similarity are."""
+        return 1.0 if self.metric in ("cosine", "correlation") else float(np.abs(self.X).max() ** 2)
 
 
 @st.composite

@@ -319,19 +319,23 @@ def cross_validate(
     return out
 
 
-def condition(s: Any, h: Any, w: Any = None, comparator: str = "pearson") -> float:
-    """How far rounding is magnified in a Pearson alignment: rms / sd of both sides, added; NaN if undefined."""
+def condition(s: Any, h: Any, w: Any = None, comparator: str = "pearson", unit: float = 0.0) -> float:
+    """How far rounding of similarities is magnified in an alignment; inf where they are constant, NaN if undefined.
+
+    For Pearson (and ranks) rms / sd of either side, added; for cosine 2. With ``unit``, the size of the terms
+    that a similarity is the sum of, that stands for the rms of the similarities where it is larger.
+    """
     s, h, w = used_pairs(np.asarray(s), np.asarray(h, float), w)
     if len(s) == 0 or np.isnan(s).any():
         return np.nan
-    if comparator != "pearson":
-        return 2.0
     (sd_s, rms_s), (sd_h, rms_h) = spread(s, w), spread(h, w)
-    return float(rms_s / sd_s + rms_h / sd_h) if sd_s > 0 and sd_h > 0 else np.inf
+    if comparator == "cosine":
+        return float(1 + max(rms_s, unit) / rms_s) if rms_s > 0 else np.inf
+    return float(max(rms_s, unit) / sd_s + rms_h / sd_h) if sd_s > 0 and sd_h > 0 else np.inf
 
 
 def rank_interval(
-    s: Any, h: Any, w: Any = None, comparator: str = "spearman", tie: float = 1e-11
+    s: Any, h: Any, w: Any = None, comparator: str = "spearman", tie: float = 1e-11, unit: float = 0.0
 ) -> tuple[float, float]:
     """Smallest and largest rank alignment when similarities closer than ``tie`` * rms fall in any order.
 
@@ -343,7 +347,7 @@ def rank_interval(
     if m == 0 or np.isnan(s).any():
         return np.nan, np.nan
     by_value = np.argsort(s, kind="stable")
-    width = tie * np.sqrt((s * s).mean())
+    width = max(tie * np.sqrt((s * s).mean()), 1e-13 * unit)
     cluster = np.empty(m, int)
     cluster[by_value] = np.concatenate([[0], np.cumsum(np.diff(s[by_value]) > width)])
     if comparator == "tau-a":

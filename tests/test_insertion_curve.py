@@ -20,15 +20,15 @@ def order_of(d, targets=None, seed=0):
     return rng.permutation(d) if targets is None else np.stack([rng.permutation(d) for _ in range(targets)])
 
 
-def agree(actual, X, h, order, w, metric, comparator, atol=1e-10):
+def agree(actual, X, h, order, w, metric, comparator, atol=1e-10, unit=0.0):
     """Against the slow definition, for an order in common (m,) or one for each target (T, m)."""
     if order.ndim == 1:
-        cases.agree(actual, cases.prefixes(X, metric, order), h, w, comparator, atol)
+        cases.agree(actual, cases.prefixes(X, metric, order), h, w, comparator, atol, unit)
         return
     assert actual.shape == order.shape
     own = [None] * len(h) if w is None else np.broadcast_to(w, h.shape)
     for t in range(len(h)):
-        cases.agree(actual[t], cases.prefixes(X, metric, order[t]), h[t], own[t], comparator, atol)
+        cases.agree(actual[t], cases.prefixes(X, metric, order[t]), h[t], own[t], comparator, atol, unit)
 
 
 @pytest.mark.parametrize("missing", cases.MISSING)
@@ -208,6 +208,18 @@ def test_every_stimulus_in_one_direction(metric, comparator, targets):
 
 @pytest.mark.parametrize("comparator", reference.COMPARATORS)
 @pytest.mark.parametrize("metric", reference.METRICS)
+def test_what_is_not_yet_inserted_is_not_read(metric, comparator):
+    X, h = cases.embedding(9, 11), cases.target(9, 2)
+    X[:, 10] *= 1e12
+    X[3, 9] = -1e12
+    curve = sc.insertion_curve(X, h, np.arange(11), metric, comparator)[:, :9]
+    agree(curve, X, h, np.arange(9), None, metric, comparator)
+    curve = sc.insertion_curve(X, h, np.arange(9), metric, comparator)
+    agree(curve, X, h, np.arange(9), None, metric, comparator)
+
+
+@pytest.mark.parametrize("comparator", reference.COMPARATORS)
+@pytest.mark.parametrize("metric", reference.METRICS)
 def test_a_feature_of_another_size(metric, comparator):
     """Similarities that are nearly all alike, or of two kinds, at the start of the curve."""
     h, order = cases.target(9, 2), np.arange(11)
@@ -246,7 +258,7 @@ def test_tied_similarities(metric, comparator):
 @given(cases.problems())
 def test_any_small_problem(p):
     actual = sc.insertion_curve(p.X, p.target, p.subset, p.metric, p.comparator, weights=p.weights)
-    agree(actual, p.X, p.target, p.subset, p.weights, p.metric, p.comparator)
+    agree(actual, p.X, p.target, p.subset, p.weights, p.metric, p.comparator, unit=p.unit)
 
 
 @pytest.mark.parametrize("comparator", ["pearson", "spearman"])

@@ -68,7 +68,8 @@ def test_a_feature_outside_the_subset_changes_nothing(metric, comparator):
     outside = np.setdiff1d(np.arange(24), inside)
     baseline = sc.alignment(X, h, metric, comparator, subset=inside)
     cases.close(values[:, outside], np.repeat(baseline[:, None], len(outside), 1), 1e-12)
-    X[:, outside] = 1e8  # not read
+    X[:, outside] = -1e12  # not read
+    X[3, outside] = 1e12
     cases.close(sc.leave_one_out(X, h, metric, comparator, subset=inside), values, 1e-12)
 
 
@@ -142,6 +143,30 @@ def test_a_dominating_feature(metric, where, size):
         cases.agree(sc.leave_one_out(X, h, metric, comparator), cases.without_each(X, metric), h, None, comparator)
     outside = np.delete(np.arange(25), 7)
     cases.close(sc.leave_one_out(X, h, metric, subset=outside)[:, 7], expected)
+
+
+@pytest.mark.parametrize("missing", ["none", "different"])
+@pytest.mark.parametrize("comparator", reference.COMPARATORS)
+@pytest.mark.parametrize("metric", reference.METRICS)
+def test_a_dominating_feature_among_features_of_all_sizes(metric, comparator, missing):
+    """What is left of the pairs in use is what counts, not what is left of all pairs."""
+    for size, targets, seed in itertools.product((1e2, 1e4, 1e6), (None, 2), range(6)):
+        X, h = cases.embedding(7, 6, seed=seed), cases.target(7, targets, missing, seed=seed)
+        X *= 10 ** np.random.default_rng(seed).uniform(-2, 2, 6)
+        X[:, 2] *= size
+        if missing == "different":
+            h[..., np.random.default_rng(seed).permutation(21)[:8]] = np.nan
+        actual = sc.leave_one_out(X, h, metric, comparator)
+        cases.agree(actual, cases.without_each(X, metric), h, None, comparator)
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_two_stimuli_alike_but_for_a_dominating_feature(missing):
+    X = np.array([[-0.6, 1.6e6], [-0.6, -4e5], [-2.3, 4e5], [-0.5, 1e5]])
+    h = np.array([0.0, np.nan, 0.5, np.nan, -1.1, np.nan]) if missing else cases.target(4)
+    for metric, comparator in EVERY:
+        actual = sc.leave_one_out(X, h, metric, comparator)
+        cases.agree(actual, cases.without_each(X, metric), h, None, comparator)
 
 
 @pytest.mark.parametrize("metric", reference.METRICS)
@@ -241,9 +266,12 @@ def test_tied_similarities(metric, comparator):
 def test_all_similarities_vanish_with_one_feature(comparator, value):
     X, h = np.eye(7, 12), cases.target(7)
     X[:, 9] = value * np.arange(1, 8)
-    actual = sc.leave_one_out(X, h, "dot", comparator)
-    cases.agree(actual, cases.without_each(X, "dot"), h, None, comparator)
-    assert actual[9] == 0 if comparator in ("rho-a", "tau-a") else np.isnan(actual[9])
+    for metric in ("dot", "cosine"):
+        if metric == "cosine":
+            X[np.arange(7), np.arange(7)] = 1 / np.arange(1, 8)
+        actual = sc.leave_one_out(X, h, metric, comparator)
+        cases.agree(actual, cases.without_each(X, metric), h, None, comparator)
+        assert actual[9] == 0 if comparator in ("rho-a", "tau-a") else np.isnan(actual[9])
 
 
 @pytest.mark.parametrize("comparator", reference.COMPARATORS)
@@ -288,7 +316,7 @@ def test_every_stimulus_in_one_direction(metric, comparator, targets):
 @example(cases.Problem(np.eye(3, 2), np.arange(3.0), None, "cosine", "spearman", np.array([0, 1])))
 def test_any_small_problem(p):
     actual = sc.leave_one_out(p.X, p.target, p.metric, p.comparator, subset=p.subset, weights=p.weights)
-    cases.agree(actual, cases.without_each(p.X, p.metric, p.subset), p.target, p.weights, p.comparator)
+    cases.agree(actual, cases.without_each(p.X, p.metric, p.subset), p.target, p.weights, p.comparator, unit=p.unit)
 
 
 @pytest.mark.parametrize("comparator", reference.COMPARATORS)

@@ -94,7 +94,8 @@ def test_fit_is_repeatable_and_leaves_its_arguments_alone():
 def test_every_form_of_the_embedding():
     X, target = planted()
     pruner = sc.Pruner().fit(X, target)
-    for form in (np.asfortranarray(X), X[:, ::-1][:, ::-1], X.tolist(), pd.DataFrame(X), pd.DataFrame(X).astype("Float64")):
+    frame = pd.DataFrame(X)
+    for form in (np.asfortranarray(X), X[:, ::-1][:, ::-1], X.tolist(), frame, frame.astype("Float64")):
         same(pruner, sc.Pruner().fit(form, target))
     same(sc.Pruner().fit(X.astype(np.float32).astype(float), target), sc.Pruner().fit(X.astype(np.float32), target))
 
@@ -229,7 +230,7 @@ def test_a_constant_target_is_refused():
 
 
 def test_constant_similarities_are_refused():
-    X, target = planted()
+    _, target = planted()
     with pytest.raises(ValueError, match="must both vary over the pairs, got an undefined alignment"):
         sc.Pruner().fit(np.ones((N, D)), target)
 

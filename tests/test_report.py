@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas
 import pytest
-import secateur as sc
 import xarray
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -20,6 +19,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import rankdata
+
+import secateur as sc
 from secateur import report
 from secateur.report import folder as folder_module
 
@@ -59,7 +60,7 @@ def words(figure: Figure) -> list[Text]:
     """All words that are drawn: ticks beyond the limits of an axis are not."""
     unseen = set()
     for axes in figure.findobj(Axes):
-        for axis in (axes.xaxis, axes.yaxis):  # type: ignore[attr-defined]
+        for axis in (axes.xaxis, axes.yaxis):
             low, high = sorted(axis.get_view_interval())
             margin = 1e-9 * (high - low)
             for minor in (False, True):
@@ -94,12 +95,12 @@ def test_insertion_curves_show_the_curves_and_their_maxima(one: Case) -> None:
     axes = report.insertion_curves(one.result).axes[0]
     assert axes.get_ylabel() == "training alignment (Pearson r)"
     assert axes.get_xscale() == "linear"
-    curves = [line for line in axes.lines if len(line.get_xdata()) == D and line.get_linestyle() == "-"]  # type: ignore[arg-type]
+    curves = [line for line in axes.lines if len(line.get_xdata()) == D and line.get_linestyle() == "-"]
     assert len(curves) == 4
     for f, line in enumerate(curves):
         np.testing.assert_array_equal(line.get_ydata(), one.result.curve.values[0, f])
         at = int(one.result.n_kept.values[0, f])
-        assert np.nanmax(one.result.curve.values[0, f]) == pytest.approx(line.get_ydata()[at - 1])  # type: ignore[index]
+        assert np.nanmax(one.result.curve.values[0, f]) == pytest.approx(line.get_ydata()[at - 1])
     (marks,) = [line for line in axes.lines if line.get_marker() == "o"]
     np.testing.assert_array_equal(marks.get_xdata(), one.result.n_kept.values[0])
     np.testing.assert_array_equal(marks.get_ydata(), one.result.pruned_train.values[0])
@@ -114,7 +115,7 @@ def test_curves_that_were_not_kept_are_said_so(one: Case) -> None:
 
 def test_held_out_pairs_folds(one: Case) -> None:
     figure = report.held_out(one.result)
-    pairs = [line.get_ydata() for line in figure.axes[0].lines if list(line.get_xdata()) == [0, 1]]  # type: ignore[arg-type]
+    pairs = [line.get_ydata() for line in figure.axes[0].lines if list(line.get_xdata()) == [0, 1]]
     expected = np.column_stack([one.result.full_test.values[0], one.result.pruned_test.values[0]])
     np.testing.assert_array_equal(pairs, expected)
     assert figure.axes[0].get_ylabel() == "held-out alignment (Pearson r)"
@@ -131,7 +132,7 @@ def test_held_out_of_many_targets(three: Case) -> None:
 def test_held_out_of_a_time_course_is_a_line(one: Case) -> None:
     many = xarray.concat([one.result] * 30, "target", data_vars="minimal")
     figure = report.held_out(many.assign_coords(target=np.arange(30)))
-    assert any(len(line.get_xdata()) == 30 for line in figure.axes[0].lines)  # type: ignore[arg-type]
+    assert any(len(line.get_xdata()) == 30 for line in figure.axes[0].lines)
 
 
 def test_matrices_are_sorted_by_group_and_ranked(one: Case) -> None:
@@ -210,8 +211,8 @@ def test_null_shows_the_observed_value_and_p(one: Case) -> None:
     figure = report.null(one.null)
     upper, lower = figure.axes
     for axes, name in ((upper, "pruned_test"), (lower, "gain")):
-        assert sum(p.get_height() for p in axes.patches) == 9  # type: ignore[attr-defined]
-        assert axes.lines[0].get_xdata()[0] == one.null[f"observed_{name}"].values[0]  # type: ignore[index]
+        assert sum(p.get_height() for p in axes.patches) == 9
+        assert axes.lines[0].get_xdata()[0] == one.null[f"observed_{name}"].values[0]
         assert f"p = {one.null[f'p_{name}'].values[0]:.2g}" in axes.texts[0].get_text()
     check_layout(figure)
 
@@ -222,7 +223,14 @@ def test_page(one: Case, groups: str | None, permuted: bool) -> None:
     given = {None: None, "three": one.groups, "many": [f"a category of some length {i % 11}" for i in range(N)]}[groups]
     figure = report.page(one.X, one.target, one.result, one.null if permuted else None, given, title="A title")
     told = " ".join(t.get_text() for t in words(figure))
-    for label in ("A title", "24 stimuli", "12 features", "training alignment (Pearson r)", "MDS 1 (1 − cosine)", "rank of the"):
+    for label in (
+        "A title",
+        "24 stimuli",
+        "12 features",
+        "training alignment (Pearson r)",
+        "MDS 1 (1 − cosine)",
+        "rank of the",
+    ):
         assert label in told
     assert ("relabellings of the stimuli" in told) == permuted
     if groups == "many":
@@ -270,9 +278,9 @@ def test_pictures_refuse_what_does_not_fit(one: Case, three: Case) -> None:
     with pytest.raises(ValueError, match="target must be a position from 0 to 0, got 1"):
         report.insertion_curves(one.result, 1)
     with pytest.raises(ValueError, match="x must be"):
-        report.insertion_curves(one.result, x="cubic")  # type: ignore[arg-type]
+        report.insertion_curves(one.result, x="cubic")
     with pytest.raises(ValueError, match="scale must be"):
-        report.matrices(one.X, one.result, one.target, scale="z")  # type: ignore[arg-type]
+        report.matrices(one.X, one.result, one.target, scale="z")
     with pytest.raises(ValueError, match="groups must have one entry for each of 24"):
         report.page(one.X, one.target, one.result, groups=["a"])
     with pytest.raises(ValueError, match="permutations must be of the result's 1 targets, got 3"):
@@ -375,6 +383,12 @@ def test_folder_is_written_and_read_back(three: Case, tmp_path: Path) -> None:
     assert settings["seed"] == 0
 
 
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Empty pictures: these tests look at the folder."""
+    monkeypatch.setattr(folder_module, "page", lambda *_, **__: Figure())
+
+
 def _break(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def broken(*_: Any, **__: Any) -> str:
         raise error
@@ -382,6 +396,7 @@ def _break(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     monkeypatch.setattr(folder_module, "markdown", broken)
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 def test_a_failure_leaves_nothing(
     one: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
@@ -392,6 +407,7 @@ def test_a_failure_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 def test_a_failure_leaves_what_was_there(
     one: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
@@ -405,7 +421,9 @@ def test_a_failure_leaves_what_was_there(
             report.write(place, one.X, one.target, one.result, overwrite=True)
     with monkeypatch.context() as patched:
         real = Path.rename
-        patched.setattr(Path, "rename", lambda a, b: _raise(error) if b == place and a.suffix == ".partial" else real(a, b))
+        patched.setattr(
+            Path, "rename", lambda a, b: _raise(error) if b == place and a.suffix == ".partial" else real(a, b)
+        )
         with pytest.raises(type(error)):
             report.write(place, one.X, one.target, one.result, overwrite=True)
     assert {p.name: p.read_bytes() for p in place.iterdir()} == before
@@ -440,6 +458,7 @@ def test_what_is_not_a_result_is_never_deleted(one: Case, tmp_path: Path, monkey
         report.write(".", one.X, one.target, one.result, overwrite=True)
 
 
+@pytest.mark.usefixtures("quick")
 def test_an_empty_folder_and_a_link_are_filled(one: Case, tmp_path: Path) -> None:
     real, link = tmp_path / "real", tmp_path / "link"
     real.mkdir()

@@ -28,7 +28,8 @@ def test_paired_t(m, alternative):
     assert ours.difference == pytest.approx(a.mean() - b.mean(), abs=1e-12)
     assert ours.d == pytest.approx((a - b).mean() / (a - b).std(ddof=1), rel=1e-12)
     assert ours.t == pytest.approx(ours.d * np.sqrt(m), rel=1e-12)
-    assert [type(value) for value in (ours.t, ours.df, ours.p, ours.d, ours.difference)] == [float, int, float, float, float]
+    assert {type(value) for value in (ours.t, ours.p, ours.d, ours.difference)} == {float}
+    assert type(ours.df) is int
 
 
 def test_paired_t_has_a_direction():
@@ -114,7 +115,8 @@ def test_permutation_p_agrees_with_scipy():
     def statistic(x, axis):
         return np.sum(x * y, axis=axis)
 
-    theirs = stats.permutation_test((x,), statistic, permutation_type="pairings", alternative="greater", vectorized=True)
+    how = {"permutation_type": "pairings", "alternative": "greater", "vectorized": True}
+    theirs = stats.permutation_test((x,), statistic, **how)
     m = len(theirs.null_distribution)
     ours = float(permutation_p(theirs.statistic, theirs.null_distribution))
     assert ours == pytest.approx((1 + theirs.pvalue * m) / (1 + m), rel=1e-12)

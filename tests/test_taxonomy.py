@@ -92,9 +92,7 @@ def test_a_long_chain_needs_no_recursion() -> None:
 def test_groups() -> None:
     heads = {"mammal": "warm", "insect": "small"}
     assert assign_groups(LEAVES, HYPERNYMS, heads) == ("warm", "warm", "warm", "warm", "small")
-    with pytest.raises(
-        ValueError, match=r"heads must put every leaf in exactly one group, got \[\] for 'ant'"
-    ):
+    with pytest.raises(ValueError, match=r"heads must put every leaf in exactly one group, got \[\] for 'ant'"):
         assign_groups(["ant"], HYPERNYMS, {"mammal": "warm"})
     with pytest.raises(ValueError, match="exactly one group"):
         assign_groups(["dog"], HYPERNYMS, {"mammal": "warm", "pet": "tame"})

@@ -229,14 +229,10 @@ def test_nothing_of_the_training_stimuli_reaches_the_score():
 
 
 def labelled():
-    frame = pd.DataFrame(
-        embedding(), index=[f"image {i}" for i in range(N)], columns=[f"node {k}" for k in range(D)]
-    )
+    frame = pd.DataFrame(embedding(), index=[f"image {i}" for i in range(N)], columns=[f"node {k}" for k in range(D)])
     matrices = np.stack([reference.square(h, N) for h in targets(2)])
     matrices[:, np.arange(N), np.arange(N)] = 1
-    target = xr.DataArray(
-        matrices, dims=("subject", "stimulus", "stimulus2"), coords={"subject": ["anna", "ben"]}
-    )
+    target = xr.DataArray(matrices, dims=("subject", "stimulus", "stimulus2"), coords={"subject": ["anna", "ben"]})
     return frame, target
 
 
@@ -423,7 +419,7 @@ def test_a_constant_target_is_named():
         ({"cv": [([0, -1, 2], [3, 4, 5])]}, ValueError, "cv must hold stimuli from 0 to 14, got -1 in fold 0"),
         ({"cv": [([0, 1, 2, 2], [3, 4, 5])]}, ValueError, "cv must name each training stimulus once"),
         ({"cv": [([0, 1, 2], [3, 4, 2])]}, ValueError, "must keep training and test .* apart, got stimulus 2 on both"),
-        ({"cv": [([0.0, 1.0, 2.5], [3, 4, 5])]}, TypeError, "cv must hold training indices or masks, got dtype float64"),
+        ({"cv": [([0.0, 1.0, 2.5], [3, 4, 5])]}, TypeError, "training indices or masks, got dtype float64 in fold 0"),
         ({"cv": [([0, 1, 2], [[3], [4], [5]])]}, ValueError, r"one-dimensional test .* got shape \(3, 1\) in fold 0"),
         ({"cv": [([True] * 7 + [False] * 7, [8, 9, 10])]}, ValueError, "masks of 15 entries, one a stimulus, got 14"),
         ({"repeats": 0}, ValueError, "repeats must be a positive integer, got 0"),
@@ -434,7 +430,7 @@ def test_a_constant_target_is_named():
         ({"seed": 0.5}, ValueError, "seed must be a non-negative integer, got 0.5"),
         ({"groups": GROUPS[1:]}, ValueError, r"groups must have one entry for each of 15 stimuli, got shape \(14,\)"),
         ({"groups": 3}, ValueError, r"groups must have one entry for each of 15 stimuli, got shape \(\)"),
-        ({"groups": GROUPS, "cv": kfold(3)}, ValueError, "cv must keep groups apart, got group . on both sides of fold 0"),
+        ({"groups": GROUPS, "cv": kfold(3)}, ValueError, "cv must keep groups apart, got group . on both sides"),
         ({"pruner": "ranking"}, TypeError, "pruner must be a secateur.Pruner, got str"),
         ({"pruner": sc.Pruner}, TypeError, "pruner must be a secateur.Pruner"),
         ({"pruner": sc.Pruner("manhattan")}, ValueError, "metric must be one of"),
@@ -459,9 +455,9 @@ def test_a_splitter_that_ignores_groups_is_refused(cv):
 def test_other_arguments():
     with pytest.raises(ValueError, match="target must have shape"):
         sc.cross_validate(embedding(), np.ones(N))
+    broken = embedding()
+    broken[2, 1] = np.nan
     with pytest.raises(ValueError, match="X must hold no NaN or infinity, got nan at stimulus 2, feature 1"):
-        broken = embedding()
-        broken[2, 1] = np.nan
         sc.cross_validate(broken, targets(1))
     for n in (0, -1, 2.0, True, None):
         with pytest.raises(ValueError, match=f"n must be a positive number of permutations, got {n}"):
@@ -504,9 +500,7 @@ def test_missing_pairs_and_weights_travel_with_the_relabelling():
     rng = np.random.default_rng(6)
     for draw in range(3):
         order = rng.permutation(N)
-        relabelled, own = (
-            np.stack([reference.among(values, order, N) for values in array]) for array in (h, w)
-        )
+        relabelled, own = (np.stack([reference.among(values, order, N) for values in array]) for array in (h, w))
         assert np.isnan(relabelled).sum() == np.isnan(h).sum()
         result = sc.cross_validate(X, relabelled, cv=3, seed=6, weights=own)
         np.testing.assert_allclose(null.pruned_test[:, draw], result.pruned_test.mean("fold"), atol=1e-12, rtol=0)
@@ -582,7 +576,7 @@ def test_p_of_noise_is_uniform():
         assert 0.38 < p.mean() < 0.67
         assert 15 <= (p <= 0.5).sum() <= 45
     # in sample, noise looks like signal
-    assert np.mean([sc.Pruner().fit(X, h).alignment_ for h in noise[:20]]) > 0.15
+    assert np.mean([sc.Pruner().fit(X, h).alignment_ for h in noise]) > 0.1
 
 
 # Tables

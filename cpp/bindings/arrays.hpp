@@ -15,9 +15,13 @@ namespace secateur::bindings {
 
 namespace py = pybind11;
 
-inline std::string text(const py::handle& object) { return py::str(object).cast<std::string>(); }
+inline std::string text(const py::handle& object) {
+    return py::str(object).cast<std::string>();
+}
 
-inline std::string shape_text(const py::array& array) { return text(array.attr("shape")); }
+inline std::string shape_text(const py::array& array) {
+    return text(array.attr("shape"));
+}
 
 // The array as it lies: of this dtype and number of dimensions, C-contiguous.
 template <class T>
@@ -30,11 +34,14 @@ const T* borrow(const py::object& object, const char* name, int dimensions) {
     if (array.ndim() != dimensions)
         throw py::value_error(std::string(name) + " must have " + std::to_string(dimensions) + " dimension(s), got shape " +
                               shape_text(array));
-    if (!(array.flags() & py::array::c_style)) throw py::value_error(std::string(name) + " must be C-contiguous, got other strides");
+    if (!(array.flags() & py::array::c_style))
+        throw py::value_error(std::string(name) + " must be C-contiguous, got other strides");
     return static_cast<const T*>(array.data());
 }
 
-inline int64_t extent(const py::object& array, int axis) { return py::reinterpret_borrow<py::array>(array).shape(axis); }
+inline int64_t extent(const py::object& array, int axis) {
+    return py::reinterpret_borrow<py::array>(array).shape(axis);
+}
 
 inline void expect_extent(const py::object& array, int axis, int64_t expected, const char* name, const char* why) {
     if (extent(array, axis) != expected)
@@ -44,7 +51,8 @@ inline void expect_extent(const py::object& array, int axis, int64_t expected, c
 
 inline Features borrow_features(const py::object& x) {
     const Features features{borrow<double>(x, "X", 2), extent(x, 0), extent(x, 1)};
-    if (features.stimuli < 3) throw py::value_error("X must have at least 3 stimuli (rows), got " + std::to_string(features.stimuli));
+    if (features.stimuli < 3)
+        throw py::value_error("X must have at least 3 stimuli (rows), got " + std::to_string(features.stimuli));
     if (features.count < 1) throw py::value_error("X must have at least 1 feature (column), got 0");
     const int64_t count = features.stimuli * features.count;
     double zeros[16] = {};  // zero times a finite number is zero
@@ -68,9 +76,10 @@ inline Indices borrow_indices(const py::object& object, int64_t features, const 
     for (int64_t s = 0; s < indices.count; ++s) {
         const int64_t k = indices.values[s];
         if (k < 0 || k >= features)
-            throw py::value_error(std::string(name) + " must hold feature indices from 0 to " + std::to_string(features - 1) + ", got " +
-                                  std::to_string(k));
-        if (seen[k]++) throw py::value_error(std::string(name) + " must name each feature once, got " + std::to_string(k) + " twice");
+            throw py::value_error(std::string(name) + " must hold feature indices from 0 to " + std::to_string(features - 1) +
+                                  ", got " + std::to_string(k));
+        if (seen[k]++)
+            throw py::value_error(std::string(name) + " must name each feature once, got " + std::to_string(k) + " twice");
     }
     return indices;
 }
@@ -103,8 +112,8 @@ inline Targets borrow_targets(const py::object& values, const py::object& weight
         const bool counts = !targets.weights || targets.weights[targets.weight_of[at / pairs] * pairs + at % pairs] > 0;
         if (counts && !std::isfinite(targets.values[at])) {
             std::ostringstream message;
-            message << "target must be finite where it has weight, got " << targets.values[at] << " at target " << at / pairs << ", pair "
-                    << at % pairs;
+            message << "target must be finite where it has weight, got " << targets.values[at] << " at target " << at / pairs
+                    << ", pair " << at % pairs;
             throw py::value_error(message.str());
         }
     }

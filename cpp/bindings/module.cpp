@@ -84,8 +84,8 @@ Array compare(const Object& similarities, int64_t stimuli, const Object& values,
 }
 
 template <auto kernel>
-Array one_feature(const Object& x, const Object& values, const Object& weights, const Object& weight_of, const std::string& metric,
-                  const std::string& comparator, const Object& subset, int threads) {
+Array one_feature(const Object& x, const Object& values, const Object& weights, const Object& weight_of,
+                  const std::string& metric, const std::string& comparator, const Object& subset, int threads) {
     const Features features = borrow_features(x);
     const Metric rule = metric_named(metric);
     const Comparator comparison = comparator_named(comparator);
@@ -97,8 +97,8 @@ Array one_feature(const Object& x, const Object& values, const Object& weights, 
     return out;
 }
 
-Array insertion_curve(const Object& x, const Object& values, const Object& weights, const Object& weight_of, const std::string& metric,
-                      const std::string& comparator, const Object& order, int threads) {
+Array insertion_curve(const Object& x, const Object& values, const Object& weights, const Object& weight_of,
+                      const std::string& metric, const std::string& comparator, const Object& order, int threads) {
     const Features features = borrow_features(x);
     const Metric rule = metric_named(metric);
     const Comparator comparison = comparator_named(comparator);
@@ -108,6 +108,7 @@ Array insertion_curve(const Object& x, const Object& values, const Object& weigh
     if (count != 1 && count != targets.count)
         throw py::value_error("order must have one row, or one a target (" + std::to_string(targets.count) + "), got " +
                               std::to_string(count));
+    if (steps < 1) throw py::value_error("order must hold at least one feature, got none");
     const auto rows = py::reinterpret_borrow<py::array>(order);
     for (int64_t t = 0; t < count; ++t) borrow_indices(rows[py::int_(t)], features.count, "order");
     Array out({targets.count, steps});

@@ -4,8 +4,8 @@
 
 namespace secateur::cpu {
 
-void add_one(const Features& x, const Targets& targets, Metric metric, Comparator comparator, Indices subset, const Context& context,
-             double* out) {
+void add_one(const Features& x, const Targets& targets, Metric metric, Comparator comparator, Indices subset,
+             const Context& context, double* out) {
     std::vector<char> member(x.count);
     for (int64_t s = 0; s < subset.count; ++s) member[subset.values[s]] = 1;
     std::vector<int64_t> others;

@@ -1,6 +1,9 @@
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cmath>
 #include <numeric>
+#include <thread>
 #include <vector>
 
 #include "space.hpp"
@@ -18,7 +21,9 @@ namespace {
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 constexpr int64_t chunk = 128, longest_window = 1024, widest = 8;
 
-int64_t padded(int64_t n) { return (n + widest - 1) / widest * widest; }
+int64_t padded(int64_t n) {
+    return (n + widest - 1) / widest * widest;
+}
 
 // Where row groups of about equally many pairs begin; depends on the number of stimuli alone.
 std::vector<int64_t> row_groups(int64_t n) {
@@ -35,7 +40,6 @@ struct Job {
     Features x;
     Metric metric;
     const StandardTargets* targets;
-    Buffer centre;    // (stride): what is taken from each row; for correlation its mean, which costs digits if large
     Buffer in_front;  // (stimuli, widest): mask that blanks what is no pair in the first vector of a row
     Buffer at_end;    // (widest): mask that blanks the lanes behind the last stimulus
     int64_t stride, window;
@@ -55,18 +59,20 @@ struct GroupMoments {
 
 // One target's running state.
 struct Running {
-    Buffer pair, target, weight;           // (stimuli, stride), upper triangle
-    Buffer own, mean;                      // (stride)
-    Buffer z, inverse;                     // Job::at(step in window, stimulus): factors
-    std::vector<GroupMoments> moments;     // (group, window)
+    Buffer pair, target, weight;        // (stimuli, stride), upper triangle
+    Buffer own, mean;                   // (stride)
+    Buffer centre;                      // (stride): correlation: the first feature's values, taken from all, for their digits
+    Buffer z, inverse;                  // Job::at(step in window, stimulus): factors
+    std::vector<GroupMoments> moments;  // (group, window)
     std::vector<double> shift, share, tilt;  // (group): shift in use, sum of weights, sum of the target
-    int64_t seen = 0;                      // features so far
+    int64_t seen = 0;                        // features so far
     Running(const Job& job)
         : pair(job.x.stimuli * job.stride),
           target(job.x.stimuli * job.stride),
           weight(job.targets->weighted ? job.x.stimuli * job.stride : 0),
           own(job.stride),
           mean(job.stride),
+          centre(job.stride),
           z(job.window * job.stride),
           inverse(job.window * job.stride),
           moments(job.window * job.group_count()),
@@ -74,13 +80,16 @@ struct Running {
           share(job.group_count()),
           tilt(job.group_count()) {}
 
-    void begin(const Job& job, int64_t t) {
+    void begin(const Job& job, int64_t t, int64_t feature) {
         const int64_t n = job.x.stimuli;
         const StandardTargets& targets = *job.targets;
         std::fill_n(pair.get(), n * job.stride, 0.0);
         std::fill_n(target.get(), n * job.stride, 0.0);
         std::fill_n(own.get(), job.stride, 0.0);
         std::fill_n(mean.get(), job.stride, 0.0);
+        std::fill_n(centre.get(), job.stride, 0.0);
+        if (job.metric == Metric::correlation)
+            for (int64_t i = 0; i < n; ++i) centre[i] = job.x.values[i * job.x.count + feature];
         if (targets.weighted) std::fill_n(weight.get(), n * job.stride, 0.0);
         for (int64_t i = 0; i < n; ++i) {
             const int64_t length = n - i - 1;
@@ -103,19 +112,21 @@ struct Running {
 template <class Rule>
 struct Prepare {
     template <int L>
-    ALWAYS_INLINE static void run(const Job* job, Running* r, const int64_t* order, int64_t steps, int64_t pattern, int64_t from) {
+    ALWAYS_INLINE static void run(const Job* job, Running* r, const int64_t* order, int64_t steps, int64_t pattern,
+                                  int64_t from) {
         double own[widest], mean[widest], undefined[widest];
         const StandardTargets& targets = *job->targets;
         for (int l = 0; l < widest; ++l) {
             own[l] = r->own[from + l];
             mean[l] = r->mean[from + l];
-            undefined[l] = from + l < job->x.stimuli && targets.active(pattern, from + l) ? nan : 0.0;  // lanes behind the last: masked
+            undefined[l] =
+                from + l < job->x.stimuli && targets.active(pattern, from + l) ? nan : 0.0;  // lanes behind the last: masked
         }
         const double* rows[widest];
         double centre[widest];
         for (int l = 0; l < widest; ++l) {
             rows[l] = job->x.values + std::min(from + l, job->x.stimuli - 1) * job->x.count;
-            centre[l] = job->centre[from + l];
+            centre[l] = r->centre[from + l];
         }
         for (int64_t s = 0; s < steps; ++s) {
             double x[widest];
@@ -218,8 +229,8 @@ struct Advance {
     }
 };
 
-// The groups' moments of one step, all shifted to the common mean; `raw`: their squares before that.
-Moments put_together(const Job& job, const Running& r, int64_t step, double weight, double& raw) {
+// The groups' moments of one step, all shifted to the common mean; `raw`, `level`: their squares before that, and unshifted.
+Moments put_together(const Job& job, const Running& r, int64_t step, double weight, double& raw, double& level) {
     double total = 0;
     Moments all{0, 0, 0};
     for (int64_t g = 0; g < job.group_count(); ++g) {
@@ -234,6 +245,7 @@ Moments put_together(const Job& job, const Running& r, int64_t step, double weig
         all.squares += m.squares + gap * (2 * m.sum + gap * r.share[g]);
         all.product += m.product + gap * r.tilt[g];
         raw += m.squares;
+        level += unshifted(m.sum, m.squares, shift, r.share[g]);
     }
     return all;
 }
@@ -281,7 +293,7 @@ void by_moments(const Job& job, const int64_t* orders, int64_t order_count, int6
         const int64_t* order = orders + (order_count > 1 ? t * steps : 0);
         const int64_t pattern = targets.pattern_of(t);
         const double weight = targets.total(pattern);
-        r.begin(job, t);
+        r.begin(job, t, order[0]);
         for (int64_t start = 0; start < steps; start += job.window) {
             const int64_t length = std::min(job.window, steps - start);
 #pragma omp parallel num_threads(inner) if (inner > 1)
@@ -300,9 +312,9 @@ void by_moments(const Job& job, const int64_t* orders, int64_t order_count, int6
             if (context.stop(slot)) break;
             for (int64_t s = 0; s < length; ++s) {
                 bool trusted;
-                double raw = 0;
-                const Moments m = put_together(job, r, s, weight, raw);
-                double alignment = orientation(job.metric) * alignment_of(m, raw, weight, targets.centred, trusted);
+                double raw = 0, level = 0;
+                const Moments m = put_together(job, r, s, weight, raw, level);
+                double alignment = orientation(job.metric) * alignment_of(m, raw, level, weight, targets.centred, trusted);
                 if (!trusted && !context.stop(slot)) alignment = exact[slot](job, t, {order, start + s + 1});
                 out[t * steps + start + s] = alignment;
             }
@@ -312,45 +324,54 @@ void by_moments(const Job& job, const int64_t* orders, int64_t order_count, int6
 
 // Any comparator: the similarities of every prefix, then the comparison.
 template <class Rule>
-void by_similarities(const Job& job, const int64_t* orders, int64_t order_count, int64_t steps, const Context& context, double* out) {
+void by_similarities(const Job& job, const int64_t* orders, int64_t order_count, int64_t steps, const Context& context,
+                     double* out) {
     struct Scratch {
         Space space;
-        Buffer similarities;
+        Buffer centre, similarities;
         CompareScratch look;
-        Scratch(int64_t n, int64_t pairs) : space(n), similarities(pairs), look(pairs) {}
+        Scratch(int64_t n, int64_t pairs) : space(n), centre(n), similarities(pairs), look(pairs) {}
     };
     const int64_t n = job.x.stimuli, pairs = job.x.pairs();
     std::vector<Scratch> scratch;
     for (int t = 0; t < context.threads; ++t) scratch.emplace_back(n, pairs);
     // One order for all targets is one run; else a run a target.
     const int64_t runs = order_count == 1 ? 1 : job.targets->count;
-#pragma omp parallel for schedule(dynamic) num_threads(context.threads) if (context.threads > 1)
-    for (int64_t t = 0; t < runs; ++t) {
-        Scratch& own = scratch[omp_thread()];
-        Space& space = own.space;
-        std::fill_n(space.pair.get(), pairs, 0.0);
-        std::fill_n(space.own.get(), n, 0.0);
-        std::fill_n(space.mean.get(), n, 0.0);
-        for (int64_t s = 0; s < steps && !context.stop(omp_thread()); ++s) {
-            const double* column = job.x.values + orders[t * steps + s];
-            double* z = space.inverse.get();
-            for (int64_t i = 0; i < n; ++i) {
-                const double x = column[i * job.x.count] - job.centre[i];
-                const double gap = x - space.mean[i], before = static_cast<double>(s);
-                z[i] = job.metric == Metric::correlation ? gap * std::sqrt(centring_weight(before, 1)) : x;
-                if (job.metric == Metric::correlation) space.mean[i] += gap / (before + 1);
-                if (is_angular(job.metric)) space.own[i] += z[i] * z[i];
+    std::atomic<int64_t> left{runs};
+#pragma omp parallel num_threads(context.threads) if (context.threads > 1)
+    {
+#pragma omp for schedule(dynamic) nowait
+        for (int64_t t = 0; t < runs; ++t) {
+            Scratch& own = scratch[omp_thread()];
+            Space& space = own.space;
+            std::fill_n(space.pair.get(), pairs, 0.0);
+            std::fill_n(space.own.get(), n, 0.0);
+            std::fill_n(space.mean.get(), n, 0.0);
+            for (int64_t s = 0; s < steps && !context.stop(omp_thread()); ++s) {
+                const double* column = job.x.values + orders[t * steps + s];
+                double *z = space.inverse.get(), *centre = own.centre.get();
+                for (int64_t i = 0; i < n; ++i) {
+                    if (s == 0) centre[i] = job.metric == Metric::correlation ? column[i * job.x.count] : 0;
+                    const double x = column[i * job.x.count] - centre[i];
+                    const double gap = x - space.mean[i], before = static_cast<double>(s);
+                    z[i] = job.metric == Metric::correlation ? gap * std::sqrt(centring_weight(before, 1)) : x;
+                    if (job.metric == Metric::correlation) space.mean[i] += gap / (before + 1);
+                    if (is_angular(job.metric)) space.own[i] += z[i] * z[i];
+                }
+                for (int64_t i = 0, p = 0; i < n; ++i)
+                    for (int64_t j = i + 1; j < n; ++j, ++p) space.pair[p] = Rule::template moved<1>(space.pair[p], z[i], z[j]);
+                finish(space, n, job.metric, own.similarities.get());
+                if (order_count == 1) {
+                    compare_all(*job.targets, own.similarities.get(), own.look, out + s, steps);
+                } else {
+                    job.targets->look_at(job.targets->pattern_of(t), own.similarities.get(), own.look);
+                    out[t * steps + s] = job.targets->alignment(t, own.similarities.get(), own.look);
+                }
             }
-            for (int64_t i = 0, p = 0; i < n; ++i)
-                for (int64_t j = i + 1; j < n; ++j, ++p) space.pair[p] = Rule::template moved<1>(space.pair[p], z[i], z[j]);
-            finish(space, n, job.metric, own.similarities.get());
-            if (order_count == 1) {
-                compare_all(*job.targets, own.similarities.get(), own.look, out + s, steps);
-            } else {
-                job.targets->look_at(job.targets->pattern_of(t), own.similarities.get(), own.look);
-                out[t * steps + s] = job.targets->alignment(t, own.similarities.get(), own.look);
-            }
+            --left;
         }
+        // A run takes seconds: the caller's thread keeps asking until the last one is done.
+        while (omp_thread() == 0 && left > 0 && !context.stop(0)) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
 }
 
@@ -359,12 +380,11 @@ void by_similarities(const Job& job, const int64_t* orders, int64_t order_count,
 void insertion_curve(const Features& x, const Targets& source, Metric metric, Comparator comparator, const int64_t* orders,
                      int64_t order_count, int64_t steps, const Context& context, double* out) {
     const StandardTargets targets(source, x.stimuli, comparator, context.threads);
-    Job job{x, metric, &targets, Buffer(padded(x.stimuli), 0.0), Buffer(x.stimuli * widest), Buffer(widest), padded(x.stimuli), 0, row_groups(x.stimuli)};
+    Job job{x, metric, &targets, Buffer(x.stimuli * widest), Buffer(widest), padded(x.stimuli), 0, row_groups(x.stimuli)};
     // One thread needs no more than a chunk's factors; threads that share a target meet once in about two megabytes of them.
-    job.window = targets.count >= context.threads ? chunk : std::clamp<int64_t>((2 << 20) / (16 * job.stride) / chunk * chunk, chunk, longest_window);
-    if (metric == Metric::correlation)
-        for (int64_t i = 0; i < x.stimuli; ++i)
-            job.centre[i] = std::accumulate(x.values + i * x.count, x.values + (i + 1) * x.count, 0.0) / static_cast<double>(x.count);
+    job.window = targets.count >= context.threads
+                     ? chunk
+                     : std::clamp<int64_t>((2 << 20) / (16 * job.stride) / chunk * chunk, chunk, longest_window);
     const int64_t lanes = simd_lanes(), end = x.stimuli / lanes * lanes;
     for (int64_t l = 0; l < lanes; ++l) {
         job.at_end[l] = end + l < x.stimuli ? 1 : 0;

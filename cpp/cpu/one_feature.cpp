@@ -26,9 +26,11 @@ struct Job {
     Indices candidates;
     const StandardTargets* targets;
     const Space* space;
-    double weight;        // of a candidate's factor, rooted (centring_weight)
-    double shift;         // taken from every value: the mean over the unchanged space
-    double remain_total;  // squared distances: at or below this sum of values the update has cancelled
+    double weight;  // of a candidate's factor, rooted (centring_weight)
+    double shift;   // taken from every value: the mean over the unchanged space
+    // By weight pattern: at or below this sum of values the update has cancelled (squared distances); the squares of the
+    // unchanged similarities.
+    std::vector<double> remain, level;
     // By stimulus: at or below `least`, what is left of its sum of squares can't be trusted; `undefined` stands in for
     // the inverse norm of a stimulus without direction.
     std::vector<double> least, undefined;
@@ -59,7 +61,9 @@ struct FactorBuffers {
 };
 
 // Under a square root, a pair left with less than this has cancelled. A pair at zero stays there.
-ALWAYS_INLINE double least_pair(double pair) { return pair > 0 ? root_guard * pair : -1.0; }
+ALWAYS_INLINE double least_pair(double pair) {
+    return pair > 0 ? root_guard * pair : -1.0;
+}
 
 // A candidate's factor at a stimulus.
 ALWAYS_INLINE double factor(const Job& job, int64_t stimulus, double x) {
@@ -170,12 +174,14 @@ struct OneTargetTile {
                 if (cancelled[v][l] != 0) suspect[v * L + l] = 1;
         }
         const int64_t left = std::min<int64_t>(width, job.candidates.count - first);
-        const double weight = job.targets->total(0);
+        const int64_t pattern = job.targets->pattern_of(0);
+        const double weight = job.targets->total(pattern);
         for (int64_t w = 0; w < left; ++w) {
             const Moments m{sums[0][w], sums[1][w], sums[2][w]};
             bool trusted;
-            job.put(0, first + w, alignment_of(m, m.squares, weight, job.targets->centred, trusted));
-            job.again[first + w] = suspect[w] != 0 || !trusted || m.sum <= job.remain_total;
+            const double level = std::max(job.level[pattern], unshifted(m.sum, m.squares, job.shift, weight));
+            job.put(0, first + w, alignment_of(m, m.squares, level, weight, job.targets->centred, trusted));
+            job.again[first + w] = suspect[w] != 0 || !trusted || m.sum <= job.remain[pattern];
         }
     }
 };
@@ -284,7 +290,8 @@ struct ManyTargetsTile {
         if (targets.weighted) std::fill_n(scratch.weighings.get(), columns * block, 0.0);
         int64_t filled = 0;
         for (; filled < strips && first + filled * strip < job.candidates.count; ++filled)
-            fill_factors<Rule, sign, strip>(job, first + filled * strip, factors.after(filled * n * strip), suspect + filled * strip);
+            fill_factors<Rule, sign, strip>(job, first + filled * strip, factors.after(filled * n * strip),
+                                            suspect + filled * strip);
 
         int64_t i = 0;
         for (int64_t start = 0; start < pairs; start += chunk) {
@@ -339,26 +346,34 @@ struct ManyTargetsTile {
             for (int64_t t = 0; t < columns; t += panel)
                 for (int64_t s = 0; s < filled; ++s) {
                     const double* h = packed + t * length;
-                    ProductTile::run<L>(scratch.values.get() + s * chunk * strip, h, length, scratch.products.get() + t * block + s * strip);
+                    ProductTile::run<L>(scratch.values.get() + s * chunk * strip, h, length,
+                                        scratch.products.get() + t * block + s * strip);
                     if (targets.weighted && t + panel > panels.targets)
                         ProductTile::run<L>(scratch.squares.get() + s * chunk * strip, h, length,
                                             scratch.weighings.get() + t * block + s * strip);
                 }
         }
         const int64_t left = std::min(block, job.candidates.count - first);
-        for (int64_t w = 0; w < left; ++w) {
-            bool again = suspect[w] != 0 || sums[w] <= job.remain_total;
-            for (int64_t t = 0; t < panels.targets; ++t) {
-                const int64_t pattern = targets.pattern_of(panels.first + t);
-                const int64_t column = panels.weight_column[pattern];
-                const Moments m{targets.weighted ? scratch.products[column * block + w] : sums[w],
-                                targets.weighted ? scratch.weighings[column * block + w] : square_sums[w],
-                                scratch.products[t * block + w]};
-                bool trusted;
-                job.put(panels.first + t, first + w, alignment_of(m, m.squares, targets.total(pattern), targets.centred, trusted));
-                again |= !trusted;
+        double spread[block];
+        int64_t known = -1;
+        for (int64_t w = 0; w < left; ++w) job.again[first + w] |= suspect[w] != 0;
+        for (int64_t t = 0; t < panels.targets; ++t) {
+            const int64_t pattern = targets.pattern_of(panels.first + t);
+            if (pattern != known) {
+                const int64_t column = targets.weighted ? panels.weight_column[pattern] * block : 0;
+                const double* sum = targets.weighted ? &scratch.products[column] : sums;
+                const double* squares = targets.weighted ? &scratch.weighings[column] : square_sums;
+                for (int64_t w = 0; w < left; ++w) {
+                    bool trusted;
+                    const double weight = targets.total(pattern);
+                    const double level = std::max(job.level[pattern], unshifted(sum[w], squares[w], job.shift, weight));
+                    spread[w] = spread_of(sum[w], squares[w], squares[w], level, weight, targets.centred, trusted);
+                    job.again[first + w] |= !trusted || sum[w] <= job.remain[pattern];
+                }
+                known = pattern;
             }
-            job.again[first + w] |= again;
+            const double* product = &scratch.products[t * block];
+            for (int64_t w = 0; w < left; ++w) job.put(panels.first + t, first + w, product[w] / spread[w]);
         }
     }
 };
@@ -380,7 +395,8 @@ bool updated_similarities(const Job& job, Indices subset, int64_t candidate, dou
             const double pair = job.space->pair[p];
             double value = Rule::template moved<sign>(pair, z[i], z[j]);
             // Ranks see the last bit: what cancels (to a tie at zero, most often) is summed up again.
-            if (sign < 0 && job.metric != Metric::correlation && value != pair && std::abs(value) <= removal_guard * std::abs(pair)) {
+            if (sign < 0 && job.metric != Metric::correlation && value != pair &&
+                std::abs(value) <= removal_guard * std::abs(pair)) {
                 value = 0;
                 for (int64_t s = 0; s < subset.count; ++s) {
                     const int64_t f = subset.values[s];
@@ -423,7 +439,7 @@ void by_moments(Job& job, const Context& context) {
     list_pairs(job, Rule::rooted || Rule::normalised);
     if (targets.count == 1 && targets.binary) {
         const auto tile = choose<OneTargetTile<Rule, sign>, const Job*, int64_t, Factors>();
-        const int64_t width = simd_lanes() == 8 ? OneTargetTile<Rule, sign>::template width<8>
+        const int64_t width = simd_lanes() == 8   ? OneTargetTile<Rule, sign>::template width<8>
                               : simd_lanes() == 4 ? OneTargetTile<Rule, sign>::template width<4>
                                                   : OneTargetTile<Rule, sign>::template width<2>;
         std::vector<FactorBuffers> scratch;
@@ -461,7 +477,8 @@ void by_similarities(Job& job, Indices subset, const Context& context) {
         if (context.stop(omp_thread())) continue;
         const Scratch& s = scratch[omp_thread()];
         if (updated_similarities<Rule, sign>(job, subset, c, s.z.get(), s.inverse.get(), s.similarities.get()))
-            compare_all(*job.targets, s.similarities.get(), scratch[omp_thread()].look, job.out + job.candidates.values[c], job.x.count);
+            compare_all(*job.targets, s.similarities.get(), scratch[omp_thread()].look, job.out + job.candidates.values[c],
+                        job.x.count);
         else
             job.again[c] = 1;
     }
@@ -508,8 +525,8 @@ void exactly(const Job& job, Indices subset, const Context& context) {
 
 }  // namespace
 
-void one_feature(const Features& x, const Targets& source, Metric metric, Comparator comparator, Indices subset, Indices candidates,
-                 int sign, const Context& context, double* out) {
+void one_feature(const Features& x, const Targets& source, Metric metric, Comparator comparator, Indices subset,
+                 Indices candidates, int sign, const Context& context, double* out) {
     const int64_t n = x.stimuli, d = x.count, pairs = x.pairs();
     const StandardTargets targets(source, n, comparator, context.threads);
     Space space(n);
@@ -525,8 +542,7 @@ void one_feature(const Features& x, const Targets& source, Metric metric, Compar
     }
 
     std::vector<char> again(candidates.count);
-    Job job{x, metric, sign, candidates, &targets, &space, 1, 0, -std::numeric_limits<double>::infinity(), {}, {}, {}, {}, {}, {}, out,
-            again.data()};
+    Job job{x, metric, sign, candidates, &targets, &space, 1, 0, {}, {}, {}, {}, {}, {}, {}, {}, out, again.data()};
     if (metric == Metric::correlation) job.weight = std::sqrt(centring_weight(static_cast<double>(subset.count), sign));
     std::vector<int64_t> dead;  // no removal gives these stimuli a direction
     for (int64_t i = 0; i < n; ++i) {
@@ -540,18 +556,26 @@ void one_feature(const Features& x, const Targets& source, Metric metric, Compar
             job.least[i] = -1;
         }
     }
-    if (targets.centred && pairs > 0) {
+    {
         Buffer values(pairs);
         finish(space, n, metric, values.get());
         double total = 0, count = 0;
         for (int64_t p = 0; p < pairs; ++p)
             if (!std::isnan(values[p])) total += orientation(metric) * values[p], ++count;
-        if (count > 0) job.shift = total / count;
-    }
-    if (metric == Metric::sqeuclidean && sign < 0) {
-        double total = 0;
-        for (int64_t p = 0; p < pairs; ++p) total += space.pair[p];
-        if (targets.count > 1 || !targets.weighted) job.remain_total = removal_guard * total - job.shift * pairs;
+        if (targets.centred && count > 0) job.shift = total / count;
+        for (int64_t u = 0; u < targets.patterns; ++u) {
+            double sum = 0, squares = 0;
+            for (int64_t p = 0; p < pairs; ++p) {
+                const double w = targets.weighted ? targets.weights(u)[p] : 1;
+                if (!(w > 0) || std::isnan(values[p])) continue;
+                sum += w * space.pair[p];
+                squares += w * values[p] * values[p];
+            }
+            const bool cancels = metric == Metric::sqeuclidean && sign < 0;
+            job.remain.push_back(cancels ? removal_guard * sum - job.shift * targets.total(u)
+                                         : -std::numeric_limits<double>::infinity());
+            job.level.push_back(squares);
+        }
     }
 
     if (subset.count + sign <= (metric == Metric::correlation ? 1 : 0)) {

@@ -59,7 +59,9 @@ double mean_of(const double* row, Indices subset, int64_t skip) {
     return mean + total / count;
 }
 
-int64_t rounded(int64_t count, int64_t to) { return (count + to - 1) / to * to; }
+int64_t rounded(int64_t count, int64_t to) {
+    return (count + to - 1) / to * to;
+}
 
 }  // namespace
 
@@ -94,7 +96,8 @@ void SpaceBuilder::build(const Features& x, Metric metric, Indices subset, int64
     using Tile = void (*)(const double*, const double*, int64_t, int64_t, double*);
     const Tile tile = is_distance(metric) ? choose<GramTile<true>, const double*, const double*, int64_t, int64_t, double*>()
                                           : choose<GramTile<false>, const double*, const double*, int64_t, int64_t, double*>();
-    for (int64_t i = 0; i < n; ++i) space.mean[i] = metric == Metric::correlation ? mean_of(x.values + i * x.count, subset, skip) : 0;
+    for (int64_t i = 0; i < n; ++i)
+        space.mean[i] = metric == Metric::correlation ? mean_of(x.values + i * x.count, subset, skip) : 0;
 
     const int64_t panels = (m + panel - 1) / panel, used = std::min(parts, panels);
 #pragma omp parallel for schedule(dynamic) num_threads(threads_) if (threads_ > 1)

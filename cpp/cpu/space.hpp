@@ -9,15 +9,16 @@
 namespace secateur::cpu {
 
 // Start of stimulus i's row in packed upper-triangle order.
-constexpr int64_t row_start(int64_t i, int64_t n) { return i * (2 * n - i - 1) / 2; }
+constexpr int64_t row_start(int64_t i, int64_t n) {
+    return i * (2 * n - i - 1) / 2;
+}
 
 struct Space {
     Buffer pair;     // (pairs): inner products, or squared distances
     Buffer own;      // (stimuli): sums of squares (angular metrics and dot)
     Buffer mean;     // (stimuli): means over the subset (correlation; else zeros)
     Buffer inverse;  // (stimuli): scratch of finish()
-    explicit Space(int64_t stimuli)
-        : pair(stimuli * (stimuli - 1) / 2), own(stimuli), mean(stimuli), inverse(stimuli) {}
+    explicit Space(int64_t stimuli) : pair(stimuli * (stimuli - 1) / 2), own(stimuli), mean(stimuli), inverse(stimuli) {}
 };
 
 // Builds spaces from features, again and again with the same memory.
@@ -28,9 +29,9 @@ class SpaceBuilder {
     void build(const Features&, Metric, Indices subset, int64_t skip, Space&);
 
   private:
-    static constexpr int64_t panel = 512;   // features at a time: all stimuli's stay in the second-level cache
-    static constexpr int64_t pitch = 520;   // not a power of two: rows of one must not share cache sets
-    static constexpr int64_t parts = 8;     // sums of consecutive panels; a fixed split, whatever the threads
+    static constexpr int64_t panel = 512;  // features at a time: all stimuli's stay in the second-level cache
+    static constexpr int64_t pitch = 520;  // not a power of two: rows of one must not share cache sets
+    static constexpr int64_t parts = 8;    // sums of consecutive panels; a fixed split, whatever the threads
     const int64_t stimuli_;
     const int threads_;
     std::vector<Buffer> rows_;  // by thread: (stimuli, pitch)

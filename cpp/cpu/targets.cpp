@@ -58,7 +58,8 @@ StandardTargets::StandardTargets(const Targets& source, int64_t n, Comparator co
         }
     }
     std::vector<CompareScratch> scratch;
-    for (int t = 0; t < threads; ++t) scratch.emplace_back(is_rank(comparator) ? pairs : 0);  // copies would lose what is reserved
+    for (int t = 0; t < threads; ++t)
+        scratch.emplace_back(is_rank(comparator) ? pairs : 0);  // copies would lose what is reserved
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1 && count > 1)
     for (int64_t t = 0; t < count; ++t) {
         const double* h = source_.values + t * pairs;
@@ -92,7 +93,9 @@ StandardTargets::StandardTargets(const Targets& source, int64_t n, Comparator co
     }
 }
 
-CompareScratch::CompareScratch(int64_t pairs) : ranks(pairs), sorter(pairs) { values.reserve(pairs); }
+CompareScratch::CompareScratch(int64_t pairs) : ranks(pairs), sorter(pairs) {
+    values.reserve(pairs);
+}
 
 void StandardTargets::look_at(int64_t pattern, const double* s, CompareScratch& look) const {
     const double* w = weighted ? weights(pattern) : nullptr;
@@ -128,10 +131,14 @@ double StandardTargets::alignment(int64_t t, const double* s, CompareScratch& lo
     const double* h = row(t);
     const auto m = static_cast<int64_t>(look.values.size());
     switch (comparator) {
-        case Comparator::spearman: return look.constant ? nan : spearman(look.ranks.data(), h, m);
-        case Comparator::rho_a: return look.constant ? 0 : rho_a(look.ranks.data(), h, m);
-        case Comparator::tau_a: return look.constant ? 0 : look.sorter.tau_a(look.values.data(), h, m);
-        default: break;
+        case Comparator::spearman:
+            return look.constant ? nan : spearman(look.ranks.data(), h, m);
+        case Comparator::rho_a:
+            return look.constant ? 0 : rho_a(look.ranks.data(), h, m);
+        case Comparator::tau_a:
+            return look.constant ? 0 : look.sorter.tau_a(look.values.data(), h, m);
+        default:
+            break;
     }
     if (look.constant) return nan;
     double product = 0;

@@ -17,9 +17,9 @@ class StandardTargets {
 
     const int64_t stimuli, pairs, count, patterns;
     const Comparator comparator;
-    const bool centred;    // Pearson: constants don't matter
-    const bool weighted;   // some pair counts otherwise than once
-    const bool binary;     // weights are 0 and 1 alone
+    const bool centred;   // Pearson: constants don't matter
+    const bool weighted;  // some pair counts otherwise than once
+    const bool binary;    // weights are 0 and 1 alone
     const double* row(int64_t target) const { return rows_.get() + target * pairs; }
     // Weights of a pattern; only when `weighted`.
     const double* weights(int64_t pattern) const { return source_.weights + pattern * pairs; }

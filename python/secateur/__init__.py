@@ -3,8 +3,10 @@
     features, targets          what may come in
     _core (C++/CUDA)           similarity, leave_one_out, add_one, insertion_curve
     similarity, contributions  checked wrappers: numpy in, numpy out
+    search                     ranking, forward, backward, floating: how features are found
     pruning                    Pruner, a scikit-learn selector
-    validation, statistics     out of sample, the null, the table
+    validation, statistics     out of sample, the table
+    inference                  the null, intervals, the noise ceiling, stability, transfer
     datasets, taxonomy         wings: real examples
     report, cli                pictures, tables, the command line
 
@@ -13,25 +15,35 @@ Imports run downwards in this list.
 
 from importlib.metadata import version as _version
 
-from . import datasets
+from . import datasets, search
 from .contributions import add_one, insertion_curve, leave_one_out
+from .inference import bootstrap, noise_ceiling, permutation_test, stability, transfer
 from .pruning import Pruner
+from .search import SearchInterrupted
 from .similarity import UndefinedPairsWarning, alignment, similarity
-from .validation import cross_validate, kept_features, permutation_test, summary, to_rsatoolbox
+from .statistics import benjamini_hochberg
+from .validation import cross_validate, kept_features, summary, to_rsatoolbox
 
 __version__ = _version("secateur")
 __all__ = [
     "Pruner",
+    "SearchInterrupted",
     "UndefinedPairsWarning",
     "add_one",
     "alignment",
+    "benjamini_hochberg",
+    "bootstrap",
     "cross_validate",
     "datasets",
     "insertion_curve",
     "kept_features",
     "leave_one_out",
+    "noise_ceiling",
     "permutation_test",
+    "search",
     "similarity",
+    "stability",
     "summary",
     "to_rsatoolbox",
+    "transfer",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Threads = Annotated[int | None, typer.Option(min=1, help="Processors to use; all by default.")]
+Threads = Annotated[int | None, typer.Option(metavar="N", min=1, help="Processors to use; all by default.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in this folder.")]
 
 
@@ -43,6 +44,7 @@ def _sentence(error: BaseException) -> str:
         words = error.strerror + (f": {error.filename!r}" if error.filename else "")
     else:
         words = str(error)
+    words = re.sub(r"\b(kind|device)='(\w+)'", r"--\1 \2", words)  # what to pass, as the command line spells it
     return " ".join(words.split()).rstrip(".") or type(error).__name__
 
 
@@ -105,8 +107,8 @@ def _about(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")] = Path("secateur-demo"),
-    permutations: Annotated[int, typer.Option(min=0, help="Relabellings for the null; 0 for none.")] = 100,
-    seed: Annotated[int, typer.Option(min=0, help="Of folds, relabellings and maps.")] = 0,
+    permutations: Annotated[int, typer.Option(metavar="N", min=0, help="Relabellings for the null; 0 for none.")] = 100,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of folds, relabellings and maps.")] = 0,
     threads: Threads = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -149,17 +151,27 @@ def prune(
         typer.Argument(metavar="TARGET", help="Matrix over the same stimuli, its pairs, or several: FILE or FILE:KEY."),
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")],
-    kind: Annotated[str, typer.Option(help="What TARGET holds: similarity or dissimilarity (RDMs).")] = "similarity",
+    kind: Annotated[
+        str, typer.Option(metavar="KIND", help="What TARGET holds: similarity or dissimilarity (RDMs).")
+    ] = "similarity",
     metric: Annotated[
-        str, typer.Option(help="Similarity of two stimuli: cosine, correlation, dot, sqeuclidean or euclidean.")
+        str,
+        typer.Option(
+            metavar="METRIC", help="Similarity of two stimuli: cosine, correlation, dot, sqeuclidean or euclidean."
+        ),
     ] = "cosine",
     comparator: Annotated[
-        str, typer.Option(help="Alignment of two similarity spaces: pearson, cosine, spearman, rho-a or tau-a.")
+        str,
+        typer.Option(
+            metavar="NAME", help="Alignment of two similarity spaces: pearson, cosine, spearman, rho-a or tau-a."
+        ),
     ] = "pearson",
-    cv: Annotated[int, typer.Option(min=2, help="Folds of stimuli.")] = 5,
-    repeats: Annotated[int, typer.Option(min=1, help="How often the folds are drawn anew.")] = 1,
-    permutations: Annotated[int, typer.Option(min=0, help="Relabellings of the stimuli for the null; 0 for none.")] = 0,
-    seed: Annotated[int, typer.Option(min=0, help="Of folds, relabellings and maps.")] = 0,
+    cv: Annotated[int, typer.Option(metavar="N", min=2, help="Folds of stimuli.")] = 5,
+    repeats: Annotated[int, typer.Option(metavar="N", min=1, help="How often the folds are drawn anew.")] = 1,
+    permutations: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Relabellings of the stimuli for the null; 0 for none.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of folds, relabellings and maps.")] = 0,
     groups: Annotated[
         str | None, typer.Option(metavar="FILE", help="A group for each stimulus: sorts and colours the pictures.")
     ] = None,
@@ -167,7 +179,7 @@ def prune(
         bool, typer.Option("--group-folds", help="Keep the stimuli of one group in one fold.")
     ] = False,
     threads: Threads = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu or cuda.")] = "auto",
     overwrite: Overwrite = False,
 ) -> None:
     """Prune the features of a network to a target, in folds, and write a results folder.
@@ -303,7 +315,7 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # an old terminal shows ? for ±, not a traceback
     try:
-        app()
+        app(prog_name="secateur")
     except KeyboardInterrupt:
         _say("secateur: interrupted, nothing was written.")
         sys.exit(130)

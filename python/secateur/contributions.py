@@ -8,7 +8,7 @@ import numpy as np
 
 from . import _core
 from .device import resolve, thread_count
-from .features import read_features, read_subset
+from .features import read_features, read_order, read_subset
 from .similarity import check_comparator, check_metric
 from .targets import read_target
 
@@ -176,7 +176,7 @@ def insertion_curve(
         raise ValueError(f"order must have shape (m,) or ({len(targets)}, m), got shape {np.shape(order)}")
     if rows.dtype == np.bool_:
         raise TypeError("order must hold feature indices, got booleans")
-    orders = np.stack([read_subset(row, features.d, "order") for row in rows])
+    orders = np.stack([read_order(row, features.d) for row in rows])
     resolve(device)
     result = _core.insertion_curve(
         features.values, targets.values, targets.weights, targets.weight_of,

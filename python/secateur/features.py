@@ -18,10 +18,15 @@ def as_float64(array: Any, name: str) -> Matrix:
         raise TypeError(f"{name} must be dense, got a sparse {type(array).__name__}: pass its toarray()")
     if hasattr(array, "iloc") and array.ndim == 2 and all(column.kind in "fiub" for column in array.dtypes):
         array = array.to_numpy(dtype=np.float64, na_value=np.nan)  # columns may be of several types, or pandas' own
-    values = np.asarray(array)
+    try:
+        values = np.asarray(array)
+    except ValueError as error:
+        if "inhomogeneous" not in str(error):
+            raise
+        raise ValueError(f"{name} must have rows of one length, got rows of several") from error
     if values.dtype.kind not in "fiub":
         raise TypeError(f"{name} must hold real numbers, got dtype {values.dtype}")
-    return np.ascontiguousarray(values, dtype=np.float64)
+    return np.asarray(values, dtype=np.float64, order="C")
 
 
 @dataclass(frozen=True)
@@ -87,11 +92,14 @@ def read_features(X: Any) -> Features:
     return Features(values, stimuli, names)
 
 
-def read_subset(subset: Any, d: int, name: str = "subset", *, empty: bool = False) -> Indices:
-    """Distinct feature indices from a boolean mask (d,), from indices, or from None (all features)."""
-    if subset is None:
-        return np.arange(d, dtype=np.int64)
-    values = np.asarray(subset)
+def read_subset(subset: Any, d: int, *, empty: bool = False) -> Indices:
+    """Feature indices, ascending, from a boolean mask (d,), from distinct indices, or from None (all features)."""
+    return np.arange(d, dtype=np.int64) if subset is None else np.sort(read_order(subset, d, "subset", empty=empty))
+
+
+def read_order(order: Any, d: int, name: str = "order", *, empty: bool = False) -> Indices:
+    """Distinct feature indices as they come, from indices or a boolean mask (d,)."""
+    values = np.asarray(order)
     if values.ndim != 1:
         raise ValueError(f"{name} must be one-dimensional, got shape {values.shape}")
     if values.dtype == np.bool_:

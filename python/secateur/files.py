@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -398,34 +398,42 @@ def _decoded(values: Array) -> Array:
     return np.char.decode(values, "utf-8") if values.dtype.kind == "S" else values
 
 
+def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and dtype of an array, its values unread."""
+    try:
+        version = np.lib.format.read_magic(stream)
+    except ValueError:
+        raise ValueError("no array, perhaps a pickle") from None
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(stream)
+    return shape, dtype
+
+
 def _npy_entry(path: Path) -> _Entry:
-    values = np.load(path, mmap_mode="r", allow_pickle=False)
-    if not isinstance(values, np.ndarray):
-        values.close()
-        raise FileError(f"{path.name} must hold one array, got an archive of several: call it .npz")
-    return _Entry(values.shape, values.dtype.kind in "SUO", lambda: _decoded(np.load(path, allow_pickle=False)))
+    with path.open("rb") as stream:
+        if stream.read(2) == b"PK":
+            raise FileError(f"{path.name} must hold one array, got an archive: call it .npz")
+        stream.seek(0)
+        shape, dtype = _header(stream)
+    if dtype.kind == "O":
+        raise ValueError("a pickle")
+    return _Entry(shape, dtype.kind in "SU", lambda: _decoded(np.load(path, allow_pickle=False)))
 
 
 def _npz_entries(path: Path) -> Entries:
     entries: Entries = {}
-    with np.load(path, allow_pickle=False) as archive:
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise FileError(f"{path.name} must hold named arrays, got one array: call it .npy")
-        names = list(archive.files)
     with zipfile.ZipFile(path) as archive:
-        for name in names:
-            member = f"{name}.npy" if f"{name}.npy" in archive.namelist() else name
-            with archive.open(member) as stream:
-                version = np.lib.format.read_magic(stream)
-                head = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-                shape, _, dtype = head(stream)
-            text = dtype.kind in "SUO"
-            entries[name] = _Entry(shape, text, partial(_from_npz, path, name), hidden=dtype.kind == "O")
+        for member in archive.namelist():
+            if member.endswith(".npy"):
+                with archive.open(member) as stream:
+                    shape, dtype = _header(stream)
+                name, text = member.removesuffix(".npy"), dtype.kind in "SUO"
+                entries[name] = _Entry(shape, text, partial(_from_npz, path, name), hidden=dtype.kind == "O")
     return entries
 
 
 def _from_npz(path: Path, name: str) -> Array:
-    with np.load(path, allow_pickle=False) as archive:
+    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
         return _decoded(archive[name])
 
 

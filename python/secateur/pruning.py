@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import warnings
 from typing import Any
 
 import numpy as np
@@ -11,104 +11,13 @@ from sklearn.base import BaseEstimator
 from sklearn.feature_selection import SelectorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from . import _core
 from .device import resolve, thread_count
-from .features import Features, Indices, Matrix, read_features
-from .similarity import check_comparator, check_metric, compare, held_out_alignment, warn_of_undefined_pairs
+from .features import Features, read_features
+from .search import Pruned, Search, SearchInterrupted, prune
+from .similarity import check_comparator, check_metric, held_out_alignment, warn_of_undefined_pairs
 from .targets import Targets, read_target
 
-SEARCHES = ("ranking",)
-
-# Two alignments closer than this are one: the shorter prefix wins.
-TIE = 1e-12
-
-
-@dataclass(frozen=True)
-class Pruned:
-    """What pruning to T targets gives.
-
-    Attributes
-    ----------
-    baseline : (T,) alignment of all features
-    importance : (T, d) baseline - alignment without the feature
-    order : (T, d) features, most important first
-    curve : (T, d) alignment of each prefix of the order
-    support : (T, d) bool, the shortest prefix that reaches the maximum
-    alignment : (T,) alignment of the support
-    """
-
-    baseline: Matrix
-    importance: Matrix
-    order: Indices
-    curve: Matrix
-    support: npt.NDArray[np.bool_]
-    alignment: Matrix
-
-
-def rank(importance: Matrix) -> Indices:
-    """Features in order of importance (..., d), most important first, ties by index.
-
-    NaN (a feature without which a stimulus has no direction) comes first: nothing works without it.
-    """
-    first = np.where(np.isnan(importance), np.inf, importance)
-    return np.asarray(np.argsort(-first, axis=-1, kind="stable"), dtype=np.int64)
-
-
-def best_prefix(curve: Matrix) -> Indices:
-    """Length (...) of the shortest prefix that reaches the curve's maximum; NaN can't win."""
-    finite = np.where(np.isnan(curve), -np.inf, curve)
-    reached = finite >= finite.max(axis=-1, keepdims=True) - TIE
-    return np.asarray(np.argmax(reached, axis=-1) + 1, dtype=np.int64)
-
-
-def _name(targets: Targets, t: int) -> str:
-    return f"target {targets.labels[t] if targets.labels else t}"
-
-
-def _check_baseline(
-    features: Features, targets: Targets, similarities: Matrix, baseline: Matrix, comparator: str
-) -> None:
-    """Say why nothing can be learnt from a target: without a baseline there is no importance."""
-    for t in map(int, np.flatnonzero(np.isnan(baseline) | (baseline == 0))):
-        counts = targets.counts(t)
-        undefined = np.flatnonzero(counts & np.isnan(similarities))
-        if undefined.size:
-            stimuli, times = np.unique(np.stack(np.triu_indices(features.n, 1))[:, undefined], return_counts=True)
-            name = features.stimulus(int(stimuli[np.argmax(times)]))
-            raise ValueError(
-                f"X must give every stimulus a direction, got stimulus {name} with features all zero or all equal"
-            )
-        if not counts.any():
-            raise ValueError(f"target must have a pair of weight above zero, got none ({_name(targets, t)})")
-        if comparator != "cosine" and np.ptp(targets.values[t, counts]) == 0:
-            raise ValueError(f"target must vary over the pairs, got a constant one ({_name(targets, t)})")
-        if np.isnan(baseline[t]):
-            raise ValueError(
-                f"X and target must both vary over the pairs, got an undefined alignment of all features with "
-                f"{_name(targets, t)}"
-            )
-
-
-def prune_by_ranking(features: Features, targets: Targets, metric: str, comparator: str, threads: int) -> Pruned:
-    """Rank features by leaving each out, insert them in that order, keep the best prefix (each target for itself).
-
-    References
-    ----------
-    Tarigopula, Fairhall & Hasson (2023), §2.2.
-    """
-    X, everything = features.values, np.arange(features.d, dtype=np.int64)
-    terms = (targets.values, targets.weights, targets.weight_of, metric, comparator)
-    similarities = _core.similarity(X, metric, everything, threads)
-    baseline = compare(similarities, targets, comparator, threads)
-    _check_baseline(features, targets, similarities, baseline, comparator)
-    importance = baseline[:, None] - _core.leave_one_out(X, *terms, everything, threads)
-    order = rank(importance)
-    curve = _core.insertion_curve(X, *terms, order, threads)
-    kept = best_prefix(curve)
-    support = np.zeros(curve.shape, dtype=bool)
-    np.put_along_axis(support, order, np.arange(features.d) < kept[:, None], axis=1)
-    best = np.take_along_axis(curve, kept[:, None] - 1, axis=1)[:, 0]
-    return Pruned(baseline, importance, order, curve, support, best)
+__all__ = ["Pruned", "Pruner"]
 
 
 class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
@@ -122,24 +31,59 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         Alignment of two similarity spaces.
     kind : {"similarity", "dissimilarity"}
         What targets hold. rsatoolbox RDMs carry their own.
-    search : {"ranking"}
+    search : {"ranking", "parsimonious", "forward", "backward", "floating", "floating-backward"}
         ``"ranking"``: features ranked by leaving each out, inserted in that order, the shortest prefix that
-        reaches the maximum kept (the papers' method).
+        reaches the maximum kept (the papers' method). ``"parsimonious"``: of the same order, the shortest prefix
+        whose held-out alignment, averaged over inner folds of the stimuli, is within one standard error of the
+        best. ``"forward"``: from none, add the feature that gives the highest alignment beside those that are in,
+        again and again. ``"backward"``: from all, remove the one without which it is highest. ``"floating"``: forward,
+        and after each addition remove features while that gives a better set than any seen of its size;
+        ``"floating-backward"`` is its mirror image. Of all sets that these four pass through, the best is kept, the
+        smallest of equals. Every step is exact; ties go to the lower index.
     device : {"auto", "cpu", "cuda"}
     threads : int, optional
         All available processors by default; results don't depend on it.
+    max_features, min_features : int
+        How many features may be kept; None: all. Forward searches end at the one, backward searches at the other.
+    tol : float, optional
+        A sequential search ends before an onward step (an addition of a forward search, a removal of a backward
+        one) whose gain in alignment is below this; negative values allow for losses. None: no step is too small.
+        Not used by the searches by ranking.
+    patience : int, optional
+        A sequential search ends after so many onward steps in a row without a new best set. None: it goes all
+        the way. Not used by the searches by ranking. Neither ``tol`` nor ``patience`` ends a search before it has
+        reached ``min_features`` (forward) or ``max_features`` (backward).
+    feature_groups : array (d,) of int or str, optional
+        Features of one label come and go together; every one by itself by default. Groups of several features
+        take about a space of similarities each and step, which is slower than single features.
+    inner_cv, seed : int
+        Inner folds of ``"parsimonious"``, each of at least 3 stimuli, and the seed of their shuffle. Not used by the
+        others, which have no chance in them.
+    progress : bool
+        Whether a sequential search's bar may show in ``fit``, on stderr, once two seconds have passed.
 
     Attributes
     ----------
     support_ : (d,) bool
         The kept features.
     importance_ : (d,) float64
-        Alignment of all features minus the alignment without each; NaN where a stimulus has no direction
-        without the feature.
+        Alignment of all features minus the alignment without each (or without its group); NaN where a stimulus
+        has no direction without the feature. ``"forward"`` and ``"floating"``: what the feature's last entry added
+        to the alignment; 0 where it never came in, NaN where the set before or after had no alignment.
     order_ : (d,) int64
-        Features, most important first; ties by index, NaN importances first.
+        Features, the kept ones first. Searches by ranking: most important first, ties by index, NaN importances
+        first. ``"forward"``: as they came in. ``"backward"``: in reverse as they went. Floating: likewise, first the
+        kept ones, then the others. Where neither says it (a search that ended early): by the ranking.
     curve_ : (d,) float64
-        Training alignment of each prefix of ``order_``.
+        Training alignment of the best set of 1, 2, ..., d features that the search passed through, which is
+        the prefix of ``order_`` but for floating searches. NaN where a set is undefined or there was none of that
+        size.
+    path_ : structured array (steps,)
+        The steps: ``feature`` (of a group, its first; -1 for none), ``action`` (``"add"``, ``"remove"``, ``"start"``
+        from all features, ``"return"`` to the best set of this size seen before), ``alignment`` and ``count``
+        (features) after the step. :func:`secateur.search.subset_at` gives the set.
+    interrupted_ : bool
+        Whether Ctrl-C ended the search.
     baseline_, alignment_ : float
         Training alignment of all and of the kept features. Both are in-sample: for an honest number use
         :func:`secateur.cross_validate`.
@@ -154,9 +98,22 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
     would pair training rows with a target of another size. :func:`secateur.cross_validate` splits stimuli on
     both sides.
 
+    Ctrl-C in the ``fit`` of a sequential search keeps what has been done: the attributes are those of the best set
+    seen so far, ``interrupted_`` is True, and a :class:`secateur.SearchInterrupted` warning says so. Where no set has
+    had an alignment yet, and in searches by ranking, in :func:`secateur.cross_validate` and in
+    :func:`secateur.permutation_test`, which would otherwise mix whole and half searches, the KeyboardInterrupt goes on.
+
+    A forward search begins with sets in which stimuli have no direction (one feature under correlation; sparse
+    features), so that no addition has an alignment. Then the feature is added that leaves the fewest pairs of the
+    target undefined, ties by the ranking. A backward search ends where every removal leaves a pair undefined.
+
     References
     ----------
-    Tarigopula, Fairhall & Hasson (2023), §2.2.
+    Tarigopula, Fairhall & Hasson (2023), §2.2 (``"ranking"``, a variant of sequential selection). Breiman, Friedman,
+    Olshen & Stone (1984), §3.4.3 (one standard error). Whitney (1971), IEEE Trans. Comput. C-20, 1100-1103
+    (``"forward"``). Marill & Green (1963), IEEE Trans. Inf. Theory 9, 11-17 (``"backward"``). Pudil, Novovičová &
+    Kittler (1994), Pattern Recognition Letters 15, 1119-1125 (floating); Somol, Pudil, Novovičová & Paclík (1999),
+    Pattern Recognition Letters 20, 1157-1163 (its bookkeeping).
 
     Examples
     --------
@@ -178,6 +135,14 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         search: str = "ranking",
         device: str = "auto",
         threads: int | None = None,
+        max_features: int | None = None,
+        min_features: int = 1,
+        tol: float | None = None,
+        patience: int | None = None,
+        feature_groups: Any = None,
+        inner_cv: int = 5,
+        seed: int = 0,
+        progress: bool = True,
     ) -> None:
         self.metric = metric
         self.comparator = comparator
@@ -185,18 +150,31 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         self.search = search
         self.device = device
         self.threads = threads
+        self.max_features = max_features
+        self.min_features = min_features
+        self.tol = tol
+        self.patience = patience
+        self.feature_groups = feature_groups
+        self.inner_cv = inner_cv
+        self.seed = seed
+        self.progress = progress
+
+    def _how(self) -> Search:
+        """The search and its parameters, checked."""
+        return Search(
+            self.search, self.max_features, self.min_features, self.tol, self.patience, self.feature_groups,
+            self.inner_cv, self.seed,
+        ).check()  # fmt: skip
 
     def _terms(self) -> tuple[str, str, int]:
         """Checked metric, comparator and threads; refuses a search or device that can't be had."""
-        if self.search not in SEARCHES:
-            raise ValueError(f"search must be one of {', '.join(map(repr, SEARCHES))}; got {self.search!r}")
+        self._how()
         resolve(self.device)
         return check_metric(self.metric), check_comparator(self.comparator), thread_count(self.threads)
 
     def prune(self, features: Features, targets: Targets) -> Pruned:
-        """Prune to each of T targets. The estimator itself is not changed."""
-        metric, comparator, threads = self._terms()
-        return prune_by_ranking(features, targets, metric, comparator, threads)
+        """Prune to each of T targets. The estimator itself is not changed; Ctrl-C goes on to the caller."""
+        return prune(features, targets, *self._terms(), self._how())
 
     def fit(self, X: Any, target: Any, *, weights: Any = None) -> Pruner:
         """Learn which features to keep.
@@ -219,13 +197,21 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         ------
         TypeError, ValueError
             Where an argument is not as said; where several targets are given (use
-            :func:`secateur.cross_validate`, or fit one Pruner each); where a stimulus has no direction.
+            :func:`secateur.cross_validate`, or fit one Pruner each); where a stimulus has no direction; where
+            no set that the limits allow has an alignment.
+
+        Warns
+        -----
+        SearchInterrupted
+            Where Ctrl-C ended a sequential search: the best set until then is kept (see Notes above).
         """
         self._terms()
         features = read_features(X)
         validate_data(self, X, None if target is None else "no_validation", dtype=None, ensure_min_samples=3)
         targets = self._read_one(target, features, weights)
-        pruned = self.prune(features, targets)
+        pruned = prune(
+            features, targets, *self._terms(), self._how(), progress=bool(self.progress), keep_interrupted=True
+        )
         self.support_ = pruned.support[0]
         self.importance_ = pruned.importance[0]
         self.order_ = pruned.order[0]
@@ -233,6 +219,15 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         self.baseline_ = float(pruned.baseline[0])
         self.alignment_ = float(pruned.alignment[0])
         self.n_features_ = int(self.support_.sum())
+        self.path_ = pruned.paths[0]
+        self.interrupted_ = pruned.interrupted
+        if pruned.interrupted:
+            warnings.warn(
+                f"the {self.search} search was interrupted after {len(self.path_)} steps: the best set until then is "
+                f"kept, {self.n_features_} features",
+                SearchInterrupted,
+                stacklevel=2,
+            )
         return self
 
     def score(self, X: Any, target: Any, *, weights: Any = None) -> float:
@@ -259,7 +254,7 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         UndefinedPairsWarning
             Once, where pairs were left out.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "support_")
         metric, comparator, threads = self._terms()
         features = read_features(X)
         validate_data(self, X, dtype=None, reset=False)
@@ -275,7 +270,7 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         return targets
 
     def _get_support_mask(self) -> npt.NDArray[np.bool_]:
-        check_is_fitted(self)
+        check_is_fitted(self, "support_")
         support: npt.NDArray[np.bool_] = self.support_
         return support
 

@@ -19,9 +19,7 @@ Hypernyms = Mapping[str, Sequence[str]]
 
 def _parents(node: str, hypernyms: Hypernyms) -> Sequence[str]:
     if node not in hypernyms:
-        raise ValueError(
-            f"hypernyms must have an entry for every node that is reached, got none for {node!r}"
-        )
+        raise ValueError(f"hypernyms must have an entry for every node that is reached, got none for {node!r}")
     return hypernyms[node]
 
 

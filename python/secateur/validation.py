@@ -1,4 +1,4 @@
-"""Out of sample: cross-validation over stimuli, and the permutation null of the whole procedure."""
+"""Out of sample: cross-validation over stimuli, and its tables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from .features import Features, Indices, Matrix, read_features
 from .pruning import Pruned, Pruner
 from .similarity import held_out_alignment, warn_of_undefined_pairs
-from .statistics import paired_t, permutation_p
+from .statistics import paired_t
 from .targets import Targets, read_target
 
 if TYPE_CHECKING:
@@ -307,109 +307,6 @@ def cross_validate(
     if curve is not None:
         coords["step"] = np.arange(1, features.d + 1)
     return xarray.Dataset(variables, coords, _settings(pruner, targets, cv, repeats, seed))
-
-
-def permutation_test(
-    X: Any,
-    target: Any,
-    n: int = 1000,
-    pruner: Pruner | None = None,
-    cv: Any = 5,
-    repeats: int = 1,
-    seed: int = 0,
-    groups: Any = None,
-    *,
-    kind: str | None = None,
-    weights: Any = None,
-    progress: bool = True,
-) -> xarray.Dataset:
-    """The null of the whole procedure: the target's stimuli relabelled, the cross-validated pruning rerun.
-
-    Parameters
-    ----------
-    X, target, pruner, cv, repeats, groups, kind, weights, progress
-        As in :func:`secateur.cross_validate`.
-    n : int
-        Number of relabellings; each permutes the stimuli of every target (and its missing pairs and weights)
-        in one way. Folds stay as they are.
-    seed : int
-        Of the folds, and of the relabellings.
-
-    Returns
-    -------
-    xarray.Dataset, dims (target[, permutation])
-        ``pruned_test`` and ``gain`` (target, permutation): means, over the folds that have a score, of the held-out
-        pruned alignment and of its excess over the full one, under the null; ``observed_pruned_test``,
-        ``observed_gain``, ``p_pruned_test``, ``p_gain`` (target), with p = (1 + #{null >= observed}) / (1 + n).
-
-    References
-    ----------
-    The relabelling of stimuli is Mantel's (1967); Kriegeskorte, Mur & Bandettini (2008) for similarity spaces.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> X = rng.normal(size=(20, 10))
-    >>> null = permutation_test(X, X[:, :3] @ X[:, :3].T, n=9, cv=3)
-    >>> null.sizes["permutation"]
-    9
-    """
-    import xarray
-
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-        raise ValueError(f"n must be a positive number of permutations, got {n!r}")
-    features = read_features(X)
-    pruner = _pruner_of(pruner, kind)
-    targets = read_target(target, features.n, pruner.kind, weights, features.stimuli)
-    folds, _ = split(features.n, cv, repeats, seed, groups)
-    rng = np.random.default_rng(seed)
-    orders = [np.arange(features.n), *(rng.permutation(features.n) for _ in range(n))]
-    # Relabelled targets go through the core in batches: one fold of a batch is one call.
-    at_once = max(1, min(64, (32 << 20) // (8 * features.d * max(1, len(targets)))))
-    batches = [orders[b : b + at_once] for b in range(0, len(orders), at_once)]
-    pruned_test: list[Matrix] = []
-    gain: list[Matrix] = []
-    undefined = 0
-    work = [(batch, fold) for batch in batches for fold in folds]
-    scores: list[tuple[Matrix, Matrix]] = []
-    for batch, fold in _with_progress(work, len(work), "relabelled folds", progress):
-        relabelled = [targets.among(order) for order in batch]
-        fold_scores = score_fold(features, _stacked(relabelled), fold, pruner)
-        undefined += int(fold_scores.undefined.sum())
-        scores.append((fold_scores.pruned_test, fold_scores.pruned_test - fold_scores.full_test))
-        if len(scores) == len(folds):
-            shape = (len(batch), len(targets))
-            pruned_test.append(_mean_of_defined([s[0] for s in scores]).reshape(shape))
-            gain.append(_mean_of_defined([s[1] for s in scores]).reshape(shape))
-            scores = []
-    warn_of_undefined_pairs(undefined)
-    null = {"pruned_test": np.concatenate(pruned_test).T, "gain": np.concatenate(gain).T}
-    variables: dict[str, Any] = {}
-    for name, values in null.items():
-        variables[name] = (("target", "permutation"), values[:, 1:])
-        variables[f"observed_{name}"] = (("target",), values[:, 0])
-        variables[f"p_{name}"] = (("target",), permutation_p(values[:, 0], values[:, 1:]))
-    coords = {"target": _names(targets.labels, len(targets)), "permutation": np.arange(n)}
-    return xarray.Dataset(variables, coords, {**_settings(pruner, targets, cv, repeats, seed), "n": int(n)})
-
-
-def _stacked(parts: list[Targets]) -> Targets:
-    """Targets over the same stimuli, one after another."""
-    values = np.concatenate([part.values for part in parts])
-    weights, weight_of = None, None
-    if parts[0].weights is not None:
-        weights = np.concatenate([part.weights for part in parts if part.weights is not None])
-        offsets = np.cumsum([0] + [len(part.weights) for part in parts if part.weights is not None])
-        weight_of = np.concatenate([p.weight_of + o for p, o in zip(parts, offsets) if p.weight_of is not None])
-    labels = tuple(str(name) for part in parts for name in _names(part.labels, len(part)))
-    return Targets(values, weights, weight_of, parts[0].n, labels=labels)
-
-
-def _mean_of_defined(folds: list[Matrix]) -> Matrix:
-    """Mean over folds (T,) of the scores that are defined; NaN where none is."""
-    scores = np.stack(folds)
-    count = (~np.isnan(scores)).sum(axis=0)
-    return np.where(count > 0, np.nansum(scores, axis=0) / np.maximum(count, 1), np.nan)
 
 
 def summary(result: xarray.Dataset) -> pandas.DataFrame:

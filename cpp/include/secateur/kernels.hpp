@@ -64,8 +64,8 @@ void leave_one_out(const Features&, const Targets&, Metric, Comparator, Indices 
 // out (targets, features): alignment with one feature added to the subset; the subset's own for its members.
 void add_one(const Features&, const Targets&, Metric, Comparator, Indices subset, const Context&, double* out);
 // out (targets, steps): alignment of each prefix. orders (orders, steps), where orders is 1 or the number of targets.
-void insertion_curve(const Features&, const Targets&, Metric, Comparator, const int64_t* orders, int64_t order_count, int64_t steps,
-                     const Context&, double* out);
+void insertion_curve(const Features&, const Targets&, Metric, Comparator, const int64_t* orders, int64_t order_count,
+                     int64_t steps, const Context&, double* out);
 }  // namespace cpu
 
 namespace cuda {

@@ -12,12 +12,20 @@ namespace secateur {
 enum class Metric { cosine, correlation, dot, sqeuclidean, euclidean };
 enum class Comparator { pearson, cosine, spearman, rho_a, tau_a };
 
-constexpr bool is_angular(Metric m) { return m == Metric::cosine || m == Metric::correlation; }
-constexpr bool is_distance(Metric m) { return m == Metric::sqeuclidean || m == Metric::euclidean; }
-constexpr bool is_rank(Comparator c) { return c != Comparator::pearson && c != Comparator::cosine; }
+constexpr bool is_angular(Metric m) {
+    return m == Metric::cosine || m == Metric::correlation;
+}
+constexpr bool is_distance(Metric m) {
+    return m == Metric::sqeuclidean || m == Metric::euclidean;
+}
+constexpr bool is_rank(Comparator c) {
+    return c != Comparator::pearson && c != Comparator::cosine;
+}
 
 // Distances enter negated, so that larger always means more alike.
-constexpr double orientation(Metric m) { return is_distance(m) ? -1.0 : 1.0; }
+constexpr double orientation(Metric m) {
+    return is_distance(m) ? -1.0 : 1.0;
+}
 
 // The quantity kept for a pair is a sum over features. `sign` is +1 to add a feature, -1 to remove one.
 struct Angular {  // s = pair * r_i * r_j,  r = 1/sqrt(own sum of squares)
@@ -53,16 +61,22 @@ template <class Body>
 void with_rule(Metric metric, Body&& body) {
     switch (metric) {
         case Metric::cosine:
-        case Metric::correlation: return body(Angular{});
-        case Metric::dot: return body(Product{});
-        case Metric::sqeuclidean: return body(SquaredDistance{});
-        case Metric::euclidean: return body(Distance{});
+        case Metric::correlation:
+            return body(Angular{});
+        case Metric::dot:
+            return body(Product{});
+        case Metric::sqeuclidean:
+            return body(SquaredDistance{});
+        case Metric::euclidean:
+            return body(Distance{});
     }
 }
 
 // Correlation is cosine on centred features with a rank-one weight. With `count` features at hand, a feature that comes
 // (sign +1) or goes (sign -1) changes the sums of products by weight * (x_i - mean_i)(x_j - mean_j).
-HOST_DEVICE inline double centring_weight(double count, int sign) { return count / (count + sign); }
+HOST_DEVICE inline double centring_weight(double count, int sign) {
+    return count / (count + sign);
+}
 
 // Sums over pairs, the similarities shifted by any constant and the target standardised (targets.hpp).
 struct Moments {
@@ -73,6 +87,8 @@ struct Moments {
 
 // Below this share of the raw second moment the variance has lost too many digits: recompute in two passes.
 inline constexpr double variance_guard = 1e-4;
+// Below this share of the similarities' own squares, what varies may be rounding: two passes over fresh similarities decide.
+inline constexpr double level_guard = 1e-22;
 // A removal that leaves less than this share of a stimulus's own sum of squares is recomputed from the features.
 inline constexpr double removal_guard = 1.0 / 1024;
 // Under a square root the remainder matters more: this share of a pair's squared distance.
@@ -80,16 +96,23 @@ inline constexpr double root_guard = 1.0 / 16384;
 // Similarities whose standard deviation is below this share of their root mean square are constant.
 inline constexpr double constant_share = 1e-13;
 
-HOST_DEVICE inline double spread(const Moments& m, double weight, bool centred) {
-    return centred ? m.squares - m.sum * m.sum / weight : m.squares;
+// What the product is divided by: the root of the values' second moment, about their mean if `centred`. NaN stays NaN.
+// `trusted` is false where it is lost in rounding: small beside `raw`, the squares as they were summed up, or beside `level`,
+// the squares of the similarities themselves, whose own rounding is then all that varies.
+HOST_DEVICE inline double spread_of(double sum, double squares, double raw, double level, double weight, bool centred,
+                                    bool& trusted) {
+    const double variance = centred ? squares - sum * sum / weight : squares;
+    trusted = (variance > variance_guard * raw && variance > level_guard * level) || std::isnan(variance);
+    return std::sqrt(variance);
 }
 
-// NaN stays NaN; `trusted` is false where the moments have lost their digits: where the variance is small beside `raw`,
-// the squares as they were summed up.
-HOST_DEVICE inline double alignment_of(const Moments& m, double raw, double weight, bool centred, bool& trusted) {
-    const double variance = spread(m, weight, centred);
-    trusted = variance > variance_guard * raw || std::isnan(variance);
-    return m.product / std::sqrt(variance);
+HOST_DEVICE inline double alignment_of(const Moments& m, double raw, double level, double weight, bool centred, bool& trusted) {
+    return m.product / spread_of(m.sum, m.squares, raw, level, weight, centred, trusted);
+}
+
+// Sum of squares once a shift is taken back.
+HOST_DEVICE inline double unshifted(double sum, double squares, double shift, double weight) {
+    return squares + shift * (2 * sum + shift * weight);
 }
 
 }  // namespace secateur

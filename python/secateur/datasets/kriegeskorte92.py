@@ -119,8 +119,7 @@ def fetch_kriegeskorte92(path: str | os.PathLike[str] | None = None) -> Kriegesk
         if all((folder / name).is_file() for name in (_STIMULI, _BEHAVIOUR, _BRAIN)):
             return _build(_read_mat(folder / _STIMULI, folder / _BEHAVIOUR, folder / _BRAIN), folder)
         raise FileNotFoundError(
-            f"path must be a folder that holds {_NPZ}, or {_STIMULI}, {_BEHAVIOUR} and {_BRAIN},"
-            f" got {str(folder)!r}"
+            f"path must be a folder that holds {_NPZ}, or {_STIMULI}, {_BEHAVIOUR} and {_BRAIN}, got {str(folder)!r}"
         )
     named = os.environ.get("SECATEUR_DATA")
     if named and (Path(named) / _NPZ).is_file():
@@ -139,9 +138,7 @@ def _download(name: str) -> Path:
     try:
         # pooch writes to a temporary file and moves it, so that a file in the cache is whole.
         return Path(
-            pooch.retrieve(
-                _URL + name, known_hash=None, fname=name, path=pooch.os_cache("secateur") / "kriegeskorte92"
-            )
+            pooch.retrieve(_URL + name, known_hash=None, fname=name, path=pooch.os_cache("secateur") / "kriegeskorte92")
         )
     except OSError as error:
         raise ConnectionError(

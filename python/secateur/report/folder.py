@@ -72,7 +72,7 @@ def check_destination(folder: str | os.PathLike[str], overwrite: bool = False) -
         return place
     if not overwrite:
         raise FileExistsError(
-            f"out must be a new or empty folder, unless overwriting is asked for, got {str(folder)!r} with {_few(held)}"
+            f"out must be a new or empty folder unless overwrite is given, got {str(folder)!r} with {_few(held)}"
         )
     if not _is_ours(place):
         raise FileExistsError(

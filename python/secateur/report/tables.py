@@ -52,8 +52,8 @@ def text(result: xarray.Dataset, permutations: xarray.Dataset | None = None, *, 
     --------
     >>> import numpy as np, secateur as sc
     >>> X = np.random.default_rng(0).normal(size=(30, 20))
-    >>> print(text(sc.cross_validate(X, X[:, :4] @ X[:, :4].T, cv=3)).splitlines()[2].split()[0])
-    features
+    >>> text(sc.cross_validate(X, X[:, :4] @ X[:, :4].T, cv=3, progress=False)).split("\\n")[0]
+    '30 stimuli · 20 features · cosine similarity · alignment in Pearson r'
     """
     scores, tests, notes, left = _content(result, permutations, most)
     told = [] if not left else [f"… and {left} more targets."]

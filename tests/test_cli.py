@@ -1,0 +1,536 @@
+"""The command line and its file readers: what comes in, what goes out, and how bad input ends."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas
+import pytest
+import scipy.io
+import xarray
+from typer.testing import CliRunner
+
+import secateur as sc
+from secateur import cli, files
+from secateur.report import folder
+
+N, D = 24, 12
+NAMES = [f"item {i}" for i in range(N)]
+SQUARE = np.triu_indices(N, 1)
+
+
+@pytest.fixture(scope="module")
+def X() -> Any:
+    return np.random.default_rng(0).normal(size=(N, D))
+
+
+@pytest.fixture(scope="module")
+def S(X: Any) -> Any:
+    return X[:, :4] @ X[:, :4].T
+
+
+@pytest.fixture
+def here(tmp_path: Path, X: Any, S: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with x.npy and s.npy, and quick pictures."""
+    from matplotlib.figure import Figure
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(folder, "page", lambda *_, **__: Figure())
+    np.save("x.npy", X)
+    np.save("s.npy", S)
+    return tmp_path
+
+
+def run(*words: str) -> Any:
+    return CliRunner().invoke(cli.app, list(words))
+
+
+def refused(*words: str) -> str:
+    """One sentence on stderr, exit code 2, nothing written."""
+    before = sorted(p.name for p in Path.cwd().iterdir())
+    outcome = run(*words)
+    assert outcome.exit_code == 2, outcome.output
+    last = outcome.stderr.strip().splitlines()[-1]
+    assert last.startswith("secateur: ")
+    assert last.endswith(".")
+    assert outcome.stderr.count("secateur: ") == 1
+    assert "Traceback" not in outcome.output
+    assert sorted(p.name for p in Path.cwd().iterdir()) == before
+    return last
+
+
+# A run ----------------------------------------------------------------------------------------------------------
+
+
+def test_prune_writes_what_the_library_computes(here: Path, X: Any, S: Any) -> None:
+    outcome = run(
+        "prune", "x.npy", "s.npy", "--out", "out", "--cv", "4", "--repeats", "2", "--permutations", "3", "--seed", "5"
+    )
+    assert outcome.exit_code == 0, outcome.output
+    assert outcome.exception is None
+    expected = sc.cross_validate(X, S, cv=4, repeats=2, seed=5, progress=False)
+    with xarray.open_dataset(here / "out" / "result.nc", engine="h5netcdf") as result:
+        np.testing.assert_array_equal(result.pruned_test.values, expected.pruned_test.values)
+        np.testing.assert_array_equal(result.kept.values, expected.kept.values)
+        assert result.attrs["seed"] == 5
+    with xarray.open_dataset(here / "out" / "permutations.nc", engine="h5netcdf") as null:
+        assert null.sizes["permutation"] == 3
+    for name in folder.FILES:
+        assert name in outcome.stdout
+    assert f"{expected.pruned_test.values.mean():.3f} ± " in outcome.stdout
+    assert "target: s" in outcome.stdout
+    assert "Pruning 12 features in 8 folds of 24 stimuli." in outcome.stderr
+    settings = json.loads((here / "out" / "settings.json").read_text())
+    assert [i["sha256"] for i in settings["inputs"]] == [
+        hashlib.sha256(Path(name).read_bytes()).hexdigest() for name in ("x.npy", "s.npy")
+    ]
+    assert settings["permutations"] == 3
+    assert settings["seed"] == 5
+    assert max(map(len, outcome.stdout.splitlines())) <= 80
+
+
+def test_overwrite(here: Path) -> None:
+    assert run("prune", "x.npy", "s.npy", "--out", "out").exit_code == 0
+    assert "unless overwrite is given" in refused("prune", "x.npy", "s.npy", "--out", "out")
+    assert run("prune", "x.npy", "s.npy", "--out", "out", "--overwrite", "--seed", "1").exit_code == 0
+    assert json.loads((here / "out" / "settings.json").read_text())["seed"] == 1
+    (here / "mine").mkdir()
+    (here / "mine" / "thesis.txt").write_text("precious")
+    assert "only an earlier Secateur result" in refused("prune", "x.npy", "s.npy", "--out", "mine", "--overwrite")
+    assert (here / "mine" / "thesis.txt").read_text() == "precious"
+
+
+def test_groups(here: Path) -> None:
+    Path("groups.csv").write_text("\n".join("abc"[i % 3] for i in range(N)))
+    plain = run("prune", "x.npy", "s.npy", "--out", "a", "--groups", "groups.csv", "--cv", "3")
+    grouped = run("prune", "x.npy", "s.npy", "--out", "b", "--groups", "groups.csv", "--cv", "3", "--group-folds")
+    assert plain.exit_code == grouped.exit_code == 0
+    for name, together in (("a", False), ("b", True)):
+        with xarray.open_dataset(here / name / "result.nc", engine="h5netcdf") as result:
+            sides = [{i % 3 for i in np.flatnonzero(row)} for row in result.test.values]
+            assert all(len(s) == 1 for s in sides) == together
+    assert "--group-folds must come with" in refused("prune", "x.npy", "s.npy", "--out", "c", "--group-folds")
+
+
+def test_dissimilarities(here: Path, S: Any) -> None:
+    rdm = S.max() - S
+    np.fill_diagonal(rdm, 0)
+    np.save("rdm.npy", rdm)
+    words = refused("prune", "x.npy", "rdm.npy", "--out", "out")
+    assert words.startswith("secateur: rdm.npy: target must not have an all-zero diagonal")
+    assert words.endswith("pass --kind dissimilarity.")
+    given = run("prune", "x.npy", "rdm.npy", "--out", "out", "--kind", "dissimilarity", "--comparator", "spearman")
+    assert given.exit_code == 0
+    assert "Spearman ρ" in given.stdout
+
+
+def test_undefined_pairs_are_one_plain_line(here: Path, X: Any) -> None:
+    X = X.copy()
+    X[7, :4] = 0  # once the first four features alone are kept, stimulus 7 has no direction
+    np.save("x.npy", X)
+    np.save("s.npy", X[:, :4] @ X[:, :4].T)
+    outcome = run("prune", "x.npy", "s.npy", "--out", "out")
+    assert outcome.exit_code == 0, outcome.output
+    (said,) = [line for line in outcome.stderr.splitlines() if line.startswith("warning: ")]
+    with xarray.open_dataset(here / "out" / "result.nc", engine="h5netcdf") as result:
+        assert said.startswith(f"warning: {int(result.undefined_pairs.sum())} ")
+    assert "Warning" not in outcome.stderr
+    assert "had no direction" in outcome.stdout
+
+
+def test_many_targets(here: Path, S: Any) -> None:
+    np.save("many.npy", np.stack([S, S + np.eye(N), np.roll(np.roll(S, 3, 0), 3, 1)]))
+    outcome = run("prune", "x.npy", "many.npy", "--out", "out")
+    assert outcome.exit_code == 0
+    assert "3 targets" in outcome.stdout
+
+
+# Bad input ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nope.npy", "s.npy"], "FEATURES must be a file, got 'nope.npy', which does not exist."),
+        (["x.npy", "."], "TARGET must be a file, got '.', which is a folder."),
+        (["x.npy", "x.npy"], "x.npy: target must have shape (24, 24)"),
+        (["x.npy:X", "s.npy"], "without a key"),
+        (["nan.npy", "s.npy"], "got nan at stimulus 3, feature 7"),
+        (["flat.npy", "s.npy"], "must hold an array for FEATURES, with 2 dimensions"),
+        (["object.npy", "s.npy"], "it holds Python objects (a pickle)"),
+        (["pickle.npy", "s.npy"], "only numbers and text are loaded"),
+        (["empty.npy", "s.npy"], "empty.npy could not be read as a .npy file"),
+        (["broken.npz", "s.npy"], "broken.npz could not be read as a .npz file"),
+        (["broken.mat", "s.npy"], "broken.mat could not be read as a .mat file"),
+        (["broken.h5", "s.npy"], "broken.h5 must be an HDF5 file"),
+        (["broken.nc", "s.npy"], "broken.nc must be netCDF 4"),
+        (["words.csv", "s.npy"], "words.csv must hold numbers below its heading, got 'three' in line 2, column 3"),
+        (["ragged.csv", "s.npy"], "ragged.csv must have 3 cells in every line, got 2 in line 2"),
+        (["empty.csv", "s.npy"], "got an empty file"),
+        (["x.txt", "s.npy"], "FEATURES must end in .npy, .npz"),
+        (["complex.npy", "s.npy"], "must hold real numbers"),
+        (["x.npy", "constant.npy"], "target must vary"),
+        (["x.npy", "s.npy", "--cv", "10"], "cv must leave at least 3 test stimuli"),
+        (["x.npy", "s.npy", "--metric", "cos"], "metric must be one of 'cosine'"),
+        (["x.npy", "s.npy", "--comparator", "r"], "comparator must be one of"),
+        (["x.npy", "s.npy", "--kind", "rdm"], "kind must be 'similarity' or 'dissimilarity'"),
+        (["x.npy", "s.npy", "--device", "gpu"], "device must be"),
+        (["x.npy", "s.npy", "--groups", "x.npy"], "one group for each of 24 stimuli, got 288"),
+        (["x.npy", "rdms.hdf5:dissimilarities"], "pass --kind dissimilarity"),
+        (["pair.npz", "s.npy"], "with a key, such as pair.npz:A, got several arrays: A (24, 12), B (24, 3)"),
+        (["pair.npz:C", "s.npy"], "pair.npz must hold the array 'C', got A (24, 12), B (24, 3)"),
+        (["short.npz", "s.npy"], "short.npz:labels must name each of 24 stimuli, got 23 names"),
+        (["objects.npz", "s.npy"], "it holds Python objects"),
+        (["text.npz:labels", "s.npy"], "text.npz:labels must hold numbers, got text"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_sentence(here: Path, X: Any, words: list[str], said: str) -> None:
+    import pickle
+
+    wrong = X.copy()
+    wrong[3, 7] = np.nan
+    np.save("nan.npy", wrong)
+    np.save("flat.npy", X[0])
+    np.save("complex.npy", X + 1j)
+    np.save("constant.npy", np.ones((N, N)))
+    np.save("object.npy", np.array([{}], dtype=object), allow_pickle=True)
+    Path("pickle.npy").write_bytes(pickle.dumps(X))
+    np.savez("pair.npz", A=X, B=X[:, :3])
+    np.savez("short.npz", A=X, labels=np.array(NAMES[1:]))
+    np.savez("text.npz", A=X, labels=np.array(NAMES))
+    np.savez("objects.npz", A=X, labels=np.array(NAMES, dtype=object))
+    for name in ("broken.npz", "broken.mat", "broken.h5", "broken.nc"):
+        Path(name).write_bytes(b"PK\x03\x04 not what its name says" * 9)
+    for name in ("empty.npy", "empty.csv", "x.txt"):
+        Path(name).write_bytes(b"")
+    Path("words.csv").write_text("a,b,c\n1,2,three\n")
+    Path("ragged.csv").write_text("1,2,3\n4,5\n")
+    with h5py.File("rdms.hdf5", "w") as file:
+        file["dissimilarities"] = np.ones((1, N * (N - 1) // 2))
+    assert said in refused("prune", *words, "--out", "out")
+
+
+def test_usage_errors_exit_2(here: Path) -> None:
+    for words in (["prune", "x.npy", "s.npy"], ["prune", "x.npy", "s.npy", "--out", "o", "--cv", "1"], ["prun"]):
+        assert run(*words).exit_code == 2
+
+
+def test_a_full_disk_is_one_sentence(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(folder, "markdown", full)
+    outcome = run("prune", "x.npy", "s.npy", "--out", "out")
+    assert outcome.exit_code == 1
+    assert outcome.stderr.splitlines()[-1] == "secateur: No space left on device; nothing was written."
+    assert sorted(p.name for p in here.iterdir()) == ["s.npy", "x.npy"]
+
+
+def test_a_mistake_of_ours_is_not_hidden(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder, "markdown", lambda *_, **__: 1 / 0)
+    outcome = run("prune", "x.npy", "s.npy", "--out", "out")
+    assert isinstance(outcome.exception, ZeroDivisionError)
+    assert sorted(p.name for p in here.iterdir()) == ["s.npy", "x.npy"]
+
+
+# A process ------------------------------------------------------------------------------------------------------
+
+
+def process(*words: str, **options: Any) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-m", "secateur.cli", *words],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "COLUMNS": "80"}, **options,
+    )  # fmt: skip
+
+
+def test_version_and_refusal_of_a_process(tmp_path: Path) -> None:
+    assert run("--version").stdout == f"secateur {sc.__version__}\n"
+    refusal = process("prune", "x.npy", "s.npy", "--out", "out", cwd=tmp_path)
+    assert refusal.communicate() == ("", "secateur: FEATURES must be a file, got 'x.npy', which does not exist.\n")
+    assert refusal.returncode == 2
+
+
+def _interrupt(running: subprocess.Popen[str], after: str) -> str:
+    """Send Ctrl-C soon after a line is seen; return the last line of stderr."""
+    assert running.stderr is not None
+    for line in running.stderr:
+        if after in line:
+            break
+    time.sleep(0.3)
+    running.send_signal(signal.SIGINT)
+    _, told = running.communicate(timeout=20)
+    return told
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent as POSIX does")
+def test_interrupted_while_computing(tmp_path: Path) -> None:
+    running = process("demo", "--permutations", "100000", "--threads", "1", cwd=tmp_path)
+    assert _interrupt(running, "Pruning again") == "secateur: interrupted, nothing was written.\n"
+    assert running.returncode == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent as POSIX does")
+def test_interrupted_while_writing(here: Path) -> None:
+    script = "import time; from secateur import cli; from secateur.report import folder\n"
+    script += "folder.markdown = lambda *_, **__: time.sleep(60)\ncli.main()"
+    running = subprocess.Popen(
+        [sys.executable, "-c", script, "prune", "x.npy", "s.npy", "--out", "deep/out"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 20
+    while not list(here.glob("deep/.out-*.partial/summary.csv")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    _, told = running.communicate(timeout=20)
+    assert told.splitlines()[-1] == "secateur: interrupted, nothing was written."
+    assert running.returncode == 130
+    assert sorted(p.name for p in here.iterdir()) == ["s.npy", "x.npy"]
+
+
+def test_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    outcome = run("demo", "--permutations", "1", "--out", "d")
+    assert outcome.exit_code == 0, outcome.output
+    shown = outcome.stdout
+    assert "0.447 ± 0.029" in shown
+    assert "WordNet (Wu-Palmer)" in shown
+    assert sorted(p.name for p in (tmp_path / "d").iterdir()) == sorted(folder.FILES)
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_the_library_does_without_typer() -> None:
+    script = "import sys, secateur; assert not {'typer', 'matplotlib', 'xarray', 'h5py', 'scipy.io'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+# Readers --------------------------------------------------------------------------------------------------------
+
+
+def test_npy_and_npz(tmp_path: Path, X: Any, S: Any) -> None:
+    np.save(tmp_path / "x.npy", X.astype(np.float32))
+    read = files.read_features_file(str(tmp_path / "x.npy"))
+    assert read.values.dtype == np.float32
+    assert read.stimuli is None
+    np.savez_compressed(tmp_path / "x.npz", X=X, labels=np.array(NAMES), feature=np.array(list("abcdefghijkl")))
+    read = files.read_features_file(str(tmp_path / "x.npz"))
+    np.testing.assert_array_equal(read.values, X)
+    assert read.stimuli == tuple(NAMES)
+    assert read.names == tuple("abcdefghijkl")
+    assert read.key == "X"
+    np.savez(tmp_path / "s.npz", rdm=S[SQUARE], stimuli=np.char.encode(np.array(NAMES)))
+    target = files.read_target_file(str(tmp_path / "s.npz:rdm"))
+    np.testing.assert_array_equal(target.values, S[SQUARE])
+    assert target.stimuli == tuple(NAMES)
+
+
+def test_a_colon_in_a_name_is_part_of_it(tmp_path: Path, X: Any) -> None:
+    np.savez(tmp_path / "a:b.npz", X=X, Y=X)
+    assert files.read_features_file(str(tmp_path / "a:b.npz:Y")).key == "Y"
+
+
+def test_csv_of_a_data_frame(tmp_path: Path, X: Any, S: Any) -> None:
+    place = str(tmp_path / "x.csv")
+    for frame, stimuli, names in (
+        (pandas.DataFrame(X), None, None),
+        (pandas.DataFrame(X, index=NAMES), tuple(NAMES), None),
+        (pandas.DataFrame(X, columns=list("abcdefghijkl")), None, tuple("abcdefghijkl")),
+        (pandas.DataFrame(X, NAMES, list("abcdefghijkl")), tuple(NAMES), tuple("abcdefghijkl")),
+        (pandas.DataFrame(X, pandas.Index(np.arange(100, 124), name="id")), tuple(map(str, range(100, 124))), None),
+        (pandas.DataFrame(X, pandas.Index(NAMES, name="stimulus")), tuple(NAMES), None),
+    ):
+        frame.to_csv(place)
+        read = files.read_features_file(place)
+        np.testing.assert_array_equal(read.values, X)
+        assert read.stimuli == stimuli
+        assert read.names == names
+        assert len(read.notes) == 1
+    pandas.DataFrame(S, NAMES, NAMES).to_csv(place)
+    target = files.read_target_file(place)
+    np.testing.assert_array_equal(target.values, S)
+    assert target.stimuli == tuple(NAMES)
+
+
+def test_csv_without_headings(tmp_path: Path, X: Any) -> None:
+    place = tmp_path / "x.csv"
+    np.savetxt(place, X, delimiter=",", header="a comment")
+    read = files.read_features_file(str(place))
+    np.testing.assert_allclose(read.values, X)
+    assert read.stimuli is None
+    assert "neither heading nor names" in read.notes[0]
+    place.write_text("dog;1;2\ncat;3;\nant;5;NA\n")
+    read = files.read_features_file(str(place))
+    np.testing.assert_array_equal(read.values, [[1, 2], [3, np.nan], [5, np.nan]])
+    assert read.stimuli == ("dog", "cat", "ant")
+    tabs = tmp_path / "x.tsv"
+    tabs.write_text("a\tb\n1\t2\n3\t4\n5\t6\n")
+    read = files.read_features_file(str(tabs))
+    np.testing.assert_array_equal(read.values, [[1, 2], [3, 4], [5, 6]])
+    assert read.names == ("a", "b")
+    place.write_text("0,5,6\n1,7,9\n2,3,3\n")
+    read = files.read_features_file(str(place))
+    assert read.values.shape == (3, 3)
+    assert "counts the rows and was read as a feature" in read.notes[1]
+    place.write_text("r\n0.5\n0.25\n0.125\n")
+    np.testing.assert_array_equal(files.read_target_file(str(place)).values, [0.5, 0.25, 0.125])
+    place.write_text(",a,b\na,1,2\nb,2,1\n".replace("b,2", "c,2"))
+    with pytest.raises(files.FileError, match="name its rows and columns alike"):
+        files.read_target_file(str(place))
+
+
+def test_mat(tmp_path: Path, X: Any, S: Any) -> None:
+    place = tmp_path / "x.mat"
+    stack = np.stack([S, 2 * S], axis=-1)
+    held = {"X": X, "S": S, "stack": stack, "pairs": S[SQUARE], "labels": np.array(NAMES, dtype=object)}
+    scipy.io.savemat(place, {**held, "n": 3.0, "struct": {"a": 1}})
+    read = files.read_features_file(f"{place}:X")
+    np.testing.assert_array_equal(read.values, X)
+    assert read.stimuli == tuple(NAMES)
+    target = files.read_target_file(f"{place}:stack")
+    np.testing.assert_array_equal(target.values, np.stack([S, 2 * S]))
+    assert "along its last dimension" in target.notes[0]
+    np.testing.assert_array_equal(files.read_target_file(f"{place}:pairs").values, S[SQUARE])
+    with pytest.raises(files.FileError, match=r"several arrays: X \(24, 12\), S \(24, 24\)"):
+        files.read_features_file(str(place))
+    scipy.io.savemat(place, {"X": X, "items": np.array(["ab ", "cde"] * 12)})
+    assert files.read_features_file(str(place)).stimuli == ("ab", "cde") * 12
+
+
+def test_mat_version_7_3(tmp_path: Path, X: Any, S: Any) -> None:
+    """As MATLAB writes it: dimensions reversed, cells as references to arrays of character codes."""
+    place = tmp_path / "x.mat"
+    with h5py.File(place, "w") as file:
+        for name, values in (("X", X), ("S", S + np.arange(N)), ("stack", np.stack([S, 2 * S, S], axis=-1))):
+            file[name] = values.T
+            file[name].attrs["MATLAB_class"] = np.bytes_("double")
+        references = []
+        for i, name in enumerate(NAMES):
+            file[f"#refs#/{i}"] = np.array([[ord(c)] for c in name], dtype=np.uint16)
+            file[f"#refs#/{i}"].attrs["MATLAB_class"] = np.bytes_("char")
+            references.append(file[f"#refs#/{i}"].ref)
+        file.create_dataset("labels", data=np.array([references], dtype=h5py.ref_dtype))
+        file["labels"].attrs["MATLAB_class"] = np.bytes_("cell")
+    read = files.read_features_file(f"{place}:X")
+    np.testing.assert_array_equal(read.values, X)
+    assert read.stimuli == tuple(NAMES)
+    np.testing.assert_array_equal(files.read_target_file(f"{place}:S").values, S + np.arange(N))
+    assert files.read_target_file(f"{place}:stack").values.shape == (3, N, N)
+    with pytest.raises(files.FileError, match=r"several arrays: S \(24, 24\), X \(24, 12\)"):
+        files.read_features_file(str(place))
+
+
+def test_hdf5_and_netcdf(tmp_path: Path, X: Any, S: Any) -> None:
+    place = tmp_path / "x.h5"
+    with h5py.File(place, "w") as file:
+        file["layers/pool"] = X
+        file["layers/fc"] = X[:, :3]
+        file["stimuli"] = NAMES
+        file["empty"] = h5py.Empty("f4")
+    read = files.read_features_file(f"{place}:layers/fc")
+    np.testing.assert_array_equal(read.values, X[:, :3])
+    assert read.stimuli == tuple(NAMES)
+    with pytest.raises(files.FileError, match=r"layers/fc \(24, 3\), layers/pool \(24, 12\)"):
+        files.read_features_file(str(place))
+    data = xarray.DataArray(X, dims=("stimulus", "feature"), coords={"stimulus": NAMES}, name="X")
+    data.to_netcdf(tmp_path / "x.nc", engine="h5netcdf")
+    read = files.read_features_file(str(tmp_path / "x.nc"))
+    np.testing.assert_array_equal(read.values, X)
+    assert read.stimuli == tuple(NAMES)
+    numbered = data.assign_coords(stimulus=np.arange(N))
+    numbered.to_netcdf(tmp_path / "x.nc", engine="h5netcdf", mode="w")
+    assert files.read_features_file(str(tmp_path / "x.nc")).key == "X"
+
+
+def test_rsatoolbox_rdms(tmp_path: Path, S: Any) -> None:
+    rsatoolbox = pytest.importorskip("rsatoolbox")
+    rdms = rsatoolbox.rdm.RDMs(S[SQUARE][None], pattern_descriptors={"conds": NAMES})
+    rdms.save(str(tmp_path / "r.hdf5"), file_type="hdf5")
+    read = files.read_target_file(f"{tmp_path / 'r.hdf5'}:dissimilarities")
+    np.testing.assert_array_equal(read.values, S[SQUARE])
+    assert read.stimuli == tuple(NAMES)
+
+
+# Matching -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["square", "packed", "stack", "rows"])
+def test_stimuli_are_matched_by_name(form: str, S: Any) -> None:
+    order = np.random.default_rng(1).permutation(N)
+    mixed = S[np.ix_(order, order)]
+    forms = {
+        "square": (mixed, S),
+        "packed": (mixed[SQUARE], S[SQUARE]),
+        "stack": (np.stack([mixed, 2 * mixed]), np.stack([S, 2 * S])),
+        "rows": (np.stack([mixed[SQUARE], -mixed[SQUARE]]), np.stack([S[SQUARE], -S[SQUARE]])),
+    }
+    values, expected = forms[form]
+    features = files.Loaded(np.zeros((N, D)), tuple(NAMES), None, Path("x.csv"))
+    target = files.Loaded(values, tuple(NAMES[i] for i in order), None, Path("s.csv"))
+    matched, note = files.match(target, features)
+    np.testing.assert_array_equal(matched, expected)
+    assert note == "the stimuli of s.csv were reordered by name to the order of x.csv"
+
+
+def test_names_that_differ_are_named() -> None:
+    features = files.Loaded(np.zeros((3, 2)), ("ant", "bee", "cow"), None, Path("x.csv"))
+
+    def target(*names: str) -> files.Loaded:
+        return files.Loaded(np.eye(3), names or None, None, Path("s.csv"))
+
+    assert files.match(target("ant", "bee", "cow"), features)[1] is None
+    assert files.match(target(), features)[1] == "s.csv names no stimuli: its order is taken to be that of x.csv"
+    with pytest.raises(files.FileError, match=r"lacks 'bee', 'cow' and has 'dog', 'Bee' beside them"):
+        files.match(target("ant", "dog", "Bee"), features)
+    with pytest.raises(files.FileError, match=r"s\.csv must name each stimulus once .* got 'ant' twice"):
+        files.match(target("ant", "ant", "bee"), features)
+
+
+def test_reordering_is_said_and_right(here: Path, X: Any, S: Any) -> None:
+    order = np.random.default_rng(2).permutation(N)
+    names = [NAMES[i] for i in order]
+    pandas.DataFrame(X, NAMES).to_csv("x.csv")
+    pandas.DataFrame(S[np.ix_(order, order)], names, names).to_csv("s.csv")
+    pandas.DataFrame({"name": names, "group": ["a", "b"] * (N // 2)}).to_csv("g.csv", index=False)
+    outcome = run("prune", "x.csv", "s.csv", "--out", "out", "--groups", "g.csv")
+    assert outcome.exit_code == 0, outcome.output
+    assert "note: the stimuli of s.csv were reordered by name to the order of x.csv." in outcome.stderr
+    with xarray.open_dataset("out/result.nc", engine="h5netcdf") as result:
+        expected = sc.cross_validate(X, S, progress=False)
+        np.testing.assert_allclose(result.pruned_test.values, expected.pruned_test.values, atol=1e-12)
+        assert result.stimulus.values.tolist() == NAMES
+    assert "lacks 'item 0'" in refused("prune", "x.csv", _renamed("s.csv"), "--out", "o")
+
+
+def _renamed(name: str) -> str:
+    Path("renamed.csv").write_text(Path(name).read_text().replace("item 0,", "item zero,"))
+    text = Path("renamed.csv").read_text().replace("item 0\n", "item zero\n")
+    Path("renamed.csv").write_text(text)
+    return "renamed.csv"
+
+
+def test_groups_by_name_and_by_order(tmp_path: Path) -> None:
+    stimuli = ("ant", "bee", "cow")
+    place = tmp_path / "g.csv"
+    place.write_text("stimulus,group\ncow,mammal\nant,insect\nbee,insect\n")
+    read = files.read_groups_file(str(place), 3, stimuli)
+    assert read.values.tolist() == ["insect", "insect", "mammal"]
+    read = files.read_groups_file(str(place), 3, None)
+    assert read.values.tolist() == ["mammal", "insect", "insect"]
+    assert "its own order" in read.notes[0]
+    with pytest.raises(files.FileError, match="lacks 'dog'"):
+        files.read_groups_file(str(place), 3, ("ant", "bee", "dog"))
+    np.savez(tmp_path / "g.npz", groups=np.array([1, 1, 2]), other=np.zeros((3, 3)))
+    assert files.read_groups_file(str(tmp_path / "g.npz"), 3, stimuli).values.tolist() == ["1", "1", "2"]
+    place.write_text("a,b,c\n")
+    with pytest.raises(files.FileError, match="one column"):
+        files.read_groups_file(str(place), 3, stimuli)
