@@ -33,23 +33,32 @@ SEARCHES = {
 }
 
 
-def compare(title: str, X: np.ndarray, target: np.ndarray, kind: str, cv: int, threads: int) -> None:
-    print(f"\n{title}: n = {X.shape[0]}, d = {X.shape[1]}, cosine, pearson, {cv} folds, {threads} threads")
-    print(f"{'search':24}{'held-out r: full':>20}{'pruned':>18}{'training r':>12}{'kept':>14}{'seconds':>10}")
+def compare(title: str, X: np.ndarray, target: np.ndarray, kind: str, cv: int, repeats: int, threads: int) -> None:
+    """One table: means ± SD over folds; "beyond ranking" is the paired difference of the held-out scores."""
+    print(f"\n{title}: n = {X.shape[0]}, d = {X.shape[1]}, cosine, pearson, {repeats} x {cv} folds, {threads} threads")
+    heads = ("held-out r: full", "pruned", "beyond ranking", "training r", "kept", "seconds")
+    print(f"{'search':24}" + "".join(f"{head:>18}" for head in heads))
+    ranking = None
     for name, parameters in SEARCHES.items():
+        pruner = sc.Pruner(kind=kind, threads=threads, **parameters)
         start = time.perf_counter()
-        result = sc.cross_validate(
-            X, target, sc.Pruner(kind=kind, threads=threads, **parameters), cv=cv, curves=False, progress=False
-        )
+        result = sc.cross_validate(X, target, pruner, cv=cv, repeats=repeats, curves=False, progress=False)
         seconds = time.perf_counter() - start
-        full, pruned, train, kept = (
-            result[v].values[0] for v in ("full_test", "pruned_test", "pruned_train", "n_kept")
+        scores = result.pruned_test.values[0]
+        ranking = scores if ranking is None else ranking
+        columns = (
+            f"{_spread(result.full_test.values[0])}",
+            f"{_spread(scores)}",
+            f"{_spread(scores - ranking)}" if name != "ranking" else "",
+            f"{result.pruned_train.values[0].mean():.3f}",
+            f"{_spread(result.n_kept.values[0], 0)}",
+            f"{seconds:.1f}",
         )
-        print(
-            f"{name:24}{full.mean():13.3f} ± {full.std(ddof=1):.3f}{pruned.mean():10.3f} ± {pruned.std(ddof=1):.3f}"
-            f"{train.mean():12.3f}{kept.mean():8.0f} ± {kept.std(ddof=1):.0f}{seconds:10.1f}",
-            flush=True,
-        )
+        print(f"{name:24}" + "".join(f"{column:>18}" for column in columns), flush=True)
+
+
+def _spread(values: np.ndarray, digits: int = 3) -> str:
+    return f"{values.mean():.{digits}f} ± {values.std(ddof=1):.{digits}f}"
 
 
 def times(threads: int) -> None:
@@ -62,7 +71,7 @@ def times(threads: int) -> None:
         "forward, the whole path": {"search": "forward"},
         "backward, the whole path": {"search": "backward"},
         "floating, at most 200": {"search": "floating", "max_features": 200},
-        "floating-backward, patience 100": {"search": "floating-backward", "patience": 100},
+        f"floating-backward, patience {PATIENCE}": {"search": "floating-backward", "patience": PATIENCE},
     }.items():
         pruner = sc.Pruner(threads=threads, progress=False, **parameters)
         start = time.perf_counter()
@@ -80,18 +89,18 @@ def main() -> None:
     threads = parser.parse_args().threads
     print(
         f"Sequential searches from nothing: at most {MOST} (or 50) features; with {MOST}, they end after {PATIENCE} "
-        "additions without a new best. Backward: the whole path."
+        "additions to a new size without a new best. Backward: the whole path."
     )
     animals = sc.datasets.load_imagenet_animals()
-    compare("398 animals, WordNet similarity", animals.X, animals.target, "similarity", 5, threads)
+    compare("398 animals, WordNet similarity", animals.X, animals.target, "similarity", 5, 1, threads)
     if os.environ.get("SECATEUR_DATA"):
         sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
         import lite0
 
         data = sc.datasets.fetch_kriegeskorte92()
         X = lite0.pooled_maps(data.images)
-        compare("92 images, mean judgments", X, data.behaviour.mean(axis=0), "dissimilarity", 10, threads)
-        compare("92 images, mean human IT", X, data.human_it_mean, "dissimilarity", 10, threads)
+        compare("92 images, mean judgments", X, data.behaviour.mean(axis=0), "dissimilarity", 10, 3, threads)
+        compare("92 images, mean human IT", X, data.human_it_mean, "dissimilarity", 10, 3, threads)
     times(threads)
 
 

@@ -414,6 +414,18 @@ def test_patience_waits_for_the_limits():
 def test_floating_with_tol_and_patience(search):
     X, h = cases.embedding(10, 30, seed=2), cases.target(10, seed=2)
     path = fit(X, h, search=search).path_
+    best, furthest, idle = -np.inf, 0 if search == "floating" else 30, 0
+    for end, row in enumerate(path):  # noqa: B007
+        further = row["count"] > furthest if search == "floating" else row["count"] < furthest
+        furthest = row["count"] if further else furthest
+        idle = 0 if floor(row["alignment"]) > best + TIE else idle + bool(further and best > -np.inf)
+        best = max(best, floor(row["alignment"]))
+        if idle == 2:
+            break
+    patient = fit(X, h, search=search, patience=2).path_
+    assert patient["action"][end] in ("add", "remove")
+    assert end + 1 <= len(patient) < len(path)
+    assert set(patient["action"][end + 1 :]) <= {"return", "remove" if search == "floating" else "add"}
     for parameters in ({"patience": 2}, {"tol": 0.0}):
         short = fit(X, h, search=search, **parameters)
         assert 1 < len(short.path_) < len(path)

@@ -522,3 +522,26 @@ def test_one_target_in_no_leading_axis_out(X):
     for target in (matrix[None], values, xr.DataArray(values, dims=("subject", "pair"))):
         assert sc.alignment(X, target).shape == (1,)
         assert sc.leave_one_out(X, target).shape == (1, 5)
+
+
+def test_a_dataframe_names_its_stimuli() -> None:
+    names = list("abcdef")
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(6, 9)), index=names)
+    S = pd.DataFrame(np.random.default_rng(1).normal(size=(6, 6)), index=names, columns=names)
+    S = (S + S.T) / 2
+    assert sc.alignment(X, S) == sc.alignment(X.to_numpy(), S.to_numpy())
+    with pytest.raises(ValueError, match=r"same order, got 'b' where X has 'a' \(stimulus 0\)"):
+        sc.alignment(X, S.loc[[*"bacdef"], [*"bacdef"]])
+    with pytest.raises(ValueError, match="along rows and columns"):
+        sc.alignment(X, S[[*"bacdef"]])
+
+
+def test_rsatoolbox_descriptors_name_the_stimuli() -> None:
+    rdm = pytest.importorskip("rsatoolbox.rdm")
+    names = list("abcdef")
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(6, 9)), index=names)
+    rdms = rdm.RDMs(np.random.default_rng(1).random((2, 15)), pattern_descriptors={"conds": names})
+    assert sc.alignment(X, rdms).shape == (2,)
+    other = rdm.RDMs(np.random.default_rng(1).random((2, 15)), pattern_descriptors={"conds": names[::-1]})
+    with pytest.raises(ValueError, match="same order, got 'f' where X has 'a'"):
+        sc.alignment(X, other)

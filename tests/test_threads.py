@@ -107,7 +107,7 @@ print("and computes on" if np.isfinite(small).all() else "and is broken", flush=
     [
         "sc.leave_one_out(X, h, comparator='tau-a', threads=2)",
         "sc.add_one(X, h, [0, 1, 2], comparator='spearman', threads=1)",
-        "sc.insertion_curve(X, h, order, comparator='tau-a', threads=2)",
+        "sc.insertion_curve(X, h, order, comparator='tau-a', threads=4)",
         "sc.insertion_curve(X, np.stack([h, -h]), orders, comparator='spearman', threads=2)",
     ],
 )

@@ -160,16 +160,17 @@ def permutation_test(
 
 
 def _relabelled(targets: Targets, orders: Indices, positions: Indices) -> Targets:
-    """All targets with their stimuli in each order (B, n): order after order, B * T in all."""
-    rows, columns = np.triu_indices(targets.n, 1)
+    """All targets with their stimuli in each order (B, m), or copies of them: order after order, B * T in all."""
+    n = orders.shape[1]
+    rows, columns = np.triu_indices(n, 1)
     at = positions[orders[:, rows], orders[:, columns]]
     values = np.concatenate([targets.values[:, one] for one in at])
     labels = None if targets.labels is None else targets.labels * len(at)
     if targets.weights is None or targets.weight_of is None:
-        return Targets(values, None, None, targets.n, labels=labels)
+        return Targets(values, None, None, n, labels=labels)
     weights = np.concatenate([targets.weights[:, one] for one in at])
     weight_of = np.concatenate([targets.weight_of + b * len(targets.weights) for b in range(len(at))])
-    return Targets(values, weights, weight_of, targets.n, labels=labels)
+    return Targets(values, weights, weight_of, n, labels=labels)
 
 
 def _family_wise_p(observed: Matrix, null: Matrix) -> Matrix:
@@ -390,27 +391,31 @@ class _Resampler:
         targets = self._averaged(draws) if self.mean else _relabelled(
             self.targets, np.tile(np.arange(self.features.n), (len(draws), 1)), self._positions
         )  # fmt: skip
-        features, folds = self.features, self.folds
-        once = np.ones(features.n, dtype=np.int64)
+        features, folds, counted = self.features, self.folds, targets
         if any(draw.stimuli is not None for draw in draws):
+            once = np.ones(features.n, dtype=np.int64)
             counts = np.stack([once if draw.stimuli is None else draw.stimuli for draw in draws])
+            counted = _weighted(targets, counts)
             if self.comparator in RANKS:
                 features, targets, folds = self._copied(counts[0], targets)
             else:
-                targets = _weighted(targets, counts)
+                targets = counted
         full, pruned = np.full((2, len(folds), len(targets)), np.nan)
-        for f, fold in enumerate(folds):
-            self._score(features, targets, fold, f, full[f], pruned[f])
+        for f, (train, test) in enumerate(self.folds):
+            able = _distinct(counted.among(test))
+            if self.masks is None:
+                able &= _distinct(counted.among(train))
+            if able.any():
+                self._score(features, targets, folds[f], f, np.flatnonzero(able), full[f], pruned[f])
         means = [_mean_of_defined(part) for part in (full, pruned, pruned - full)]
         return np.stack(means).reshape(3, len(draws), self.per_draw)
 
-    def _score(self, features: Features, targets: Targets, fold: Fold, f: int, full: Matrix, pruned: Matrix) -> None:
-        """Fill in the scores of one fold; those that a draw can't have stay NaN."""
+    def _score(
+        self, features: Features, targets: Targets, fold: Fold, f: int, rows: Indices, full: Matrix, pruned: Matrix
+    ) -> None:
+        """Fill in the scores of some targets in one fold; where there is nothing to learn from they stay NaN."""
         train, test = fold
-        if min(len(train), len(test)) < SMALLEST_FOLD:
-            return
         held, goal = features.among(test), targets.among(test)
-        rows = np.flatnonzero(_distinct(goal))
         if self.masks is not None:
             chosen = [(self.masks[f][t], rows[rows % self.per_draw == t]) for t in range(self.per_draw)]
         else:
@@ -428,11 +433,11 @@ class _Resampler:
                 self.undefined += int(undefined.sum())
 
     def _learnable(self, features: Features, targets: Targets) -> npt.NDArray[np.bool_]:
-        """Which targets (T,) a draw leaves something to learn from: enough stimuli, and variation among them."""
+        """Which targets (T,) a draw leaves something to learn from: variation."""
         everything = np.arange(features.d, dtype=np.int64)
         similarities = _core.similarity(features.values, self.metric, everything, self.threads)
         baseline = compare(similarities, targets, self.comparator, self.threads)
-        able = ~np.isnan(baseline) & _distinct(targets)
+        able = ~np.isnan(baseline)
         for t in map(int, np.flatnonzero(able & (baseline == 0))):
             able[t] = self.comparator == "cosine" or np.ptp(targets.values[t, targets.counts(t)]) > 0
         return able
@@ -454,7 +459,7 @@ class _Resampler:
         drawn = np.repeat(np.arange(self.features.n), counts)
         copies = _relabelled(targets, drawn[None], self._positions)
         rows, columns = np.triu_indices(len(drawn), 1)
-        copies = replace(copies, n=len(drawn)).without(drawn[rows] == drawn[columns])
+        copies = copies.without(drawn[rows] == drawn[columns])
         folds = [tuple(np.flatnonzero(np.isin(drawn, side)) for side in fold) for fold in self.folds]
         return self.features.among(drawn), copies, [(train, test) for train, test in folds]
 
@@ -565,7 +570,7 @@ def noise_ceiling(
     -----
     The upper bound aligns each subject with the mean of all, itself included; the lower bound with the mean of the
     others. Matrices are brought to one scale before the mean: z-scored for pearson, divided by their root mean square
-    for cosine, ranked for spearman, rho-a and tau-a (for tau-a the mean of ranks need not be the best matrix, so
+    for cosine, ranked (relative to the number of pairs) for spearman, rho-a and tau-a (for tau-a the mean of ranks need not be the best matrix, so
     the upper bound is approximate there). A subject enters the mean, and is aligned, in the pairs that it has; a pair
     that no other subject has is left out of the lower bound. Where subjects miss different pairs the upper bound
     is approximate too.
@@ -652,7 +657,8 @@ def _on_one_scale(targets: Targets, comparator: str) -> tuple[npt.NDArray[np.boo
             name = targets.labels[t] if targets.labels else t
             raise ValueError(f"rdms must vary over the pairs, got a constant or empty one (subject {name})")
         if comparator in RANKS:
-            scaled[t, has] = rankdata(values)
+            # About 0, so that order and reverse order give one mean; as wide as ranks of the most pairs.
+            scaled[t, has] = (rankdata(values) - (len(values) + 1) / 2) * (present.sum(axis=1).max() / len(values))
             continue
         values = values - (np.average(values, weights=w) if comparator == "pearson" else 0)
         scaled[t, has] = values / np.sqrt(np.average(values**2, weights=w))

@@ -50,9 +50,10 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         one) whose gain in alignment is below this; negative values allow for losses. None: no step is too small.
         Not used by the searches by ranking.
     patience : int, optional
-        A sequential search ends after so many onward steps in a row without a new best set. None: it goes all
-        the way. Not used by the searches by ranking. Neither ``tol`` nor ``patience`` ends a search before it has
-        reached ``min_features`` (forward) or ``max_features`` (backward).
+        A sequential search ends after so many onward steps in a row without a new best set; of a floating search
+        only those to a size not reached before count. None: it goes all the way. Not used by the searches by
+        ranking. Neither ``tol`` nor ``patience`` ends a search before it has reached ``min_features`` (forward) or
+        ``max_features`` (backward).
     feature_groups : array (d,) of int or str, optional
         Features of one label come and go together; every one by itself by default. Groups of several features
         take about a space of similarities each and step, which is slower than single features.

@@ -552,7 +552,7 @@ class Walk:
         self.state = State(len(self.groups), floating=self.floating)
         self.steps: list[tuple[int, str, float, int]] = []
         self.value, self.count = np.nan, 0
-        self.best, self.best_count, self.idle = -np.inf, 0, 0
+        self.best, self.best_count, self.idle, self.furthest = -np.inf, 0, 0, 0
         if not self.forward:
             self._take(-1, "start", baseline)
 
@@ -591,7 +591,10 @@ class Walk:
             g = int(self.ranking[np.argmin(left[self.ranking])])
         if may_stop and self.search.tol is not None and values[g] - self.value < self.search.tol:
             return False
-        self.idle += bool(self.best > -np.inf)
+        furthest = self.state.number if self.forward else len(self.groups) - self.state.number
+        if furthest == self.furthest:  # patience is measured in new sizes: floating walks go over old ones again
+            self.furthest += 1
+            self.idle += bool(self.best > -np.inf)
         self._take(g, "add" if self.forward else "remove", float(values[g]))
         return True
 

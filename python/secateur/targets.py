@@ -187,6 +187,13 @@ def _read_dataarray(target: Any, n: int, kind: str) -> tuple[Matrix, tuple[str, 
     return values, tuple(" ".join(map(str, name)) for name in product(*axes)), stimuli
 
 
+def _names_in(descriptors: Any) -> tuple[str, ...] | None:
+    """The stimulus names among rsatoolbox's pattern descriptors: the one that holds distinct text, if just one does."""
+    texts = [tuple(values) for values in descriptors.values() if all(isinstance(v, str) for v in values)]
+    names = [text for text in texts if len(set(text)) == len(text)]
+    return names[0] if len(names) == 1 else None
+
+
 def read_target(
     target: Any, n: int, kind: str = "similarity", weights: Any = None, stimuli: tuple[str, ...] | None = None
 ) -> Targets:
@@ -195,7 +202,7 @@ def read_target(
     Parameters
     ----------
     target : (n, n) | (P,) | (T, P) | (T, n, n) array, rsatoolbox ``RDMs``, or xarray DataArray
-        A DataArray has dims (..., "pair") or (..., stimulus, stimulus2); leading dims become targets.
+        A square pandas DataFrame may name its stimuli, as may rsatoolbox's pattern descriptors. A DataArray has dims (..., "pair") or (..., stimulus, stimulus2); leading dims become targets.
         Pairs are in ``numpy.triu_indices(n, 1)`` order. NaN: that pair has weight 0 in that target.
         With n = 3 a (3, 3) array is read as one matrix.
     n : int
@@ -227,17 +234,21 @@ def read_target(
         if packed.shape[1] != pair_count(n):
             raise ValueError(f"target must cover the {n} stimuli of X, got rsatoolbox RDMs over {target.n_cond}")
         values, single = as_float64(packed, "target"), False
+        own = _names_in(target.pattern_descriptors)
     elif hasattr(target, "coords") and hasattr(target, "dims"):  # xarray DataArray
         values, labels, own = _read_dataarray(target, n, kind)
         single = labels is None
-        if own and stimuli and own != stimuli:
-            i = next(i for i in range(n) if own[i] != stimuli[i])
-            raise ValueError(
-                f"target must name the stimuli of X in the same order, got {own[i]!r} where X has {stimuli[i]!r} "
-                f"(stimulus {i})"
-            )
     else:
+        if hasattr(target, "columns") and target.shape == (n, n) and target.index.dtype.kind != "i":  # pandas DataFrame
+            own = tuple(map(str, target.index))
+            if own != tuple(map(str, target.columns)):
+                raise ValueError("target must name the same stimuli along rows and columns, got others")
         values, single = _read_pairs(target, n, kind, "target")
+    if own and stimuli and own != stimuli:
+        i = next(i for i in range(n) if own[i] != stimuli[i])
+        raise ValueError(
+            f"target must name the stimuli of X in the same order, got {own[i]!r} where X has {stimuli[i]!r} (stimulus {i})"
+        )
     if np.isinf(values).any():
         t, p = np.argwhere(np.isinf(values))[0]
         raise ValueError(f"target must not be infinite, got {values[t, p]} at target {t}, pair {p}")

@@ -448,3 +448,12 @@ def to_rsatoolbox(X: Any, support: Any = None, metric: str = "cosine", *, name: 
         pattern_descriptors={"conds": labels},
         rdm_descriptors={"support": list(range(len(rows)))},
     )
+
+
+def __getattr__(name: str) -> Any:
+    """``permutation_test`` has moved to :mod:`secateur.inference`; its old place still finds it."""
+    if name == "permutation_test":
+        from importlib import import_module
+
+        return import_module("secateur.inference").permutation_test
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
