@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+# Thousands of small calls: a team of threads for each costs more than its work, and on a busy machine a thousand
+# times more. Tests of threads name their number.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 settings.register_profile(
     "stable",
     derandomize=True,

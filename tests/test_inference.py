@@ -100,6 +100,32 @@ def test_family_wise_error_of_noise():
     assert np.sum(np.array(lone) <= 0.1) > 30
 
 
+@pytest.mark.parametrize("shape", [(1,), (7,), (40,), (4, 5)])
+def test_false_discoveries_are_scipys(shape):
+    rng = np.random.default_rng(shape)
+    for p in (rng.random(shape), rng.random(shape).round(1), rng.random(shape) ** 4):
+        found = sc.benjamini_hochberg(p, alpha=0.1)
+        theirs = stats.false_discovery_control(p.ravel()).reshape(shape)
+        np.testing.assert_allclose(found.adjusted, theirs, rtol=1e-14)
+        np.testing.assert_array_equal(found.rejected, theirs <= 0.1)
+        # the definition: the largest k with p_(k) <= k alpha / m, and all below
+        ordered = np.sort(p.ravel())
+        reached = [k for k, value in enumerate(ordered, 1) if value <= k * 0.1 / p.size]
+        assert found.rejected.sum() == np.sum(p <= ordered[max(reached) - 1] if reached else False)
+
+
+def test_false_discoveries_at_their_ends():
+    found = sc.benjamini_hochberg([0.01, np.nan, 0.04])
+    np.testing.assert_allclose(found.adjusted, [0.02, np.nan, 0.04])
+    assert found.rejected.tolist() == [True, False, True]
+    assert sc.benjamini_hochberg([]).rejected.shape == (0,)
+    assert sc.benjamini_hochberg(0.03).rejected
+    with pytest.raises(ValueError, match=r"p must lie between 0 and 1, got 1\.2"):
+        sc.benjamini_hochberg([0.5, 1.2])
+    with pytest.raises(ValueError, match="alpha must be between 0 and 1, got 5"):
+        sc.benjamini_hochberg([0.5], alpha=5)
+
+
 # The bootstrap
 
 

@@ -38,12 +38,23 @@ Comparator comparator_named(const std::string& name) {
                              name, "comparator");
 }
 
+// Multiply-adds below which waking threads costs more than they save, above all where other programs keep the cores busy.
+constexpr double worth_threads = 4e6;
+
+// Multiply-adds of one feature come or gone, for all pairs, features and targets; sorting counts as twenty.
+double work_of(const Features& x, const Targets& targets, Comparator comparator) {
+    const double each =
+        is_rank(comparator) ? 20.0 * static_cast<double>(targets.count) : 5.0 + static_cast<double>(targets.count);
+    return static_cast<double>(x.pairs()) * static_cast<double>(x.count) * each;
+}
+
 // Runs a kernel without the GIL; the calling thread asks for signals (Ctrl-C) about twenty times a second.
 template <class Kernel>
-void run(int threads, Kernel&& kernel) {
+void run(int threads, double work, Kernel&& kernel) {
     using Clock = std::chrono::steady_clock;
     auto last = Clock::now();
-    const Context context(checked_threads(threads), [last]() mutable {
+    const int wanted = checked_threads(threads);
+    const Context context(work < worth_threads ? 1 : wanted, [last]() mutable {
         if (Clock::now() - last < std::chrono::milliseconds(50)) return false;
         last = Clock::now();
         const py::gil_scoped_acquire held;
@@ -66,7 +77,8 @@ Array similarity(const Object& x, const std::string& metric, const Object& subse
     const Metric rule = metric_named(metric);
     Array out(features.pairs());
     double* to = out.mutable_data();
-    run(threads, [&](const Context& context) { cpu::similarity(features, rule, chosen, context, to); });
+    run(threads, static_cast<double>(features.pairs() * chosen.count),
+        [&](const Context& context) { cpu::similarity(features, rule, chosen, context, to); });
     return out;
 }
 
@@ -79,7 +91,8 @@ Array compare(const Object& similarities, int64_t stimuli, const Object& values,
     const Targets targets = borrow_targets(values, weights, weight_of, pairs, rule);
     Array out(targets.count);
     double* to = out.mutable_data();
-    run(threads, [&](const Context& context) { cpu::compare(given, stimuli, targets, rule, context, to); });
+    run(threads, static_cast<double>(targets.count * pairs) * (is_rank(rule) ? 20 : 2),
+        [&](const Context& context) { cpu::compare(given, stimuli, targets, rule, context, to); });
     return out;
 }
 
@@ -93,7 +106,8 @@ Array one_feature(const Object& x, const Object& values, const Object& weights, 
     const Indices chosen = borrow_indices(subset, features.count, "subset");
     Array out({targets.count, features.count});
     double* to = out.mutable_data();
-    run(threads, [&](const Context& context) { kernel(features, targets, rule, comparison, chosen, context, to); });
+    run(threads, work_of(features, targets, comparison),
+        [&](const Context& context) { kernel(features, targets, rule, comparison, chosen, context, to); });
     return out;
 }
 
@@ -113,7 +127,7 @@ Array insertion_curve(const Object& x, const Object& values, const Object& weigh
     for (int64_t t = 0; t < count; ++t) borrow_indices(rows[py::int_(t)], features.count, "order");
     Array out({targets.count, steps});
     double* to = out.mutable_data();
-    run(threads, [&](const Context& context) {
+    run(threads, work_of(features, targets, comparison), [&](const Context& context) {
         cpu::insertion_curve(features, targets, rule, comparison, orders, count, steps, context, to);
     });
     return out;

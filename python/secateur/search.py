@@ -17,6 +17,8 @@ from .features import Features, Indices, Matrix
 from .similarity import compare
 from .targets import Targets
 
+__all__ = ["SEARCHES", "STEP", "SearchInterrupted", "subset_at"]
+
 Mask = npt.NDArray[np.bool_]
 Path = npt.NDArray[np.void]
 
