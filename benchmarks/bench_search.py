@@ -1,6 +1,6 @@
 """What the searches find on held-out stimuli, and what they take.
 
-    python benchmarks/bench_search.py [--threads N]
+    python benchmarks/bench_search.py [--threads N] [--long]
 
 The bundled 398 animals; with SECATEUR_DATA set, also the 92 images (EfficientNet-lite0's pooled maps) against
 mean judgments and mean human IT. Every search sees the same folds. Then the time of one search at n = 96, d = 4096.
@@ -61,18 +61,20 @@ def _spread(values: np.ndarray, digits: int = 3) -> str:
     return f"{values.mean():.{digits}f} ± {values.std(ddof=1):.{digits}f}"
 
 
-def times(threads: int) -> None:
+def times(threads: int, long: bool) -> None:
     case = cases.PAPER
     X, targets = case.make()
     print(f"\n{case.name}: n = {case.n}, d = {case.d}, one target, {threads} threads")
     print(f"{'search':34}{'seconds':>10}{'steps':>8}{'kept':>8}{'training r':>12}")
-    for name, parameters in {
+    searches = {
         "ranking": {"search": "ranking"},
         "forward, the whole path": {"search": "forward"},
         "backward, the whole path": {"search": "backward"},
         "floating, at most 200": {"search": "floating", "max_features": 200},
-        f"floating-backward, patience {PATIENCE}": {"search": "floating-backward", "patience": PATIENCE},
-    }.items():
+    }
+    if long:
+        searches[f"floating-backward, patience {PATIENCE}"] = {"search": "floating-backward", "patience": PATIENCE}
+    for name, parameters in searches.items():
         pruner = sc.Pruner(threads=threads, progress=False, **parameters)
         start = time.perf_counter()
         pruner.fit(X, targets[0])
@@ -86,7 +88,9 @@ def times(threads: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=sc.contributions.thread_count(None))
-    threads = parser.parse_args().threads
+    parser.add_argument("--long", action="store_true", help="also floating-backward at d = 4096, minutes")
+    arguments = parser.parse_args()
+    threads = arguments.threads
     print(
         f"Sequential searches from nothing: at most {MOST} (or 50) features; with {MOST}, they end after {PATIENCE} "
         "additions to a new size without a new best. Backward: the whole path."
@@ -101,7 +105,7 @@ def main() -> None:
         X = lite0.pooled_maps(data.images)
         compare("92 images, mean judgments", X, data.behaviour.mean(axis=0), "dissimilarity", 10, 3, threads)
         compare("92 images, mean human IT", X, data.human_it_mean, "dissimilarity", 10, 3, threads)
-    times(threads)
+    times(threads, arguments.long)
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def cosine(X: np.ndarray) -> np.ndarray:
 
 
 def closed_form_leave_one_out(X: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Cosine and Pearson by (n x n)(n x d) products, three for all targets and two for each: a careful numpy user's way."""
+    """Cosine and Pearson by (n x n)(n x d) products, three for all targets and two for each: a careful user's numpy."""
     n = len(X)
     rows, columns = np.triu_indices(n, 1)
     D = X @ X.T
@@ -135,12 +135,11 @@ def trimmed_rank_one_insertion(X: np.ndarray, h: np.ndarray, order: np.ndarray) 
 
 
 def medians(contenders: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median seconds of each, taken in turns so that a noisy machine is noisy for all."""
+    """Median seconds of each, taken in turns so that a noisy machine is noisy for all; each turn warms up first."""
     times: dict[str, list[float]] = {name: [] for name in contenders}
-    for run in contenders.values():
-        run()
     for _ in range(rounds):
         for name, run in contenders.items():
+            run()
             start = time.perf_counter()
             run()
             times[name].append(time.perf_counter() - start)

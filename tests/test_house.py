@@ -28,8 +28,10 @@ LEVELS = {
     "targets": 2,
     "similarity": 3,
     "contributions": 4,
-    "pruning": 5,
-    "validation": 6,
+    "search": 5,
+    "pruning": 6,
+    "validation": 7,
+    "inference": 8,
 }
 HEAVY = {"torch", "torchvision", "matplotlib", "xarray", "pandas", "rsatoolbox", "typer", "pooch", "mne", "tqdm"}
 
@@ -132,7 +134,7 @@ def test_nothing_is_printed_or_swallowed(path):
 
 # Docstrings
 
-ROOMS = ["secateur", "secateur.datasets", "secateur.taxonomy", "secateur.statistics", "secateur.report"]
+ROOMS = ["secateur"] + [f"secateur.{room}" for room in ("search", "datasets", "taxonomy", "statistics", "report")]
 
 
 def public_functions():

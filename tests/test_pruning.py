@@ -373,6 +373,14 @@ def test_clone_and_parameters():
         "search": "ranking",
         "device": "cpu",
         "threads": 1,
+        "max_features": 9,
+        "min_features": 2,
+        "tol": 0.0,
+        "patience": 3,
+        "feature_groups": None,
+        "inner_cv": 3,
+        "seed": 1,
+        "progress": False,
     }
     pruner = sc.Pruner(**parameters)
     assert pruner.get_params() == parameters
@@ -383,6 +391,14 @@ def test_clone_and_parameters():
         "search": "ranking",
         "device": "auto",
         "threads": None,
+        "max_features": None,
+        "min_features": 1,
+        "tol": None,
+        "patience": None,
+        "feature_groups": None,
+        "inner_cv": 5,
+        "seed": 0,
+        "progress": True,
     }
     X, target = planted()
     twin = clone(pruner.fit(X, target[np.triu_indices(N, 1)]))

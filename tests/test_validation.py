@@ -514,7 +514,7 @@ def test_observed_values_and_p():
     assert {name: null[name].dims for name in null.data_vars} == {
         "pruned_test": ("target", "permutation"),
         "gain": ("target", "permutation"),
-        **dict.fromkeys(("observed_pruned_test", "observed_gain", "p_pruned_test", "p_gain"), ("target",)),
+        **{f"{what}_{name}": ("target",) for what in ("observed", "p", "p_max") for name in ("pruned_test", "gain")},
     }
     means = {"pruned_test": result.pruned_test.mean("fold")}
     means["gain"] = means["pruned_test"] - result.full_test.mean("fold")

@@ -2,6 +2,7 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <memory>
 #include <numeric>
 #include <thread>
 #include <vector>
@@ -10,27 +11,30 @@
 #include "targets.hpp"
 
 // The pair sums of one target run through its order; every step adds one feature and takes the three moments.
-// Steps: windows (factors made, then used; threads meet in between) of chunks (factors stay in the second-level cache)
-// of tiles (moments stay in registers while a row of pair sums is loaded and stored once).
+// Steps: windows (threads that share a target meet in between) of chunks (factors stay in the second-level cache) of tiles
+// (moments stay in registers while a row of pair sums is loaded and stored once).
 // Stimuli: row groups, a split that depends on their number alone. Each group shifts its values by a mean of its own, and
-// moments are put together group by group: threads share groups and never change a sum's order.
+// moments are put together group by group: threads share out groups and never change a sum's order. Each makes its own
+// factors: that is less work than fetching them from another core.
 namespace secateur::cpu {
 
 namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-constexpr int64_t chunk = 128, longest_window = 1024, widest = 8;
+constexpr int64_t chunk = 128, longest_window = 4096, widest = 8;
 
 int64_t padded(int64_t n) {
     return (n + widest - 1) / widest * widest;
 }
 
-// Where row groups of about equally many pairs begin; depends on the number of stimuli alone.
+// Where row groups of about equal work begin; depends on the number of stimuli alone.
 std::vector<int64_t> row_groups(int64_t n) {
-    const int64_t pairs = n * (n - 1) / 2, groups = std::clamp<int64_t>(pairs / 512, 1, 32);
+    const int64_t groups = std::clamp<int64_t>(n * (n - 1) / 1024, 1, 32);
+    std::vector<double> work{0};  // vectors up to each row, and something for its beginning
+    for (int64_t i = 0; i < n; ++i) work.push_back(work.back() + 0.5 + static_cast<double>((n - i - 1 + widest - 1) / widest));
     std::vector<int64_t> starts;
     for (int64_t i = 0; i < n; ++i)
-        if (row_start(i, n) * groups >= static_cast<int64_t>(starts.size()) * pairs) starts.push_back(i);
+        if (work[i] * static_cast<double>(groups) >= static_cast<double>(starts.size()) * work[n]) starts.push_back(i);
     starts.push_back(n);
     return starts;
 }
@@ -57,39 +61,44 @@ struct GroupMoments {
     double shift;
 };
 
-// One target's running state.
-struct Running {
-    Buffer pair, target, weight;        // (stimuli, stride), upper triangle
-    Buffer own, mean;                   // (stride)
-    Buffer centre;                      // (stride): correlation: the first feature's values, taken from all, for their digits
-    Buffer z, inverse;                  // Job::at(step in window, stimulus): factors
-    std::vector<GroupMoments> moments;  // (group, window)
-    std::vector<double> shift, share, tilt;  // (group): shift in use, sum of weights, sum of the target
-    int64_t seen = 0;                        // features so far
-    Running(const Job& job)
-        : pair(job.x.stimuli * job.stride),
-          target(job.x.stimuli * job.stride),
-          weight(job.targets->weighted ? job.x.stimuli * job.stride : 0),
-          own(job.stride),
-          mean(job.stride),
-          centre(job.stride),
-          z(job.window * job.stride),
-          inverse(job.window * job.stride),
-          moments(job.window * job.group_count()),
-          shift(job.group_count()),
-          share(job.group_count()),
-          tilt(job.group_count()) {}
+// One thread's factors of a chunk's steps, and the sums over features that they come from.
+struct Factors {
+    Buffer own, mean;   // (stride)
+    Buffer centre;      // (stride): correlation: the first feature's values, taken from all, for their digits
+    Buffer z, inverse;  // Job::at(step in chunk, stimulus)
+    explicit Factors(const Job& job)
+        : own(job.stride), mean(job.stride), centre(job.stride), z(chunk * job.stride), inverse(chunk * job.stride) {}
 
-    void begin(const Job& job, int64_t t, int64_t feature) {
-        const int64_t n = job.x.stimuli;
-        const StandardTargets& targets = *job.targets;
-        std::fill_n(pair.get(), n * job.stride, 0.0);
-        std::fill_n(target.get(), n * job.stride, 0.0);
+    void begin(const Job& job, int64_t feature) {
         std::fill_n(own.get(), job.stride, 0.0);
         std::fill_n(mean.get(), job.stride, 0.0);
         std::fill_n(centre.get(), job.stride, 0.0);
         if (job.metric == Metric::correlation)
-            for (int64_t i = 0; i < n; ++i) centre[i] = job.x.values[i * job.x.count + feature];
+            for (int64_t i = 0; i < job.x.stimuli; ++i) centre[i] = job.x.values[i * job.x.count + feature];
+    }
+};
+
+// One target's running state.
+struct Running {
+    Buffer pair, target, weight;              // (stimuli, stride), upper triangle
+    std::unique_ptr<GroupMoments[]> moments;  // (group, window); first touched by the thread that fills it
+    std::vector<char> again;                  // (window): steps whose moments lost their digits
+    std::vector<double> shift, share, tilt;   // (group): shift in use, sum of weights, sum of the target
+    Running(const Job& job)
+        : pair(job.x.stimuli * job.stride),
+          target(job.x.stimuli * job.stride),
+          weight(job.targets->weighted ? job.x.stimuli * job.stride : 0),
+          moments(new GroupMoments[job.window * job.group_count()]),
+          again(job.window),
+          shift(job.group_count()),
+          share(job.group_count()),
+          tilt(job.group_count()) {}
+
+    void begin(const Job& job, int64_t t) {
+        const int64_t n = job.x.stimuli;
+        const StandardTargets& targets = *job.targets;
+        std::fill_n(pair.get(), n * job.stride, 0.0);
+        std::fill_n(target.get(), n * job.stride, 0.0);
         if (targets.weighted) std::fill_n(weight.get(), n * job.stride, 0.0);
         for (int64_t i = 0; i < n; ++i) {
             const int64_t length = n - i - 1;
@@ -104,21 +113,21 @@ struct Running {
             tilt[g] = std::accumulate(targets.row(t) + from, targets.row(t) + to, 0.0);
             shift[g] = 0;
         }
-        seen = 0;
     }
 };
 
-// Factors of a window's steps for the stimuli [from, from + widest): gathered, centred (correlation), normed.
+// Factors of a chunk's steps, `before` which others came, for the stimuli [from, from + widest): gathered, centred
+// (correlation), normed.
 template <class Rule>
 struct Prepare {
     template <int L>
-    ALWAYS_INLINE static void run(const Job* job, Running* r, const int64_t* order, int64_t steps, int64_t pattern,
-                                  int64_t from) {
+    ALWAYS_INLINE static void run(const Job* job, Factors* f, const int64_t* order, int64_t steps, int64_t before,
+                                  int64_t pattern, int64_t from) {
         double own[widest], mean[widest], undefined[widest];
         const StandardTargets& targets = *job->targets;
         for (int l = 0; l < widest; ++l) {
-            own[l] = r->own[from + l];
-            mean[l] = r->mean[from + l];
+            own[l] = f->own[from + l];
+            mean[l] = f->mean[from + l];
             undefined[l] =
                 from + l < job->x.stimuli && targets.active(pattern, from + l) ? nan : 0.0;  // lanes behind the last: masked
         }
@@ -126,16 +135,16 @@ struct Prepare {
         double centre[widest];
         for (int l = 0; l < widest; ++l) {
             rows[l] = job->x.values + std::min(from + l, job->x.stimuli - 1) * job->x.count;
-            centre[l] = r->centre[from + l];
+            centre[l] = f->centre[from + l];
         }
         for (int64_t s = 0; s < steps; ++s) {
             double x[widest];
             for (int l = 0; l < widest; ++l) x[l] = rows[l][order[s]] - centre[l];
-            double* z = &r->z[job->at(s, from)];
-            double* inverse = &r->inverse[job->at(s, from)];
+            double* z = &f->z[job->at(s, from)];
+            double* inverse = &f->inverse[job->at(s, from)];
             if (job->metric == Metric::correlation) {
-                const double before = static_cast<double>(r->seen + s);
-                const double weight = std::sqrt(centring_weight(before, 1)), share = 1 / (before + 1);
+                const double seen = static_cast<double>(before + s);
+                const double weight = std::sqrt(centring_weight(seen, 1)), share = 1 / (seen + 1);
 #pragma omp simd
                 for (int l = 0; l < widest; ++l) {
                     const double gap = x[l] - mean[l];
@@ -156,17 +165,17 @@ struct Prepare {
             }
         }
         for (int l = 0; l < widest; ++l) {
-            r->own[from + l] = own[l];
-            r->mean[from + l] = mean[l];
+            f->own[from + l] = own[l];
+            f->mean[from + l] = mean[l];
         }
     }
 };
 
-// One row group through a chunk of steps, which begin at `first` in the window.
+// One row group through the steps of a chunk, which begins at `start` in its window.
 template <class Rule, bool weighted>
 struct Advance {
     template <int L, int steps>
-    ALWAYS_INLINE static void tile(const Job& job, Running& r, int64_t group, int64_t first) {
+    ALWAYS_INLINE static void tile(const Job& job, Running& r, const Factors& f, int64_t group, int64_t start, int64_t first) {
         using S = Simd<L>;
         using Vec = typename S::Vec;
         const int64_t n = job.x.stimuli, stride = job.stride;
@@ -175,9 +184,9 @@ struct Advance {
         for (int s = 0; s < steps; ++s) a[s] = b[s] = c[s] = Vec{};
         const double shift = r.shift[group];
         for (int64_t i = job.groups[group]; i < job.groups[group + 1]; ++i) {
-            const double *zi = &r.z[job.at(first, i)], *ri = &r.inverse[job.at(first, i)];
+            const double *zi = &f.z[job.at(first, i)], *ri = &f.inverse[job.at(first, i)];
             const auto vector = [&](int64_t j, auto masked, const double* mask) INLINE_LAMBDA {
-                const double *zj = &r.z[job.at(first, j)], *rj = &r.inverse[job.at(first, j)];
+                const double *zj = &f.z[job.at(first, j)], *rj = &f.inverse[job.at(first, j)];
                 double* at = &r.pair[i * stride + j];
                 Vec pair = S::load(at);
                 const Vec h = S::load(&r.target[i * stride + j]);
@@ -207,24 +216,24 @@ struct Advance {
                 }
                 S::store(at, pair);
             };
-            const int64_t start = (i + 1) / L * L, end = n / L * L;
-            if (start >= n) continue;
-            vector(start, std::true_type{}, &job.in_front[i * widest]);
-            for (int64_t j = start + L; j < end; j += L) vector(j, std::false_type{}, nullptr);
-            if (start < end && end < n) vector(end, std::true_type{}, job.at_end.get());
+            const int64_t front = (i + 1) / L * L, end = n / L * L;
+            if (front >= n) continue;
+            vector(front, std::true_type{}, &job.in_front[i * widest]);
+            for (int64_t j = front + L; j < end; j += L) vector(j, std::false_type{}, nullptr);
+            if (front < end && end < n) vector(end, std::true_type{}, job.at_end.get());
         }
         for (int s = 0; s < steps; ++s)
-            r.moments[group * job.window + first + s] = {{S::sum(a[s]), S::sum(b[s]), S::sum(c[s])}, r.shift[group]};
+            r.moments[group * job.window + start + first + s] = {{S::sum(a[s]), S::sum(b[s]), S::sum(c[s])}, r.shift[group]};
     }
 
     template <int L>
-    ALWAYS_INLINE static void run(const Job* job, Running* r, int64_t group, int64_t first, int64_t end) {
+    ALWAYS_INLINE static void run(const Job* job, Running* r, const Factors* f, int64_t group, int64_t start, int64_t steps) {
         constexpr int together = L == 8 ? 8 : 4;
-        int64_t s = first;
-        for (; s + together <= end; s += together) tile<L, together>(*job, *r, group, s);
-        for (; s < end; ++s) tile<L, 1>(*job, *r, group, s);
+        int64_t s = 0;
+        for (; s + together <= steps; s += together) tile<L, together>(*job, *r, *f, group, start, s);
+        for (; s < steps; ++s) tile<L, 1>(*job, *r, *f, group, start, s);
         if (!job->targets->centred) return;
-        const double mean = r->moments[group * job->window + end - 1].moments.sum / r->share[group];
+        const double mean = r->moments[group * job->window + start + steps - 1].moments.sum / r->share[group];
         r->shift[group] = std::isfinite(mean) ? r->shift[group] + mean : 0;
     }
 };
@@ -274,13 +283,16 @@ struct Exact {
 template <class Rule>
 void by_moments(const Job& job, const int64_t* orders, int64_t order_count, int64_t steps, const Context& context, double* out) {
     const StandardTargets& targets = *job.targets;
-    const auto prepare = choose<Prepare<Rule>, const Job*, Running*, const int64_t*, int64_t, int64_t, int64_t>();
-    const auto advance = targets.weighted ? choose<Advance<Rule, true>, const Job*, Running*, int64_t, int64_t, int64_t>()
-                                          : choose<Advance<Rule, false>, const Job*, Running*, int64_t, int64_t, int64_t>();
+    const auto prepare = choose<Prepare<Rule>, const Job*, Factors*, const int64_t*, int64_t, int64_t, int64_t, int64_t>();
+    const auto advance = targets.weighted
+                             ? choose<Advance<Rule, true>, const Job*, Running*, const Factors*, int64_t, int64_t, int64_t>()
+                             : choose<Advance<Rule, false>, const Job*, Running*, const Factors*, int64_t, int64_t, int64_t>();
     // Threads share one target's stimuli where there are fewer targets than threads, else each takes targets.
     const int inner = targets.count < context.threads ? context.threads : 1;
     const int outer = inner > 1 ? 1 : context.threads;
     std::vector<Running> running;
+    std::vector<Factors> factors;
+    for (int t = 0; t < context.threads; ++t) factors.emplace_back(job);
     std::vector<Exact> exact;
     for (int t = 0; t < outer; ++t) {
         running.emplace_back(job);
@@ -293,31 +305,36 @@ void by_moments(const Job& job, const int64_t* orders, int64_t order_count, int6
         const int64_t* order = orders + (order_count > 1 ? t * steps : 0);
         const int64_t pattern = targets.pattern_of(t);
         const double weight = targets.total(pattern);
-        r.begin(job, t, order[0]);
-        for (int64_t start = 0; start < steps; start += job.window) {
+        r.begin(job, t);
+        for (int64_t start = 0; start < steps && !context.stop(slot); start += job.window) {
             const int64_t length = std::min(job.window, steps - start);
 #pragma omp parallel num_threads(inner) if (inner > 1)
             {
                 const int thread = inner > 1 ? omp_thread() : slot;
-#pragma omp for schedule(static)
-                for (int64_t from = 0; from < job.stride; from += widest) prepare(&job, &r, order + start, length, pattern, from);
-                // A thread takes the same groups chunk after chunk: the chunk's factors stay near it.
                 const int64_t width = inner > 1 ? omp_team() : 1, rank = inner > 1 ? thread : 0;
                 const int64_t begin = rank * job.group_count() / width, end = (rank + 1) * job.group_count() / width;
-                for (int64_t c = 0; c < length; c = next_chunk(start, c, length))
-                    for (int64_t g = begin; g < end && !context.stop(thread); ++g)
-                        advance(&job, &r, g, c, next_chunk(start, c, length));
+                const int64_t nearest = job.groups[begin] / widest * widest;  // the pairs of a row lie behind it
+                Factors& f = factors[thread];
+                if (start == 0) f.begin(job, order[0]);
+                for (int64_t c = 0, next; c < length && begin < end && !context.stop(thread); c = next) {
+                    next = next_chunk(start, c, length);
+                    for (int64_t from = nearest; from < job.stride; from += widest)
+                        prepare(&job, &f, order + start + c, next - c, start + c, pattern, from);
+                    for (int64_t g = begin; g < end; ++g) advance(&job, &r, &f, g, c, next - c);
+                }
+#pragma omp barrier
+#pragma omp for schedule(static)
+                for (int64_t s = 0; s < length; ++s) {
+                    bool trusted;
+                    double raw = 0, level = 0;
+                    const Moments m = put_together(job, r, s, weight, raw, level);
+                    out[t * steps + start + s] =
+                        orientation(job.metric) * alignment_of(m, raw, level, weight, targets.centred, trusted);
+                    r.again[s] = !trusted;
+                }
             }
-            r.seen += length;
-            if (context.stop(slot)) break;
-            for (int64_t s = 0; s < length; ++s) {
-                bool trusted;
-                double raw = 0, level = 0;
-                const Moments m = put_together(job, r, s, weight, raw, level);
-                double alignment = orientation(job.metric) * alignment_of(m, raw, level, weight, targets.centred, trusted);
-                if (!trusted && !context.stop(slot)) alignment = exact[slot](job, t, {order, start + s + 1});
-                out[t * steps + start + s] = alignment;
-            }
+            for (int64_t s = 0; s < length && !context.stop(slot); ++s)
+                if (r.again[s]) out[t * steps + start + s] = exact[slot](job, t, {order, start + s + 1});
         }
     }
 }
@@ -381,10 +398,10 @@ void insertion_curve(const Features& x, const Targets& source, Metric metric, Co
                      int64_t order_count, int64_t steps, const Context& context, double* out) {
     const StandardTargets targets(source, x.stimuli, comparator, context.threads);
     Job job{x, metric, &targets, Buffer(x.stimuli * widest), Buffer(widest), padded(x.stimuli), 0, row_groups(x.stimuli)};
-    // One thread needs no more than a chunk's factors; threads that share a target meet once in about two megabytes of them.
+    // Moments of a window: threads that share a target keep about four megabytes, others a chunk's.
     job.window = targets.count >= context.threads
                      ? chunk
-                     : std::clamp<int64_t>((2 << 20) / (16 * job.stride) / chunk * chunk, chunk, longest_window);
+                     : std::clamp<int64_t>((4 << 20) / (32 * job.group_count()) / chunk * chunk, chunk, longest_window);
     const int64_t lanes = simd_lanes(), end = x.stimuli / lanes * lanes;
     for (int64_t l = 0; l < lanes; ++l) {
         job.at_end[l] = end + l < x.stimuli ? 1 : 0;

@@ -267,8 +267,9 @@ class _Job:
 
 def _run(job: _Job, out: Path, overwrite: bool) -> None:
     """Prune, test, print the table, write the folder, name its files."""
+    from .inference import permutation_test
     from .report import folder, tables
-    from .validation import cross_validate, permutation_test
+    from .validation import cross_validate
 
     features, targets = job.features, job.targets
     bar = sys.stderr.isatty()

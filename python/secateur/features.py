@@ -112,9 +112,9 @@ def read_order(order: Any, d: int, name: str = "order", *, empty: bool = False) 
     outside = indices[(indices < 0) | (indices >= d)]
     if outside.size:
         raise ValueError(f"{name} must hold feature indices from 0 to {d - 1}, got {outside[0]}")
-    unique, counts = np.unique(indices, return_counts=True)
-    if (counts > 1).any():
-        raise ValueError(f"{name} must name each feature once, got {unique[counts > 1][0]} more than once")
+    again = np.flatnonzero(np.bincount(indices, minlength=d) > 1)
+    if again.size:
+        raise ValueError(f"{name} must name each feature once, got {again[0]} more than once")
     if not empty and not indices.size:
         raise ValueError(f"{name} must hold at least one feature, got none")
     return indices

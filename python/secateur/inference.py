@@ -261,16 +261,16 @@ def bootstrap(
 
     *Why the procedure, and why moved.* A draw of n stimuli has 63 % of them. Pruning learns from fewer, so that draws
     that choose anew score lower than the observed one, and their plain percentiles miss: with 60 stimuli and 400
-    features, 95 % intervals held the expected gain of the procedure in 33 to 53 % of simulated data sets; moved onto
-    the observed score, in 98 to 100 %. BCa cannot mend so large a bias and is refused there. Intervals of scores held
-    it in 97 to 100 %; over 16 subjects, though, where what is chosen varies with whose mean it is, in 53 to 88 % (BCa
-    50 to 80 %), those of the procedure in 88 to 93 %.
+    features, 95 % intervals held the expected pruned score in 35 %, the gain in 57 % of simulated data sets; moved
+    onto the observed score, in 100 %. BCa cannot mend so large a bias and is refused there. Intervals of scores held
+    both in 98 to 100 %; but over 16 subjects, where what is chosen varies with whose mean it is, in 63 to 87 % (BCa 35
+    to 78 %), those of the procedure in 90 to 93 % (``benchmarks/bench_inference.py coverage``).
 
     *Limits.* Draws of stimuli overstate the noise of single pairs (threefold in variance: Owen 2007), so that intervals
-    over stimuli, and more so over both, are wide: in the same simulations the standard deviation of draws was 1.6 to
-    2 times that of the score. Intervals over subjects are a little too narrow at 16 and more so with fewer. The mean
-    of drawn subjects holds fewer people than the observed mean, so that the draws' target is noisier. How folds
-    fall is not resampled (raise ``repeats``). An interval above zero is no test of the gain: see
+    over stimuli or both are wide: in the same simulations the standard deviation of the draws was 1.5 to 1.9 times
+    that of the score. Intervals over subjects are a little too narrow at 16 and more so with fewer. The mean of drawn
+    subjects holds fewer people than the observed mean, so that the draws' target is noisier. How folds fall is not
+    resampled (raise ``repeats``). An interval above zero is no test of the gain: see
     :func:`secateur.permutation_test`.
 
     References

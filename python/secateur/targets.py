@@ -202,7 +202,8 @@ def read_target(
     Parameters
     ----------
     target : (n, n) | (P,) | (T, P) | (T, n, n) array, rsatoolbox ``RDMs``, or xarray DataArray
-        A square pandas DataFrame may name its stimuli, as may rsatoolbox's pattern descriptors. A DataArray has dims (..., "pair") or (..., stimulus, stimulus2); leading dims become targets.
+        A DataArray has dims (..., "pair") or (..., stimulus, stimulus2); leading dims become targets. It, a square
+        pandas DataFrame and rsatoolbox's pattern descriptors may name the stimuli, which are then held against X's.
         Pairs are in ``numpy.triu_indices(n, 1)`` order. NaN: that pair has weight 0 in that target.
         With n = 3 a (3, 3) array is read as one matrix.
     n : int
@@ -247,7 +248,8 @@ def read_target(
     if own and stimuli and own != stimuli:
         i = next(i for i in range(n) if own[i] != stimuli[i])
         raise ValueError(
-            f"target must name the stimuli of X in the same order, got {own[i]!r} where X has {stimuli[i]!r} (stimulus {i})"
+            f"target must name the stimuli of X in the same order, got {own[i]!r} where X has {stimuli[i]!r} "
+            f"(stimulus {i})"
         )
     if np.isinf(values).any():
         t, p = np.argwhere(np.isinf(values))[0]

@@ -180,8 +180,12 @@ def _settings(pruner: Pruner, targets: Targets, cv: Any, repeats: int, seed: int
     """What a result records of how it was made."""
     from importlib.metadata import version
 
+    limits = {name: getattr(pruner, name) for name in ("max_features", "min_features", "tol", "patience")}
+    if pruner.search == "parsimonious":
+        limits |= {"inner_cv": pruner.inner_cv, "search_seed": pruner.seed}
     return {
         "metric": pruner.metric, "comparator": pruner.comparator, "kind": targets.kind, "search": pruner.search,
+        **{name: value for name, value in limits.items() if value is not None},
         "cv": str(cv) if isinstance(cv, (int, np.integer)) or hasattr(cv, "split") else "given folds",
         "repeats": int(repeats), "seed": int(seed), "secateur_version": version("secateur"),
     }  # fmt: skip
@@ -448,12 +452,3 @@ def to_rsatoolbox(X: Any, support: Any = None, metric: str = "cosine", *, name: 
         pattern_descriptors={"conds": labels},
         rdm_descriptors={"support": list(range(len(rows)))},
     )
-
-
-def __getattr__(name: str) -> Any:
-    """``permutation_test`` has moved to :mod:`secateur.inference`; its old place still finds it."""
-    if name == "permutation_test":
-        from importlib import import_module
-
-        return import_module("secateur.inference").permutation_test
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
