@@ -103,6 +103,9 @@ inline Targets borrow_targets(const py::object& values, const py::object& weight
             if (!(w >= 0) || std::isinf(w))
                 throw py::value_error("weights must be finite and not negative, got " + std::to_string(w) + " at pair " +
                                       std::to_string(p % pairs));
+            if (is_whitened(comparator) && w != 1)
+                throw py::value_error("weights must be 1, and no pair missing, for a whitened comparator, got " +
+                                      std::to_string(w) + " at pair " + std::to_string(p % pairs));
             if (is_rank(comparator) && w != 0 && w != 1)
                 throw py::value_error("weights must be 0 or 1 for a rank comparator, got " + std::to_string(w) + " at pair " +
                                       std::to_string(p % pairs));

@@ -32,6 +32,8 @@ Metric metric_named(const std::string& name) {
 Comparator comparator_named(const std::string& name) {
     return named<Comparator>({{"pearson", Comparator::pearson},
                               {"cosine", Comparator::cosine},
+                              {"corr_cov", Comparator::corr_cov},
+                              {"cosine_cov", Comparator::cosine_cov},
                               {"spearman", Comparator::spearman},
                               {"rho-a", Comparator::rho_a},
                               {"tau-a", Comparator::tau_a}},
@@ -44,7 +46,7 @@ constexpr double worth_threads = 4e6;
 // Multiply-adds of one feature come or gone, for all pairs, features and targets; sorting counts as twenty.
 double work_of(const Features& x, const Targets& targets, Comparator comparator) {
     const double each =
-        is_rank(comparator) ? 20.0 * static_cast<double>(targets.count) : 5.0 + static_cast<double>(targets.count);
+        !by_moments(comparator) ? 20.0 * static_cast<double>(targets.count) : 5.0 + static_cast<double>(targets.count);
     return static_cast<double>(x.pairs()) * static_cast<double>(x.count) * each;
 }
 
@@ -91,7 +93,7 @@ Array compare(const Object& similarities, int64_t stimuli, const Object& values,
     const Targets targets = borrow_targets(values, weights, weight_of, pairs, rule);
     Array out(targets.count);
     double* to = out.mutable_data();
-    run(threads, static_cast<double>(targets.count * pairs) * (is_rank(rule) ? 20 : 2),
+    run(threads, static_cast<double>(targets.count * pairs) * (by_moments(rule) ? 2 : 20),
         [&](const Context& context) { cpu::compare(given, stimuli, targets, rule, context, to); });
     return out;
 }

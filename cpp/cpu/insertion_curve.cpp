@@ -271,7 +271,8 @@ struct Exact {
     Space space;
     Buffer similarities;
     CompareScratch look;
-    explicit Exact(const Features& x) : builder(x.stimuli, 1), space(x.stimuli), similarities(x.pairs()), look(x.pairs()) {}
+    explicit Exact(const Features& x)
+        : builder(x.stimuli, 1), space(x.stimuli), similarities(x.pairs()), look(x.stimuli, x.pairs()) {}
     double operator()(const Job& job, int64_t target, Indices prefix) {
         builder.build(job.x, job.metric, prefix, -1, space);
         finish(space, job.x.stimuli, job.metric, similarities.get());
@@ -347,7 +348,7 @@ void by_similarities(const Job& job, const int64_t* orders, int64_t order_count,
         Space space;
         Buffer centre, similarities;
         CompareScratch look;
-        Scratch(int64_t n, int64_t pairs) : space(n), centre(n), similarities(pairs), look(pairs) {}
+        Scratch(int64_t n, int64_t pairs) : space(n), centre(n), similarities(pairs), look(n, pairs) {}
     };
     const int64_t n = job.x.stimuli, pairs = job.x.pairs();
     std::vector<Scratch> scratch;
@@ -412,7 +413,7 @@ void insertion_curve(const Features& x, const Targets& source, Metric metric, Co
     }
     with_rule(metric, [&](auto rule) {
         using Rule = decltype(rule);
-        if (is_rank(comparator))
+        if (!secateur::by_moments(comparator))
             by_similarities<Rule>(job, orders, order_count, steps, context, out);
         else
             by_moments<Rule>(job, orders, order_count, steps, context, out);

@@ -468,7 +468,7 @@ void by_similarities(Job& job, Indices subset, const Context& context) {
     struct Scratch {
         Buffer z, inverse, similarities;
         CompareScratch look;
-        Scratch(int64_t n, int64_t pairs) : z(n), inverse(n), similarities(pairs), look(pairs) {}
+        Scratch(int64_t n, int64_t pairs) : z(n), inverse(n), similarities(pairs), look(n, pairs) {}
     };
     std::vector<Scratch> scratch;
     for (int t = 0; t < context.threads; ++t) scratch.emplace_back(job.x.stimuli, job.x.pairs());
@@ -501,7 +501,7 @@ void exactly(const Job& job, Indices subset, const Context& context) {
               space(x.stimuli),
               features(subset.values, subset.values + subset.count),
               similarities(x.pairs()),
-              look(x.pairs()) {
+              look(x.stimuli, x.pairs()) {
             features.push_back(-1);
         }
     };
@@ -533,7 +533,7 @@ void one_feature(const Features& x, const Targets& source, Metric metric, Compar
     SpaceBuilder(n, context.threads).build(x, metric, subset, -1, space);
     if (candidates.count < d) {
         Buffer similarities(pairs);
-        CompareScratch look(pairs);
+        CompareScratch look(n, pairs);
         finish(space, n, metric, similarities.get());
         for (int64_t t = 0; t < targets.count; ++t) {
             targets.look_at(targets.pattern_of(t), similarities.get(), look);
@@ -583,7 +583,7 @@ void one_feature(const Features& x, const Targets& source, Metric metric, Compar
     } else {
         with_rule(metric, [&](auto rule) {
             using Rule = decltype(rule);
-            if (is_rank(comparator))
+            if (!secateur::by_moments(comparator))
                 sign > 0 ? by_similarities<Rule, 1>(job, subset, context) : by_similarities<Rule, -1>(job, subset, context);
             else
                 sign > 0 ? by_moments<Rule, 1>(job, context) : by_moments<Rule, -1>(job, context);

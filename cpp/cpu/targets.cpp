@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 namespace secateur::cpu {
 
@@ -11,6 +12,20 @@ constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 bool is_constant(double sum_of_squared_deviations, double sum_of_squares) {
     return sum_of_squared_deviations <= constant_share * constant_share * sum_of_squares;
+}
+
+// Doubly centred: out_ij = v_ij - m_i - m_j + m, with m_i the sum of row i over n, and m that of all over n^2. The whitened
+// product of u and v (Diedrichsen et al. 2021, for independent patterns; also linear CKA) is the sum of u * out.
+void whiten(const double* v, int64_t n, double* means, double* out) {
+    std::fill_n(means, n, 0.0);
+    for (int64_t i = 0, p = 0; i < n; ++i)
+        for (int64_t j = i + 1; j < n; ++j, ++p) {
+            means[i] += v[p] / static_cast<double>(n);
+            means[j] += v[p] / static_cast<double>(n);
+        }
+    const double mean = std::accumulate(means, means + n, 0.0) / static_cast<double>(n);
+    for (int64_t i = 0, p = 0; i < n; ++i)
+        for (int64_t j = i + 1; j < n; ++j, ++p) out[p] = v[p] - means[i] - means[j] + mean;
 }
 
 bool any_other_than_one(const Targets& t, int64_t pairs) {
@@ -29,7 +44,7 @@ StandardTargets::StandardTargets(const Targets& source, int64_t n, Comparator co
       count(source.count),
       patterns(source.weights ? source.patterns : 1),
       comparator(comparator),
-      centred(comparator == Comparator::pearson),
+      centred(comparator == Comparator::pearson || comparator == Comparator::corr_cov),
       weighted(any_other_than_one(source, pairs)),
       binary(only_zero_and_one(source, pairs)),
       source_(source),
@@ -59,7 +74,8 @@ StandardTargets::StandardTargets(const Targets& source, int64_t n, Comparator co
     }
     std::vector<CompareScratch> scratch;
     for (int t = 0; t < threads; ++t)
-        scratch.emplace_back(is_rank(comparator) ? pairs : 0);  // copies would lose what is reserved
+        scratch.emplace_back(by_moments(comparator) ? 0 : n,
+                             by_moments(comparator) ? 0 : pairs);  // copies would lose what is reserved
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1 && count > 1)
     for (int64_t t = 0; t < count; ++t) {
         const double* h = source_.values + t * pairs;
@@ -88,12 +104,19 @@ StandardTargets::StandardTargets(const Targets& source, int64_t n, Comparator co
             squares += weight > 0 ? weight * h[p] * h[p] : 0;
             row[p] = weight * gap;
         }
-        const double scale = is_constant(deviation, squares) ? nan : 1 / std::sqrt(deviation);
+        const bool constant = is_constant(deviation, squares);
+        if (is_whitened(comparator)) {
+            auto& s = scratch[omp_thread()];
+            std::copy_n(row, pairs, s.ranks.data());
+            whiten(s.ranks.data(), n, s.means.data(), row);
+            deviation = std::inner_product(row, row + pairs, s.ranks.data(), 0.0);
+        }
+        const double scale = constant ? nan : 1 / std::sqrt(deviation);
         for (int64_t p = 0; p < pairs; ++p) row[p] *= scale;
     }
 }
 
-CompareScratch::CompareScratch(int64_t pairs) : ranks(pairs), sorter(pairs) {
+CompareScratch::CompareScratch(int64_t stimuli, int64_t pairs) : ranks(pairs), means(stimuli), sorter(pairs) {
     values.reserve(pairs);
 }
 
@@ -110,7 +133,7 @@ void StandardTargets::look_at(int64_t pattern, const double* s, CompareScratch& 
     }
     if (!look.defined) return;
     mean /= totals_[pattern];
-    look.mean = comparator == Comparator::cosine ? 0 : mean;
+    look.mean = centred || is_rank(comparator) ? mean : 0;
     double deviation = 0;
     for (int64_t p = 0; p < pairs; ++p) {
         if (w && !(w[p] > 0)) continue;
@@ -118,6 +141,12 @@ void StandardTargets::look_at(int64_t pattern, const double* s, CompareScratch& 
     }
     look.deviation = deviation;
     look.constant = is_constant(deviation, squares);
+    if (is_whitened(comparator)) {
+        look.values.resize(pairs);
+        for (int64_t p = 0; p < pairs; ++p) look.values[p] = s[p] - look.mean;
+        whiten(look.values.data(), stimuli, look.means.data(), look.ranks.data());
+        look.deviation = std::inner_product(look.values.begin(), look.values.end(), look.ranks.begin(), 0.0);
+    }
     if (!is_rank(comparator)) return;
     look.values.clear();
     for (int64_t p = 0; p < pairs; ++p)
@@ -159,7 +188,7 @@ void compare_all(const StandardTargets& targets, const double* s, CompareScratch
 void compare(const double* similarities, int64_t stimuli, const Targets& targets, Comparator comparator, const Context& context,
              double* out) {
     const StandardTargets standard(targets, stimuli, comparator, context.threads);
-    CompareScratch scratch(standard.pairs);
+    CompareScratch scratch(stimuli, standard.pairs);
     compare_all(standard, similarities, scratch, out, 1);
 }
 

@@ -11,8 +11,8 @@ namespace secateur::cpu {
 
 class StandardTargets {
   public:
-    // Moment comparators: rows hold w (h - mean) / norm. Rank comparators: ranks, or the values themselves (tau-a).
-    // A constant target has no direction: its row, and so its alignments, are NaN (rho-a, tau-a: 0).
+    // Moment comparators: rows hold w (h - mean) / norm. Whitened: that, whitened. Ranks: ranks, or the values themselves
+    // (tau-a). A constant target has no direction: its row, and so its alignments, are NaN (rho-a, tau-a: 0).
     StandardTargets(const Targets&, int64_t stimuli, Comparator, int threads);
 
     const int64_t stimuli, pairs, count, patterns;
@@ -44,11 +44,12 @@ class StandardTargets {
 
 // What one vector of similarities looks like to all targets of one weight pattern.
 struct CompareScratch {
-    std::vector<double> values, ranks;  // used pairs, in packed order
+    std::vector<double> values, ranks;  // used pairs, in packed order; for whitened comparators the centred and whitened ones
+    std::vector<double> means;          // by stimulus
     Sorter sorter;
     double mean = 0, deviation = 0;
     bool defined = true, constant = false;
-    explicit CompareScratch(int64_t pairs);
+    CompareScratch(int64_t stimuli, int64_t pairs);
 };
 
 // out (targets): every target against one vector of similarities.

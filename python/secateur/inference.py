@@ -544,7 +544,7 @@ def noise_ceiling(
     ----------
     rdms : (T, P) | (T, n, n) array, rsatoolbox RDMs, or xarray DataArray
         One matrix a subject, two at least. NaN: the subject has no such pair.
-    comparator : {"pearson" (or "corr"), "cosine", "spearman", "rho-a", "tau-a"}
+    comparator : {"pearson" (or "corr"), "cosine", "corr_cov", "cosine_cov", "spearman", "rho-a", "tau-a"}
         What models are scored by.
     subjects : array (T,), optional
         Whose each matrix is, where a subject has several (sessions); these are left out together.
@@ -654,14 +654,14 @@ def _on_one_scale(targets: Targets, comparator: str) -> tuple[npt.NDArray[np.boo
     for t in range(len(targets)):
         has, w = present[t], weights[t, present[t]]
         values = targets.values[t, has]
-        if not has.any() or (not values.any() if comparator == "cosine" else np.ptp(values) == 0):
+        if not has.any() or (not values.any() if comparator in ("cosine", "cosine_cov") else np.ptp(values) == 0):
             name = targets.labels[t] if targets.labels else t
             raise ValueError(f"rdms must vary over the pairs, got a constant or empty one (subject {name})")
         if comparator in RANKS:
             # About 0, so that order and reverse order give one mean; as wide as ranks of the most pairs.
             scaled[t, has] = (rankdata(values) - (len(values) + 1) / 2) * (present.sum(axis=1).max() / len(values))
             continue
-        values = values - (np.average(values, weights=w) if comparator == "pearson" else 0)
+        values = values - (np.average(values, weights=w) if comparator in ("pearson", "corr_cov") else 0)
         scaled[t, has] = values / np.sqrt(np.average(values**2, weights=w))
     return present, scaled
 

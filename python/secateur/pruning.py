@@ -27,7 +27,7 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean"}
         Similarity of two stimuli; distances enter negated.
-    comparator : {"pearson" (or "corr"), "cosine", "spearman", "rho-a", "tau-a"}
+    comparator : {"pearson" (or "corr"), "cosine", "corr_cov", "cosine_cov", "spearman", "rho-a", "tau-a"}
         Alignment of two similarity spaces.
     kind : {"similarity", "dissimilarity"}
         What targets hold. rsatoolbox RDMs carry their own.

@@ -13,7 +13,7 @@ from .features import Features, Indices, Matrix, read_features, read_subset
 from .targets import Targets, read_target
 
 METRICS = ("cosine", "correlation", "dot", "sqeuclidean", "euclidean")
-COMPARATORS = ("pearson", "cosine", "spearman", "rho-a", "tau-a")
+COMPARATORS = ("pearson", "cosine", "corr_cov", "cosine_cov", "spearman", "rho-a", "tau-a")
 
 
 class UndefinedPairsWarning(UserWarning):
@@ -127,8 +127,9 @@ def alignment(
         Pairs in ``numpy.triu_indices(n, 1)`` order; NaN leaves a pair out of that target.
     metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean"}
         As in :func:`secateur.similarity`.
-    comparator : {"pearson" (or "corr"), "cosine", "spearman", "rho-a", "tau-a"}
-        rsatoolbox's comparators, taken over pairs.
+    comparator : {"pearson" (or "corr"), "cosine", "corr_cov", "cosine_cov", "spearman", "rho-a", "tau-a"}
+        rsatoolbox's comparators, taken over pairs. The whitened ones (``_cov``) take the noise of pairs that share a
+        stimulus for independent patterns, and need every pair.
     subset : bool mask (d,) or integer indices, optional
         The features that are present; all by default.
     kind : {"similarity", "dissimilarity"}
@@ -152,7 +153,8 @@ def alignment(
 
     References
     ----------
-    Tarigopula, Fairhall & Hasson (2023), §1.1 (second-order isomorphism); Kriegeskorte et al. (2008).
+    Tarigopula, Fairhall & Hasson (2023), §1.1 (second-order isomorphism); Kriegeskorte et al. (2008). Whitened
+    comparators: Diedrichsen, Berlot, Mur, Schütt, Shahbazi & Kriegeskorte (2021).
 
     Examples
     --------

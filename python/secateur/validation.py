@@ -180,7 +180,9 @@ def _settings(pruner: Pruner, targets: Targets, cv: Any, repeats: int, seed: int
     """What a result records of how it was made."""
     from importlib.metadata import version
 
-    limits = {name: getattr(pruner, name) for name in ("max_features", "min_features", "tol", "patience")}
+    limits = {name: getattr(pruner, name) for name in ("max_features", "tol", "patience")}
+    if pruner.min_features > 1:
+        limits["min_features"] = pruner.min_features
     if pruner.search == "parsimonious":
         limits |= {"inner_cv": pruner.inner_cv, "search_seed": pruner.seed}
     return {

@@ -10,7 +10,7 @@
 namespace secateur {
 
 enum class Metric { cosine, correlation, dot, sqeuclidean, euclidean };
-enum class Comparator { pearson, cosine, spearman, rho_a, tau_a };
+enum class Comparator { pearson, cosine, corr_cov, cosine_cov, spearman, rho_a, tau_a };
 
 constexpr bool is_angular(Metric m) {
     return m == Metric::cosine || m == Metric::correlation;
@@ -18,10 +18,16 @@ constexpr bool is_angular(Metric m) {
 constexpr bool is_distance(Metric m) {
     return m == Metric::sqeuclidean || m == Metric::euclidean;
 }
-constexpr bool is_rank(Comparator c) {
-    return c != Comparator::pearson && c != Comparator::cosine;
+constexpr bool is_whitened(Comparator c) {
+    return c == Comparator::corr_cov || c == Comparator::cosine_cov;
 }
-
+// The others need no more than three sums over pairs.
+constexpr bool is_rank(Comparator c) {
+    return c >= Comparator::spearman;
+}
+constexpr bool by_moments(Comparator c) {
+    return c == Comparator::pearson || c == Comparator::cosine;
+}
 // Distances enter negated, so that larger always means more alike.
 constexpr double orientation(Metric m) {
     return is_distance(m) ? -1.0 : 1.0;

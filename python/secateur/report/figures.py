@@ -32,6 +32,8 @@ UNITS = {
     "corr": "Pearson r",
     "spearman": "Spearman ρ",
     "cosine": "cosine",
+    "corr_cov": "whitened r",
+    "cosine_cov": "whitened cosine",
     "rho-a": "rho-a",
     "tau-a": "Kendall tau-a",
 }
