@@ -108,7 +108,7 @@ def study(participants: int = 2) -> None:
 def main() -> None:
     peak = cases.fma_peak()
     print(
-        f"n = 96 and d = 4096 unless said, cosine, pearson unless said; medians; FMA peak of one core {peak / 1e9:.1f} G/s\n"
+        f"n = 96, d = 4096, cosine and pearson unless said; medians; FMA peak of one core {peak / 1e9:.1f} G/s\n"
     )
     print(f"| {'':58} | {'seconds':>9} | |\n| {'-' * 58} | --------: | --- |")
     memory()

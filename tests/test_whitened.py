@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import reference
 
+import reference
 import secateur as sc
 
 COMPARATORS = ("corr_cov", "cosine_cov")
