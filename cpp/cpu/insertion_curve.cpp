@@ -29,7 +29,7 @@ int64_t padded(int64_t n) {
 
 // Where row groups of about equal work begin; depends on the number of stimuli alone.
 std::vector<int64_t> row_groups(int64_t n) {
-    const int64_t groups = std::clamp<int64_t>(n * (n - 1) / 1024, 1, 32);
+    const int64_t groups = std::clamp<int64_t>(n * (n - 1) / 2048, 1, 32);
     std::vector<double> work{0};  // vectors up to each row, and something for its beginning
     for (int64_t i = 0; i < n; ++i) work.push_back(work.back() + 0.5 + static_cast<double>((n - i - 1 + widest - 1) / widest));
     std::vector<int64_t> starts;
