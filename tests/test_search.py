@@ -796,3 +796,24 @@ def test_steps_that_are_not_there():
     for step in (20, -21):
         with pytest.raises(ValueError, match=f"step must be one of the path's 20, got {step}"):
             subset_at(path, 20, step)
+
+
+@pytest.mark.parametrize("name", sc.search.SEARCHES)
+def test_searches_as_functions(name):
+    """``sc.search.forward(X, target)`` and its like find what a Pruner does, for one target or several."""
+    rng = np.random.default_rng(4)
+    X = rng.normal(size=(18, 12))
+    targets = np.stack([X[:, :4] @ X[:, :4].T, X[:, 4:7] @ X[:, 4:7].T])
+    limits = {"max_features": 6, "inner_cv": 3}
+    function = getattr(sc.search, name.split("-")[0])
+    how = {"backward": True} if name == "floating-backward" else {}
+    found = function(X, targets, metric="dot", **how, **limits)
+    assert found.support.shape == (2, 12)
+    for t, target in enumerate(targets):
+        pruner = sc.Pruner(metric="dot", search=name, **limits).fit(X, target)
+        np.testing.assert_array_equal(found.support[t], pruner.support_)
+        np.testing.assert_array_equal(found.paths[t], pruner.path_)
+    with pytest.raises(ValueError, match="max_features must be"):
+        function(X, targets, max_features=0, **how)
+    with pytest.raises(ValueError, match="kind must be"):
+        function(X, targets, kind="distance", **how)

@@ -13,11 +13,24 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
-from .features import Features, Indices, Matrix
-from .similarity import compare
-from .targets import Targets
+from .device import resolve, thread_count
+from .features import Features, Indices, Matrix, read_features
+from .similarity import check_comparator, check_metric, compare
+from .targets import Targets, read_target
 
-__all__ = ["SEARCHES", "STEP", "SearchInterrupted", "subset_at"]
+__all__ = [
+    "SEARCHES",
+    "STEP",
+    "Pruned",
+    "SearchInterrupted",
+    "backward",
+    "find",
+    "floating",
+    "forward",
+    "parsimonious",
+    "ranking",
+    "subset_at",
+]
 
 Mask = npt.NDArray[np.bool_]
 Path = npt.NDArray[np.void]
@@ -350,6 +363,194 @@ def prune(
         paths=tuple(row.paths[0] for row in rows),
         interrupted=any(row.interrupted for row in rows),
     )
+
+
+# The searches as functions
+
+
+def find(
+    X: Any,
+    target: Any,
+    search: str = "ranking",
+    metric: str = "cosine",
+    comparator: str = "pearson",
+    *,
+    kind: str = "similarity",
+    weights: Any = None,
+    device: str = "auto",
+    threads: int | None = None,
+    progress: bool = True,
+    **limits: Any,
+) -> Pruned:
+    """Find the features to keep, for each of T targets: what :class:`secateur.Pruner` does for one.
+
+    Parameters
+    ----------
+    X : array (n stimuli, d features), DataFrame or DataArray
+        Finite; converted to float64.
+    target, metric, comparator, kind, weights, device, threads
+        As in :func:`secateur.alignment`; one target or T of them.
+    search : {"ranking", "parsimonious", "forward", "backward", "floating", "floating-backward"}
+        As :class:`secateur.Pruner` describes them.
+    progress : bool
+        Whether a sequential search's bar may show, on stderr, once two seconds have passed.
+    **limits
+        ``max_features``, ``min_features``, ``tol``, ``patience``, ``feature_groups``, ``inner_cv``, ``seed``, as
+        :class:`secateur.Pruner` has them.
+
+    Returns
+    -------
+    Pruned
+        One row a target, also where there is one. In-sample: for an honest number use
+        :func:`secateur.cross_validate`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where an argument is not as said; the message names it.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(20, 6))
+    >>> found = find(X, X[:, :3] @ X[:, :3].T, "forward", metric="dot")
+    >>> np.flatnonzero(found.support[0]).tolist()
+    [0, 1, 2]
+    """
+    features = read_features(X)
+    targets = read_target(target, features.n, kind, weights, features.stimuli)
+    resolve(device)
+    how = Search(search, **limits)
+    return prune(
+        features, targets, check_metric(metric), check_comparator(comparator), thread_count(threads), how,
+        progress=progress,
+    )  # fmt: skip
+
+
+def ranking(X: Any, target: Any, **how: Any) -> Pruned:
+    """Rank features by leaving each out, insert them in that order, keep the best prefix.
+
+    Parameters
+    ----------
+    X, target, **how
+        As in :func:`find`.
+
+    Returns
+    -------
+    Pruned
+
+    References
+    ----------
+    Tarigopula, Fairhall & Hasson (2023), §2.2.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(20, 6))
+    >>> ranking(X, X[:, :3] @ X[:, :3].T, metric="dot").support.shape
+    (1, 6)
+    """
+    return find(X, target, "ranking", **how)
+
+
+def parsimonious(X: Any, target: Any, **how: Any) -> Pruned:
+    """Of the ranking's order, the shortest prefix within one standard error, over inner folds, of the best.
+
+    Parameters
+    ----------
+    X, target, **how
+        As in :func:`find`.
+
+    Returns
+    -------
+    Pruned
+
+    References
+    ----------
+    Breiman, Friedman, Olshen & Stone (1984), §3.4.3.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(20, 6))
+    >>> parsimonious(X, X[:, :3] @ X[:, :3].T, metric="dot").support.shape
+    (1, 6)
+    """
+    return find(X, target, "parsimonious", **how)
+
+
+def forward(X: Any, target: Any, **how: Any) -> Pruned:
+    """From none, add the best feature again and again; the best set on the way is kept.
+
+    Parameters
+    ----------
+    X, target, **how
+        As in :func:`find`.
+
+    Returns
+    -------
+    Pruned
+
+    References
+    ----------
+    Whitney (1971), IEEE Trans. Comput. C-20, 1100-1103.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(20, 6))
+    >>> forward(X, X[:, :3] @ X[:, :3].T, metric="dot").support.shape
+    (1, 6)
+    """
+    return find(X, target, "forward", **how)
+
+
+def backward(X: Any, target: Any, **how: Any) -> Pruned:
+    """From all, remove the least needed feature again and again; the best set on the way is kept.
+
+    Parameters
+    ----------
+    X, target, **how
+        As in :func:`find`.
+
+    Returns
+    -------
+    Pruned
+
+    References
+    ----------
+    Marill & Green (1963), IEEE Trans. Inf. Theory 9, 11-17.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(20, 6))
+    >>> backward(X, X[:, :3] @ X[:, :3].T, metric="dot").support.shape
+    (1, 6)
+    """
+    return find(X, target, "backward", **how)
+
+
+def floating(X: Any, target: Any, backward: bool = False, **how: Any) -> Pruned:
+    """Forward, and after each addition backward while that beats every set seen of its size; or the mirror image.
+
+    Parameters
+    ----------
+    X, target, **how
+        As in :func:`find`.
+    backward : bool
+        Whether to begin with all features.
+
+    Returns
+    -------
+    Pruned
+
+    References
+    ----------
+    Pudil, Novovičová & Kittler (1994), Pattern Recognition Letters 15, 1119-1125.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(20, 6))
+    >>> floating(X, X[:, :3] @ X[:, :3].T, metric="dot").support.shape
+    (1, 6)
+    """
+    return find(X, target, "floating-backward" if backward else "floating", **how)
 
 
 # By one ranking
