@@ -99,6 +99,16 @@ def test_prune_writes_what_the_library_computes(here: Path, X: Any, S: Any) -> N
     assert max(map(len, outcome.stdout.splitlines())) <= 80
 
 
+def test_search(here: Path, X: Any, S: Any) -> None:
+    outcome = run("prune", "x.npy", "s.npy", "--out", "out", "--search", "forward", "--max-features", "5")
+    assert outcome.exit_code == 0, outcome.output
+    expected = sc.cross_validate(X, S, sc.Pruner(search="forward", max_features=5), progress=False)
+    with xarray.open_dataset(here / "out" / "result.nc", engine="h5netcdf") as result:
+        np.testing.assert_array_equal(result.kept.values, expected.kept.values)
+        assert (result.attrs["search"], result.attrs["max_features"]) == ("forward", 5)
+    assert "search must be one of" in refused("prune", "x.npy", "s.npy", "--out", "b", "--search", "sideways")
+
+
 def test_overwrite(here: Path) -> None:
     assert run("prune", "x.npy", "s.npy", "--out", "out").exit_code == 0
     assert "unless overwrite is given" in refused("prune", "x.npy", "s.npy", "--out", "out")

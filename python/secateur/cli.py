@@ -163,9 +163,20 @@ def prune(
     comparator: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="Alignment of two similarity spaces: pearson, cosine, spearman, rho-a or tau-a."
+            metavar="NAME",
+            help="Alignment of two similarity spaces: pearson, cosine, corr_cov, cosine_cov, spearman, rho-a or tau-a.",
         ),
     ] = "pearson",
+    search: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="How features are found: ranking, parsimonious, forward, backward, floating or floating-backward.",
+        ),
+    ] = "ranking",
+    max_features: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="The most features to keep; all may be, by default.")
+    ] = None,
     cv: Annotated[int, typer.Option(metavar="N", min=2, help="Folds of stimuli.")] = 5,
     repeats: Annotated[int, typer.Option(metavar="N", min=1, help="How often the folds are drawn anew.")] = 1,
     permutations: Annotated[
@@ -192,7 +203,7 @@ def prune(
         from .pruning import Pruner
         from .targets import read_target
 
-        pruner = Pruner(metric, comparator, kind, device=device, threads=threads)
+        pruner = Pruner(metric, comparator, kind, search, device, threads, max_features)
         with _input():
             _check_terms(pruner)
         _destination(out, overwrite)
