@@ -39,6 +39,21 @@ UNITS = {
 }
 
 
+def _search(result: xarray.Dataset) -> str:
+    return str(result.attrs.get("search", "ranking"))
+
+
+def _by_importance(result: xarray.Dataset) -> bool:
+    """Whether curves are insertions in order of importance; else they are a search's best sets by size."""
+    return _search(result) in ("ranking", "parsimonious")
+
+
+def _curves_title(result: xarray.Dataset) -> str:
+    if _by_importance(result):
+        return "Inserting features by importance"
+    return f"Best sets of the {_search(result)} search"
+
+
 # What the pictures show -----------------------------------------------------------------------------------------
 
 
@@ -338,7 +353,7 @@ def _draw_curves(axes: Axes, result: xarray.Dataset, t: int, x: str) -> None:
         markersize=4,
         markeredgecolor="white",
         markeredgewidth=0.5,
-        label="maximum: the kept set",
+        label="the kept set" if _search(result) == "parsimonious" else "maximum: the kept set",
     )
     axes.axhline(float(np.nanmean(full)), color="black", linestyle="--", linewidth=0.8, label="all features (mean)")
     if logarithmic:
@@ -349,7 +364,8 @@ def _draw_curves(axes: Axes, result: xarray.Dataset, t: int, x: str) -> None:
         axes.locator_params(axis="x", integer=True)
     axes.set_xlim(0.9 if logarithmic else 0, d * (1.1 if logarithmic else 1.02))
     scale = ", log scale" if logarithmic else ""
-    _dress(axes, f"features kept, most important first (of {d}{scale})", f"training alignment ({unit})")
+    order = ", most important first" if _by_importance(result) else ""
+    _dress(axes, f"features kept{order} (of {d}{scale})", f"training alignment ({unit})")
     _legend_above(axes, 3)
 
 
@@ -646,7 +662,7 @@ def insertion_curves(
     figure = _figure(5.2, 3.5)
     axes = _box(figure, 0.65, 0.5, 4.35, 2.4)
     _draw_curves(axes, result, _checked(result, target), x)
-    _heading(axes, "Inserting features by importance" + _of(result, target), 20)
+    _heading(axes, _curves_title(result) + _of(result, target), 20)
     return figure
 
 
@@ -919,7 +935,7 @@ def page(
     top = bottom + height + 0.27
     curves = _box(figure, 1.0, bottom, 4.05 + spare, height)
     _draw_curves(curves, result, t, "auto")
-    head(left, top, next(letters), "Inserting features by importance")
+    head(left, top, next(letters), _curves_title(result))
     scores = _box(figure, 5.9 + spare, bottom, 2.0 + spare, height)
     _draw_held_out(scores, result, t)
     gain = paired_t(result["pruned_test"].values[t], result["full_test"].values[t]).difference
