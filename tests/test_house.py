@@ -32,6 +32,7 @@ LEVELS = {
     "pruning": 6,
     "validation": 7,
     "inference": 8,
+    "timecourse": 8,
 }
 HEAVY = {"torch", "torchvision", "matplotlib", "xarray", "pandas", "rsatoolbox", "typer", "pooch", "mne", "tqdm"}
 
@@ -134,7 +135,8 @@ def test_nothing_is_printed_or_swallowed(path):
 
 # Docstrings
 
-ROOMS = ["secateur"] + [f"secateur.{room}" for room in ("search", "datasets", "taxonomy", "statistics", "report")]
+WINGS = ("search", "timecourse", "datasets", "taxonomy", "statistics", "report")
+ROOMS = ["secateur", *(f"secateur.{room}" for room in WINGS)]
 
 
 def public_functions():

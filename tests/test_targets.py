@@ -545,3 +545,27 @@ def test_rsatoolbox_descriptors_name_the_stimuli() -> None:
     other = rdm.RDMs(np.random.default_rng(1).random((2, 15)), pattern_descriptors={"conds": names[::-1]})
     with pytest.raises(ValueError, match="same order, got 'f' where X has 'a'"):
         sc.alignment(X, other)
+
+
+def test_a_dataarray_says_its_kind_and_names_its_stimuli() -> None:
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(6, 9)), index=list("abcdef"))
+    values = np.random.default_rng(1).random((3, 15))
+    movie = xr.DataArray(values, dims=("time", "pair"), attrs={"kind": "dissimilarity", "stimuli": list("abcdef")})
+    np.testing.assert_array_equal(sc.alignment(X, movie), sc.alignment(X, values, kind="dissimilarity"))
+    with pytest.raises(ValueError, match="same order, got 'b' where X has 'a'"):
+        sc.alignment(X, movie.assign_attrs(stimuli=list("bacdef")))
+    with pytest.raises(ValueError, match="attribute stimuli must name the 6 stimuli of X, got 5"):
+        sc.alignment(X, movie.assign_attrs(stimuli=list("abcde")))
+    with pytest.raises(ValueError, match="attribute kind must be 'similarity' or 'dissimilarity', got 'distance'"):
+        sc.alignment(X, movie.assign_attrs(kind="distance"))
+
+
+def test_a_movie_of_a_recording_is_a_target() -> None:
+    """From patterns to held-out scores without a word about signs: the planted features are what aligns."""
+    rng = np.random.default_rng(2)
+    X = rng.normal(size=(24, 12))
+    patterns = np.einsum("nk,ks,t->nst", X[:, :4], rng.normal(size=(4, 40)), [0.0, 1.0]) + rng.normal(size=(24, 40, 2))
+    movie = sc.timecourse.rdm_movie(patterns, times=[0.0, 0.1])
+    result = sc.cross_validate(X, movie, sc.Pruner(metric="correlation"), cv=4, progress=False)
+    assert result.attrs["kind"] == "dissimilarity"
+    assert float(result.pruned_test.mean("fold")[1]) > 0.5 > float(result.pruned_test.mean("fold")[0])

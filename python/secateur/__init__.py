@@ -7,15 +7,16 @@
     pruning                    Pruner, a scikit-learn selector
     validation, statistics     out of sample, the table
     inference                  the null, intervals, the noise ceiling, stability, transfer
+    timecourse                 from MEG/EEG recordings to a movie of RDMs
     datasets, taxonomy         wings: real examples
-    report, cli                pictures, tables, the command line
+    report, files, cli         pictures, tables, the command line
 
 Imports run downwards in this list.
 """
 
 from importlib.metadata import version as _version
 
-from . import datasets, search
+from . import datasets, search, timecourse
 from .contributions import add_one, insertion_curve, leave_one_out
 from .inference import bootstrap, noise_ceiling, permutation_test, stability, transfer
 from .pruning import Pruner
@@ -44,6 +45,7 @@ __all__ = [
     "similarity",
     "stability",
     "summary",
+    "timecourse",
     "to_rsatoolbox",
     "transfer",
 ]

@@ -174,13 +174,16 @@ def _read_dataarray(target: Any, n: int, kind: str) -> tuple[Matrix, tuple[str, 
             f"stimuli each, got dims ({', '.join(map(str, target.dims))}) of shape {target.shape}"
         )
     values = as_float64(target.values, "target").reshape(-1, *own)
-    stimuli = None
+    named_in = target.attrs.get("stimuli")
+    stimuli = None if named_in is None else tuple(map(str, named_in))
+    if stimuli is not None and len(stimuli) != n:
+        raise ValueError(f"target's attribute stimuli must name the {n} stimuli of X, got {len(stimuli)} names")
     if len(own) == 2:
         values = _from_square(values, kind, "target")
         named = {tuple(map(str, target.coords[dim].values)) for dim in rest if dim in target.coords}
         if len(named) > 1:
             raise ValueError(f"target must name the same stimuli along dims {rest[0]} and {rest[1]}, got others")
-        stimuli = named.pop() if named else None
+        stimuli = named.pop() if named else stimuli
     if not leading:
         return values, None, stimuli
     axes = [target.coords[dim].values if dim in target.coords else range(target.sizes[dim]) for dim in leading]
@@ -209,7 +212,8 @@ def read_target(
     n : int
         Number of stimuli.
     kind : {"similarity", "dissimilarity"}
-        Dissimilarities enter negated. rsatoolbox RDMs are dissimilarities whatever is said here.
+        Dissimilarities enter negated. rsatoolbox RDMs are dissimilarities whatever is said here, and a DataArray that
+        says its kind in ``attrs`` is what it says.
     weights : array of one of the same shapes, optional
         Weight of each pair, finite and not negative; one pattern for all targets, or one each.
     stimuli : tuple of str, optional
@@ -237,6 +241,9 @@ def read_target(
         values, single = as_float64(packed, "target"), False
         own = _names_in(target.pattern_descriptors)
     elif hasattr(target, "coords") and hasattr(target, "dims"):  # xarray DataArray
+        kind = target.attrs.get("kind", kind)
+        if kind not in ("similarity", "dissimilarity"):
+            raise ValueError(f"target's attribute kind must be 'similarity' or 'dissimilarity', got {kind!r}")
         values, labels, own = _read_dataarray(target, n, kind)
         single = labels is None
     else:

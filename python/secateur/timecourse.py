@@ -1,0 +1,615 @@
+"""Time courses of dissimilarity: one matrix for every time point of a MEG or EEG recording, and a planted recording."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .device import thread_count
+from .features import Indices, Matrix, as_float64, read_features, read_order
+
+if TYPE_CHECKING:
+    import xarray
+
+__all__ = ["PlantedTimecourse", "rdm_movie", "simulate"]
+
+METRICS = ("correlation", "euclidean", "mahalanobis", "crossnobis", "split-half")
+CROSS_VALIDATED = ("crossnobis", "split-half")
+DIMS = {
+    "split": ("split", "splits", "run", "fold"),
+    "stimulus": ("stimulus", "stimuli", "condition"),
+    "sensor": ("sensor", "sensors", "channel", "channels"),
+    "time": ("time", "times"),
+}
+SENSOR_TYPES = {"mag", "grad", "eeg", "seeg", "ecog", "dbs", "csd"}
+BLOCK = 1 << 22  # bytes of patterns that a thread works on at once: about what its cache holds
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Patterns (splits, stimuli, sensors, times) of any real dtype, with what their input says of them."""
+
+    values: npt.NDArray[Any]
+    times: Matrix | None = None
+    stimuli: tuple[str, ...] | None = None
+
+
+# Reading
+
+
+def _real(array: Any, name: str = "patterns") -> npt.NDArray[Any]:
+    """An array of numbers, not copied: blocks are converted to float64 one by one."""
+    values = np.asarray(array)
+    if values.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must hold real numbers, got dtype {values.dtype}")
+    return values
+
+
+def _select(known: Sequence[str], stimuli: tuple[str, ...] | None, where: str) -> list[int]:
+    """Positions of the asked names among the known ones; all of them where none is asked for."""
+    if stimuli is None:
+        return list(range(len(known)))
+    for name in stimuli:
+        if name not in known:
+            raise ValueError(f"stimuli must be names in {where}, got {name!r}")
+    return [list(known).index(name) for name in stimuli]
+
+
+def _read_dataarray(array: Any, stimuli: tuple[str, ...] | None) -> Recording:
+    """A DataArray whose dims are named in any order."""
+    own = {}
+    for dim in array.dims:
+        kind = next((kind for kind, words in DIMS.items() if str(dim).lower() in words), None)
+        if kind is None or kind in own:
+            raise ValueError(
+                f"patterns must have dims ([split,] stimulus, sensor, time), got {', '.join(map(str, array.dims))}: "
+                "choose one entry of any other dim with .sel()"
+            )
+        own[kind] = dim
+    if not {"stimulus", "sensor", "time"} <= set(own):
+        raise ValueError(
+            f"patterns must have dims ([split,] stimulus, sensor, time), got {', '.join(map(str, array.dims))}"
+        )
+    values = _real(array.transpose(*(own[kind] for kind in DIMS if kind in own)).values)
+    values = values if "split" in own else values[None]
+    times = None
+    if own["time"] in array.coords:
+        units = str(array.coords[own["time"]].attrs.get("units", "s"))
+        if units not in ("s", "sec", "second", "seconds"):
+            raise ValueError(f"patterns must have their times in seconds, got units {units!r}")
+        times = as_float64(array.coords[own["time"]].values, "times")
+    if own["stimulus"] in array.coords:
+        known = tuple(map(str, array.coords[own["stimulus"]].values))
+        chosen = _select(known, stimuli, "the patterns' coordinate")
+        values, stimuli = values[:, chosen], tuple(known[i] for i in chosen)
+    return Recording(values, times, stimuli)
+
+
+def _data(thing: Any) -> npt.NDArray[Any]:
+    """The numbers of an Evoked-like object, or of an array."""
+    get = getattr(thing, "get_data", None)
+    return _real(get() if callable(get) else thing.data if hasattr(thing, "times") else thing)
+
+
+def _check_sensors(thing: Any) -> None:
+    """Refuse channels that are no sensors: they would enter the patterns."""
+    types = getattr(thing, "get_channel_types", None)
+    foreign = sorted(set(types()) - SENSOR_TYPES) if callable(types) else []
+    if foreign:
+        raise ValueError(f"patterns must hold sensors alone, got channels of type {foreign[0]!r}: pick sensors first")
+
+
+def _read_evoked(patterns: Any, stimuli: tuple[str, ...] | None) -> Recording:
+    """A dict or a list of Evoked-like objects, one a stimulus."""
+    if isinstance(patterns, Mapping):
+        names = tuple(map(str, patterns))
+        chosen = _select(names, stimuli, "the dict's keys")
+        things, stimuli = [list(patterns.values())[i] for i in chosen], tuple(names[i] for i in chosen)
+    else:
+        things = list(patterns)
+        names = tuple(str(getattr(thing, "comment", None) or "") for thing in things)
+        if "" not in names and len(set(names)) == len(names):
+            chosen = _select(names, stimuli, "the comments of the list")
+            things, stimuli = [things[i] for i in chosen], tuple(names[i] for i in chosen)
+    if not things:
+        raise ValueError("patterns must hold at least 2 stimuli, got none")
+    times: Matrix | None = None
+    first = things[0]
+    for i, thing in enumerate(things):
+        _check_sensors(thing)
+        label = repr(stimuli[i]) if stimuli and i < len(stimuli) else str(i)
+        if _data(thing).ndim != 2 or _data(thing).shape != _data(first).shape:
+            raise ValueError(
+                f"patterns must have shape (sensors, times), the same for every stimulus, got {_data(first).shape} "
+                f"for the first and {_data(thing).shape} for stimulus {label}"
+            )
+        if list(getattr(thing, "ch_names", [])) != list(getattr(first, "ch_names", [])):
+            raise ValueError(f"patterns must have the same sensors in one order, got others for stimulus {label}")
+        if hasattr(thing, "times"):
+            own = as_float64(thing.times, "times")
+            if times is not None and not np.allclose(own, times, rtol=0, atol=1e-9):
+                raise ValueError(f"patterns must have the same times, got others for stimulus {label}")
+            times = own
+    return Recording(np.stack([_data(thing) for thing in things])[None], times, stimuli)
+
+
+def _read_epochs(epochs: Any, stimuli: tuple[str, ...] | None, splits: Any) -> Recording:
+    """MNE Epochs: averaged by condition, and by split where splits are asked for."""
+    _check_sensors(epochs)
+    names = tuple(map(str, epochs.event_id))
+    chosen = _select(names, stimuli, "the epochs' event_id")
+    codes = [list(epochs.event_id.values())[i] for i in chosen]
+    data, events = _real(epochs.get_data()), np.asarray(epochs.events)[:, 2]
+    labels: list[Any] = [0]
+    of = np.zeros(len(events), dtype=np.int64)
+    if splits is not None and np.ndim(splits) == 0:
+        if isinstance(splits, bool) or int(splits) != splits or splits < 2:
+            raise ValueError(f"splits must be at least 2, or one label an epoch, got {splits!r}")
+        labels = list(range(int(splits)))
+        for code in codes:  # in turn, so that slow changes meet every split
+            of[events == code] = np.arange(np.sum(events == code)) % len(labels)
+    elif splits is not None:
+        if np.shape(splits) != (len(events),):
+            raise ValueError(f"splits must have one label for each of {len(events)} epochs, got {np.shape(splits)}")
+        distinct, of = np.unique(np.asarray(splits), return_inverse=True)
+        labels = distinct.tolist()
+    values = np.empty((len(labels), len(codes), *data.shape[1:]))
+    for s, label in enumerate(labels):
+        for i, code in enumerate(codes):
+            member = (events == code) & (of == s)
+            if not member.any():
+                place = f" in split {label!r}" if len(labels) > 1 else ""
+                name = names[chosen[i]]
+                raise ValueError(f"patterns must have an epoch of every stimulus, got none of {name!r}{place}")
+            values[s, i] = data[member].mean(axis=0)
+    return Recording(values, as_float64(epochs.times, "times"), tuple(names[i] for i in chosen))
+
+
+def _read_recording(patterns: Any, stimuli: Any, splits: Any) -> Recording:
+    """Every accepted form of patterns."""
+    if isinstance(stimuli, str):
+        raise TypeError(f"stimuli must be a sequence of names, got {stimuli!r}")
+    names = None if stimuli is None else tuple(map(str, stimuli))
+    if names is not None and len(set(names)) < len(names):
+        raise ValueError("stimuli must be distinct, got a name twice")
+    if hasattr(patterns, "get_data") and hasattr(patterns, "events"):
+        return _read_epochs(patterns, names, splits)
+    if splits is not None:
+        raise ValueError(
+            f"splits must be left out unless patterns are epochs, got {type(patterns).__name__}: other patterns have "
+            "shape (splits, stimuli, sensors, times)"
+        )
+    if hasattr(patterns, "dims") and hasattr(patterns, "coords"):
+        return _read_dataarray(patterns, names)
+    listed = isinstance(patterns, list | tuple) and bool(patterns) and hasattr(patterns[0], "times")
+    if isinstance(patterns, Mapping) or listed:
+        return _read_evoked(patterns, names)
+    values = _real(patterns)
+    if values.ndim not in (3, 4):
+        raise ValueError(f"patterns must have shape ([splits,] stimuli, sensors, times), got shape {values.shape}")
+    return Recording(values if values.ndim == 4 else values[None], None, names)
+
+
+def _read_times(times: Any, count: int) -> Matrix:
+    """Seconds (count,), finite and increasing."""
+    values = as_float64(times, "times")
+    if values.shape != (count,):
+        raise ValueError(f"times must have shape ({count},), one a time point, got {values.shape}")
+    if not np.isfinite(values).all() or (np.diff(values) <= 0).any():
+        raise ValueError("times must be finite and increasing, got others")
+    return values
+
+
+def _whitening(noise: Any, sensors: int) -> Matrix | None:
+    """W (sensors, rank) with W W' = noise: distances in X W are Mahalanobis distances in X."""
+    if noise is None:
+        return None
+    precision = as_float64(noise, "noise")
+    if precision.shape != (sensors, sensors):
+        raise ValueError(f"noise must have shape ({sensors}, {sensors}), a precision matrix, got {precision.shape}")
+    if not np.isfinite(precision).all():
+        i, j = np.argwhere(~np.isfinite(precision))[0]
+        raise ValueError(f"noise must hold no NaN or infinity, got {precision[i, j]} at ({i}, {j})")
+    scale = float(np.abs(precision).max())
+    if np.abs(precision - precision.T).max() > 1e-8 * scale:
+        raise ValueError("noise must be symmetric, got a matrix that is not")
+    values, vectors = np.linalg.eigh((precision + precision.T) / 2)
+    if values[-1] <= 0 or values[0] < -1e-8 * values[-1]:
+        raise ValueError(f"noise must be positive semidefinite and not zero, got an eigenvalue of {values[0]:.3g}")
+    kept = values > 0
+    return np.ascontiguousarray(vectors[:, kept] * np.sqrt(values[kept]))
+
+
+# Matrices
+
+
+def _rows(windows: Any, smoothing: float | None, times: Matrix) -> tuple[list[list[int]], Matrix]:
+    """Time points averaged in each output row, with repeats where smoothing counts one more than once; and weights."""
+    edge = 1e-6 * float(np.diff(times).min(initial=np.inf)) if len(times) > 1 else 1e-9
+    weights = np.eye(len(times))
+    if smoothing is not None:
+        if not np.isfinite(smoothing) or smoothing <= 0:
+            raise ValueError(f"smoothing must be a positive width in seconds, got {smoothing!r}")
+        near = np.abs(times[:, None] - times) <= smoothing / 2 + edge
+        weights = near / near.sum(axis=1, keepdims=True)
+    if windows is not None:
+        members = np.zeros((len(windows), len(times)))
+        for k, window in enumerate(windows):
+            if np.shape(window) != (2,) or not window[0] <= window[1]:
+                raise ValueError(f"windows must be pairs (start, stop) in seconds, got {window!r}")
+            inside = (times >= window[0] - edge) & (times <= window[1] + edge)
+            if not inside.any():
+                raise ValueError(
+                    f"windows must each hold a time point, got none in {tuple(map(float, window))} s: times run from "
+                    f"{times[0]:.6g} to {times[-1]:.6g} s"
+                )
+            members[k] = inside / inside.sum()
+        weights = members @ weights
+    return [np.flatnonzero(weights[:, t]).tolist() for t in range(len(times))], weights
+
+
+def _block(values: npt.NDArray[Any], at: Indices) -> Matrix:
+    """Patterns (times, splits, stimuli, sensors) at some times, contiguous; NaN is refused with its place."""
+    span = slice(int(at[0]), int(at[-1]) + 1) if at[-1] - at[0] + 1 == len(at) else at
+    block = np.ascontiguousarray(np.moveaxis(values[..., span], -1, 0), dtype=np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        total = block.sum()
+    if not np.isfinite(total) and not np.isfinite(block).all():
+        t, s, i, c = np.argwhere(~np.isfinite(block))[0]
+        split = f"split {s}, " if values.shape[0] > 1 else ""
+        raise ValueError(
+            f"patterns must hold no NaN or infinity, got {block[t, s, i, c]} at {split}stimulus {i}, sensor {c}, "
+            f"time point {at[t]}"
+        )
+    return block
+
+
+def _gram(block: Matrix) -> Matrix:
+    """(..., n, n) inner products over sensors; numpy hands this form to BLAS's syrk, half of a product."""
+    return np.asarray(np.matmul(block, np.swapaxes(block, -1, -2)))
+
+
+def _across(block: Matrix) -> Matrix:
+    """Mean over ordered pairs of different splits of their inner products: (times, splits, n, c) -> (times, n, n).
+
+    The sum over pairs is the whole's product less each split's own: M splits cost M + 1 products, not M (M - 1).
+    """
+    splits = block.shape[1]
+    within = _gram(block).sum(axis=1)
+    return np.asarray((_gram(block.sum(axis=1)) - within) / (splits * (splits - 1)))
+
+
+def _matrices(block: Matrix, metric: str, whitening: Matrix | None, flat: Indices) -> Matrix:
+    """Dissimilarities (times, pairs) of a block (times, splits, stimuli, sensors), which is written to."""
+    sensors = block.shape[-1]
+    if metric in ("correlation", "split-half"):
+        size = np.sqrt(np.einsum("...i,...i->...", block, block))
+        block -= block.mean(axis=-1, keepdims=True)
+        norm = np.sqrt(np.einsum("...i,...i->...", block, block))
+        with np.errstate(divide="ignore"):
+            inverse = np.where(norm > 1e-13 * size, 1 / norm, np.nan)  # a constant pattern has no direction
+        if metric == "split-half":
+            block *= inverse[..., None]
+            similarity = _across(block)
+        else:
+            similarity = _gram(block[:, 0])
+            similarity *= inverse[:, 0, :, None]
+            similarity *= inverse[:, 0, None, :]
+        return np.asarray(1 - similarity.reshape(len(block), -1)[:, flat])
+    block -= block.mean(axis=-2, keepdims=True)  # distances don't change, and large means no longer cancel
+    if whitening is not None:
+        block = (block.reshape(-1, sensors) @ whitening).reshape(*block.shape[:-1], -1)  # one product, not many
+    product = _across(block) if metric == "crossnobis" else _gram(block[:, 0])
+    own = np.diagonal(product, axis1=-2, axis2=-1)
+    squared = own[:, :, None] + own[:, None, :]
+    squared -= 2 * product
+    distances = squared.reshape(len(block), -1)[:, flat] / sensors
+    return np.asarray(distances if metric == "crossnobis" else np.maximum(distances, 0))
+
+
+def rdm_movie(
+    patterns: Any,
+    metric: str = "correlation",
+    *,
+    times: Any = None,
+    stimuli: Sequence[str] | None = None,
+    windows: Sequence[tuple[float, float]] | None = None,
+    smoothing: float | None = None,
+    noise: Any = None,
+    splits: Any = None,
+    threads: int | None = None,
+) -> xarray.DataArray:
+    """Dissimilarity matrix of the sensor patterns at every time point, or averaged in windows.
+
+    Parameters
+    ----------
+    patterns : array (stimuli, sensors, times) or (splits, stimuli, sensors, times); DataArray; MNE objects
+        Cross-validated metrics need at least 2 splits: independent measurements of every stimulus, such as runs.
+        A DataArray has these dims, by name, in any order; its coordinates name the stimuli and give the times in
+        seconds. A dict or a list of MNE ``Evoked`` has one entry a stimulus (a list is named by its comments where
+        they are distinct); MNE ``Epochs`` are averaged by condition. Pick the sensors first, bad ones excluded.
+    metric : {"correlation", "euclidean", "mahalanobis", "crossnobis", "split-half"}
+        ``correlation``: 1 - Pearson over sensors. ``euclidean`` and ``mahalanobis``: squared, divided by the number
+        of sensors, as in rsatoolbox. ``crossnobis``: the squared Mahalanobis distance with both factors from different
+        splits; its expectation is 0 where two stimuli differ by noise alone, so it may be negative. ``split-half``:
+        1 - Pearson between the patterns of two stimuli in different splits, averaged over all pairs of splits; noise
+        independent between splits makes no two stimuli alike, but still draws correlations towards 0.
+    times : array (times,), optional
+        Seconds, increasing. Overrides what ``patterns`` say; sample numbers where neither does.
+    stimuli : sequence of str, optional
+        Which named stimuli, in which order; or the names, where ``patterns`` have none. By default the order of the
+        patterns; of ``event_id`` for epochs.
+    windows : sequence of (start, stop), optional
+        Seconds, both ends included: one matrix each, the mean of the matrices in it.
+    smoothing : float, optional
+        Seconds: each matrix becomes the mean of those within half this width, fewer at both ends of the recording.
+        Windows average what was smoothed.
+    noise : array (sensors, sensors), optional
+        Precision (inverse covariance) of the noise, for ``mahalanobis`` and ``crossnobis``; the identity by default.
+    splits : int or array (epochs,), optional
+        For epochs: how many splits to deal the epochs of each condition into, in turn; or a label for each epoch,
+        such as its run. Splits that share slow drifts are not independent: prefer runs.
+    threads : int, optional
+        All available processors by default. The result is the same, bit for bit, for any number.
+
+    Returns
+    -------
+    xarray.DataArray, dims (time, pair), float64
+        Pairs in ``numpy.triu_indices(n, 1)`` order. Coordinate ``time`` in seconds (a window's middle, with
+        ``window_start`` and ``window_stop``). Attributes ``metric``, ``kind`` ("dissimilarity"), ``how`` and, where
+        they have names, ``stimuli``, in order. NaN where a pattern is constant over sensors (correlations alone).
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where an argument is not as said above, or patterns hold NaN at a time that is used (the place is named).
+
+    Notes
+    -----
+    With M splits, ``crossnobis`` is the mean over folds of the left-out split against the mean of the others: every
+    split counts the same, however many epochs it has. rsatoolbox weighs by epochs where they are unbalanced.
+    Memory beyond the result is a few megabytes a thread. The number of BLAS threads is set to 1 meanwhile, for the
+    whole process.
+
+    References
+    ----------
+    Tarigopula, Fairhall, Bavaresco, Truong & Hasson (2023), §3.2 (1 - Pearson over sensors; windows of averaged
+    matrices). Walther, Nili, Ejaz, Alink, Kriegeskorte & Diedrichsen (2016), NeuroImage 137 (crossnobis, split-half
+    correlation). Nili et al. (2014).
+
+    Examples
+    --------
+    >>> patterns = np.random.default_rng(0).normal(size=(5, 20, 8))
+    >>> movie = rdm_movie(patterns, times=np.arange(8) * 0.005, stimuli=list("abcde"), windows=[(0.01, 0.02)])
+    >>> movie.dims, movie.shape, movie.attrs["kind"]
+    (('time', 'pair'), (1, 10), 'dissimilarity')
+    """
+    import xarray
+    from threadpoolctl import threadpool_limits
+
+    if metric not in METRICS:
+        raise ValueError(f"metric must be one of {', '.join(map(repr, METRICS))}; got {metric!r}")
+    recording = _read_recording(patterns, stimuli, splits)
+    values, names = recording.values, recording.stimuli
+    n_splits, n, sensors, n_times = values.shape
+    if n < 2 or sensors < 1 or n_times < 1:
+        raise ValueError(f"patterns must have 2 stimuli, 1 sensor and 1 time point or more, got {values.shape[1:]}")
+    if names is not None and len(names) != n:
+        raise ValueError(f"stimuli must name each of {n} stimuli, got {len(names)} names")
+    if metric in CROSS_VALIDATED and n_splits < 2:
+        raise ValueError(f"patterns must have at least 2 splits for metric {metric!r}, got {n_splits}")
+    if metric not in CROSS_VALIDATED and n_splits > 1:
+        raise ValueError(f"patterns must have no splits for metric {metric!r}, got {n_splits}: average them first")
+    if noise is not None and metric not in ("mahalanobis", "crossnobis"):
+        raise ValueError(f"noise must be left out for metric {metric!r}, got one")
+    whitening = _whitening(noise, sensors)
+    count = thread_count(threads)
+    given = recording.times if times is None else times
+    if given is None and (windows is not None or smoothing is not None):
+        raise ValueError("times must be given in seconds for windows or smoothing, got none")
+    seconds = np.arange(n_times, dtype=np.float64) if given is None else _read_times(given, n_times)
+    if windows is not None and not len(windows):
+        raise ValueError("windows must hold at least one window, got none")
+
+    plain = windows is None and smoothing is None
+    rows, weights = ([[t] for t in range(n_times)], None) if plain else _rows(windows, smoothing, seconds)
+    used = np.array([t for t in range(n_times) if rows[t]], dtype=np.int64)
+    i, j = np.triu_indices(n, 1)
+    flat = np.asarray(i * n + j, dtype=np.int64)
+    out = (np.empty if weights is None else np.zeros)((n_times if windows is None else len(windows), len(flat)))
+    step = max(1, BLOCK // (8 * n_splits * n * max(sensors, n)))
+    chunks = [used[k : k + step] for k in range(0, len(used), step)]
+
+    def work(at: Indices) -> Matrix | None:
+        matrices = _matrices(_block(values, at), metric, whitening, flat)
+        if weights is not None:
+            return matrices
+        out[at] = matrices
+        return None
+
+    # One BLAS thread, and blocks shared among ours: the bits don't depend on how many there are.
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(count) as pool:
+        for first in range(0, len(chunks), count):
+            group = chunks[first : first + count]
+            for at, matrices in zip(group, pool.map(work, group), strict=True):
+                if weights is None or matrices is None:
+                    continue
+                for t, matrix in zip(at, matrices, strict=True):
+                    for row in rows[t]:
+                        out[row] += weights[row, t] * matrix
+
+    how = [f"{metric} over {sensors} sensors at each time point"]
+    how += [f"{n_splits} splits"] if n_splits > 1 else []
+    how += ["noise precision"] if noise is not None else []
+    how += [f"boxcar of {smoothing:g} s"] if smoothing is not None else []
+    how += ["mean of the matrices in each window"] if windows is not None else []
+    attrs: dict[str, Any] = {"metric": metric, "kind": "dissimilarity", "how": ", ".join(how)}
+    attrs |= {"stimuli": list(names)} if names is not None else {}
+    coords: dict[str, Any] = {}
+    if windows is None:
+        coords["time"] = ("time", seconds, {"units": "sample" if given is None else "s"})
+    else:
+        bounds = np.array(windows, dtype=np.float64)
+        coords["time"] = ("time", bounds.mean(axis=1), {"units": "s"})
+        coords["window_start"] = ("time", bounds[:, 0], {"units": "s"})
+        coords["window_stop"] = ("time", bounds[:, 1], {"units": "s"})
+    return xarray.DataArray(out, dims=("time", "pair"), coords=coords, attrs=attrs, name="dissimilarity")
+
+
+# A planted recording
+
+
+@dataclass(frozen=True)
+class PlantedTimecourse:
+    """What :func:`simulate` planted.
+
+    Attributes
+    ----------
+    X : (n stimuli, d features) float64
+    features : (k,) int64
+        The features that drive the patterns, ascending.
+    times : (times,) float64
+        Seconds.
+    window : (start, stop)
+        Seconds; the signal is zero at and beyond both ends.
+    envelope : (times,) float64
+        The signal's amplitude, 1 at most.
+    leadfield : (subjects, sensors, k) float64
+    noise : float
+        Standard deviation of the noise; the signal's is about 1 where the envelope is 1.
+    seed : int
+    """
+
+    X: Matrix
+    features: Indices
+    times: Matrix
+    window: tuple[float, float]
+    envelope: Matrix
+    leadfield: Matrix
+    noise: float
+    seed: int
+
+    @property
+    def inside(self) -> npt.NDArray[np.bool_]:
+        """Which time points (times,) hold signal."""
+        return np.asarray(self.envelope > 0)
+
+
+def simulate(
+    n_stimuli: int = 24,
+    *,
+    X: Any = None,
+    features: Any = None,
+    subjects: int = 1,
+    sensors: int = 64,
+    times: Any = None,
+    window: tuple[float, float] = (0.2, 0.35),
+    noise: float = 1.0,
+    seed: int = 0,
+) -> tuple[xarray.DataArray, PlantedTimecourse]:
+    """Make a synthetic MEG-like recording in which some features drive the patterns for a while.
+
+    Nothing in it was measured. The standardised planted features pass through a random leadfield of each subject,
+    shaped in time by a raised cosine over the window. Noise is first-order autoregressive in time, with a time
+    constant of 20 ms, and half of its variance is shared between sensors through 8 random sources.
+
+    Parameters
+    ----------
+    n_stimuli : int
+        At least 3.
+    X : array (n_stimuli, features), optional
+        The embedding that drives the patterns; 40 independent normal features by default.
+    features : boolean mask or integer indices, optional
+        The planted features, not constant over stimuli; a random quarter by default.
+    subjects, sensors : int
+        How many of each.
+    times : array (times,), optional
+        Seconds, increasing; -0.1 to 0.59 in steps of 0.01 by default.
+    window : (start, stop)
+        Seconds, between which the signal is not zero.
+    noise : float
+        Standard deviation of the noise; the signal's is about 1 at its peak.
+    seed : int
+        The same seed, the same recording.
+
+    Returns
+    -------
+    patterns : xarray.DataArray, dims (subject, stimulus, sensor, time), float64
+        Arbitrary units, with coordinates and ``attrs["synthetic"] = "true"``.
+    truth : PlantedTimecourse
+        What was planted.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where an argument is not as said above; the message names it.
+
+    Examples
+    --------
+    >>> patterns, truth = simulate(10, sensors=30, seed=1)
+    >>> dict(patterns.sizes)
+    {'subject': 1, 'stimulus': 10, 'sensor': 30, 'time': 70}
+    >>> rdm_movie(patterns[0]).shape
+    (70, 45)
+    """
+    import xarray
+
+    for name, value, least in (("n_stimuli", n_stimuli, 3), ("subjects", subjects, 1), ("sensors", sensors, 1)):
+        if isinstance(value, bool) or int(value) != value or value < least:
+            raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+    if not np.isfinite(noise) or noise < 0:
+        raise ValueError(f"noise must be finite and not negative, got {noise!r}")
+    seconds = np.round(np.arange(-10, 60) * 0.01, 2) if times is None else _read_times(times, int(np.size(times)))
+    start, stop = float(window[0]), float(window[1])
+    inside = (seconds > start) & (seconds < stop)
+    if not inside.any():
+        raise ValueError(f"window must have a time point inside, got {(start, stop)} s")
+    rng = np.random.default_rng(seed)
+    embedding = read_features(rng.normal(size=(n_stimuli, 40)) if X is None else X)
+    if embedding.n != n_stimuli:
+        raise ValueError(f"X must have {n_stimuli} stimuli, one a row, got {embedding.n}")
+    d = embedding.d
+    drawn = rng.choice(d, size=max(1, d // 4), replace=False) if features is None else features
+    planted = np.sort(read_order(drawn, d, "features"))
+    source = embedding.values[:, planted] - embedding.values[:, planted].mean(axis=0)
+    spread = source.std(axis=0)
+    if (spread <= 1e-13 * np.abs(embedding.values).max()).any():
+        raise ValueError(f"features must vary over stimuli, got a constant one at {planted[np.argmin(spread)]}")
+    source /= spread
+    phase = np.where(inside, (seconds - start) / (stop - start), 0.0)
+    envelope = np.where(inside, 0.5 - 0.5 * np.cos(2 * np.pi * phase), 0.0)
+    leadfield = rng.normal(size=(subjects, sensors, len(planted))) / np.sqrt(len(planted))
+    memory = np.exp(-np.diff(seconds) / 0.02)
+
+    patterns = np.empty((subjects, n_stimuli, sensors, len(seconds)))
+    for subject in range(subjects):
+        mixing = rng.normal(size=(8, sensors)) / np.sqrt(8)
+        shared, own = (rng.normal(size=(len(seconds), n_stimuli, width)) for width in (8, sensors))
+        for series in (shared, own):
+            for t, kept in enumerate(memory, start=1):
+                series[t] = kept * series[t - 1] + np.sqrt(1 - kept**2) * series[t]
+        field = noise * np.sqrt(0.5) * (shared @ mixing + own)
+        signal = source @ leadfield[subject].T
+        patterns[subject] = np.moveaxis(field + envelope[:, None, None] * signal, 0, -1)
+    labels = [embedding.stimulus(i) if embedding.stimuli else f"stimulus {i}" for i in range(n_stimuli)]
+    array = xarray.DataArray(
+        patterns,
+        dims=("subject", "stimulus", "sensor", "time"),
+        coords={
+            "subject": np.arange(subjects),
+            "stimulus": labels,
+            "sensor": [f"sensor {c}" for c in range(sensors)],
+            "time": ("time", seconds, {"units": "s"}),
+        },
+        attrs={"synthetic": "true", "how": "secateur.timecourse.simulate", "seed": seed},
+        name="pattern",
+    )
+    truth = PlantedTimecourse(
+        embedding.values, planted, seconds, (start, stop), envelope, leadfield, float(noise), seed
+    )
+    return array, truth
