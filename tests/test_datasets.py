@@ -2,7 +2,6 @@
 
 import collections
 import dataclasses
-import os
 import sys
 import types
 from pathlib import Path
@@ -299,11 +298,8 @@ def test_92_refuses_other_files(matlab: tuple[Path, dict[str, np.ndarray]], tmp_
 
 
 @pytest.fixture
-def real_92() -> datasets.Kriegeskorte92:
-    folder = os.environ.get("SECATEUR_DATA")
-    if not folder or not (Path(folder) / "kriegeskorte92.npz").is_file():
-        pytest.skip("SECATEUR_DATA does not name a folder with kriegeskorte92.npz")
-    return datasets.fetch_kriegeskorte92()
+def real_92(data_folder: Path) -> datasets.Kriegeskorte92:
+    return datasets.fetch_kriegeskorte92(data_folder)
 
 
 def test_92_real(real_92: datasets.Kriegeskorte92) -> None:

@@ -12,10 +12,11 @@ import numpy.typing as npt
 from . import _core
 from .features import Features, Indices, Matrix, read_features
 from .pruning import Pruner
+from .search import SMALLEST_FOLD
 from .similarity import check_comparator, compare, held_out_alignment, warn_of_undefined_pairs
 from .statistics import permutation_p
 from .targets import Targets, pair_positions, read_target
-from .validation import SMALLEST_FOLD, Fold, _names, _pruner_of, _settings, _with_progress, score_fold, split
+from .validation import Fold, _names, _pruner_of, _settings, _with_progress, score_fold, split
 
 if TYPE_CHECKING:
     import xarray

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from .features import Features, Indices, Matrix, read_features
 from .pruning import Pruned, Pruner
+from .search import SMALLEST_FOLD
 from .similarity import held_out_alignment, warn_of_undefined_pairs
 from .statistics import paired_t
 from .targets import Targets, read_target
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     import xarray
 
 Fold = tuple[Indices, Indices]
-SMALLEST_FOLD = 3
 
 
 def split(n: int, cv: Any = 5, repeats: int = 1, seed: int = 0, groups: Any = None) -> tuple[list[Fold], Indices]:
