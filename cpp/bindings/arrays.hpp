@@ -70,18 +70,39 @@ inline Features borrow_features(const py::object& x) {
     return features;
 }
 
-inline Indices borrow_indices(const py::object& object, int64_t features, const char* name) {
+inline Indices borrow_indices(const py::object& object, int64_t size, const char* name, const std::string& what = "feature") {
     const Indices indices{borrow<int64_t>(object, name, 1), extent(object, 0)};
-    std::vector<char> seen(features);
+    std::vector<char> seen(size);
     for (int64_t s = 0; s < indices.count; ++s) {
         const int64_t k = indices.values[s];
-        if (k < 0 || k >= features)
-            throw py::value_error(std::string(name) + " must hold feature indices from 0 to " + std::to_string(features - 1) +
+        if (k < 0 || k >= size)
+            throw py::value_error(std::string(name) + " must hold " + what + " indices from 0 to " + std::to_string(size - 1) +
                                   ", got " + std::to_string(k));
         if (seen[k]++)
-            throw py::value_error(std::string(name) + " must name each feature once, got " + std::to_string(k) + " twice");
+            throw py::value_error(std::string(name) + " must name each " + what + " once, got " + std::to_string(k) + " twice");
     }
     return indices;
+}
+
+// Patterns (splits, stimuli, sensors, times) of float64 or float32, with any strides.
+inline Recording borrow_recording(const py::object& object) {
+    if (!py::isinstance<py::array>(object))
+        throw py::type_error("patterns must be a numpy array, got " + text(py::type::of(object).attr("__name__")));
+    const auto array = py::reinterpret_borrow<py::array>(object);
+    const bool single = py::dtype::of<float>().equal(array.dtype());
+    if (!single && !py::dtype::of<double>().equal(array.dtype()))
+        throw py::type_error("patterns must have dtype float64 or float32, got " + text(array.dtype()));
+    if (array.ndim() != 4)
+        throw py::value_error("patterns must have 4 dimension(s), got shape " + shape_text(array));
+    Recording recording{array.data(), single, array.shape(0), array.shape(1), array.shape(2), array.shape(3), {}};
+    if (recording.stimuli < 2 || recording.sensors < 1)
+        throw py::value_error("patterns must have 2 stimuli and 1 sensor or more, got shape " + shape_text(array));
+    for (int axis = 0; axis < 4; ++axis) {
+        if (array.strides(axis) % array.itemsize())
+            throw py::value_error("patterns must have strides of whole elements, got " + text(array.attr("strides")));
+        recording.steps[axis] = array.strides(axis) / array.itemsize();
+    }
+    return recording;
 }
 
 // values (targets, pairs); weights (patterns, pairs) with weight_of (targets,), or both None.

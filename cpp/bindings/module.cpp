@@ -40,6 +40,14 @@ Comparator comparator_named(const std::string& name) {
                              name, "comparator");
 }
 
+Dissimilarity dissimilarity_named(const std::string& name) {
+    return named<Dissimilarity>({{"correlation", Dissimilarity::correlation},
+                                 {"euclidean", Dissimilarity::euclidean},
+                                 {"crossnobis", Dissimilarity::crossed_euclidean},
+                                 {"split-half", Dissimilarity::crossed_correlation}},
+                                name, "metric");
+}
+
 // Multiply-adds below which waking threads costs more than they save, above all where other programs keep the cores busy.
 constexpr double worth_threads = 4e6;
 
@@ -135,6 +143,30 @@ Array insertion_curve(const Object& x, const Object& values, const Object& weigh
     return out;
 }
 
+std::pair<bool, Array> rdm_movie(const Object& patterns, const std::string& metric, const Object& whitening, const Object& times,
+                                 int threads) {
+    const Recording recording = borrow_recording(patterns);
+    const Dissimilarity rule = dissimilarity_named(metric);
+    const Indices chosen = borrow_indices(times, recording.times, "times", "time point");
+    if (is_crossed(rule) ? recording.splits < 2 : recording.splits != 1)
+        throw py::value_error("patterns must have " + std::string(is_crossed(rule) ? "at least 2 splits" : "1 split") +
+                              " for metric '" + metric + "', got " + std::to_string(recording.splits));
+    const double* factor = nullptr;
+    int64_t rank = recording.sensors;
+    if (!whitening.is_none()) {
+        factor = borrow<double>(whitening, "whitening", 2);
+        expect_extent(whitening, 0, recording.sensors, "whitening", "rows, one a sensor");
+        rank = extent(whitening, 1);
+    }
+    const int64_t pairs = recording.stimuli * (recording.stimuli - 1) / 2;
+    Array out({chosen.count, pairs});
+    double* to = out.mutable_data();
+    bool finite = false;
+    run(threads, static_cast<double>(pairs * recording.sensors * chosen.count * recording.splits),
+        [&](const Context& context) { finite = cpu::rdm_movie(recording, rule, factor, rank, chosen, context, to); });
+    return {finite, out};
+}
+
 std::pair<bool, std::string> cuda_available() {
     std::string reason;
     const bool available = cuda::available(reason);
@@ -158,6 +190,8 @@ PYBIND11_MODULE(_core, module) {
     module.def("insertion_curve", &insertion_curve, py::arg("X"), py::arg("target"), py::arg("weights"), py::arg("weight_of"),
                py::arg("metric"), py::arg("comparator"), py::arg("order"), py::arg("threads"),
                "Alignment (targets, steps) of each prefix of the order.");
+    module.def("rdm_movie", &rdm_movie, py::arg("patterns"), py::arg("metric"), py::arg("whitening"), py::arg("times"),
+               py::arg("threads"), "Whether all patterns are finite, and dissimilarities (times, pairs) of the patterns at each time.");
     module.def("cuda_available", &cuda_available, "Whether CUDA kernels can run here, and why not.");
     module.def("simd_lanes", &simd_lanes, "Doubles that move together in the kernels chosen for this machine.");
 }

@@ -1,4 +1,4 @@
-"""The compiled module. Arrays are borrowed as they lie (C-contiguous float64 or int64): nothing is converted."""
+"""The compiled module. Arrays are borrowed as they lie (C-contiguous float64 or int64; patterns have any strides)."""
 
 import numpy as np
 import numpy.typing as npt
@@ -46,5 +46,12 @@ def insertion_curve(
     order: Integers,
     threads: int,
 ) -> Floats: ...
+def rdm_movie(
+    patterns: npt.NDArray[np.float64] | npt.NDArray[np.float32],
+    metric: str,
+    whitening: Floats | None,
+    times: Integers,
+    threads: int,
+) -> tuple[bool, Floats]: ...
 def cuda_available() -> tuple[bool, str]: ...
 def simd_lanes() -> int: ...

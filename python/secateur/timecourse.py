@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from . import _core
 from .device import thread_count
 from .features import Indices, Matrix, as_float64, read_features, read_order
+from .targets import pair_count
 
 if TYPE_CHECKING:
     import xarray
@@ -27,7 +28,7 @@ DIMS = {
     "time": ("time", "times"),
 }
 SENSOR_TYPES = {"mag", "grad", "eeg", "seeg", "ecog", "dbs", "csd"}
-BLOCK = 1 << 22  # bytes of patterns that a thread works on at once: about what its cache holds
+BLOCK = 1 << 22  # bytes of matrices that wait to be averaged
 
 
 @dataclass(frozen=True)
@@ -221,6 +222,8 @@ def _whitening(noise: Any, sensors: int) -> Matrix | None:
     values, vectors = np.linalg.eigh((precision + precision.T) / 2)
     if values[-1] <= 0 or values[0] < -1e-8 * values[-1]:
         raise ValueError(f"noise must be positive semidefinite and not zero, got an eigenvalue of {values[0]:.3g}")
+    if values[0] > 1e-10 * values[-1]:
+        return np.linalg.cholesky(precision)  # half of it is zero, and costs nothing
     kept = values > 0
     return np.ascontiguousarray(vectors[:, kept] * np.sqrt(values[kept]))
 
@@ -253,63 +256,27 @@ def _rows(windows: Any, smoothing: float | None, times: Matrix) -> tuple[list[li
     return [np.flatnonzero(weights[:, t]).tolist() for t in range(len(times))], weights
 
 
-def _block(values: npt.NDArray[Any], at: Indices) -> Matrix:
-    """Patterns (times, splits, stimuli, sensors) at some times, contiguous; NaN is refused with its place."""
-    span = slice(int(at[0]), int(at[-1]) + 1) if at[-1] - at[0] + 1 == len(at) else at
-    block = np.ascontiguousarray(np.moveaxis(values[..., span], -1, 0), dtype=np.float64)
-    with np.errstate(invalid="ignore", over="ignore"):
-        total = block.sum()
-    if not np.isfinite(total) and not np.isfinite(block).all():
-        t, s, i, c = np.argwhere(~np.isfinite(block))[0]
-        split = f"split {s}, " if values.shape[0] > 1 else ""
-        raise ValueError(
-            f"patterns must hold no NaN or infinity, got {block[t, s, i, c]} at {split}stimulus {i}, sensor {c}, "
-            f"time point {at[t]}"
-        )
-    return block
-
-
-def _gram(block: Matrix) -> Matrix:
-    """(..., n, n) inner products over sensors; numpy hands this form to BLAS's syrk, half of a product."""
-    return np.asarray(np.matmul(block, np.swapaxes(block, -1, -2)))
-
-
-def _across(block: Matrix) -> Matrix:
-    """Mean over ordered pairs of different splits of their inner products: (times, splits, n, c) -> (times, n, n).
-
-    The sum over pairs is the whole's product less each split's own: M splits cost M + 1 products, not M (M - 1).
-    """
-    splits = block.shape[1]
-    within = _gram(block).sum(axis=1)
-    return np.asarray((_gram(block.sum(axis=1)) - within) / (splits * (splits - 1)))
-
-
-def _matrices(block: Matrix, metric: str, whitening: Matrix | None, flat: Indices) -> Matrix:
-    """Dissimilarities (times, pairs) of a block (times, splits, stimuli, sensors), which is written to."""
-    sensors = block.shape[-1]
-    if metric in ("correlation", "split-half"):
-        size = np.sqrt(np.einsum("...i,...i->...", block, block))
-        block -= block.mean(axis=-1, keepdims=True)
-        norm = np.sqrt(np.einsum("...i,...i->...", block, block))
-        with np.errstate(divide="ignore"):
-            inverse = np.where(norm > 1e-13 * size, 1 / norm, np.nan)  # a constant pattern has no direction
-        if metric == "split-half":
-            block *= inverse[..., None]
-            similarity = _across(block)
-        else:
-            similarity = _gram(block[:, 0])
-            similarity *= inverse[:, 0, :, None]
-            similarity *= inverse[:, 0, None, :]
-        return np.asarray(1 - similarity.reshape(len(block), -1)[:, flat])
-    block -= block.mean(axis=-2, keepdims=True)  # distances don't change, and large means no longer cancel
-    if whitening is not None:
-        block = (block.reshape(-1, sensors) @ whitening).reshape(*block.shape[:-1], -1)  # one product, not many
-    product = _across(block) if metric == "crossnobis" else _gram(block[:, 0])
-    own = np.diagonal(product, axis1=-2, axis2=-1)
-    squared = own[:, :, None] + own[:, None, :]
-    squared -= 2 * product
-    distances = squared.reshape(len(block), -1)[:, flat] / sensors
-    return np.asarray(distances if metric == "crossnobis" else np.maximum(distances, 0))
+def _matrices(
+    values: npt.NDArray[Any], at: Indices, metric: str, whitening: Matrix | None, threads: int
+) -> Matrix:
+    """Dissimilarities (times, pairs) at some time points; NaN is refused with its place."""
+    if values.dtype not in (np.float32, np.float64):
+        values, times = values[..., at].astype(np.float64), np.arange(len(at))
+    else:
+        times = at
+    core = "euclidean" if metric == "mahalanobis" else metric
+    finite, matrices = _core.rdm_movie(values, core, whitening, times, threads)
+    if not finite:
+        for t, column in zip(at, times):
+            block = values[..., column]
+            if not np.isfinite(block).all():
+                s, i, c = np.argwhere(~np.isfinite(block))[0]
+                split = f"split {s}, " if values.shape[0] > 1 else ""
+                raise ValueError(
+                    f"patterns must hold no NaN or infinity, got {block[s, i, c]} at {split}stimulus {i}, sensor {c}, "
+                    f"time point {t}"
+                )
+    return np.asarray(matrices)
 
 
 def rdm_movie(
@@ -373,8 +340,7 @@ def rdm_movie(
     -----
     With M splits, ``crossnobis`` is the mean over folds of the left-out split against the mean of the others: every
     split counts the same, however many epochs it has. rsatoolbox weighs by epochs where they are unbalanced.
-    Memory beyond the result is a few megabytes a thread. The number of BLAS threads is set to 1 meanwhile, for the
-    whole process.
+    Memory beyond the result is a few megabytes a thread.
 
     References
     ----------
@@ -390,7 +356,6 @@ def rdm_movie(
     (('time', 'pair'), (1, 10), 'dissimilarity')
     """
     import xarray
-    from threadpoolctl import threadpool_limits
 
     if metric not in METRICS:
         raise ValueError(f"metric must be one of {', '.join(map(repr, METRICS))}; got {metric!r}")
@@ -419,29 +384,17 @@ def rdm_movie(
     plain = windows is None and smoothing is None
     rows, weights = ([[t] for t in range(n_times)], None) if plain else _rows(windows, smoothing, seconds)
     used = np.array([t for t in range(n_times) if rows[t]], dtype=np.int64)
-    i, j = np.triu_indices(n, 1)
-    flat = np.asarray(i * n + j, dtype=np.int64)
-    out = (np.empty if weights is None else np.zeros)((n_times if windows is None else len(windows), len(flat)))
-    step = max(1, BLOCK // (8 * n_splits * n * max(sensors, n)))
-    chunks = [used[k : k + step] for k in range(0, len(used), step)]
-
-    def work(at: Indices) -> Matrix | None:
-        matrices = _matrices(_block(values, at), metric, whitening, flat)
-        if weights is not None:
-            return matrices
-        out[at] = matrices
-        return None
-
-    # One BLAS thread, and blocks shared among ours: the bits don't depend on how many there are.
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(count) as pool:
-        for first in range(0, len(chunks), count):
-            group = chunks[first : first + count]
-            for at, matrices in zip(group, pool.map(work, group), strict=True):
-                if weights is None or matrices is None:
-                    continue
-                for t, matrix in zip(at, matrices, strict=True):
-                    for row in rows[t]:
-                        out[row] += weights[row, t] * matrix
+    pairs = pair_count(n)
+    step = max(8, BLOCK // (8 * pairs) // 8 * 8)
+    plain = plain and values.dtype in (np.float32, np.float64)
+    if plain:
+        out = _matrices(values, used, metric, whitening, count)
+    else:
+        out = np.zeros((n_times if windows is None else len(windows), pairs))
+        for at in (used[k : k + step] for k in range(0, len(used), step)):
+            for t, matrix in zip(at, _matrices(values, at, metric, whitening, count), strict=True):
+                for row in rows[t]:
+                    out[row] += (1 if weights is None else weights[row, t]) * matrix
 
     how = [f"{metric} over {sensors} sensors at each time point"]
     how += [f"{n_splits} splits"] if n_splits > 1 else []

@@ -30,6 +30,13 @@ struct Indices {  // distinct feature indices
     int64_t count;
 };
 
+struct Recording {  // patterns (splits, stimuli, sensors, times), of double or of float
+    const void* values;
+    bool single;
+    int64_t splits, stimuli, sensors, times;
+    int64_t steps[4];  // elements from one to the next
+};
+
 // Thrown by a kernel that was asked to stop; its outputs are then not to be used.
 struct Interrupted : std::runtime_error {
     Interrupted() : std::runtime_error("interrupted") {}
@@ -66,6 +73,9 @@ void add_one(const Features&, const Targets&, Metric, Comparator, Indices subset
 // out (targets, steps): alignment of each prefix. orders (orders, steps), where orders is 1 or the number of targets.
 void insertion_curve(const Features&, const Targets&, Metric, Comparator, const int64_t* orders, int64_t order_count,
                      int64_t steps, const Context&, double* out);
+// out (times, pairs): dissimilarities of the patterns at each of these times. whitening (sensors, rank), or nullptr, comes
+// before distances. False, and nothing of use in out, where a pattern is not finite.
+bool rdm_movie(const Recording&, Dissimilarity, const double* whitening, int64_t rank, Indices times, const Context&, double* out);
 }  // namespace cpu
 
 namespace cuda {

@@ -10,6 +10,7 @@
 namespace secateur {
 
 enum class Metric { cosine, correlation, dot, sqeuclidean, euclidean };
+enum class Dissimilarity { correlation, euclidean, crossed_euclidean, crossed_correlation };
 enum class Comparator { pearson, cosine, corr_cov, cosine_cov, spearman, rho_a, tau_a };
 
 constexpr bool is_angular(Metric m) {
@@ -17,6 +18,9 @@ constexpr bool is_angular(Metric m) {
 }
 constexpr bool is_distance(Metric m) {
     return m == Metric::sqeuclidean || m == Metric::euclidean;
+}
+constexpr bool is_crossed(Dissimilarity d) {
+    return d == Dissimilarity::crossed_euclidean || d == Dissimilarity::crossed_correlation;
 }
 constexpr bool is_whitened(Comparator c) {
     return c == Comparator::corr_cov || c == Comparator::cosine_cov;

@@ -50,14 +50,17 @@ struct Lanes;
 template <>
 struct Lanes<2> {
     typedef double Vec __attribute__((vector_size(16)));
+    typedef float Half __attribute__((vector_size(8)));
 };
 template <>
 struct Lanes<4> {
     typedef double Vec __attribute__((vector_size(32)));
+    typedef float Half __attribute__((vector_size(16)));
 };
 template <>
 struct Lanes<8> {
     typedef double Vec __attribute__((vector_size(64)));
+    typedef float Half __attribute__((vector_size(32)));
 };
 
 // L doubles that move together. Loads and stores need no alignment.
@@ -80,6 +83,32 @@ struct Simd {
         Vec out;
         for (int l = 0; l < L; ++l) out[l] = __builtin_sqrt(v[l]);
         return out;
+    }
+    // L floats, as doubles.
+    ALWAYS_INLINE static Vec load(const float* p) {
+        typename Lanes<L>::Half v;
+        std::memcpy(&v, p, sizeof v);
+        return __builtin_convertvector(v, Vec);
+    }
+    // L vectors as the rows of a matrix: rows and columns change places.
+    ALWAYS_INLINE static void transpose(Vec (&v)[L]) {
+        using Mask = decltype(Vec{} < Vec{});
+#pragma GCC unroll 3
+        for (int step = 1; step < L; step *= 2) {
+            Mask low, high;
+#pragma GCC unroll 8
+            for (int l = 0; l < L; ++l) {
+                low[l] = l & step ? L + l - step : l;
+                high[l] = l & step ? L + l : l + step;
+            }
+#pragma GCC unroll 8
+            for (int i = 0; i < L; ++i)
+                if (!(i & step)) {
+                    const Vec a = v[i], b = v[i + step];
+                    v[i] = __builtin_shuffle(a, b, low);
+                    v[i + step] = __builtin_shuffle(a, b, high);
+                }
+        }
     }
     ALWAYS_INLINE static double sum(Vec v) {
         double total = v[0];
