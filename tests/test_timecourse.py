@@ -10,6 +10,7 @@ import xarray
 
 import secateur as sc
 from secateur import timecourse
+from secateur.timecourse import movies
 
 RNG = np.random.default_rng(0)
 PATTERNS = RNG.normal(size=(7, 11, 13)) + 3
@@ -59,6 +60,60 @@ def test_correlation_by_definition():
     assert movie.attrs["metric"] == "correlation"
     assert "how" in movie.attrs
     assert "stimuli" not in movie.attrs
+
+
+def slow_movie(patterns, metric, precision=None):
+    """The definitions, one pair at a time. patterns (splits, n, sensors, times)."""
+    splits, n, sensors, times = patterns.shape
+    first, second = np.triu_indices(n, 1)
+    out = np.empty((times, len(first)))
+    omega = np.eye(sensors) if precision is None else precision
+    sides = [(a, b) for a in range(splits) for b in range(splits) if a != b] if splits > 1 else [(0, 0)]
+    for t in range(times):
+        for p, (i, j) in enumerate(zip(first, second)):
+            x = patterns[..., t]
+            if metric in ("correlation", "split-half"):
+                out[t, p] = np.mean([1 - pearson(x[a, i], x[b, j]) for a, b in sides])
+            else:
+                out[t, p] = np.mean([(x[a, i] - x[a, j]) @ omega @ (x[b, i] - x[b, j]) for a, b in sides]) / sensors
+    return out
+
+
+@pytest.mark.parametrize("metric", movies.METRICS)
+@pytest.mark.parametrize(("n", "sensors", "times"), [(2, 3, 1), (3, 4, 8), (9, 30, 9), (25, 5, 17), (49, 13, 3)])
+@pytest.mark.parametrize("layout", ["float64", "float32", "int16", "fortran", "reversed", "windows"])
+def test_any_shape_and_layout_by_definition(metric, n, sensors, times, layout):
+    rng = np.random.default_rng(n * sensors + times)
+    splits = 3 if metric in movies.CROSS_VALIDATED else 1
+    patterns = rng.normal(size=(splits, n, sensors, times)) * 50 + 3
+    dtype = layout if layout in ("float32", "int16") else "float64"
+    patterns = np.round(patterns).astype(dtype) if dtype == "int16" else patterns.astype(dtype)
+    patterns = np.asfortranarray(patterns) if layout == "fortran" else patterns
+    patterns = patterns[:, ::-1, :, ::-1] if layout == "reversed" else patterns
+    root = rng.normal(size=(sensors, sensors))
+    precision = root @ root.T + np.eye(sensors) if metric in ("mahalanobis", "crossnobis") else None
+    expected = slow_movie(patterns.astype(np.float64), metric, precision)
+    windows = None
+    if layout == "windows":
+        windows = [(0, times // 2), (times - 1, times - 1)]
+        expected = np.array([expected[: times // 2 + 1].mean(axis=0), expected[-1]])
+    given = patterns if splits > 1 else patterns[0]
+    got = timecourse.rdm_movie(given, metric, times=np.arange(times), windows=windows, noise=precision, threads=2)
+    if metric in ("correlation", "split-half"):
+        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-10)
+    else:
+        np.testing.assert_allclose(got, expected, rtol=1e-11, atol=1e-10 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("place", [(0, 0, 0, 0), (1, 6, 10, 12), (0, 3, 4, 7), (1, 2, 0, 8)])
+def test_what_is_not_finite_is_found_in_its_place(dtype, place):
+    for bad in (np.nan, np.inf):
+        patterns = RUNS[:2].astype(dtype)
+        patterns[place] = bad
+        words = f"{bad} at split {place[0]}, stimulus {place[1]}, sensor {place[2]}, time point {place[3]}"
+        with pytest.raises(ValueError, match=words):
+            timecourse.rdm_movie(patterns, "crossnobis")
 
 
 def test_split_half_by_definition():
@@ -114,16 +169,16 @@ def test_a_constant_pattern_has_no_direction():
     np.testing.assert_array_equal(undefined[5], (FIRST == 2) | (SECOND == 2))
 
 
-@pytest.mark.parametrize("metric", timecourse.METRICS)
+@pytest.mark.parametrize("metric", movies.METRICS)
 def test_same_bits_for_any_number_of_threads(metric, monkeypatch):
-    monkeypatch.setattr(timecourse, "BLOCK", 2 * 4 * 7 * 11 * 8)
-    data = RUNS if metric in timecourse.CROSS_VALIDATED else PATTERNS
+    monkeypatch.setattr(movies, "BLOCK", 1)
+    data = RUNS if metric in movies.CROSS_VALIDATED else PATTERNS
     for options in ({}, {"smoothing": 0.02, "windows": [(0.15, 0.18), (0.17, 0.2)]}):
         one = timecourse.rdm_movie(data, metric, times=TIMES, threads=1, **options)
         three = timecourse.rdm_movie(data, metric, times=TIMES, threads=3, **options)
         np.testing.assert_array_equal(one, three)
     whole = timecourse.rdm_movie(data, metric)
-    monkeypatch.setattr(timecourse, "BLOCK", 1 << 30)
+    monkeypatch.setattr(movies, "BLOCK", 1 << 30)
     np.testing.assert_allclose(timecourse.rdm_movie(data, metric), whole, rtol=0, atol=1e-12)
 
 
