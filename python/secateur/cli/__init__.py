@@ -1,0 +1,10 @@
+"""The command line.
+
+app         what commands share, and the entry point
+prune       secateur demo, secateur prune
+"""
+
+from . import prune  # noqa: F401  (commands register themselves)
+from .app import app, main
+
+__all__ = ["app", "main"]
