@@ -1,12 +1,30 @@
-"""Time courses: from MEG/EEG recordings to movies of dissimilarity matrices.
+"""Time courses: from MEG/EEG recordings to movies of dissimilarity matrices, and pruning along them.
 
-    recordings  patterns from files: MNE, FieldTrip, NumPy, netCDF, Zarr
-    movies     the matrix at every time point, or in windows
-    planted    a synthetic recording whose truth is known
+    movies      the matrix at every time point, or in windows
+    planted     a synthetic recording whose truth is known
+    recordings  patterns from files: MNE, FieldTrip, NumPy, netCDF, Zarr; all subjects' movies
+    subjects    several subjects' movies, in any form
+    pruning     every time point of every subject, out of sample
+    group       tests over subjects, the noise ceiling, the paper's windows
+
+Imports run downwards in this list.
 """
 
+from .group import group_test, noise_ceiling, paper_windows
 from .movies import rdm_movie
 from .planted import PlantedTimecourse, simulate
-from .recordings import read_recording, read_recordings
+from .pruning import prune
+from .recordings import rdm_movies, read_recording, read_recordings
 
-__all__ = ["PlantedTimecourse", "rdm_movie", "read_recording", "read_recordings", "simulate"]
+__all__ = [
+    "PlantedTimecourse",
+    "group_test",
+    "noise_ceiling",
+    "paper_windows",
+    "prune",
+    "rdm_movie",
+    "rdm_movies",
+    "read_recording",
+    "read_recordings",
+    "simulate",
+]
