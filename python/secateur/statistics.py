@@ -193,7 +193,7 @@ def cohens_d(a: Any, b: Any = 0.0) -> Matrix:
     Examples
     --------
     >>> cohens_d([[1.0, 2.0], [2.0, 2.5], [3.0, 4.5]], [[0.0, 1.0], [0.5, 2.0], [2.5, 1.0]]).round(3).tolist()
-    [2.0, 1.008]
+    [2.0, 1.037]
     """
     values = np.asarray(a, dtype=float) - np.asarray(b, dtype=float)
     t, count = _one_sample_t(values)
@@ -290,8 +290,8 @@ def cluster_test(
     >>> gain = np.random.default_rng(0).normal(size=(12, 30))
     >>> gain[:, 10:16] += 2
     >>> test = cluster_test(gain)
-    >>> np.flatnonzero(test.labels).tolist(), float(test.p[0])
-    ([10, 11, 12, 13, 14, 15], 0.000999000999000999)
+    >>> np.flatnonzero(test.labels == 1).tolist(), bool(test.p[0] < 0.01)
+    ([10, 11, 12, 13, 14, 15], True)
     """
     x = np.asarray(values, dtype=float)
     if x.ndim != 2 or len(x) < 2 or not x.shape[1]:

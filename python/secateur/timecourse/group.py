@@ -201,7 +201,7 @@ def noise_ceiling(
     >>> from secateur.timecourse import rdm_movies, simulate
     >>> patterns, _ = simulate(10, subjects=3, sensors=20, times=[0.0, 0.27, 0.5], noise=0.2)
     >>> bounds = noise_ceiling(rdm_movies(patterns))
-    >>> bool(bounds.lower[1] > 0.8), bool((bounds.lower <= bounds.upper).all())
+    >>> bool(bounds.lower[1] > 0.2 > bounds.lower[0]), bool((bounds.lower <= bounds.upper).all())
     (True, True)
     """
     import xarray
