@@ -3,6 +3,8 @@
     movies     the matrix at every time point, or in windows
     planted    a synthetic recording whose truth is known
     subjects   several subjects' movies, in any form
+    cluster    calls in turn, or spread over workers
+    store      results kept chunk by chunk
     pruning    every time point of every subject, out of sample
 
 Imports run downwards in this list.
@@ -11,5 +13,6 @@ Imports run downwards in this list.
 from .movies import rdm_movie
 from .planted import PlantedTimecourse, simulate
 from .pruning import prune
+from .store import open_store
 
-__all__ = ["PlantedTimecourse", "prune", "rdm_movie", "simulate"]
+__all__ = ["PlantedTimecourse", "open_store", "prune", "rdm_movie", "simulate"]
