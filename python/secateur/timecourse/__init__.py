@@ -4,6 +4,8 @@
     planted     a synthetic recording whose truth is known
     recordings  patterns from files: MNE, FieldTrip, NumPy, netCDF, Zarr; all subjects' movies
     subjects    several subjects' movies, in any form
+    cluster     calls in turn, or spread over workers
+    store       results kept chunk by chunk
     pruning     every time point of every subject, out of sample
     group       tests over subjects, the noise ceiling, the paper's windows
 
@@ -15,11 +17,13 @@ from .movies import rdm_movie
 from .planted import PlantedTimecourse, simulate
 from .pruning import prune
 from .recordings import rdm_movies, read_recording, read_recordings
+from .store import open_store
 
 __all__ = [
     "PlantedTimecourse",
     "group_test",
     "noise_ceiling",
+    "open_store",
     "paper_windows",
     "prune",
     "rdm_movie",
