@@ -338,15 +338,16 @@ def cluster_test(
 
 
 def _signs(subjects: int, n: int, tail: int, seed: int) -> tuple[Matrix, bool]:
-    """Sets of signs (flips, subjects), the identity left out: all there are, or n at random.
+    """Sets of signs (flips, subjects), the identity left out: all there are, or n distinct ones at random.
 
     Two-sided, a set and its opposite are one: the first subject keeps its sign.
     """
     free = subjects - (tail == 0)
     if free < 63 and 2**free - 1 <= n:
-        bits = np.arange(1, 2**free)[:, None] >> np.arange(free) & 1
+        drawn, exact = np.arange(1, 2**free), True
+    elif free < 63:
+        drawn, exact = 1 + np.random.default_rng(seed).choice(2**free - 1, n, replace=False), False
     else:
-        bits = np.random.default_rng(seed).integers(0, 2, (n, free))
-    signs = 1.0 - 2.0 * bits
-    fixed = np.ones((len(signs), subjects - free))
-    return np.hstack([fixed, signs]), bool(free < 63 and 2**free - 1 <= n)
+        return 1.0 - 2.0 * np.random.default_rng(seed).integers(0, 2, (n, subjects)), False
+    signs = 1.0 - 2.0 * (drawn[:, None] >> np.arange(free) & 1)
+    return np.asarray(np.hstack([np.ones((len(signs), subjects - free)), signs]), dtype=np.float64), exact

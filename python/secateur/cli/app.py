@@ -41,12 +41,12 @@ def _sentence(error: BaseException) -> str:
 
 
 @contextmanager
-def _spoken() -> Iterator[None]:
-    """Ctrl-C and full disks end in a sentence."""
+def _spoken(left: str = "nothing was written") -> Iterator[None]:
+    """Ctrl-C and full disks end in a sentence, with what a run leaves behind."""
     try:
         yield
     except KeyboardInterrupt:
-        _say("secateur: interrupted, nothing was written.")
+        _say(f"secateur: interrupted, {left}.")
         raise typer.Exit(130) from None
     except FileExistsError as error:
         _say(f"secateur: {_sentence(error)}.")
@@ -54,7 +54,7 @@ def _spoken() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except (OSError, MemoryError) as error:
-        _say(f"secateur: {_sentence(error)}; nothing was written.")
+        _say(f"secateur: {_sentence(error)}; {left}.")
         raise typer.Exit(1) from None
 
 

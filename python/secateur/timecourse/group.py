@@ -83,12 +83,12 @@ def group_test(
 
     if alternative not in TAILS:
         raise ValueError(f"alternative must be one of {', '.join(map(repr, TAILS))}; got {alternative!r}")
-    full, pruned, n_kept = _by_subject(course)
+    full, pruned, n_kept = by_subject(course)
     if len(full) < 2:
         raise ValueError(f"course must have at least 2 subjects, got {len(full)}")
     variables: dict[str, Any] = {}
     for name, values in (("full", full), ("pruned", pruned), ("gain", pruned - full), ("n_kept", n_kept)):
-        variables[name], variables[f"{name}_sem"] = _mean_sem(values)
+        variables[name], variables[f"{name}_sem"] = mean_sem(values)
     variables["subjects"] = (~np.isnan(full)).sum(axis=0)
     z = {"full": fisher_z(full), "pruned": fisher_z(pruned)}
     found, clusters = _tested(z["pruned"] - z["full"], alpha, n, seed, alternative)
@@ -108,7 +108,7 @@ def group_test(
     return xarray.Dataset({name: ("time", value) for name, value in variables.items()}, coords, attrs)
 
 
-def _by_subject(course: xarray.Dataset) -> tuple[Matrix, Matrix, Matrix]:
+def by_subject(course: xarray.Dataset) -> tuple[Matrix, Matrix, Matrix]:
     """Full and pruned alignment, and features kept: (subjects, times), means of the folds that have both."""
     missing = {"full_test", "pruned_test", "n_kept"} - set(course)
     if missing or not {"subject", "time", "fold"} <= set(course["full_test"].dims):
@@ -122,7 +122,7 @@ def _by_subject(course: xarray.Dataset) -> tuple[Matrix, Matrix, Matrix]:
     return full, pruned, kept
 
 
-def _mean_sem(values: Matrix) -> tuple[Matrix, Matrix]:
+def mean_sem(values: Matrix) -> tuple[Matrix, Matrix]:
     """Mean over subjects and its standard error, NaN left out."""
     there = ~np.isnan(values)
     count = there.sum(axis=0)

@@ -139,6 +139,19 @@ def read_recordings(
     >>> list(read_recordings("study", "sub-*/patterns.npz"))
     ['01', '02']
     """
+    found: dict[str, xarray.DataArray] = {}
+    for subject, path in subject_files(folder, pattern).items():
+        try:
+            found[subject] = read_recording(path, **how)
+        except (ValueError, TypeError) as error:
+            raise type(error)(f"sub-{subject}: {error}") from error
+        if how.get("stimuli") is None and "stimulus" in found[subject].coords:
+            how["stimuli"] = found[subject].stimulus.values.tolist()
+    return found
+
+
+def subject_files(folder: str | os.PathLike[str], pattern: str) -> dict[str, Path]:
+    """One file a subject, in the order of their labels."""
     place = Path(folder)
     files: dict[str, Path] = {}
     if not place.is_dir():
@@ -154,15 +167,7 @@ def read_recordings(
         files[subject] = path
     if not files:
         raise ValueError(f"pattern must match a file in {str(folder)!r}, got {pattern!r}, which matches none")
-    found: dict[str, xarray.DataArray] = {}
-    for subject in sorted(files):
-        try:
-            found[subject] = read_recording(files[subject], **how)
-        except (ValueError, TypeError) as error:
-            raise type(error)(f"sub-{subject}: {error}") from error
-        if how.get("stimuli") is None and "stimulus" in found[subject].coords:
-            how["stimuli"] = found[subject].stimulus.values.tolist()
-    return found
+    return {subject: files[subject] for subject in sorted(files)}
 
 
 def rdm_movies(recordings: Any, metric: str = "correlation", **how: Any) -> dict[Any, xarray.DataArray]:
