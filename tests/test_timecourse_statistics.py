@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+import secateur as sc
+from secateur import timecourse
 from secateur.statistics import cluster_test, cohens_d, paired_t
 
 
@@ -147,3 +149,160 @@ def test_nothing_to_find():
 def test_refusals(values, how, said):
     with pytest.raises(ValueError, match=said):
         cluster_test(values, **how)
+
+
+# Over subjects
+
+
+TIMES = np.round(np.arange(-10, 60, 2) * 0.01, 2)
+
+
+@pytest.fixture(scope="module")
+def planted():
+    patterns, truth = timecourse.simulate(40, subjects=10, sensors=60, times=TIMES, seed=1)
+    movies = timecourse.rdm_movies(patterns)
+    return patterns, truth, movies, timecourse.prune(truth.X, movies, progress=False)
+
+
+def test_the_planted_recording_rises_there_and_only_there(planted):
+    _, truth, _, course = planted
+    test = timecourse.group_test(course, against_zero=True)
+    for cluster_p in (test.cluster_p, test.full_cluster_p, test.pruned_cluster_p):
+        found = TIMES[cluster_p.values <= 0.05]
+        assert len(found) >= 3
+        assert found.min() >= 0.2
+        assert found.max() <= 0.35
+        assert (np.diff(found) < 0.021).all()
+    assert test.gain.values[np.isclose(TIMES, 0.28)][0] > 0.2
+    assert np.abs(test.gain.values[~truth.inside]).max() < 0.1
+    assert np.abs(test.full.values[~truth.inside]).max() < 0.1
+    assert not test.significant.values[TIMES < 0].any()
+
+
+def test_group_test_by_hand(planted):
+    _, _, _, course = planted
+    test = timecourse.group_test(course, n=200, seed=3, alpha=0.01, against_zero=True)
+    full, pruned = course.full_test.values.mean(axis=-1), course.pruned_test.values.mean(axis=-1)
+    for t in range(len(TIMES)):
+        for name, one, other in (
+            ("", np.arctanh(pruned[:, t]), np.arctanh(full[:, t])),
+            ("full_", np.arctanh(full[:, t]), np.zeros(10)),
+            ("pruned_", np.arctanh(pruned[:, t]), np.zeros(10)),
+        ):
+            theirs = stats.ttest_rel(one, other, alternative="greater")
+            found = [float(test[f"{name}{what}"][t]) for what in ("t", "p", "df", "d")]
+            gap = one - other
+            assert found == pytest.approx([theirs.statistic, theirs.pvalue, 9, gap.mean() / gap.std(ddof=1)], rel=1e-9)
+    np.testing.assert_allclose(test.gain, (pruned - full).mean(axis=0), atol=1e-14)
+    np.testing.assert_allclose(test.full_sem, stats.sem(full, axis=0), rtol=1e-12)
+    np.testing.assert_allclose(test.n_kept_sem, stats.sem(course.n_kept.values.mean(axis=-1), axis=0), rtol=1e-12)
+    np.testing.assert_allclose(test.q, stats.false_discovery_control(test.p.values), rtol=1e-12)
+    np.testing.assert_array_equal(test.significant, test.q.values <= 0.01)
+    clusters = cluster_test(np.arctanh(pruned) - np.arctanh(full), n=200, seed=3)
+    np.testing.assert_array_equal(test.cluster, clusters.labels)
+    for k, (mass, p) in enumerate(zip(clusters.masses, clusters.p, strict=True), start=1):
+        assert (test.cluster_mass.values[clusters.labels == k] == mass).all()
+        assert (test.cluster_p.values[clusters.labels == k] == p).all()
+    assert np.isnan(test.cluster_p.values[clusters.labels == 0]).all()
+    assert (test.attrs["flips"], test.attrs["exact"], test.attrs["subjects"]) == (200, 0, 10)
+    assert test.time.attrs["units"] == "s"
+
+
+def test_the_other_directions(planted):
+    course = planted[3]
+    less, both = (timecourse.group_test(course, alternative=a) for a in ("less", "two-sided"))
+    greater = timecourse.group_test(course)
+    np.testing.assert_allclose(less.p, 1 - greater.p, atol=1e-12)
+    np.testing.assert_allclose(both.p, 2 * np.minimum(greater.p, less.p), rtol=1e-9)
+    assert both.attrs["exact"] == 1  # 2**9 - 1 flips
+
+
+def test_undefined_folds_and_subjects(planted):
+    course = planted[3].isel(time=slice(18, 21)).copy(deep=True)
+    course.pruned_test.values[2, 0, 1] = np.nan  # that fold counts for neither
+    course.full_test.values[4, 1] = np.nan  # that subject is left out at that time
+    test = timecourse.group_test(course)
+    np.testing.assert_array_equal(test.subjects, [10, 9, 10])
+    np.testing.assert_array_equal(test.df, [9, 8, 9])
+    rest = [0, 2, 3, 4]
+    assert float(test.full[0]) == pytest.approx(
+        np.mean([course.full_test.values[s, 0, rest if s == 2 else slice(None)].mean() for s in range(10)]), rel=1e-12
+    )
+    others = np.delete(course.pruned_test.values[:, 1].mean(axis=-1), 4)
+    assert float(test.pruned[1]) == pytest.approx(others.mean(), rel=1e-12)
+    assert float(test.n_kept[1]) == pytest.approx(
+        np.delete(course.n_kept.values[:, 1].mean(axis=-1), 4).mean(), rel=1e-12
+    )
+
+
+def test_group_test_can_be_saved(planted, tmp_path):
+    import xarray
+
+    test = timecourse.group_test(planted[3])
+    test.to_netcdf(tmp_path / "group.nc", engine="h5netcdf")
+    with xarray.open_dataset(tmp_path / "group.nc", engine="h5netcdf") as back:
+        xarray.testing.assert_identical(back.load(), test)
+
+
+def test_group_test_refuses(planted):
+    course = planted[3]
+    with pytest.raises(ValueError, match="course must have at least 2 subjects, got 1"):
+        timecourse.group_test(course.isel(subject=[0]))
+    with pytest.raises(ValueError, match=r"alternative must be one of .*; got 'more'"):
+        timecourse.group_test(course, alternative="more")
+    with pytest.raises(ValueError, match=r"alpha must be between 0 and 1, got 5"):
+        timecourse.group_test(course, alpha=5)
+    with pytest.raises(ValueError, match=r"course must be what secateur\.timecourse\.prune returns"):
+        timecourse.group_test(course.drop_vars("full_test"))
+
+
+def test_noise_ceiling_is_the_library_s_at_each_time(planted):
+    movies = planted[2]
+    bounds = timecourse.noise_ceiling(movies, "spearman", cv=5, seed=2)
+    for t in (0, 12, 19):
+        one = sc.noise_ceiling(np.stack([movie.values[t] for movie in movies.values()]), "spearman", cv=5, seed=2)
+        assert float(bounds.lower[t]) == float(one.lower)
+        np.testing.assert_array_equal(bounds.upper_by_subject[:, t], one.upper_by_subject)
+    assert bounds.time.attrs["units"] == "s"
+    assert bounds.lower.values[19] > 0.4 > 0.1 > bounds.lower.values[0]
+    squares = {s: to_squares(movie) for s, movie in movies.items()}
+    np.testing.assert_array_equal(timecourse.noise_ceiling(squares).lower, timecourse.noise_ceiling(movies).lower)
+    with pytest.raises(ValueError, match="movies must be of at least 2 subjects, got 1"):
+        timecourse.noise_ceiling({0: movies[0]})
+    flat = {s: movie.values.copy() for s, movie in movies.items()}
+    flat[1][3] = 1.0
+    with pytest.raises(ValueError, match=r"movies at 3 sample: rdms must vary"):
+        timecourse.noise_ceiling(flat)
+
+
+def to_squares(movie):
+    from scipy.spatial.distance import squareform
+
+    return np.stack([squareform(row) for row in movie.values])
+
+
+def test_the_paper_s_windows(planted):
+    """Step by step, as the paper has it: matrices, their mean in a window, five folds, z, a paired one-sided t."""
+    patterns, truth, _, _ = planted
+    windows = [(0.175, 0.185), (0.255, 0.285)]
+    table = timecourse.paper_windows(truth.X, patterns, windows, seed=4)
+    assert table.index.tolist() == ["175-185 ms", "255-285 ms"]
+    for w, (start, stop) in enumerate(windows):
+        at = np.flatnonzero((start <= TIMES) & (stop >= TIMES))
+        assert len(at) == (1, 2)[w]
+        scores = []
+        for subject in range(10):
+            matrices = [1 - np.corrcoef(patterns.values[subject, :, :, t])[np.triu_indices(40, 1)] for t in at]
+            result = sc.cross_validate(
+                truth.X, np.mean(matrices, axis=0), kind="dissimilarity", cv=5, seed=4, progress=False
+            )
+            scores.append([result.full_test.values.mean(), result.pruned_test.values.mean()])
+        full, pruned = np.array(scores).T
+        theirs = stats.ttest_rel(np.arctanh(pruned), np.arctanh(full), alternative="greater")
+        row = table.iloc[w]
+        assert (row.full, row.pruned) == pytest.approx((full.mean(), pruned.mean()), abs=1e-10)
+        assert (row.t, row.df, row.p) == pytest.approx((theirs.statistic, 9, theirs.pvalue), rel=1e-7)
+        assert row.d == pytest.approx(row.t / np.sqrt(10), rel=1e-12)
+    assert table.p.iloc[1] < 0.001 < table.p.iloc[0]
+    with pytest.raises(ValueError, match="recordings must be of at least 2 participants, got 1"):
+        timecourse.paper_windows(truth.X, patterns[:1], windows)

@@ -343,11 +343,13 @@ def _signs(subjects: int, n: int, tail: int, seed: int) -> tuple[Matrix, bool]:
     Two-sided, a set and its opposite are one: the first subject keeps its sign.
     """
     free = subjects - (tail == 0)
-    if free < 63 and 2**free - 1 <= n:
-        drawn, exact = np.arange(1, 2**free), True
-    elif free < 63:
-        drawn, exact = 1 + np.random.default_rng(seed).choice(2**free - 1, n, replace=False), False
+    rng, fixed = np.random.default_rng(seed), subjects - free
+    if free > 62:
+        flipped = rng.integers(0, 2, (n, free))
     else:
-        return 1.0 - 2.0 * np.random.default_rng(seed).integers(0, 2, (n, subjects)), False
-    signs = 1.0 - 2.0 * (drawn[:, None] >> np.arange(free) & 1)
-    return np.asarray(np.hstack([np.ones((len(signs), subjects - free)), signs]), dtype=np.float64), exact
+        exact = 2**free - 1 <= n
+        drawn = np.arange(1, 2**free) if exact else 1 + rng.choice(2**free - 1, n, replace=False)
+        flipped = drawn[:, None] >> np.arange(free) & 1
+    signs = np.ones((len(flipped), subjects))
+    signs[:, fixed:] -= 2 * flipped
+    return signs, bool(free <= 62 and exact)

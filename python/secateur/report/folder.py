@@ -50,7 +50,8 @@ COURSE_CONTENTS = {
     **{f"{name}.{kind}": what for name, what in PICTURES.items() for kind in ("png", "svg")},
     SETTINGS: "command, versions, seeds, hashes of the input",
 }
-FILES = tuple({**CONTENTS, **COURSE_CONTENTS})
+FILES = tuple(CONTENTS)
+OURS = {*CONTENTS, *COURSE_CONTENTS}
 MOST_PAGES = 12
 
 
@@ -96,7 +97,7 @@ def check_destination(folder: str | os.PathLike[str], overwrite: bool = False) -
         raise FileExistsError(
             f"only an earlier Secateur result may be overwritten, got {str(folder)!r}, which has no {SETTINGS} of one"
         )
-    strange = [name for name in held if name not in FILES]
+    strange = [name for name in held if name not in OURS]
     if strange:
         raise FileExistsError(
             f"only a folder that holds a Secateur result alone may be overwritten, got {str(folder)!r}, "

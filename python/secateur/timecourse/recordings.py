@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -294,23 +295,28 @@ def _picked(thing: Any, picks: Any, path: Path) -> Any:
 
 
 def _from_numpy(path: Path, names: tuple[str, ...] | None, times: Any, key: str | None) -> xarray.DataArray:
-    sensors = None
-    with np.load(path, allow_pickle=False) as held:
-        if isinstance(held, np.ndarray):
-            patterns: Any = held
-        else:
-            fit = [name for name in held.files if held[name].ndim in (3, 4)]
-            if (key is None and len(fit) != 1) or (key is not None and key not in held.files):
-                raise ValueError(
-                    f"key must name the patterns among the arrays of {path.name}, {', '.join(held.files)}, got {key!r}"
-                )
-            patterns = held[fit[0] if key is None else key]
-            times = next((held[k] for k in DIMS["time"] if k in held.files), None) if times is None else times
-            known = next((held[k] for k in STIMULUS_KEYS if k in held.files), None)
-            sensors = next((held[k].astype(str) for k in DIMS["sensor"] if k in held.files), None)
-            if known is not None:
-                return _chosen(_labelled(_plain(patterns, times, tuple(known.astype(str))), sensors), names)
-        return _labelled(_plain(patterns, times, names), sensors)
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        held = {} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
+    except (EOFError, OSError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"path must be a {path.suffix} file without Python objects, got {path.name}, which numpy can't read"
+        ) from error
+    if isinstance(loaded, np.ndarray):
+        return _labelled(_plain(loaded, times, names), None)
+    loaded.close()
+    fit = [name for name in held if held[name].ndim in (3, 4)]
+    if (key is None and len(fit) != 1) or (key is not None and key not in held):
+        raise ValueError(
+            f"key must name the patterns among the arrays of {path.name}, {', '.join(held)}, got {key!r}"
+        )
+    own_times, stimuli, sensors = (
+        next((held[name] for name in called if name in held), None)
+        for called in (DIMS["time"], STIMULUS_KEYS, DIMS["sensor"])
+    )
+    known = names if stimuli is None else tuple(stimuli.astype(str))
+    read = _plain(held[fit[0] if key is None else key], own_times if times is None else times, known)
+    return _chosen(_labelled(read, None if sensors is None else sensors.astype(str)), names)
 
 
 def _plain(patterns: Any, times: Any, names: tuple[str, ...] | None) -> Recording:
@@ -373,13 +379,13 @@ def _from_fieldtrip(
     path: Path, names: tuple[str, ...] | None, picks: Any, splits: Any, key: str | None, column: int
 ) -> xarray.DataArray:
     """FieldTrip's raw and timelock structures, by SciPy's reader."""
-    from scipy.io import loadmat
+    from scipy.io import loadmat, matlab
 
     try:
         held = loadmat(path)
     except NotImplementedError as error:
         raise ValueError(f"path must be a .mat file up to -v7, got {path.name} in -v7.3: save it with '-v7'") from error
-    except (OSError, TypeError, ValueError) as error:
+    except (OSError, LookupError, TypeError, ValueError, matlab.MatReadError) as error:
         raise ValueError(f"path must be a .mat file, got {path.name}, which SciPy can't read") from error
     found: dict[str, Any] = {}
     for name, value in held.items():
