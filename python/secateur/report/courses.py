@@ -6,6 +6,7 @@ Every function draws one figure; :func:`course_page` puts them all on one A4 pag
 from __future__ import annotations
 
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -211,14 +212,21 @@ def alignment_over_time(
     'time (ms, 0 = stimulus onset)'
     """
     test = _test_of(course, test)
-    figure = _figure(6.4, 4.6)
-    upper, lower = _box(figure, 0.85, 2.15, 5.3, 1.7), _box(figure, 0.85, 0.8, 5.3, 1.15)
+    figure = _figure(6.4, 4.85)
+    upper, lower = _box(figure, 0.85, 2.45, 5.3, 1.7), _box(figure, 0.85, 1.1, 5.3, 1.15)
     _draw_alignment(upper, course, ceiling, named=False)
     _draw_gain(lower, course, test)
     _heading(upper, _synthetic(course, "Held-out alignment over time"), 20)
-    for line, words in enumerate((_band_words(course, ceiling), _test_words(course, test))):
-        _words(figure, 0.2, 0.27 - 0.17 * line, words, SMALL, color="#404040")
+    _footnotes(figure, 0.2, [_band_words(course, ceiling), _test_words(course, test)])
     return figure
+
+
+def _footnotes(figure: Figure, left: float, notes: list[str]) -> None:
+    """Notes at the bottom, each from a new line, broken where the figure ends."""
+    most = int(18 * (figure.get_size_inches()[0] - 2 * left))
+    lines = [line for note in notes for line in wrap(note, most)]
+    for below, line in enumerate(lines, start=1):
+        _words(figure, left, 0.09 + 0.145 * (len(lines) - below), line, SMALL, color="#404040")
 
 
 def _band_words(course: xarray.Dataset, ceiling: xarray.Dataset | None = None) -> str:
@@ -260,7 +268,7 @@ def kept_over_time(course: xarray.Dataset) -> Figure:
     axes = _box(figure, 0.7, 0.75, 4.3, 1.75)
     _draw_kept(axes, course)
     _heading(axes, _synthetic(course, f"Features kept, of {course.sizes['feature']}"), 8)
-    _words(figure, 0.2, 0.1, _band_words(course), SMALL, color="#404040")
+    _footnotes(figure, 0.2, [_band_words(course)])
     return figure
 
 
@@ -319,7 +327,7 @@ def selection_over_time(course: xarray.Dataset, *, most: int = 100) -> Figure:
     image, words = _draw_selection(axes, course, int(most))
     _draw_bar(figure, _box(figure, 4.45, 0.8, 0.09, 2.9), image, _share_label(course), "vertical")
     _heading(axes, _synthetic(course, "Features kept over time"), 8)
-    _words(figure, 0.2, 0.1, f"{words}.", SMALL, color="#404040")
+    _footnotes(figure, 0.2, [f"{words}."])
     return figure
 
 
@@ -386,14 +394,14 @@ def generalisation(course: xarray.Dataset) -> Figure:
     >>> figure.axes[0].get_xlabel()
     'scored at (ms)'
     """
-    figure = _figure(7.6, 3.7)
+    figure = _figure(8.0, 3.7)
     for column, (words, gain) in enumerate((("Pruned", False), ("Gain: pruned − full", True))):
-        left = 0.7 + 3.65 * column
+        left = 0.8 + 3.9 * column
         axes, bar = _box(figure, left, 0.75, 2.35, 2.35), _box(figure, left + 2.47, 0.75, 0.08, 2.35)
         _draw_generalisation(figure, axes, bar, course, gain)
         axes.set_title(words, fontsize=NORMAL, loc="left", pad=4)
     _words(figure, 0.2, 3.42, _synthetic(course, "From one time to another"), LARGE, fontweight="bold")
-    _words(figure, 0.2, 0.1, _generalisation_words(course), SMALL, color="#404040")
+    _footnotes(figure, 0.2, [_generalisation_words(course)])
     return figure
 
 
@@ -468,8 +476,7 @@ def course_page(
     notes = [_band_words(course, ceiling), _test_words(course, test), f"C: {rows[0].lower()}{rows[1:]}."]
     if both:
         notes[-1] += f" D and E: {_generalisation_words(course)[0].lower()}{_generalisation_words(course)[1:]}"
-    for line, words in enumerate(notes):
-        _words(figure, left, 0.4 - 0.15 * line, words, SMALL, color="#404040")
+    _footnotes(figure, left, notes)
     return figure
 
 
