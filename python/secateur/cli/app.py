@@ -8,9 +8,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from ..pruning import Pruner
 
 app = typer.Typer(
     name="secateur",
@@ -21,6 +24,29 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+Metric = Annotated[
+    str,
+    typer.Option(
+        metavar="METRIC", help="Similarity of two stimuli: cosine, correlation, dot, sqeuclidean or euclidean."
+    ),
+]
+Comparator = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Alignment of two similarity spaces: pearson, cosine, corr_cov, cosine_cov, spearman, rho-a or tau-a.",
+    ),
+]
+Search = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="How features are found: ranking, parsimonious, forward, backward, floating or floating-backward.",
+    ),
+]
+Folds = Annotated[int, typer.Option(metavar="N", min=2, help="Folds of stimuli.")]
+Repeats = Annotated[int, typer.Option(metavar="N", min=1, help="How often the folds are drawn anew.")]
+Device = Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu or cuda.")]
 Threads = Annotated[int | None, typer.Option(metavar="N", min=1, help="Processors to use; all by default.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in this folder.")]
 
@@ -94,6 +120,13 @@ def _about(
     ] = False,
 ) -> None:
     pass
+
+
+def _check_terms(pruner: Pruner) -> None:
+    """Metric, comparator, kind and device, before any file is read."""
+    pruner._terms()
+    if pruner.kind not in ("similarity", "dissimilarity"):
+        raise ValueError(f"kind must be 'similarity' or 'dissimilarity', got {pruner.kind!r}")
 
 
 def _destination(out: Path, overwrite: bool) -> None:

@@ -9,7 +9,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .app import Overwrite, Threads, _destination, _input, _say, _spoken, app
+from .app import (
+    Comparator,
+    Device,
+    Folds,
+    Metric,
+    Overwrite,
+    Repeats,
+    Search,
+    Threads,
+    _check_terms,
+    _destination,
+    _input,
+    _say,
+    _spoken,
+    app,
+)
 
 if TYPE_CHECKING:
     import xarray
@@ -69,31 +84,14 @@ def prune(
     kind: Annotated[
         str, typer.Option(metavar="KIND", help="What TARGET holds: similarity or dissimilarity (RDMs).")
     ] = "similarity",
-    metric: Annotated[
-        str,
-        typer.Option(
-            metavar="METRIC", help="Similarity of two stimuli: cosine, correlation, dot, sqeuclidean or euclidean."
-        ),
-    ] = "cosine",
-    comparator: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="Alignment of two similarity spaces: pearson, cosine, corr_cov, cosine_cov, spearman, rho-a or tau-a.",
-        ),
-    ] = "pearson",
-    search: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="How features are found: ranking, parsimonious, forward, backward, floating or floating-backward.",
-        ),
-    ] = "ranking",
+    metric: Metric = "cosine",
+    comparator: Comparator = "pearson",
+    search: Search = "ranking",
     max_features: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="The most features to keep; all may be, by default.")
     ] = None,
-    cv: Annotated[int, typer.Option(metavar="N", min=2, help="Folds of stimuli.")] = 5,
-    repeats: Annotated[int, typer.Option(metavar="N", min=1, help="How often the folds are drawn anew.")] = 1,
+    cv: Folds = 5,
+    repeats: Repeats = 1,
     permutations: Annotated[
         int, typer.Option(metavar="N", min=0, help="Relabellings of the stimuli for the null; 0 for none.")
     ] = 0,
@@ -105,7 +103,7 @@ def prune(
         bool, typer.Option("--group-folds", help="Keep the stimuli of one group in one fold.")
     ] = False,
     threads: Threads = None,
-    device: Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
     overwrite: Overwrite = False,
 ) -> None:
     """Prune the features of a network to a target, in folds, and write a results folder.
@@ -158,13 +156,6 @@ def _read(values: Any) -> Any:
     from ..features import read_features
 
     return read_features(values)
-
-
-def _check_terms(pruner: Pruner) -> None:
-    """Metric, comparator, kind and device, before any file is read."""
-    pruner._terms()
-    if pruner.kind not in ("similarity", "dissimilarity"):
-        raise ValueError(f"kind must be 'similarity' or 'dissimilarity', got {pruner.kind!r}")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .app import Overwrite, Threads, _destination, _input, _say, _spoken, app
+from .app import (
+    Comparator,
+    Device,
+    Folds,
+    Metric,
+    Overwrite,
+    Repeats,
+    Search,
+    Threads,
+    _check_terms,
+    _destination,
+    _input,
+    _say,
+    _spoken,
+    app,
+)
 
 if TYPE_CHECKING:
     import xarray
@@ -63,28 +78,11 @@ def timecourse(
     smoothing: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Width of a running mean over the matrices.")
     ] = None,
-    metric: Annotated[
-        str,
-        typer.Option(
-            metavar="METRIC", help="Similarity of two stimuli: cosine, correlation, dot, sqeuclidean or euclidean."
-        ),
-    ] = "cosine",
-    comparator: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="Alignment of two similarity spaces: pearson, cosine, corr_cov, cosine_cov, spearman, rho-a or tau-a.",
-        ),
-    ] = "pearson",
-    search: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="How features are found: ranking, parsimonious, forward, backward, floating or floating-backward.",
-        ),
-    ] = "ranking",
-    cv: Annotated[int, typer.Option(metavar="N", min=2, help="Folds of stimuli.")] = 5,
-    repeats: Annotated[int, typer.Option(metavar="N", min=1, help="How often the folds are drawn anew.")] = 1,
+    metric: Metric = "cosine",
+    comparator: Comparator = "pearson",
+    search: Search = "ranking",
+    cv: Folds = 5,
+    repeats: Repeats = 1,
     generalise: Annotated[
         bool, typer.Option("--generalise", help="Score what is kept at one time at all others too.")
     ] = False,
@@ -95,7 +93,7 @@ def timecourse(
         Path | None, typer.Option(metavar="ZARR", help="Keep every chunk here as it is done; a killed run goes on.")
     ] = None,
     threads: Threads = None,
-    device: Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
     overwrite: Overwrite = False,
 ) -> None:
     """Prune the features of a network to a MEG or EEG recording at every time point, and test over subjects.
@@ -105,7 +103,6 @@ def timecourse(
     """
     with _spoken(f"what was done is in {store}" if store else "nothing was written"):
         from ..pruning import Pruner
-        from .prune import _check_terms
 
         pruner = Pruner(metric, comparator, "dissimilarity", search, device, threads)
         with _input():
