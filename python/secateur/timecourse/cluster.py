@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 Call = tuple[int, tuple[Any, ...]]
-TRIES = 5  # how often a call may lose what it needs with a worker before that is an error
+TRIES = 5  # how often a worker may go with what a call needs before that is an error
 
 
 def results(
@@ -52,9 +53,8 @@ def _spread(
     completed = untyped.as_completed()
 
     def submit(call: Call) -> None:
-        client.wait_for_workers(1)
-        if any(future.status != "finished" for future in common) or not common:
-            common[:] = client.scatter(list(shared), broadcast=True, hash=False) if shared else []
+        if not common or any(future.status != "finished" for future in common):
+            common[:] = [_sent(thing, client, broadcast=True) for thing in shared]
         needed = [_on_workers(argument, client) for argument in call[1]]
         future = client.submit(function, *common, *needed, pure=False)
         running[future] = call, needed
@@ -90,7 +90,21 @@ def _on_workers(argument: Any, client: Any) -> Any:
     """An argument where the workers find it: an array of dask is not computed here."""
     if hasattr(argument, "__dask_graph__"):
         return client.compute(argument)
-    return client.scatter(argument, hash=False) if isinstance(argument, np.ndarray) else argument
+    return _sent(argument, client) if isinstance(argument, np.ndarray) else argument
+
+
+def _sent(thing: Any, client: Any, *, broadcast: bool = False) -> Any:
+    """Something of ours in the memory of a worker, or of all; again where one ends while it takes it."""
+    attempt = 0
+    while True:
+        client.wait_for_workers(1)
+        try:
+            return client.scatter([thing], broadcast=broadcast, hash=False)[0]
+        except OSError:  # distributed's CommClosedError is one
+            attempt += 1
+            if attempt == TRIES:
+                raise
+            time.sleep(0.1 * 2**attempt)  # until the scheduler knows
 
 
 def _outcome(future: Any) -> tuple[Any, bool]:

@@ -47,10 +47,11 @@ class Study:
 
     def targets(self, values: Any, names: tuple[str, ...]) -> Targets:
         """Movie rows as targets, called by their names in messages."""
-        n = self.features.n
-        rows = np.asarray(values)
-        labelled = read_target(rows, n, self.kind, None, self.features.stimuli)
-        return replace(labelled, labels=names)
+        try:
+            targets = read_target(np.asarray(values), self.features.n, self.kind, None, self.features.stimuli)
+        except ValueError as error:
+            raise ValueError(f"movies from {names[0]} to {names[-1]}: {error}") from error
+        return replace(targets, labels=names)
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def prune_chunk(study: Study, names: tuple[str, ...], values: Any, scored: Any =
     made: dict[str, npt.NDArray[Any]] = {name: np.empty(shape) for name in SCORES}
     made |= {name: np.zeros(shape, dtype=np.int64) for name in ("n_kept", "undefined_pairs")}
     kept = np.zeros((count, features.d), dtype=np.int64)
-    goals = None if scored is None else study.targets(scored, tuple(map(str, range(len(scored)))))
+    goals = None if scored is None else study.targets(scored, (names[0],) * len(scored))
     if goals is not None:
         made |= {f"generalisation_{name}": np.empty((*shape, len(goals))) for name in ("full", "pruned")}
     for f, fold in enumerate(study.folds):
@@ -301,7 +302,7 @@ def values_of(study: Study, movies: Movies, part: Chunk) -> tuple[Any, ...]:
 def input_digests(study: Study, movies: Movies, chunks: list[Chunk], client: Any, progress: bool) -> dict[str, str]:
     """SHA-256 of everything that a result depends on, by name."""
     features = study.features
-    calls = ((key, (movies.at(part.subject, part.span),)) for key, part in enumerate(chunks))
+    calls = ((key, (part.names, movies.at(part.subject, part.span))) for key, part in enumerate(chunks))
     read = results(digests, (), calls, client if movies.arrays[0].chunks is not None else None)
     rows = dict(_with_progress(read, len(chunks), "chunks read", progress))
     return {

@@ -69,7 +69,8 @@ class Store:
         import xarray
         import zarr
 
-        if "unfinished" in xarray.open_zarr(self.path, chunks=None).attrs:
+        said = [xarray.open_zarr(self.path, chunks=None, consolidated=whole).attrs for whole in (True, False)]
+        if any("unfinished" in attrs for attrs in said):
             self.group.attrs.put(self.attrs)
             zarr.consolidate_metadata(str(self.path))
         course: xarray.Dataset = xarray.open_zarr(self.path, chunks=None)
