@@ -32,7 +32,7 @@ LEVELS = {
     "pruning": 6,
     "validation": 7,
     "inference": 8,
-    "timecourse": 8,
+    "timecourse": 9,
 }
 HEAVY = {"torch", "torchvision", "matplotlib", "xarray", "pandas", "rsatoolbox", "typer", "pooch", "mne", "tqdm"}
 HEAVY |= {"dask", "distributed", "zarr"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,13 @@ from ..pruning import Pruner
 from ..similarity import held_out_alignment, warn_of_undefined_pairs
 from ..targets import Targets, pair_count, read_target
 from ..validation import Fold, _names, _pruner_of, _settings, _with_progress, score_fold, split
+from .cluster import check_client, results
+from .store import Laid, opened, place_of
 from .subjects import Movies, digests, read_movies
 
 if TYPE_CHECKING:
+    import os
+
     import xarray
 
 SCORES = ("full_train", "full_test", "pruned_train", "pruned_test")
@@ -42,10 +47,11 @@ class Study:
 
     def targets(self, values: Any, names: tuple[str, ...]) -> Targets:
         """Movie rows as targets, called by their names in messages."""
-        n = self.features.n
-        rows = np.asarray(values)
-        labelled = read_target(rows, n, self.kind, None, self.features.stimuli)
-        return replace(labelled, labels=names)
+        try:
+            targets = read_target(np.asarray(values), self.features.n, self.kind, None, self.features.stimuli)
+        except ValueError as error:
+            raise ValueError(f"movies from {names[0]} to {names[-1]}: {error}") from error
+        return replace(targets, labels=names)
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ def prune_chunk(study: Study, names: tuple[str, ...], values: Any, scored: Any =
     made: dict[str, npt.NDArray[Any]] = {name: np.empty(shape) for name in SCORES}
     made |= {name: np.zeros(shape, dtype=np.int64) for name in ("n_kept", "undefined_pairs")}
     kept = np.zeros((count, features.d), dtype=np.int64)
-    goals = None if scored is None else study.targets(scored, tuple(map(str, range(len(scored)))))
+    goals = None if scored is None else study.targets(scored, (names[0],) * len(scored))
     if goals is not None:
         made |= {f"generalisation_{name}": np.empty((*shape, len(goals))) for name in ("full", "pruned")}
     for f, fold in enumerate(study.folds):
@@ -116,7 +122,9 @@ def prune(
     subjects: Any = None,
     times: Any = None,
     generalise: bool = False,
+    store: str | os.PathLike[str] | None = None,
     chunk: int | None = None,
+    client: Any = None,
     threads: int | None = None,
     progress: bool = True,
 ) -> xarray.Dataset:
@@ -143,11 +151,18 @@ def prune(
         Seconds, in place of the movies' own.
     generalise : bool
         Whether the features kept at each time are also scored at all others, on the same held-out stimuli.
+    store : path, optional
+        A Zarr store that takes the results chunk by chunk. A run that was killed goes on where it was, when it is
+        called again with the same arguments, and ends with the same bits; other settings or inputs are refused.
+        :func:`open_store` opens it, and so does ``xarray.open_zarr``. Needs the extra ``cluster``.
     chunk : int, optional
         How many time points are pruned at once: by memory, and 64 at most, by default; 1 for searches that go
         step by step. For searches by ranking the result is the same, bit for bit, for any number.
+    client : dask.distributed.Client, optional
+        A cluster whose workers prune the chunks (see Notes); this process by default. Needs the extra ``cluster``.
     threads : int, optional
-        Overrides the pruner's.
+        Overrides the pruner's. On a cluster each chunk takes one thread by default, and a worker prunes as many at
+        once as it has threads.
     progress : bool
         Whether a progress bar may show, once two seconds have passed.
 
@@ -172,6 +187,25 @@ def prune(
     UndefinedPairsWarning
         Once, where held-out pairs were left out.
 
+    Notes
+    -----
+    Ctrl-C ends a run with a KeyboardInterrupt; a store keeps the chunks that were done. A store has one writer.
+
+    On a SLURM cluster, with dask-jobqueue::
+
+        from dask.distributed import Client
+        from dask_jobqueue import SLURMCluster
+
+        if __name__ == "__main__":
+            cluster = SLURMCluster(cores=8, processes=2, memory="16GB", walltime="01:00:00")
+            cluster.scale(jobs=10)
+            movies = xarray.open_zarr("movies.zarr")["dissimilarity"]  # (subject, time, pair), on a shared disk
+            with Client(cluster) as client:
+                course = sc.timecourse.prune(X, movies, store="course.zarr", client=client)
+
+    X is sent to the workers once, and movies of dask are read by the workers. A worker that is lost costs its chunks,
+    which others prune. Bits are the same as without a cluster where all machines have the same kind of processor.
+
     References
     ----------
     Tarigopula, Fairhall, Bavaresco, Truong & Hasson (2023), §3.2, which took two windows. From one time to another:
@@ -186,12 +220,15 @@ def prune(
     >>> course.pruned_test.dims, course.pruned_test.shape
     (('subject', 'time', 'fold'), (2, 6, 3))
     """
+    from sklearn.base import clone
+
     features = read_features(X)
     pruner = _pruner_of(pruner, kind)
+    check_client(client)
     if threads is not None:
-        from sklearn.base import clone
-
         pruner = clone(pruner).set_params(threads=threads)
+    if client is not None and pruner.threads is None:  # dask runs as many chunks at once as a worker has threads
+        pruner = clone(pruner).set_params(threads=1)
     pruner._terms()
     read = read_movies(movies, features.n, subjects, times)
     named = read.kind or pruner.kind
@@ -199,16 +236,26 @@ def prune(
     folds, repeat = split(features.n, cv, repeats, seed, groups)
     study = Study(features, folds, pruner, named, bool(generalise), len(read.times) == 1)
     chunks = divided(study, read, chunk)
-    inputs = input_digests(study, read, chunks)
+    inputs = input_digests(study, read, chunks, client, progress)
     attrs = _settings(pruner, Targets(np.ones((1, 1)), None, None, features.n, kind=study.kind), cv, repeats, seed)
     settings = {**attrs, "generalise": study.generalise, **inputs}
     attrs |= {"inputs_sha256": digest(inputs), "settings": json.dumps(settings)}
     course = blank(study, read, repeat, attrs)
-    done = ((part, prune_chunk(study, part.names, *values_of(study, read, part))) for part in chunks)
-    for part, made in _with_progress(done, len(chunks), "chunks", progress):
-        for name, (dims, values) in laid_out(made).items():
-            place = [part.subject if dim == "subject" else part.span if dim == "time" else slice(None) for dim in dims]
-            course[name].values[tuple(place)] = values
+
+    def run(keys: list[int]) -> Iterator[tuple[int, Laid]]:
+        calls = ((key, (chunks[key].names, *values_of(study, read, chunks[key]))) for key in keys)
+        made = results(prune_chunk, (study,), calls, client)
+        return ((key, laid_out(part)) for key, part in _with_progress(made, len(keys), "chunks", progress))
+
+    if store is None:
+        for key, made in run(list(range(len(chunks)))):
+            for name, (dims, values) in made.items():
+                course[name].values[place_of(dims, chunks[key].subject, chunks[key].span)] = values
+    else:
+        with opened(store, course, settings, [(part.subject, part.span) for part in chunks]) as kept:
+            for key, made in run([key for key in range(len(chunks)) if key not in kept.done]):
+                kept.put(key, made)
+            course = kept.finish()
     warn_of_undefined_pairs(int(course["undefined_pairs"].sum()))
     return course
 
@@ -252,35 +299,37 @@ def values_of(study: Study, movies: Movies, part: Chunk) -> tuple[Any, ...]:
     return (values, movies.at(part.subject, slice(None))) if study.generalise else (values,)
 
 
-def input_digests(study: Study, movies: Movies, chunks: list[Chunk]) -> dict[str, str]:
+def input_digests(study: Study, movies: Movies, chunks: list[Chunk], client: Any, progress: bool) -> dict[str, str]:
     """SHA-256 of everything that a result depends on, by name."""
     features = study.features
-    rows = [digests(movies.at(part.subject, part.span)) for part in chunks]
+    calls = ((key, (part.names, movies.at(part.subject, part.span))) for key, part in enumerate(chunks))
+    read = results(digests, (), calls, client if movies.arrays[0].chunks is not None else None)
+    rows = dict(_with_progress(read, len(chunks), "chunks read", progress))
     return {
         "X": digest(features.values),
-        "movies": digest(np.concatenate(rows)),
-        "folds": digest([side.tolist() for fold in study.folds for side in fold]),
-        "subjects": digest(movies.subjects.tolist()),
-        "times": digest([movies.times.tolist(), {name: values.tolist() for name, values in movies.windows.items()}]),
-        "stimuli": digest(features.stimuli or movies.stimuli),
         "features": digest(features.names),
         "feature_groups": digest(np.asarray(study.pruner.feature_groups).tolist()),
+        "stimuli": digest(features.stimuli or movies.stimuli),
+        "subjects": digest(movies.subjects.tolist()),
+        "times": digest([movies.times.tolist(), {name: values.tolist() for name, values in movies.windows.items()}]),
+        "folds": digest([side.tolist() for fold in study.folds for side in fold]),
+        "movies": digest(np.concatenate([rows[key] for key in range(len(chunks))])),
     }
 
 
 def digest(thing: Any) -> str:
     """SHA-256 of an array's bytes, or of anything that JSON can say."""
     if isinstance(thing, np.ndarray):
-        return hashlib.sha256(np.ascontiguousarray(thing).tobytes()).hexdigest()
+        return hashlib.sha256(str(thing.shape).encode() + np.ascontiguousarray(thing).tobytes()).hexdigest()
     return hashlib.sha256(json.dumps(thing, sort_keys=True).encode()).hexdigest()
 
 
 # What comes out
 
 
-def laid_out(made: dict[str, npt.NDArray[Any]]) -> dict[str, tuple[tuple[str, ...], npt.NDArray[Any]]]:
+def laid_out(made: dict[str, npt.NDArray[Any]]) -> Laid:
     """Dims and values of what a chunk made, as they lie in the result."""
-    out: dict[str, tuple[tuple[str, ...], npt.NDArray[Any]]] = {}
+    out: Laid = {}
     for name, values in made.items():
         if name.startswith("generalisation"):
             out[name] = ("subject", "fold", "time", "time_scored"), np.moveaxis(values, 0, 1)

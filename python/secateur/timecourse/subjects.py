@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..features import Matrix, as_float64
-from ..targets import pair_count
+from ..targets import pack, pair_count
 
 if TYPE_CHECKING:
     import xarray
@@ -47,9 +47,16 @@ class Movies:
         return part.data if part.chunks is not None else part.values
 
 
-def digests(values: Any) -> npt.NDArray[np.uint8]:
-    """SHA-256 (times, 32) of each time point's bytes, as float64."""
+def digests(names: Sequence[str], values: Any) -> npt.NDArray[np.uint8]:
+    """SHA-256 (times, 32) of each time point's pairs, as float64: of a matrix, those above its diagonal.
+
+    Every value passes here before anything is pruned, so infinite ones are refused here, by the names of the times.
+    """
     rows = as_float64(values, "movies")
+    if np.isinf(rows).any():
+        t, *_ = np.argwhere(np.isinf(rows))[0]
+        raise ValueError(f"movies must not be infinite, got {rows[t][np.isinf(rows[t])][0]} at {names[t]}")
+    rows = pack(rows) if rows.ndim == 3 else rows
     return np.array([list(hashlib.sha256(row.tobytes()).digest()) for row in rows], dtype=np.uint8)
 
 
