@@ -355,7 +355,7 @@ class Verb {
 
     void run(const Context& context, double* values, char* again) {
         const StandardRows& targets = plan_.targets;
-        const int64_t largest = std::clamp<int64_t>(batch_bytes / 8 / pairs_, 1, most_in_a_batch);
+        const int64_t largest = std::clamp<int64_t>(std::min(batch_bytes, room()) / 8 / pairs_, 1, most_in_a_batch);
         for (int64_t from = 0; from < targets.count; from += largest)
             batch(from, std::min(largest, targets.count - from), context, values, again);
     }
@@ -373,10 +373,13 @@ class Verb {
     const DeviceBuffer<float> value_, shifted_;
     double root_unit_ = 1, unit_ = 1;
 
+    // A share of the memory that is left; how sums are split, and so their bits, never depends on it.
+    int64_t room() const { return static_cast<int64_t>(device_.available_bytes() / 4); }
+
     void batch(int64_t first, int64_t count, const Context& context, double* values, char* again) {
         const StandardRows& targets = plan_.targets;
         const int64_t candidates = plan_.candidates.count;
-        const bool by_target = count <= few || (weighted_ && patterns_ >= count);
+        const bool by_target = targets.count <= few || (weighted_ && patterns_ >= targets.count);
         const int64_t columns = by_target ? count : patterns_;
         const DeviceBuffer<double> rows(device_, targets.rows + first * pairs_, count * pairs_, "targets");
         const DeviceBuffer<int64_t> pattern_of(device_, weighted_ ? targets.weight_of + first : nullptr, count, "weight patterns");
@@ -389,12 +392,13 @@ class Verb {
                    pair_.get(), own_.get(), stimuli_.get(), pairs_, plan_.shift, static_cast<const double*>(nullptr), weights_.get(),
                    static_cast<const int64_t*>(nullptr), base_of_patterns.get());
         }
-        const int64_t each = 16 * n_ + 8 * (3 * columns + 2 * count) + 32;
-        const int64_t tile = std::min(rounded_up(candidates, lanes), std::max<int64_t>(8 * lanes, tile_bytes / each / lanes * lanes));
-        const int64_t slices = slices_for(tile / lanes * columns, (n_ + 2 * warps - 1) / (2 * warps));
-        const int64_t wide = count <= 64 ? 64 : 256;
+        const int64_t each = 2 * sizeof(Real) * n_ + 8 * most_slices * (3 * columns + count) + 8 * count + 32;
+        const int64_t tile = std::min(rounded_up(candidates, lanes), std::max<int64_t>(lanes, std::min(tile_bytes, room()) / each / lanes * lanes));
+        const int64_t tiles = (candidates + lanes - 1) / lanes;
+        const int64_t slices = slices_for(tiles * (by_target ? targets.count : patterns_), (n_ + 2 * warps - 1) / (2 * warps));
+        const int64_t wide = targets.count <= 64 ? 64 : 256;
         const int64_t product_slices =
-            by_target ? 0 : slices_for(tile / lanes * ((count + wide - 1) / wide), (pairs_ + depth - 1) / depth);
+            by_target ? 0 : slices_for(tiles * ((targets.count + wide - 1) / wide), (pairs_ + depth - 1) / depth);
         const DeviceBuffer<Real> z(device_, n_ * tile, "factors"), r(device_, n_ * tile, "factors");
         const DeviceBuffer<double> sums(device_, slices * columns * 3 * tile, "sums"),
             product_sums(device_, product_slices * count * tile, "sums"), out(device_, count * tile, "alignments");

@@ -92,7 +92,7 @@ void space(Device& device, const Features& x, Metric metric, Indices subset, dou
     for (int64_t i = 0; i < n; ++i) mean[i] = 0;
     if (metric == Metric::correlation) {
         centre = DeviceBuffer<double>(device, n, "means");
-        launch(device, "taking means", means, grid_of(n), 256, 256 * sizeof(double), x.values, x.count, chosen.get(), subset.count,
+        launch(device, "taking means", means, grid_of(n), 64, 64 * sizeof(double), x.values, x.count, chosen.get(), subset.count,
                centre.get());
     }
     constexpr std::size_t shared = 2 * tile * (depth + 1) * sizeof(double);

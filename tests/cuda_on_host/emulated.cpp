@@ -174,10 +174,10 @@ cudaError_t run(const std::function<void()>& thread, dim3 grid, dim3 block, std:
     const std::lock_guard<std::recursive_mutex> held(everything);
     const std::string failing = setting("SECATEUR_EMULATED_FAILURE");
     static unsigned long launches = 0;
-    if (failing.empty())
-        launches = 0;
-    else if (launches++ == std::strtoul(failing.c_str(), nullptr, 10))
-        return noted(cudaErrorLaunchFailure);
+    static std::string seen;
+    if (failing != seen) launches = 0;
+    seen = failing;
+    if (!failing.empty() && launches++ == std::strtoul(failing.c_str(), nullptr, 10)) return noted(cudaErrorLaunchFailure);
     if (block.x < 1 || block.x > 1024 || block.x % 32 || grid.x < 1 || grid.y < 1 || grid.z < 1 || grid.y > 65535 || grid.z > 65535 ||
         shared > most_shared)
         return noted(cudaErrorInvalidConfiguration);
