@@ -22,20 +22,25 @@ settings.register_profile(
 settings.load_profile("stable")
 
 
-@pytest.fixture(params=["cpu", "cuda"], scope="session")
-def device(request: pytest.FixtureRequest) -> str:
-    """Each device in turn; CUDA skips with its reason where it cannot be used."""
+@pytest.fixture(params=["cpu", "cuda"])
+def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each device in turn; CUDA skips with its reason where it cannot be used.
+
+    A build with ``CUDA=EMULATED`` runs the kernels on the host here (``tests/cuda_on_host``); elsewhere it has no device,
+    unless ``SECATEUR_EMULATED_CUDA=1`` is set for all.
+    """
     import secateur.device
 
     name: str = request.param
     if name == "cuda":
+        monkeypatch.setenv("SECATEUR_EMULATED_CUDA", "1")
         usable, reason = secateur.device.available(name)
         if not usable:
             pytest.skip(reason)
     return name
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def device_tolerance(device: str) -> float:
     """What double precision may be off by: 1e-10 from the definition, 1e-9 between devices."""
     return 1e-10 if device == "cpu" else 1e-9

@@ -381,6 +381,7 @@ def test_clone_and_parameters():
         "inner_cv": 3,
         "seed": 1,
         "progress": False,
+        "precision": "double",
     }
     pruner = sc.Pruner(**parameters)
     assert pruner.get_params() == parameters
@@ -399,6 +400,7 @@ def test_clone_and_parameters():
         "inner_cv": 5,
         "seed": 0,
         "progress": True,
+        "precision": "double",
     }
     X, target = planted()
     twin = clone(pruner.fit(X, target[np.triu_indices(N, 1)]))

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "secateur/kernels.hpp"
+#include "secateur/plan.hpp"
 
 namespace secateur::bindings {
 
@@ -49,6 +49,39 @@ inline void expect_extent(const py::object& array, int axis, int64_t expected, c
                               shape_text(py::reinterpret_borrow<py::array>(array)));
 }
 
+// X on a device, with what must live as long.
+struct Loaded {
+    Features shape;
+    std::unique_ptr<Accelerator> accelerator;
+    py::object owner;
+};
+
+// X where it lies: in a numpy array, or (`elsewhere`) on a device.
+struct Embedding {
+    Features features;
+    Accelerator* elsewhere = nullptr;
+};
+
+// Device memory, by the interface that torch, cupy and numba share.
+inline Features borrow_device_features(const py::object& x) {
+    const auto facts = py::dict(x.attr("__cuda_array_interface__"));
+    const auto type = text(facts["typestr"]);
+    if (type != "<f8") throw py::type_error("X must have dtype float64 on a CUDA device, got '" + type + "': convert it there first");
+    const auto shape = py::tuple(facts["shape"]);
+    if (shape.size() != 2) throw py::value_error("X must have 2 dimension(s), got shape " + text(shape));
+    const Features features{reinterpret_cast<const double*>(py::tuple(facts["data"])[0].cast<std::uintptr_t>()),
+                            shape[0].cast<int64_t>(), shape[1].cast<int64_t>()};
+    if (facts.contains("strides") && !facts["strides"].is_none()) {
+        const auto strides = py::tuple(facts["strides"]);
+        if (strides[1].cast<int64_t>() != 8 || strides[0].cast<int64_t>() != 8 * features.count)
+            throw py::value_error("X must be C-contiguous on a CUDA device, got other strides");
+    }
+    if (features.stimuli < 3)
+        throw py::value_error("X must have at least 3 stimuli (rows), got " + std::to_string(features.stimuli));
+    if (features.count < 1) throw py::value_error("X must have at least 1 feature (column), got 0");
+    return features;
+}
+
 inline Features borrow_features(const py::object& x) {
     const Features features{borrow<double>(x, "X", 2), extent(x, 0), extent(x, 1)};
     if (features.stimuli < 3)
@@ -68,6 +101,12 @@ inline Features borrow_features(const py::object& x) {
             throw py::value_error(message.str());
         }
     return features;
+}
+
+inline Embedding borrow_embedding(const py::object& x) {
+    if (!py::isinstance<Loaded>(x)) return {borrow_features(x)};
+    const auto& loaded = x.cast<const Loaded&>();
+    return {loaded.shape, loaded.accelerator.get()};
 }
 
 inline Indices borrow_indices(const py::object& object, int64_t size, const char* name, const std::string& what = "feature") {

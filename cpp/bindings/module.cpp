@@ -75,20 +75,30 @@ void run(int threads, double work, Kernel&& kernel) {
         kernel(context);
     } catch (const Interrupted&) {
         throw py::error_already_set();
+    } catch (const cuda::OutOfMemory& error) {
+        PyErr_SetString(PyExc_MemoryError, error.what());
+        throw py::error_already_set();
     }
+}
+
+// What a device does of the comparators.
+void expect_moments(const Embedding& x, Comparator comparator, const std::string& name) {
+    if (x.elsewhere && !by_moments(comparator))
+        throw py::value_error("comparator must be 'pearson' or 'cosine' on a CUDA device, got '" + name + "': use device='cpu'");
 }
 
 using Array = py::array_t<double>;
 using Object = py::object;
 
 Array similarity(const Object& x, const std::string& metric, const Object& subset, int threads) {
-    const Features features = borrow_features(x);
+    const Embedding embedding = borrow_embedding(x);
+    const Features& features = embedding.features;
     const Indices chosen = borrow_indices(subset, features.count, "subset");
     const Metric rule = metric_named(metric);
     Array out(features.pairs());
     double* to = out.mutable_data();
     run(threads, static_cast<double>(features.pairs() * chosen.count),
-        [&](const Context& context) { cpu::similarity(features, rule, chosen, context, to); });
+        [&](const Context& context) { cpu::similarity(features, rule, chosen, context, to, embedding.elsewhere); });
     return out;
 }
 
@@ -109,23 +119,27 @@ Array compare(const Object& similarities, int64_t stimuli, const Object& values,
 template <auto kernel>
 Array one_feature(const Object& x, const Object& values, const Object& weights, const Object& weight_of,
                   const std::string& metric, const std::string& comparator, const Object& subset, int threads) {
-    const Features features = borrow_features(x);
+    const Embedding embedding = borrow_embedding(x);
+    const Features& features = embedding.features;
     const Metric rule = metric_named(metric);
     const Comparator comparison = comparator_named(comparator);
+    expect_moments(embedding, comparison, comparator);
     const Targets targets = borrow_targets(values, weights, weight_of, features.pairs(), comparison);
     const Indices chosen = borrow_indices(subset, features.count, "subset");
     Array out({targets.count, features.count});
     double* to = out.mutable_data();
     run(threads, work_of(features, targets, comparison),
-        [&](const Context& context) { kernel(features, targets, rule, comparison, chosen, context, to); });
+        [&](const Context& context) { kernel(features, targets, rule, comparison, chosen, context, to, embedding.elsewhere); });
     return out;
 }
 
 Array insertion_curve(const Object& x, const Object& values, const Object& weights, const Object& weight_of,
                       const std::string& metric, const std::string& comparator, const Object& order, int threads) {
-    const Features features = borrow_features(x);
+    const Embedding embedding = borrow_embedding(x);
+    const Features& features = embedding.features;
     const Metric rule = metric_named(metric);
     const Comparator comparison = comparator_named(comparator);
+    expect_moments(embedding, comparison, comparator);
     const Targets targets = borrow_targets(values, weights, weight_of, features.pairs(), comparison);
     const int64_t* orders = borrow<int64_t>(order, "order", 2);
     const int64_t count = extent(order, 0), steps = extent(order, 1);
@@ -138,7 +152,8 @@ Array insertion_curve(const Object& x, const Object& values, const Object& weigh
     Array out({targets.count, steps});
     double* to = out.mutable_data();
     run(threads, work_of(features, targets, comparison), [&](const Context& context) {
-        cpu::insertion_curve(features, targets, rule, comparison, orders, count, steps, context, to);
+        cpu::insertion_curve(features, targets, rule, comparison, orders, count, steps, context, to,
+                             embedding.elsewhere);
     });
     return out;
 }
@@ -173,10 +188,34 @@ std::pair<bool, std::string> cuda_available() {
     return {available, reason};
 }
 
+using Device = std::shared_ptr<cuda::Device>;
+
+struct Opened {  // a device's stream and memory, for as long as something runs there
+    Device device;
+};
+
+Opened cuda_open() {
+    return {cuda::open()};
+}
+
+Loaded cuda_load(const Opened& opened, const Object& x, const std::string& precision) {
+    const auto how = named<cuda::Precision>({{"double", cuda::Precision::full}, {"single", cuda::Precision::single}}, precision,
+                                            "precision");
+    const bool on_device = !py::isinstance<py::array>(x) && py::hasattr(x, "__cuda_array_interface__");
+    Loaded loaded{on_device ? borrow_device_features(x) : borrow_features(x), nullptr, x};
+    run(1, 0, [&](const Context&) { loaded.accelerator = cuda::load(opened.device, loaded.shape, on_device, how); });
+    loaded.shape.values = nullptr;
+    return loaded;
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_core, module) {
-    module.doc() = "Secateur's compiled core. Arguments are checked, never converted; pairs are in numpy.triu_indices order.";
+    module.doc() =
+        "Secateur's compiled core (CUDA: " SECATEUR_CUDA
+        "). Arguments are checked, never converted; pairs are in numpy.triu_indices order.";
+    py::class_<Opened>(module, "_Device");
+    py::class_<Loaded>(module, "_Loaded");
     module.def("similarity", &similarity, py::arg("X"), py::arg("metric"), py::arg("subset"), py::arg("threads"),
                "Similarities (pairs,) of the stimuli over the features of the subset.");
     module.def("compare", &compare, py::arg("similarities"), py::arg("stimuli"), py::arg("target"), py::arg("weights"),
@@ -193,6 +232,10 @@ PYBIND11_MODULE(_core, module) {
     module.def("rdm_movie", &rdm_movie, py::arg("patterns"), py::arg("metric"), py::arg("whitening"), py::arg("times"),
                py::arg("threads"), "Whether all patterns are finite, and dissimilarities (times, pairs) of the patterns at each time.");
     module.def("cuda_available", &cuda_available, "Whether CUDA kernels can run here, and why not.");
+    module.def("cuda_device", &cuda::describe, "The CUDA device in words: name, compute capability, memory.");
+    module.def("cuda_open", &cuda_open, "A stream on the CUDA device, and the memory that calls leave to the next.");
+    module.def("cuda_load", &cuda_load, py::arg("device"), py::arg("X"), py::arg("precision"),
+               "X on the device, to be given to the verbs in X's place: copied there, or taken as it lies there already.");
     module.def("simd_lanes", &simd_lanes, "Doubles that move together in the kernels chosen for this machine.");
 }
 

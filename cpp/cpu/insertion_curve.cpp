@@ -340,6 +340,22 @@ void by_moments(const Job& job, const int64_t* orders, int64_t order_count, int6
     }
 }
 
+void sums_elsewhere(Job& job, const int64_t* orders, int64_t order_count, int64_t steps, Accelerator& elsewhere,
+                    const Context& context, double* out) {
+    const int64_t count = job.targets->count;
+    std::vector<char> again(count * steps);
+    elsewhere.insertion_curve({job.metric, job.targets->view(), orders, order_count, steps}, context, out, again.data());
+    for (int64_t at = 0; at < count * steps; ++at) out[at] *= orientation(job.metric);
+    if (std::find(again.begin(), again.end(), 1) == again.end()) return;
+    job.x.values = elsewhere.host_features();
+    std::vector<Exact> exact;
+    for (int t = 0; t < context.threads; ++t) exact.emplace_back(job.x);
+#pragma omp parallel for schedule(dynamic) num_threads(context.threads) if (context.threads > 1)
+    for (int64_t at = 0; at < count * steps; ++at)
+        if (again[at] && !context.stop(omp_thread()))
+            out[at] = exact[omp_thread()](job, at / steps, {orders + (order_count > 1 ? at / steps * steps : 0), at % steps + 1});
+}
+
 // Any comparator: the similarities of every prefix, then the comparison.
 template <class Rule>
 void by_similarities(const Job& job, const int64_t* orders, int64_t order_count, int64_t steps, const Context& context,
@@ -396,9 +412,13 @@ void by_similarities(const Job& job, const int64_t* orders, int64_t order_count,
 }  // namespace
 
 void insertion_curve(const Features& x, const Targets& source, Metric metric, Comparator comparator, const int64_t* orders,
-                     int64_t order_count, int64_t steps, const Context& context, double* out) {
+                     int64_t order_count, int64_t steps, const Context& context, double* out, Accelerator* elsewhere) {
     const StandardTargets targets(source, x.stimuli, comparator, context.threads);
     Job job{x, metric, &targets, Buffer(x.stimuli * widest), Buffer(widest), padded(x.stimuli), 0, row_groups(x.stimuli)};
+    if (elsewhere) {
+        sums_elsewhere(job, orders, order_count, steps, *elsewhere, context, out);
+        return context.throw_if_stopped();
+    }
     // Moments of a window: threads that share a target keep about four megabytes, others a chunk's.
     job.window = targets.count >= context.threads
                      ? chunk

@@ -60,11 +60,6 @@ struct FactorBuffers {
     Factors view() const { return {z.get(), inverse.get(), shifted.get()}; }
 };
 
-// Under a square root, a pair left with less than this has cancelled. A pair at zero stays there.
-ALWAYS_INLINE double least_pair(double pair) {
-    return pair > 0 ? root_guard * pair : -1.0;
-}
-
 // A candidate's factor at a stimulus.
 ALWAYS_INLINE double factor(const Job& job, int64_t stimulus, double x) {
     return job.metric == Metric::correlation ? (x - job.space->mean[stimulus]) * job.weight : x;
@@ -484,6 +479,17 @@ void by_similarities(Job& job, Indices subset, const Context& context) {
     }
 }
 
+void sums_elsewhere(const Job& job, Accelerator& elsewhere, const Context& context) {
+    const int64_t count = job.candidates.count;
+    Buffer values(job.targets->count * count);
+    const OneFeaturePlan plan{job.metric, job.sign, job.candidates, job.targets->view(), job.space->pair.get(),
+                              job.space->own.get(), job.space->mean.get(), job.weight, job.shift, job.remain.data(),
+                              job.level.data(), job.least.data(), job.undefined.data()};
+    elsewhere.one_feature(plan, context, values.get(), job.again);
+    for (int64_t t = 0; t < job.targets->count; ++t)
+        for (int64_t c = 0; c < count; ++c) job.put(t, c, values[t * count + c]);
+}
+
 // The space of the subset with the candidate come or gone, built from the features.
 void exactly(const Job& job, Indices subset, const Context& context) {
     std::vector<int64_t> left;
@@ -526,11 +532,14 @@ void exactly(const Job& job, Indices subset, const Context& context) {
 }  // namespace
 
 void one_feature(const Features& x, const Targets& source, Metric metric, Comparator comparator, Indices subset,
-                 Indices candidates, int sign, const Context& context, double* out) {
+                 Indices candidates, int sign, const Context& context, double* out, Accelerator* elsewhere) {
     const int64_t n = x.stimuli, d = x.count, pairs = x.pairs();
     const StandardTargets targets(source, n, comparator, context.threads);
     Space space(n);
-    SpaceBuilder(n, context.threads).build(x, metric, subset, -1, space);
+    if (elsewhere)
+        elsewhere->space(metric, subset, space.pair.get(), space.own.get(), space.mean.get());
+    else
+        SpaceBuilder(n, context.threads).build(x, metric, subset, -1, space);
     if (candidates.count < d) {
         Buffer similarities(pairs);
         CompareScratch look(n, pairs);
@@ -580,6 +589,8 @@ void one_feature(const Features& x, const Targets& source, Metric metric, Compar
 
     if (subset.count + sign <= (metric == Metric::correlation ? 1 : 0)) {
         std::fill(again.begin(), again.end(), 1);  // no update leads to fewer features than a similarity needs
+    } else if (elsewhere) {
+        sums_elsewhere(job, *elsewhere, context);
     } else {
         with_rule(metric, [&](auto rule) {
             using Rule = decltype(rule);
@@ -589,6 +600,7 @@ void one_feature(const Features& x, const Targets& source, Metric metric, Compar
                 sign > 0 ? by_moments<Rule, 1>(job, context) : by_moments<Rule, -1>(job, context);
         });
     }
+    if (elsewhere && std::find(again.begin(), again.end(), 1) != again.end()) job.x.values = elsewhere->host_features();
     exactly(job, subset, context);
     context.throw_if_stopped();
     for (const int64_t i : dead)

@@ -141,9 +141,12 @@ void finish(const Space& space, int64_t n, Metric metric, double* out) {
     }
 }
 
-void similarity(const Features& x, Metric metric, Indices subset, const Context& context, double* out) {
+void similarity(const Features& x, Metric metric, Indices subset, const Context& context, double* out, Accelerator* elsewhere) {
     Space space(x.stimuli);
-    SpaceBuilder(x.stimuli, context.threads).build(x, metric, subset, -1, space);
+    if (elsewhere)
+        elsewhere->space(metric, subset, space.pair.get(), space.own.get(), space.mean.get());
+    else
+        SpaceBuilder(x.stimuli, context.threads).build(x, metric, subset, -1, space);
     finish(space, x.stimuli, metric, out);
 }
 

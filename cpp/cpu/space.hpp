@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "buffer.hpp"
-#include "secateur/kernels.hpp"
+#include "secateur/plan.hpp"
 
 namespace secateur::cpu {
 

@@ -5,7 +5,7 @@
 
 #include "buffer.hpp"
 #include "ranks.hpp"
-#include "secateur/kernels.hpp"
+#include "secateur/plan.hpp"
 
 namespace secateur::cpu {
 
@@ -27,6 +27,11 @@ class StandardTargets {
     double total(int64_t pattern) const { return totals_[pattern]; }
     // Whether a pattern gives weight to some pair of this stimulus.
     bool active(int64_t pattern, int64_t stimulus) const { return active_[pattern * stimuli + stimulus]; }
+    // All of it as plain arrays.
+    StandardRows view() const {
+        return {rows_.get(), count, pairs, weighted ? source_.weights : nullptr, weighted ? source_.weight_of : nullptr,
+                patterns, totals_.data(), active_.data(), centred};
+    }
     bool active_somewhere(int64_t stimulus) const { return somewhere_[stimulus]; }
     bool active_everywhere(int64_t stimulus) const { return everywhere_[stimulus]; }
 

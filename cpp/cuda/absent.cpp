@@ -1,11 +1,27 @@
 // Stands in for the CUDA side where there is none.
-#include "secateur/kernels.hpp"
+#include "secateur/plan.hpp"
 
 namespace secateur::cuda {
+
+class Device {};
 
 bool available(std::string& reason) {
     reason = "this copy of Secateur was built without CUDA";
     return false;
+}
+
+[[noreturn]] void refuse() {
+    throw std::runtime_error("device='cuda' cannot be used, this copy of Secateur was built without CUDA: use device='cpu'");
+}
+
+std::string describe() {
+    refuse();
+}
+std::shared_ptr<Device> open() {
+    refuse();
+}
+std::unique_ptr<Accelerator> load(std::shared_ptr<Device>, const Features&, bool, Precision) {
+    refuse();
 }
 
 }  // namespace secateur::cuda

@@ -1,20 +1,223 @@
-// The device itself: is there one, and what does its driver say?
-#include <cuda_runtime.h>
+// The device itself: is there one, what does its driver say, and what lies on it?
+#include "device.hpp"
 
-#include "secateur/kernels.hpp"
+#include <cmath>
+#include <sstream>
+#include <vector>
 
 namespace secateur::cuda {
+
+namespace {
+
+std::string in_words(std::size_t bytes) {
+    std::ostringstream words;
+    words.precision(3);
+    if (bytes >= std::size_t{1} << 30)
+        words << static_cast<double>(bytes) / (1 << 30) << " GiB";
+    else if (bytes >= std::size_t{1} << 20)
+        words << static_cast<double>(bytes) / (1 << 20) << " MiB";
+    else
+        words << bytes << " bytes";
+    return words.str();
+}
+
+bool says_no_device(cudaError_t status) {
+    return status == cudaErrorInsufficientDriver || status == cudaErrorNoDevice;
+}
+
+__global__ void find_not_finite(const double* x, int64_t count, int* found) {
+    const int64_t step = int64_t{gridDim.x} * blockDim.x;
+    for (int64_t at = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; at < count; at += step)
+        if (!(x[at] * 0.0 == 0.0)) *found = 1;  // whoever writes, writes the same
+}
+
+// X on the device. Its own memory, or someone else's that outlives it.
+class Loaded : public Accelerator {
+  public:
+    Loaded(std::shared_ptr<Device> device, const Features& x, bool on_device, Precision precision)
+        : device_(std::move(device)), x_(x), precision_(precision), fetched_(on_device ? nullptr : x.values) {
+        const Device::Turn turn(*device_);
+        const int64_t count = x.stimuli * x.count;
+        if (on_device) {
+            take_as_it_lies(count);
+        } else {
+            copy_ = DeviceBuffer<double>(*device_, x.values, count, "X");
+            x_.values = copy_.get();
+            device_->finish("copying X to the device");
+        }
+    }
+    ~Loaded() override {
+        const Device::Turn turn(*device_);
+        DeviceBuffer<double> gone = std::move(copy_);
+    }
+
+    const double* host_features() override {
+        if (fetched_) return fetched_;
+        const Device::Turn turn(*device_);
+        fetch_.resize(x_.stimuli * x_.count);
+        check(cudaMemcpyAsync(fetch_.data(), x_.values, fetch_.size() * sizeof(double), cudaMemcpyDeviceToHost, device_->stream()),
+              "copying X from the device");
+        device_->finish("copying X from the device");
+        return fetched_ = fetch_.data();
+    }
+    void space(Metric metric, Indices subset, double* pair, double* own, double* mean) override {
+        const Device::Turn turn(*device_);
+        cuda::space(*device_, x_, metric, subset, pair, own, mean);
+    }
+    void one_feature(const OneFeaturePlan& plan, const Context& context, double* values, char* again) override {
+        const Device::Turn turn(*device_);
+        cuda::one_feature(*device_, x_, precision_, plan, context, values, again);
+    }
+    void insertion_curve(const InsertionPlan& plan, const Context& context, double* values, char* again) override {
+        const Device::Turn turn(*device_);
+        cuda::insertion_curve(*device_, x_, plan, context, values, again);
+    }
+
+  private:
+    const std::shared_ptr<Device> device_;
+    Features x_;
+    const Precision precision_;
+    DeviceBuffer<double> copy_;
+    std::vector<double> fetch_;
+    const double* fetched_;
+
+    void take_as_it_lies(int64_t count) {
+        cudaPointerAttributes where{};
+        check(cudaPointerGetAttributes(&where, x_.values), "looking where X lies");
+        if (where.type != cudaMemoryTypeDevice && where.type != cudaMemoryTypeManaged)
+            throw std::invalid_argument("X must lie in a CUDA device's memory, got a pointer to other memory");
+        if (where.type == cudaMemoryTypeDevice && where.device != device_->number())
+            throw std::invalid_argument("X must lie on CUDA device " + std::to_string(device_->number()) + ", the current one, got device " +
+                                        std::to_string(where.device));
+        check(cudaDeviceSynchronize(), "waiting for X");  // whoever wrote it, on whatever stream
+        DeviceBuffer<int> found(*device_, 1, "a flag");
+        found.zero();
+        launch(*device_, "looking for NaN in X", find_not_finite, grid_of(256), 256, 0, x_.values, count, found.get());
+        int any = 0;
+        found.download(&any);
+        if (!any) return;
+        const Features on_host{nullptr, x_.stimuli, x_.count};
+        fetch_.resize(count);
+        check(cudaMemcpyAsync(fetch_.data(), x_.values, count * sizeof(double), cudaMemcpyDeviceToHost, device_->stream()),
+              "copying X from the device");
+        device_->finish("copying X from the device");
+        for (int64_t at = 0; at < count; ++at)
+            if (!std::isfinite(fetch_[at])) {
+                std::ostringstream message;
+                message << "X must be finite, got " << fetch_[at] << " at stimulus " << at / on_host.count << ", feature "
+                        << at % on_host.count;
+                throw std::invalid_argument(message.str());
+            }
+    }
+};
+
+}  // namespace
+
+void check(cudaError_t status, const std::string& what) {
+    if (status == cudaSuccess) return;
+    cudaGetLastError();  // what can be forgotten is: the next call starts clean
+    if (says_no_device(status)) throw std::runtime_error("no CUDA device is visible: use device='cpu'");
+    throw std::runtime_error("CUDA failed while " + what + ": " + cudaGetErrorString(status));
+}
 
 bool available(std::string& reason) {
     int devices = 0;
     const cudaError_t status = cudaGetDeviceCount(&devices);
-    if (status == cudaErrorInsufficientDriver || status == cudaErrorNoDevice || (status == cudaSuccess && devices == 0))
+    if (says_no_device(status) || (status == cudaSuccess && devices == 0))
         reason = "no CUDA device is visible";
     else if (status != cudaSuccess)
         reason = std::string("the CUDA driver says: ") + cudaGetErrorString(status);
     else
-        reason = "this version has no CUDA kernels";
+        return true;
+    cudaGetLastError();
     return false;
+}
+
+std::string describe() {
+    int number = 0;
+    cudaDeviceProp properties;
+    check(cudaGetDevice(&number), "asking for the current device");
+    check(cudaGetDeviceProperties(&properties, number), "asking what the device is");
+    return std::string(properties.name) + ", compute capability " + std::to_string(properties.major) + "." +
+           std::to_string(properties.minor) + ", " + in_words(properties.totalGlobalMem);
+}
+
+std::shared_ptr<Device> open() {
+    return std::make_shared<Device>();
+}
+
+std::unique_ptr<Accelerator> load(std::shared_ptr<Device> device, const Features& x, bool on_device, Precision precision) {
+    if (x.stimuli > most_stimuli)
+        throw std::invalid_argument("X must have at most " + std::to_string(most_stimuli) +
+                                    " stimuli on a CUDA device, got " + std::to_string(x.stimuli) + ": use device='cpu'");
+    return std::make_unique<Loaded>(std::move(device), x, on_device, precision);
+}
+
+Device::Device() {
+    check(cudaGetDevice(&number_), "asking for the current device");
+    check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream");
+}
+
+Device::~Device() {
+    for (const auto& [memory, bytes] : size_) cudaFree(memory);
+    cudaStreamDestroy(stream_);
+}
+
+// Unchecked, for destructors take turns too: where it fails, so does the call that follows.
+Device::Turn::Turn(Device& device) : held_(device.turn_) {
+    cudaGetDevice(&before_);
+    cudaSetDevice(device.number_);
+}
+
+Device::Turn::~Turn() {
+    cudaSetDevice(before_);
+}
+
+void* Device::take(std::size_t bytes, const char* what) {
+    bytes = (bytes + 511) / 512 * 512;
+    const auto kept = idle_.lower_bound(bytes);
+    if (kept != idle_.end() && kept->first <= 2 * bytes) {
+        void* memory = kept->second;
+        idle_.erase(kept);
+        return memory;
+    }
+    void* memory = nullptr;
+    cudaError_t status = cudaMalloc(&memory, bytes);
+    if (status == cudaErrorMemoryAllocation && !idle_.empty()) {
+        cudaGetLastError();
+        release_idle();
+        status = cudaMalloc(&memory, bytes);
+    }
+    if (status == cudaErrorMemoryAllocation) {
+        cudaGetLastError();
+        std::size_t free = 0, total = 0;
+        cudaMemGetInfo(&free, &total);
+        throw OutOfMemory("out of device memory: " + in_words(bytes) + " were asked for (" + what + "), " + in_words(free) + " of " +
+                          in_words(total) + " are free: use device='cpu', or fewer targets at once");
+    }
+    check(status, std::string("allocating ") + in_words(bytes) + " for " + what);
+    size_[memory] = bytes;
+    return memory;
+}
+
+void Device::give(void* memory) noexcept {
+    idle_.emplace(size_[memory], memory);
+}
+
+std::size_t Device::available_bytes() const {
+    std::size_t free = 0, total = 0;
+    check(cudaMemGetInfo(&free, &total), "asking for free memory");
+    for (const auto& [bytes, memory] : idle_) free += bytes;
+    return free;
+}
+
+void Device::release_idle() noexcept {
+    cudaStreamSynchronize(stream_);
+    for (const auto& [bytes, memory] : idle_) {
+        cudaFree(memory);
+        size_.erase(memory);
+    }
+    idle_.clear();
 }
 
 }  // namespace secateur::cuda

@@ -6,7 +6,10 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-def similarity(X: Floats, metric: str, subset: Integers, threads: int) -> Floats: ...
+class _Device: ...
+class _Loaded: ...
+
+def similarity(X: Floats | _Loaded, metric: str, subset: Integers, threads: int) -> Floats: ...
 def compare(
     similarities: Floats,
     stimuli: int,
@@ -17,7 +20,7 @@ def compare(
     threads: int,
 ) -> Floats: ...
 def leave_one_out(
-    X: Floats,
+    X: Floats | _Loaded,
     target: Floats,
     weights: Floats | None,
     weight_of: Integers | None,
@@ -27,7 +30,7 @@ def leave_one_out(
     threads: int,
 ) -> Floats: ...
 def add_one(
-    X: Floats,
+    X: Floats | _Loaded,
     target: Floats,
     weights: Floats | None,
     weight_of: Integers | None,
@@ -37,7 +40,7 @@ def add_one(
     threads: int,
 ) -> Floats: ...
 def insertion_curve(
-    X: Floats,
+    X: Floats | _Loaded,
     target: Floats,
     weights: Floats | None,
     weight_of: Integers | None,
@@ -54,4 +57,7 @@ def rdm_movie(
     threads: int,
 ) -> tuple[bool, Floats]: ...
 def cuda_available() -> tuple[bool, str]: ...
+def cuda_device() -> str: ...
+def cuda_open() -> _Device: ...
+def cuda_load(device: _Device, X: object, precision: str) -> _Loaded: ...
 def simd_lanes() -> int: ...

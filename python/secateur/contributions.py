@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from . import _core
-from .device import resolve, thread_count
+from .device import place
 from .features import read_features, read_order, read_subset
 from .similarity import check_comparator, check_metric
 from .targets import read_target
@@ -24,6 +24,7 @@ def leave_one_out(
     weights: Any = None,
     device: str = "auto",
     threads: int | None = None,
+    precision: str = "double",
 ) -> Any:
     """Alignment with each feature removed.
 
@@ -33,11 +34,14 @@ def leave_one_out(
     Parameters
     ----------
     X : array (n stimuli, d features)
-        Finite; converted to float64.
+        Finite; converted to float64. A float64 array on a CUDA device (``__cuda_array_interface__``) stays there.
     target, metric, comparator, kind, weights, device, threads
         As in :func:`secateur.alignment`.
     subset : bool mask (d,) or integer indices, optional
         The features present before the removal; all by default.
+    precision : {"double", "single"}
+        ``"single"``, on a CUDA device alone: the changes that features make are summed in single precision and added
+        to a double baseline, which keeps the order of the features but for near ties.
 
     Returns
     -------
@@ -60,13 +64,14 @@ def leave_one_out(
     >>> leave_one_out(X, X @ X.T).shape
     (5,)
     """
-    features = read_features(X)
+    features = read_features(X, on_device=True)
     targets = read_target(target, features.n, kind, weights, features.stimuli)
     chosen = read_subset(subset, features.d)
-    resolve(device)
+    terms = check_metric(metric), check_comparator(comparator)
+    where = place(device, threads, precision, comparator=terms[1], stimuli=features.n, on_cuda=features.on_cuda)
     result = _core.leave_one_out(
-        features.values, targets.values, targets.weights, targets.weight_of,
-        check_metric(metric), check_comparator(comparator), chosen, thread_count(threads),
+        where.holding(features.values), targets.values, targets.weights, targets.weight_of,
+        *terms, chosen, where.threads,
     )  # fmt: skip
     return targets.shaped(result)
 
@@ -82,17 +87,20 @@ def add_one(
     weights: Any = None,
     device: str = "auto",
     threads: int | None = None,
+    precision: str = "double",
 ) -> Any:
     """Alignment with each feature added to a subset.
 
     Parameters
     ----------
     X : array (n stimuli, d features)
-        Finite; converted to float64.
+        Finite; converted to float64. A float64 array on a CUDA device (``__cuda_array_interface__``) stays there.
     subset : bool mask (d,) or integer indices
         The features present before the addition; may be empty.
     target, metric, comparator, kind, weights, device, threads
         As in :func:`secateur.alignment`.
+    precision : {"double", "single"}
+        As in :func:`secateur.leave_one_out`.
 
     Returns
     -------
@@ -115,13 +123,14 @@ def add_one(
     >>> add_one(X, X @ X.T, subset=[0, 3]).shape
     (5,)
     """
-    features = read_features(X)
+    features = read_features(X, on_device=True)
     targets = read_target(target, features.n, kind, weights, features.stimuli)
     chosen = read_subset(subset, features.d, empty=True)
-    resolve(device)
+    terms = check_metric(metric), check_comparator(comparator)
+    where = place(device, threads, precision, comparator=terms[1], stimuli=features.n, on_cuda=features.on_cuda)
     result = _core.add_one(
-        features.values, targets.values, targets.weights, targets.weight_of,
-        check_metric(metric), check_comparator(comparator), chosen, thread_count(threads),
+        where.holding(features.values), targets.values, targets.weights, targets.weight_of,
+        *terms, chosen, where.threads,
     )  # fmt: skip
     return targets.shaped(result)
 
@@ -137,17 +146,20 @@ def insertion_curve(
     weights: Any = None,
     device: str = "auto",
     threads: int | None = None,
+    precision: str = "double",
 ) -> Any:
     """Alignment of each prefix of an order of features.
 
     Parameters
     ----------
     X : array (n stimuli, d features)
-        Finite; converted to float64.
+        Finite; converted to float64. A float64 array on a CUDA device (``__cuda_array_interface__``) stays there.
     order : integer array (m,) or (T, m)
         Distinct feature indices, first to be inserted first; one order for all targets, or one each.
     target, metric, comparator, kind, weights, device, threads
         As in :func:`secateur.alignment`.
+    precision : {"double", "single"}
+        As in :func:`secateur.leave_one_out`; the sums of an insertion run in double either way.
 
     Returns
     -------
@@ -169,7 +181,7 @@ def insertion_curve(
     >>> insertion_curve(X, X @ X.T, order=[4, 2, 0]).shape
     (3,)
     """
-    features = read_features(X)
+    features = read_features(X, on_device=True)
     targets = read_target(target, features.n, kind, weights, features.stimuli)
     rows = np.atleast_2d(np.asarray(order))
     if rows.ndim != 2 or len(rows) not in (1, len(targets)):
@@ -177,9 +189,10 @@ def insertion_curve(
     if rows.dtype == np.bool_:
         raise TypeError("order must hold feature indices, got booleans")
     orders = np.stack([read_order(row, features.d) for row in rows])
-    resolve(device)
+    terms = check_metric(metric), check_comparator(comparator)
+    where = place(device, threads, precision, comparator=terms[1], stimuli=features.n, on_cuda=features.on_cuda)
     result = _core.insertion_curve(
-        features.values, targets.values, targets.weights, targets.weight_of,
-        check_metric(metric), check_comparator(comparator), orders, thread_count(threads),
+        where.holding(features.values), targets.values, targets.weights, targets.weight_of,
+        *terms, orders, where.threads,
     )  # fmt: skip
     return targets.shaped(result)

@@ -1,10 +1,11 @@
-"""Where and how wide a call runs: ``"auto" | "cpu" | "cuda"``, and the number of threads."""
+"""Where and how wide a call runs: ``"auto" | "cpu" | "cuda"``, its precision, and the number of threads."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from numbers import Integral
-from typing import Literal
+from typing import Any, Literal
 
 from . import _core
 
@@ -49,6 +50,90 @@ def resolve(device: str) -> Literal["cpu", "cuda"]:
     if device == "cuda":
         raise RuntimeError(f"device='cuda' cannot be used, {reason}: use device='cpu'")
     return "cpu"
+
+
+# What the kernels take: comparators whose sums run over pairs once, and so many stimuli.
+ON_CUDA = ("pearson", "cosine")
+MOST_STIMULI = 512
+
+
+def describe(device: str) -> str:
+    """A device in words; an emulated one (a build for tests, no GPU) says so.
+
+    Parameters
+    ----------
+    device : {"cpu", "cuda"}
+        The device asked about.
+
+    Returns
+    -------
+    str
+        Of a CUDA device: name, compute capability, memory.
+
+    Raises
+    ------
+    RuntimeError
+        Where the device cannot be used.
+
+    Examples
+    --------
+    >>> describe("cpu").endswith("at a time")
+    True
+    """
+    if device == "cpu":
+        return f"processor, {_core.simd_lanes()} doubles at a time"
+    resolve(device)
+    return _core.cuda_device()
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where calls run. Calls that share a place on a CUDA device share its stream and leave memory to one another."""
+
+    device: Literal["cpu", "cuda"]
+    threads: int
+    precision: str = "double"
+    memory: Any = None
+
+    def holding(self, X: Any) -> Any:
+        """An embedding as the compiled verbs take it here: a numpy array, or what lies on the device."""
+        return X if self.device == "cpu" else _core.cuda_load(self.memory, X, self.precision)
+
+
+def place(
+    device: str, threads: int | None = None, precision: str = "double", *, comparator: str = "pearson",
+    stimuli: int = 0, on_cuda: bool = False,
+) -> Place:  # fmt: skip
+    """Where a call of this comparator and this many stimuli runs. An X that lies ``on_cuda`` is not brought elsewhere.
+
+    Raises
+    ------
+    ValueError
+        Where a CUDA device is asked for what it does not do, or the processor for single precision.
+    RuntimeError
+        Where a CUDA device is asked for and none can be used.
+    """
+    if precision not in ("double", "single"):
+        raise ValueError(f"precision must be 'double' or 'single', got {precision!r}")
+    asked, count = device, thread_count(threads)
+    if on_cuda and device == "cpu":
+        raise ValueError("X must lie in host memory for device='cpu', got a CUDA array: pass X.cpu() or device='cuda'")
+    runs_on = resolve("cuda" if on_cuda and device == "auto" else device)
+    refusal = ""
+    if comparator not in ON_CUDA:
+        refusal = f"comparator must be 'pearson' or 'cosine' on a CUDA device, got {comparator!r}: use device='cpu'"
+    elif stimuli > MOST_STIMULI:
+        refusal = f"X must have at most {MOST_STIMULI} stimuli on a CUDA device, got {stimuli}: use device='cpu'"
+    if runs_on == "cuda" and refusal:
+        if asked == "cuda" or on_cuda:
+            raise ValueError(refusal)
+        runs_on = "cpu"
+    if runs_on == "cpu" and precision == "single":
+        raise ValueError(
+            "precision must be 'double' on the processor, got 'single': it is the fast form of CUDA devices "
+            "alone (device='cuda')"
+        )
+    return Place(runs_on, count, precision, _core.cuda_open() if runs_on == "cuda" else None)
 
 
 def thread_count(threads: int | None) -> int:

@@ -29,13 +29,25 @@ def as_float64(array: Any, name: str) -> Matrix:
     return np.asarray(values, dtype=np.float64, order="C")
 
 
+def lies_on_cuda(array: Any) -> bool:
+    """Whether an array lies in a CUDA device's memory (torch, cupy, numba, ...)."""
+    return hasattr(array, "__cuda_array_interface__")
+
+
 @dataclass(frozen=True)
 class Features:
-    """An embedding: ``values`` (n stimuli, d features), with labels where the input had them."""
+    """An embedding: ``values`` (n stimuli, d features), with labels where the input had them.
+
+    Where ``read_features`` was told to leave it there, ``values`` may be an array in a CUDA device's memory.
+    """
 
     values: Matrix
     stimuli: tuple[str, ...] | None = None
     names: tuple[str, ...] | None = None
+
+    @property
+    def on_cuda(self) -> bool:
+        return lies_on_cuda(self.values)
 
     @property
     def n(self) -> int:
@@ -55,11 +67,12 @@ class Features:
         return Features(np.ascontiguousarray(self.values[stimuli]), labels, self.names)
 
 
-def read_features(X: Any) -> Features:
+def read_features(X: Any, *, on_device: bool = False) -> Features:
     """Read an array, a pandas DataFrame or an xarray DataArray of shape (n stimuli, d features).
 
     Values are converted to float64; rows and columns keep their order. Labels come from a DataFrame's
-    index and columns (unless they are plain counters) or a DataArray's coordinates.
+    index and columns (unless they are plain counters) or a DataArray's coordinates. An array in a CUDA device's memory
+    is left as it lies where ``on_device`` allows it (the compiled core checks it), and refused elsewhere.
 
     Raises
     ------
@@ -70,6 +83,12 @@ def read_features(X: Any) -> Features:
     """
     if isinstance(X, Features):
         return X
+    if lies_on_cuda(X):
+        if not on_device:
+            raise TypeError("X must lie in host memory here, got a CUDA array: pass X.cpu()")
+        if len(X.shape) != 2:
+            raise ValueError(f"X must have shape (stimuli, features), got shape {tuple(X.shape)}")
+        return Features(X)
     stimuli, names = None, None
     if hasattr(X, "coords") and hasattr(X, "dims"):
         stimuli, names = (

@@ -16,7 +16,7 @@ from .search import SMALLEST_FOLD
 from .similarity import check_comparator, compare, held_out_alignment, warn_of_undefined_pairs
 from .statistics import permutation_p
 from .targets import Targets, pair_positions, read_target
-from .validation import Fold, _names, _pruner_of, _settings, _with_progress, score_fold, split
+from .validation import Fold, _names, _pruner_of, _settings, _with_progress, score_fold, split, training_place
 
 if TYPE_CHECKING:
     import xarray
@@ -132,12 +132,13 @@ def permutation_test(
     undefined = 0
     full: list[Matrix] = []
     pruned: list[Matrix] = []
+    where = training_place(pruner, folds)
     for step, batch in enumerate(
         _with_progress([b for b in batches for _ in folds], len(batches) * len(folds), "relabelled folds", progress)
     ):
         if not full:
             relabelled = _relabelled(targets, batch, positions)
-        scores = score_fold(features, relabelled, folds[step % len(folds)], pruner)
+        scores = score_fold(features, relabelled, folds[step % len(folds)], pruner, where)
         undefined += int(scores.undefined.sum())
         full.append(scores.full_test)
         pruned.append(scores.pruned_test)
@@ -372,6 +373,7 @@ class _Resampler:
     def __init__(self, features: Features, targets: Targets, mean: bool, folds: list[Fold], pruner: Pruner) -> None:
         self.features, self.targets, self.mean, self.folds, self.pruner = features, targets, mean, folds, pruner
         self.metric, self.comparator, self.threads = pruner._terms()
+        self.where = training_place(pruner, folds)
         self.per_draw = 1 if mean else len(targets)
         self.masks: list[npt.NDArray[np.bool_]] | None = None
         self.undefined = 0
@@ -386,7 +388,9 @@ class _Resampler:
     def learn(self) -> None:
         """Keep what pruning to the targets as they are keeps in each fold, for all draws to come."""
         targets = self._averaged([_Draw()]) if self.mean else self.targets
-        self.masks = [self.pruner.prune(self.features.among(a), targets.among(a)).support for a, _ in self.folds]
+        self.masks = [
+            self.pruner.prune(self.features.among(a), targets.among(a), self.where).support for a, _ in self.folds
+        ]
 
     def scores(self, draws: list[_Draw]) -> npt.NDArray[np.float64]:
         """(3, draws, targets): full, pruned and gain, held out, means over folds."""
@@ -423,7 +427,7 @@ class _Resampler:
         else:
             learnt, known = features.among(train), targets.among(train)
             rows = rows[self._learnable(learnt, known)[rows]]
-            support = self.pruner.prune(learnt, known.only(rows)).support if rows.size else ()
+            support = self.pruner.prune(learnt, known.only(rows), self.where).support if rows.size else ()
             chosen = [(mask, np.array([row])) for mask, row in zip(support, rows)]
         everything = np.arange(features.d, dtype=np.int64)
         if rows.size:
@@ -846,8 +850,9 @@ def transfer(
     undefined = np.empty(pruned_test.shape, dtype=np.int64)
     full_test = np.empty((len(targets), len(folds)))
     n_kept = np.empty(full_test.shape, dtype=np.int64)
+    where = training_place(pruner, folds)
     for f, (train, test) in enumerate(_with_progress(folds, len(folds), "folds", progress)):
-        support = pruner.prune(features.among(train), targets.among(train)).support
+        support = pruner.prune(features.among(train), targets.among(train), where).support
         held, goal = features.among(test), targets.among(test)
         full_test[:, f], _ = held_out_alignment(held, goal, everything, metric, comparator, threads)
         for source, mask in enumerate(support):

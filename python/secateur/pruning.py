@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.feature_selection import SelectorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .device import resolve, thread_count
+from .device import Place, place, resolve, thread_count
 from .features import Features, read_features
 from .search import Pruned, Search, SearchInterrupted, prune
 from .similarity import check_comparator, check_metric, held_out_alignment, warn_of_undefined_pairs
@@ -41,6 +41,7 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         ``"floating-backward"`` is its mirror image. Of all sets that these four pass through, the best is kept, the
         smallest of equals. Every step is exact; ties go to the lower index.
     device : {"auto", "cpu", "cuda"}
+        Where leave-one-out, add-one and insertion run, as in :func:`secateur.alignment`.
     threads : int, optional
         All available processors by default; results don't depend on it.
     max_features, min_features : int
@@ -62,6 +63,8 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         others, which have no chance in them.
     progress : bool
         Whether a sequential search's bar may show in ``fit``, on stderr, once two seconds have passed.
+    precision : {"double", "single"}
+        ``"single"``: the fast form of CUDA devices (see :func:`secateur.leave_one_out`).
 
     Attributes
     ----------
@@ -144,6 +147,7 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         inner_cv: int = 5,
         seed: int = 0,
         progress: bool = True,
+        precision: str = "double",
     ) -> None:
         self.metric = metric
         self.comparator = comparator
@@ -159,6 +163,7 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         self.inner_cv = inner_cv
         self.seed = seed
         self.progress = progress
+        self.precision = precision
 
     def _how(self) -> Search:
         """The search and its parameters, checked."""
@@ -173,9 +178,15 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         resolve(self.device)
         return check_metric(self.metric), check_comparator(self.comparator), thread_count(self.threads)
 
-    def prune(self, features: Features, targets: Targets) -> Pruned:
+    def _place(self, stimuli: int) -> Place:
+        """Where prunings of up to this many stimuli run. Those that share it share a device's memory."""
+        comparator = check_comparator(self.comparator)
+        return place(self.device, self.threads, self.precision, comparator=comparator, stimuli=stimuli)
+
+    def prune(self, features: Features, targets: Targets, where: Place | None = None) -> Pruned:
         """Prune to each of T targets. The estimator itself is not changed; Ctrl-C goes on to the caller."""
-        return prune(features, targets, *self._terms(), self._how())
+        metric, comparator, _ = self._terms()
+        return prune(features, targets, metric, comparator, where or self._place(features.n), self._how())
 
     def fit(self, X: Any, target: Any, *, weights: Any = None) -> Pruner:
         """Learn which features to keep.
@@ -210,9 +221,11 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         features = read_features(X)
         validate_data(self, X, None if target is None else "no_validation", dtype=None, ensure_min_samples=3)
         targets = self._read_one(target, features, weights)
+        metric, comparator, _ = self._terms()
         pruned = prune(
-            features, targets, *self._terms(), self._how(), progress=bool(self.progress), keep_interrupted=True
-        )
+            features, targets, metric, comparator, self._place(features.n), self._how(),
+            progress=bool(self.progress), keep_interrupted=True,
+        )  # fmt: skip
         self.support_ = pruned.support[0]
         self.importance_ = pruned.importance[0]
         self.order_ = pruned.order[0]

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
-from .device import resolve, thread_count
+from .device import Place, place
 from .features import Features, Indices, Matrix, read_features
 from .similarity import check_comparator, check_metric, compare
 from .targets import Targets, read_target
@@ -197,7 +197,16 @@ class Scorer:
     metric: str
     comparator: str
     groups: Groups
-    threads: int
+    where: Place
+
+    @property
+    def threads(self) -> int:
+        return self.where.threads
+
+    @cached_property
+    def _embedding(self) -> Any:
+        """X where its sums are taken."""
+        return self.where.holding(self.features.values)
 
     @property
     def _terms(self) -> tuple[Matrix, Matrix | None, Indices | None, str, str]:
@@ -205,10 +214,9 @@ class Scorer:
 
     def after_each(self, inside: Mask, *, adding: bool) -> Matrix:
         """Alignment (T, G) with each group added to, or removed from, those inside; elsewhere nothing is promised."""
-        X = self.features.values
         if self.groups.single:
             step = _core.add_one if adding else _core.leave_one_out
-            return step(X, *self._terms, self.groups.columns(inside), self.threads)
+            return step(self._embedding, *self._terms, self.groups.columns(inside), self.threads)
         out = np.full((len(self.targets), len(self.groups)), np.nan)
         for g in np.flatnonzero(inside != adding):
             moved = inside.copy()
@@ -225,7 +233,7 @@ class Scorer:
 
     def curve(self, order: Indices) -> Matrix:
         """Alignment (T, G) of the first 1, 2, ... groups of each target's order (T, G)."""
-        curve = _core.insertion_curve(self.features.values, *self._terms, self.groups.laid_out(order), self.threads)
+        curve = _core.insertion_curve(self._embedding, *self._terms, self.groups.laid_out(order), self.threads)
         if self.groups.single:
             return curve
         return np.take_along_axis(curve, np.cumsum(self.groups.sizes[order], axis=1) - 1, axis=1)
@@ -317,15 +325,17 @@ def _refuse_limits(search: Search) -> ValueError:
 
 
 def prune(
-    features: Features, targets: Targets, metric: str, comparator: str, threads: int, search: Search,
+    features: Features, targets: Targets, metric: str, comparator: str, where: Place, search: Search,
     *, progress: bool = False, keep_interrupted: bool = False,
 ) -> Pruned:  # fmt: skip
     """Find the features to keep, for each target by itself.
 
     Parameters
     ----------
-    features, targets, metric, comparator, threads
+    features, targets, metric, comparator
         What is aligned with what.
+    where : Place
+        And where.
     search : Search
         How.
     progress : bool
@@ -340,17 +350,17 @@ def prune(
     """
     most = search.check().most(features.d)
     groups = read_groups(search.feature_groups, features.d)
-    scorer = Scorer(features, targets, metric, comparator, groups, threads)
+    scorer = Scorer(features, targets, metric, comparator, groups, where)
     everything = np.ones(len(groups), dtype=bool)
-    similarities = _core.similarity(features.values, metric, groups.columns(everything), threads)
-    baseline = compare(similarities, targets, comparator, threads)
+    similarities = _core.similarity(features.values, metric, groups.columns(everything), where.threads)
+    baseline = compare(similarities, targets, comparator, where.threads)
     _check_baseline(features, targets, similarities, baseline, comparator)
     importance = baseline[:, None] - scorer.after_each(everything, adding=False)
     if search.name in ("ranking", "parsimonious"):
         return _by_ranking(scorer, baseline, importance, search, most)
     rows = []
     for t in range(len(targets)):
-        one = Scorer(features, targets.only(slice(t, t + 1)), metric, comparator, groups, threads)
+        one = Scorer(features, targets.only(slice(t, t + 1)), metric, comparator, groups, where)
         walk = Walk(one, search, most, float(baseline[t]), importance[t])
         rows.append(walk.run(progress=progress, keep_interrupted=keep_interrupted))
     return Pruned(
@@ -379,6 +389,7 @@ def find(
     weights: Any = None,
     device: str = "auto",
     threads: int | None = None,
+    precision: str = "double",
     progress: bool = True,
     **limits: Any,
 ) -> Pruned:
@@ -388,8 +399,8 @@ def find(
     ----------
     X : array (n stimuli, d features), DataFrame or DataArray
         Finite; converted to float64.
-    target, metric, comparator, kind, weights, device, threads
-        As in :func:`secateur.alignment`; one target or T of them.
+    target, metric, comparator, kind, weights, device, threads, precision
+        As in :func:`secateur.leave_one_out`; one target or T of them.
     search : {"ranking", "parsimonious", "forward", "backward", "floating", "floating-backward"}
         As :class:`secateur.Pruner` describes them.
     progress : bool
@@ -418,12 +429,10 @@ def find(
     """
     features = read_features(X)
     targets = read_target(target, features.n, kind, weights, features.stimuli)
-    resolve(device)
     how = Search(search, **limits)
-    return prune(
-        features, targets, check_metric(metric), check_comparator(comparator), thread_count(threads), how,
-        progress=progress,
-    )  # fmt: skip
+    terms = check_metric(metric), check_comparator(comparator)
+    where = place(device, threads, precision, comparator=terms[1], stimuli=features.n)
+    return prune(features, targets, *terms, where, how, progress=progress)
 
 
 def ranking(X: Any, target: Any, **how: Any) -> Pruned:
@@ -611,7 +620,7 @@ def _inner_curves(scorer: Scorer, search: Search) -> Matrix:
         train, test = (
             Scorer(
                 scorer.features.among(side), scorer.targets.among(side), scorer.metric, scorer.comparator,
-                scorer.groups, scorer.threads,
+                scorer.groups, scorer.where,
             )
             for side in sides
         )  # fmt: skip

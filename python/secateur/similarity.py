@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import _core
-from .device import resolve, thread_count
+from .device import place, resolve, thread_count
 from .features import Features, Indices, Matrix, read_features, read_subset
 from .targets import Targets, read_target
 
@@ -137,7 +137,8 @@ def alignment(
     weights : array shaped like a target, optional
         Weight of each pair; 0 or 1 for rank comparators.
     device : {"auto", "cpu", "cuda"}
-        ``"cuda"`` never falls back to the processor; ``"auto"`` does.
+        ``"cuda"`` never falls back to the processor; ``"auto"`` does, where no CUDA device can be used or the call is
+        not one for it: it takes the comparators ``pearson`` and ``cosine`` and up to 512 stimuli.
     threads : int, optional
         All available processors by default. The result is the same, bit for bit, for any number.
 
@@ -162,10 +163,12 @@ def alignment(
     >>> round(alignment(X, similarity(X)), 12)
     1.0
     """
-    features = read_features(X)
+    features = read_features(X, on_device=True)
     targets = read_target(target, features.n, kind, weights, features.stimuli)
     chosen = read_subset(subset, features.d)
     resolve(device)
-    count = thread_count(threads)
-    similarities = _core.similarity(features.values, check_metric(metric), chosen, count)
-    return targets.shaped(compare(similarities, targets, comparator, count))
+    # One space is too little to bring X to a device for; the comparison is the processor's.
+    at_hand = "cpu" if device == "auto" and not features.on_cuda else device
+    where = place(at_hand, threads, stimuli=features.n, on_cuda=features.on_cuda)
+    similarities = _core.similarity(where.holding(features.values), check_metric(metric), chosen, where.threads)
+    return targets.shaped(compare(similarities, targets, comparator, where.threads))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from .device import Place
 from .features import Features, Indices, Matrix, read_features
 from .pruning import Pruned, Pruner
 from .search import SMALLEST_FOLD
@@ -141,11 +142,18 @@ class FoldScores:
     pruned: Pruned
 
 
-def score_fold(features: Features, targets: Targets, fold: Fold, pruner: Pruner) -> FoldScores:
+def training_place(pruner: Pruner, folds: list[Fold]) -> Place:
+    """Where the prunings of all folds run: one place, so that a device's memory goes from one to the next."""
+    return pruner._place(max(len(train) for train, _ in folds))
+
+
+def score_fold(
+    features: Features, targets: Targets, fold: Fold, pruner: Pruner, where: Place | None = None
+) -> FoldScores:
     """Prune on the training stimuli's pairs, score on the test stimuli's. Nothing else crosses."""
     metric, comparator, threads = pruner._terms()
     train, test = fold
-    pruned = pruner.prune(features.among(train), targets.among(train))
+    pruned = pruner.prune(features.among(train), targets.among(train), where)
     held, goal = features.among(test), targets.among(test)
     everything = np.arange(features.d, dtype=np.int64)
     full, _ = held_out_alignment(held, goal, everything, metric, comparator, threads)
@@ -282,8 +290,9 @@ def cross_validate(
     importance = np.empty((*shape, features.d))
     curve = np.empty((*shape, features.d)) if curves else None
     test = np.zeros((len(folds), features.n), dtype=bool)
+    where = training_place(pruner, folds)
     for f, fold in enumerate(_with_progress(folds, len(folds), "folds", progress)):
-        scores = score_fold(features, targets, fold, pruner)
+        scores = score_fold(features, targets, fold, pruner, where)
         for name, values in scalars.items():
             values[:, f] = getattr(scores, name)
         undefined[:, f] = scores.undefined

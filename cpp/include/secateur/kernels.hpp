@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <stdexcept>
 #include <string>
 
@@ -61,26 +62,50 @@ class Context {
     mutable std::atomic<bool> stopped_{false};
 };
 
+class Accelerator;  // plan.hpp
+
+// Where an accelerator is given, X lies there (Features::values may be null) and so do the sums over pairs.
 namespace cpu {
 // out (pairs): similarities; NaN where a stimulus has no direction.
-void similarity(const Features&, Metric, Indices subset, const Context&, double* out);
+void similarity(const Features&, Metric, Indices subset, const Context&, double* out, Accelerator* = nullptr);
 // out (targets): each target against the given similarities (pairs).
 void compare(const double* similarities, int64_t stimuli, const Targets&, Comparator, const Context&, double* out);
 // out (targets, features): alignment with one feature of the subset removed; the subset's own elsewhere.
-void leave_one_out(const Features&, const Targets&, Metric, Comparator, Indices subset, const Context&, double* out);
+void leave_one_out(const Features&, const Targets&, Metric, Comparator, Indices subset, const Context&, double* out,
+                   Accelerator* = nullptr);
 // out (targets, features): alignment with one feature added to the subset; the subset's own for its members.
-void add_one(const Features&, const Targets&, Metric, Comparator, Indices subset, const Context&, double* out);
+void add_one(const Features&, const Targets&, Metric, Comparator, Indices subset, const Context&, double* out,
+             Accelerator* = nullptr);
 // out (targets, steps): alignment of each prefix. orders (orders, steps), where orders is 1 or the number of targets.
 void insertion_curve(const Features&, const Targets&, Metric, Comparator, const int64_t* orders, int64_t order_count,
-                     int64_t steps, const Context&, double* out);
+                     int64_t steps, const Context&, double* out, Accelerator* = nullptr);
 // out (times, pairs): dissimilarities of the patterns at each of these times. whitening (sensors, rank), or nullptr, comes
 // before distances. False, and nothing of use in out, where a pattern is not finite.
 bool rdm_movie(const Recording&, Dissimilarity, const double* whitening, int64_t rank, Indices times, const Context&, double* out);
 }  // namespace cpu
 
 namespace cuda {
+// Stimuli that the kernels take.
+inline constexpr int64_t most_stimuli = 512;
+
+struct OutOfMemory : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
 // Whether kernels can run here, and if not, why, in one clause that fits after "device='cuda' cannot be used: ".
 bool available(std::string& reason);
+// The device's name and memory, for people.
+std::string describe();
+
+// A device's stream and the memory that calls leave to the next: one a study, shared by all that is loaded on it.
+class Device;
+std::shared_ptr<Device> open();
+
+enum class Precision { full, single };  // single: leave-one-out and add-one in the delta form
+
+// X on the device: copied there from the host, or (`on_device`) taken as it lies. Throws where it is not finite
+// and on the device; on the host that is the caller's to check.
+std::unique_ptr<Accelerator> load(std::shared_ptr<Device>, const Features&, bool on_device, Precision);
 }  // namespace cuda
 
 }  // namespace secateur

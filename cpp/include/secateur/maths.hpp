@@ -38,8 +38,15 @@ constexpr double orientation(Metric m) {
 }
 
 // The quantity kept for a pair is a sum over features. `sign` is +1 to add a feature, -1 to remove one.
+// `change` is the delta form: by how much a value changes, with full relative precision in single as in double. There z comes
+// divided by the root of the stimulus's own sum of squares (where normalised), and e is by what share its inverse grows.
 struct Angular {  // s = pair * r_i * r_j,  r = 1/sqrt(own sum of squares)
     static constexpr bool normalised = true, rooted = false;
+    template <int sign, class Real>
+    HOST_DEVICE static ALWAYS_INLINE Real change(Real value, Real zi, Real ei, Real zj, Real ej) {
+        const Real grown = ei + ej + ei * ej, gone = zi * zj;
+        return sign > 0 ? value * grown + (gone + gone * grown) : value * grown - (gone + gone * grown);
+    }
     template <int sign, class Pair, class A, class B>
     HOST_DEVICE static ALWAYS_INLINE auto moved(Pair pair, A a, B b) {
         if constexpr (sign > 0)
@@ -50,9 +57,17 @@ struct Angular {  // s = pair * r_i * r_j,  r = 1/sqrt(own sum of squares)
 };
 struct Product : Angular {  // s = pair
     static constexpr bool normalised = false, rooted = false;
+    template <int sign, class Real>
+    HOST_DEVICE static ALWAYS_INLINE Real change(Real, Real zi, Real, Real zj, Real) {
+        return sign * (zi * zj);
+    }
 };
 struct SquaredDistance {  // s = -pair
     static constexpr bool normalised = false, rooted = false;
+    template <int sign, class Real>
+    HOST_DEVICE static ALWAYS_INLINE Real change(Real, Real zi, Real, Real zj, Real) {
+        return sign * ((zi - zj) * (zi - zj));
+    }
     template <int sign, class Pair, class A, class B>
     HOST_DEVICE static ALWAYS_INLINE auto moved(Pair pair, A a, B b) {
         const auto gap = a - b;
@@ -64,6 +79,11 @@ struct SquaredDistance {  // s = -pair
 };
 struct Distance : SquaredDistance {  // s = -sqrt(pair)
     static constexpr bool rooted = true;
+    template <int sign, class Real>
+    HOST_DEVICE static ALWAYS_INLINE Real change(Real value, Real zi, Real, Real zj, Real) {
+        const Real moved = sign * ((zi - zj) * (zi - zj)), pair = value * value + moved;
+        return moved == 0 ? moved : moved / (value + std::sqrt(pair > 0 ? pair : Real{0}));
+    }
 };
 
 // Calls body(rule) with the rule of the metric: the one place where a run-time metric becomes a type.
@@ -80,6 +100,11 @@ void with_rule(Metric metric, Body&& body) {
         case Metric::euclidean:
             return body(Distance{});
     }
+}
+
+// The delta form's e of a stimulus whose own sum of squares is `own` and changes by `sign` z^2.
+HOST_DEVICE inline double inverse_growth(double own, double z, int sign) {
+    return std::expm1(-0.5 * std::log1p(sign * (z * z) / own));
 }
 
 // Correlation is cosine on centred features with a rank-one weight. With `count` features at hand, a feature that comes
@@ -118,6 +143,12 @@ HOST_DEVICE inline double spread_of(double sum, double squares, double raw, doub
 
 HOST_DEVICE inline double alignment_of(const Moments& m, double raw, double level, double weight, bool centred, bool& trusted) {
     return m.product / spread_of(m.sum, m.squares, raw, level, weight, centred, trusted);
+}
+
+// Under a square root, a pair left with less than this has cancelled. A pair at zero stays there.
+template <class Real>
+HOST_DEVICE ALWAYS_INLINE Real least_pair(Real pair) {
+    return pair > 0 ? static_cast<Real>(root_guard) * pair : Real{-1};
 }
 
 // Sum of squares once a shift is taken back.

@@ -1,0 +1,157 @@
+// The device's memory and launches: every CUDA call is checked, every buffer goes back to its owner.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <tuple>
+#include <utility>
+
+#include "secateur/plan.hpp"
+
+namespace secateur::cuda {
+
+// What a kernel's block shares; its size is given at the launch.
+extern __shared__ __attribute__((aligned(16))) unsigned char block_memory[];
+
+// Throws where a call failed; `what` says what was being done ("allocating ...").
+void check(cudaError_t status, const std::string& what);
+
+// A stream of one device, and the memory that was used on it: kept for the next call, given back with the last owner.
+class Device {
+  public:
+    Device();
+    ~Device();
+    Device(const Device&) = delete;
+
+    // While it lives, this thread's calls go to the device, and no other thread's.
+    class Turn {
+      public:
+        explicit Turn(Device&);
+        ~Turn();
+        Turn(const Turn&) = delete;
+
+      private:
+        std::lock_guard<std::mutex> held_;
+        int before_ = 0;
+    };
+
+    void* take(std::size_t bytes, const char* what);
+    void give(void* memory) noexcept;
+    // Memory that could be had now, what is kept included.
+    std::size_t available_bytes() const;
+    void finish(const char* what) const { check(cudaStreamSynchronize(stream_), what); }
+    cudaStream_t stream() const { return stream_; }
+    int number() const { return number_; }
+
+  private:
+    int number_ = 0;
+    cudaStream_t stream_ = nullptr;
+    std::mutex turn_;
+    std::multimap<std::size_t, void*> idle_;
+    std::map<void*, std::size_t> size_;
+    void release_idle() noexcept;
+};
+
+// `count` values on the device, not initialised.
+template <class T>
+class DeviceBuffer {
+  public:
+    DeviceBuffer() = default;
+    DeviceBuffer(Device& device, int64_t count, const char* what)
+        : device_(&device), count_(count), data_(count > 0 ? static_cast<T*>(device.take(count * sizeof(T), what)) : nullptr) {}
+    // A copy of host values.
+    DeviceBuffer(Device& device, const T* host, int64_t count, const char* what)
+        : DeviceBuffer(device, host ? count : 0, what) {
+        if (data_) upload(host, count);
+    }
+    DeviceBuffer(DeviceBuffer&& other) noexcept { swap(other); }
+    DeviceBuffer& operator=(DeviceBuffer&& other) noexcept {
+        swap(other);
+        return *this;
+    }
+    ~DeviceBuffer() {
+        if (data_) device_->give(data_);
+    }
+    T* get() const { return data_; }
+    void upload(const T* host, int64_t count, int64_t at = 0) {
+        check(cudaMemcpyAsync(data_ + at, host, count * sizeof(T), cudaMemcpyHostToDevice, device_->stream()),
+              "copying to the device");
+    }
+    void zero() {
+        if (data_) check(cudaMemsetAsync(data_, 0, count_ * sizeof(T), device_->stream()), "clearing device memory");
+    }
+    // Rows of `width` values that lie `stride` apart on the host; waits for the device.
+    void download(T* host, int64_t rows, int64_t width, int64_t stride) const {
+        check(cudaMemcpy2DAsync(host, stride * sizeof(T), data_, width * sizeof(T), width * sizeof(T), rows,
+                                cudaMemcpyDeviceToHost, device_->stream()),
+              "copying from the device");
+        device_->finish("computing on the device");
+    }
+    void download(T* host) const { download(host, 1, count_, count_); }
+
+  private:
+    Device* device_ = nullptr;
+    int64_t count_ = 0;
+    T* data_ = nullptr;
+    void swap(DeviceBuffer& other) {
+        std::swap(device_, other.device_);
+        std::swap(count_, other.count_);
+        std::swap(data_, other.data_);
+    }
+};
+
+// kernel<<<grid, threads, shared>>>(values...), in words that a host compiler reads too.
+template <class... Parameters, class... Values>
+void launch(Device& device, const char* what, void (*kernel)(Parameters...), dim3 grid, int64_t threads, std::size_t shared,
+            const Values&... values) {
+    std::tuple<Parameters...> held(values...);
+    std::apply(
+        [&](auto&... each) {
+            void* pointers[] = {const_cast<void*>(static_cast<const void*>(&each))...};
+            check(cudaLaunchKernel(kernel, grid, dim3(static_cast<unsigned>(threads)), pointers, shared, device.stream()), what);
+        },
+        held);
+    check(cudaGetLastError(), what);
+}
+
+inline dim3 grid_of(int64_t x, int64_t y = 1, int64_t z = 1) {
+    return dim3(static_cast<unsigned>(x), static_cast<unsigned>(y), static_cast<unsigned>(z));
+}
+HOST_DEVICE constexpr int64_t rounded_up(int64_t count, int64_t to) {
+    return (count + to - 1) / to * to;
+}
+HOST_DEVICE constexpr int64_t row_start(int64_t i, int64_t n) {  // of stimulus i in packed upper-triangle order
+    return i * (2 * n - i - 1) / 2;
+}
+
+// Sums of `count` values a lane over the 32 lanes of a warp, in a fixed order and with count + 3 exchanges, not 5 * count: after it
+// v[0] of lane l is the sum of value (l / (32 / count)).
+template <int count, int lanes = 32>
+__device__ inline void sum_over_warp(double (&v)[count]) {
+    static_assert(count == 1 || count == 2 || count == 4 || count == 8);
+    const bool upper = (threadIdx.x % 32) & (lanes / 2);
+    if constexpr (count > 1) {
+        double kept[count / 2];
+#pragma unroll
+        for (int k = 0; k < count / 2; ++k) {
+            const double give = upper ? v[k] : v[k + count / 2];
+            kept[k] = (upper ? v[k + count / 2] : v[k]) + __shfl_xor_sync(0xffffffffu, give, lanes / 2);
+        }
+        sum_over_warp<count / 2, lanes / 2>(kept);
+        v[0] = kept[0];
+    } else if constexpr (lanes > 1) {
+        v[0] += __shfl_xor_sync(0xffffffffu, v[0], lanes / 2);
+        sum_over_warp<1, lanes / 2>(v);
+    }
+}
+
+// What the verbs of Accelerator do, each in its own file. x: (stimuli, count) on the device.
+void space(Device&, const Features& x, Metric, Indices subset, double* pair, double* own, double* mean);
+void one_feature(Device&, const Features& x, Precision, const OneFeaturePlan&, const Context&, double* values, char* again);
+void insertion_curve(Device&, const Features& x, const InsertionPlan&, const Context&, double* values, char* again);
+
+}  // namespace secateur::cuda

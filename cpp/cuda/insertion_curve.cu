@@ -1,0 +1,276 @@
+// The pair sums of each target run through its order, in windows of steps:
+//   factors   the window's z and inverse norms, one thread a stimulus and target
+//   advance   a 4 x 4 tile of pairs a thread, its sums over features in registers; factors in shared memory; the moments of four steps
+//             are put together over a warp at once
+//   conclude  the warps' sums in order, the alignments, and the shift of the next window
+// The split into warps depends on the number of stimuli alone, and so do the bits of the result.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "device.hpp"
+
+namespace secateur::cuda {
+
+namespace {
+
+constexpr int side = 4, together = 4, lanes = 32, threads = 256;
+constexpr int64_t longest_window = 128, shortest_window = 8, windows_ahead = 16, most_in_a_batch = 32768;
+constexpr int64_t batch_bytes = 1 << 30;
+
+
+// z, r (targets, longest_window, padded): zeros behind the last stimulus and the last step. `start`: the steps before the window.
+template <class Rule>
+__global__ void factors(const double* x, int64_t features, int64_t n, int64_t padded, const int64_t* orders, int64_t order_stride,
+                        bool correlation, const char* active, const int64_t* pattern_of, int64_t start, int64_t steps, double* own_sums,
+                        double* means, double* centres, double* z, double* r) {
+    const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x, t = blockIdx.y;
+    if (i >= padded) return;
+    const int64_t at = t * padded + i, filled = rounded_up(steps, together);
+    const int64_t* order = orders + t * order_stride;
+    const double* row = x + (i < n ? i : 0) * features;
+    const bool counts = i < n && active[(pattern_of ? pattern_of[t] : 0) * n + i];
+    const double undefined = counts ? static_cast<double>(NAN) : 0.0;
+    // Correlation: the first feature's values are taken from all, for their digits.
+    const double centre = !correlation ? 0.0 : start == 0 ? row[order[0]] : centres[at];
+    double own = start == 0 ? 0.0 : own_sums[at], mean = start == 0 ? 0.0 : means[at];
+    for (int64_t s = 0; s < filled; ++s) {
+        double factor = 0, inverse = 0;
+        if (s < steps && i < n) {
+            const double seen = static_cast<double>(start + s), gap = row[order[start + s]] - centre - mean;
+            factor = gap;
+            if (correlation) {
+                factor *= std::sqrt(centring_weight(seen, 1));
+                mean += gap / (seen + 1);
+            }
+            if constexpr (Rule::normalised) {
+                own += factor * factor;
+                inverse = own > 0 ? 1 / std::sqrt(own) : undefined;
+            }
+        }
+        z[(t * longest_window + s) * padded + i] = factor;
+        r[(t * longest_window + s) * padded + i] = inverse;
+    }
+    own_sums[at] = own;
+    means[at] = mean;
+    centres[at] = centre;
+}
+
+// rows (targets, pairs) -> tiled (targets, 16, tiles), zero where a place of a tile is no pair.
+__global__ void lay_out(const double* rows, const uint32_t* corners, int64_t n, int64_t tiles, double* tiled) {
+    const int64_t tile = int64_t{blockIdx.x} * blockDim.x + threadIdx.x, t = blockIdx.y;
+    if (tile >= tiles) return;
+    const int64_t first = (corners[tile] >> 16) * side, other = (corners[tile] & 0xffffu) * side;
+    for (int e = 0; e < side * side; ++e) {
+        const int64_t i = first + e / side, j = other + e % side;
+        tiled[(t * side * side + e) * tiles + tile] = i < j && j < n ? rows[t * (n * (n - 1) / 2) + row_start(i, n) + j - i - 1] : 0.0;
+    }
+}
+
+// Four steps of a thread's tile. `places`: which of its 16 places are pairs, where not all are (`masked`).
+template <class Rule, bool weighted, bool masked>
+__device__ ALWAYS_INLINE void four_steps(const double* z, const double* r, int64_t padded, int first, int other, unsigned places,
+                                         double shift, double (&pair)[side * side], const double (&h)[side * side],
+                                         const double (&w)[side * side], double (&a)[together], double (&b)[together],
+                                         double (&c)[together]) {
+#pragma unroll
+    for (int s = 0; s < together; ++s) {
+        double zi[side], zj[side], ri[side], rj[side];
+#pragma unroll
+        for (int p = 0; p < side; ++p) {
+            zi[p] = z[s * padded + first + p];
+            zj[p] = z[s * padded + other + p];
+            if constexpr (Rule::normalised) {
+                ri[p] = r[s * padded + first + p];
+                rj[p] = r[s * padded + other + p];
+            }
+        }
+#pragma unroll
+        for (int e = 0; e < side * side; ++e) {
+            const int p = e / side, q = e % side;
+            pair[e] = Rule::template moved<1>(pair[e], zi[p], zj[q]);
+            double value = pair[e];
+            if constexpr (Rule::normalised) value *= ri[p] * rj[q];
+            if constexpr (Rule::rooted) value = std::sqrt(value);
+            value -= shift;
+            if constexpr (masked) value = places >> e & 1 ? value : 0.0;
+            if constexpr (weighted) {
+                const double weighed = w[e] * value;
+                a[s] += weighed;
+                b[s] += weighed * value;
+            } else {
+                a[s] += value;
+                b[s] += value * value;
+            }
+            c[s] += h[e] * value;
+        }
+    }
+}
+
+// sums (targets, 3, warps, longest_window): of w v, w v^2, h v by warp and step, v shifted by the target's shift.
+template <class Rule, bool weighted>
+__global__ void __launch_bounds__(threads)
+    advance(const double* z, const double* r, const uint32_t* corners, int64_t n, int64_t padded, int64_t tiles, int64_t steps,
+            const double* targets, const double* weights, const int64_t* pattern_of, const double* shifts, double* pairs, int64_t warps,
+            double* sums) {
+    double* staged_z = reinterpret_cast<double*>(block_memory);  // (together, padded)
+    double* staged_r = staged_z + together * padded;
+    const int64_t tile = int64_t{blockIdx.x} * blockDim.x + threadIdx.x, t = blockIdx.y;
+    const bool inside = tile < tiles;
+    const uint32_t corner = inside ? corners[tile] : 0;
+    const int first = static_cast<int>(corner >> 16) * side, other = static_cast<int>(corner & 0xffffu) * side;
+    double pair[side * side], h[side * side], w[side * side];
+    unsigned places = 0;
+#pragma unroll
+    for (int e = 0; e < side * side; ++e) {
+        pair[e] = inside ? pairs[(t * side * side + e) * tiles + tile] : 0.0;
+        h[e] = inside ? targets[(t * side * side + e) * tiles + tile] : 0.0;
+        if constexpr (weighted) w[e] = inside ? weights[(pattern_of[t] * side * side + e) * tiles + tile] : 0.0;
+        const int i = first + e / side, j = other + e % side;
+        places |= inside && i < j && j < n ? 1u << e : 0u;
+    }
+    const double shift = shifts[t];
+    for (int64_t s = 0; s < steps; s += together) {
+        __syncthreads();
+        const int64_t from = (t * longest_window + s) * padded;
+        for (int64_t k = threadIdx.x; k < together * padded; k += blockDim.x) {
+            staged_z[k] = z[from + k];
+            if constexpr (Rule::normalised) staged_r[k] = r[from + k];
+        }
+        __syncthreads();
+        double a[together] = {}, b[together] = {}, c[together] = {};
+        if (places == 0xffffu)
+            four_steps<Rule, weighted, false>(staged_z, staged_r, padded, first, other, places, shift, pair, h, w, a, b, c);
+        else if (places)
+            four_steps<Rule, weighted, true>(staged_z, staged_r, padded, first, other, places, shift, pair, h, w, a, b, c);
+        sum_over_warp(a);
+        sum_over_warp(b);
+        sum_over_warp(c);
+        constexpr int each = lanes / together;
+        if (threadIdx.x % each == 0) {
+            const int64_t step = s + threadIdx.x % lanes / each, warp = tile / lanes;
+            sums[((t * 3 + 0) * warps + warp) * longest_window + step] = a[0];
+            sums[((t * 3 + 1) * warps + warp) * longest_window + step] = b[0];
+            sums[((t * 3 + 2) * warps + warp) * longest_window + step] = c[0];
+        }
+    }
+    if (inside)
+#pragma unroll
+        for (int e = 0; e < side * side; ++e) pairs[(t * side * side + e) * tiles + tile] = pair[e];
+}
+
+// values, again (targets, all_steps), at `start` and behind.
+__global__ void conclude(const double* sums, int64_t warps, int64_t start, int64_t steps, int64_t all_steps, const int64_t* pattern_of,
+                         const double* totals, bool centred, const double* shifts, double* next_shifts, double* values, char* again) {
+    const int64_t s = int64_t{blockIdx.x} * blockDim.x + threadIdx.x, t = blockIdx.y;
+    if (s >= steps) return;
+    double all[3] = {0, 0, 0};
+    for (int64_t warp = 0; warp < warps; ++warp)
+        for (int m = 0; m < 3; ++m) all[m] += sums[((t * 3 + m) * warps + warp) * longest_window + s];
+    const double weight = totals[pattern_of ? pattern_of[t] : 0], shift = shifts[t];
+    const Moments m{all[0], all[1], all[2]};
+    bool trusted;
+    values[t * all_steps + start + s] =
+        alignment_of(m, m.squares, unshifted(m.sum, m.squares, shift, weight), weight, centred, trusted);
+    again[t * all_steps + start + s] = !trusted;
+    if (s == steps - 1) {
+        const double mean = shift + m.sum / weight;
+        next_shifts[t] = centred && std::isfinite(mean) ? mean : 0.0;
+    }
+}
+
+// Corners of the tiles that hold a pair: whole ones first, so that hardly a warp has both sorts.
+std::vector<uint32_t> tile_corners(int64_t n) {
+    std::vector<uint32_t> whole, part;
+    const int64_t blocks = (n + side - 1) / side;
+    for (int64_t a = 0; a < blocks; ++a)
+        for (int64_t b = a; b < blocks; ++b)
+            (a < b && (b + 1) * side <= n ? whole : part).push_back(static_cast<uint32_t>(a << 16 | b));
+    whole.insert(whole.end(), part.begin(), part.end());
+    return whole;
+}
+
+// Short at the very start, where means move fast: the shift follows them from window to window.
+int64_t window_at(int64_t start, int64_t steps) {
+    return std::min(std::clamp(start, shortest_window, longest_window), steps - start);
+}
+
+template <class Rule, bool weighted>
+void run(Device& device, const Features& x, const InsertionPlan& plan, const Context& context, double* values, char* again) {
+    const StandardRows& targets = plan.targets;
+    const int64_t n = x.stimuli, padded = rounded_up(n, side), pairs = x.pairs(), steps = plan.steps;
+    const std::vector<uint32_t> corners = tile_corners(n);
+    const auto tiles = static_cast<int64_t>(corners.size());
+    const int64_t width = std::min<int64_t>(rounded_up(tiles, lanes), threads), blocks = (tiles + width - 1) / width;
+    const int64_t warps = blocks * width / lanes;
+    const DeviceBuffer<uint32_t> corner(device, corners.data(), tiles, "tiles");
+    const DeviceBuffer<double> totals(device, targets.totals, targets.patterns, "sums of weights");
+    const DeviceBuffer<char> active(device, targets.active, targets.patterns * n, "patterns");
+    DeviceBuffer<double> weights;
+    if (weighted) {
+        const DeviceBuffer<double> packed(device, targets.weights, targets.patterns * pairs, "weights");
+        weights = DeviceBuffer<double>(device, targets.patterns * side * side * tiles, "weights");
+        for (int64_t u = 0; u < targets.patterns; u += most_in_a_batch)
+            launch(device, "laying out weights", lay_out, grid_of((tiles + 127) / 128, std::min(most_in_a_batch, targets.patterns - u)), 128,
+                   0, packed.get() + u * pairs, corner.get(), n, tiles, weights.get() + u * side * side * tiles);
+    }
+    const int64_t each = 8 * (2 * side * side * tiles + pairs + 2 * longest_window * padded + 3 * warps * longest_window + 3 * padded) +
+                         9 * steps + 8 * steps;
+    const auto room = static_cast<int64_t>(device.available_bytes() / 2);
+    const int64_t largest =
+        std::clamp<int64_t>(std::min(batch_bytes, room) / each, 1, std::min(targets.count, most_in_a_batch));
+    const int64_t order_rows = plan.order_count > 1 ? largest : 1;
+    DeviceBuffer<double> rows(device, largest * pairs, "targets"), tiled(device, largest * side * side * tiles, "targets"),
+        sums_of_pairs(device, largest * side * side * tiles, "inner products"), z(device, largest * longest_window * padded, "factors"),
+        r(device, largest * longest_window * padded, "factors"), sums(device, largest * 3 * warps * longest_window, "sums"),
+        own(device, largest * padded, "norms"), mean(device, largest * padded, "means"), centre(device, largest * padded, "means"),
+        shift(device, largest, "shifts"), next_shift(device, largest, "shifts");
+    DeviceBuffer<int64_t> orders(device, order_rows * steps, "orders"), pattern_of(device, weighted ? largest : 0, "weight patterns");
+    for (int64_t from = 0; from < targets.count; from += largest) {
+        const int64_t count = std::min(largest, targets.count - from);
+        DeviceBuffer<double> out(device, count * steps, "alignments");
+        DeviceBuffer<char> flags(device, count * steps, "flags");
+        rows.upload(targets.rows + from * pairs, count * pairs);
+        if (plan.order_count > 1)
+            orders.upload(plan.orders + from * steps, count * steps);
+        else if (from == 0)
+            orders.upload(plan.orders, steps);
+        if (weighted) pattern_of.upload(targets.weight_of + from, count);
+        sums_of_pairs.zero();
+        shift.zero();
+        launch(device, "laying out targets", lay_out, grid_of((tiles + 127) / 128, count), 128, 0, rows.get(), corner.get(), n, tiles,
+               tiled.get());
+        int64_t windows = 0;
+        for (int64_t start = 0, now; start < steps; start += now) {
+            if (context.stop(0)) return;
+            now = window_at(start, steps);
+            launch(device, "making factors", factors<Rule>, grid_of((padded + 63) / 64, count), 64, 0, x.values, x.count, n, padded,
+                   orders.get(), plan.order_count > 1 ? steps : 0, plan.metric == Metric::correlation, active.get(), pattern_of.get(),
+                   start, now, own.get(), mean.get(), centre.get(), z.get(), r.get());
+            launch(device, "inserting features", advance<Rule, weighted>, grid_of(blocks, count), width,
+                   2 * together * padded * sizeof(double), z.get(), r.get(), corner.get(), n, padded, tiles, now, tiled.get(),
+                   weights.get(), pattern_of.get(), shift.get(), sums_of_pairs.get(), warps, sums.get());
+            launch(device, "comparing", conclude, grid_of((now + 127) / 128, count), 128, 0, sums.get(), warps, start, now, steps,
+                   pattern_of.get(), totals.get(), targets.centred, shift.get(), next_shift.get(), out.get(), flags.get());
+            std::swap(shift, next_shift);
+            if (++windows % windows_ahead == 0) device.finish("inserting features");  // so that Ctrl-C is noticed
+        }
+        out.download(values + from * steps);
+        flags.download(again + from * steps);
+    }
+}
+
+}  // namespace
+
+void insertion_curve(Device& device, const Features& x, const InsertionPlan& plan, const Context& context, double* values, char* again) {
+    with_rule(plan.metric, [&](auto rule) {
+        using Rule = decltype(rule);
+        if (plan.targets.weights)
+            run<Rule, true>(device, x, plan, context, values, again);
+        else
+            run<Rule, false>(device, x, plan, context, values, again);
+    });
+}
+
+}  // namespace secateur::cuda

@@ -1,0 +1,101 @@
+// Stands in for the CUDA runtime where kernels are tested without a GPU: this is no hardware, and proves nothing about speed, warps or
+// memory order. The threads of a block are fibers, run one after the other in an order that can be chosen; blocks follow one another.
+// What it finds: wrong arithmetic and indices, missing barriers (fresh memory is NaN, orders differ), barriers that some threads miss,
+// writes beside a buffer, host pointers given to kernels, and calls whose failure goes unnoticed.
+//
+// Environment:  SECATEUR_EMULATED_CUDA=1            a device is there (else: none)
+//               SECATEUR_EMULATED_ORDER=forward     threads of a block run forward, reverse, or shuffled by this seed
+//               SECATEUR_EMULATED_MEMORY=bytes      what cudaMalloc may hand out in all
+//               SECATEUR_EMULATED_FAILURE=k         launch k fails, counted from 0 since this was set
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#define __global__
+#define __device__
+#define __host__
+#define __shared__
+#define __launch_bounds__(...)
+
+struct dim3 {
+    unsigned x, y, z;
+    constexpr dim3(unsigned x = 1, unsigned y = 1, unsigned z = 1) : x(x), y(y), z(z) {}
+};
+extern dim3 threadIdx, blockIdx, blockDim, gridDim;
+
+void __syncthreads();
+double __shfl_xor_sync(unsigned mask, double value, int lane_mask);
+
+inline int64_t min(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+using std::fmax;
+using std::fmin;
+
+enum cudaError_t {
+    cudaSuccess,
+    cudaErrorMemoryAllocation,
+    cudaErrorInsufficientDriver,
+    cudaErrorNoDevice,
+    cudaErrorInvalidValue,
+    cudaErrorIllegalAddress,
+    cudaErrorLaunchFailure,
+    cudaErrorInvalidConfiguration,
+};
+enum cudaMemcpyKind { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost };
+enum cudaMemoryType { cudaMemoryTypeUnregistered, cudaMemoryTypeHost, cudaMemoryTypeDevice, cudaMemoryTypeManaged };
+constexpr unsigned cudaStreamNonBlocking = 1;
+using cudaStream_t = struct EmulatedStream*;
+struct cudaDeviceProp {
+    char name[256];
+    int major, minor;
+    std::size_t totalGlobalMem;
+};
+struct cudaPointerAttributes {
+    cudaMemoryType type;
+    int device;
+};
+
+const char* cudaGetErrorString(cudaError_t);
+cudaError_t cudaGetLastError();
+cudaError_t cudaGetDeviceCount(int*);
+cudaError_t cudaGetDevice(int*);
+cudaError_t cudaSetDevice(int);
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp*, int);
+cudaError_t cudaMalloc(void**, std::size_t);
+cudaError_t cudaFree(void*);
+cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total);
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind, cudaStream_t);
+cudaError_t cudaMemcpy2DAsync(void* to, std::size_t to_pitch, const void* from, std::size_t from_pitch, std::size_t width,
+                              std::size_t height, cudaMemcpyKind, cudaStream_t);
+cudaError_t cudaMemsetAsync(void*, int, std::size_t, cudaStream_t);
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t*, unsigned);
+cudaError_t cudaStreamDestroy(cudaStream_t);
+cudaError_t cudaStreamSynchronize(cudaStream_t);
+cudaError_t cudaDeviceSynchronize();
+cudaError_t cudaPointerGetAttributes(cudaPointerAttributes*, const void*);
+
+namespace emulated {
+bool on_device(const void*);  // in a live allocation
+cudaError_t run(const std::function<void()>& thread, dim3 grid, dim3 block, std::size_t shared);
+}  // namespace emulated
+
+template <class... Parameters>
+cudaError_t cudaLaunchKernel(void (*kernel)(Parameters...), dim3 grid, dim3 block, void** values, std::size_t shared, cudaStream_t) {
+    return [&]<std::size_t... at>(std::index_sequence<at...>) {
+        const std::tuple<Parameters...> held(*static_cast<Parameters*>(values[at])...);
+        bool astray = false;
+        const auto look = [&](const auto& value) {
+            if constexpr (std::is_pointer_v<std::decay_t<decltype(value)>>) astray |= value && !emulated::on_device(value);
+        };
+        (look(std::get<at>(held)), ...);
+        if (astray) return cudaErrorIllegalAddress;
+        return emulated::run([&] { std::apply(kernel, held); }, grid, block, shared);
+    }(std::index_sequence_for<Parameters...>{});
+}

@@ -1,0 +1,337 @@
+"""The CUDA side: what it shares with the processor, its fast form, its errors, arrays that lie on the device.
+
+Where no GPU is at hand, a build with ``CUDA=EMULATED`` runs the kernels' own code on the host (``tests/cuda_on_host``), with faults
+to order; elsewhere these tests skip.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import signal
+
+import numpy as np
+import pytest
+
+import cases
+import reference
+import secateur as sc
+import secateur.device
+from secateur import _core
+
+MOMENTS = ("pearson", "cosine")
+VERBS = ("leave_one_out", "add_one", "insertion_curve")
+
+
+@pytest.fixture(autouse=True)
+def cuda(monkeypatch):
+    monkeypatch.setenv("SECATEUR_EMULATED_CUDA", "1")
+    usable, reason = secateur.device.available("cuda")
+    if not usable:
+        pytest.skip(reason)
+
+
+@pytest.fixture
+def emulated():
+    if "emulated" not in secateur.device.describe("cuda"):
+        pytest.skip("faults are ordered of the emulator alone")
+
+
+def call(verb, X, h, *terms, device="cuda", **options):
+    """A verb with the argument that it needs: half of the features, or an order of all, one a target."""
+    d, rng = X.shape[1], np.random.default_rng(5)
+    if verb == "insertion_curve":
+        orders = np.stack([rng.permutation(d) for _ in range(len(np.atleast_2d(h)))])
+        return sc.insertion_curve(X, h, orders[0] if h.ndim == 1 else orders, *terms, device=device, **options)
+    if verb == "add_one":
+        return sc.add_one(X, h, rng.permutation(d)[: d // 2], *terms, device=device, **options)
+    return sc.leave_one_out(X, h, *terms, device=device, **options)
+
+
+def both(verb, X, h, *terms, **options):
+    return call(verb, X, h, *terms, **options), call(verb, X, h, *terms, device="cpu", **options)
+
+
+# The same numbers
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("metric", reference.METRICS)
+@pytest.mark.parametrize(
+    ("n", "d", "targets"),
+    [(100, 6, None), (98, 5, 3), (16, 300, None), (9, 40, 70), (12, 7, 300), (33, 70, 9)],
+    ids=["several blocks a target", "a last block in part", "several windows", "wide", "several tiles of targets", "few and one"],
+)
+def test_sizes_beyond_one_tile(verb, metric, n, d, targets):
+    actual, expected = both(verb, cases.embedding(n, d), cases.target(n, targets), metric)
+    cases.close(actual, expected, 1e-12)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("comparator", MOMENTS)
+def test_weights_of_many_targets(verb, comparator):
+    for missing, form in itertools.product(("same", "different"), ("shared", "own")):
+        X, h = cases.embedding(11, 40), cases.target(11, 20, missing)
+        w = cases.weights(h.shape, form, comparator)
+        for metric in ("cosine", "euclidean"):
+            cases.close(*both(verb, X, h, metric, comparator, weights=w), 1e-12)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("precision", ["double", "single"])
+@pytest.mark.parametrize("targets", [None, 13])
+def test_the_order_of_threads_changes_no_bit(verb, precision, targets, emulated, monkeypatch):
+    """A barrier that is missing shows where threads of a block run in another order."""
+    X, h = cases.embedding(33, 40), cases.target(33, targets)
+    seen = []
+    for order in ("forward", "reverse", "1", "2"):
+        monkeypatch.setenv("SECATEUR_EMULATED_ORDER", order)
+        seen.append(call(verb, X, h, "correlation", precision=precision))
+    for other in seen[1:]:
+        np.testing.assert_array_equal(other, seen[0])
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("precision", ["double", "single"])
+def test_little_memory_changes_no_bit(verb, precision, emulated, monkeypatch):
+    """What does not fit at once is done in parts."""
+    X, h = cases.embedding(17, 300), cases.target(17, 40, "different")
+    whole = call(verb, X, h, precision=precision)
+    monkeypatch.setenv("SECATEUR_EMULATED_MEMORY", str(1 << 20))
+    np.testing.assert_array_equal(call(verb, X, h, precision=precision), whole)
+
+
+def test_pruning_is_the_same_on_both_devices():
+    X, h = cases.embedding(30, 24), cases.target(30, 3)
+    results = []
+    for device in ("cpu", "cuda"):
+        pruner = sc.Pruner(device=device)
+        results.append(
+            (sc.cross_validate(X, h, pruner, cv=3, progress=False), sc.permutation_test(X, h, 3, pruner, 3, progress=False))
+        )
+    for ours, theirs in zip(*results):
+        for name in ours.data_vars:
+            cases.close(np.asarray(ours[name], float), theirs[name], 1e-9)
+    forward = [sc.Pruner(search="forward", device=device, progress=False).fit(X[:12], h[0, :66]) for device in ("cpu", "cuda")]
+    np.testing.assert_array_equal(forward[0].order_, forward[1].order_)
+
+
+# Single precision
+
+
+@pytest.mark.parametrize("verb", ["leave_one_out", "add_one"])
+@pytest.mark.parametrize("targets", [None, 12])
+@pytest.mark.parametrize(("metric", "comparator"), list(itertools.product(reference.METRICS, MOMENTS)))
+def test_single_errs_by_a_share_of_the_change(verb, targets, metric, comparator):
+    X, h = cases.embedding(20, 64), cases.target(20, targets, "different" if targets else "none")
+    full = call(verb, X, h, metric, comparator)
+    single = call(verb, X, h, metric, comparator, precision="single")
+    assert (single != full).any(), "this was double"
+    base = sc.alignment(X, h, metric, comparator, subset=None if verb == "leave_one_out" else np.random.default_rng(5).permutation(64)[:32])
+    change = np.abs(full - np.asarray(base)[..., None]).max()
+    assert np.abs(single - full).max() <= 2e-6 * change
+
+
+@pytest.mark.parametrize("metric", reference.METRICS)
+def test_single_keeps_the_order_that_float32_loses(metric):
+    rng = np.random.default_rng(3)
+    X = np.maximum(rng.normal(size=(30, 1500)) + 0.3 * rng.normal(size=(30, 1)), 0)
+    h = sc.similarity(X[:, :80]) + 0.05 * rng.normal(size=435)
+    values = sc.leave_one_out(X, h, metric, device="cpu")
+    exact = np.argsort(values, kind="stable")
+    single = np.argsort(sc.leave_one_out(X, h, metric, device="cuda", precision="single"), kind="stable")
+    plain = np.argsort(values.astype(np.float32), kind="stable")
+    assert np.mean(single == exact) >= 0.99
+    if metric in ("cosine", "correlation"):
+        assert np.mean(plain == exact) < np.mean(single == exact)
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e30])
+@pytest.mark.parametrize("metric", reference.METRICS)
+def test_single_at_any_scale(metric, size):
+    X, h = cases.embedding(12, 40), cases.target(12)
+    expected = sc.leave_one_out(X, h, metric, device="cpu")
+    cases.close(sc.leave_one_out(X * size, h, metric, device="cuda", precision="single"), expected, 1e-6)
+
+
+@pytest.mark.parametrize("metric", reference.METRICS)
+def test_single_recomputes_what_cancels(metric):
+    X, h = cases.embedding(9, 25), cases.target(9, 2)
+    X[:, 7] *= 1e6
+    X[4, 3] = 1e7
+    actual = sc.leave_one_out(X, h, metric, device="cuda", precision="single")
+    cases.close(actual[:, 7], sc.leave_one_out(X, h, metric, device="cpu")[:, 7], 1e-7)
+
+
+def test_single_with_stimuli_without_direction():
+    X, h = cases.embedding(9, 12, "sparse"), cases.target(9, 3)
+    X[3] = 0
+    X[3, 5] = 1
+    i, j = np.triu_indices(9, 1)
+    h[1, (i == 3) | (j == 3)] = np.nan
+    for terms in ((sc.leave_one_out, {}), (sc.add_one, {"subset": [0, 1, 2]})):
+        verb, options = terms
+        actual = verb(X, h, device="cuda", precision="single", **options)
+        cases.close(actual, verb(X, h, device="cpu", **options), 1e-6)
+
+
+def test_an_insertion_runs_in_double():
+    X, h = cases.embedding(9, 12), cases.target(9)
+    np.testing.assert_array_equal(*(call("insertion_curve", X, h, precision=p) for p in ("double", "single")))
+
+
+# What is refused
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_what_the_device_does_not_do(verb):
+    X, h = cases.embedding(8, 5), cases.target(8)
+    for comparator in set(reference.COMPARATORS) - set(MOMENTS):
+        with pytest.raises(ValueError, match=f"^comparator must be 'pearson' or 'cosine' .*got '{comparator}'"):
+            call(verb, X, h, "cosine", comparator)
+        cases.close(call(verb, X, h, "cosine", comparator, device="auto"), call(verb, X, h, "cosine", comparator, device="cpu"))
+    X, h = cases.embedding(513, 3), cases.target(513)
+    with pytest.raises(ValueError, match=r"^X must have at most 512 stimuli .*got 513"):
+        call(verb, X, h)
+    cases.close(call(verb, X, h, device="auto"), call(verb, X, h, device="cpu"))
+    with pytest.raises(ValueError, match=r"^precision must be 'double' on the processor, got 'single'"):
+        call(verb, X, h, device="auto", precision="single")
+
+
+def test_the_core_refuses_on_its_own():
+    X = cases.embedding(8, 5)
+    loaded = _core.cuda_load(_core.cuda_open(), X, "double")
+    h = cases.target(8)[None]
+    with pytest.raises(ValueError, match="comparator must be 'pearson' or 'cosine' on a CUDA device, got 'spearman'"):
+        _core.leave_one_out(loaded, h, None, None, "cosine", "spearman", np.arange(5), 1)
+    with pytest.raises(ValueError, match="X must have at most 512 stimuli on a CUDA device, got 600"):
+        _core.cuda_load(_core.cuda_open(), cases.embedding(600, 2), "double")
+    with pytest.raises(ValueError, match=r"precision must be one of 'double', 'single'; got 'half'"):
+        _core.cuda_load(_core.cuda_open(), X, "half")
+
+
+# Faults
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_out_of_memory(verb, emulated, monkeypatch):
+    X, h = cases.embedding(20, 50), cases.target(20, 3)
+    expected = call(verb, X, h, device="cpu")
+    monkeypatch.setenv("SECATEUR_EMULATED_MEMORY", "20000")
+    with pytest.raises(MemoryError, match=r"^out of device memory: .* asked for \(.*\), .* of .* are free: use device='cpu'"):
+        call(verb, X, h)
+    cases.close(call(verb, X, h, device="cpu"), expected)
+    monkeypatch.delenv("SECATEUR_EMULATED_MEMORY")
+    cases.close(call(verb, X, h), expected)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("targets", [None, 12])
+def test_a_failed_launch_gives_no_numbers(verb, targets, emulated, monkeypatch):
+    X, h = cases.embedding(9, 20), cases.target(9, targets)
+    failed = 0
+    for launch in range(40):
+        monkeypatch.setenv("SECATEUR_EMULATED_FAILURE", str(launch))
+        try:
+            actual = call(verb, X, h, precision="single")
+        except RuntimeError as error:
+            assert "CUDA failed while" in str(error)
+            failed += 1
+        else:
+            cases.close(actual, call(verb, X, h, device="cpu"), 1e-6)
+            break
+        finally:
+            monkeypatch.delenv("SECATEUR_EMULATED_FAILURE")
+    assert failed == launch >= 5
+    cases.close(*both(verb, X, h))
+
+
+def test_ctrl_c(emulated):
+    """Noticed between launches, long before the call would end."""
+    X, h = cases.embedding(33, 6000), cases.target(33)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with pytest.raises(KeyboardInterrupt):
+            for _ in range(50):
+                sc.insertion_curve(X, h, np.arange(6000), device="cuda")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    cases.close(*both("insertion_curve", X[:, :20], h))
+
+
+# Arrays on the device
+
+
+class OnDevice:
+    """Memory of the emulated device, as another library would lend it."""
+
+    def __init__(self, array, typestr=None, strides=None):
+        lend = ctypes.CDLL(_core.__file__).emulated_cuda_memory
+        lend.restype = ctypes.c_void_p
+        lend.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
+        self.shape = array.shape
+        self.__cuda_array_interface__ = {
+            "shape": array.shape,
+            "typestr": typestr or array.dtype.str,
+            "data": (lend(array.tobytes(), array.nbytes), False),
+            "strides": strides,
+            "version": 3,
+        }
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("device", ["cuda", "auto"])
+def test_an_array_on_the_device(verb, device, emulated):
+    X, h = cases.embedding(9, 20), cases.target(9, 2)
+    X[:, 7] *= 1e7  # so that some is recomputed on the host
+    for metric in reference.METRICS:
+        np.testing.assert_array_equal(call(verb, OnDevice(X), h, metric, device=device), call(verb, X, h, metric))
+        cases.close(sc.alignment(OnDevice(X), h, metric, "spearman", device=device), sc.alignment(X, h, metric, "spearman"))
+
+
+def test_arrays_on_the_device_that_are_refused(emulated):
+    X, h = cases.embedding(9, 20), cases.target(9)
+    with pytest.raises(ValueError, match=r"X must lie in host memory for device='cpu', got a CUDA array: pass X.cpu\(\)"):
+        sc.leave_one_out(OnDevice(X), h, device="cpu")
+    for wrong in (sc.similarity, lambda X: sc.cross_validate(X, h)):
+        with pytest.raises(TypeError, match=r"X must lie in host memory here, got a CUDA array: pass X.cpu\(\)"):
+            wrong(OnDevice(X))
+    with pytest.raises(TypeError, match="X must have dtype float64 on a CUDA device, got '<f4'"):
+        sc.leave_one_out(OnDevice(X.astype(np.float32)), h)
+    with pytest.raises(ValueError, match="X must be C-contiguous on a CUDA device"):
+        sc.leave_one_out(OnDevice(X, strides=(8, 72)), h)
+    with pytest.raises(ValueError, match="comparator must be 'pearson' or 'cosine' on a CUDA device, got 'tau-a'"):
+        sc.leave_one_out(OnDevice(X), h, comparator="tau-a")
+    X[4, 7] = np.nan
+    with pytest.raises(ValueError, match="X must be finite, got nan at stimulus 4, feature 7"):
+        sc.leave_one_out(OnDevice(X), h)
+    elsewhere = OnDevice(X)
+    elsewhere.__cuda_array_interface__["data"] = (X.ctypes.data, False)
+    with pytest.raises(ValueError, match="X must lie in a CUDA device's memory"):
+        sc.leave_one_out(elsewhere, h)
+
+
+def test_a_torch_tensor_on_the_device():
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("torch sees no CUDA device")
+    X, h = cases.embedding(17, 33), cases.target(17, 3)
+    cases.close(sc.leave_one_out(torch.from_numpy(X).cuda(), h), sc.leave_one_out(X, h, device="cpu"), 1e-9)
+
+
+# The emulator
+
+
+def test_an_emulated_device_says_so_and_waits_to_be_asked_for(emulated, monkeypatch):
+    assert "CUDA: emulated" in _core.__doc__
+    assert "no GPU" in secateur.device.describe("cuda")
+    monkeypatch.delenv("SECATEUR_EMULATED_CUDA")
+    assert secateur.device.available("cuda") == (False, "no CUDA device is visible")
+    with pytest.raises(RuntimeError, match="no CUDA device is visible: use device='cpu'"):
+        sc.leave_one_out(cases.embedding(8, 5), cases.target(8), device="cuda")
