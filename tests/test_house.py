@@ -136,7 +136,10 @@ def test_nothing_is_printed_or_swallowed(path):
 
 # Docstrings
 
-WINGS = ("search", "timecourse", "datasets", "taxonomy", "statistics", "report", "networks")
+WINGS = (
+    *("search", "timecourse", "datasets", "taxonomy", "statistics", "report"),
+    *("networks", "networks.pruned", "networks.retention"),
+)
 ROOMS = ["secateur", *(f"secateur.{room}" for room in WINGS)]
 
 
