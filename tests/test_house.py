@@ -117,7 +117,8 @@ def test_importing_any_module_loads_no_torch():
         "import importlib, sys\n"
         f"for name in {names!r}:\n"
         "    importlib.import_module('secateur.' + name if name else 'secateur')\n"
-        "print(*(name for name in ('torch', 'rsatoolbox', 'pooch', 'mne', 'dask', 'zarr') if name in sys.modules))"
+        "heavy = ('torch', 'torchvision', 'timm', 'PIL', 'rsatoolbox', 'pooch', 'mne', 'dask', 'zarr')\n"
+        "print(*(name for name in heavy if name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split() == []
 
@@ -140,7 +141,10 @@ def test_nothing_is_printed_or_swallowed(path):
 
 # Docstrings
 
-WINGS = ("search", "timecourse", "datasets", "taxonomy", "statistics", "report")
+WINGS = (
+    *("search", "timecourse", "datasets", "taxonomy", "statistics", "report"),
+    *("networks", "networks.pruned", "networks.retention"),
+)
 ROOMS = ["secateur", *(f"secateur.{room}" for room in WINGS)]
 
 
