@@ -180,7 +180,7 @@ PYBIND11_MODULE(_core, module) {
                "Alignment (targets, steps) of each prefix of the order.");
     module.def("masked_embeddings", &masked_embeddings, py::arg("before"), py::arg("removed"), py::arg("weights"),
                py::arg("after"), py::arg("threads"),
-               "Change (rows, images, outputs) of a rectified layer's output when `removed` goes from the layer before.");
+               "Embeddings (rows, images, outputs) behind two rectified layers, with `removed` taken from the first.");
     module.def("cuda_available", &cuda_available, "Whether CUDA kernels can run here, and why not.");
     module.def("simd_lanes", &simd_lanes, "Doubles that move together in the kernels chosen for this machine.");
 }

@@ -1,4 +1,4 @@
-// Feature maps masked one by one: what that changes behind two rectified layers.
+// Feature maps masked one by one: the embeddings behind two rectified layers.
 #include <algorithm>
 #include <vector>
 
@@ -135,8 +135,7 @@ void masked_embeddings(const float* before, const float* removed, int64_t rows, 
                 multiply(s.moved.data() + t * units * tall, s.unit.data() + t * (units + 1), s.kept[t], lines, product);
                 for (int64_t r = 0; r < std::min(tall, rows - t * tall); ++r) {
                     float* to = out + ((t * tall + r) * images + i) * outputs + p * wide;
-                    for (int64_t c = 0; c < count; ++c)
-                        to[c] = std::max(own[c] + product[r * wide + c], 0.0F) - std::max(own[c], 0.0F);
+                    for (int64_t c = 0; c < count; ++c) to[c] = std::max(own[c] + product[r * wide + c], 0.0F);
                 }
             }
         }

@@ -73,10 +73,10 @@ void add_one(const Features&, const Targets&, Metric, Comparator, Indices subset
 // out (targets, steps): alignment of each prefix. orders (orders, steps), where orders is 1 or the number of targets.
 void insertion_curve(const Features&, const Targets&, Metric, Comparator, const int64_t* orders, int64_t order_count,
                      int64_t steps, const Context&, double* out);
-// What an embedding behind two rectified layers loses when its first layer does. before (images, inputs) and after (images,
-// outputs): what the layers compute unmasked, before they are rectified; removed (rows, images, inputs) is taken from `before`.
-// out (rows, images, outputs): the change of the rectified output. In single precision, like the weights: a change is summed
-// up on its own, so that its digits are its own too.
+// Embeddings behind two rectified layers, when something is taken from the first. before (images, inputs) and after (images,
+// outputs): what the layers compute with nothing taken, before they are rectified. removed (rows, images, inputs): taken from
+// `before`. out (rows, images, outputs). In single precision, as the weights are; a change is summed up by itself before it
+// meets `after`, so that few of its digits are lost.
 void masked_embeddings(const float* before, const float* removed, int64_t rows, int64_t images, const Layer&, const float* after,
                        const Context&, float* out);
 }  // namespace cpu
