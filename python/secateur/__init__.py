@@ -19,6 +19,7 @@ from importlib.metadata import version as _version
 from . import datasets, search, timecourse
 from .contributions import add_one, insertion_curve, leave_one_out
 from .inference import bootstrap, noise_ceiling, permutation_test, stability, transfer
+from .networks import feature_maps
 from .pruning import Pruner
 from .search import SearchInterrupted
 from .similarity import UndefinedPairsWarning, alignment, similarity
@@ -36,6 +37,7 @@ __all__ = [
     "bootstrap",
     "cross_validate",
     "datasets",
+    "feature_maps",
     "insertion_curve",
     "kept_features",
     "leave_one_out",

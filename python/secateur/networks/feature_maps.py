@@ -66,7 +66,7 @@ class Neck:
         import torch
 
         with torch.inference_mode():
-            parts = [self.net.neck(part).float().flatten(1).cpu() for part in maps.split(self.batch)]
+            parts = [self.net.neck(part.clone()).float().flatten(1).cpu() for part in maps.split(self.batch)]
         return np.asarray(torch.cat(parts).numpy())
 
     def without_each(self, maps: Indices) -> Singles:
@@ -230,17 +230,16 @@ def _neck_of(net: Any, images: Any, batch: int, memory: int, threads: int) -> Ne
     """The network's neck, on the maps of all images."""
     import torch
 
-    device = next(net.module.parameters()).device
-    parts = []
+    trunk, neck, parts = net.part("trunk"), net.part("neck"), []
     with torch.inference_mode():
         for start in range(0, len(images), batch):
             stop = min(start + batch, len(images))
             pixels = torch.stack([net.preprocessing(images[i]) for i in range(start, stop)])
-            parts.append(net.trunk(pixels.to(device)))
+            parts.append(trunk(pixels.to(net.device)))
     maps = torch.cat(parts)
     if net.pooled:
         return PooledNeck(net, maps, batch, memory)
-    layers = _rectified_layers(net.neck)
+    layers = _rectified_layers(neck)
     if layers is None:
         return Neck(net, maps, batch, memory)
     return RectifiedNeck(net, maps, batch, memory, layers, threads)
@@ -281,9 +280,12 @@ def _rows_of(targets: Targets) -> list[Targets]:
     """For each stimulus: the targets over its n - 1 pairs with the others, in their order."""
     from dataclasses import replace
 
+    pair = np.zeros((targets.n, targets.n), dtype=np.int64)
+    pair[np.triu_indices(targets.n, 1)] = np.arange(targets.values.shape[1])
+    pair += pair.T
     rows = []
     for i in range(targets.n):
-        at = [int(pair_positions(np.array([i, j]), targets.n)[0]) for j in range(targets.n) if j != i]
+        at = np.delete(pair[i], i)
         weights = None if targets.weights is None else np.ascontiguousarray(targets.weights[:, at])
         rows.append(replace(targets, values=np.ascontiguousarray(targets.values[:, at]), weights=weights))
     return rows
@@ -295,7 +297,7 @@ class Asked:
 
     neck: Neck
     targets: Targets
-    stimuli: tuple[str, ...]
+    stimuli: tuple[str, ...] | None
     metric: str
     comparator: str
     threads: int
@@ -348,10 +350,12 @@ def _ask(
         if value is not None and (isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1):
             raise ValueError(f"{name} must be a positive integer or None, got {value!r}")
     pictures = read_images(images)
-    names = tuple(map(str, pictures.names))
-    if len(names) < 3:
-        raise ValueError(f"images must be at least 3, got {len(names)}")
-    targets = read_target(target, len(names), kind, weights, names)
+    n = len(pictures)
+    if n < 3:
+        raise ValueError(f"images must be at least 3, got {n}")
+    counted = pictures.names == tuple(map(str, range(n)))  # they have no names of their own
+    targets = read_target(target, n, kind, weights, None if counted else pictures.names)
+    names = targets.stimuli or (None if counted else pictures.names)
     return Asked(_neck_of(net, pictures, batch or 32, memory or MEMORY, count), targets, names, metric, comparator, count)
 
 
