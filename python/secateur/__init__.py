@@ -9,6 +9,7 @@
     inference                  the null, intervals, the noise ceiling, stability, transfer
     timecourse                 from MEG/EEG recordings to a movie of RDMs
     datasets, taxonomy         wings: real examples
+    networks                   a wing: photographs through networks (PyTorch, loaded when it is needed)
     report, files, cli         pictures, tables, the command line
 
 Imports run downwards in this list.
@@ -16,7 +17,7 @@ Imports run downwards in this list.
 
 from importlib.metadata import version as _version
 
-from . import datasets, search, timecourse
+from . import datasets, networks, search, timecourse
 from .contributions import add_one, insertion_curve, leave_one_out
 from .inference import bootstrap, noise_ceiling, permutation_test, stability, transfer
 from .networks import feature_maps
@@ -41,6 +42,7 @@ __all__ = [
     "insertion_curve",
     "kept_features",
     "leave_one_out",
+    "networks",
     "noise_ceiling",
     "permutation_test",
     "search",
