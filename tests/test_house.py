@@ -137,7 +137,7 @@ def test_nothing_is_printed_or_swallowed(path):
 
 # Docstrings
 
-WINGS = ("search", "timecourse", "datasets", "taxonomy", "statistics", "report", "networks")
+WINGS = ("search", "timecourse", "datasets", "taxonomy", "statistics", "report", "networks", "networks.feature_maps")
 ROOMS = ["secateur", *(f"secateur.{room}" for room in WINGS)]
 
 

@@ -9,7 +9,7 @@
     inference                  the null, intervals, the noise ceiling, stability, transfer
     timecourse                 from MEG/EEG recordings to a movie of RDMs
     datasets, taxonomy         wings: real examples
-    networks                   a wing: photographs through networks (PyTorch, loaded when it is needed)
+    networks                   a wing: photographs through networks, feature maps (PyTorch, loaded when it is needed)
     report, files, cli         pictures, tables, the command line
 
 Imports run downwards in this list.
