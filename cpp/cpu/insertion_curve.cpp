@@ -413,7 +413,7 @@ void by_similarities(const Job& job, const int64_t* orders, int64_t order_count,
 
 void insertion_curve(const Features& x, const Targets& source, Metric metric, Comparator comparator, const int64_t* orders,
                      int64_t order_count, int64_t steps, const Context& context, double* out, Accelerator* elsewhere) {
-    const StandardTargets targets(source, x.stimuli, comparator, context.threads);
+    const StandardTargets targets(source, x.stimuli, x.pairs(), comparator, context.threads);
     Job job{x, metric, &targets, Buffer(x.stimuli * widest), Buffer(widest), padded(x.stimuli), 0, row_groups(x.stimuli)};
     if (elsewhere) {
         sums_elsewhere(job, orders, order_count, steps, *elsewhere, context, out);

@@ -534,7 +534,7 @@ void exactly(const Job& job, Indices subset, const Context& context) {
 void one_feature(const Features& x, const Targets& source, Metric metric, Comparator comparator, Indices subset,
                  Indices candidates, int sign, const Context& context, double* out, Accelerator* elsewhere) {
     const int64_t n = x.stimuli, d = x.count, pairs = x.pairs();
-    const StandardTargets targets(source, n, comparator, context.threads);
+    const StandardTargets targets(source, n, x.pairs(), comparator, context.threads);
     Space space(n);
     if (elsewhere)
         elsewhere->space(metric, subset, space.pair.get(), space.own.get(), space.mean.get());

@@ -1,9 +1,10 @@
-"""The compiled module. Arrays are borrowed as they lie (C-contiguous float64 or int64; patterns have any strides)."""
+"""The compiled module. Arrays are borrowed as they lie (C-contiguous, of the dtype said): nothing is converted."""
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+Singles = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 
 class _Device: ...
@@ -56,6 +57,7 @@ def rdm_movie(
     times: Integers,
     threads: int,
 ) -> tuple[bool, Floats]: ...
+def masked_embeddings(before: Singles, removed: Singles, weights: Singles, after: Singles, threads: int) -> Singles: ...
 def cuda_available() -> tuple[bool, str]: ...
 def cuda_device() -> str: ...
 def cuda_open() -> _Device: ...

@@ -38,6 +38,11 @@ struct Recording {  // patterns (splits, stimuli, sensors, times), of double or 
     int64_t steps[4];  // elements from one to the next
 };
 
+struct Layer {  // of a network: row-major (outputs, inputs)
+    const float* weights;
+    int64_t outputs, inputs;
+};
+
 // Thrown by a kernel that was asked to stop; its outputs are then not to be used.
 struct Interrupted : std::runtime_error {
     Interrupted() : std::runtime_error("interrupted") {}
@@ -68,8 +73,10 @@ class Accelerator;  // plan.hpp
 namespace cpu {
 // out (pairs): similarities; NaN where a stimulus has no direction.
 void similarity(const Features&, Metric, Indices subset, const Context&, double* out, Accelerator* = nullptr);
-// out (targets): each target against the given similarities (pairs).
-void compare(const double* similarities, int64_t stimuli, const Targets&, Comparator, const Context&, double* out);
+// out (count, targets): each target against each vector of similarities (count, pairs). The pairs are all those of the stimuli,
+// or with `stimuli` 0 any pairs: those of one stimulus, say.
+void compare(const double* similarities, int64_t count, int64_t pairs, int64_t stimuli, const Targets&, Comparator, const Context&,
+             double* out);
 // out (targets, features): alignment with one feature of the subset removed; the subset's own elsewhere.
 void leave_one_out(const Features&, const Targets&, Metric, Comparator, Indices subset, const Context&, double* out,
                    Accelerator* = nullptr);
@@ -82,6 +89,12 @@ void insertion_curve(const Features&, const Targets&, Metric, Comparator, const 
 // out (times, pairs): dissimilarities of the patterns at each of these times. whitening (sensors, rank), or nullptr, comes
 // before distances. False, and nothing of use in out, where a pattern is not finite.
 bool rdm_movie(const Recording&, Dissimilarity, const double* whitening, int64_t rank, Indices times, const Context&, double* out);
+// Embeddings behind two rectified layers, when something is taken from the first. before (images, inputs) and after (images,
+// outputs): what the layers compute with nothing taken, before they are rectified. removed (rows, images, inputs): taken from
+// `before`. out (rows, images, outputs). In single precision, as the weights are; a change is summed up by itself before it
+// meets `after`, so that few of its digits are lost.
+void masked_embeddings(const float* before, const float* removed, int64_t rows, int64_t images, const Layer&, const float* after,
+                       const Context&, float* out);
 }  // namespace cpu
 
 namespace cuda {

@@ -2,6 +2,7 @@
 
 figures   matplotlib Figure objects, without pyplot
 courses   the same along a time course
+maps      the same of feature maps' importance
 tables    full against pruned, for a terminal or a Markdown page
 folder    all of it in one folder, whole or not at all
 """
@@ -9,6 +10,7 @@ folder    all of it in one folder, whole or not at all
 from .courses import alignment_over_time, course_page, generalisation, kept_over_time, selection_over_time
 from .figures import consensus, embedding, held_out, insertion_curves, matrices, mds, null, page
 from .folder import write, write_course
+from .maps import importance_histograms
 from .tables import course_markdown, course_text, markdown, text
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "embedding",
     "generalisation",
     "held_out",
+    "importance_histograms",
     "insertion_curves",
     "kept_over_time",
     "markdown",
