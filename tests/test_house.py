@@ -135,7 +135,7 @@ def test_nothing_is_printed_or_swallowed(path):
 
 # Docstrings
 
-WINGS = ("search", "timecourse", "datasets", "taxonomy", "statistics", "report")
+WINGS = ("search", "timecourse", "baselines", "comparison", "datasets", "taxonomy", "statistics", "report")
 ROOMS = ["secateur", *(f"secateur.{room}" for room in WINGS)]
 
 

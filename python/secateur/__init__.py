@@ -7,6 +7,7 @@
     pruning                    Pruner, a scikit-learn selector
     validation, statistics     out of sample, the table
     inference                  the null, intervals, the noise ceiling, stability, transfer
+    baselines, comparison      reweighting (ridge, LASSO, Sim-DR) beside pruning, on the same folds
     timecourse                 from MEG/EEG recordings to a movie of RDMs
     datasets, taxonomy         wings: real examples
     report, files, cli         pictures, tables, the command line
@@ -16,7 +17,8 @@ Imports run downwards in this list.
 
 from importlib.metadata import version as _version
 
-from . import datasets, search, timecourse
+from . import baselines, comparison, datasets, search, timecourse
+from .comparison import compare, comparison_table
 from .contributions import add_one, insertion_curve, leave_one_out
 from .inference import bootstrap, noise_ceiling, permutation_test, stability, transfer
 from .pruning import Pruner
@@ -32,8 +34,12 @@ __all__ = [
     "UndefinedPairsWarning",
     "add_one",
     "alignment",
+    "baselines",
     "benjamini_hochberg",
     "bootstrap",
+    "compare",
+    "comparison",
+    "comparison_table",
     "cross_validate",
     "datasets",
     "insertion_curve",

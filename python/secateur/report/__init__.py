@@ -5,11 +5,13 @@ tables    full against pruned, for a terminal or a Markdown page
 folder    all of it in one folder, whole or not at all
 """
 
-from .figures import consensus, embedding, held_out, insertion_curves, matrices, mds, null, page
+from .figures import comparison, consensus, embedding, held_out, insertion_curves, matrices, mds, null, page
 from .folder import write
-from .tables import markdown, text
+from .tables import comparison_markdown, markdown, text
 
 __all__ = [
+    "comparison",
+    "comparison_markdown",
     "consensus",
     "embedding",
     "held_out",

@@ -840,6 +840,67 @@ def embedding(X: Any, support: Any, groups: Any = None, *, metric: str = "cosine
     return figure
 
 
+def comparison(result: xarray.Dataset) -> Figure:
+    """Held-out alignment of several methods on the same folds: bars of means with SD, a point a fold; a panel a target.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        From :func:`secateur.compare`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    References
+    ----------
+    Tarigopula, Fairhall & Hasson (2023), Table 1.
+
+    Examples
+    --------
+    >>> import secateur as sc
+    >>> X = np.random.default_rng(0).normal(size=(30, 20))
+    >>> comparison(sc.compare(X, X[:, :4] @ X[:, :4].T, ["full", "pruned"], cv=3)).axes[0].get_ylabel()
+    'held-out alignment (Pearson r)'
+    """
+    names, panels = [str(name) for name in result["approach"].values], result.sizes["target"]
+    across = min(panels, 3)
+    down = -(-panels // across)
+    wide = max(2.2, 0.72 * len(names))
+    figure = _figure(0.4 + across * (wide + 0.55), 0.2 + 3.1 * down)
+    scores = result["test_alignment"].values
+    colours = {"full": FULL, "pruned": PRUNED}
+    for t in range(panels):
+        row, column = divmod(t, across)
+        axes = _box(figure, 0.6 + column * (wide + 0.55), 0.95 + 3.1 * (down - 1 - row), wide, 2.0)
+        for m, name in enumerate(names):
+            folds = scores[m, t]
+            mean, sd = _mean_sd(folds)
+            colour = colours.get(name, OTHER)
+            axes.bar(m, mean, width=0.66, color=colour, alpha=0.85)
+            spots = m + np.linspace(-0.2, 0.2, len(folds)) if len(folds) > 1 else np.array([m])
+            axes.plot(spots, folds, "o", color="white", markeredgecolor="#404040", markersize=3, markeredgewidth=0.6)
+            if not np.isnan(sd):
+                axes.errorbar(m, mean, yerr=sd, color="black", capsize=3, linewidth=1.1)
+        _from_zero(axes, scores[:, t])
+        axes.set_xticks(range(len(names)))
+        nodes = result["nodes"].values[:, t]
+        told = [_plus_minus(row, 0).removesuffix(" ± 0") if np.isfinite(row).any() else "–" for row in nodes]
+        axes.set_xticklabels(
+            [
+                f"{_shortened(name, 14)}\n{words}\n{_plus_minus(score, 2)}"
+                for name, words, score in zip(names, told, scores[:, t], strict=True)
+            ]
+        )
+        label = "" if column else f"held-out alignment ({_unit(result)})"
+        _dress(axes, "method, nodes used, held-out alignment", label)
+        axes.set_xlim(-0.6, len(names) - 0.4)
+        _heading(axes, "On test stimuli" + _of(result, t), 8)
+    words = f"Bars: mean ± SD over {result.sizes['fold']} folds of stimuli, the same for all methods; points: folds."
+    _words(figure, 0.1, 0.1, words, SMALL, color="#404040")
+    return figure
+
+
 def null(permutations: xarray.Dataset, target: int = 0) -> Figure:
     """The permutation null of the held-out alignment and of the gain, with the observed values and p.
 
