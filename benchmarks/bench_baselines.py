@@ -1,6 +1,6 @@
 """Reweighting beside pruning: what it takes, and what it predicts on the same folds.
 
-    python benchmarks/bench_baselines.py [--taxonomy]
+    python benchmarks/bench_baselines.py
 
 Times at n = 96, d = 4096; with SECATEUR_DATA set, the 92 images (EfficientNet-lite0's pooled maps) against mean
 judgments and mean human IT: held-out alignment of every method, as the paper's Table 1. Prints Markdown.
@@ -62,9 +62,8 @@ def images() -> None:
         start = time.perf_counter()
         pruner = sc.Pruner(kind="dissimilarity")
         result = sc.compare(X, target, methods, cv=5, repeats=4, pruner=pruner, progress=False)
-        print(f"\n**92 images, {name}** ({time.perf_counter() - start:.0f} s)\n\n{comparison_markdown(result)}", flush=True)
-        if sys.argv[1:] == ["--keep"]:
-            result.to_netcdf(f"comparison_{name.replace(' ', '_')}.nc")
+        print(f"\n**92 images, {name}** ({time.perf_counter() - start:.0f} s)\n")
+        print(comparison_markdown(result), flush=True)
 
 
 if __name__ == "__main__":

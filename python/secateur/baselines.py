@@ -89,9 +89,8 @@ class _Design:
         self.share = np.full(pair_count(self.n), 1 / pair_count(self.n)) if weights is None else weights / weights.sum()
         self.mean = self.adjoint(self.share[None])[0]
         self.variance = self._variance()
-        spread = np.sqrt(self.variance)
-        self.unit = np.where(spread > 1e-12 * np.abs(self.mean), spread, 1.0) if standardize else np.ones(self.d)
-        self.unit[self.unit == 0] = 1.0
+        varies = self.variance > 1e-13 * self.mean**2  # else it is rounding
+        self.unit = np.sqrt(self.variance, out=np.ones(self.d), where=varies & standardize)
 
     def _variance(self) -> Matrix:
         if self.weights is not None:

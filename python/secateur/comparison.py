@@ -237,11 +237,11 @@ def compare(
         One or T targets, in any form that :func:`secateur.alignment` takes.
     methods : names, or a mapping of names to methods
         Names: ``"full"`` (all features), ``"pruned"``, ``"ridge"`` (PAG18), ``"frrsa"`` (ridge of rows centred and
-        scaled, their products standardised), ``"lasso"`` (weights not negative), ``"sim-dr"``. In a mapping also a :class:`secateur.Pruner`, one of :mod:`secateur.baselines`, or an own
-        object: with ``fit(X, target)`` and ``predict(X)`` (:class:`secateur.comparison.Method`), or, where it has its
-        own view of the stimuli such as images, with ``fit_stimuli(positions, target)`` and
-        ``predict_stimuli(positions)`` (:class:`secateur.comparison.FoldMethod`). Each learns from training stimuli
-        alone.
+        scaled, their products standardised), ``"lasso"`` (weights not negative), ``"sim-dr"``. In a mapping also a
+        :class:`secateur.Pruner`, one of :mod:`secateur.baselines`, or an own object: with ``fit(X, target)`` and
+        ``predict(X)`` (:class:`secateur.comparison.Method`), or, where it has its own view of the stimuli such as
+        images, with ``fit_stimuli(positions, target)`` and ``predict_stimuli(positions)``
+        (:class:`secateur.comparison.FoldMethod`). Each learns from training stimuli alone.
     cv, repeats, seed, groups
         As in :func:`secateur.cross_validate`, whose folds these are: with the same arguments ``"full"`` and
         ``"pruned"`` are its numbers.

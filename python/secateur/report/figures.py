@@ -867,12 +867,12 @@ def comparison(result: xarray.Dataset) -> Figure:
     across = min(panels, 3)
     down = -(-panels // across)
     wide = max(2.2, 0.72 * len(names))
-    figure = _figure(0.4 + across * (wide + 0.55), 0.2 + 3.1 * down)
+    figure = _figure(0.4 + across * (wide + 0.55), 0.3 + 3.1 * down)
     scores = result["test_alignment"].values
     colours = {"full": FULL, "pruned": PRUNED}
     for t in range(panels):
         row, column = divmod(t, across)
-        axes = _box(figure, 0.6 + column * (wide + 0.55), 0.95 + 3.1 * (down - 1 - row), wide, 2.0)
+        axes = _box(figure, 0.6 + column * (wide + 0.55), 1.05 + 3.1 * (down - 1 - row), wide, 2.0)
         for m, name in enumerate(names):
             folds = scores[m, t]
             mean, sd = _mean_sd(folds)
@@ -896,7 +896,7 @@ def comparison(result: xarray.Dataset) -> Figure:
         _dress(axes, "method, nodes used, held-out alignment", label)
         axes.set_xlim(-0.6, len(names) - 0.4)
         _heading(axes, "On test stimuli" + _of(result, t), 8)
-    words = f"Bars: mean ± SD over {result.sizes['fold']} folds of stimuli, the same for all methods; points: folds."
+    words = f"Bars: mean ± SD over {result.sizes['fold']} folds of stimuli,\nthe same for all methods; points: folds."
     _words(figure, 0.1, 0.1, words, SMALL, color="#404040")
     return figure
 
