@@ -17,7 +17,7 @@ Imports run downwards in this list.
 
 from importlib.metadata import version as _version
 
-from . import baselines, comparison, datasets, search, timecourse
+from . import baselines, comparison, datasets, search, taxonomy, timecourse
 from .comparison import compare, comparison_table
 from .contributions import add_one, insertion_curve, leave_one_out
 from .inference import bootstrap, noise_ceiling, permutation_test, stability, transfer
@@ -51,6 +51,7 @@ __all__ = [
     "similarity",
     "stability",
     "summary",
+    "taxonomy",
     "timecourse",
     "to_rsatoolbox",
     "transfer",

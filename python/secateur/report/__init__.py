@@ -5,7 +5,18 @@ tables    full against pruned, for a terminal or a Markdown page
 folder    all of it in one folder, whole or not at all
 """
 
-from .figures import comparison, consensus, embedding, held_out, insertion_curves, matrices, mds, null, page
+from .figures import (
+    comparison,
+    consensus,
+    dendrograms,
+    embedding,
+    held_out,
+    insertion_curves,
+    matrices,
+    mds,
+    null,
+    page,
+)
 from .folder import write
 from .tables import comparison_markdown, markdown, text
 
@@ -13,6 +24,7 @@ __all__ = [
     "comparison",
     "comparison_markdown",
     "consensus",
+    "dendrograms",
     "embedding",
     "held_out",
     "insertion_curves",
