@@ -162,6 +162,20 @@ def test_pairs_of_one_stimulus_do_not_leak():
         assert method.fit(X, h).inner_scores_.max() < 0.4
 
 
+def test_groups_hold_in_the_inner_folds():
+    """Every stimulus twice: what the other copy tells is no evidence."""
+    rng = np.random.default_rng(0)
+    X = np.repeat(rng.normal(size=(24, 200)), 2, axis=0)
+    X += 0.01 * rng.normal(size=X.shape)
+    h = np.repeat(np.repeat(reference.square(rng.normal(size=276), 24), 2, axis=0), 2, axis=1)
+    twins = np.arange(48) // 2
+    for method in (Ridge(), SimDR(dimensions=(8,))):
+        loose, tight = (clone(method).fit(X, h, groups=groups).inner_scores_.max() for groups in (None, twins))
+        assert tight < 0.3 < 0.5 < loose
+    with pytest.raises(ValueError, match="inner_cv must split the 48 training stimuli into 2 or more folds"):
+        Ridge().fit(X, h, groups=np.arange(48) // 16)
+
+
 def test_other_stimuli_change_nothing():
     X, h = stimuli(30, 40)
     train = np.arange(20)

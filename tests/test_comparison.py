@@ -79,6 +79,14 @@ def test_a_reweighting_is_fitted_fold_by_fold():
         assert one.train_alignment == pytest.approx(fitted.score(X[~test], square[np.ix_(~test, ~test)]), abs=1e-12)
         assert one.penalty == fitted.penalty_
         assert one.nodes == fitted.n_features_ == (fitted.coef_ != 0).sum()
+    groups = np.arange(36) // 2
+    result = sc.compare(X, h, ["ridge"], cv=3, groups=groups, progress=False)
+    train = np.flatnonzero(~result.test.values[0])
+    fitted = Ridge().fit(X[train], square[np.ix_(train, train)], groups=groups[train])
+    assert result.penalty.values[0, 0, 0] == fitted.penalty_
+    test = result.test.values[0]
+    expected = fitted.score(X[test], square[np.ix_(test, test)])
+    assert result.test_alignment.values[0, 0, 0] == pytest.approx(expected, abs=1e-12)
 
 
 def test_nothing_of_the_test_stimuli_is_learnt_from():

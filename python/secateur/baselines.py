@@ -169,32 +169,31 @@ def _ridge(design: _Design, centred: Matrix, penalties: Matrix) -> Matrix:
     Of the features' covariance (d x d), or, where pairs are fewer, of the pairs' kernel (P x P).
     """
     used = design.share > 0
-    everything = np.arange(design.d)
     if used.sum() >= design.d:
-        goal = design.against(centred)
-        if penalties.shape[1] == 1:  # a single penalty a target needs no spectrum
-            from scipy.linalg import solve
-
-            coef = np.empty((len(goal), 1, design.d))
-            gram = design.gram(everything)
-            for penalty in np.unique(penalties):
-                here = penalties[:, 0] == penalty
-                shifted = gram + penalty * np.eye(design.d)
-                coef[here, 0] = solve(shifted, goal[here].T, assume_a="pos", overwrite_a=True, check_finite=False).T
-            return np.asarray(coef / design.unit)
-        roots, vectors = np.linalg.eigh(design.gram(everything))
-        along = goal @ vectors
-        shrunk = along[:, None, :] / (np.maximum(roots, 0) + penalties[:, :, None])
-        return cast(Matrix, shrunk @ vectors.T / design.unit)
+        solved = _shrunk(design.gram(np.arange(design.d)), design.against(centred), penalties)
+        return np.asarray(solved / design.unit)
     root = np.sqrt(design.share[used])
-    roots, vectors = np.linalg.eigh(design.kernel(used))
-    along = (centred[:, used] * root) @ vectors
-    shrunk = along[:, None, :] / (np.maximum(roots, 0) + penalties[:, :, None])
     dual = np.zeros((*penalties.shape, len(used)))
-    dual[..., used] = (shrunk @ vectors.T) * root
+    dual[..., used] = _shrunk(design.kernel(used), centred[:, used] * root, penalties) * root
     flat = dual.reshape(-1, len(used))
     coef = (design.adjoint(flat) - design.mean * flat.sum(axis=1)[:, None]) / design.unit**2
     return np.asarray(coef.reshape(*penalties.shape, design.d))
+
+
+def _shrunk(square: Matrix, goal: Matrix, penalties: Matrix) -> Matrix:
+    """(square + penalty)^-1 goal, for each of (T, m) goals at each of its (T, L) penalties: (T, L, m)."""
+    if penalties.shape[1] > 1:
+        roots, vectors = np.linalg.eigh(square)
+        along = (goal @ vectors)[:, None, :] / (np.maximum(roots, 0) + penalties[:, :, None])
+        return np.asarray(along @ vectors.T)
+    from scipy.linalg import solve
+
+    out = np.empty((len(goal), 1, goal.shape[1]))
+    for penalty in np.unique(penalties):  # a Cholesky factor, a tenth of the spectrum's work
+        here = penalties[:, 0] == penalty
+        shifted = square + penalty * np.eye(len(square))
+        out[here, 0] = solve(shifted, goal[here].T, assume_a="pos", overwrite_a=True, check_finite=False).T
+    return out
 
 
 def _lasso(design: _Design, centred: Matrix, penalties: Matrix) -> Matrix:
@@ -217,7 +216,7 @@ def _nonnegative(design: _Design, goal: Matrix, penalty: float, start: Matrix) -
     weights = start.copy()
     least = 1e-11 * max(float(np.abs(goal).max()), penalty)
     inside = _solve_inside(design, goal, penalty, weights, np.flatnonzero(weights > 0))
-    while True:
+    for _ in range(10 * design.d):  # far beyond need: no circle by rounding is endless
         predicted = _predict(design.rows, (weights / design.unit)[None], squared=design.squared)
         slope = goal - penalty - design.against(predicted)[0]
         slope[inside] = -np.inf
@@ -227,7 +226,8 @@ def _nonnegative(design: _Design, goal: Matrix, penalty: float, start: Matrix) -
         if steepest.size:
             inside = _solve_inside(design, goal, penalty, weights, inside)
         if np.array_equal(inside, before):  # none asks, or by rounding alone
-            return weights
+            break
+    return weights
 
 
 def _solve_inside(design: _Design, goal: Matrix, penalty: float, weights: Matrix, inside: Indices) -> Indices:
@@ -310,9 +310,9 @@ class _Reweighting(BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"penalties must be positive numbers, got {self.penalties!r}")
         return np.unique(given)[::-1]
 
-    def _inner_folds(self, n: int) -> list[Fold]:
+    def _inner_folds(self, n: int, groups: Any) -> list[Fold]:
         try:
-            return split(n, self.inner_cv, 1, self.seed)[0]
+            return split(n, self.inner_cv, 1, self.seed, groups)[0]
         except ValueError as error:
             raise ValueError(
                 f"inner_cv must split the {n} training stimuli into 2 or more folds of at least 3, got "
@@ -320,13 +320,18 @@ class _Reweighting(BaseEstimator):  # type: ignore[misc]
             ) from error
 
     def _inner_scores(
-        self, rows: Matrix, targets: Targets, learn: Callable[[Matrix, Targets], Candidates], candidates: int
+        self,
+        rows: Matrix,
+        targets: Targets,
+        learn: Callable[[Matrix, Targets], Candidates],
+        candidates: int,
+        groups: Any,
     ) -> Matrix:
         """(T, candidates): alignment among the inner test stimuli, mean over inner folds.
 
         A candidate whose predictions have no alignment (all alike) has 0.
         """
-        folds = self._inner_folds(len(rows))
+        folds = self._inner_folds(len(rows), groups)
         scores = np.zeros((len(targets), candidates))
         for train, test in folds:
             goal, predictions = targets.among(test), learn(rows[train], targets.among(train))(rows[test])
@@ -435,7 +440,7 @@ class _Weights(_Reweighting):
             intercept[which] = means[:, None] - coef[which] @ design.mean
         return coef, intercept
 
-    def fit(self, X: Any, target: Any, *, weights: Any = None) -> Any:
+    def fit(self, X: Any, target: Any, *, weights: Any = None, groups: Any = None) -> Any:
         """Choose the penalty on inner folds of the stimuli, then learn the weights on all of them.
 
         Parameters
@@ -446,6 +451,8 @@ class _Weights(_Reweighting):
             One target or T of them; those that share their pair weights (and missing pairs) share the work.
         weights : array shaped like a target, optional
             Weight of each pair, in the regression and in the scores.
+        groups : array (n,), optional
+            Stimuli of one group stay on one side of the inner folds.
 
         Returns
         -------
@@ -473,7 +480,7 @@ class _Weights(_Reweighting):
                 squared = self.metric == "sqeuclidean"
                 return lambda held: _predict(held, coef, squared=squared) + intercept[..., None]
 
-            scores = self._inner_scores(rows, targets, learn, penalties.shape[1])
+            scores = self._inner_scores(rows, targets, learn, penalties.shape[1], groups)
             best = scores.argmax(axis=1)  # of equals the strongest penalty
         chosen = penalties[np.arange(len(targets)), best]
         coef, intercept = self._learn(rows, targets, chosen[:, None])
@@ -540,6 +547,9 @@ class Ridge(_Weights):
     -----
     One eigendecomposition, of the features' covariance over pairs (d x d) or of the pairs' kernel (P x P), whichever is
     smaller, serves all penalties and all targets that share their pair weights.
+
+    With negative weights no scaling of the features has these inner products: s_ij is the product of x_i with w * x_j,
+    not of a scaled x_i with an equally scaled x_j. Where no weight is negative (:class:`Lasso`), sqrt(w) is that scaling.
 
     References
     ----------
@@ -739,7 +749,7 @@ class SimDR(_Reweighting):
             raise ValueError(f"dimensions must be positive integers, got {self.dimensions!r}")
         return [int(k) for k in given]
 
-    def fit(self, X: Any, target: Any, *, weights: Any = None) -> SimDR:
+    def fit(self, X: Any, target: Any, *, weights: Any = None, groups: Any = None) -> SimDR:
         """Choose dimensions and penalty on inner folds of the stimuli, then learn the map on all of them.
 
         Parameters
@@ -750,6 +760,8 @@ class SimDR(_Reweighting):
             One target or T of them.
         weights : array shaped like a target, optional
             Weight of each pair, in the squared error and in the scores.
+        groups : array (n,), optional
+            Stimuli of one group stay on one side of the inner folds.
 
         Returns
         -------
@@ -780,7 +792,7 @@ class SimDR(_Reweighting):
                 ]
                 return lambda held: np.stack([[pack(held @ w @ w.T @ held.T) for w in one] for one in maps])
 
-            scores = self._inner_scores(rows, targets, learn, shape[1] * shape[2]).reshape(shape)
+            scores = self._inner_scores(rows, targets, learn, shape[1] * shape[2], groups).reshape(shape)
             best = np.stack(np.unravel_index(scores.reshape(len(scores), -1).argmax(axis=1), shape[1:]), axis=1)
         maps = [
             one.path(sizes[k], penalties[t, step:])[0]

@@ -143,7 +143,7 @@ def _read_methods(methods: Any, pruner: Pruner) -> dict[str, Any]:
 
 
 def _score(
-    method: Any, features: Features, targets: Targets, fold: Fold, pruner: Pruner, name: str
+    method: Any, features: Features, targets: Targets, fold: Fold, pruner: Pruner, groups: Any, name: str
 ) -> dict[str, npt.NDArray[Any]]:
     """What a method reaches in one fold, for each of T targets; it learns from the training stimuli alone."""
     if isinstance(method, Pruner):
@@ -158,8 +158,10 @@ def _score(
             held_out_alignment(one, goal, everything, pruner.metric, comparator, threads) for one, goal in sides
         )
         return {"train": train, "test": test, "nodes": np.full(len(targets), features.d), "undefined": undefined}
-    predict = _fit_reweighting if isinstance(method, _Reweighting) else _fit_foreign
-    predicted, known = predict(method, sides, fold, name)
+    if isinstance(method, _Reweighting):
+        predicted, known = _fit_reweighting(method, sides, None if groups is None else np.asarray(groups)[fold[0]])
+    else:
+        predicted, known = _fit_foreign(method, sides, fold, name)
     scores = np.empty((2, len(targets)))
     undefined = np.zeros(len(targets), dtype=np.int64)
     for side, (_, goal) in enumerate(sides):
@@ -175,10 +177,10 @@ Sides = list[tuple[Features, Targets]]
 Predicted = tuple[list[Matrix], dict[str, npt.NDArray[Any]]]
 
 
-def _fit_reweighting(method: _Reweighting, sides: Sides, fold: Fold, name: str) -> Predicted:
+def _fit_reweighting(method: _Reweighting, sides: Sides, groups: Any) -> Predicted:
     """All targets at once: (T, P) similarities of the training and of the test stimuli, and what was chosen."""
     (train, goal), (test, _) = sides
-    fitted: Any = clone(method).fit(train.values, goal)
+    fitted: Any = clone(method).fit(train.values, goal, groups=groups)
     known = {"nodes": fitted.n_features_, "penalty": fitted.penalty_}
     if hasattr(fitted, "n_dimensions_"):
         known["dimensions"] = fitted.n_dimensions_
@@ -244,7 +246,7 @@ def compare(
         (:class:`secateur.comparison.FoldMethod`). Each learns from training stimuli alone.
     cv, repeats, seed, groups
         As in :func:`secateur.cross_validate`, whose folds these are: with the same arguments ``"full"`` and
-        ``"pruned"`` are its numbers.
+        ``"pruned"`` are its numbers. Groups hold in the inner folds of the reweightings too.
     pruner : Pruner, optional
         What ``"pruned"`` is; its metric is the full space's too, and its comparator scores all methods and chooses
         the penalties of the named ones. ``Pruner()`` by default.
@@ -300,7 +302,7 @@ def compare(
     steps = [(f, m) for f in range(len(folds)) for m in range(len(read))]
     for f, m in _with_progress(steps, len(steps), "methods x folds", progress):
         name, method = list(read.items())[m]
-        for key, values in _score(method, features, targets, folds[f], pruner, name).items():
+        for key, values in _score(method, features, targets, folds[f], pruner, groups, name).items():
             scores[key][m, :, f] = values
         test[f, folds[f][1]] = True
     undefined = scores.pop("undefined").astype(np.int64)
