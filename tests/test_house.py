@@ -80,7 +80,10 @@ def test_core_rooms_import_downwards():
     assert "targets" in seen["similarity"]  # the walk does see imports
 
 
-@pytest.mark.parametrize("wing", ["datasets", "taxonomy", "networks", "report", "files", "cli"])
+WINGS_APART = ["datasets", "taxonomy", "baselines", "comparison", "networks", "report", "files", "cli"]
+
+
+@pytest.mark.parametrize("wing", WINGS_APART)
 def test_wings_stand_apart(wing):
     """Data, networks, files and reports are imported by no core room, and nothing imports the command line."""
     allowed = {"cli": set(), "files": {"cli", "files"}, "report": {"cli", "report"}}
@@ -143,7 +146,7 @@ def test_nothing_is_printed_or_swallowed(path):
 # Docstrings
 
 WINGS = (
-    *("search", "timecourse", "datasets", "taxonomy", "statistics", "report"),
+    *("search", "timecourse", "baselines", "comparison", "datasets", "taxonomy", "statistics", "report"),
     *("networks", "networks.pruned", "networks.retention", "networks.feature_maps"),
 )
 ROOMS = ["secateur", *(f"secateur.{room}" for room in WINGS)]

@@ -3,7 +3,20 @@
 import numpy as np
 import pytest
 
-from secateur.taxonomy import ancestors, assign_groups, depths, wu_palmer
+import secateur as sc
+from secateur.report import dendrograms
+from secateur.taxonomy import (
+    ancestors,
+    assign_groups,
+    concordance_table,
+    depths,
+    held_out_jaccard,
+    jaccard,
+    linkage,
+    neighbourhoods,
+    path_similarity,
+    wu_palmer,
+)
 
 # entity - animal - mammal - canine - dog - {terrier, poodle}     depths 1 2 3 4 5 6
 #                 \ pet ----------- dog, hamster (also a mammal)
@@ -103,3 +116,167 @@ def test_a_broken_table_is_refused() -> None:
         wu_palmer(["horse"], {"horse": ("unicorn",)})
     with pytest.raises(ValueError, match="must not contain a cycle"):
         wu_palmer(["a"], {"a": ("b",), "b": ("c",), "c": ("b",)})
+
+
+# Paths
+
+
+def test_path_similarity_by_hand() -> None:
+    expected = [
+        [0, 2, 3, 3, 5],
+        [2, 0, 3, 3, 5],
+        [3, 3, 0, 3, 5],
+        [3, 3, 3, 0, 4],
+        [5, 5, 5, 4, 0],
+    ]  # steps; a terrier reaches a hamster through pet
+    np.testing.assert_allclose(path_similarity(LEAVES, HYPERNYMS), 1 / (1 + np.array(expected)), rtol=0, atol=1e-15)
+    np.testing.assert_array_equal(path_similarity(["a", "b"], {"a": (), "b": ()}), np.eye(2))
+    assert path_similarity(["dog", "terrier"], HYPERNYMS)[0, 1] == 0.5
+
+
+def test_path_similarity_is_the_shortest_way_up_and_down() -> None:
+    from scipy.sparse.csgraph import shortest_path
+
+    rng = np.random.default_rng(1)
+    hypernyms: dict[str, tuple[str, ...]] = {"0": ()}
+    for node in range(1, 40):
+        hypernyms[str(node)] = tuple(map(str, rng.choice(node, size=min(node, 2), replace=False)))
+    up = np.zeros((40, 40))
+    for node, parents in hypernyms.items():
+        up[int(node), [int(p) for p in parents]] = 1
+    ways = shortest_path(up, unweighted=True)  # upwards alone
+    both = (ways[:, None, :] + ways[None, :, :]).min(axis=2)
+    np.fill_diagonal(both, 0)
+    leaves = [str(node) for node in range(40)]
+    np.testing.assert_allclose(path_similarity(leaves, hypernyms), 1 / (1 + both), rtol=1e-15)
+
+
+# Clusters and neighbourhoods
+
+
+def test_neighbourhoods_by_hand() -> None:
+    near = neighbourhoods(LEAVES, HYPERNYMS)  # grandparents: canine, canine, mammal, animal, animal
+    expected = {
+        "terrier": {"poodle", "wolf"},
+        "poodle": {"terrier", "wolf"},
+        "wolf": {"terrier", "poodle", "hamster"},
+        "hamster": {"terrier", "poodle", "wolf", "ant"},
+        "ant": {"terrier", "poodle", "wolf", "hamster"},
+    }
+    for i, leaf in enumerate(LEAVES):
+        assert {LEAVES[j] for j in np.flatnonzero(near[i])} == expected[leaf]
+    np.testing.assert_array_equal(neighbourhoods(LEAVES, HYPERNYMS, itself=True), near | np.eye(5, dtype=bool))
+    assert not neighbourhoods(LEAVES, HYPERNYMS, levels=0).any()
+    assert neighbourhoods(LEAVES, HYPERNYMS, levels=9).sum() == 20  # all under the root
+    with pytest.raises(ValueError, match="levels must be a non-negative integer, got -1"):
+        neighbourhoods(LEAVES, HYPERNYMS, levels=-1)
+
+
+@pytest.mark.parametrize("itself", [False, True])
+def test_jaccard_by_sets(itself: bool) -> None:
+    from scipy.cluster.hierarchy import fcluster
+    from scipy.cluster.hierarchy import linkage as tree
+    from scipy.spatial.distance import pdist
+
+    animals = sc.datasets.load_imagenet_animals()
+    chosen = np.arange(0, 398, 5)
+    X, leaves = animals.X[chosen], [str(name) for name in animals.synsets[chosen]]
+    kept = np.arange(0, 1280, 3)
+    found = jaccard(
+        X, leaves, animals.hypernyms, (3, 7), subset=kept, levels=3, sizes=(2, 40), itself=itself
+    )
+    distances = pdist(X[:, kept], "cosine")
+    np.testing.assert_allclose(linkage(X, subset=kept)[:, 2], tree(distances, "complete")[:, 2], atol=1e-12)
+    for cut in (3, 7):
+        clusters = fcluster(tree(distances, "complete"), cut, "maxclust")
+        for i, leaf in enumerate(leaves):
+            node = leaf
+            for _ in range(3):
+                node = animals.hypernyms[node][0]
+            near = {other for other in leaves if node in ancestors(other, animals.hypernyms)}
+            mine = {other for other, label in zip(leaves, clusters, strict=True) if label == clusters[i]}
+            if not itself:
+                near, mine = near - {leaf}, mine - {leaf}
+            value = found.jaccard.sel(cut=cut, category=leaf).item()
+            if 2 <= len(near) <= 40:
+                assert value == pytest.approx(len(near & mine) / len(near | mine), abs=1e-15)
+            else:
+                assert np.isnan(value)
+    assert found.scored + found.too_few + found.too_many == len(leaves)
+    assert found.scored == (~np.isnan(found.jaccard.values[0])).sum() > 10
+    # similarities in the place of features
+    again = jaccard(1 - distances, leaves, animals.hypernyms, (3, 7), levels=3, sizes=(2, 40), itself=itself)
+    np.testing.assert_array_equal(again.jaccard, found.jaccard)
+
+
+def test_the_papers_count_of_animals() -> None:
+    animals = sc.datasets.load_imagenet_animals()
+    leaves = list(animals.synsets)
+    alone = jaccard(animals.X, leaves, animals.hypernyms, [6])
+    assert (alone.scored, alone.too_few, alone.too_many, alone.alone) == (245, 145, 8, 18)
+    assert jaccard(animals.X, leaves, animals.hypernyms, [6], itself=True).scored == 248
+
+
+def test_categories_are_scored_where_they_were_held_out() -> None:
+    animals = sc.datasets.load_imagenet_animals()
+    chosen = np.arange(0, 398, 4)
+    X, leaves = animals.X[chosen, :200], [str(name) for name in animals.synsets[chosen]]
+    rules = {"cuts": (4, 6), "sizes": (2, 60), "levels": 3}
+    result = sc.cross_validate(X, animals.target[np.ix_(chosen, chosen)], cv=4, repeats=2, progress=False)
+    held = held_out_jaccard(X, result, leaves, animals.hypernyms, **rules)
+    expected = np.zeros((2, len(chosen)))
+    for f in range(8):
+        one = jaccard(X, leaves, animals.hypernyms, subset=result.kept.values[0, f], **rules)
+        expected += np.where(result.test.values[f], one.jaccard.values, 0) / 2
+    np.testing.assert_allclose(held.jaccard, expected, atol=1e-15)
+    assert held.scored == one.scored
+    once = held_out_jaccard(X, result.isel(fold=[0]), leaves, animals.hypernyms, **rules)
+    assert np.isnan(once.jaccard.values[:, ~result.test.values[0]]).all()
+
+
+def test_the_table_of_cuts() -> None:
+    from scipy.stats import wilcoxon
+
+    animals = sc.datasets.load_imagenet_animals()
+    chosen = np.arange(0, 398, 2)
+    X, leaves = animals.X[chosen], [str(name) for name in animals.synsets[chosen]]
+    how = {"leaves": leaves, "hypernyms": animals.hypernyms, "cuts": (5, 6, 7), "sizes": (5, 80)}
+    full, some = jaccard(X, **how), jaccard(X, subset=np.arange(60), **how)
+    table = concordance_table(full, some)
+    for cut in (5, 6, 7):
+        a, b = (one.jaccard.sel(cut=cut).dropna("category").values for one in (full, some))
+        expected = wilcoxon(b, a)
+        row = table.loc[cut]
+        assert (row.W, row.p) == pytest.approx((expected.statistic, expected.pvalue))
+        assert row.p_bonferroni == pytest.approx(min(1, 3 * expected.pvalue))
+        assert (row.full, row.pruned, row.categories) == pytest.approx((a.mean(), b.mean(), full.scored))
+    same = concordance_table(full, full)
+    assert (same.difference == 0).all()
+    assert same[["p", "p_bonferroni"]].isna().all(axis=None)
+    with pytest.raises(ValueError, match="full and pruned must be of the same cuts, got others"):
+        concordance_table(full, full.isel(cut=[0]))
+
+
+def test_what_cannot_be_clustered_is_refused() -> None:
+    X = np.random.default_rng(0).normal(size=(5, 4))
+    with pytest.raises(ValueError, match="leaves must name the 5 categories of X, got 4"):
+        jaccard(X, LEAVES[:4], HYPERNYMS)
+    with pytest.raises(ValueError, match="cuts must be numbers of clusters from 1 to 5, got 6"):
+        jaccard(X, LEAVES, HYPERNYMS)
+    X[2] = 0
+    with pytest.raises(ValueError, match="X must give every stimulus a direction"):
+        jaccard(X, LEAVES, HYPERNYMS, [2])
+
+
+def test_dendrograms() -> None:
+    X = np.random.default_rng(0).normal(size=(12, 6))
+    figure = dendrograms(X, [0, 1, 4], ["a", "b", "c"] * 4, clusters=3)
+    for axes, subset in zip(figure.axes, (None, [0, 1, 4]), strict=True):
+        (lines,) = axes.collections
+        assert len(lines.get_segments()) == 11
+        cut = axes.lines[0].get_ydata()[0]
+        heights = linkage(X, subset=subset)[:, 2]
+        assert (heights > cut).sum() == 2
+        assert max(segment[:, 1].max() for segment in lines.get_segments()) == heights.max()
+    with pytest.raises(ValueError, match="clusters must be from 2 to 12, got 13"):
+        dendrograms(X, [0], clusters=13)

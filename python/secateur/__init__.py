@@ -7,6 +7,7 @@
     pruning                    Pruner, a scikit-learn selector
     validation, statistics     out of sample, the table
     inference                  the null, intervals, the noise ceiling, stability, transfer
+    baselines, comparison      reweighting (ridge, LASSO, Sim-DR) beside pruning, on the same folds
     timecourse                 from MEG/EEG recordings to a movie of RDMs
     datasets, taxonomy         wings: real examples
     networks                   a wing: photographs through networks, feature maps (PyTorch, loaded when it is needed)
@@ -17,7 +18,8 @@ Imports run downwards in this list.
 
 from importlib.metadata import version as _version
 
-from . import datasets, networks, search, timecourse
+from . import baselines, comparison, datasets, networks, search, taxonomy, timecourse
+from .comparison import compare, comparison_table
 from .contributions import add_one, insertion_curve, leave_one_out
 from .inference import bootstrap, noise_ceiling, permutation_test, stability, transfer
 from .networks import feature_maps
@@ -34,8 +36,12 @@ __all__ = [
     "UndefinedPairsWarning",
     "add_one",
     "alignment",
+    "baselines",
     "benjamini_hochberg",
     "bootstrap",
+    "compare",
+    "comparison",
+    "comparison_table",
     "cross_validate",
     "datasets",
     "feature_maps",
@@ -49,6 +55,7 @@ __all__ = [
     "similarity",
     "stability",
     "summary",
+    "taxonomy",
     "timecourse",
     "to_rsatoolbox",
     "transfer",

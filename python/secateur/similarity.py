@@ -85,7 +85,15 @@ def held_out_alignment(
     features: Features, targets: Targets, subset: Indices, metric: str, comparator: str, threads: int
 ) -> tuple[Matrix, Indices]:
     """Alignment (T,) over the defined pairs, and how many pairs with weight were undefined (T,)."""
-    similarities = _core.similarity(features.values, check_metric(metric), subset, threads)
+    return compare_where_defined(
+        _core.similarity(features.values, check_metric(metric), subset, threads), targets, comparator, threads
+    )
+
+
+def compare_where_defined(
+    similarities: Matrix, targets: Targets, comparator: str, threads: int
+) -> tuple[Matrix, Indices]:
+    """Alignment (T,) of given similarities (P,) over the defined pairs, and how many with weight were not (T,)."""
     undefined = np.isnan(similarities)
     left_out = np.zeros(len(targets), dtype=np.int64)
     if undefined.any():

@@ -8,17 +8,31 @@ folder    all of it in one folder, whole or not at all
 """
 
 from .courses import alignment_over_time, course_page, generalisation, kept_over_time, selection_over_time
-from .figures import consensus, embedding, held_out, insertion_curves, matrices, mds, null, page
+from .figures import (
+    comparison,
+    consensus,
+    dendrograms,
+    embedding,
+    held_out,
+    insertion_curves,
+    matrices,
+    mds,
+    null,
+    page,
+)
 from .folder import write, write_course
 from .maps import importance_histograms
-from .tables import course_markdown, course_text, markdown, text
+from .tables import comparison_markdown, course_markdown, course_text, markdown, text
 
 __all__ = [
     "alignment_over_time",
+    "comparison",
+    "comparison_markdown",
     "consensus",
     "course_markdown",
     "course_page",
     "course_text",
+    "dendrograms",
     "embedding",
     "generalisation",
     "held_out",

@@ -845,6 +845,147 @@ def embedding(X: Any, support: Any, groups: Any = None, *, metric: str = "cosine
     return figure
 
 
+def comparison(result: xarray.Dataset) -> Figure:
+    """Held-out alignment of several methods on the same folds: bars of means with SD, a point a fold; a panel a target.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        From :func:`secateur.compare`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    References
+    ----------
+    Tarigopula, Fairhall & Hasson (2023), Table 1.
+
+    Examples
+    --------
+    >>> import secateur as sc
+    >>> X = np.random.default_rng(0).normal(size=(30, 20))
+    >>> comparison(sc.compare(X, X[:, :4] @ X[:, :4].T, ["full", "pruned"], cv=3)).axes[0].get_ylabel()
+    'held-out alignment (Pearson r)'
+    """
+    names, panels = [str(name) for name in result["approach"].values], result.sizes["target"]
+    across = min(panels, 3)
+    down = -(-panels // across)
+    wide = max(2.2, 0.72 * len(names))
+    figure = _figure(0.4 + across * (wide + 0.55), 0.3 + 3.1 * down)
+    scores = result["test_alignment"].values
+    colours = {"full": FULL, "pruned": PRUNED}
+    for t in range(panels):
+        row, column = divmod(t, across)
+        axes = _box(figure, 0.6 + column * (wide + 0.55), 1.05 + 3.1 * (down - 1 - row), wide, 2.0)
+        for m, name in enumerate(names):
+            folds = scores[m, t]
+            mean, sd = _mean_sd(folds)
+            colour = colours.get(name, OTHER)
+            axes.bar(m, mean, width=0.66, color=colour, alpha=0.85)
+            spots = m + np.linspace(-0.2, 0.2, len(folds)) if len(folds) > 1 else np.array([m])
+            axes.plot(spots, folds, "o", color="white", markeredgecolor="#404040", markersize=3, markeredgewidth=0.6)
+            if not np.isnan(sd):
+                axes.errorbar(m, mean, yerr=sd, color="black", capsize=3, linewidth=1.1)
+        _from_zero(axes, scores[:, t])
+        axes.set_xticks(range(len(names)))
+        nodes = result["nodes"].values[:, t]
+        told = [_plus_minus(row, 0).removesuffix(" ± 0") if np.isfinite(row).any() else "–" for row in nodes]
+        axes.set_xticklabels(
+            [
+                f"{_shortened(name, 14)}\n{words}\n{_plus_minus(score, 2)}"
+                for name, words, score in zip(names, told, scores[:, t], strict=True)
+            ]
+        )
+        label = "" if column else f"held-out alignment ({_unit(result)})"
+        _dress(axes, "method, nodes used, held-out alignment", label)
+        axes.set_xlim(-0.6, len(names) - 0.4)
+        _heading(axes, "On test stimuli" + _of(result, t), 8)
+    words = f"Bars: mean ± SD over {result.sizes['fold']} folds of stimuli,\nthe same for all methods; points: folds."
+    _words(figure, 0.1, 0.1, words, SMALL, color="#404040")
+    return figure
+
+
+def dendrograms(
+    X: Any, support: Any, groups: Any = None, *, metric: str = "cosine", clusters: int | None = None
+) -> Figure:
+    """The full and the pruned similarity space as trees (complete linkage), one above the other.
+
+    Parameters
+    ----------
+    X : array (n stimuli, d features)
+        The embedding.
+    support : bool mask (d,) or indices
+        The kept features.
+    groups : array (n,), optional
+        Colours of the strip below each tree: a stroke a stimulus. Beyond eight groups the smaller ones share one grey.
+    metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean"}
+        Similarity of two stimuli.
+    clusters : int, optional
+        Where to cut: at a dashed line, the branches below it coloured.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    References
+    ----------
+    Tarigopula, Fairhall & Hasson (2023), section 2.4.1. The leaves of each branch are sorted by distance, ascending.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(12, 6))
+    >>> len(dendrograms(X, [0, 1, 4], clusters=3).axes)
+    2
+    """
+    from matplotlib.collections import LineCollection
+    from matplotlib.colors import ListedColormap
+    from scipy.cluster.hierarchy import dendrogram
+
+    from ..features import read_subset
+    from ..taxonomy import linkage
+
+    values = read_features(X).values
+    n, d = values.shape
+    if clusters is not None and not 2 <= clusters <= n:
+        raise ValueError(f"clusters must be from 2 to {n}, got {clusters!r}")
+    coloured = _read_groups(groups, n)
+    legend = _legend_height(coloured, 8.0)
+    figure = _figure(8.0, 5.2 + legend)
+    unit = {"cosine": "1 − cosine", "correlation": "1 − r"}.get(metric, "similarity below the largest")
+    for row, (name, subset) in enumerate((("full", None), ("pruned", support))):
+        tree = linkage(values, metric, subset=subset)
+        drawn = dendrogram(tree, no_plot=True, distance_sort="ascending")
+        axes = _box(figure, 0.75, 0.35 + legend + 2.45 * (1 - row), 7.0, 1.8)
+        lines = [np.column_stack(sides) for sides in zip(drawn["icoord"], drawn["dcoord"], strict=True)]
+        height = float(tree[:, 2].max())
+        cut = None if clusters is None else float(tree[-clusters : n - clusters + 1, 2].mean())
+        colours = ["#404040" if cut is None or line[1, 1] > cut else (FULL, PRUNED)[row] for line in lines]
+        axes.add_collection(LineCollection(lines, colors=colours, linewidths=0.6))
+        if cut is not None:
+            axes.axhline(cut, color="black", linestyle="--", linewidth=0.8)
+            words = f"dashed: cut into {clusters} clusters"
+            axes.text(1, 1.02, words, fontsize=SMALL, va="bottom", ha="right", transform=axes.transAxes)
+        axes.set_xlim(0, 10 * n)
+        axes.set_ylim(0, 1.04 * height)
+        axes.set_xticks([])
+        _dress(axes, "", f"distance ({unit})")
+        axes.spines["bottom"].set_visible(False)
+        kept = len(read_subset(subset, d))
+        axes.set_title(f"{name}: {kept} features", fontsize=NORMAL, loc="left", pad=4)
+        if coloured is not None:
+            strip = axes.inset_axes((0.0, -0.09, 1.0, 0.07))
+            strip.imshow(
+                coloured.of[drawn["leaves"]][None], cmap=ListedColormap(list(coloured.colours)), aspect="auto",
+                vmin=-0.5, vmax=len(coloured.colours) - 0.5, interpolation="nearest",
+            )  # fmt: skip
+            strip.set_axis_off()
+    _words(figure, 0.75, 4.95 + legend, f"Trees of {n} stimuli (complete linkage)", LARGE, fontweight="bold")
+    if coloured is not None:
+        _draw_groups(figure, coloured, legend + 0.02)
+    return figure
+
+
 def null(permutations: xarray.Dataset, target: int = 0) -> Figure:
     """The permutation null of the held-out alignment and of the gain, with the observed values and p.
 

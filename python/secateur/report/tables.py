@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..comparison import comparison_table
 from ..features import Matrix
 from ..statistics import paired_t
 from ..timecourse.group import by_subject, mean_sem
@@ -205,7 +206,8 @@ def _course_content(course: xarray.Dataset, test: xarray.Dataset | None) -> tupl
 
 def _facts_lines(result: xarray.Dataset) -> str:
     """How the result was made, in two lines."""
-    facts = _facts(result, result.sizes["stimulus"], result.sizes["feature"], 0)
+    d = result.sizes["feature"] if "feature" in result.sizes else int(result.attrs["n_features"])
+    facts = _facts(result, result.sizes["stimulus"], d, 0)
     if result.sizes["target"] > 1:
         facts[0] = f"{result.sizes['target']} targets"
     lines = [""]
@@ -214,6 +216,72 @@ def _facts_lines(result: xarray.Dataset) -> str:
             lines.append("")
         lines[-1] += (" · " if lines[-1] else "") + fact
     return "\n".join(lines)
+
+
+def comparison_markdown(result: xarray.Dataset, *, title: str | None = None) -> str:
+    """A comparison of methods as Markdown: one table a target, its rows the methods, and notes.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        From :func:`secateur.compare`.
+    title : str, optional
+        A heading.
+
+    Returns
+    -------
+    str
+        Held-out alignment and its square (mean ± SD over folds), training alignment, nodes, and the differences from
+        ``full`` and ``pruned``, where they are there, with their paired t-tests, corrected for their number.
+
+    References
+    ----------
+    Tarigopula, Fairhall & Hasson (2023), Table 1.
+
+    Examples
+    --------
+    >>> import numpy as np, secateur as sc
+    >>> X = np.random.default_rng(0).normal(size=(30, 20))
+    >>> result = sc.compare(X, X[:, :4] @ X[:, :4].T, methods=["full", "pruned"], cv=3)
+    >>> print(comparison_markdown(result).splitlines()[2][:24])
+    | method | test r | test
+    """
+    short = _unit(result).split()[-1]
+    squared = str(result.attrs["comparator"]) in _SQUARED
+    table = comparison_table(result)
+    references = [name.removeprefix("p_holm_") for name in table.columns if name.startswith("p_holm_")]
+    parts = [f"# {title}"] if title else []
+    parts.append(_facts_lines(result).replace("\n", " · "))
+    for t, target in enumerate(result["target"].values):
+        head = ["method", f"test {short}", *([f"test {short}²"] if squared else []), f"train {short}", "nodes"]
+        rows: Rows = [head + [f"− {name} (p)" for name in references]]
+        for name in map(str, result["approach"].values):
+            row = table.loc[(target, name)]
+            one = result.isel(target=t).sel(approach=name)
+            test = one.test_alignment.values
+            cells = [name, _pm(test, 3), *([_pm(test**2, 3)] if squared else [])]
+            cells += [_pm(one.train_alignment.values, 3), _pm(one.nodes.values, 0).removesuffix(" ± 0")]
+            for reference in references:
+                gain, p = float(row[f"gain_{reference}"]), float(row[f"p_holm_{reference}"])
+                cells.append("" if name == reference else f"{_number(gain, '+.3f')} ({_number(p, '.2g')})")
+            rows.append(cells)
+        if result.sizes["target"] > 1:
+            parts.append(f"**{_target_name(result, t) or f'target {t}'}**")
+        parts.append(_pipes(rows))
+    notes = [
+        f"Mean ± SD over {result.sizes['fold']} folds of stimuli, in {_unit(result)}; train values are in-sample.",
+        "nodes: features with a weight other than zero.",
+    ]
+    if references:
+        notes.append(
+            "(p): paired t over folds, two-sided, corrected (Holm) for the methods that one column tests; folds share "
+            "stimuli, so it is descriptive."
+        )
+    undefined = int(result["undefined_pairs"].sum())
+    if undefined:
+        notes.append(f"{undefined} pairs of held-out stimuli had no direction and were left out.")
+    parts.append("\n".join(f"- {note}" for note in notes))
+    return "\n\n".join(parts) + "\n"
 
 
 Rows = list[list[str]]
@@ -301,7 +369,7 @@ def _plain(rows: Rows) -> str:
 
 
 def _pipes(rows: Rows) -> str:
-    words = {"target", "features"}
+    words = {"target", "features", "method"}
     safe = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     rule = ["---" if head in words else "---:" for head in rows[0]]
     return "\n".join("| " + " | ".join(row) + " |" for row in [safe[0], rule, *safe[1:]])

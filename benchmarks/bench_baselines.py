@@ -1,0 +1,90 @@
+"""Reweighting beside pruning: what it takes, and what it predicts on the same folds.
+
+    python benchmarks/bench_baselines.py
+
+Times at n = 96, d = 4096; with SECATEUR_DATA set, the 92 images (EfficientNet-lite0's pooled maps) against mean
+judgments and mean human IT: held-out alignment of every method, as the paper's Table 1. Prints Markdown.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+import cases
+import secateur as sc
+from secateur.baselines import Lasso, Ridge, SimDR, _Design
+from secateur.report import comparison_markdown
+
+
+def times() -> None:
+    """The paper's fold: single paths on all of it, and whole fits with their inner five-fold choice."""
+    case = cases.PAPER
+    X, targets = case.make()
+    design = _Design(X, squared=False, weights=None, standardize=False)
+    centred = targets - targets.mean(axis=1, keepdims=True)
+    runs = {}
+    for name, method, words in (("ridge", Ridge(), "20 penalties"), ("LASSO, w ≥ 0", Lasso(), "30 penalties")):
+        penalties = method._grid(design, centred)
+        runs[f"{name}: {words}"] = lambda m=method, p=penalties: m._path(design, centred, p)
+        runs[f"{name}: fit, five inner folds"] = lambda m=method: m.fit(X, targets[0])
+    runs["Sim-DR: fit, five inner folds, 6 sizes x 6 penalties"] = lambda: SimDR().fit(X, targets[0])
+    runs["pruning (ranking)"] = lambda: sc.Pruner().fit(X, targets[0])
+    threads = os.environ.get("OMP_NUM_THREADS") or os.cpu_count()
+    print(f"{case.name}: n = {case.n}, d = {case.d}, {threads} threads\n\n| | s |\n| --- | ---: |")
+    for name, run in runs.items():
+        start = time.perf_counter()
+        run()
+        print(f"| {name} | {time.perf_counter() - start:.2f} |", flush=True)
+
+
+def images() -> None:
+    """The 92 images: judgments and human IT."""
+    folder = Path(os.environ.get("SECATEUR_DATA", ""))
+    if not (folder / "kriegeskorte92.npz").is_file():
+        print("\nThe 92 images are skipped: SECATEUR_DATA names no folder with kriegeskorte92.npz.")
+        return
+    sys.path.append(str(Path(__file__).parent.parent / "tests"))
+    import lite0
+
+    data = sc.datasets.fetch_kriegeskorte92(folder)
+    X = lite0.pooled_maps(np.asarray(data.images))
+    methods = {
+        "full": "full", "pruned": "pruned", "parsimonious": sc.Pruner(kind="dissimilarity", search="parsimonious"),
+        "ridge (PAG18)": "ridge", "ridge (frrsa)": "frrsa", "LASSO": "lasso", "Sim-DR": "sim-dr",
+        "ridge, squared differences": Ridge("sqeuclidean", standardize=True),
+    }  # fmt: skip
+    for name, target in (("behaviour", data.behaviour.mean(axis=0)), ("human IT", data.human_it_mean)):
+        start = time.perf_counter()
+        pruner = sc.Pruner(kind="dissimilarity")
+        result = sc.compare(X, target, methods, cv=5, repeats=4, pruner=pruner, progress=False)
+        print(f"\n**92 images, {name}** ({time.perf_counter() - start:.0f} s)\n")
+        print(comparison_markdown(result), flush=True)
+
+
+def animals() -> None:
+    """The 398 animals: clusters against WordNet, full and pruned to WordNet's similarities, as the paper's Table 2."""
+    data = sc.datasets.load_imagenet_animals()
+    leaves = [str(synset) for synset in data.synsets]
+    full = sc.taxonomy.jaccard(data.X, leaves, data.hypernyms)
+    result = sc.cross_validate(data.X, data.target, cv=5, curves=False, progress=False)
+    pruned = sc.taxonomy.held_out_jaccard(data.X, result, leaves, data.hypernyms)
+    table = sc.taxonomy.concordance_table(full, pruned)
+    print(
+        f"\n**398 animals, clusters against WordNet**: {full.scored} categories scored ({full.too_few} have fewer than "
+        f"10 neighbours in WordNet, {full.alone} of them none; {full.too_many} more than 160); each with features that "
+        f"a pruning without it kept ({float(result.n_kept.mean()):.0f} of {data.X.shape[1]})\n"
+    )
+    print("| clusters | full | pruned | Wilcoxon p (x 7) |\n| ---: | ---: | ---: | ---: |")
+    for cut, row in table.iterrows():
+        print(f"| {cut} | {row.full:.3f} | {row.pruned:.3f} | {row.p_bonferroni:.1g} |")
+
+
+if __name__ == "__main__":
+    times()
+    animals()
+    images()

@@ -1,0 +1,387 @@
+"""Pruning beside other ways to fit a similarity space, all on the same folds of the stimuli."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import clone
+
+from .baselines import Lasso, Ridge, SimDR, _Reweighting
+from .features import Features, Indices, Matrix, read_features
+from .pruning import Pruner
+from .similarity import compare_where_defined, held_out_alignment, warn_of_undefined_pairs
+from .statistics import holm, paired_t
+from .targets import Targets, pair_count, read_target
+from .validation import Fold, _names, _pruner_of, _settings, _with_progress, score_fold, split
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+
+__all__ = ["METHODS", "FoldMethod", "Method", "compare", "comparison_table"]
+
+REWEIGHTING: dict[str, _Reweighting] = {
+    "ridge": Ridge(),
+    "frrsa": Ridge("correlation", standardize=True),
+    "lasso": Lasso(),
+    "sim-dr": SimDR(),
+}
+METHODS = ("full", "pruned", *REWEIGHTING)
+SCORES = ("train", "test", "nodes", "penalty", "dimensions", "undefined")
+VARIABLES = {"train": "train_alignment", "test": "test_alignment"}
+
+
+class Method(Protocol):
+    """What :func:`compare` asks of a method that learns from features: in each fold a fit, then predictions.
+
+    ``fit`` must forget the fit before. Where pair weights other than 0 and 1 were given, it gets them as ``weights=``
+    (P,) too. An attribute ``n_features_`` is reported as nodes.
+    """
+
+    def fit(self, X: Matrix, target: Matrix) -> Any:
+        """Learn from the training stimuli.
+
+        Parameters
+        ----------
+        X : (n, d) float64
+            Their features.
+        target : (P,) float64
+            Their similarities, ``numpy.triu_indices`` order, larger more alike; NaN where a pair has none.
+
+        Returns
+        -------
+        Anything; it is not used.
+        """
+
+    def predict(self, X: Matrix) -> Matrix:
+        """Similarities of these or other stimuli.
+
+        Parameters
+        ----------
+        X : (n, d) float64
+            Their features.
+
+        Returns
+        -------
+        (P,) float64
+            Larger is more alike; NaN where a pair has none.
+        """
+
+
+class FoldMethod(Protocol):
+    """The same for a method that has its own view of the stimuli, such as their images: it gets their positions."""
+
+    def fit_stimuli(self, stimuli: Indices, target: Matrix) -> Any:
+        """Learn from the training stimuli.
+
+        Parameters
+        ----------
+        stimuli : (n,) int64
+            Their positions in what :func:`compare` was given.
+        target : (P,) float64
+            As for :class:`Method`.
+
+        Returns
+        -------
+        Anything; it is not used.
+        """
+
+    def predict_stimuli(self, stimuli: Indices) -> Matrix:
+        """Similarities of these stimuli.
+
+        Parameters
+        ----------
+        stimuli : (n,) int64
+            Their positions.
+
+        Returns
+        -------
+        (P,) float64
+            As for :class:`Method`.
+        """
+
+
+def _read_methods(methods: Any, pruner: Pruner) -> dict[str, Any]:
+    """Name -> "full", a Pruner, a reweighting or a foreign method."""
+    if isinstance(methods, str) or not isinstance(methods, (Mapping, Iterable)):
+        raise TypeError(f"methods must be names or a mapping of names to methods, got {methods!r}")
+    given = dict(methods) if isinstance(methods, Mapping) else {name: name for name in methods}
+    if not given:
+        raise ValueError("methods must hold at least one method, got none")
+    read: dict[str, Any] = {}
+    for name, method in given.items():
+        if not isinstance(name, str):
+            raise TypeError(f"methods must be named by text, got {name!r}")
+        if isinstance(method, str):
+            if method not in METHODS:
+                raise ValueError(f"methods must be among {', '.join(map(repr, METHODS))} or objects; got {method!r}")
+            if method in REWEIGHTING:
+                method = clone(REWEIGHTING[method]).set_params(comparator=pruner.comparator)
+            elif method == "pruned":
+                method = pruner
+        elif isinstance(method, type) or not (
+            isinstance(method, Pruner)
+            or any(
+                all(callable(getattr(method, verb, None)) for verb in verbs)
+                for verbs in (("fit", "predict"), ("fit_stimuli", "predict_stimuli"))
+            )
+        ):
+            raise TypeError(
+                f"methods must be names, Pruners, or objects with fit and predict or with fit_stimuli and "
+                f"predict_stimuli, got {method!r} for {name!r}"
+            )
+        if isinstance(method, Pruner) and method.comparator != pruner.comparator:
+            raise ValueError(
+                f"methods must be scored by one comparator, {pruner.comparator!r}, got {method.comparator!r} for "
+                f"{name!r}"
+            )
+        read[name] = method
+    return read
+
+
+def _score(
+    method: Any, features: Features, targets: Targets, fold: Fold, pruner: Pruner, groups: Any, name: str
+) -> dict[str, npt.NDArray[Any]]:
+    """What a method reaches in one fold, for each of T targets; it learns from the training stimuli alone."""
+    if isinstance(method, Pruner):
+        found = score_fold(features, targets, fold, method)
+        kept = found.pruned.support.sum(axis=1)
+        return {"train": found.pruned_train, "test": found.pruned_test, "nodes": kept, "undefined": found.undefined}
+    comparator, threads = pruner._terms()[1:]
+    sides = [(features.among(stimuli), targets.among(stimuli)) for stimuli in fold]
+    if isinstance(method, str):  # the full space
+        everything = np.arange(features.d, dtype=np.int64)
+        (train, _), (test, undefined) = (
+            held_out_alignment(one, goal, everything, pruner.metric, comparator, threads) for one, goal in sides
+        )
+        return {"train": train, "test": test, "nodes": np.full(len(targets), features.d), "undefined": undefined}
+    if isinstance(method, _Reweighting):
+        predicted, known = _fit_reweighting(method, sides, None if groups is None else np.asarray(groups)[fold[0]])
+    else:
+        predicted, known = _fit_foreign(method, sides, fold, name)
+    scores = np.empty((2, len(targets)))
+    undefined = np.zeros(len(targets), dtype=np.int64)
+    for side, (_, goal) in enumerate(sides):
+        for t in range(len(targets)):
+            one = goal.only(slice(t, t + 1))
+            aligned, left_out = compare_where_defined(predicted[side][t], one, comparator, threads)
+            scores[side, t] = aligned[0]
+            undefined[t] = left_out[0]  # in the end that of the test side
+    return {"train": scores[0], "test": scores[1], "undefined": undefined, **known}
+
+
+Sides = list[tuple[Features, Targets]]
+Predicted = tuple[list[Matrix], dict[str, npt.NDArray[Any]]]
+
+
+def _fit_reweighting(method: _Reweighting, sides: Sides, groups: Any) -> Predicted:
+    """All targets at once: (T, P) similarities of the training and of the test stimuli, and what was chosen."""
+    (train, goal), (test, _) = sides
+    fitted: Any = clone(method).fit(train.values, goal, groups=groups)
+    known = {"nodes": fitted.n_features_, "penalty": fitted.penalty_}
+    if hasattr(fitted, "n_dimensions_"):
+        known["dimensions"] = fitted.n_dimensions_
+    predicted = [np.atleast_2d(fitted.predict(one.values)) for one in (train, test)]
+    return predicted, {key: np.broadcast_to(value, len(goal)) for key, value in known.items()}
+
+
+def _fit_foreign(method: Any, sides: Sides, fold: Fold, name: str) -> Predicted:
+    """Target by target, in plain arrays."""
+    goal = sides[0][1]
+    predicted = [np.empty((len(goal), pair_count(one.n))) for one, _ in sides]
+    nodes = np.full(len(goal), np.nan)
+    for t in range(len(goal)):
+        values, extra = np.where(goal.counts(t), goal.values[t], np.nan), {}
+        weights = None if goal.weights is None or goal.weight_of is None else goal.weights[goal.weight_of[t]]
+        if weights is not None and not np.isin(weights, (0, 1)).all():
+            extra["weights"] = weights.copy()
+        if hasattr(method, "fit_stimuli"):
+            method.fit_stimuli(fold[0].copy(), values, **extra)
+        else:
+            method.fit(sides[0][0].values.copy(), values, **extra)
+        for out, (one, _), stimuli in zip(predicted, sides, fold, strict=True):
+            by_position = hasattr(method, "predict_stimuli")
+            found = method.predict_stimuli(stimuli.copy()) if by_position else method.predict(one.values.copy())
+            if np.shape(found) != out[t].shape:
+                raise ValueError(
+                    f"methods must predict {out.shape[1]} similarities of the pairs of {one.n} stimuli, got shape "
+                    f"{np.shape(found)} from {name!r}"
+                )
+            out[t] = found
+        nodes[t] = getattr(method, "n_features_", np.nan)
+    return predicted, {"nodes": nodes}
+
+
+def compare(
+    X: Any,
+    target: Any,
+    methods: Any = METHODS,
+    cv: Any = 5,
+    repeats: int = 1,
+    seed: int = 0,
+    groups: Any = None,
+    *,
+    pruner: Pruner | None = None,
+    kind: str | None = None,
+    weights: Any = None,
+    progress: bool = True,
+) -> xarray.Dataset:
+    """Pruning beside the full space, reweighting and any other method, on the same folds of the stimuli.
+
+    Parameters
+    ----------
+    X : array (n stimuli, d features), DataFrame or DataArray
+        Finite; converted to float64.
+    target : array, rsatoolbox RDMs, or xarray DataArray
+        One or T targets, in any form that :func:`secateur.alignment` takes.
+    methods : names, or a mapping of names to methods
+        Names: ``"full"`` (all features), ``"pruned"``, ``"ridge"`` (PAG18), ``"frrsa"`` (ridge of rows centred and
+        scaled, their products standardised), ``"lasso"`` (weights not negative), ``"sim-dr"``. In a mapping also a
+        :class:`secateur.Pruner`, one of :mod:`secateur.baselines`, or an own object: with ``fit(X, target)`` and
+        ``predict(X)`` (:class:`secateur.comparison.Method`), or, where it has its own view of the stimuli such as
+        images, with ``fit_stimuli(positions, target)`` and ``predict_stimuli(positions)``
+        (:class:`secateur.comparison.FoldMethod`). Each learns from training stimuli alone.
+    cv, repeats, seed, groups
+        As in :func:`secateur.cross_validate`, whose folds these are: with the same arguments ``"full"`` and
+        ``"pruned"`` are its numbers. Groups hold in the inner folds of the reweightings too.
+    pruner : Pruner, optional
+        What ``"pruned"`` is; its metric is the full space's too, and its comparator scores all methods and chooses
+        the penalties of the named ones. ``Pruner()`` by default.
+    kind : {"similarity", "dissimilarity"}, optional
+        Overrides the pruner's.
+    weights : array shaped like a target, optional
+        Weight of each pair; 0 or 1 for rank comparators.
+    progress : bool
+        Whether a progress bar may show, once two seconds have passed.
+
+    Returns
+    -------
+    xarray.Dataset, dims (approach, target, fold)
+        The methods are along ``approach`` (xarray's ``sel`` keeps the word ``method`` for itself).
+        ``train_alignment``, ``test_alignment``: among the training and among the test stimuli. ``nodes``: features
+        used (with a weight other than zero; NaN where a method doesn't say). ``penalty``, ``dimensions``: chosen within
+        the training stimuli, NaN where there is none. ``undefined_pairs``: held-out pairs that were left out.
+        ``test`` (fold, stimulus).
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where an argument is not as said above; the message names it.
+
+    Warns
+    -----
+    UndefinedPairsWarning
+        Once, where held-out pairs were left out.
+
+    References
+    ----------
+    Tarigopula, Fairhall & Hasson (2023), §2.3 and Table 1.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(30, 40))
+    >>> result = compare(X, X[:, :8] @ X[:, :8].T, methods=["full", "pruned", "ridge"], cv=3)
+    >>> means = result.test_alignment.mean("fold").isel(target=0)
+    >>> bool(means.sel(approach="pruned") > means.sel(approach="full"))
+    True
+    """
+    import xarray
+
+    features = read_features(X)
+    pruner = _pruner_of(pruner, kind)
+    pruner._terms()
+    read = _read_methods(methods, pruner)
+    targets = read_target(target, features.n, pruner.kind, weights, features.stimuli)
+    folds, repeat = split(features.n, cv, repeats, seed, groups)
+    scores = {name: np.full((len(read), len(targets), len(folds)), np.nan) for name in SCORES}
+    test = np.zeros((len(folds), features.n), dtype=bool)
+    steps = [(f, m) for f in range(len(folds)) for m in range(len(read))]
+    for f, m in _with_progress(steps, len(steps), "methods x folds", progress):
+        name, method = list(read.items())[m]
+        for key, values in _score(method, features, targets, folds[f], pruner, groups, name).items():
+            scores[key][m, :, f] = values
+        test[f, folds[f][1]] = True
+    undefined = scores.pop("undefined").astype(np.int64)
+    warn_of_undefined_pairs(int(undefined.sum()))
+    dims = ("approach", "target", "fold")
+    variables: dict[str, Any] = {VARIABLES.get(name, name): (dims, values) for name, values in scores.items()}
+    variables |= {"undefined_pairs": (dims, undefined), "test": (("fold", "stimulus"), test)}
+    coords = {
+        "approach": list(read),
+        "target": _names(targets.labels, len(targets)),
+        "fold": np.arange(len(folds)),
+        "repeat": ("fold", repeat),
+        "stimulus": _names(features.stimuli or targets.stimuli, features.n),
+    }
+    attrs = _settings(pruner, targets, cv, repeats, seed) | {"n_features": features.d}
+    return xarray.Dataset(variables, coords, attrs)
+
+
+def comparison_table(result: xarray.Dataset, against: Any = ("full", "pruned")) -> pandas.DataFrame:
+    """The methods in a table, one row a target and method: means and SD over folds, nodes, paired tests.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        From :func:`compare`.
+    against : names of methods
+        What the others are tested against; those that the result doesn't hold are passed over.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index: target, approach. Columns ``train``, ``test``, ``test_r2`` (mean of r² over folds, as the paper reports),
+        ``nodes``, each with ``_sd``; and for each method ``m`` of ``against``: ``gain_m`` (difference on test
+        stimuli), ``t_m``, ``p_m`` (two-sided, paired over folds, which share training stimuli: descriptive) and
+        ``p_holm_m`` (corrected for the number of methods that this target's table sets against ``m``).
+
+    References
+    ----------
+    Tarigopula, Fairhall & Hasson (2023), Table 1. Holm (1979), Scandinavian Journal of Statistics 6.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(30, 20))
+    >>> result = compare(X, X[:, :4] @ X[:, :4].T, methods=["full", "pruned"], cv=3)
+    >>> list(comparison_table(result).gain_full > 0)
+    [False, True]
+    """
+    import pandas
+
+    names = [str(name) for name in result["approach"].values]
+    references = [name for name in ([against] if isinstance(against, str) else against) if name in names]
+    rows = []
+    for target in result["target"].values:
+        scores = {name: result["test_alignment"].sel(approach=name, target=target).values for name in names}
+        tests = {
+            reference: {name: paired_t(scores[name], scores[reference]) for name in names if name != reference}
+            for reference in references
+        }
+        corrected = {
+            reference: dict(zip(of, holm([test.p for test in of.values()]), strict=True))
+            for reference, of in tests.items()
+        }
+        for name in names:
+            one = result.sel(approach=name, target=target)
+            row: dict[str, Any] = {"target": target, "approach": name}
+            columns = {
+                "train": one.train_alignment.values, "test": one.test_alignment.values,
+                "test_r2": one.test_alignment.values ** 2, "nodes": one.nodes.values,
+            }  # fmt: skip
+            for column, values in columns.items():
+                series = pandas.Series(values)
+                row[column], row[f"{column}_sd"] = float(series.mean()), float(series.std())
+            for reference, of in tests.items():
+                test = of.get(name)
+                row |= {
+                    f"gain_{reference}": test.difference if test else 0.0,
+                    f"t_{reference}": test.t if test else np.nan,
+                    f"p_{reference}": test.p if test else np.nan,
+                    f"p_holm_{reference}": corrected[reference].get(name, np.nan),
+                }
+            rows.append(row)
+    return pandas.DataFrame(rows).set_index(["target", "approach"])
