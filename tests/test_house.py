@@ -33,6 +33,7 @@ LEVELS = {
     "validation": 7,
     "inference": 8,
     "timecourse": 8,
+    "fmri": 9,
 }
 HEAVY = {"torch", "torchvision", "matplotlib", "xarray", "pandas", "rsatoolbox", "typer", "pooch", "mne", "tqdm"}
 
@@ -135,7 +136,7 @@ def test_nothing_is_printed_or_swallowed(path):
 
 # Docstrings
 
-WINGS = ("search", "timecourse", "datasets", "taxonomy", "statistics", "report")
+WINGS = ("search", "timecourse", "fmri", "datasets", "taxonomy", "statistics", "report")
 ROOMS = ["secateur", *(f"secateur.{room}" for room in WINGS)]
 
 

@@ -7,6 +7,7 @@
     pruning                    Pruner, a scikit-learn selector
     validation, statistics     out of sample, the table
     inference                  the null, intervals, the noise ceiling, stability, transfer
+    fmri                       regions of the brain: four tests over two image sets
     timecourse                 from MEG/EEG recordings to a movie of RDMs
     datasets, taxonomy         wings: real examples
     report, files, cli         pictures, tables, the command line
@@ -16,7 +17,7 @@ Imports run downwards in this list.
 
 from importlib.metadata import version as _version
 
-from . import datasets, search, timecourse
+from . import datasets, fmri, search, timecourse
 from .contributions import add_one, insertion_curve, leave_one_out
 from .inference import bootstrap, noise_ceiling, permutation_test, stability, transfer
 from .pruning import Pruner
@@ -36,6 +37,7 @@ __all__ = [
     "bootstrap",
     "cross_validate",
     "datasets",
+    "fmri",
     "insertion_curve",
     "kept_features",
     "leave_one_out",
