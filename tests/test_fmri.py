@@ -135,9 +135,7 @@ class TestByHand:
         assert result.test.values.tolist() == ["within", "across", "upper_bound"]
         pruner = sc.Pruner().fit(layers["final"][0], holed[0][0, 2])
         bound = result.sel(test="upper_bound").isel(layer=0)
-        assert bound.pruned[0, 0, 2].item() == sc.alignment(
-            layers["final"][0], holed[0][0, 2], subset=pruner.support_
-        )
+        assert bound.pruned[0, 0, 2].item() == sc.alignment(layers["final"][0], holed[0][0, 2], subset=pruner.support_)
         lost = result.isel(layer=0, region=1, subject=4)
         for name in ("full", "pruned", "n_kept"):
             assert lost[name].isel(set=1).isnull().all()
@@ -257,7 +255,7 @@ class TestRefusals:
         ("change", "words"),
         [
             ({"supervise": "both"}, "supervise must be 'subject' or 'mean', got 'both'"),
-            ({"X": [np.zeros((5, 3))]}, "X of layer 'features' must have one entry for each of the two image sets, got 1"),
+            ({"X": [np.zeros((5, 3))]}, "X of layer 'features' must have one entry for each of the two image"),
             ({"X": {"a": np.zeros((5, 3)), "b": np.zeros((5, 3)), "c": 1}}, "X must have embeddings of two image sets"),
             ({"regions": None}, "regions must have one entry for each of the two image sets, got NoneType"),
             ({"behaviour": [1, 2, 3]}, "behaviour must have one entry for each of the two image sets, got 3"),
@@ -288,8 +286,8 @@ class TestRefusals:
             fmri.four_tests(X, [regions[0].values, regions[1]])
         with pytest.raises(ValueError, match="regions of set '1', 'a': target must have shape"):
             fmri.four_tests(X, [{"a": np.zeros(7)}, {"a": np.zeros(7)}])
+        pairs = regions[0].values
         with pytest.raises(ValueError, match="as many subjects in every region"):
-            pairs = regions[0].values
             fmri.four_tests(X, [{"a": pairs[0], "b": pairs[1, :4]}] * 2)
         gone = regions[0].copy()
         gone[2] = np.nan

@@ -76,21 +76,26 @@ def test_core_rooms_import_downwards():
     assert "targets" in seen["similarity"]  # the walk does see imports
 
 
-@pytest.mark.parametrize("wing", ["datasets", "taxonomy", "networks", "report", "files", "cli"])
+@pytest.mark.parametrize("wing", ["datasets", "taxonomy", "networks", "report", "files", "study", "cli"])
 def test_wings_stand_apart(wing):
     """Data, networks, files and reports are imported by no core room, and nothing imports the command line."""
-    allowed = {"cli": set(), "files": {"cli", "files"}, "report": {"cli", "report"}}
+    allowed = {
+        "cli": set(),
+        "files": {"cli", "datasets", "study"},
+        "report": {"cli", "study"},
+        "study": {"cli"},
+    }
     for path in SOURCES:
         room = name_of(path).split(".")[0]
         if wing in allowed and wing in imported_rooms(path):
             assert room in allowed[wing] | {wing}, f"{name_of(path)} imports {wing}"
         elif wing in imported_rooms(path):
             assert room not in LEVELS, f"{name_of(path)} imports {wing}"
-    # only the command line may bind wings together
+    # only studies and the command line may bind wings together
     own = [path for path in SOURCES if name_of(path).split(".")[0] == wing]
     if wing in ("datasets", "taxonomy", "networks"):
         for path in own:
-            assert not set(imported_rooms(path)) & {"cli", "report", "validation", "pruning"}
+            assert not set(imported_rooms(path)) & {"cli", "report", "study", "validation", "pruning"}
 
 
 def test_an_import_loads_nothing_heavy():

@@ -533,9 +533,9 @@ def paired_tests(result: xarray.Dataset, over: Literal["regions", "subjects"] = 
     Returns
     -------
     pandas.DataFrame
-        A row a ``test`` and ``layer`` (and ``region``). ``full``, ``pruned``: mean alignments; ``improved`` of ``n`` measurements;
-        ``t``, ``df``, ``p`` (one-sided: pruned > full), ``d`` (Cohen's, of the paired differences of z). Over subjects
-        also ``p_fdr``, Benjamini-Hochberg over the regions of a test and layer. NaN where fewer than two
+        A row a ``test`` and ``layer`` (and ``region``). ``full``, ``pruned``: mean alignments; ``improved`` of ``n``
+        measurements; ``t``, ``df``, ``p`` (one-sided: pruned > full), ``d`` (Cohen's, of the paired differences of z).
+        Over subjects also ``p_fdr``, Benjamini-Hochberg over the regions of a test and layer. NaN where fewer than two
         measurements are left.
 
     Notes
