@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas
 import pytest
 import xarray
 from scipy.stats import ttest_rel
@@ -274,6 +275,14 @@ class TestRefusals:
             fmri.four_tests((X[0], X[1][:, 1:]), regions)
         with pytest.raises(ValueError, match="X must hold the same stimuli in every layer, got 36 in layer 'a' and 40"):
             fmri.four_tests({"a": X, "b": X[::-1]}, regions)
+        frames = [[pandas.DataFrame(x, [f"{w}{i}" for i in range(len(x))]) for x in X] for w in "rs"]
+        with pytest.raises(ValueError, match="got 'r0' in layer 'a' and 's0' in layer 'b' of set '1'"):
+            fmri.four_tests({"a": frames[0], "b": frames[1]}, regions)
+        columns = [pandas.DataFrame(x, columns=[f"{w}{i}" for i in range(D)]) for x, w in zip(X, "rs")]
+        with pytest.raises(ValueError, match="X must have the same features on both image sets, got 'r0' and 's0'"):
+            fmri.four_tests(columns, regions)
+        with pytest.raises(ValueError, match=r"^behaviour of set '2': target must have dims"):
+            fmri.four_tests(X, regions, [regions[0][0], regions[0][0]])
         with pytest.raises(ValueError, match="without a slash, got 'a/b'"):
             fmri.four_tests({"a/b": X}, regions)
 

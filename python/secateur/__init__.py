@@ -10,7 +10,8 @@
     fmri                       regions of the brain: four tests over two image sets
     timecourse                 from MEG/EEG recordings to a movie of RDMs
     datasets, taxonomy         wings: real examples
-    report, files, cli         pictures, tables, the command line
+    report, files              pictures, tables; arrays from files
+    study, cli                 whole studies from one file; the command line
 
 Imports run downwards in this list.
 """

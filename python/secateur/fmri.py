@@ -15,7 +15,7 @@ from .pruning import Pruner
 from .similarity import held_out_alignment, warn_of_undefined_pairs
 from .statistics import benjamini_hochberg, fisher_z, paired_t
 from .targets import Targets, read_target
-from .validation import _pruner_of, _settings, _with_progress, split
+from .validation import Fold, _pruner_of, _settings, _with_progress, split
 
 if TYPE_CHECKING:
     import pandas
@@ -110,7 +110,76 @@ def four_tests(
     >>> bool((result.pruned > result.full).sel(test="across").all())
     True
     """
+    plan = prepare(X, regions, behaviour, pruner, cv, repeats, seed, supervise=supervise, kind=kind)
+    tests = TESTS if plan.minds else TESTS[1:]
+    names, people = plan.names, plan.people
+    board = _Board(tests, tuple(plan.layers), plan.sets, names, people, len(plan.folds[0]))
+    kept: dict[str, list[Mask]] = {layer: [] for layer in plan.layers}
+    steps = [(layer, a) for layer in plan.layers for a in (0, 1)]
+    for layer, a in _with_progress(steps, len(steps), "layers and sets", progress):
+        pruner, spaces, brain = plan.pruner, plan.layers[layer], plan.brains[a]
+        space, other = spaces[a], plan.brains[1 - a]
+        place = (list(plan.layers).index(layer), a)
+        if plan.minds:
+            support = pruner.prune(space, plan.minds[a]).support
+            every = np.zeros(len(brain.goals), dtype=np.int64)
+            board.fill("behaviour", place, brain, _score(space, brain.goals, support, every, pruner))
+        for f, (train, test) in enumerate(plan.folds[a]):
+            support = pruner.prune(space.among(train), brain.sources.among(train)).support
+            scored = _score(space.among(test), brain.goals.among(test), support, brain.source, pruner)
+            board.fill_fold(f, place, brain, scored)
+        support = pruner.prune(space, brain.sources).support
+        kept[layer].append(support)
+        board.fill("upper_bound", place, brain, _score(space, brain.goals, support, brain.source, pruner))
+        scored = _score(spaces[1 - a], other.goals, support, plan.partners[a], pruner)
+        board.fill("across", (place[0], 1 - a), other, scored)
+    board.average_folds()
+    warn_of_undefined_pairs(board.left_out)
+    attrs = _settings(plan.pruner, plan.brains[0].goals, cv, repeats, seed)
+    sizes = [space.n for space in next(iter(plan.layers.values()))]
+    return board.dataset(kept, plan.brains, plan.layers, attrs | {"supervise": supervise, "n_stimuli": sizes})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that the four tests compute from, read and checked.
+
+    Attributes
+    ----------
+    layers : for each layer the embedding of each of the two ``sets``.
+    brains : of each set, what is pruned to and scored on.
+    minds : of each set the mean behaviour, or None.
+    partners : for set a, which of its sources each goal of the other set is pruned to; -1: none.
+    folds : of each set, (train, test).
+    names, people : regions and subjects.
+    """
+
+    pruner: Pruner
+    sets: Names
+    layers: dict[str, list[Features]]
+    names: Names
+    people: Names
+    brains: list[_Brain]
+    minds: list[Targets] | None
+    partners: list[Indices]
+    folds: list[list[Fold]]
+
+
+def prepare(
+    X: Any,
+    regions: Any,
+    behaviour: Any = None,
+    pruner: Pruner | None = None,
+    cv: Any = 5,
+    repeats: int = 1,
+    seed: int = 0,
+    *,
+    supervise: str = "subject",
+    kind: str | None = None,
+) -> Plan:
+    """Read and check what :func:`four_tests` takes; nothing is pruned."""
     pruner = _pruner_of(pruner, kind)
+    pruner._terms()
     if supervise not in ("subject", "mean"):
         raise ValueError(f"supervise must be 'subject' or 'mean', got {supervise!r}")
     sets, layers = _read_layers(X)
@@ -123,7 +192,12 @@ def four_tests(
     names = _same_regions(read, sets)
     people = tuple(dict.fromkeys(subject for one in read for subject in one.subjects))
     brains = [_Brain.of(one, names, people, supervise) for one in read]
-    minds = behaviours and [_mean(read_target(b, s.n, pruner.kind, None, s.stimuli)) for b, s in zip(behaviours, first)]
+    minds = None
+    if behaviours is not None:
+        minds = [
+            _mean(_read_target(given, space, pruner.kind, f"behaviour of set {name!r}"))
+            for given, space, name in zip(behaviours, first, sets)
+        ]
     partners = [brains[a].among_sources_of(brains[1 - a]) for a in (0, 1)]
     if not any((partner >= 0).any() for partner in partners):
         raise ValueError(
@@ -133,32 +207,7 @@ def four_tests(
     folds = [split(space.n, cv, repeats, seed)[0] for space in first]
     if len(folds[0]) != len(folds[1]):
         raise ValueError(f"cv must give both image sets equally many folds, got {len(folds[0])} and {len(folds[1])}")
-    tests = TESTS if minds else TESTS[1:]
-    board = _Board(tests, tuple(layers), sets, names, people, len(folds[0]))
-    kept: dict[str, list[Mask]] = {layer: [] for layer in layers}
-    steps = [(layer, a) for layer in layers for a in (0, 1)]
-    for layer, a in _with_progress(steps, len(steps), "layers and sets", progress):
-        spaces, brain = layers[layer], brains[a]
-        space, other = spaces[a], brains[1 - a]
-        place = (list(layers).index(layer), a)
-        if minds:
-            support = pruner.prune(space, minds[a]).support
-            every = np.zeros(len(brain.goals), dtype=np.int64)
-            board.fill("behaviour", place, brain, _score(space, brain.goals, support, every, pruner))
-        for f, (train, test) in enumerate(folds[a]):
-            support = pruner.prune(space.among(train), brain.sources.among(train)).support
-            scored = _score(space.among(test), brain.goals.among(test), support, brain.source, pruner)
-            board.fill_fold(f, place, brain, scored)
-        support = pruner.prune(space, brain.sources).support
-        kept[layer].append(support)
-        board.fill("upper_bound", place, brain, _score(space, brain.goals, support, brain.source, pruner))
-        scored = _score(spaces[1 - a], other.goals, support, partners[a], pruner)
-        board.fill("across", (place[0], 1 - a), other, scored)
-    board.average_folds()
-    warn_of_undefined_pairs(board.left_out)
-    attrs = _settings(pruner, brains[0].goals, cv, repeats, seed)
-    attrs |= {"supervise": supervise, "n_stimuli": [space.n for space in first]}
-    return board.dataset(kept, brains, layers, attrs)
+    return Plan(pruner, sets, layers, names, people, brains, minds, partners, folds)
 
 
 # Reading --------------------------------------------------------------------------------------------------------
@@ -190,21 +239,27 @@ def _read_layers(X: Any) -> tuple[Names, dict[str, list[Features]]]:
         if "/" in name or not name:
             raise ValueError(f"X must name its layers without a slash, got {name!r}")
         spaces = [read_features(x) for x in _of_sets(value, sets, f"X of layer {name!r}")]
-        if spaces[0].d != spaces[1].d or spaces[0].names != spaces[1].names:
-            raise ValueError(
-                f"X must have the same features on both image sets, got {spaces[0].d} and {spaces[1].d} (or other "
-                f"names) in layer {name!r}"
-            )
+        d, odd = (spaces[0].d, spaces[1].d), _first_odd(spaces[0].names, spaces[1].names)
+        if d[0] != d[1] or odd:
+            got = "{} and {}".format(*(odd or d))
+            raise ValueError(f"X must have the same features on both image sets, got {got} in layer {name!r}")
         layers[name] = spaces
     first, *rest = layers.items()
     for name, spaces in rest:
         for a, space in enumerate(spaces):
-            if space.n != first[1][a].n or (space.stimuli or ()) != (first[1][a].stimuli or ()):
-                raise ValueError(
-                    f"X must hold the same stimuli in every layer, got {first[1][a].n} in layer {first[0]!r} and "
-                    f"{space.n} (or other names) in layer {name!r} of set {sets[a]!r}"
-                )
+            n, odd = (first[1][a].n, space.n), _first_odd(first[1][a].stimuli, space.stimuli)
+            if n[0] != n[1] or odd:
+                got = " and ".join(f"{one} in layer {layer!r}" for one, layer in zip(odd or n, (first[0], name)))
+                raise ValueError(f"X must hold the same stimuli in every layer, got {got} of set {sets[a]!r}")
     return sets, layers
+
+
+def _first_odd(mine: Names | None, others: Names | None) -> tuple[str, str] | None:
+    """The first two names that differ, quoted, where both sides have names."""
+    for one, other in zip(mine or (), others or ()):
+        if one != other:
+            return repr(one), repr(other)
+    return None
 
 
 @dataclass(frozen=True)
@@ -225,16 +280,21 @@ def _oriented(targets: Targets) -> Matrix:
     return np.where(there, targets.values, np.nan)
 
 
+def _read_target(given: Any, space: Features, kind: str, where: str) -> Targets:
+    """Targets over the stimuli of an embedding; what is wrong is said with where."""
+    try:
+        return read_target(given, space.n, kind, None, space.stimuli)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{where}: {error}") from error
+
+
 def _read_regions(given: Any, space: Features, kind: str, where: str) -> _Regions:
     """One image set's regions, from a DataArray or a mapping."""
     n = space.n
     if isinstance(given, Mapping) and given:
         each = {}
         for name, value in given.items():
-            try:
-                each[str(name)] = read_target(value, n, kind, None, space.stimuli)
-            except (TypeError, ValueError) as error:
-                raise type(error)(f"{where}, {name!r}: {error}") from error
+            each[str(name)] = _read_target(value, space, kind, f"{where}, {name!r}")
         counts = {name: len(targets) for name, targets in each.items()}
         if len(set(counts.values())) > 1:
             raise ValueError(
@@ -254,7 +314,7 @@ def _read_regions(given: Any, space: Features, kind: str, where: str) -> _Region
     rest = given.dims[2:]
     if len(rest) != 1 + (rest[-1:] != ("pair",)):
         raise ValueError(f"{where} must have dims (region, [subject,] pair) or (…, stimulus, stimulus2), got {rest}")
-    targets = read_target(given, n, kind, None, space.stimuli)
+    targets = _read_target(given, space, kind, where)
     shape = (given.sizes["region"], given.sizes["subject"])
     regions = tuple(map(str, given["region"].values)) if "region" in given.coords else _numbered(shape[0])
     subjects = tuple(map(str, given["subject"].values)) if "subject" in given.coords else _numbered(shape[1])
@@ -407,7 +467,8 @@ class _Board:
         coords["fold"] = np.arange(self.by_fold["full"].shape[-1])
         regions, people = len(self.coords["region"]), len(self.coords["subject"])
         for layer, supports in kept.items():
-            feature, d, labels = f"feature_{layer}", layers[layer][0].d, layers[layer][0].names
+            feature, d = f"feature_{layer}", layers[layer][0].d
+            labels = layers[layer][0].names or layers[layer][1].names
             coords[feature] = np.arange(d) if labels is None else np.array(labels)
             if not brains[0].own:
                 variables[f"kept_{layer}"] = (("set", "region", feature), np.stack(supports))
@@ -528,7 +589,7 @@ def paired_tests(result: xarray.Dataset, over: Literal["regions", "subjects"] = 
     over : {"regions", "subjects"}
         What is counted as a measurement. ``"regions"``: every region of every set, z averaged over subjects, as in the
         paper (8 regions × 2 sets: t(15)). ``"subjects"``: every subject, z averaged over sets; a row a region, and one
-        of their mean.
+        of their mean where there are several.
 
     Returns
     -------
@@ -576,7 +637,9 @@ def paired_tests(result: xarray.Dataset, over: Literal["regions", "subjects"] = 
             adjusted = benjamini_hochberg([row["p"] for row in found]).adjusted
             for row, p in zip(found, adjusted):
                 row["p_fdr"] = float(p)
-            found.append({"region": ALL, **_tested(*([_mean_of_defined(v) for v in pair] for pair in by_region))})
+            if len(found) > 1:
+                means = ([_mean_of_defined(v) for v in pair] for pair in by_region)
+                found.append({"region": ALL, **_tested(*means)})
             rows += [{"test": test, "layer": layer, **row} for row in found]
     return pandas.DataFrame(rows)
 

@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from .tables import markdown
 if TYPE_CHECKING:
     import pandas
     import xarray
+    from matplotlib.figure import Figure
 
 SETTINGS = "settings.json"
 CONTENTS = {
@@ -36,7 +37,7 @@ FILES = tuple(CONTENTS)
 MOST_PAGES = 12
 
 
-def check_destination(folder: str | os.PathLike[str], overwrite: bool = False) -> Path:
+def check_destination(folder: str | os.PathLike[str], overwrite: bool = False, files: Collection[str] = FILES) -> Path:
     """Where a results folder may be written, checked before anything is computed.
 
     Parameters
@@ -46,6 +47,8 @@ def check_destination(folder: str | os.PathLike[str], overwrite: bool = False) -
     overwrite : bool
         Whether an earlier result there may be replaced: a folder with a ``settings.json`` of this library that
         holds only what the library writes.
+    files : names
+        What the library writes there.
 
     Returns
     -------
@@ -78,7 +81,7 @@ def check_destination(folder: str | os.PathLike[str], overwrite: bool = False) -
         raise FileExistsError(
             f"only an earlier Secateur result may be overwritten, got {str(folder)!r}, which has no {SETTINGS} of one"
         )
-    strange = [name for name in held if name not in FILES]
+    strange = [name for name in held if name not in files]
     if strange:
         raise FileExistsError(
             f"only a folder that holds a Secateur result alone may be overwritten, got {str(folder)!r}, "
@@ -165,14 +168,47 @@ def write(
     >>> files[0].name
     'result.nc'
     """
-    place = check_destination(folder, overwrite)
+
+    def fill(draft: Path) -> None:
+        _fill(draft, X, target, result, permutations, groups, title, settings or {}, seed)
+
+    return publish(folder, fill, FILES, overwrite)
+
+
+def publish(
+    folder: str | os.PathLike[str], fill: Callable[[Path], None], files: Collection[str], overwrite: bool = False
+) -> list[Path]:
+    """Have ``fill`` write into a hidden folder, then put that in its place, whole or not at all.
+
+    Parameters
+    ----------
+    folder : path
+        A new or empty folder, or an earlier result that may be replaced; its parents are made.
+    fill : function of the hidden folder's path
+        It writes ``settings.json`` with ``"program": "secateur"`` among its files.
+    files : names
+        What ``fill`` may write, in the order to list.
+    overwrite : bool
+        Whether an earlier result may be replaced.
+
+    Returns
+    -------
+    list of Path
+        The files that were written.
+
+    Raises
+    ------
+    FileExistsError
+        Where something is there that may not be replaced.
+    """
+    place = check_destination(folder, overwrite, files)
     made = _make_parents(place)
     draft = place.parent / f".{place.name}-{os.getpid()}-{secrets.token_hex(4)}.partial"
     try:
         draft.mkdir()
-        _fill(draft, X, target, result, permutations, groups, title, settings or {}, seed)
-        names = [name for name in FILES if (draft / name).exists()]
-        check_destination(folder, overwrite)  # the computation may have taken hours
+        fill(draft)
+        names = [name for name in files if (draft / name).exists()]
+        check_destination(folder, overwrite, files)  # the computation may have taken hours
         _swap(draft, place)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
@@ -237,6 +273,15 @@ def _fill(
                 figure.savefig(draft / "figures.png", dpi=200)
     told = {**versions(), **{name: _plain(value) for name, value in result.attrs.items()}, **settings}
     (draft / SETTINGS).write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def save_figure(figure: Figure, stem: Path) -> None:
+    """A figure as .png and .svg, the same bytes whenever the picture is the same."""
+    import matplotlib
+
+    figure.savefig(stem.with_suffix(".png"), dpi=200, metadata={"Software": None})
+    with matplotlib.rc_context({"svg.hashsalt": "secateur"}):  # ids of parts of the picture are drawn from it
+        figure.savefig(stem.with_suffix(".svg"), metadata={"Date": None})
 
 
 def tabled(result: xarray.Dataset, permutations: xarray.Dataset | None = None) -> pandas.DataFrame:

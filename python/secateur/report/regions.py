@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from ..features import Matrix
 from ..fmri import _check, nodes, paired_tests
-from .figures import FAINT, FULL, NORMAL, PRUNED, SMALL, _box, _dress, _figure, _heading, _shortened, _unit, _words
+from .figures import (
+    FAINT,
+    FULL,
+    LARGE,
+    NORMAL,
+    PRUNED,
+    SMALL,
+    _box,
+    _dress,
+    _figure,
+    _heading,
+    _shortened,
+    _unit,
+    _words,
+)
 
 if TYPE_CHECKING:
     import xarray
@@ -39,8 +53,9 @@ def regions(result: xarray.Dataset, test: str = "within") -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        A dot for the mean over subjects, a bar for its standard error, a faint line for each subject. Where there is
-        one matrix a region (a group mean), dots alone.
+        A dot for the mean over subjects, a bar for its standard error, a faint line for each subject; above, the test
+        of :func:`secateur.fmri.paired_tests` over subjects, of the mean of all regions. Where there is one matrix a region
+        (a group mean), dots alone, and the test over regions and sets.
 
     Raises
     ------
@@ -67,7 +82,8 @@ def regions(result: xarray.Dataset, test: str = "within") -> Figure:
     across, up = figure.get_size_inches()
     _words(figure, 0.3, up - 0.3, TITLES[test], 10, fontweight="bold")
     low, high = _reach(one)
-    tested = paired_tests(result)
+    over: Literal["regions", "subjects"] = "subjects" if result.sizes["subject"] > 1 else "regions"
+    tested = paired_tests(result, over)  # of subjects the last row of a layer is of the mean of all regions
     rows = {str(row["layer"]): row for row in tested[tested["test"] == test].to_dict("records")}
     for i, layer in enumerate(layers):
         axes = _box(figure, 0.75, 0.75 + 2.75 * (len(layers) - 1 - i), across - 0.95, 1.95)
@@ -78,17 +94,19 @@ def regions(result: xarray.Dataset, test: str = "within") -> Figure:
         _dress(axes, "", f"alignment ({_unit(result)})")
         row = rows[layer]
         _heading(axes, f"{chr(97 + i)}   {_shortened(layer, 24)}", 6)
-        told = f"{int(row['improved'])} of {int(row['n'])} improved (regions × sets)"
-        told += _tested_words(test, float(row["t"]), int(row["df"]), float(row["d"]))
+        told = f"{row['improved']} of {row['n']} {'subjects' if over == 'subjects' else 'regions × sets'} improved"
+        told += _tested_words(test, row)
         axes.text(1, 1.03, told, transform=axes.transAxes, ha="right", va="bottom", fontsize=SMALL, color="#404040")
     _legend(figure, one)
     return figure
 
 
-def _tested_words(test: str, t: float, df: int, d: float) -> str:
-    if np.isnan(t) or test == "upper_bound":
+def _tested_words(test: str, row: dict[Any, Any]) -> str:
+    """The paired test; none where a gain is no evidence, or there is little to test."""
+    if np.isnan(row["t"]) or test == "upper_bound" or row["n"] < 3:
         return ""
-    return f", t({df}) = {t:.2f}, d = {d:.2f}".replace("-", "−")
+    p = "p < 0.001" if row["p"] < 0.001 else f"p = {row['p']:.2g}"
+    return f", t({row['df']}) = {row['t']:.2f}, {p}, d = {row['d']:.2f}".replace("-", "−")
 
 
 def _reach(one: xarray.Dataset) -> tuple[float, float]:
@@ -199,12 +217,19 @@ def kept_by_region(result: xarray.Dataset, layer: str | None = None) -> Figure:
     axes.set_xlim(0, 1.06 * float(np.nanmax(counts)))
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_yticks(range(len(names)))
-    _dress(axes, f"features kept, of {d}", "")
+    whose = " (mean over subjects)" if result.sizes["subject"] > 1 else ""
+    _dress(axes, f"features kept, of {d}{whose}", "")
     axes.set_yticklabels([_shortened(name, 18) for name in names], fontsize=NORMAL)
     axes.legend(
         loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, frameon=False, fontsize=SMALL, borderaxespad=0.2,
         handletextpad=0.2,
     )  # fmt: skip
-    whose = ", mean over subjects" if result.sizes["subject"] > 1 else ""
-    _heading(axes, f"Pruned to each region, {layer}{whose}", 20)
+    _words(
+        figure,
+        left,
+        figure.get_size_inches()[1] - 0.3,
+        f"Features kept: {_shortened(layer, 24)}",
+        LARGE,
+        fontweight="bold",
+    )
     return figure
