@@ -54,8 +54,8 @@ def regions(result: xarray.Dataset, test: str = "within") -> Figure:
     -------
     matplotlib.figure.Figure
         A dot for the mean over subjects, a bar for its standard error, a faint line for each subject; above, the test
-        of :func:`secateur.fmri.paired_tests` over subjects, of the mean of all regions. Where there is one matrix a region
-        (a group mean), dots alone, and the test over regions and sets.
+        of :func:`secateur.fmri.paired_tests` over subjects, of the mean of all regions. Where there is one matrix a
+        region (a group mean), dots alone, and the test over regions and sets.
 
     Raises
     ------

@@ -278,7 +278,24 @@ def run(
     study = read_config(config, FmriStudy)
     check_destination(out, overwrite, CONTENTS)
     inputs = load(study)
-    result = fmri.four_tests(inputs.X, inputs.regions, inputs.behaviour, **_terms(study), progress=progress)
+    return write(config, out, study, inputs, compute(study, inputs, progress=progress), overwrite=overwrite)
+
+
+def compute(study: FmriStudy, inputs: Inputs, *, progress: bool = True) -> xarray.Dataset:
+    """The four tests of a study; see :func:`secateur.fmri.four_tests`."""
+    return fmri.four_tests(inputs.X, inputs.regions, inputs.behaviour, **_terms(study), progress=progress)
+
+
+def write(
+    config: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    study: FmriStudy,
+    inputs: Inputs,
+    result: xarray.Dataset,
+    *,
+    overwrite: bool = False,
+) -> list[Path]:
+    """Write the results folder, whole or not at all; see :func:`run`."""
 
     def fill(draft: Path) -> None:
         _fill(draft, study, inputs, result)
