@@ -37,7 +37,7 @@ FILES = tuple(CONTENTS)
 MOST_PAGES = 12
 
 
-def check_destination(folder: str | os.PathLike[str], overwrite: bool = False, files: Collection[str] = FILES) -> Path:
+def check_destination(folder: str | os.PathLike[str], overwrite: bool = False, files: Collection[str] = ()) -> Path:
     """Where a results folder may be written, checked before anything is computed.
 
     Parameters
@@ -48,7 +48,7 @@ def check_destination(folder: str | os.PathLike[str], overwrite: bool = False, f
         Whether an earlier result there may be replaced: a folder with a ``settings.json`` of this library that
         holds only what the library writes.
     files : names
-        What the library writes there.
+        What else the library may have written there.
 
     Returns
     -------
@@ -81,7 +81,7 @@ def check_destination(folder: str | os.PathLike[str], overwrite: bool = False, f
         raise FileExistsError(
             f"only an earlier Secateur result may be overwritten, got {str(folder)!r}, which has no {SETTINGS} of one"
         )
-    strange = [name for name in held if name not in files]
+    strange = [name for name in held if name not in {*FILES, *files}]
     if strange:
         raise FileExistsError(
             f"only a folder that holds a Secateur result alone may be overwritten, got {str(folder)!r}, "
@@ -172,43 +172,21 @@ def write(
     def fill(draft: Path) -> None:
         _fill(draft, X, target, result, permutations, groups, title, settings or {}, seed)
 
-    return publish(folder, fill, FILES, overwrite)
+    return _whole(folder, fill, CONTENTS, overwrite)
 
 
-def publish(
-    folder: str | os.PathLike[str], fill: Callable[[Path], None], files: Collection[str], overwrite: bool = False
+def _whole(
+    folder: str | os.PathLike[str], fill: Callable[[Path], None], contents: Mapping[str, str], overwrite: bool
 ) -> list[Path]:
-    """Have ``fill`` write into a hidden folder, then put that in its place, whole or not at all.
-
-    Parameters
-    ----------
-    folder : path
-        A new or empty folder, or an earlier result that may be replaced; its parents are made.
-    fill : function of the hidden folder's path
-        It writes ``settings.json`` with ``"program": "secateur"`` among its files.
-    files : names
-        What ``fill`` may write, in the order to list.
-    overwrite : bool
-        Whether an earlier result may be replaced.
-
-    Returns
-    -------
-    list of Path
-        The files that were written.
-
-    Raises
-    ------
-    FileExistsError
-        Where something is there that may not be replaced.
-    """
-    place = check_destination(folder, overwrite, files)
+    """Fill a hidden folder, then put it in its place."""
+    place = check_destination(folder, overwrite, contents)
     made = _make_parents(place)
     draft = place.parent / f".{place.name}-{os.getpid()}-{secrets.token_hex(4)}.partial"
     try:
         draft.mkdir()
         fill(draft)
-        names = [name for name in files if (draft / name).exists()]
-        check_destination(folder, overwrite, files)  # the computation may have taken hours
+        names = [name for name in contents if (draft / name).exists()]
+        check_destination(folder, overwrite, contents)  # the computation may have taken hours
         _swap(draft, place)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)

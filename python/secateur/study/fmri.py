@@ -44,7 +44,7 @@ from .. import fmri
 from ..datasets import load_king2019
 from ..features import Features, read_features
 from ..files import FileError, Loaded, match, read_features_file, read_target_file, sha256
-from ..report.folder import SETTINGS, check_destination, publish, save_figure, versions
+from ..report.folder import SETTINGS, _whole, check_destination, save_figure, versions
 from ..report.tables import _number, _pipes
 from .config import ConfigError, Folds, Place, Pruning, read_config
 
@@ -301,7 +301,7 @@ def write(
         _fill(draft, study, inputs, result)
         shutil.copyfile(config, draft / COPY)
 
-    return publish(out, fill, CONTENTS, overwrite)
+    return _whole(out, fill, CONTENTS, overwrite)
 
 
 def _fill(draft: Path, study: FmriStudy, inputs: Inputs, result: xarray.Dataset) -> None:
