@@ -253,15 +253,6 @@ def _fill(
     (draft / SETTINGS).write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def save_figure(figure: Figure, stem: Path) -> None:
-    """A figure as .png and .svg, the same bytes whenever the picture is the same."""
-    import matplotlib
-
-    figure.savefig(stem.with_suffix(".png"), dpi=200, metadata={"Software": None})
-    with matplotlib.rc_context({"svg.hashsalt": "secateur"}):  # ids of parts of the picture are drawn from it
-        figure.savefig(stem.with_suffix(".svg"), metadata={"Date": None})
-
-
 def tabled(result: xarray.Dataset, permutations: xarray.Dataset | None = None) -> pandas.DataFrame:
     """:func:`secateur.summary` with the permutation p-values beside it."""
     table = summary(result)
@@ -290,3 +281,12 @@ def versions() -> dict[str, Any]:
         "platform": platform.platform(),
         "versions": {name: version(name) for name in ("secateur", *names)},
     }
+
+
+def save_figure(figure: Figure, stem: Path) -> None:
+    """A figure as .png and .svg, the same bytes whenever the picture is the same."""
+    import matplotlib
+
+    figure.savefig(stem.with_suffix(".png"), dpi=200, metadata={"Software": None})
+    with matplotlib.rc_context({"svg.hashsalt": "secateur"}):  # ids of parts of the picture are drawn from it
+        figure.savefig(stem.with_suffix(".svg"), metadata={"Date": None})
