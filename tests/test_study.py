@@ -59,9 +59,9 @@ class TestConfig:
         ("text", "words"),
         [
             ("", "a.toml must have the key file, got none"),
-            ('file = "x"\nmetrik = "dot"', "a.toml: metrik is no key of a study: did you mean metric?"),
-            ('file = "x"\nqqq = 1', "a.toml: qqq is no key of a study: it may be file, many, words"),
-            ('file = "x"\n[inner]\ncvs = 1', "a.toml: inner.cvs is no key of a study: did you mean cv?"),
+            ('file = "x"\nmetrik = "dot"', "a.toml: metrik is no key here, the nearest is metric"),
+            ('file = "x"\nqqq = 1', "a.toml: qqq is no key here, the keys are file, many, words"),
+            ('file = "x"\n[inner]\ncvs = 1', "a.toml: inner.cvs is no key here, the nearest is cv"),
             ('file = "x"\nmetric = "cos"', "a.toml: metric must be one of 'cosine', 'dot'; got 'cos'"),
             ("file = 3", "a.toml: file must be a path, got 3"),
             ('file = "x"\nmost = true', "a.toml: most must be a whole number, got True"),

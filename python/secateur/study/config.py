@@ -103,7 +103,7 @@ def _table(held: Any, schema: Any, where: str, file: Path) -> Any:
     known: dict[str, Field[Any]] = {field.name: field for field in fields(schema)}
     for key in held:
         if key not in known:
-            raise ConfigError(f"{file.name}: {_key(where, key)} is no key of a study: {_near(key, known)}")
+            raise ConfigError(f"{file.name}: {_key(where, key)} is no key here, {_near(key, known)}")
     hints, values = get_type_hints(schema), {}
     for name, field in known.items():
         if name in held:
@@ -116,7 +116,7 @@ def _table(held: Any, schema: Any, where: str, file: Path) -> Any:
 def _near(key: str, known: Iterable[str]) -> str:
     names = list(known)
     near = difflib.get_close_matches(key, names, n=2)
-    return f"did you mean {' or '.join(near)}?" if near else f"it may be {', '.join(names)}"
+    return f"the nearest is {' or '.join(near)}" if near else f"the keys are {', '.join(names)}"
 
 
 def _key(where: str, name: str) -> str:

@@ -33,7 +33,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -277,8 +276,8 @@ def run(
     """
     study = read_config(config, FmriStudy)
     check_destination(out, overwrite, CONTENTS)
-    inputs = load(study)
-    return write(config, out, study, inputs, compute(study, inputs, progress=progress), overwrite=overwrite)
+    inputs, source = load(study), Path(config).read_bytes()
+    return write(out, study, inputs, compute(study, inputs, progress=progress), source, overwrite=overwrite)
 
 
 def compute(study: FmriStudy, inputs: Inputs, *, progress: bool = True) -> xarray.Dataset:
@@ -287,19 +286,19 @@ def compute(study: FmriStudy, inputs: Inputs, *, progress: bool = True) -> xarra
 
 
 def write(
-    config: str | os.PathLike[str],
     out: str | os.PathLike[str],
     study: FmriStudy,
     inputs: Inputs,
     result: xarray.Dataset,
+    source: bytes,
     *,
     overwrite: bool = False,
 ) -> list[Path]:
-    """Write the results folder, whole or not at all; see :func:`run`."""
+    """Write the results folder, whole or not at all, with the study file as it was read; see :func:`run`."""
 
     def fill(draft: Path) -> None:
         _fill(draft, study, inputs, result)
-        shutil.copyfile(config, draft / COPY)
+        (draft / COPY).write_bytes(source)
 
     return _whole(out, fill, CONTENTS, overwrite)
 
