@@ -1,5 +1,20 @@
 """Published and exported matrices of minds and brains, read from their authors' files as labelled arrays.
 
+====================  ==========================================  =====================================================
+function              reads                                       which must hold
+====================  ==========================================  =====================================================
+load_king2019         a folder: BEHAVIOR.mat, FMRI.mat            BEHAVIOR.setN.pairwisedistances and
+                                                                  FMRI.ROI.setN.pairwisedistances, (subjects, pairs)
+load_algonauts2019    target_fmri.mat or target_meg.mat           EVC_RDMs, IT_RDMs (subjects, n, n); MEG_RDMs_early,
+                                                                  MEG_RDMs_late (subjects, [times,] n, n)
+load_peterson2018     .mat, .npz, .npy, .csv                      a square matrix of similarities
+load_rsatoolbox       .hdf5, .h5 (never .pkl)                     what ``RDMs.save(file_type="hdf5")`` writes
+load_meadows          .mat, .json                                 rdmutv and stimuli, [of each participant]; a tree with
+                                                                  multi-arrangement tasks
+====================  ==========================================  =====================================================
+
+.mat files are MATLAB's version 5, 7 or 7.3 (HDF5). The 92 images of Kriegeskorte et al. (2008) have a room of their own.
+
 Every loader checks what it reads and gives DataArrays that say their ``kind`` and, where the file names them, their
 ``stimuli``, so that they go straight into :func:`secateur.cross_validate`, :class:`secateur.Pruner` and
 :func:`secateur.fmri.four_tests`. Nothing is downloaded and no pickle is opened.
