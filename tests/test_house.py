@@ -33,6 +33,7 @@ LEVELS = {
     "validation": 7,
     "inference": 8,
     "timecourse": 9,
+    "fmri": 9,
 }
 HEAVY = {"torch", "torchvision", "matplotlib", "xarray", "pandas", "rsatoolbox", "typer", "pooch", "mne", "tqdm"}
 HEAVY |= {"dask", "distributed", "zarr"}
@@ -80,23 +81,28 @@ def test_core_rooms_import_downwards():
     assert "targets" in seen["similarity"]  # the walk does see imports
 
 
-WINGS_APART = ["datasets", "taxonomy", "baselines", "comparison", "networks", "report", "files", "cli"]
+WINGS_APART = ["datasets", "taxonomy", "baselines", "comparison", "networks", "report", "files", "study", "cli"]
 
 
 @pytest.mark.parametrize("wing", WINGS_APART)
 def test_wings_stand_apart(wing):
     """Data, networks, files and reports are imported by no core room, and nothing imports the command line."""
-    allowed = {"cli": set(), "files": {"cli", "files"}, "report": {"cli", "report"}}
+    allowed = {
+        "cli": set(),
+        "files": {"cli", "datasets", "study"},
+        "report": {"cli", "study"},
+        "study": {"cli"},
+    }
     for path in SOURCES:
         room = name_of(path).split(".")[0]
         if wing in allowed and wing in imported_rooms(path):
             assert room in allowed[wing] | {wing}, f"{name_of(path)} imports {wing}"
         elif wing in imported_rooms(path):
             assert room not in LEVELS, f"{name_of(path)} imports {wing}"
-    # only the command line may bind wings together
+    # only studies and the command line may bind wings together
     own = [path for path in SOURCES if name_of(path).split(".")[0] == wing]
     if wing in ("datasets", "taxonomy", "networks"):
-        above = {"cli", "report"} | (set() if wing == "networks" else {"validation", "pruning"})
+        above = {"cli", "report", "study"} | (set() if wing == "networks" else {"validation", "pruning"})
         for path in own:
             assert not set(imported_rooms(path)) & above
 
@@ -146,7 +152,7 @@ def test_nothing_is_printed_or_swallowed(path):
 # Docstrings
 
 WINGS = (
-    *("search", "timecourse", "baselines", "comparison", "datasets", "taxonomy", "statistics", "report"),
+    *("search", "timecourse", "baselines", "comparison", "datasets", "taxonomy", "statistics", "report", "fmri", "study"),
     *("networks", "networks.pruned", "networks.retention", "networks.feature_maps"),
 )
 ROOMS = ["secateur", *(f"secateur.{room}" for room in WINGS)]

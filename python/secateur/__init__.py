@@ -7,9 +7,12 @@
     pruning                    Pruner, a scikit-learn selector
     validation, statistics     out of sample, the table
     inference                  the null, intervals, the noise ceiling, stability, transfer
+    fmri                       regions of the brain: four tests over two image sets
     baselines, comparison      reweighting (ridge, LASSO, Sim-DR) beside pruning, on the same folds
     timecourse                 from MEG/EEG recordings to a movie of RDMs
     datasets, taxonomy         wings: real examples
+    report, files              pictures, tables; arrays from files
+    study, cli                 whole studies from one file; the command line
     networks                   a wing: photographs through networks, feature maps (PyTorch, loaded when it is needed)
     report, files, cli         pictures, tables, the command line
 
@@ -18,7 +21,7 @@ Imports run downwards in this list.
 
 from importlib.metadata import version as _version
 
-from . import baselines, comparison, datasets, networks, search, taxonomy, timecourse
+from . import baselines, comparison, datasets, fmri, networks, search, taxonomy, timecourse
 from .comparison import compare, comparison_table
 from .contributions import add_one, insertion_curve, leave_one_out
 from .inference import bootstrap, noise_ceiling, permutation_test, stability, transfer
@@ -45,6 +48,7 @@ __all__ = [
     "cross_validate",
     "datasets",
     "feature_maps",
+    "fmri",
     "insertion_curve",
     "kept_features",
     "leave_one_out",

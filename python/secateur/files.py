@@ -1,6 +1,7 @@
 """Arrays from files: .npy, .npz, .csv, .tsv, .mat, .h5, .hdf5, .nc, with the names of their stimuli.
 
-``features.npz:X`` names one array of a file that holds several. Pickles are never loaded.
+``features.npz:X`` names one array of a file that holds several; fields of MATLAB structs and HDF5 groups have slashes,
+``FMRI.mat:FMRI/vTC/set1/pairwisedistances``. Pickles are never loaded.
 """
 
 from __future__ import annotations
@@ -191,6 +192,38 @@ def read_groups_file(place: str, n: int, stimuli: Names | None) -> Loaded:
     if len(groups) != n:
         raise FileError(f"{_said(path, key)} must have one group for each of {n} stimuli, got {len(groups)}")
     return Loaded(groups.astype(str), None, None, path, key)
+
+
+def read_arrays(place: str, wanted: Callable[[str], bool], what: str) -> dict[str, Array]:
+    """Read every array of a .npz, .mat or HDF5 file whose name is wanted.
+
+    Parameters
+    ----------
+    place : str
+        A file.
+    wanted : function of str to bool
+        Asked for each array's name; fields of structs and groups have slashes in theirs.
+    what : str
+        What is looked for, for the message.
+
+    Returns
+    -------
+    dict of str to ndarray
+        As stored; in the order of the file, at least one.
+
+    Raises
+    ------
+    FileError
+        Where the file is missing or can't be read, or holds no such array.
+    """
+    path, key = _locate(place, "path")
+    if key or path.suffix.lower() in (".npy", ".csv", ".tsv"):
+        raise FileError(f"path must be a .npz, .mat or HDF5 file, got {place!r}")
+    entries = _entries(path)
+    chosen = [name for name in entries if wanted(name)]
+    if not chosen:
+        raise FileError(f"{path.name} must hold {what}, got {_listed(entries) or 'no arrays'}")
+    return {name: _load(entries[name], path) for name in chosen}
 
 
 def match(target: Loaded, features: Loaded) -> tuple[Array, str | None]:
@@ -453,8 +486,27 @@ def _mat_entries(path: Path) -> Entries:
             # A matrix of characters has a row a name.
             rows = tuple(shape[:1]) if kind == "char" else tuple(shape)
             entries[name] = _Entry(rows, True, partial(_words_from_mat, path, name))
+        elif kind == "struct":
+            entries |= _struct_entries(path, name, _from_mat(path, name))
     if not entries:
-        raise FileError(f"{path.name} must hold a matrix, got none (structs are not read: save the matrix itself)")
+        raise FileError(f"{path.name} must hold a matrix, got none (of struct arrays save the matrix itself)")
+    return entries
+
+
+def _struct_entries(path: Path, name: str, struct: Array) -> Entries:
+    """Fields of a struct, and of structs in it, as ``struct/field``; arrays of several structs are left out."""
+    if struct.dtype.names is None:
+        if struct.dtype.kind in "fiub":
+            return {name: _Entry(struct.shape, False, lambda: struct)}
+        if struct.dtype.kind in "UO":
+            words = struct.shape[:1] if struct.dtype.kind == "U" else struct.shape
+            return {name: _Entry(words, True, partial(_words, path, name, struct))}
+        return {}
+    if struct.size != 1:
+        return {}
+    entries: Entries = {}
+    for field in struct.dtype.names:
+        entries |= _struct_entries(path, f"{name}/{field}", np.asarray(struct.ravel()[0][field]))
     return entries
 
 
@@ -466,8 +518,12 @@ def _from_mat(path: Path, name: str) -> Array:
 
 
 def _words_from_mat(path: Path, name: str) -> Array:
+    return _words(path, name, _from_mat(path, name))
+
+
+def _words(path: Path, name: str, cells: Array) -> Array:
     words = []
-    for item in _from_mat(path, name).ravel():
+    for item in cells.ravel():
         word = np.asarray(item).ravel()
         if word.dtype.kind not in "US" or word.size > 1:
             raise FileError(f"{path.name}:{name} must be a cell array of words, got {np.asarray(item).dtype} in it")

@@ -4,6 +4,7 @@ figures   matplotlib Figure objects, without pyplot
 courses   the same along a time course
 maps      the same of feature maps' importance
 tables    full against pruned, for a terminal or a Markdown page
+regions   the four tests over regions of the brain
 folder    all of it in one folder, whole or not at all
 """
 
@@ -22,6 +23,7 @@ from .figures import (
 )
 from .folder import write, write_course
 from .maps import importance_histograms
+from .regions import kept_by_region, regions
 from .tables import comparison_markdown, course_markdown, course_text, markdown, text
 
 __all__ = [
@@ -38,12 +40,14 @@ __all__ = [
     "held_out",
     "importance_histograms",
     "insertion_curves",
+    "kept_by_region",
     "kept_over_time",
     "markdown",
     "matrices",
     "mds",
     "null",
     "page",
+    "regions",
     "selection_over_time",
     "text",
     "write",

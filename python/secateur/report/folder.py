@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from .tables import course_markdown, markdown
 if TYPE_CHECKING:
     import pandas
     import xarray
+    from matplotlib.figure import Figure
 
 SETTINGS = "settings.json"
 CONTENTS = {
@@ -55,7 +56,7 @@ OURS = {*CONTENTS, *COURSE_CONTENTS}
 MOST_PAGES = 12
 
 
-def check_destination(folder: str | os.PathLike[str], overwrite: bool = False) -> Path:
+def check_destination(folder: str | os.PathLike[str], overwrite: bool = False, files: Collection[str] = ()) -> Path:
     """Where a results folder may be written, checked before anything is computed.
 
     Parameters
@@ -65,6 +66,8 @@ def check_destination(folder: str | os.PathLike[str], overwrite: bool = False) -
     overwrite : bool
         Whether an earlier result there may be replaced: a folder with a ``settings.json`` of this library that
         holds only what the library writes.
+    files : names
+        What else the library may have written there.
 
     Returns
     -------
@@ -97,7 +100,7 @@ def check_destination(folder: str | os.PathLike[str], overwrite: bool = False) -
         raise FileExistsError(
             f"only an earlier Secateur result may be overwritten, got {str(folder)!r}, which has no {SETTINGS} of one"
         )
-    strange = [name for name in held if name not in OURS]
+    strange = [name for name in held if name not in {*OURS, *files}]
     if strange:
         raise FileExistsError(
             f"only a folder that holds a Secateur result alone may be overwritten, got {str(folder)!r}, "
@@ -195,14 +198,14 @@ def _whole(
     folder: str | os.PathLike[str], fill: Callable[[Path], None], contents: Mapping[str, str], overwrite: bool
 ) -> list[Path]:
     """Fill a hidden folder, then put it in its place."""
-    place = check_destination(folder, overwrite)
+    place = check_destination(folder, overwrite, contents)
     made = _make_parents(place)
     draft = place.parent / f".{place.name}-{os.getpid()}-{secrets.token_hex(4)}.partial"
     try:
         draft.mkdir()
         fill(draft)
         names = [name for name in contents if (draft / name).exists()]
-        check_destination(folder, overwrite)  # the computation may have taken hours
+        check_destination(folder, overwrite, contents)  # the computation may have taken hours
         _swap(draft, place)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
@@ -424,3 +427,12 @@ def versions() -> dict[str, Any]:
         "platform": platform.platform(),
         "versions": {name: version(name) for name in ("secateur", *names)},
     }
+
+
+def save_figure(figure: Figure, stem: Path) -> None:
+    """A figure as .png and .svg, the same bytes whenever the picture is the same."""
+    import matplotlib
+
+    figure.savefig(stem.with_suffix(".png"), dpi=200, metadata={"Software": None})
+    with matplotlib.rc_context({"svg.hashsalt": "secateur"}):  # ids of parts of the picture are drawn from it
+        figure.savefig(stem.with_suffix(".svg"), metadata={"Date": None})

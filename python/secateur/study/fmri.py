@@ -1,0 +1,452 @@
+"""The fMRI study: the four tests over regions of the brain, from one file to a results folder.
+
+The file (paths are relative to it; FILE or FILE:KEY as on the command line)::
+
+    title = "VGG-19 pruned to eight regions"
+    kind = "dissimilarity"        # what regions and behaviour hold (the default)
+    supervise = "mean"            # prune to each "subject" (the default) or to their "mean"
+
+    [layers.penultimate]          # for each layer an embedding of each of the two image sets, here called 1 and 2
+    1 = "fc2_set1.npy"
+    2 = "fc2_set2.npy"
+
+    [layers.final]
+    1 = "fc3_set1.npy"
+    2 = "fc3_set2.npy"
+
+    [regions.vTC]                 # for each region the matrices of each set: one, or one a subject
+    1 = "FMRI.mat:FMRI/vTC/set1/pairwisedistances"
+    2 = "FMRI.mat:FMRI/vTC/set2/pairwisedistances"
+
+    [behaviour]                   # optional: the first of the four tests
+    1 = "BEHAVIOR.mat:BEHAVIOR/set1/pairwisedistances"
+    2 = "BEHAVIOR.mat:BEHAVIOR/set2/pairwisedistances"
+
+    [pruning]                     # optional: metric, comparator, search, max_features, device, threads
+    [folds]                       # optional: cv, repeats, seed
+
+``king2019 = "FOLDER"`` stands for all regions and the behaviour, read from ``BEHAVIOR.mat`` and ``FMRI.mat`` there; the
+image sets are then called 1 and 2.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from .. import fmri
+from ..datasets import load_king2019
+from ..features import Features, read_features
+from ..files import FileError, Loaded, match, read_features_file, read_target_file, sha256
+from ..report.folder import SETTINGS, _whole, check_destination, save_figure, versions
+from ..report.tables import _number, _pipes
+from .config import ConfigError, Folds, Place, Pruning, read_config
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+
+COPY = "study.toml"
+RESULT = "result.nc"
+TABLES = {
+    "scores.csv": "alignment by test, layer, set and region (Table 3)",
+    "nodes.csv": "features kept by layer, set and region (Table 4)",
+    "tests_over_regions.csv": "pruned against full, paired over regions and sets",
+    "tests_over_subjects.csv": "the same, paired over subjects, by region",
+    "summary.md": "all tables to read",
+}
+FIGURES = {
+    "behaviour": "pruned to behaviour, scored on regions",
+    "within": "within image sets, in folds (Figure 3)",
+    "across": "across image sets (Figure 4)",
+    "upper_bound": "no validation (Figure 5)",
+    "nodes": "features kept by region (Table 4)",
+}
+CONTENTS = {
+    RESULT: "scores and kept features of all tests (netCDF)",
+    **TABLES,
+    **{f"{name}.{ending}": words for name, words in FIGURES.items() for ending in ("png", "svg")},
+    COPY: "the study file, as it was read",
+    SETTINGS: "settings, versions, hashes of the input",
+}
+
+
+@dataclass(frozen=True)
+class FmriStudy:
+    """The keys of the file, as the module's page explains them."""
+
+    layers: dict[str, dict[str, Place]]
+    regions: dict[str, dict[str, Place]] = field(default_factory=dict)
+    behaviour: dict[str, Place] = field(default_factory=dict)
+    king2019: Place | None = None
+    title: str = "Pruned to regions of the brain"
+    kind: Literal["similarity", "dissimilarity"] = "dissimilarity"
+    supervise: Literal["subject", "mean"] = "subject"
+    pruning: Pruning = field(default_factory=Pruning)
+    folds: Folds = field(default_factory=Folds)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the study file names, read and checked.
+
+    Attributes
+    ----------
+    X, regions, behaviour : as :func:`secateur.fmri.four_tests` takes them, by name of the set.
+    plan : the same, as the tests will use it.
+    records : name, key, shape and SHA-256 of every file.
+    notes : what the readers decided that a user should know, each a sentence.
+    """
+
+    X: dict[str, dict[str, Features]]
+    regions: dict[str, Any]
+    behaviour: dict[str, Any] | None
+    plan: fmri.Plan
+    records: list[dict[str, Any]]
+    notes: list[str]
+
+
+def load(study: FmriStudy) -> Inputs:
+    """Read and check every input; nothing is pruned.
+
+    Parameters
+    ----------
+    study : FmriStudy
+        From :func:`secateur.study.read_config`.
+
+    Returns
+    -------
+    Inputs
+
+    Raises
+    ------
+    ConfigError
+        Where the file names no layers or regions, or names them in two ways, or its sets don't agree.
+    FileError, TypeError, ValueError
+        Where an input is missing or is not what it should be; the message names the file.
+    """
+    sets = _sets(study)
+    X: dict[str, dict[str, Features]] = {}
+    loaded: dict[str, Loaded] = {}  # of the first layer, by set: what stimuli are called
+    records: list[dict[str, Any]] = []
+    notes: list[str] = []
+    for layer, places in study.layers.items():
+        X[layer] = {}
+        for name in sets:
+            held = read_features_file(places[name])
+            loaded.setdefault(name, held)
+            X[layer][name] = replace(_about(held, read_features), stimuli=held.stimuli, names=held.names)
+            records.append({"role": f"layer {layer}, set {name}", **_record(held)})
+            notes += held.notes
+    targets = {f"regions.{region}": places for region, places in study.regions.items()}
+    targets |= {"behaviour": study.behaviour} if study.behaviour else {}
+    values: dict[str, dict[str, Any]] = {}
+    for role, places in targets.items():
+        values[role] = {}
+        for name in sets:
+            held = read_target_file(places[name])
+            if held.key == "dissimilarities" and study.kind == "similarity":
+                raise FileError(f"{held.path.name} holds rsatoolbox RDMs, which are dissimilarities: say so in kind")
+            values[role][name], note = match(held, loaded[name])
+            records.append({"role": f"{role}, set {name}", **_record(held)})
+            notes += [*held.notes, *([note] if note else [])]
+    behaviour: dict[str, Any] | None = values.pop("behaviour", None)
+    regions: dict[str, Any] = {
+        name: {role.removeprefix("regions."): each[name] for role, each in values.items()} for name in sets
+    }
+    if study.king2019 is not None:
+        king = load_king2019(study.king2019)
+        regions = {name: king.regions[int(name) - 1] for name in sets}
+        behaviour = {name: king.behaviour[int(name) - 1] for name in sets}
+        for name in ("BEHAVIOR.mat", "FMRI.mat"):
+            records.append({"role": "king2019", "file": name, "sha256": sha256(Path(study.king2019) / name)})
+    plan = fmri.prepare(X, regions, behaviour, **_terms(study))
+    return Inputs(X, regions, behaviour, plan, records, list(dict.fromkeys(notes)))
+
+
+def _terms(study: FmriStudy) -> dict[str, Any]:
+    """How the four tests are called."""
+    return {"pruner": study.pruning.pruner(study.kind), **asdict(study.folds), "supervise": study.supervise}
+
+
+def _sets(study: FmriStudy) -> tuple[str, ...]:
+    """Names of the two image sets, which every table must have."""
+    if not study.layers:
+        raise ConfigError("layers must have a table for each layer, [layers.NAME], got none")
+    if bool(study.regions) == (study.king2019 is not None) or (study.behaviour and study.king2019 is not None):
+        raise ConfigError("regions must be given either as [regions.NAME] or by king2019, got both or neither")
+    first = next(iter(study.layers.values()))
+    tables = {f"layers.{name}": table for name, table in study.layers.items()}
+    tables |= {f"regions.{name}": table for name, table in study.regions.items()}
+    tables |= {"behaviour": study.behaviour} if study.behaviour else {}
+    for where, table in tables.items():
+        if len(first) != 2 or set(table) != set(first):
+            raise ConfigError(
+                f"{where} must have a file for each of two image sets, named alike everywhere, got "
+                f"{', '.join(table) or 'none'}"
+            )
+    if study.king2019 is not None and set(first) != {"1", "2"}:
+        raise ConfigError(f"the image sets must be called 1 and 2 with king2019, got {' and '.join(first)}")
+    return tuple(first)
+
+
+def _about(held: Loaded, read: Any) -> Any:
+    """What a reader makes of a file's values; its refusal with the file's name."""
+    try:
+        return read(held.values)
+    except (TypeError, ValueError) as error:
+        raise FileError(f"{held.path.name} could not be used: {error}") from error
+
+
+def _record(held: Loaded) -> dict[str, Any]:
+    """A file by its name alone, so that a study that is moved writes what it wrote before."""
+    return {**held.record(), "file": held.path.name}
+
+
+def describe(study: FmriStudy, inputs: Inputs) -> str:
+    """What would run, for ``--dry-run``.
+
+    Parameters
+    ----------
+    study, inputs
+        From :func:`secateur.study.read_config` and :func:`load`.
+
+    Returns
+    -------
+    str
+        A few lines: inputs and their sizes, settings, and how many prunings there will be.
+    """
+    plan = inputs.plan
+    lines = [study.title, ""]
+    for layer, spaces in plan.layers.items():
+        stimuli = ", ".join(f"{space.n} in set {name}" for name, space in zip(plan.sets, spaces))
+        lines.append(f"layer {layer}: {spaces[0].d} features; stimuli: {stimuli}")
+    lines.append(f"regions: {', '.join(plan.names)}")
+    for name, brain in zip(plan.sets, plan.brains):
+        count = f"{len(brain.goals)} matrices (region × subject), pruned to {len(brain.sources)}"
+        lines.append(f"set {name}: {count}")
+    lines.append("behaviour: " + ("given for both sets" if plan.minds else "none, so the first test is left out"))
+    lines.append(
+        f"pruning: {study.pruning.metric}, {study.pruning.comparator}, {study.pruning.search}, to each "
+        + {"subject": "subject's own matrix", "mean": "set's mean over subjects"}[study.supervise]
+    )
+    folds = len(plan.folds[0])
+    lines.append(f"folds: {_folds(study.folds.cv, study.folds.repeats)}, seed {study.folds.seed}")
+    once = sum(len(brain.sources) * (folds + 1) + bool(plan.minds) for brain in plan.brains)
+    lines.append(f"prunings: {once * len(plan.layers)}")
+    return "\n".join(lines + [f"note: {note}" for note in inputs.notes]) + "\n"
+
+
+def _folds(cv: Any, repeats: int) -> str:
+    return f"{repeats} × {cv}" if int(repeats) > 1 else str(cv)
+
+
+def run(
+    config: str | os.PathLike[str], out: str | os.PathLike[str], *, overwrite: bool = False, progress: bool = True
+) -> list[Path]:
+    """Read a study file, compute the four tests, write the results folder, whole or not at all.
+
+    Parameters
+    ----------
+    config : path
+        The study file.
+    out : path
+        A new or empty folder.
+    overwrite : bool
+        Whether an earlier result of this study there may be replaced.
+    progress : bool
+        Whether a progress bar may show, once two seconds have passed.
+
+    Returns
+    -------
+    list of Path
+        The files, as ``CONTENTS`` names them. The same study file, inputs and versions give the same bytes.
+
+    Raises
+    ------
+    ConfigError, FileError, TypeError, ValueError
+        Where the study file or an input is not as it should be; nothing is written.
+    FileExistsError
+        Where something is in ``out`` that may not be replaced.
+    """
+    study = read_config(config, FmriStudy)
+    check_destination(out, overwrite, CONTENTS)
+    inputs, source = load(study), Path(config).read_bytes()
+    return write(out, study, inputs, compute(study, inputs, progress=progress), source, overwrite=overwrite)
+
+
+def compute(study: FmriStudy, inputs: Inputs, *, progress: bool = True) -> xarray.Dataset:
+    """The four tests of a study; see :func:`secateur.fmri.four_tests`."""
+    return fmri.four_tests(inputs.X, inputs.regions, inputs.behaviour, **_terms(study), progress=progress)
+
+
+def write(
+    out: str | os.PathLike[str],
+    study: FmriStudy,
+    inputs: Inputs,
+    result: xarray.Dataset,
+    source: bytes,
+    *,
+    overwrite: bool = False,
+) -> list[Path]:
+    """Write the results folder, whole or not at all, with the study file as it was read; see :func:`run`."""
+
+    def fill(draft: Path) -> None:
+        _fill(draft, study, inputs, result)
+        (draft / COPY).write_bytes(source)
+
+    return _whole(out, fill, CONTENTS, overwrite)
+
+
+def _fill(draft: Path, study: FmriStudy, inputs: Inputs, result: xarray.Dataset) -> None:
+    from ..report.regions import kept_by_region, regions
+
+    result.to_netcdf(draft / RESULT, engine="h5netcdf")
+    tables = {"scores.csv": _scores(result), "nodes.csv": _nodes(result)}
+    for over in ("regions", "subjects"):
+        tables[f"tests_over_{over}.csv"] = fmri.paired_tests(result, over)
+    for name, table in tables.items():
+        table.to_csv(draft / name, index=False, lineterminator="\n")
+    (draft / "summary.md").write_text(markdown(result, study.title), encoding="utf-8", newline="\n")
+    for test in map(str, result["test"].values):
+        save_figure(regions(result, test), draft / test)
+    save_figure(kept_by_region(result), draft / "nodes")
+    made = {name: value for name, value in versions().items() if name != "written"}
+    told = {**made, "study": "fmri", "settings": _plain(study), "inputs": inputs.records, "notes": inputs.notes}
+    text = json.dumps(told, indent=2, ensure_ascii=False) + "\n"
+    (draft / SETTINGS).write_text(text, encoding="utf-8", newline="\n")
+
+
+def _plain(study: FmriStudy) -> dict[str, Any]:
+    """The settings without the paths, which the inputs' records stand for."""
+    places = ("layers", "regions", "behaviour", "king2019")
+    return {name: value for name, value in asdict(study).items() if name not in places}
+
+
+def _scores(result: xarray.Dataset) -> pandas.DataFrame:
+    """Table 3's rows of every test and layer."""
+    import pandas
+
+    parts = []
+    for test in map(str, result["test"].values):
+        for layer in map(str, result["layer"].values):
+            table = fmri.scores(result, test, layer).rename_axis("space").reset_index()
+            table.insert(0, "layer", layer)
+            table.insert(0, "test", test)
+            parts.append(table)
+    return pandas.concat(parts, ignore_index=True)
+
+
+def _nodes(result: xarray.Dataset) -> pandas.DataFrame:
+    """Table 4's rows of every layer."""
+    import pandas
+
+    parts = []
+    for layer in map(str, result["layer"].values):
+        table = fmri.nodes(result, layer).rename_axis("set").reset_index()
+        table.insert(0, "layer", layer)
+        parts.append(table)
+    return pandas.concat(parts, ignore_index=True)
+
+
+HEADINGS = {
+    "behaviour": "Pruned to behaviour, scored on regions",
+    "within": "Within image sets, in folds",
+    "across": "Across image sets: pruned on the other set",
+    "upper_bound": "Upper bound: pruned and scored on the same images, no validation",
+}
+
+
+def markdown(result: xarray.Dataset, title: str) -> str:
+    """All tables of a result as a Markdown page.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        From :func:`secateur.fmri.four_tests`.
+    title : str
+        The heading.
+
+    Returns
+    -------
+    str
+    """
+    attrs, names = result.attrs, [str(name) for name in result["region"].values]
+    people = result.sizes["subject"]
+    whose = "subject" if attrs["supervise"] == "subject" else "mean over subjects"
+    facts = (
+        f"{attrs['metric']} similarity · alignment in {attrs['comparator']} · search {attrs['search']} · "
+        f"{_folds(attrs['cv'], attrs['repeats'])} folds, seed {attrs['seed']} · {people} "
+        f"subject{'s' if people > 1 else ''}, pruned to each {whose} · Secateur {attrs['secateur_version']}"
+    )
+    parts = [f"# {title}", facts]
+    tested = fmri.paired_tests(result).to_dict("records")
+    for test in map(str, result["test"].values):
+        parts.append(f"## {HEADINGS[test]}")
+        for layer in map(str, result["layer"].values):
+            rows = [[layer, *names]]
+            for space, row in fmri.scores(result, test, layer).iterrows():
+                rows.append([str(space), *(_number(float(v), ".3f") for v in row)])
+            parts.append(_left(_pipes(rows)))
+            (one,) = (row for row in tested if row["test"] == test and row["layer"] == layer)
+            parts.append("- " + _sentence(one))
+    parts.append("## Over subjects")
+    if people > 1:
+        rows = [["test", "layer", "region", "full", "pruned", "improved", "t", "df", "p", "p (FDR)", "d"]]
+        for one in fmri.paired_tests(result, "subjects").to_dict("records"):
+            forms = {"full": ".3f", "pruned": ".3f", "t": ".2f", "df": "d", "p": ".2g", "p_fdr": ".2g", "d": ".2f"}
+            cells = {name: _number(one[name], form) for name, form in forms.items()}
+            cells["improved"] = f"{one['improved']} of {one['n']}"
+            order = ("full", "pruned", "improved", "t", "df", "p", "p_fdr", "d")
+            rows.append([str(one[name]) for name in ("test", "layer", "region")] + [cells[name] for name in order])
+        parts.append(_left(_pipes(rows), 3))
+    else:
+        parts.append("One matrix a region: there are no subjects to test over.")
+    parts.append("## Features kept, all images of a set")
+    for layer in map(str, result["layer"].values):
+        table = fmri.nodes(result, layer)
+        rows = [[f"{layer} (of {result.sizes[f'feature_{layer}']})", *names]]
+        rows += [[str(name), *(_number(float(v), ".4g") for v in row)] for name, row in table.iterrows()]
+        parts.append(_left(_pipes(rows)))
+        parts.append("- " + _agreement(table))
+    notes = [
+        "Scores are means over subjects" + (" and folds." if people > 1 else "; within sets, over folds."),
+        "t: paired, one-sided (pruned > full), of Fisher's z; d: Cohen's, of the paired differences. Regions and sets "
+        "are not independent: the test over them is descriptive.",
+        "The upper bound is in-sample: a best prefix gains on noise too.",
+    ]
+    undefined = int(result["undefined_pairs"].sum())
+    if undefined:
+        notes.append(f"{undefined} scored pairs had no direction in the kept features and were left out.")
+    parts += ["## Notes", "\n".join(f"- {note}" for note in notes)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _left(table: str, columns: int = 1) -> str:
+    """A Markdown table with its first columns to the left."""
+    head, rule, *rows = table.split("\n")
+    return "\n".join([head, rule.replace("---:", "---", columns), *rows])
+
+
+def _sentence(one: dict[Any, Any]) -> str:
+    means = f"M pruned {one['pruned']:.3f} vs. full {one['full']:.3f}"
+    if one["n"] < 3:
+        return means
+    t, p, d = _number(one["t"], ".2f"), _number(one["p"], ".2g"), _number(one["d"], ".2f")
+    improved = f"{one['improved']} of {one['n']} region × set values improved"
+    return f"{improved}; {means}; t({one['df']}) = {t}, p = {p}, d = {d}"
+
+
+def _agreement(table: pandas.DataFrame) -> str:
+    """Whether regions that keep many features on one set keep many on the other."""
+    first, second = table.to_numpy()
+    there = np.isfinite(first) & np.isfinite(second)
+    if there.sum() < 3 or np.ptp(first[there]) == 0 or np.ptp(second[there]) == 0:
+        return "too few regions to correlate the two sets' counts"
+    r = float(np.corrcoef(first[there], second[there])[0, 1])
+    return f"the two sets' counts correlate over {int(there.sum())} regions with Pearson r = {r:.2f}"
