@@ -1,0 +1,1 @@
+"""Networks: the only wing that knows torch, and loads it only when asked to."""
