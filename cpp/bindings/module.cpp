@@ -87,14 +87,16 @@ Array similarity(const Object& x, const std::string& metric, const Object& subse
 Array compare(const Object& similarities, int64_t stimuli, const Object& values, const Object& weights, const Object& weight_of,
               const std::string& comparator, int threads) {
     const Comparator rule = comparator_named(comparator);
-    const double* given = borrow<double>(similarities, "similarities", 1);
-    const int64_t pairs = stimuli * (stimuli - 1) / 2;
-    expect_extent(similarities, 0, pairs, "similarities", "pairs");
+    const double* given = borrow<double>(similarities, "similarities", 2);
+    const int64_t count = extent(similarities, 0), pairs = extent(similarities, 1);
+    if (stimuli != 0) expect_extent(similarities, 1, stimuli * (stimuli - 1) / 2, "similarities", "pairs");
+    if (stimuli == 0 && is_whitened(rule))
+        throw py::value_error("comparator must not be whitened for pairs that are not all of a set, got '" + comparator + "'");
     const Targets targets = borrow_targets(values, weights, weight_of, pairs, rule);
-    Array out(targets.count);
+    Array out({count, targets.count});
     double* to = out.mutable_data();
-    run(threads, static_cast<double>(targets.count * pairs) * (by_moments(rule) ? 2 : 20),
-        [&](const Context& context) { cpu::compare(given, stimuli, targets, rule, context, to); });
+    run(threads, static_cast<double>(count * targets.count * pairs) * (by_moments(rule) ? 2 : 20),
+        [&](const Context& context) { cpu::compare(given, count, pairs, stimuli, targets, rule, context, to); });
     return out;
 }
 
@@ -135,6 +137,24 @@ Array insertion_curve(const Object& x, const Object& values, const Object& weigh
     return out;
 }
 
+py::array_t<float> masked_embeddings(const Object& before, const Object& removed, const Object& weights, const Object& after,
+                                     int threads) {
+    const float *own = borrow<float>(before, "before", 2), *taken = borrow<float>(removed, "removed", 3);
+    const Layer layer{borrow<float>(weights, "weights", 2), extent(weights, 0), extent(weights, 1)};
+    const float* next = borrow<float>(after, "after", 2);
+    const int64_t rows = extent(removed, 0), images = extent(removed, 1);
+    expect_extent(removed, 2, layer.inputs, "removed", "units, as weights has inputs");
+    expect_extent(before, 0, images, "before", "images, as removed has");
+    expect_extent(before, 1, layer.inputs, "before", "units, as weights has inputs");
+    expect_extent(after, 0, images, "after", "images, as removed has");
+    expect_extent(after, 1, layer.outputs, "after", "units, as weights has outputs");
+    py::array_t<float> out({rows, images, layer.outputs});
+    float* to = out.mutable_data();
+    run(threads, static_cast<double>(rows * images * layer.inputs) * static_cast<double>(layer.outputs),
+        [&](const Context& context) { cpu::masked_embeddings(own, taken, rows, images, layer, next, context, to); });
+    return out;
+}
+
 std::pair<bool, std::string> cuda_available() {
     std::string reason;
     const bool available = cuda::available(reason);
@@ -148,7 +168,7 @@ PYBIND11_MODULE(_core, module) {
     module.def("similarity", &similarity, py::arg("X"), py::arg("metric"), py::arg("subset"), py::arg("threads"),
                "Similarities (pairs,) of the stimuli over the features of the subset.");
     module.def("compare", &compare, py::arg("similarities"), py::arg("stimuli"), py::arg("target"), py::arg("weights"),
-               py::arg("weight_of"), py::arg("comparator"), py::arg("threads"), "Alignment (targets,) of given similarities.");
+               py::arg("weight_of"), py::arg("comparator"), py::arg("threads"), "Alignment (count, targets) of given similarities.");
     module.def("leave_one_out", &one_feature<&cpu::leave_one_out>, py::arg("X"), py::arg("target"), py::arg("weights"),
                py::arg("weight_of"), py::arg("metric"), py::arg("comparator"), py::arg("subset"), py::arg("threads"),
                "Alignment (targets, features) with each feature of the subset removed.");
@@ -158,6 +178,9 @@ PYBIND11_MODULE(_core, module) {
     module.def("insertion_curve", &insertion_curve, py::arg("X"), py::arg("target"), py::arg("weights"), py::arg("weight_of"),
                py::arg("metric"), py::arg("comparator"), py::arg("order"), py::arg("threads"),
                "Alignment (targets, steps) of each prefix of the order.");
+    module.def("masked_embeddings", &masked_embeddings, py::arg("before"), py::arg("removed"), py::arg("weights"),
+               py::arg("after"), py::arg("threads"),
+               "Embeddings (rows, images, outputs) behind two rectified layers, with `removed` taken from the first.");
     module.def("cuda_available", &cuda_available, "Whether CUDA kernels can run here, and why not.");
     module.def("simd_lanes", &simd_lanes, "Doubles that move together in the kernels chosen for this machine.");
 }

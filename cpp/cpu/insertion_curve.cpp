@@ -397,7 +397,7 @@ void by_similarities(const Job& job, const int64_t* orders, int64_t order_count,
 
 void insertion_curve(const Features& x, const Targets& source, Metric metric, Comparator comparator, const int64_t* orders,
                      int64_t order_count, int64_t steps, const Context& context, double* out) {
-    const StandardTargets targets(source, x.stimuli, comparator, context.threads);
+    const StandardTargets targets(source, x.stimuli, x.pairs(), comparator, context.threads);
     Job job{x, metric, &targets, Buffer(x.stimuli * widest), Buffer(widest), padded(x.stimuli), 0, row_groups(x.stimuli)};
     // Moments of a window: threads that share a target keep about four megabytes, others a chunk's.
     job.window = targets.count >= context.threads

@@ -528,7 +528,7 @@ void exactly(const Job& job, Indices subset, const Context& context) {
 void one_feature(const Features& x, const Targets& source, Metric metric, Comparator comparator, Indices subset,
                  Indices candidates, int sign, const Context& context, double* out) {
     const int64_t n = x.stimuli, d = x.count, pairs = x.pairs();
-    const StandardTargets targets(source, n, comparator, context.threads);
+    const StandardTargets targets(source, n, x.pairs(), comparator, context.threads);
     Space space(n);
     SpaceBuilder(n, context.threads).build(x, metric, subset, -1, space);
     if (candidates.count < d) {

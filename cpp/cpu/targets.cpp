@@ -38,9 +38,9 @@ bool only_zero_and_one(const Targets& t, int64_t pairs) {
 
 }  // namespace
 
-StandardTargets::StandardTargets(const Targets& source, int64_t n, Comparator comparator, int threads)
+StandardTargets::StandardTargets(const Targets& source, int64_t n, int64_t pairs, Comparator comparator, int threads)
     : stimuli(n),
-      pairs(n * (n - 1) / 2),
+      pairs(pairs),
       count(source.count),
       patterns(source.weights ? source.patterns : 1),
       comparator(comparator),
@@ -59,13 +59,11 @@ StandardTargets::StandardTargets(const Targets& source, int64_t n, Comparator co
         if (!weighted) {
             std::fill_n(active, n, 1);
         } else {
-            totals_[u] = 0;
             const double* w = weights(u);
+            totals_[u] = std::accumulate(w, w + pairs, 0.0);
             for (int64_t i = 0, p = 0; i < n; ++i)
-                for (int64_t j = i + 1; j < n; ++j, ++p) {
-                    totals_[u] += w[p];
+                for (int64_t j = i + 1; j < n; ++j, ++p)
                     if (w[p] > 0) active[i] = active[j] = 1;
-                }
         }
         for (int64_t i = 0; i < n; ++i) {
             somewhere_[i] |= active[i];
@@ -185,11 +183,18 @@ void compare_all(const StandardTargets& targets, const double* s, CompareScratch
     }
 }
 
-void compare(const double* similarities, int64_t stimuli, const Targets& targets, Comparator comparator, const Context& context,
-             double* out) {
-    const StandardTargets standard(targets, stimuli, comparator, context.threads);
-    CompareScratch scratch(stimuli, standard.pairs);
-    compare_all(standard, similarities, scratch, out, 1);
+void compare(const double* similarities, int64_t count, int64_t pairs, int64_t stimuli, const Targets& targets,
+             Comparator comparator, const Context& context, double* out) {
+    const StandardTargets standard(targets, stimuli, pairs, comparator, context.threads);
+    const int team = static_cast<int>(std::min<int64_t>(context.threads, count));
+    std::vector<CompareScratch> scratch;
+    for (int t = 0; t < team; ++t) scratch.emplace_back(stimuli, pairs);  // copies would lose what is reserved
+#pragma omp parallel for schedule(static) num_threads(team) if (team > 1)
+    for (int64_t s = 0; s < count; ++s) {
+        const int thread = team > 1 ? omp_thread() : 0;
+        if (!context.stop(thread)) compare_all(standard, similarities + s * pairs, scratch[thread], out + s * targets.count, 1);
+    }
+    context.throw_if_stopped();
 }
 
 }  // namespace secateur::cpu

@@ -13,7 +13,8 @@ class StandardTargets {
   public:
     // Moment comparators: rows hold w (h - mean) / norm. Whitened: that, whitened. Ranks: ranks, or the values themselves
     // (tau-a). A constant target has no direction: its row, and so its alignments, are NaN (rho-a, tau-a: 0).
-    StandardTargets(const Targets&, int64_t stimuli, Comparator, int threads);
+    // Without `stimuli` (0) the pairs are any pairs, not all those of a set: none that is whitened.
+    StandardTargets(const Targets&, int64_t stimuli, int64_t pairs, Comparator, int threads);
 
     const int64_t stimuli, pairs, count, patterns;
     const Comparator comparator;

@@ -1,9 +1,10 @@
-"""The compiled module. Arrays are borrowed as they lie (C-contiguous float64 or int64): nothing is converted."""
+"""The compiled module. Arrays are borrowed as they lie (C-contiguous float64, float32 or int64): nothing is converted."""
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+Singles = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 
 def similarity(X: Floats, metric: str, subset: Integers, threads: int) -> Floats: ...
@@ -46,5 +47,6 @@ def insertion_curve(
     order: Integers,
     threads: int,
 ) -> Floats: ...
+def masked_embeddings(before: Singles, removed: Singles, weights: Singles, after: Singles, threads: int) -> Singles: ...
 def cuda_available() -> tuple[bool, str]: ...
 def simd_lanes() -> int: ...

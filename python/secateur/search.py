@@ -285,7 +285,7 @@ def _name(targets: Targets, t: int) -> str:
     return f"target {targets.labels[t] if targets.labels else t}"
 
 
-def _check_baseline(
+def check_baseline(
     features: Features, targets: Targets, similarities: Matrix, baseline: Matrix, comparator: str
 ) -> None:
     """Say why nothing can be learnt from a target: without a baseline there is no importance."""
@@ -344,7 +344,7 @@ def prune(
     everything = np.ones(len(groups), dtype=bool)
     similarities = _core.similarity(features.values, metric, groups.columns(everything), threads)
     baseline = compare(similarities, targets, comparator, threads)
-    _check_baseline(features, targets, similarities, baseline, comparator)
+    check_baseline(features, targets, similarities, baseline, comparator)
     importance = baseline[:, None] - scorer.after_each(everything, adding=False)
     if search.name in ("ranking", "parsimonious"):
         return _by_ranking(scorer, baseline, importance, search, most)

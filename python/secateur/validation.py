@@ -197,6 +197,52 @@ def _names(given: tuple[str, ...] | None, count: int) -> npt.NDArray[Any]:
     return np.arange(count) if given is None else np.asarray(given, dtype=object).astype(str)
 
 
+def collect(
+    scores: Iterable[FoldScores], folds: list[Fold], repeat: Indices, targets: Targets,
+    names: tuple[npt.NDArray[Any], npt.NDArray[Any]], settings: dict[str, Any], *, curves: bool = True,
+) -> xarray.Dataset:  # fmt: skip
+    """The scores of all folds, as :func:`cross_validate` returns them; ``names`` are the features' and the stimuli's."""
+    import xarray
+
+    d, n = map(len, names)
+    shape = (len(targets), len(folds))
+    scalars = {name: np.empty(shape) for name in ("full_train", "full_test", "pruned_train", "pruned_test")}
+    undefined = np.zeros(shape, dtype=np.int64)
+    kept = np.zeros((*shape, d), dtype=bool)
+    importance = np.empty((*shape, d))
+    curve = np.empty((*shape, d)) if curves else None
+    test = np.zeros((len(folds), n), dtype=bool)
+    for f, one in enumerate(scores):
+        for name, values in scalars.items():
+            values[:, f] = getattr(one, name)
+        undefined[:, f] = one.undefined
+        kept[:, f] = one.pruned.support
+        importance[:, f] = one.pruned.importance
+        if curve is not None:
+            curve[:, f] = one.pruned.curve
+        test[f, folds[f][1]] = True
+    variables: dict[str, Any] = {name: (("target", "fold"), values) for name, values in scalars.items()}
+    variables |= {
+        "n_kept": (("target", "fold"), kept.sum(axis=-1)),
+        "undefined_pairs": (("target", "fold"), undefined),
+        "kept": (("target", "fold", "feature"), kept),
+        "importance": (("target", "fold", "feature"), importance),
+        "test": (("fold", "stimulus"), test),
+    }
+    if curve is not None:
+        variables["curve"] = (("target", "fold", "step"), curve)
+    coords = {
+        "target": _names(targets.labels, len(targets)),
+        "fold": np.arange(len(folds)),
+        "repeat": ("fold", repeat),
+        "feature": names[0],
+        "stimulus": names[1],
+    }
+    if curve is not None:
+        coords["step"] = np.arange(1, d + 1)
+    return xarray.Dataset(variables, coords, settings)
+
+
 def cross_validate(
     X: Any,
     target: Any,
@@ -269,50 +315,18 @@ def cross_validate(
     >>> dict(result.sizes)["fold"]
     3
     """
-    import xarray
-
     features = read_features(X)
     pruner = _pruner_of(pruner, kind)
     targets = read_target(target, features.n, pruner.kind, weights, features.stimuli)
     folds, repeat = split(features.n, cv, repeats, seed, groups)
-    shape = (len(targets), len(folds))
-    scalars = {name: np.empty(shape) for name in ("full_train", "full_test", "pruned_train", "pruned_test")}
-    undefined = np.zeros(shape, dtype=np.int64)
-    kept = np.zeros((*shape, features.d), dtype=bool)
-    importance = np.empty((*shape, features.d))
-    curve = np.empty((*shape, features.d)) if curves else None
-    test = np.zeros((len(folds), features.n), dtype=bool)
-    for f, fold in enumerate(_with_progress(folds, len(folds), "folds", progress)):
-        scores = score_fold(features, targets, fold, pruner)
-        for name, values in scalars.items():
-            values[:, f] = getattr(scores, name)
-        undefined[:, f] = scores.undefined
-        kept[:, f] = scores.pruned.support
-        importance[:, f] = scores.pruned.importance
-        if curve is not None:
-            curve[:, f] = scores.pruned.curve
-        test[f, fold[1]] = True
-    warn_of_undefined_pairs(int(undefined.sum()))
-    variables: dict[str, Any] = {name: (("target", "fold"), values) for name, values in scalars.items()}
-    variables |= {
-        "n_kept": (("target", "fold"), kept.sum(axis=-1)),
-        "undefined_pairs": (("target", "fold"), undefined),
-        "kept": (("target", "fold", "feature"), kept),
-        "importance": (("target", "fold", "feature"), importance),
-        "test": (("fold", "stimulus"), test),
-    }
-    if curve is not None:
-        variables["curve"] = (("target", "fold", "step"), curve)
-    coords = {
-        "target": _names(targets.labels, len(targets)),
-        "fold": np.arange(len(folds)),
-        "repeat": ("fold", repeat),
-        "feature": _names(features.names, features.d),
-        "stimulus": _names(features.stimuli or targets.stimuli, features.n),
-    }
-    if curve is not None:
-        coords["step"] = np.arange(1, features.d + 1)
-    return xarray.Dataset(variables, coords, _settings(pruner, targets, cv, repeats, seed))
+    shown = _with_progress(folds, len(folds), "folds", progress)
+    result = collect(
+        (score_fold(features, targets, fold, pruner) for fold in shown), folds, repeat, targets,
+        (_names(features.names, features.d), _names(features.stimuli or targets.stimuli, features.n)),
+        _settings(pruner, targets, cv, repeats, seed), curves=curves,
+    )  # fmt: skip
+    warn_of_undefined_pairs(int(result["undefined_pairs"].sum()))
+    return result
 
 
 def summary(result: xarray.Dataset) -> pandas.DataFrame:

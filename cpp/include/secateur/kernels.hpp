@@ -30,6 +30,11 @@ struct Indices {  // distinct feature indices
     int64_t count;
 };
 
+struct Layer {  // of a network: row-major (outputs, inputs)
+    const float* weights;
+    int64_t outputs, inputs;
+};
+
 // Thrown by a kernel that was asked to stop; its outputs are then not to be used.
 struct Interrupted : std::runtime_error {
     Interrupted() : std::runtime_error("interrupted") {}
@@ -57,8 +62,10 @@ class Context {
 namespace cpu {
 // out (pairs): similarities; NaN where a stimulus has no direction.
 void similarity(const Features&, Metric, Indices subset, const Context&, double* out);
-// out (targets): each target against the given similarities (pairs).
-void compare(const double* similarities, int64_t stimuli, const Targets&, Comparator, const Context&, double* out);
+// out (count, targets): each target against each vector of similarities (count, pairs). The pairs are all those of the stimuli,
+// or with `stimuli` 0 any pairs: those of one stimulus, say.
+void compare(const double* similarities, int64_t count, int64_t pairs, int64_t stimuli, const Targets&, Comparator, const Context&,
+             double* out);
 // out (targets, features): alignment with one feature of the subset removed; the subset's own elsewhere.
 void leave_one_out(const Features&, const Targets&, Metric, Comparator, Indices subset, const Context&, double* out);
 // out (targets, features): alignment with one feature added to the subset; the subset's own for its members.
@@ -66,6 +73,12 @@ void add_one(const Features&, const Targets&, Metric, Comparator, Indices subset
 // out (targets, steps): alignment of each prefix. orders (orders, steps), where orders is 1 or the number of targets.
 void insertion_curve(const Features&, const Targets&, Metric, Comparator, const int64_t* orders, int64_t order_count,
                      int64_t steps, const Context&, double* out);
+// Embeddings behind two rectified layers, when something is taken from the first. before (images, inputs) and after (images,
+// outputs): what the layers compute with nothing taken, before they are rectified. removed (rows, images, inputs): taken from
+// `before`. out (rows, images, outputs). In single precision, as the weights are; a change is summed up by itself before it
+// meets `after`, so that few of its digits are lost.
+void masked_embeddings(const float* before, const float* removed, int64_t rows, int64_t images, const Layer&, const float* after,
+                       const Context&, float* out);
 }  // namespace cpu
 
 namespace cuda {

@@ -50,14 +50,17 @@ struct Lanes;
 template <>
 struct Lanes<2> {
     typedef double Vec __attribute__((vector_size(16)));
+    typedef float Floats __attribute__((vector_size(16)));
 };
 template <>
 struct Lanes<4> {
     typedef double Vec __attribute__((vector_size(32)));
+    typedef float Floats __attribute__((vector_size(32)));
 };
 template <>
 struct Lanes<8> {
     typedef double Vec __attribute__((vector_size(64)));
+    typedef float Floats __attribute__((vector_size(64)));
 };
 
 // L doubles that move together. Loads and stores need no alignment.
@@ -85,6 +88,24 @@ struct Simd {
         double total = v[0];
         for (int l = 1; l < L; ++l) total += v[l];
         return total;
+    }
+};
+
+// The floats that fill the same vector.
+template <int L>
+struct SimdFloat {
+    static constexpr int lanes = 2 * L;
+    using Vec = typename Lanes<L>::Floats;
+    ALWAYS_INLINE static Vec load(const float* p) {
+        Vec v;
+        std::memcpy(&v, p, sizeof v);
+        return v;
+    }
+    ALWAYS_INLINE static void store(float* p, Vec v) { std::memcpy(p, &v, sizeof v); }
+    ALWAYS_INLINE static Vec splat(float x) {
+        float all[lanes];
+        for (int l = 0; l < lanes; ++l) all[l] = x;
+        return load(all);
     }
 };
 

@@ -1,0 +1,740 @@
+"""Alignment importance of feature maps: what a space loses with each map of the last convolution (Truong et al. 2024).
+
+Everything up to the last convolution is computed once. What comes after it depends on the network's neck:
+
+pooled     a global average pool: a map is a feature, and masking it sets that feature to zero
+rectified  per-map pooling, then Linear, ReLU, Linear, ReLU (VGG, AlexNet): the compiled core
+any other  the neck itself, on masked maps in batches
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import _core
+from ..contributions import leave_one_out
+from ..device import thread_count
+from ..features import Features, Indices, Matrix
+from ..pruning import Pruner
+from ..search import Pruned, best_prefix, check_baseline, rank
+from ..similarity import check_comparator, check_metric, compare, held_out_alignment, warn_of_undefined_pairs
+from ..targets import Targets, pair_positions, read_target
+from ..validation import Fold, FoldScores, _names, _settings, _with_progress, collect, cross_validate, split
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+
+__all__ = ["alignment_importance", "compare_networks", "correlations", "select", "spread"]
+
+Singles = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+
+MEMORY = 1 << 29  # bytes of masked embeddings at a time
+
+
+# What comes after the last convolution --------------------------------------------------------------------------
+
+
+class Neck:
+    """A network's neck on the maps of some images, run as it is.
+
+    Attributes
+    ----------
+    maps : tensor (n, M, h, w)
+        Of the last convolution, after its ReLU.
+    embedding : (n, d) float32
+        With all maps.
+    """
+
+    def __init__(self, net: Any, maps: Any, batch: int, memory: int) -> None:
+        self.net, self.maps, self.batch = net, maps, batch
+        self.n, self.count = int(maps.shape[0]), int(maps.shape[1])
+        self.embedding: Singles = self._run(maps)
+        self.block = int(np.clip(memory // (self.floats_each() * 4 * self.n), 1, self.count))
+
+    def floats_each(self) -> int:
+        """Floats that a masked embedding of an image takes while it is made."""
+        return int(self.embedding.shape[1])
+
+    def _run(self, maps: Any) -> Singles:
+        import torch
+
+        with torch.inference_mode():
+            parts = [self.net.neck(part).float().flatten(1).cpu() for part in maps.split(self.batch)]
+        return np.asarray(torch.cat(parts).numpy())
+
+    def without_each(self, maps: Indices) -> Singles:
+        """Embeddings (rows, n, d) of all images, each row with one of these maps masked."""
+        out = np.empty((len(maps), *self.embedding.shape), np.float32)
+        masked = self.maps.clone()
+        for row, k in enumerate(maps.tolist()):
+            masked[:, k] = 0
+            out[row] = self._run(masked)
+            masked[:, k] = self.maps[:, k]
+        return out
+
+    def inserted(self, images: Indices, order: Indices) -> Iterator[Singles]:
+        """Embeddings (rows, images, d) with the first 1, 2, … maps of an order alone, some rows at a time."""
+        import torch
+
+        maps = self.maps[torch.from_numpy(images)]
+        present = torch.zeros_like(maps)
+        for start in range(0, len(order), self.block):
+            rows = []
+            for k in order[start : start + self.block].tolist():
+                present[:, k] = maps[:, k]
+                rows.append(self._run(present))
+            yield np.stack(rows)
+
+    def keeping(self, images: Indices, kept: Mask) -> Singles:
+        """Embeddings (images, d) with these maps alone."""
+        import torch
+
+        mask = torch.from_numpy(kept.astype(np.float32)).to(self.maps)
+        return self._run(self.maps[torch.from_numpy(images)] * mask[:, None, None])
+
+
+class PooledNeck(Neck):
+    """A global average pool: the embedding is the pooled maps."""
+
+    def without_each(self, maps: Indices) -> Singles:
+        out = np.repeat(self.embedding[None], len(maps), axis=0)
+        out[np.arange(len(maps)), :, maps] = 0
+        return out
+
+    def inserted(self, images: Indices, order: Indices) -> Iterator[Singles]:
+        step = np.empty(self.count, dtype=np.int64)
+        step[order] = np.arange(self.count)
+        for start in range(0, len(order), self.block):
+            rows = np.arange(start, min(start + self.block, len(order)))
+            yield np.where(step <= rows[:, None, None], self.embedding[images], np.float32(0))
+
+    def keeping(self, images: Indices, kept: Mask) -> Singles:
+        return np.where(kept, self.embedding[images], np.float32(0))
+
+
+class RectifiedNeck(Neck):
+    """Pools that take each map by itself, then Linear, ReLU, Linear, ReLU: pooled maps (n, M, p), units (n, u), d.
+
+    A map's share of the first layer is a product with its own p inputs. It is taken from the layer's stored
+    pre-activation, and of the second layer only what the change moves is multiplied.
+    """
+
+    def __init__(self, net: Any, maps: Any, batch: int, memory: int, layers: RectifiedLayers, threads: int) -> None:
+        import torch
+
+        with torch.inference_mode():
+            self.pooled = torch.cat([layers.pool(part).flatten(2) for part in maps.split(batch)]).float().cpu()
+            weights, self.bias, second, bias = (
+                part.detach().float().cpu()
+                for layer in (layers.first, layers.second)
+                for part in (layer.weight, layer.bias)
+            )
+            self.first = weights.unflatten(1, (maps.shape[1], -1))  # (u, M, p)
+            self.units = torch.addmm(self.bias, self.pooled.flatten(1), self.first.flatten(1).T)
+            self.second = second.contiguous()
+            self.outputs = torch.addmm(bias, self.units.relu(), self.second.T)
+        self.threads = threads
+        super().__init__(net, maps, batch, memory)
+
+    def floats_each(self) -> int:
+        return int(self.second.shape[0] + self.second.shape[1])
+
+    def _run(self, maps: Any) -> Singles:
+        """The neck on all the maps: what both layers have computed."""
+        return np.asarray(self.outputs.relu().numpy())
+
+    def _shares(self, images: Any, maps: Indices) -> Any:
+        """What each of some maps gives to the units: (rows, images, u)."""
+        import torch
+
+        out = torch.empty(len(maps), len(images), self.units.shape[1])
+        for row, k in enumerate(maps.tolist()):
+            torch.mm(self.pooled[images, k], self.first[:, k].contiguous().T, out=out[row])
+        return out
+
+    def _embed(self, images: Any, removed: Any) -> Singles:
+        """Embeddings (rows, images, d) when this (rows, images, u) is taken from the units."""
+        units, outputs = (part[images].numpy() for part in (self.units, self.outputs))
+        return _core.masked_embeddings(units, removed.numpy(), self.second.numpy(), outputs, self.threads)
+
+    def without_each(self, maps: Indices) -> Singles:
+        import torch
+
+        everyone = torch.arange(self.n)
+        with torch.inference_mode():
+            return self._embed(everyone, self._shares(everyone, maps))
+
+    def inserted(self, images: Indices, order: Indices) -> Iterator[Singles]:
+        import torch
+
+        chosen = torch.from_numpy(images)
+        so_far = self.bias.expand(len(images), -1)
+        for start in range(0, len(order), self.block):
+            with torch.inference_mode():
+                units = self._shares(chosen, order[start : start + self.block])
+                units[0] += so_far
+                torch.cumsum(units, 0, out=units)
+                so_far = units[-1].clone()
+                removed = torch.sub(self.units[chosen], units, out=units)
+            yield self._embed(chosen, removed)
+
+    def keeping(self, images: Indices, kept: Mask) -> Singles:
+        import torch
+
+        chosen = torch.from_numpy(images)
+        with torch.inference_mode():
+            pooled = self.pooled[chosen] * torch.from_numpy(kept.astype(np.float32))[:, None]
+            units = torch.addmm(self.bias, pooled.flatten(1), self.first.flatten(1).T)
+            return self._embed(chosen, (self.units[chosen] - units)[None])[0]
+
+
+@dataclass(frozen=True)
+class RectifiedLayers:
+    """The parts of a neck that the compiled core can take over."""
+
+    pool: Any
+    first: Any
+    second: Any
+
+
+def _rectified_layers(neck: Any) -> RectifiedLayers | None:
+    """The parts of a neck, if it is pools that take each map by itself, then Linear, ReLU, Linear, ReLU."""
+    from torch import nn
+
+    layers, waiting = [], [neck]
+    while waiting:
+        layer = waiting.pop(0)
+        if type(layer) is nn.Sequential:
+            waiting[:0] = list(layer)
+        elif not isinstance(layer, (nn.Dropout, nn.Dropout2d, nn.Identity)):
+            layers.append(layer)
+    pools = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
+    kinds = (nn.Flatten, nn.Linear, nn.ReLU, nn.Linear, nn.ReLU)
+    before, after = layers[: -len(kinds)], layers[-len(kinds) :]
+    if [type(layer) for layer in after] != list(kinds) or not all(type(layer) in pools for layer in before):
+        return None
+    flatten, first, _, second, _ = after
+    if flatten.start_dim != 1 or flatten.end_dim != -1 or first.bias is None or second.bias is None:
+        return None
+    return RectifiedLayers(nn.Sequential(*before), first, second)
+
+
+def _neck_of(net: Any, images: Any, batch: int, memory: int, threads: int) -> Neck:
+    """The network's neck, on the maps of all images."""
+    import torch
+
+    device = next(net.module.parameters()).device
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(images), batch):
+            stop = min(start + batch, len(images))
+            pixels = torch.stack([net.preprocessing(images[i]) for i in range(start, stop)])
+            parts.append(net.trunk(pixels.to(device)))
+    maps = torch.cat(parts)
+    if net.pooled:
+        return PooledNeck(net, maps, batch, memory)
+    layers = _rectified_layers(net.neck)
+    if layers is None:
+        return Neck(net, maps, batch, memory)
+    return RectifiedNeck(net, maps, batch, memory, layers, threads)
+
+
+# Alignments -----------------------------------------------------------------------------------------------------
+
+
+def _packed_similarities(embeddings: Singles, metric: str, threads: int) -> Matrix:
+    """Similarities (rows, P) in each of some embeddings (rows, n, d)."""
+    everything = np.arange(embeddings.shape[2], dtype=np.int64)
+    rows = [_core.similarity(one.astype(np.float64), metric, everything, threads) for one in embeddings]
+    return np.stack(rows)
+
+
+def _directed(X: Singles, metric: str) -> Matrix:
+    """Rows whose inner products are similarities: of length 1 for angular metrics, NaN where there is no direction."""
+    Z = X.astype(np.float64)
+    if metric == "correlation":
+        Z = np.where(np.ptp(Z, axis=1, keepdims=True) > 0, Z - Z.mean(axis=1, keepdims=True), 0)
+    if metric in ("cosine", "correlation"):
+        length = np.sqrt(np.einsum("if,if->i", Z, Z))
+        Z /= np.where(length > 0, length, np.nan)[:, None]
+    return Z
+
+
+def _similarities_between(X: Matrix, Y: Matrix, metric: str) -> Matrix:
+    """Similarities of the rows of X with those of Y, both as :func:`_directed` leaves them."""
+    inner = X @ Y.T
+    if metric not in ("sqeuclidean", "euclidean"):
+        return np.asarray(inner)
+    x, y = (np.einsum("if,if->i", Z, Z) for Z in (X, Y))
+    squares = np.maximum(x[:, None] + y - 2 * inner, 0)
+    return np.asarray(-squares if metric == "sqeuclidean" else -np.sqrt(squares))
+
+
+def _rows_of(targets: Targets) -> list[Targets]:
+    """For each stimulus: the targets over its n - 1 pairs with the others, in their order."""
+    from dataclasses import replace
+
+    rows = []
+    for i in range(targets.n):
+        at = [int(pair_positions(np.array([i, j]), targets.n)[0]) for j in range(targets.n) if j != i]
+        weights = None if targets.weights is None else np.ascontiguousarray(targets.weights[:, at])
+        rows.append(replace(targets, values=np.ascontiguousarray(targets.values[:, at]), weights=weights))
+    return rows
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a call asks, checked, and the alignments (T,) of the whole embedding."""
+
+    neck: Neck
+    targets: Targets
+    stimuli: tuple[str, ...]
+    metric: str
+    comparator: str
+    threads: int
+
+    @property
+    def features(self) -> Features:
+        return Features(self.neck.embedding.astype(np.float64), self.stimuli)
+
+    @property
+    def is_removal(self) -> bool:
+        """Whether masking a map is removing a feature: it is not for a mean over features."""
+        return isinstance(self.neck, PooledNeck) and self.metric != "correlation"
+
+    @property
+    def blocks(self) -> list[Indices]:
+        """The maps, as many at a time as memory allows."""
+        step = self.neck.block
+        return [np.arange(start, min(start + step, self.neck.count)) for start in range(0, self.neck.count, step)]
+
+    def similarities(self, embeddings: Singles) -> Matrix:
+        """Similarities (rows, P) in each of some embeddings (rows, n, d)."""
+        everything = np.arange(embeddings.shape[2], dtype=np.int64)
+        rows = [_core.similarity(one.astype(np.float64), self.metric, everything, self.threads) for one in embeddings]
+        return np.stack(rows)
+
+    def aligned(self, similarities: Matrix, targets: Targets, n: int) -> Matrix:
+        """Alignments (rows, T) of similarities (rows, P); n is 0 where the pairs are not all those of n stimuli."""
+        return _core.compare(
+            np.ascontiguousarray(similarities), n, targets.values, targets.weights, targets.weight_of,
+            self.comparator, self.threads,
+        )  # fmt: skip
+
+    def baseline(self, stimuli: Indices) -> Matrix:
+        """Alignments (T,) among these stimuli with all maps; refused where there is none."""
+        features, goal = self.features.among(stimuli), self.targets.among(stimuli)
+        similarities = self.similarities(self.neck.embedding[None, stimuli])
+        found = self.aligned(similarities, goal, goal.n)[0]
+        check_baseline(features, goal, similarities[0], found, self.comparator)
+        return found
+
+
+def _ask(
+    net: Any, images: Any, target: Any, kind: str, weights: Any, metric: str, comparator: str, batch: int | None,
+    memory: int | None, threads: int | None,
+) -> Asked:  # fmt: skip
+    from .images import read_images
+
+    metric, comparator, count = check_metric(metric), check_comparator(comparator), thread_count(threads)
+    for name, value in (("batch", batch), ("memory", memory)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1):
+            raise ValueError(f"{name} must be a positive integer or None, got {value!r}")
+    pictures = read_images(images)
+    names = tuple(map(str, pictures.names))
+    if len(names) < 3:
+        raise ValueError(f"images must be at least 3, got {len(names)}")
+    targets = read_target(target, len(names), kind, weights, names)
+    return Asked(_neck_of(net, pictures, batch or 32, memory or MEMORY, count), targets, names, metric, comparator, count)
+
+
+# The face -------------------------------------------------------------------------------------------------------
+
+
+def alignment_importance(
+    net: Any,
+    images: Any,
+    target: Any,
+    *,
+    metric: str = "cosine",
+    comparator: str = "spearman",
+    kind: str = "similarity",
+    weights: Any = None,
+    per_image: bool = False,
+    batch: int | None = None,
+    memory: int | None = None,
+    threads: int | None = None,
+    progress: bool = True,
+) -> xarray.Dataset:
+    """Alignment importance scores (AIS) of the maps of a network's last convolution.
+
+    AIS = alignment of the embedding - alignment of the embedding with that map masked (set to zero) and propagated
+    with the trained weights. A positive score means that the map helps.
+
+    Parameters
+    ----------
+    net : Network
+        From :func:`secateur.networks.load` or :func:`secateur.networks.wrap`.
+    images : folder, paths, PIL images or array
+        What :func:`secateur.networks.read_images` takes: n images.
+    target : (n, n) | (P,) | (T, P) | (T, n, n) array, rsatoolbox RDMs, or xarray DataArray
+        As in :func:`secateur.alignment`, in the order of the images. Where it names its stimuli, the names are held
+        against the images'.
+    metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean"}
+        Similarity of two embeddings. A masked map leaves a zero in a pooled embedding, which a correlation's mean counts.
+    comparator : {"spearman", "pearson" (or "corr"), "cosine", "corr_cov", "cosine_cov", "rho-a", "tau-a"}
+        How similarities are compared with the target's.
+    kind : {"similarity", "dissimilarity"}
+        What the target holds.
+    weights : array shaped like a target, optional
+        Weight of each pair; 0 or 1 for rank comparators.
+    per_image : bool
+        Whether each image is scored too: the map is masked in that image alone, and its n - 1 similarities to the
+        others, unmasked, are compared with its row of the target. Not for the whitened comparators.
+    batch : int, optional
+        Images that go through the network at once; 32 by default.
+    memory : int, optional
+        Bytes that masked embeddings may take at a time; 512 MiB by default.
+    threads : int, optional
+        All available processors by default. PyTorch keeps its own number.
+    progress : bool
+        Whether a progress bar may show, once two seconds have passed.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``baseline`` () and ``importance`` (map,); with ``per_image`` also ``image_baseline`` (stimulus,) and
+        ``image_importance`` (stimulus, map), all in correlation units; with several targets a leading dim ``target``.
+        NaN where masking leaves a stimulus without direction.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where an argument is not as said above; the message names it.
+
+    Notes
+    -----
+    Embeddings are in single precision, like the network; what is made of them is in double. Masked embeddings differ
+    from those of PyTorch by its own rounding, about 1e-6 of their size.
+
+    References
+    ----------
+    Truong, Pesenti & Hasson (2024), §2.2 (Eq. 1) and §2.3.
+
+    Examples
+    --------
+    >>> import secateur as sc
+    >>> images = np.random.default_rng(0).integers(0, 256, size=(6, 64, 64, 3), dtype=np.uint8)
+    >>> net = sc.networks.load("squeezenet1_1", weights=None)  # doctest: +SKIP
+    >>> result = alignment_importance(net, images, np.random.default_rng(1).normal(size=15))  # doctest: +SKIP
+    >>> result.importance.dims  # doctest: +SKIP
+    ('map',)
+    """
+    import xarray
+
+    asked = _ask(net, images, target, kind, weights, metric, comparator, batch, memory, threads)
+    neck, targets = asked.neck, asked.targets
+    if per_image and asked.comparator.endswith("_cov"):
+        raise ValueError(f"comparator must not be whitened where single images are scored, got {comparator!r}")
+    everyone, others = np.arange(neck.n), ~np.eye(neck.n, dtype=bool)
+    baseline = asked.baseline(everyone)
+    masked = np.empty((len(targets), neck.count))
+    if asked.is_removal:
+        terms = (asked.metric, asked.comparator)
+        masked[:] = np.atleast_2d(leave_one_out(asked.features, targets, *terms, threads=asked.threads))
+    rows = _rows_of(targets) if per_image else []
+    unmasked = _directed(neck.embedding, asked.metric) if per_image else np.empty((0, 0))
+    of_images = np.empty((len(targets), len(rows), neck.count))
+    blocks = asked.blocks if per_image or not asked.is_removal else []
+    for maps in _with_progress(blocks, len(blocks), "maps", progress):
+        embeddings = neck.without_each(maps)
+        if not asked.is_removal:
+            masked[:, maps] = asked.aligned(asked.similarities(embeddings), targets, neck.n).T
+        if per_image:
+            directed = (_directed(one, asked.metric) for one in embeddings)
+            between = np.stack([_similarities_between(one, unmasked, asked.metric) for one in directed])
+            for i, row in enumerate(rows):
+                of_images[:, i, maps] = asked.aligned(between[:, i, others[i]], row, 0).T
+    variables: dict[str, Any] = {
+        "baseline": (("target",), baseline),
+        "importance": (("target", "map"), baseline[:, None] - masked),
+    }
+    coords: dict[str, Any] = {"target": _names(targets.labels, len(targets)), "map": np.arange(neck.count)}
+    if per_image:
+        whole = _similarities_between(unmasked, unmasked, asked.metric)
+        own = np.stack([asked.aligned(whole[i : i + 1, others[i]], row, 0)[0] for i, row in enumerate(rows)], axis=1)
+        variables["image_baseline"] = (("target", "stimulus"), own)
+        variables["image_importance"] = (("target", "stimulus", "map"), own[..., None] - of_images)
+        coords["stimulus"] = _names(asked.stimuli, neck.n)
+    settings = {"network": net.name, "metric": asked.metric, "comparator": asked.comparator, "kind": targets.kind}
+    result = xarray.Dataset(variables, coords, settings)
+    return result.isel(target=0, drop=True) if targets.single else result
+
+
+def select(
+    net: Any,
+    images: Any,
+    target: Any,
+    *,
+    metric: str = "cosine",
+    comparator: str = "spearman",
+    kind: str = "similarity",
+    weights: Any = None,
+    cv: Any = 5,
+    repeats: int = 8,
+    seed: int = 0,
+    groups: Any = None,
+    batch: int | None = None,
+    memory: int | None = None,
+    threads: int | None = None,
+    progress: bool = True,
+) -> xarray.Dataset:
+    """Select feature maps on some images, score the selection on others.
+
+    On the training images maps are inserted in order of their alignment importance, each time propagated to the
+    embedding with the trained weights, and the shortest prefix that reaches the maximum is kept. The test images are
+    then embedded with those maps alone.
+
+    Parameters
+    ----------
+    net, images, target, metric, comparator, kind, weights, batch, memory, threads, progress
+        As in :func:`alignment_importance`.
+    cv, repeats, seed, groups
+        As in :func:`secateur.cross_validate`. By default five folds, eight times: the paper's 40 pairs of scores.
+
+    Returns
+    -------
+    xarray.Dataset, dims (target, fold, feature)
+        What :func:`secateur.cross_validate` returns, a feature being a map: ``full_test``, ``pruned_test``,
+        ``n_kept``, ``kept``, ``importance`` (AIS), ``curve``, …. :func:`secateur.summary` gives the paired t-test
+        over folds, :func:`secateur.report.held_out` and :func:`secateur.report.insertion_curves` draw it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where an argument is not as said above; the message names it.
+
+    Warns
+    -----
+    UndefinedPairsWarning
+        Once, where held-out pairs were left out.
+
+    Notes
+    -----
+    Splits are over images, where the paper splits the entries of the similarity matrix: an entry of the test set then
+    has no image in common with one that was trained on.
+
+    References
+    ----------
+    Truong, Pesenti & Hasson (2024), §2.2.
+
+    Examples
+    --------
+    >>> import secateur as sc
+    >>> images = np.random.default_rng(0).integers(0, 256, size=(12, 64, 64, 3), dtype=np.uint8)
+    """
+    asked = _ask(net, images, target, kind, weights, metric, comparator, batch, memory, threads)
+    pruner = Pruner(asked.metric, asked.comparator, threads=asked.threads)
+    if asked.is_removal:
+        result = cross_validate(asked.features, asked.targets, pruner, cv, repeats, seed, groups, progress=progress)
+    else:
+        folds, repeat = split(asked.neck.n, cv, repeats, seed, groups)
+        masked = _masked_by_fold(asked, folds, progress)
+        shown = _with_progress(zip(folds, masked), len(folds), "folds", progress)
+        result = collect(
+            (_score_fold(asked, fold, without) for fold, without in shown), folds, repeat, asked.targets,
+            (np.arange(asked.neck.count), _names(asked.stimuli, asked.neck.n)),
+            _settings(pruner, asked.targets, cv, repeats, seed),
+        )  # fmt: skip
+        warn_of_undefined_pairs(int(result["undefined_pairs"].sum()))
+    return result.assign_attrs(network=net.name, features="feature maps")
+
+
+def _masked_by_fold(asked: Asked, folds: list[Fold], progress: bool) -> list[Matrix]:
+    """Alignments (T, M) among the training images of each fold with each map masked: one pass over the maps."""
+    goals = [asked.targets.among(train) for train, _ in folds]
+    pairs = [pair_positions(train, asked.neck.n) for train, _ in folds]
+    masked = [np.empty((len(asked.targets), asked.neck.count)) for _ in folds]
+    blocks = asked.blocks
+    for maps in _with_progress(blocks, len(blocks), "maps", progress):
+        similarities = asked.similarities(asked.neck.without_each(maps))
+        for of_fold, goal, at in zip(masked, goals, pairs):
+            of_fold[:, maps] = asked.aligned(similarities[:, at], goal, goal.n).T
+    return masked
+
+
+def _score_fold(asked: Asked, fold: Fold, masked: Matrix) -> FoldScores:
+    """Select on the training images, score on the test images."""
+    train, test = fold
+    goal, held = asked.targets.among(train), asked.targets.among(test)
+    terms = (asked.metric, asked.comparator, asked.threads)
+    everything = np.arange(asked.neck.embedding.shape[1], dtype=np.int64)
+    full, _ = held_out_alignment(asked.features.among(test), held, everything, *terms)
+    baseline = asked.baseline(train)
+    importance = baseline[:, None] - masked
+    order = rank(importance)
+    curve = np.empty_like(importance)
+    support = np.zeros(importance.shape, dtype=bool)
+    scores = np.empty(len(goal))
+    undefined = np.zeros(len(goal), dtype=np.int64)
+    for t in range(len(goal)):
+        at = slice(t, t + 1)
+        rows = [
+            asked.aligned(asked.similarities(embeddings), goal.only(at), goal.n)[:, 0]
+            for embeddings in asked.neck.inserted(train, order[t])
+        ]
+        curve[t] = np.concatenate(rows)
+        support[t, order[t, : best_prefix(curve[t])]] = True
+        pruned = Features(asked.neck.keeping(test, support[t]).astype(np.float64))
+        scores[at], undefined[at] = held_out_alignment(pruned, held.only(at), everything, *terms)
+    alignment = np.take_along_axis(curve, best_prefix(curve)[:, None] - 1, axis=1)[:, 0]
+    return FoldScores(
+        baseline, full, alignment, scores, undefined, Pruned(baseline, importance, order, curve, support, alignment, ())
+    )
+
+
+# Over images, networks and categories ---------------------------------------------------------------------------
+
+
+def spread(result: xarray.Dataset) -> xarray.Dataset:
+    """How the importance of single images is spread over maps and images.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        From :func:`alignment_importance` with ``per_image=True``.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``mean`` (map,): mean AIS over images; ``deviation_of_maps`` (map,) and ``deviation_of_images`` (stimulus,):
+        mean absolute deviation of a map's AIS over images, of an image's over maps. NaN is left out.
+
+    Raises
+    ------
+    ValueError
+        Where the result has no scores of single images.
+
+    References
+    ----------
+    Truong, Pesenti & Hasson (2024), §2.3, Figure 3.
+
+    Examples
+    --------
+    >>> import xarray
+    >>> scores = xarray.Dataset({"image_importance": (("stimulus", "map"), [[0.0, 1.0], [0.0, 3.0]])})
+    >>> spread(scores).deviation_of_maps.values.tolist()
+    [0.0, 1.0]
+    """
+    import xarray
+
+    if "image_importance" not in result:
+        raise ValueError("result must have scores of single images, got none: pass per_image=True")
+    scores = result["image_importance"]
+    variables = {"mean": scores.mean("stimulus")}
+    for name, over in (("deviation_of_maps", "stimulus"), ("deviation_of_images", "map")):
+        variables[name] = abs(scores - scores.mean(over)).mean(over)
+    return xarray.Dataset(variables, attrs=result.attrs)
+
+
+def compare_networks(first: xarray.Dataset, second: xarray.Dataset) -> pandas.DataFrame:
+    """Whether the scores of two networks are spread alike: two-sample Kolmogorov-Smirnov tests.
+
+    Parameters
+    ----------
+    first, second : xarray.Dataset
+        From :func:`alignment_importance` with ``per_image=True``, for one target; maps and images may be of other
+        numbers.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index: ``mean``, ``deviation_of_maps``, ``deviation_of_images`` (see :func:`spread`). Columns:
+        ``median_first``, ``median_second`` (correlation units), ``ks`` (the largest distance between the two
+        cumulative distributions), ``p`` (two-sided).
+
+    Raises
+    ------
+    ValueError
+        Where a result has no scores of single images, or several targets.
+
+    References
+    ----------
+    Truong, Pesenti & Hasson (2024), §3.2, Figure 3; Hodges (1958).
+
+    Examples
+    --------
+    >>> import xarray
+    >>> rng = np.random.default_rng(0)
+    >>> one, other = (
+    ...     xarray.Dataset({"image_importance": (("stimulus", "map"), size * rng.normal(size=(30, 50)))})
+    ...     for size in (1, 2)
+    ... )
+    >>> bool(compare_networks(one, other).loc["deviation_of_maps", "p"] < 0.001)
+    True
+    """
+    import pandas
+    from scipy.stats import ks_2samp
+
+    rows = {}
+    spreads = [_of_one_target(spread(result)) for result in (first, second)]
+    for name in ("mean", "deviation_of_maps", "deviation_of_images"):
+        a, b = (one[name].values[~np.isnan(one[name].values)] for one in spreads)
+        test = ks_2samp(a, b)
+        rows[name] = {
+            "median_first": float(np.median(a)), "median_second": float(np.median(b)),
+            "ks": float(test.statistic), "p": float(test.pvalue),
+        }  # fmt: skip
+    return pandas.DataFrame.from_dict(rows, orient="index")
+
+
+def _of_one_target(result: xarray.Dataset) -> xarray.Dataset:
+    if result.sizes.get("target", 1) > 1:
+        raise ValueError(f"result must be of one target, got {result.sizes['target']}: choose one with isel(target=...)")
+    return result.squeeze("target", drop=True) if "target" in result.dims else result
+
+
+def correlations(results: Mapping[str, xarray.Dataset]) -> pandas.DataFrame:
+    """Whether the same maps matter in several sets of images: Pearson correlations of their importance.
+
+    Parameters
+    ----------
+    results : mapping of names to xarray.Dataset
+        From :func:`alignment_importance` with one network, for one target each.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Symmetric, names by names; maps without a score (NaN) in one of the two are left out.
+
+    Raises
+    ------
+    ValueError
+        Where a result is of other maps than the first, or of several targets.
+
+    References
+    ----------
+    Truong, Pesenti & Hasson (2024), §3.1.
+
+    Examples
+    --------
+    >>> import xarray
+    >>> one, other = (xarray.Dataset({"importance": ("map", [0.1, 0.2, x])}) for x in (0.3, 0.4))
+    >>> correlations({"fruits": one, "vegetables": other}).round(3).loc["fruits", "vegetables"].item()
+    0.982
+    """
+    import pandas
+
+    table = {name: _of_one_target(result)["importance"].values for name, result in results.items()}
+    counts = {name: len(values) for name, values in table.items()}
+    for name, count in counts.items():
+        if count != next(iter(counts.values())):
+            raise ValueError(f"results must be of the same maps, got {count} for {name!r}, {counts} in all")
+    return pandas.DataFrame(table).corr()
