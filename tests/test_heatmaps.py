@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.stats
+import torch
 
-from secateur import heatmaps
+from secateur import heatmaps, networks
 from secateur.networks.heatmaps import EDGES, crops, onto
 
 RNG = np.random.default_rng(7)
@@ -170,3 +171,94 @@ def test_agreement_refuses_others():
     apart = with_crop(a, (0, 0, 8, 8), (20, 8)), with_crop(a, (10, 0, 18, 8), (20, 8))
     with pytest.raises(ValueError, match="second must show a part of what first shows"):
         heatmaps.agreement(*apart)
+
+
+# With a network
+
+
+class Spots(torch.nn.Module):
+    """Map k is channel k of the image, in cells of 8 pixels."""
+
+    def __init__(self):
+        super().__init__()
+        self.trunk = torch.nn.Sequential(torch.nn.AvgPool2d(8), torch.nn.ReLU())
+        self.neck = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+        self.classifier = torch.nn.Linear(3, 5)
+
+    def forward(self, x):
+        return self.classifier(self.neck(self.trunk(x)))
+
+
+@pytest.fixture(scope="module")
+def net():
+    torch.manual_seed(0)
+    parts = {"trunk": ["trunk"], "neck": ["neck"], "classifier": ["classifier"]}
+    preprocessing = networks.Preprocessing(32, 32, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    return networks.wrap(Spots(), **parts, preprocessing=preprocessing)
+
+
+def spotted():
+    """Images of 96 × 64: a red spot on the left of the middle, a green one on its right, blue beyond the crop."""
+    pixels = np.zeros((3, 64, 96, 3), np.uint8)
+    pixels[:, 16:32, 16:32, 0] = 255
+    pixels[:, 32:48, 64:80, 1] = 255
+    pixels[:, :, :16, 2] = 255
+    return pixels
+
+
+def test_the_heatmap_peaks_where_the_important_map_fires(net):
+    importance = [[0.3, -0.5, 0.0], [-0.1, 0.2, 0.0], [-1.0, -1.0, 0.0]]
+    heat = heatmaps.heatmap(net, spotted(), importance, batch=2, progress=False)
+    assert heat.shape == (3, 32, 32)
+    # 96 × 64 becomes 48 × 32, of which the middle 32 × 32 is taken: 16 to 80 across, in the original.
+    assert crops(heat).tolist() == [[16, 0, 80, 64]] * 3
+    assert heat["width"].values.tolist() == [96] * 3
+    for i, (y, x) in enumerate([(slice(8, 16), slice(0, 8)), (slice(16, 24), slice(24, 32))]):
+        inside = np.zeros((32, 32), dtype=bool)
+        inside[y, x] = True
+        assert inside[np.unravel_index(heat.values[i].argmax(), (32, 32))]
+        assert heat.values[i][inside].mean() > 5 * heat.values[i][~inside].mean()
+    assert heat["empty"].values.tolist() == [False, False, True]
+    assert heat.attrs["network"] == "own"
+
+
+def test_heatmap_is_of_maps(net):
+    pixels = RNG.integers(0, 256, (5, 40, 40, 3)).astype(np.uint8)
+    importance = RNG.normal(size=(5, 3))
+    inputs = torch.stack([net.preprocessing(networks.read_images(pixels)[i]) for i in range(5)])
+    wanted = heatmaps.of_maps(net.trunk(inputs).numpy(), importance, (32, 32))
+    found = heatmaps.heatmap(net, pixels, importance, batch=3, progress=False)
+    np.testing.assert_allclose(found.values, wanted.values, rtol=1e-6)
+
+
+def test_pictures_are_what_the_network_saw(net):
+    pictures = heatmaps.seen(net, spotted())
+    assert pictures.shape == (3, 32, 32, 3)
+    assert pictures.dtype == np.uint8
+    assert pictures.values[0, 12, 4].tolist() == [255, 0, 0]
+    assert pictures.values[0, 20, 28].tolist() == [0, 255, 0]
+    assert pictures.values[:, :, 1:, 2].max() == 0  # the blue lies outside
+    assert crops(pictures).tolist() == [[16, 0, 80, 64]] * 3
+
+
+def test_entropy_is_that_of_the_softmax(net):
+    pixels = RNG.integers(0, 256, (4, 40, 40, 3)).astype(np.uint8)
+    inputs = torch.stack([net.preprocessing(networks.read_images(pixels)[i]) for i in range(4)])
+    wanted = scipy.stats.entropy(net.module(inputs).softmax(1).numpy(), axis=1)
+    found = heatmaps.entropy(net, pixels, batch=3, progress=False)
+    np.testing.assert_allclose(found.values, wanted, rtol=1e-5)
+    assert found.attrs["classes"] == 5
+
+
+def test_refuses_networks_and_inputs(net):
+    headless = networks.wrap(Spots(), trunk=["trunk"], neck=["neck"], preprocessing=net.preprocessing)
+    with pytest.raises(ValueError, match="net must have a classifier"):
+        heatmaps.entropy(headless, spotted())
+    with pytest.raises(ValueError, match=r"importance must have shape \(3, 3\)"):
+        heatmaps.heatmap(net, spotted(), np.ones((3, 4)), progress=False)
+    with pytest.raises(ValueError, match="batch must be a positive integer, got 0"):
+        heatmaps.heatmap(net, spotted(), np.ones(3), batch=0, progress=False)
+    uncropped = networks.wrap(Spots(), trunk=["trunk"], neck=["neck"], preprocessing=networks.Preprocessing(None, None))
+    sizes = [np.zeros((32, 32, 3), np.uint8), np.zeros((32, 40, 3), np.uint8)]
+    with pytest.raises(ValueError, match="images must come to the network in one size"):
+        heatmaps.heatmap(uncropped, sizes, np.ones(3), progress=False)

@@ -17,6 +17,7 @@ Imports run downwards in this list.
 from importlib.metadata import version as _version
 
 from . import datasets, search, timecourse
+from .networks import heatmaps, occlusion, saliency
 from .contributions import add_one, insertion_curve, leave_one_out
 from .inference import bootstrap, noise_ceiling, permutation_test, stability, transfer
 from .pruning import Pruner

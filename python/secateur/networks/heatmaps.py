@@ -7,18 +7,21 @@ the original's ``width`` and ``height``, all in its pixels.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..features import Matrix, as_float64
+from ..validation import _with_progress
+from .images import read_images
 
 if TYPE_CHECKING:
     import xarray
 
-    from .images import Images
-    from .registry import Network
+    from .network import Network
 
 __all__ = ["agreement", "as_pictures", "entropy", "heatmap", "of_maps", "seen"]
 
@@ -41,7 +44,7 @@ def _spread(count: int, low: float, high: float, out: int) -> Matrix:
 
 
 def onto(values: Any, crop: Any, size: tuple[int, int]) -> Matrix:
-    """A part of maps (..., height, width), the crop (left, upper, right, lower) in their pixels, in another size (y, x).
+    """A part of maps (..., height, width), the crop (left, upper, right, lower) in their pixels, in a size (y, x).
 
     Bilinear, as ``torch.nn.functional.interpolate(mode="bilinear", antialias=True)`` does it.
     """
@@ -164,25 +167,248 @@ def of_maps(
     >>> heat[0].argmax(...)["y"].item(), heat[0].argmax(...)["x"].item()
     (0, 7)
     """
-    import xarray
-
     values = as_float64(maps, "maps")
     if values.ndim != 4:
         raise ValueError(f"maps must have shape (images, maps, height, width), got {values.shape}")
     weights, undefined = _weights(importance, values.shape[0], values.shape[1])
-    if not np.isfinite(values).all():
-        raise ValueError(f"maps must be finite, got {values[~np.isfinite(values)][0]}")
-    small = np.einsum("nk,nkyx->nyx", weights, values)
     coordinates = _coordinates(range(len(values)) if names is None else names, size, crop, original)
+    return _heatmaps(_mean(values, weights), weights, undefined, size, coordinates)
+
+
+def _mean(maps: Matrix, weights: Matrix) -> Matrix:
+    """(images, h, w): the mean of maps (images, M, h, w) by weights (images, M)."""
+    if not np.isfinite(maps).all():
+        raise ValueError(f"maps must be finite, got {maps[~np.isfinite(maps)][0]}")
+    return np.asarray(np.einsum("nk,nkyx->nyx", weights, maps))
+
+
+def _heatmaps(
+    small: Matrix, weights: Matrix, undefined: Any, size: tuple[int, int], coordinates: dict[str, Any]
+) -> xarray.DataArray:
+    """Means of maps in the size of the network's input, with what is to be said of them."""
+    import xarray
+
     coordinates["empty"] = ("image", ~weights.any(axis=1))
     coordinates["undefined_maps"] = ("image", undefined)
     attrs = {
         "long_name": "mean of feature maps weighted by alignment importance",
         "upsampling": "bilinear",
-        "maps": f"{values.shape[1]} maps of {values.shape[2]} × {values.shape[3]}",
+        "maps": f"{weights.shape[1]} maps of {small.shape[1]} × {small.shape[2]}",
     }
-    return xarray.DataArray(
-        onto(small, _whole(small), size).astype(np.float32), coordinates, ("image", "y", "x"), "heatmap", attrs
+    large = onto(small, _whole(small), size).astype(np.float32)
+    return xarray.DataArray(large, coordinates, ("image", "y", "x"), "heatmap", attrs)
+
+
+def heatmap(
+    net: Network, images: Any, importance: Any, *, batch: int = 16, progress: bool = True
+) -> xarray.DataArray:
+    """Heatmaps of images: which parts hold what a network's important feature maps respond to.
+
+    Parameters
+    ----------
+    net : Network
+        From :func:`secateur.networks.load` or :func:`secateur.networks.wrap`, with a trunk.
+    images : folder, paths, PIL images or array
+        What :func:`secateur.networks.read_images` takes: n images.
+    importance : array (n, M) or (M,), or Dataset that holds one as ``importance``
+        Alignment importance scores (AIS): ``networks.alignment_importance(net, images, target, per_image=True)``. Of
+        M maps alone, the same for all images.
+    batch : int
+        Images at a time.
+    progress : bool
+        A bar on stderr for runs of more than two seconds.
+
+    Returns
+    -------
+    xarray.DataArray (image, y, x), float32
+        As :func:`of_maps` gives it: weights positive and of sum 1 within each image, ``empty`` for images without any,
+        and where the view lies in the original.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where an argument is not as said above; the message names it.
+
+    References
+    ----------
+    Truong, Pesenti & Hasson (2024), §2.3.
+
+    Examples
+    --------
+    >>> from secateur import heatmaps, networks
+    >>> net = networks.load("squeezenet1_1", weights=None)
+    >>> pixels = np.random.default_rng(0).integers(0, 255, (2, 230, 230, 3)).astype(np.uint8)
+    >>> heatmaps.heatmap(net, pixels, np.ones(512)).shape
+    (2, 224, 224)
+    """
+    pictures = read_images(images)
+    parts, views = [], []
+    for run in _batches(net, pictures, batch, "heatmaps", progress):
+        maps = _numbers(net.part("trunk")(run.pixels))
+        if not parts:
+            weights, undefined = _weights(importance, len(pictures), maps.shape[1])
+        parts.append(_mean(maps, weights[len(views) : len(views) + len(maps)]))
+        views += run.views
+    heat = _heatmaps(np.concatenate(parts), weights, undefined, views[0].size, coordinates_of(pictures.names, views))
+    heat.attrs["network"] = net.name
+    return heat
+
+
+def entropy(net: Network, images: Any, *, batch: int = 16, progress: bool = True) -> xarray.DataArray:
+    """Entropy of a network's class probabilities: how much in doubt it is about each image.
+
+    Parameters
+    ----------
+    net : Network
+        With trunk, neck and classifier.
+    images : folder, paths, PIL images or array
+        What :func:`secateur.networks.read_images` takes.
+    batch : int
+        Images at a time.
+    progress : bool
+        A bar on stderr for runs of more than two seconds.
+
+    Returns
+    -------
+    xarray.DataArray (image,), float64
+        In nats, from 0 (sure) to ln(classes).
+
+    Raises
+    ------
+    ValueError
+        Where the network has no classifier.
+
+    References
+    ----------
+    Truong, Pesenti & Hasson (2024), §2.3 (post-softmax entropy).
+
+    Examples
+    --------
+    >>> from secateur import heatmaps, networks
+    >>> net = networks.load("squeezenet1_1", weights=None)
+    >>> pixels = np.random.default_rng(0).integers(0, 255, (1, 230, 230, 3)).astype(np.uint8)
+    >>> bool(0 < heatmaps.entropy(net, pixels).item() <= np.log(1000))
+    True
+    """
+    import xarray
+    from scipy.special import log_softmax
+
+    parts = [net.part(name) for name in ("trunk", "neck", "classifier")]
+    pictures = read_images(images)
+    found = []
+    for run in _batches(net, pictures, batch, "entropy", progress):
+        logits = run.pixels
+        for part in parts:
+            logits = part(logits)
+        logs = log_softmax(_numbers(logits).reshape(len(run.views), -1), axis=1)
+        found.append(-(np.exp(logs) * logs).sum(axis=1))
+    attrs = {"units": "nat", "classes": logs.shape[1], "network": net.name}
+    return xarray.DataArray(np.concatenate(found), {"image": list(pictures.names)}, ("image",), "entropy", attrs)
+
+
+# What the network saw ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class View:
+    """Height and width of an image as the network's input, and which part of the original it shows."""
+
+    size: tuple[int, int]
+    crop: tuple[float, float, float, float]
+    original: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Some images as one tensor (B, 3, H, W) on the network's device, without gradients."""
+
+    pixels: Any
+    views: Sequence[View]
+
+
+def view_of(net: Network, picture: Any) -> tuple[Any, View]:
+    """The network's input (3, H, W) of a PIL image, and what of the image it is."""
+    (width, height), (left, upper) = net.preprocessing.placed(picture.size)
+    pixels = net.preprocessing(picture)
+    size = int(pixels.shape[1]), int(pixels.shape[2])
+    across, down = picture.size[0] / width, picture.size[1] / height
+    crop = (left * across, upper * down, (left + size[1]) * across, (upper + size[0]) * down)
+    return pixels, View(size, crop, picture.size)
+
+
+def check_sizes(views: Sequence[View], names: Any) -> None:
+    """Refuse inputs of several sizes."""
+    for view, name in zip(views, names, strict=True):
+        if view.size != views[0].size:
+            raise ValueError(
+                f"images must come to the network in one size, got {views[0].size} and {view.size} (image {str(name)!r}): "
+                "give its preprocessing a crop"
+            )
+
+
+def coordinates_of(names: Any, views: Sequence[View]) -> dict[str, Any]:
+    """Coordinates of maps in these views."""
+    check_sizes(views, names)
+    return _coordinates(names, views[0].size, [view.crop for view in views], [view.original for view in views])
+
+
+def _batches(net: Network, pictures: Any, batch: int, what: str, progress: bool) -> Iterator[_Batch]:
+    import torch
+
+    if isinstance(batch, bool) or not isinstance(batch, (int, np.integer)) or batch < 1:
+        raise ValueError(f"batch must be a positive integer, got {batch!r}")
+    starts = range(0, len(pictures), batch)
+    for start in _with_progress(starts, len(starts), what, progress):
+        block = range(start, min(start + batch, len(pictures)))
+        inputs, views = zip(*(view_of(net, pictures[i]) for i in block), strict=True)
+        check_sizes(views, [pictures.names[i] for i in block])
+        with torch.inference_mode():
+            yield _Batch(torch.stack(inputs).to(net.device), views)
+
+
+def _numbers(tensor: Any) -> Matrix:
+    return np.asarray(tensor.detach().double().cpu().numpy())
+
+
+def seen(net: Network, images: Any) -> xarray.DataArray:
+    """Pictures of what the network saw: the images resized and cropped, before they are normalised.
+
+    Parameters
+    ----------
+    net : Network
+        From :func:`secateur.networks.load` or :func:`secateur.networks.wrap`.
+    images : folder, paths, PIL images or array
+        What :func:`secateur.networks.read_images` takes.
+
+    Returns
+    -------
+    xarray.DataArray (image, y, x, channel), uint8
+
+    Raises
+    ------
+    ValueError
+        Where the images come to the network in several sizes.
+
+    Examples
+    --------
+    >>> from secateur import heatmaps, networks
+    >>> net = networks.load("squeezenet1_1", weights=None)
+    >>> pixels = np.random.default_rng(0).integers(0, 255, (2, 256, 512, 3)).astype(np.uint8)
+    >>> pictures = heatmaps.seen(net, pixels)
+    >>> bool((pictures.values == pixels[:, 16:240, 144:368]).all())
+    True
+    """
+    pictures = read_images(images)
+    mean, std = (np.asarray(v)[:, None, None] for v in (net.preprocessing.mean, net.preprocessing.std))
+    pixels, views = [], []
+    for i in range(len(pictures)):
+        values, view = view_of(net, pictures[i])
+        picture = np.clip(np.round((_numbers(values) * std + mean) * 255), 0, 255)
+        pixels.append(picture.astype(np.uint8).transpose(1, 2, 0))
+        views.append(view)
+    check_sizes(views, pictures.names)
+    return as_pictures(
+        np.stack(pixels), names=pictures.names, crop=[v.crop for v in views], original=[v.original for v in views]
     )
 
 

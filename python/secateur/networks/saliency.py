@@ -32,8 +32,8 @@ def read(source: Any, heat: xarray.DataArray) -> xarray.DataArray:
     Parameters
     ----------
     source : path or array
-        A folder with one file an image, named as the image is, ``.npy`` or a grey picture (``dogs/3.jpg`` is sought
-        as ``dogs/3.npy``, ``dogs/3.png``, …, then as ``3.npy``, …); a ``.npy`` file; an array (n, height, width); or
+        A folder with one file an image, named as the image is, ``.npy`` or a grey picture (``dogs/3`` is sought as
+        ``dogs/3.npy``, ``dogs/3.png``, …, then as ``3.npy``, …); a ``.npy`` file; an array (n, height, width); or
         a sequence of n arrays (height, width). Maps span the original images, in any resolution.
     heat : xarray.DataArray (image, y, x)
         From :func:`secateur.heatmaps.heatmap`: its names, and the part of each image that the network saw.
@@ -94,7 +94,7 @@ def read(source: Any, heat: xarray.DataArray) -> xarray.DataArray:
 
 def _find(folder: Path, name: str) -> Path:
     """The file of an image's map."""
-    stems = [Path(name).with_suffix(""), Path(name), Path(Path(name).stem)]
+    stems = [Path(name), Path(name).with_suffix(""), Path(Path(name).name), Path(Path(name).stem)]
     for stem in dict.fromkeys(stems):
         for suffix in (".npy", *PICTURES):
             file = folder / stem.parent / (stem.name + suffix)

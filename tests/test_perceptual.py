@@ -1,0 +1,95 @@
+"""LPIPS of every pair: the package's own values, pair by pair; weights from a file; what is said without the package."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+import secateur
+from secateur import networks
+from secateur.networks.network import import_torchvision, quiet
+
+RNG = np.random.default_rng(2)
+
+
+@pytest.fixture(scope="module")
+def pixels():
+    pytest.importorskip("torch")
+    return RNG.integers(0, 256, (5, 64, 64, 3)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def lpips():
+    import_torchvision()
+    return pytest.importorskip("lpips")
+
+
+@pytest.mark.parametrize("net", ["alex", "squeeze", "vgg"])
+def test_equals_the_package(lpips, pixels, net):
+    import torch
+
+    with quiet(), torch.random.fork_rng():
+        torch.manual_seed(4)
+        model = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
+    rdm = networks.lpips_rdm(pixels, net, trunk="random", seed=4, size=64, batch=2, progress=False)
+    assert rdm.dims == ("pair",)
+    assert rdm.attrs["kind"] == "dissimilarity"
+    images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
+    rows, columns = np.triu_indices(5, 1)
+    with torch.no_grad():
+        wanted = model(images[rows], images[columns]).ravel().numpy()
+    assert wanted.min() > 1e-3
+    np.testing.assert_allclose(rdm.values, wanted, rtol=1e-4)
+
+
+def test_it_is_a_target(lpips, pixels):
+    rdm = networks.lpips_rdm(pixels, trunk="random", size=32, progress=False)
+    X = RNG.normal(size=(5, 4))
+    found = secateur.alignment(X, rdm, comparator="spearman")
+    assert found == pytest.approx(secateur.alignment(X, rdm.values, comparator="spearman", kind="dissimilarity"))
+    assert found == pytest.approx(-secateur.alignment(X, rdm.values, comparator="spearman"))
+
+
+def test_the_seed_is_all_that_is_random(lpips, pixels):
+    import torch
+
+    state = torch.random.get_rng_state()
+    a, b, c = (networks.lpips_rdm(pixels, trunk="random", size=32, seed=s, progress=False).values for s in (0, 0, 1))
+    np.testing.assert_array_equal(a, b)
+    assert np.abs(a - c).max() > 1e-6
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_weights_from_a_file(lpips, pixels, tmp_path):
+    import torch
+
+    torch.manual_seed(9)
+    model = import_torchvision().models.squeezenet1_1()
+    torch.save(model.state_dict(), tmp_path / "squeeze.pth")
+    rdm = networks.lpips_rdm(pixels, "squeeze", trunk=tmp_path / "squeeze.pth", size=64, progress=False)
+    with quiet():
+        own = lpips.LPIPS(net="squeeze", pnet_rand=True, verbose=False)
+    for part in own.net.children():
+        for number, layer in part.named_children():
+            layer.load_state_dict(model.features[int(number)].state_dict())
+    images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
+    rows, columns = np.triu_indices(5, 1)
+    with torch.no_grad():
+        wanted = own(images[rows], images[columns]).ravel().numpy()
+    np.testing.assert_allclose(rdm.values, wanted, rtol=1e-4)
+    with pytest.raises(ValueError, match="trunk must hold torchvision's alexnet, got a file without 'features.3.weight'"):
+        networks.lpips_rdm(pixels, "alex", trunk=tmp_path / "squeeze.pth", size=64, progress=False)
+
+
+def test_refusals(pixels, monkeypatch):
+    with pytest.raises(ValueError, match="net must be one of 'alex', 'vgg', 'squeeze', got 'resnet'"):
+        networks.lpips_rdm(pixels, "resnet")
+    with pytest.raises(ValueError, match="size must be an integer of at least 32, got 8"):
+        networks.lpips_rdm(pixels, size=8)
+    with pytest.raises(ValueError, match="images must be at least 3, got 2"):
+        networks.lpips_rdm(pixels[:2])
+    monkeypatch.setitem(sys.modules, "lpips", None)
+    with pytest.raises(ImportError, match=r"pip install 'secateur\[lpips\]'"):
+        networks.lpips_rdm(pixels, trunk="random")
