@@ -112,7 +112,8 @@ def test_importing_any_module_loads_no_torch():
         "import importlib, sys\n"
         f"for name in {names!r}:\n"
         "    importlib.import_module('secateur.' + name if name else 'secateur')\n"
-        "print(*(name for name in ('torch', 'rsatoolbox', 'pooch', 'mne') if name in sys.modules))"
+        "heavy = ('torch', 'torchvision', 'timm', 'PIL', 'rsatoolbox', 'pooch', 'mne')\n"
+        "print(*(name for name in heavy if name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split() == []
 
@@ -135,7 +136,8 @@ def test_nothing_is_printed_or_swallowed(path):
 
 # Docstrings
 
-WINGS = ("search", "timecourse", "datasets", "taxonomy", "statistics", "report")
+WINGS = ("search", "timecourse", "datasets", "taxonomy", "statistics", "report", "networks", "networks.heatmaps",
+         "networks.occlusion", "networks.saliency")  # fmt: skip
 ROOMS = ["secateur", *(f"secateur.{room}" for room in WINGS)]
 
 

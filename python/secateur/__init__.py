@@ -9,6 +9,7 @@
     inference                  the null, intervals, the noise ceiling, stability, transfer
     timecourse                 from MEG/EEG recordings to a movie of RDMs
     datasets, taxonomy         wings: real examples
+    networks                   a wing: photographs through networks (PyTorch, loaded when it is needed)
     report, files, cli         pictures, tables, the command line
 
 Imports run downwards in this list.
@@ -16,10 +17,10 @@ Imports run downwards in this list.
 
 from importlib.metadata import version as _version
 
-from . import datasets, search, timecourse
-from .networks import heatmaps, occlusion, saliency
+from . import datasets, networks, search, timecourse
 from .contributions import add_one, insertion_curve, leave_one_out
 from .inference import bootstrap, noise_ceiling, permutation_test, stability, transfer
+from .networks import heatmaps, occlusion, saliency
 from .pruning import Pruner
 from .search import SearchInterrupted
 from .similarity import UndefinedPairsWarning, alignment, similarity
@@ -37,11 +38,15 @@ __all__ = [
     "bootstrap",
     "cross_validate",
     "datasets",
+    "heatmaps",
     "insertion_curve",
     "kept_features",
     "leave_one_out",
+    "networks",
     "noise_ceiling",
+    "occlusion",
     "permutation_test",
+    "saliency",
     "search",
     "similarity",
     "stability",

@@ -1,1 +1,17 @@
-"""Networks: the only wing that knows torch, and loads it only when asked to."""
+"""Networks: activations of photographs, and what a pruned network still knows. PyTorch is loaded when it is needed."""
+
+from .images import Images, read_images
+from .network import Network, Preprocessing, wrap
+from .perceptual import lpips_rdm
+from .registry import available, load
+
+__all__ = [
+    "Images",
+    "Network",
+    "Preprocessing",
+    "available",
+    "load",
+    "lpips_rdm",
+    "read_images",
+    "wrap",
+]

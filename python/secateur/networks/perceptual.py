@@ -10,6 +10,7 @@ import numpy as np
 from ..validation import _with_progress
 from .images import read_images
 from .network import import_torchvision, quiet
+from .registry import load
 
 if TYPE_CHECKING:
     import xarray
@@ -21,7 +22,7 @@ def lpips_rdm(
     images: Any,
     net: str = "alex",
     *,
-    trunk: str | os.PathLike[str] = "default",
+    weights: str | os.PathLike[str] | None = "default",
     size: int = 224,
     batch: int = 16,
     seed: int = 0,
@@ -37,9 +38,9 @@ def lpips_rdm(
         What :func:`secateur.networks.read_images` takes.
     net : {"alex", "vgg", "squeeze"}
         The network whose layers are compared; its linear weights come with the package.
-    trunk : {"default", "random"} or path
-        The network's own weights: torchvision's ImageNet weights, from its cache or the hub; a file with torchvision's
-        state of AlexNet, VGG-16 or SqueezeNet 1.1; or ``"random"``, drawn from ``seed``, for trials without weights.
+    weights : "default", path or None
+        Of that network itself (AlexNet, VGG-16, SqueezeNet 1.1), as in :func:`secateur.networks.load`: torchvision's
+        ImageNet weights, a file of them, or random ones, drawn from ``seed``.
     size : int
         Images are stretched to ``size`` × ``size`` pixels, bilinear.
     batch : int
@@ -60,6 +61,8 @@ def lpips_rdm(
     ------
     ImportError
         Where ``lpips`` is not installed: ``pip install 'secateur[lpips]'``.
+    ConnectionError, FileNotFoundError
+        Where weights can't be had.
     ValueError
         Where an argument is not as said above, or a file does not hold the network's weights.
 
@@ -81,11 +84,11 @@ def lpips_rdm(
     for name, value, least in (("size", size, 32), ("batch", batch, 1)):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
             raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
-    model = _model(net, trunk, seed)
     pictures = read_images(images)
     n = len(pictures)
     if n < 3:
         raise ValueError(f"images must be at least 3, got {n}")
+    model, source = _model(net, weights, seed)
     blocks = [range(start, min(start + batch, n)) for start in range(0, n, batch)]
     square = np.zeros((n, n))
     with torch.inference_mode():
@@ -97,15 +100,15 @@ def lpips_rdm(
     rows, columns = np.triu_indices(n, 1)
     attrs = {
         "kind": "dissimilarity", "long_name": "LPIPS distance", "net": net, "size": int(size),
-        "trunk": f"random, seed {seed}" if trunk == "random" else str(trunk),
+        "weights": source,
     }  # fmt: skip
     if list(pictures.names) != list(map(str, range(n))):
         attrs["stimuli"] = list(pictures.names)
     return xarray.DataArray(square[rows, columns], dims=("pair",), name="lpips", attrs=attrs)
 
 
-def _model(net: str, trunk: str | os.PathLike[str], seed: int) -> Any:
-    """The package's own model, its trunk filled as asked."""
+def _model(net: str, weights: Any, seed: int) -> tuple[Any, str]:
+    """The package's own model with these weights, and where they are from."""
     import torch
 
     import_torchvision()
@@ -113,24 +116,13 @@ def _model(net: str, trunk: str | os.PathLike[str], seed: int) -> Any:
         import lpips
     except ImportError as error:
         raise ImportError("lpips_rdm needs the package lpips: pip install 'secateur[lpips]'") from error
+    loaded = load(TRUNKS[net], weights, seed=seed)
+    state = loaded.module.features.state_dict()
     with quiet(), torch.random.fork_rng(devices=[]):  # torchvision speaks of arguments that lpips passes by old names
-        torch.manual_seed(seed)
-        try:
-            model = lpips.LPIPS(net=net, pnet_rand=trunk != "default", verbose=False)
-        except OSError as error:
-            raise ConnectionError(
-                f"the weights of {TRUNKS[net]} could not be had ({type(error).__name__}): go online, or pass trunk=, a "
-                "file that holds them"
-            ) from error
-    if trunk not in ("default", "random"):
-        state = torch.load(trunk, map_location="cpu", weights_only=True)
-        # The package cuts torchvision's features into slices and keeps their numbers.
-        own = {name: "features." + name.split(".", 1)[1] for name in model.net.state_dict()}
-        wrong = [theirs for theirs in own.values() if theirs not in state]
-        if wrong:
-            raise ValueError(f"trunk must hold torchvision's {TRUNKS[net]}, got a file without {wrong[0]!r}")
-        model.net.load_state_dict({mine: state[theirs] for mine, theirs in own.items()})
-    return model.eval()
+        model = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
+    # The package cuts torchvision's features into slices and keeps their numbers.
+    model.net.load_state_dict({name: state[name.split(".", 1)[1]] for name in model.net.state_dict()})
+    return model.eval(), loaded.provenance["weights"]
 
 
 def _layers(model: Any, pictures: Any, block: range, size: int) -> list[Any]:
