@@ -248,6 +248,7 @@ def test_entropy_is_that_of_the_softmax(net):
     found = heatmaps.entropy(net, pixels, batch=3, progress=False)
     np.testing.assert_allclose(found.values, wanted, rtol=1e-5)
     assert found.attrs["classes"] == 5
+    assert heatmaps.entropy(networks.load("squeezenet1_1", None), [pixels[0].repeat(6, 0).repeat(6, 1)]).shape == (1,)
 
 
 def test_refuses_networks_and_inputs(net):

@@ -1,4 +1,4 @@
-"""LPIPS of every pair: the package's own values, pair by pair; weights from a file; what is said without the package."""
+"""LPIPS of every pair: the package's own values, weights from a file, what is said without the package."""
 
 from __future__ import annotations
 

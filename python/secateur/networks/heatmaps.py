@@ -242,7 +242,8 @@ def heatmap(
     (2, 224, 224)
     """
     pictures = read_images(images)
-    parts, views = [], []
+    parts: list[Matrix] = []
+    views: list[View] = []
     for run in _batches(net, pictures, batch, "heatmaps", progress):
         maps = _numbers(net.part("trunk")(run.pixels))
         if not parts:
@@ -260,7 +261,7 @@ def entropy(net: Network, images: Any, *, batch: int = 16, progress: bool = True
     Parameters
     ----------
     net : Network
-        With trunk, neck and classifier.
+        One that classifies: with a classifier, or with names for what it gives.
     images : folder, paths, PIL images or array
         What :func:`secateur.networks.read_images` takes.
     batch : int
@@ -276,7 +277,7 @@ def entropy(net: Network, images: Any, *, batch: int = 16, progress: bool = True
     Raises
     ------
     ValueError
-        Where the network has no classifier.
+        Where the network has neither.
 
     References
     ----------
@@ -293,14 +294,12 @@ def entropy(net: Network, images: Any, *, batch: int = 16, progress: bool = True
     import xarray
     from scipy.special import log_softmax
 
-    parts = [net.part(name) for name in ("trunk", "neck", "classifier")]
+    if net.classes is None:  # a network may classify before it pools, and have no classifier of its own
+        net.part("classifier")
     pictures = read_images(images)
     found = []
     for run in _batches(net, pictures, batch, "entropy", progress):
-        logits = run.pixels
-        for part in parts:
-            logits = part(logits)
-        logs = log_softmax(_numbers(logits).reshape(len(run.views), -1), axis=1)
+        logs = log_softmax(_numbers(net.module(run.pixels)).reshape(len(run.views), -1), axis=1)
         found.append(-(np.exp(logs) * logs).sum(axis=1))
     attrs = {"units": "nat", "classes": logs.shape[1], "network": net.name}
     return xarray.DataArray(np.concatenate(found), {"image": list(pictures.names)}, ("image",), "entropy", attrs)
@@ -341,8 +340,8 @@ def check_sizes(views: Sequence[View], names: Any) -> None:
     for view, name in zip(views, names, strict=True):
         if view.size != views[0].size:
             raise ValueError(
-                f"images must come to the network in one size, got {views[0].size} and {view.size} (image {str(name)!r}): "
-                "give its preprocessing a crop"
+                f"images must come to the network in one size, got {views[0].size} and {view.size} "
+                f"(image {str(name)!r}): give its preprocessing a crop"
             )
 
 

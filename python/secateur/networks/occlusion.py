@@ -14,7 +14,7 @@ from ..features import Matrix, read_features, read_subset
 from ..similarity import check_comparator, check_metric
 from ..targets import read_target
 from ..validation import _with_progress
-from .extraction import embed, outputs
+from .extraction import _flat, _reader, embed
 from .feature_maps import _directed, _rows_of, _similarities_between
 from .heatmaps import View, check_sizes, coordinates_of, view_of
 from .images import read_images
@@ -109,6 +109,7 @@ def occlude(
     >>> net = networks.load("squeezenet1_1", weights=None)                               # doctest: +SKIP
     >>> fall = occlusion.occlude(net, "photographs/", rdm, kind="dissimilarity")         # doctest: +SKIP
     """
+    import torch
     import xarray
 
     metric, comparator = check_metric(metric), check_comparator(comparator)
@@ -120,15 +121,19 @@ def occlude(
     pictures = read_images(images)
     names = tuple(map(str, pictures.names))
     covered = _positions(only, len(names))
-    targets = read_target(target, len(names), kind, weights, names)
+    targets = read_target(target, len(names), kind, weights, names if pictures.named else None)
     if len(targets) != 1:
         raise ValueError(f"target must be one target, got {len(targets)}: cover the images for each in turn")
     embedding = read_features(embed(net, pictures, layer, batch=batch, progress=progress))
     chosen = read_subset(support, embedding.d)
     X, rows = _directed(embedding.values[:, chosen], metric), _rows_of(targets)
 
-    def aligned(i: int, embedded: Matrix) -> Matrix:
-        """(B,) alignments of embeddings (B, d) of image i with the others, uncovered."""
+    read = _reader(net, layer)
+
+    def aligned(i: int, inputs: Any) -> Matrix:
+        """(B,) alignments of inputs (B, 3, H, W) made of image i with the other images, uncovered."""
+        with torch.inference_mode():
+            embedded = _flat(read(inputs.to(net.device)), layer, "flatten").double().cpu().numpy()
         similarities = _similarities_between(_directed(embedded[:, chosen], metric), np.delete(X, i, axis=0), metric)
         row = rows[i]
         terms = (row.values, row.weights, row.weight_of, comparator)
@@ -141,9 +146,7 @@ def occlude(
         views.append(view)
         check_sizes(views, [names[c] for c in covered[: len(views)]])
         places = _places(masks, view.size)
-        found = [
-            aligned(i, outputs(net, inputs, layer)) for inputs in _covered(pixels, places, level, int(batch))
-        ]
+        found = [aligned(i, inputs) for inputs in _covered(pixels, places, level, int(batch))]
         # The uncovered image came first, through the same batches: rounding in the network is the same for all.
         alone, *rest = np.concatenate(found)
         mean, lost = _averaged(alone - np.array(rest), places, view.size)

@@ -102,7 +102,7 @@ def lpips_rdm(
         "kind": "dissimilarity", "long_name": "LPIPS distance", "net": net, "size": int(size),
         "weights": source,
     }  # fmt: skip
-    if list(pictures.names) != list(map(str, range(n))):
+    if pictures.named:
         attrs["stimuli"] = list(pictures.names)
     return xarray.DataArray(square[rows, columns], dims=("pair",), name="lpips", attrs=attrs)
 
@@ -126,7 +126,7 @@ def _model(net: str, weights: Any, seed: int) -> tuple[Any, str]:
 
 
 def _layers(model: Any, pictures: Any, block: range, size: int) -> list[Any]:
-    """Features of a block's images, layer by layer (b, channels × places), scaled so that squared distances are LPIPS."""
+    """Features of a block's images, layer by layer (b, channels × places); their squared distances are LPIPS."""
     import lpips
     import torch
     from PIL import Image

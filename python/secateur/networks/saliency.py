@@ -164,7 +164,7 @@ def spectral_residual(pictures: xarray.DataArray) -> xarray.DataArray:
     try:
         import cv2
 
-        made = cv2.saliency.StaticSaliencySpectralResidual_create
+        made: Any = getattr(cv2.saliency, "StaticSaliencySpectralResidual_create")  # noqa: B009, absent from its types
     except (ImportError, AttributeError) as error:
         raise ImportError(
             "spectral_residual needs OpenCV with its contributed modules: pip install 'secateur[saliency]'"
@@ -216,7 +216,7 @@ def top_of(values: Any, percentile: float) -> Mask:
     array([False, False, False,  True,  True])
     """
     array = np.asarray(values)
-    return _tops(array.ravel(), (percentile,), "percentile")[0].reshape(array.shape)
+    return np.asarray(_tops(array.ravel(), (percentile,), "percentile")[0].reshape(array.shape))
 
 
 def _tops(flat: Any, percentiles: Sequence[float], name: str) -> Mask:
@@ -240,8 +240,8 @@ def _pairs_of(heat: xarray.DataArray, salient: Any) -> tuple[Matrix, Matrix]:
     values = as_float64(salient, "salient")
     if values.shape != heat.shape:
         raise ValueError(
-            f"salient must have the heatmaps' shape {heat.shape}, got {values.shape}: bring maps of whole images to the "
-            "network's view with saliency.read"
+            f"salient must have the heatmaps' shape {heat.shape}, got {values.shape}: bring maps of whole images to "
+            "the network's view with saliency.read"
         )
     if not np.isfinite(values).all():
         raise ValueError(f"salient must be finite, got {values[~np.isfinite(values)][0]}")
@@ -250,7 +250,8 @@ def _pairs_of(heat: xarray.DataArray, salient: Any) -> tuple[Matrix, Matrix]:
         if own != theirs:
             i = next(i for i in range(len(own)) if own[i] != theirs[i])
             raise ValueError(
-                f"salient must name the heatmaps' images in the same order, got {theirs[i]!r} for {own[i]!r} (image {i})"
+                "salient must name the heatmaps' images in the same order, "
+                f"got {theirs[i]!r} for {own[i]!r} (image {i})"
             )
     count = len(values)
     return np.asarray(heat.values, dtype=np.float64).reshape(count, -1), values.reshape(count, -1)

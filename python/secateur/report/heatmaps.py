@@ -461,7 +461,7 @@ def agreement(result: xarray.Dataset, *, title: str = "Match of two networks' he
     both = "max_entropy" in result
     figure = _figure(6.4 if both else 3.6, 3.2)
     axes = _box(figure, 0.6, 0.55, 2.6, 1.95)
-    axes.hist(found, bins=np.linspace(min(0.0, float(found.min(initial=0.0))), 1, 21), color=FAINT)
+    axes.hist(found, bins=np.linspace(min(0.0, float(found.min(initial=0.0))), 1, 21).tolist(), color=FAINT)
     if found.size:
         axes.axvline(float(np.median(found)), color=FULL, linewidth=1.6)
         axes.set_title(f"median {np.median(found):.2f} of {len(found)} images", fontsize=NORMAL, color=FULL, loc="left")
