@@ -136,8 +136,11 @@ def test_nothing_is_printed_or_swallowed(path):
 
 # Docstrings
 
-WINGS = ("search", "timecourse", "datasets", "taxonomy", "statistics", "report", "networks", "networks.heatmaps",
-         "networks.occlusion", "networks.saliency")  # fmt: skip
+WINGS = (
+    *("search", "timecourse", "datasets", "taxonomy", "statistics", "report"),
+    *("networks", "networks.pruned", "networks.retention"),
+    *("networks.heatmaps", "networks.occlusion", "networks.saliency"),
+)
 ROOMS = ["secateur", *(f"secateur.{room}" for room in WINGS)]
 
 

@@ -1,5 +1,7 @@
 """Networks: activations of photographs, and what a pruned network still knows. PyTorch is loaded when it is needed."""
 
+from . import pruned, retention
+from .extraction import embed
 from .images import Images, read_images
 from .network import Network, Preprocessing, wrap
 from .perceptual import lpips_rdm
@@ -10,8 +12,11 @@ __all__ = [
     "Network",
     "Preprocessing",
     "available",
+    "embed",
     "load",
     "lpips_rdm",
+    "pruned",
     "read_images",
+    "retention",
     "wrap",
 ]
