@@ -9,7 +9,7 @@
     inference                  the null, intervals, the noise ceiling, stability, transfer
     timecourse                 from MEG/EEG recordings to a movie of RDMs
     datasets, taxonomy         wings: real examples
-    networks                   a wing: photographs through networks (PyTorch, loaded when it is needed)
+    networks                   a wing: photographs through networks, feature maps (PyTorch, loaded when it is needed)
     report, files, cli         pictures, tables, the command line
 
 Imports run downwards in this list.
@@ -20,7 +20,7 @@ from importlib.metadata import version as _version
 from . import datasets, networks, search, timecourse
 from .contributions import add_one, insertion_curve, leave_one_out
 from .inference import bootstrap, noise_ceiling, permutation_test, stability, transfer
-from .networks import heatmaps, occlusion, saliency
+from .networks import feature_maps, heatmaps, occlusion, saliency
 from .pruning import Pruner
 from .search import SearchInterrupted
 from .similarity import UndefinedPairsWarning, alignment, similarity
@@ -38,6 +38,7 @@ __all__ = [
     "bootstrap",
     "cross_validate",
     "datasets",
+    "feature_maps",
     "heatmaps",
     "insertion_curve",
     "kept_features",

@@ -1,4 +1,4 @@
-"""The compiled module. Arrays are borrowed as they lie (C-contiguous float64, float32 or int64): nothing is converted."""
+"""The compiled module. Arrays are borrowed as they lie (C-contiguous, of the dtype said): nothing is converted."""
 
 import numpy as np
 import numpy.typing as npt

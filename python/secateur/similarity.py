@@ -78,7 +78,7 @@ def similarity(X: Any, metric: str = "cosine", *, subset: Any = None, threads: i
 def compare(similarities: Matrix, targets: Targets, comparator: str, threads: int) -> Matrix:
     """Alignment (T,) of given similarities (P,) with every target; NaN where a pair that counts is undefined."""
     terms = (targets.values, targets.weights, targets.weight_of, check_comparator(comparator))
-    return _core.compare(similarities[None], targets.n, *terms, threads)[0]
+    return np.asarray(_core.compare(similarities[None], targets.n, *terms, threads)[0])
 
 
 def held_out_alignment(

@@ -201,7 +201,7 @@ def collect(
     scores: Iterable[FoldScores], folds: list[Fold], repeat: Indices, targets: Targets,
     names: tuple[npt.NDArray[Any], npt.NDArray[Any]], settings: dict[str, Any], *, curves: bool = True,
 ) -> xarray.Dataset:  # fmt: skip
-    """The scores of all folds, as :func:`cross_validate` returns them; ``names`` are the features' and the stimuli's."""
+    """All folds' scores, as :func:`cross_validate` returns them; ``names`` are those of features and of stimuli."""
     import xarray
 
     d, n = map(len, names)

@@ -48,9 +48,14 @@ def _by_importance(result: xarray.Dataset) -> bool:
     return _search(result) in ("ranking", "parsimonious")
 
 
+def _things(result: xarray.Dataset) -> str:
+    """What was kept or not: features, unless the result says otherwise."""
+    return str(result.attrs.get("features", "features"))
+
+
 def _curves_title(result: xarray.Dataset) -> str:
     if _by_importance(result):
-        return "Inserting features by importance"
+        return f"Inserting {_things(result)} by importance"
     return f"Best sets of the {_search(result)} search"
 
 
@@ -365,7 +370,7 @@ def _draw_curves(axes: Axes, result: xarray.Dataset, t: int, x: str) -> None:
     axes.set_xlim(0.9 if logarithmic else 0, d * (1.1 if logarithmic else 1.02))
     scale = ", log scale" if logarithmic else ""
     order = ", most important first" if _by_importance(result) else ""
-    _dress(axes, f"features kept{order} (of {d}{scale})", f"training alignment ({unit})")
+    _dress(axes, f"{_things(result)} kept{order} (of {d}{scale})", f"training alignment ({unit})")
     _legend_above(axes, 3)
 
 
@@ -389,7 +394,7 @@ def _draw_held_out(axes: Axes, result: xarray.Dataset, t: int) -> None:
     axes.set_xticks([0, 1])
     axes.set_xticklabels(
         [
-            f"full\n{result.sizes['feature']} features\n{_plus_minus(full, 3)}",
+            f"full\n{result.sizes['feature']} {_things(result)}\n{_plus_minus(full, 3)}",
             f"pruned\n{_plus_minus(result['n_kept'].values[t], 0)} kept\n{_plus_minus(pruned, 3)}",
         ]
     )

@@ -1,0 +1,87 @@
+"""Pictures of what feature maps matter for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..networks.feature_maps import compare_networks, spread
+from .figures import FULL, LARGE, NORMAL, PRUNED, SMALL, UNITS, _box, _dress, _figure, _words
+
+if TYPE_CHECKING:
+    import xarray
+    from matplotlib.figure import Figure
+
+PANELS = {
+    "mean": ("Mean over images", "mean AIS of a map", "feature maps"),
+    "deviation_of_maps": ("Deviation over images", "mean absolute deviation of a map's AIS", "feature maps"),
+    "deviation_of_images": ("Deviation over maps", "mean absolute deviation of an image's AIS", "images"),
+}
+
+
+def importance_histograms(
+    first: xarray.Dataset, second: xarray.Dataset, names: tuple[str, str] | None = None, *, bins: int = 40
+) -> Figure:
+    """How two networks' alignment importance is spread over maps and images, with Kolmogorov-Smirnov tests.
+
+    Parameters
+    ----------
+    first, second : xarray.Dataset
+        From :func:`secateur.feature_maps.alignment_importance` with ``per_image=True``, for one target.
+    names : two str, optional
+        Of the networks; by default as the results call them.
+    bins : int
+        Of each histogram; both networks share them.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    References
+    ----------
+    Truong, Pesenti & Hasson (2024), Figure 3.
+
+    Examples
+    --------
+    >>> import xarray
+    >>> rng = np.random.default_rng(0)
+    >>> one, other = (
+    ...     xarray.Dataset({"image_importance": (("stimulus", "map"), 1e-3 * rng.normal(size=(30, 50)))})
+    ...     for _ in range(2)
+    ... )
+    >>> len(importance_histograms(one, other, ("one", "other")).axes)
+    3
+    """
+    if isinstance(bins, bool) or not isinstance(bins, (int, np.integer)) or bins < 2:
+        raise ValueError(f"bins must be an integer of at least 2, got {bins!r}")
+    tests = compare_networks(first, second)
+    words = names or (str(first.attrs.get("network", "first")), str(second.attrs.get("network", "second")))
+    spreads = [spread(result) for result in (first, second)]
+    unit = UNITS.get(str(first.attrs.get("comparator", "spearman")), "correlation")
+    figure = _figure(9.6, 3.5)
+    _words(figure, 0.15, 3.2, "Alignment importance scores (AIS) of two networks", LARGE, fontweight="bold")
+    _words(figure, 9.5, 3.2, "* p < 0.05, two-sided Kolmogorov-Smirnov test", SMALL, ha="right")
+    for p, (name, (title, x, things)) in enumerate(PANELS.items()):
+        axes = _box(figure, 0.65 + 3.1 * p, 0.65, 2.5, 1.85)
+        values = [one[name].values.ravel() for one in spreads]
+        values = [one[~np.isnan(one)] for one in values]
+        edges = np.histogram_bin_edges(np.concatenate(values), bins=int(bins))
+        scale = 10.0 ** np.floor(np.log10(max(np.abs(edges).max(), 1e-300)))
+        for one, colour, fill, label in zip(values, (FULL, PRUNED), (True, False), words):
+            share = 100 * np.histogram(one, edges)[0] / len(one)
+            axes.stairs(
+                share, edges / scale, color=colour, fill=fill, alpha=0.45 if fill else 1, linewidth=1.3,
+                label=f"{label}, median {np.median(one):.1e}",
+            )  # fmt: skip
+        if edges[0] < 0 < edges[-1]:
+            axes.axvline(0, color="black", linewidth=0.5)
+        test = tests.loc[name]
+        star = " *" if test.p < 0.05 else ""
+        axes.set_title(f"{title}: KS D = {test.ks:.2f}, p = {test.p:.1g}{star}", fontsize=NORMAL, loc="left", pad=28)
+        _dress(axes, f"{x}\n(Δ{unit}, units of {scale:.0e})", f"{things} (%)")
+        axes.legend(
+            loc="lower left", bbox_to_anchor=(-0.02, 1.0), frameon=False, fontsize=SMALL, borderaxespad=0.2,
+            handlelength=1.4, handletextpad=0.5, labelspacing=0.3,
+        )  # fmt: skip
+    return figure
