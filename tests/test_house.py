@@ -154,6 +154,7 @@ def test_nothing_is_printed_or_swallowed(path):
 WINGS = (
     *("search", "timecourse", "baselines", "comparison", "datasets", "taxonomy", "statistics", "report", "fmri", "study"),
     *("networks", "networks.pruned", "networks.retention", "networks.feature_maps"),
+    *("networks.heatmaps", "networks.occlusion", "networks.saliency"),
 )
 ROOMS = ["secateur", *(f"secateur.{room}" for room in WINGS)]
 

@@ -11,10 +11,9 @@
     baselines, comparison      reweighting (ridge, LASSO, Sim-DR) beside pruning, on the same folds
     timecourse                 from MEG/EEG recordings to a movie of RDMs
     datasets, taxonomy         wings: real examples
+    networks                   a wing: photographs through networks, feature maps (PyTorch, loaded when it is needed)
     report, files              pictures, tables; arrays from files
     study, cli                 whole studies from one file; the command line
-    networks                   a wing: photographs through networks, feature maps (PyTorch, loaded when it is needed)
-    report, files, cli         pictures, tables, the command line
 
 Imports run downwards in this list.
 """
@@ -25,7 +24,7 @@ from . import baselines, comparison, datasets, fmri, networks, search, taxonomy,
 from .comparison import compare, comparison_table
 from .contributions import add_one, insertion_curve, leave_one_out
 from .inference import bootstrap, noise_ceiling, permutation_test, stability, transfer
-from .networks import feature_maps
+from .networks import feature_maps, heatmaps, occlusion, saliency
 from .pruning import Pruner
 from .search import SearchInterrupted
 from .similarity import UndefinedPairsWarning, alignment, similarity
@@ -49,12 +48,15 @@ __all__ = [
     "datasets",
     "feature_maps",
     "fmri",
+    "heatmaps",
     "insertion_curve",
     "kept_features",
     "leave_one_out",
     "networks",
     "noise_ceiling",
+    "occlusion",
     "permutation_test",
+    "saliency",
     "search",
     "similarity",
     "stability",

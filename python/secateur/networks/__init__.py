@@ -4,6 +4,7 @@ from . import pruned, retention
 from .extraction import embed
 from .images import Images, read_images
 from .network import Network, Preprocessing, wrap
+from .perceptual import lpips_rdm
 from .registry import available, load
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "available",
     "embed",
     "load",
+    "lpips_rdm",
     "pruned",
     "read_images",
     "retention",

@@ -100,27 +100,48 @@ class Preprocessing:
             if len(getattr(self, name)) != 3:
                 raise ValueError(f"{name} must have three values, one a channel, got {getattr(self, name)}")
 
+    def placed(self, size: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Where the input lies in a photograph of this width and height.
+
+        Parameters
+        ----------
+        size : (int, int)
+            Width and height, as PIL gives them.
+
+        Returns
+        -------
+        (width, height), (left, upper)
+            The photograph's size once resized, and the crop's corner in it.
+
+        Raises
+        ------
+        ValueError
+            Where the crop is larger than the resized photograph.
+        """
+        width, height = size
+        if isinstance(self.resize, int):
+            short, long = sorted(size)
+            scaled = int(self.resize * long / short)
+            width, height = (self.resize, scaled) if width <= height else (scaled, self.resize)
+        elif self.resize is not None:
+            height, width = self.resize
+        if self.crop is None:
+            return (width, height), (0, 0)
+        if self.crop > min(width, height):
+            raise ValueError(
+                f"crop must fit the image, got {self.crop} for {width} x {height} pixels (resize is {self.resize})"
+            )
+        return (width, height), (round((width - self.crop) / 2.0), round((height - self.crop) / 2.0))
+
     def __call__(self, image: Any) -> Any:
         """PIL image in RGB -> float32 tensor (3, height, width)."""
         from PIL import Image
 
         torch = import_torch()
-        width, height = image.size
-        if self.resize is not None:
-            if isinstance(self.resize, int):
-                short, long = sorted((width, height))
-                scaled = int(self.resize * long / short)
-                width, height = (self.resize, scaled) if width <= height else (scaled, self.resize)
-            else:
-                height, width = self.resize
-            if (width, height) != image.size:
-                image = image.resize((width, height), Image.Resampling[self.interpolation.upper()])
+        size, (left, top) = self.placed(image.size)
+        if size != image.size:
+            image = image.resize(size, Image.Resampling[self.interpolation.upper()])
         if self.crop is not None:
-            if self.crop > min(width, height):
-                raise ValueError(
-                    f"crop must fit the image, got {self.crop} for {width} x {height} pixels (resize is {self.resize})"
-                )
-            left, top = round((width - self.crop) / 2.0), round((height - self.crop) / 2.0)
             image = image.crop((left, top, left + self.crop, top + self.crop))
         pixels = torch.from_numpy(np.array(image, dtype=np.float32)).permute(2, 0, 1).contiguous().div_(255)
         mean, std = (torch.tensor(values, dtype=torch.float32)[:, None, None] for values in (self.mean, self.std))
