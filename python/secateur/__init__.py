@@ -7,6 +7,7 @@
     pruning                    Pruner, a scikit-learn selector
     validation, statistics     out of sample, the table
     inference                  the null, intervals, the noise ceiling, stability, transfer
+    timecourse                 MEG/EEG recordings: RDM movies, pruning at every time, tests over subjects
     fmri                       regions of the brain: four tests over two image sets
     baselines, comparison      reweighting (ridge, LASSO, Sim-DR) beside pruning, on the same folds
     timecourse                 from MEG/EEG recordings to a movie of RDMs
