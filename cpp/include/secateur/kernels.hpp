@@ -72,6 +72,8 @@ void add_one(const Features&, const Targets&, Metric, Comparator, Indices subset
 // out (targets, steps): alignment of each prefix. orders (orders, steps), where orders is 1 or the number of targets.
 void insertion_curve(const Features&, const Targets&, Metric, Comparator, const int64_t* orders, int64_t order_count,
                      int64_t steps, const Context&, double* out, Accelerator* = nullptr);
+// out (rows, count): the places of each row's values, largest first; NaN before all as if infinite, ties by place.
+void rank(const double* values, int64_t rows, int64_t count, const Context&, int64_t* out);
 }  // namespace cpu
 
 namespace cuda {
