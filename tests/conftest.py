@@ -26,8 +26,8 @@ settings.load_profile("stable")
 def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each device in turn; CUDA skips with its reason where it cannot be used.
 
-    A build with ``CUDA=EMULATED`` runs the kernels on the host here (``tests/cuda_on_host``); elsewhere it has no device,
-    unless ``SECATEUR_EMULATED_CUDA=1`` is set for all.
+    A build with ``CUDA=EMULATED`` runs the kernels on the host here (``tests/cuda_on_host``); elsewhere it has no
+    device, unless ``SECATEUR_EMULATED_CUDA=1`` is set for all.
     """
     import secateur.device
 

@@ -202,6 +202,16 @@ py::array_t<float> masked_embeddings(const Object& before, const Object& removed
     return out;
 }
 
+py::array_t<int64_t> rank(const Object& values, int threads) {
+    const double* given = borrow<double>(values, "values", 2);
+    const int64_t rows = extent(values, 0), count = extent(values, 1);
+    py::array_t<int64_t> out({rows, count});
+    int64_t* to = out.mutable_data();
+    run(threads, 20.0 * static_cast<double>(rows * count),
+        [&](const Context& context) { cpu::rank(given, rows, count, context, to); });
+    return out;
+}
+
 std::pair<bool, std::string> cuda_available() {
     std::string reason;
     const bool available = cuda::available(reason);
@@ -254,6 +264,8 @@ PYBIND11_MODULE(_core, module) {
     module.def("masked_embeddings", &masked_embeddings, py::arg("before"), py::arg("removed"), py::arg("weights"),
                py::arg("after"), py::arg("threads"),
                "Embeddings (rows, images, outputs) behind two rectified layers, with `removed` taken from the first.");
+    module.def("rank", &rank, py::arg("values"), py::arg("threads"),
+               "Places (rows, count) of each row's values, largest first; NaN before all, ties by place.");
     module.def("cuda_available", &cuda_available, "Whether CUDA kernels can run here, and why not.");
     module.def("cuda_device", &cuda::describe, "The CUDA device in words: name, compute capability, memory.");
     module.def("cuda_open", &cuda_open, "A stream on the CUDA device, and the memory that calls leave to the next.");

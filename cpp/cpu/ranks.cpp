@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
+#include <utility>
 
 namespace secateur::cpu {
 
@@ -124,6 +126,42 @@ double Sorter::tau_a(const double* a, const double* b, int64_t count) {
     const int64_t tied_b = tied_pairs(count, [&](int64_t i, int64_t j) { return b[order[i]] == b[order[j]]; });
     const int64_t concordant = pairs - tied_a - tied_b + tied_both - discordant;
     return static_cast<double>(concordant - discordant) / static_cast<double>(pairs);
+}
+
+// Radix sort of the bits, flipped so that integers ascend where values descend.
+void rank(const double* values, int64_t rows, int64_t count, const Context& context, int64_t* out) {
+    constexpr int digit = 11, buckets = 1 << digit;
+    struct Keyed {
+        uint64_t key;
+        int64_t at;
+    };
+    struct Scratch {
+        std::vector<Keyed> keyed, sorted;
+        std::vector<int64_t> start;
+    };
+    std::vector<Scratch> scratch(context.threads);
+    for (auto& own : scratch) own = {std::vector<Keyed>(count), std::vector<Keyed>(count), std::vector<int64_t>(buckets)};
+#pragma omp parallel for schedule(static) num_threads(context.threads) if (context.threads > 1)
+    for (int64_t row = 0; row < rows; ++row) {
+        auto& [keyed, sorted, start] = scratch[omp_thread()];
+        for (int64_t k = 0; k < count; ++k) {
+            const double given = values[row * count + k];
+            const double value = std::isnan(given) ? std::numeric_limits<double>::infinity() : given == 0 ? 0.0 : given;
+            uint64_t bits;
+            std::memcpy(&bits, &value, sizeof bits);
+            keyed[k] = {bits >> 63 ? bits : ~bits ^ (uint64_t{1} << 63), k};
+        }
+        for (int shift = 0; shift < 64; shift += digit) {
+            std::fill(start.begin(), start.end(), 0);
+            for (const Keyed& one : keyed) ++start[one.key >> shift & (buckets - 1)];
+            if (start[keyed.empty() ? 0 : keyed[0].key >> shift & (buckets - 1)] == count) continue;
+            int64_t before = 0;
+            for (int64_t& bucket : start) before += std::exchange(bucket, before);
+            for (const Keyed& one : keyed) sorted[start[one.key >> shift & (buckets - 1)]++] = one;
+            keyed.swap(sorted);
+        }
+        for (int64_t k = 0; k < count; ++k) out[row * count + k] = keyed[k].at;
+    }
 }
 
 }  // namespace secateur::cpu

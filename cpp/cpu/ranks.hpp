@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "secateur/kernels.hpp"
+
 namespace secateur::cpu {
 
 // Sorts values again and again, each time from the order of the time before: neighbours in a search differ little.

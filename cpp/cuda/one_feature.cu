@@ -56,7 +56,7 @@ __device__ ALWAYS_INLINE void contribution(double pair, double, double shift, do
     square = term * term;
 }
 template <class Rule, int sign>
-__device__ ALWAYS_INLINE void contribution(float value, float shifted, double, float zi, float ei, float zj, float ej, float& term,
+__device__ ALWAYS_INLINE void contribution(float value, float shifted, float, float zi, float ei, float zj, float ej, float& term,
                                            float& square, bool& lost) {
     term = Rule::template change<sign>(value, zi, ei, zj, ej);
     if constexpr (Rule::rooted && sign < 0) {
@@ -64,6 +64,29 @@ __device__ ALWAYS_INLINE void contribution(float value, float shifted, double, f
         lost |= left * left < least_pair(value * value);
     }
     square = term * (2 * shifted + term);
+}
+
+// The same with the rule and the sign looked up at run time, for where that costs little beside what follows.
+template <class Real>
+__device__ Real term_of(Metric metric, int sign, Real first, Real second, Real shift, Real zi, Real ri, Real zj, Real rj) {
+    Real term = 0, square;
+    bool lost = false;  // `moments` has said so
+    const auto by = [&](auto rule) {
+        using Rule = decltype(rule);
+        if (sign > 0)
+            contribution<Rule, 1>(first, second, shift, zi, ri, zj, rj, term, square, lost);
+        else
+            contribution<Rule, -1>(first, second, shift, zi, ri, zj, rj, term, square, lost);
+    };
+    if (is_angular(metric))
+        by(Angular{});
+    else if (metric == Metric::dot)
+        by(Product{});
+    else if (metric == Metric::sqeuclidean)
+        by(SquaredDistance{});
+    else
+        by(Distance{});
+    return term;
 }
 
 // z and r of every stimulus (blockIdx.y) and candidate of the tile; those behind the last candidate are zero.
@@ -173,7 +196,7 @@ __global__ void __launch_bounds__(threads)
             if constexpr (whole)
                 contribution<Rule, sign>(pair[p], 0.0, shift, zi[s], ri[s], zj, rj, term, square, lost);
             else
-                contribution<Rule, sign>(value[p], shifted[p], 0.0, zi[s], ri[s], zj, rj, term, square, lost);
+                contribution<Rule, sign>(value[p], shifted[p], 0.0f, zi[s], ri[s], zj, rj, term, square, lost);
             if constexpr (weighted) {
                 const Real weight = static_cast<Real>(w[p]);
                 a += weight * term;
@@ -216,9 +239,9 @@ __global__ void __launch_bounds__(threads)
 
 // sums (slices, columns, stride): of column times v, in tiles of 32 candidates by `wide` columns. A thread holds 8 candidates by
 // `wide` / 64 columns.
-template <class Rule, int sign, class Real, int wide>
-__global__ void __launch_bounds__(threads)
-    products(const double* pair, const float* value, const float* shifted, const uint32_t* stimuli, int64_t pairs, const Real* z,
+template <class Real, int wide>
+__global__ void __launch_bounds__(threads, 1)
+    products(Metric metric, int sign, const double* pair, const float* value, const float* shifted, const uint32_t* stimuli, int64_t pairs, const Real* z,
              const Real* r, int64_t stride, double shift, const double* rows, int64_t columns, double* sums) {
     constexpr int held = wide / (2 * lanes);
     Real* targets = reinterpret_cast<Real*>(block_memory);  // (depth, wide)
@@ -238,22 +261,19 @@ __global__ void __launch_bounds__(threads)
 #pragma unroll
         for (int k = warp; k < depth; k += warps) {
             const int64_t p = start + k;
-            Real term = 0, square;
+            Real term = 0;
             if (p < to) {
-                const int64_t i = stimuli[p] >> 16, j = stimuli[p] & 0xffffu, at = c + lane;
-                bool lost = false;  // `moments` has said so
+                const int64_t i = (stimuli[p] >> 16) * stride + c + lane, j = (stimuli[p] & 0xffffu) * stride + c + lane;
                 if constexpr (std::is_same_v<Real, double>)
-                    contribution<Rule, sign>(pair[p], 0.0, shift, z[i * stride + at], r[i * stride + at], z[j * stride + at],
-                                             r[j * stride + at], term, square, lost);
+                    term = term_of<double>(metric, sign, pair[p], 0.0, shift, z[i], r[i], z[j], r[j]);
                 else
-                    contribution<Rule, sign>(value[p], shifted[p], 0.0, z[i * stride + at], r[i * stride + at], z[j * stride + at],
-                                             r[j * stride + at], term, square, lost);
+                    term = term_of<float>(metric, sign, value[p], shifted[p], 0.0f, z[i], r[i], z[j], r[j]);
             }
             values[k * lanes + lane] = term;
         }
         __syncthreads();
         [[maybe_unused]] Real part[rows_a_lane][held] = {};
-#pragma unroll
+#pragma unroll 4
         for (int k = 0; k < depth; ++k) {
             Real v[rows_a_lane], h[held];
 #pragma unroll
@@ -416,9 +436,9 @@ class Verb {
                    shifted_.get(), n_, z.get(), r.get(), stride, plan_.shift, by_target ? rows.get() : nullptr, weights_.get(),
                    by_target ? pattern_of.get() : nullptr, sums.get(), flags.get());
             if (!by_target) {
-                const auto multiply = wide == 64 ? products<Rule, sign, Real, 64> : products<Rule, sign, Real, 256>;
+                const auto multiply = wide == 64 ? products<Real, 64> : products<Real, 256>;
                 launch(device_, "multiplying with targets", multiply, grid_of(stride / lanes, (count + wide - 1) / wide, product_slices),
-                       threads, depth * (wide + lanes) * sizeof(Real), pair_.get(), value_.get(), shifted_.get(), stimuli_.get(),
+                       threads, depth * (wide + lanes) * sizeof(Real), plan_.metric, plan_.sign, pair_.get(), value_.get(), shifted_.get(), stimuli_.get(),
                        pairs_, z.get(), r.get(), stride, plan_.shift, rows.get(), count, product_sums.get());
             }
             launch(device_, "comparing", conclude, grid_of((now + 127) / 128, count), 128, 0, sums.get(), slices, columns, by_target,

@@ -10,7 +10,6 @@
     timecourse                 MEG/EEG recordings: RDM movies, pruning at every time, tests over subjects
     fmri                       regions of the brain: four tests over two image sets
     baselines, comparison      reweighting (ridge, LASSO, Sim-DR) beside pruning, on the same folds
-    timecourse                 from MEG/EEG recordings to a movie of RDMs
     datasets, taxonomy         wings: real examples
     networks                   a wing: photographs through networks, feature maps (PyTorch, loaded when it is needed)
     report, files              pictures, tables; arrays from files

@@ -266,13 +266,13 @@ class Scorer:
         return np.asarray(np.rint((counted.sum() - defined) / 2), dtype=np.int64)
 
 
-def rank(importance: Matrix) -> Indices:
+def rank(importance: Matrix, threads: int = 1) -> Indices:
     """Features in order of importance (..., d), most important first, ties by index.
 
     NaN (a feature without which a stimulus has no direction) comes first: nothing works without it.
     """
-    first = np.where(np.isnan(importance), np.inf, importance)
-    return np.asarray(np.argsort(-first, axis=-1, kind="stable"), dtype=np.int64)
+    rows = np.ascontiguousarray(importance).reshape(-1, importance.shape[-1])
+    return _core.rank(rows, threads).reshape(importance.shape)
 
 
 def best_prefix(curve: Matrix) -> Indices:
@@ -573,7 +573,7 @@ def _by_ranking(scorer: Scorer, baseline: Matrix, importance: Matrix, search: Se
     Tarigopula, Fairhall & Hasson (2023), §2.2.
     """
     groups = scorer.groups
-    order = rank(importance)
+    order = rank(importance, scorer.threads)
     curve = scorer.curve(order)
     count = np.cumsum(groups.sizes[order], axis=1)
     allowed = (count >= search.min_features) & (count <= most) & ~np.isnan(curve)

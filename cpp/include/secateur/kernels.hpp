@@ -95,6 +95,8 @@ bool rdm_movie(const Recording&, Dissimilarity, const double* whitening, int64_t
 // meets `after`, so that few of its digits are lost.
 void masked_embeddings(const float* before, const float* removed, int64_t rows, int64_t images, const Layer&, const float* after,
                        const Context&, float* out);
+// out (rows, count): the places of each row's values, largest first; NaN before all as if infinite, ties by place.
+void rank(const double* values, int64_t rows, int64_t count, const Context&, int64_t* out);
 }  // namespace cpu
 
 namespace cuda {

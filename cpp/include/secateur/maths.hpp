@@ -13,7 +13,7 @@ enum class Metric { cosine, correlation, dot, sqeuclidean, euclidean };
 enum class Dissimilarity { correlation, euclidean, crossed_euclidean, crossed_correlation };
 enum class Comparator { pearson, cosine, corr_cov, cosine_cov, spearman, rho_a, tau_a };
 
-constexpr bool is_angular(Metric m) {
+HOST_DEVICE constexpr bool is_angular(Metric m) {
     return m == Metric::cosine || m == Metric::correlation;
 }
 constexpr bool is_distance(Metric m) {

@@ -1,0 +1,139 @@
+"""The verbs on a CUDA device: parity with the processor, times, the share of the arithmetic floor, a whole MEG study.
+
+python benchmarks/bench_cuda.py            # on a machine with a GPU; without one it says so and ends
+"""
+
+from __future__ import annotations
+
+import datetime
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+
+import cases
+import numpy as np
+
+import secateur as sc
+import secateur.device
+
+METRICS = ("cosine", "correlation", "dot", "sqeuclidean", "euclidean")
+
+
+def seconds(run: Callable[[], object], rounds: int = 7) -> float:
+    """Median of a few calls after a first one. Every verb ends with its result on the host: all is done."""
+    run()
+    taken = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        run()
+        taken.append(time.perf_counter() - start)
+    return float(np.median(taken))
+
+
+def peak(tensor: int = 4096) -> tuple[float, float] | None:
+    """Multiply-adds a second in double and single, by torch's matrix product, where torch sees the device."""
+    try:
+        import torch
+    except ImportError:
+        return None
+    if not torch.cuda.is_available():
+        return None
+    torch.backends.cuda.matmul.allow_tf32 = False
+    rates = []
+    for kind in (torch.float64, torch.float32):
+        a = torch.ones((tensor, tensor), dtype=kind, device="cuda")
+
+        def multiply(a: torch.Tensor = a) -> None:
+            a @ a
+            torch.cuda.synchronize()
+
+        rates.append(tensor**3 / seconds(multiply))
+    return rates[0], rates[1]
+
+
+def parity() -> None:
+    """Largest difference from the processor, and the share of positions of the ranking that agree."""
+    case = cases.PAPER
+    X, targets = case.make()
+    h = targets[0]
+    print("| metric | leave-one-out | add-one | insertion | order kept, double | order kept, single |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: |")
+    inside = np.arange(0, case.d, 2)
+    order = np.random.default_rng(0).permutation(case.d)
+    for metric in METRICS:
+        run = {
+            "cpu": dict(device="cpu"),
+            "cuda": dict(device="cuda"),
+            "single": dict(device="cuda", precision="single"),
+        }
+        loo = {name: sc.leave_one_out(X, h, metric, **where) for name, where in run.items()}
+        ranks = {name: np.argsort(values, kind="stable") for name, values in loo.items()}
+        gaps = [np.nanmax(np.abs(loo["cuda"] - loo["cpu"]))]
+        for verb, argument in ((sc.add_one, inside), (sc.insertion_curve, order)):
+            ours, theirs = (verb(X, h, argument, metric, device=device) for device in ("cuda", "cpu"))
+            gaps.append(np.nanmax(np.abs(ours - theirs)))
+        kept = [f"{np.mean(ranks[name] == ranks['cpu']):.2%}" for name in ("cuda", "single")]
+        print(f"| {metric} | " + " | ".join([*(f"{gap:.1e}" for gap in gaps), *kept]) + " |")
+
+
+def verbs(rates: tuple[float, float] | None) -> None:
+    """Times of single calls, host to host, beside the arithmetic floor at the device's measured rate."""
+    print("| case | verb | precision | ms | of the floor | processor, ms |")
+    print("| --- | --- | --- | ---: | ---: | ---: |")
+    for case in (cases.PAPER, cases.HUNDRED, cases.SET144, cases.STUDY, cases.Case("the largest set", 512, 4096, 20)):
+        X, targets = case.make()
+        T = len(targets)
+        orders = np.stack([np.random.default_rng(t).permutation(case.d) for t in range(T)])
+        for precision in ("double", "single"):
+            for verb, argument, work in (
+                (sc.leave_one_out, None, 5.0 + T),
+                (sc.insertion_curve, orders, 5.0 * T),
+            ):
+                if verb is sc.insertion_curve and precision == "single":
+                    continue  # its sums run in double either way
+                run = partial(verb, X, targets, **({} if argument is None else {"order": argument}))
+                took = seconds(partial(run, device="cuda", precision=precision))
+                beside = f"{1e3 * seconds(partial(run, device='cpu'), 3):.1f}" if precision == "double" else ""
+                floor = case.pairs * case.d * work / rates[precision == "single"] if rates else np.nan
+                row = f"{case.name}: n = {case.n}, d = {case.d}, T = {T}", verb.__name__, precision
+                print(f"| {' | '.join(row)} | {1e3 * took:.2f} | {floor / took:.0%} | {beside} |")
+
+
+def study(participants: int = 20) -> None:
+    """Every time point of every participant, five folds: 20 x 200 x 5 prunings, whole cross-validations."""
+    X, targets = cases.STUDY.make()
+    print("| study | precision | seconds | processor, seconds (one participant, times the participants) |")
+    print("| --- | --- | ---: | ---: |")
+    one = seconds(lambda: sc.cross_validate(X, targets, sc.Pruner(device="cpu"), cv=5, progress=False), 1)
+    for precision in ("double", "single"):
+        pruner = sc.Pruner(device="cuda", precision=precision)
+        sc.cross_validate(X, targets[:2], pruner, cv=5, progress=False)
+        start = time.perf_counter()
+        for _ in range(participants):
+            sc.cross_validate(X, targets, pruner, cv=5, progress=False)
+        took = time.perf_counter() - start
+        row = f"{participants} participants x {len(targets)} times x 5 folds", precision
+        print(f"| {' | '.join(row)} | {took:.2f} | {participants * one:.1f} |")
+
+
+def main() -> None:
+    usable, reason = secateur.device.available("cuda")
+    if not usable:
+        sys.exit(f"device='cuda' cannot be used, {reason}: nothing was measured")
+    name = secateur.device.describe("cuda")
+    if "emulated" in name:
+        sys.exit("this build emulates CUDA on the host for tests: nothing was measured")
+    rates = peak()
+    print(f"{name}; {secateur.device.describe('cpu')}; {datetime.date.today()}")
+    if rates:
+        print(
+            f"multiply-adds a second (torch's product): {rates[0] / 1e12:.2f} T double, {rates[1] / 1e12:.2f} T single"
+        )
+    for part in (parity, lambda: verbs(rates), study):
+        print()
+        part()
+
+
+if __name__ == "__main__":
+    main()
