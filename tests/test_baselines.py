@@ -307,6 +307,9 @@ def test_more_refusals():
             fitted.predict(X[:, :9])
     with pytest.raises(ValueError, match=r"dimensions must be positive integers, got \(0, 2\)"):
         SimDR((0, 2)).fit(X, h)
+    for penalties in ([1e-30], [1e-30, 1e-29]):  # features twice: no inverse but for the penalty
+        with pytest.raises(ValueError, match=r"penalties must be above the rounding of .*, got 1e-(30|29)"):
+            Ridge(penalties=penalties).fit(np.c_[X, X], h)
     only = np.full((20, 20), np.nan)
     only[:4, :4] = reference.square(h, 20)[:4, :4]
     with pytest.raises(ValueError, match="pair of weight above zero in every inner fold"):
