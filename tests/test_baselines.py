@@ -369,6 +369,21 @@ def test_simdr_finds_a_planted_map():
     assert SimDR(dimensions=64, penalties=[1e-3]).fit(X[:10], target[:10, :10]).projection_.shape[0] == 20
 
 
+def test_simdr_is_chosen_on_inner_stimuli():
+    X, h = stimuli(24, 30, 2)
+    terms = {"kind": "dissimilarity", "comparator": "cosine"}
+    penalties = [1e-2, 1e-3]
+    found = SimDR((1, 3), penalties=penalties, inner_cv=4, seed=3, **terms).fit(X, 2 - h)
+    scores = np.zeros((2, 2))
+    for train, test in split(24, 4, 1, 3)[0]:
+        for k, p in np.ndindex(2, 2):
+            one = SimDR((1, 3)[k], penalties=penalties[p], **terms).fit(X[train], reference.among(2 - h, train, 24))
+            scores[k, p] += one.score(X[test], reference.among(2 - h, test, 24)) / 4
+    np.testing.assert_allclose(found.inner_scores_, scores, atol=1e-4)
+    best = np.unravel_index(scores.argmax(), (2, 2))
+    assert (found.n_dimensions_, found.penalty_) == ((1, 3)[best[0]], penalties[best[1]])
+
+
 def test_simdr_of_dissimilarities():
     rng = np.random.default_rng(3)
     F = np.abs(rng.normal(size=(30, 3)))

@@ -790,11 +790,10 @@ class SimDR(_Reweighting):
         if len(sizes) * penalties.shape[1] > 1:
 
             def learn(rows: Matrix, targets: Targets) -> Candidates:
-                maps = [
-                    [w for k in sizes for w in _Descent.of(rows, targets, t, int(self.max_iter)).path(k, penalties[t])]
-                    for t in range(len(targets))
-                ]
-                return lambda held: np.stack([[pack(held @ w @ w.T @ held.T) for w in one] for one in maps])
+                inner = [_Descent.of(rows, targets, t, int(self.max_iter)) for t in range(len(targets))]
+                maps = [[w for k in sizes for w in one.path(k, penalties[t])] for t, one in enumerate(inner)]
+                shifts = np.array([one.shift for one in inner])[:, None, None]
+                return lambda held: np.stack([[pack(held @ w @ w.T @ held.T) for w in of] for of in maps]) + shifts
 
             scores = self._inner_scores(rows, targets, learn, shape[1] * shape[2], groups).reshape(shape)
             best = np.stack(np.unravel_index(scores.reshape(len(scores), -1).argmax(axis=1), shape[1:]), axis=1)
