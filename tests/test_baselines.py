@@ -307,6 +307,9 @@ def test_more_refusals():
             fitted.predict(X[:, :9])
     with pytest.raises(ValueError, match=r"dimensions must be positive integers, got \(0, 2\)"):
         SimDR((0, 2)).fit(X, h)
+    for penalties in ([1e-30], [1e-30, 1e-29]):  # features twice: no inverse but for the penalty
+        with pytest.raises(ValueError, match=r"penalties must be above the rounding of .*, got 1e-(30|29)"):
+            Ridge(penalties=penalties).fit(np.c_[X, X], h)
     only = np.full((20, 20), np.nan)
     only[:4, :4] = reference.square(h, 20)[:4, :4]
     with pytest.raises(ValueError, match="pair of weight above zero in every inner fold"):
@@ -364,6 +367,21 @@ def test_simdr_finds_a_planted_map():
     np.testing.assert_allclose(fitted.projection_ @ fitted.projection_.T, W @ W.T, atol=0.05 * np.abs(W @ W.T).max())
     # beyond the target's own dimensions and the stimuli's number
     assert SimDR(dimensions=64, penalties=[1e-3]).fit(X[:10], target[:10, :10]).projection_.shape[0] == 20
+
+
+def test_simdr_is_chosen_on_inner_stimuli():
+    X, h = stimuli(24, 30, 2)
+    terms = {"kind": "dissimilarity", "comparator": "cosine"}
+    penalties = [1e-2, 1e-3]
+    found = SimDR((1, 3), penalties=penalties, inner_cv=4, seed=3, **terms).fit(X, 2 - h)
+    scores = np.zeros((2, 2))
+    for train, test in split(24, 4, 1, 3)[0]:
+        for k, p in np.ndindex(2, 2):
+            one = SimDR((1, 3)[k], penalties=penalties[p], **terms).fit(X[train], reference.among(2 - h, train, 24))
+            scores[k, p] += one.score(X[test], reference.among(2 - h, test, 24)) / 4
+    np.testing.assert_allclose(found.inner_scores_, scores, atol=1e-4)
+    best = np.unravel_index(scores.argmax(), (2, 2))
+    assert (found.n_dimensions_, found.penalty_) == ((1, 3)[best[0]], penalties[best[1]])
 
 
 def test_simdr_of_dissimilarities():

@@ -164,7 +164,7 @@ class _Design:
 
 
 def _ridge(design: _Design, centred: Matrix, penalties: Matrix) -> Matrix:
-    """(T, L) penalties -> weights (T, L, d): one decomposition serves every penalty and every target.
+    """(T, L) penalties -> weights (T, L, d): one reduction serves every penalty and every target.
 
     Of the features' covariance (d x d), or, where pairs are fewer, of the pairs' kernel (P x P).
     """
@@ -182,18 +182,40 @@ def _ridge(design: _Design, centred: Matrix, penalties: Matrix) -> Matrix:
 
 def _shrunk(square: Matrix, goal: Matrix, penalties: Matrix) -> Matrix:
     """(square + penalty)^-1 goal, for each of (T, m) goals at each of its (T, L) penalties: (T, L, m)."""
-    if penalties.shape[1] > 1:
-        roots, vectors = np.linalg.eigh(square)
-        along = (goal @ vectors)[:, None, :] / (np.maximum(roots, 0) + penalties[:, :, None])
-        return np.asarray(along @ vectors.T)
-    from scipy.linalg import solve
+    from scipy.linalg import LinAlgError, lapack, solve
 
-    out = np.empty((len(goal), 1, goal.shape[1]))
-    for penalty in np.unique(penalties):  # a Cholesky factor, a tenth of the spectrum's work
-        here = penalties[:, 0] == penalty
-        shifted = square + penalty * np.eye(len(square))
-        out[here, 0] = solve(shifted, goal[here].T, assume_a="pos", overwrite_a=True, check_finite=False).T
-    return out
+    out = np.empty((*penalties.shape, len(square)))
+    if penalties.shape[1] == 1:  # one Cholesky factor
+        for penalty in map(float, np.unique(penalties)):
+            here = penalties[:, 0] == penalty
+            shifted = square + penalty * np.eye(len(square))
+            try:
+                out[here, 0] = solve(shifted, goal[here].T, assume_a="pos", overwrite_a=True, check_finite=False).T
+            except LinAlgError as error:
+                raise _too_small(penalty) from error
+        return out
+    # square = Q B Q' with B tridiagonal, and so is B + penalty: no eigenvectors are needed.
+    size, _ = lapack.dsytrd_lwork(len(square), lower=1)
+    packed, diagonal, beside, tau, _ = lapack.dsytrd(square.T, lower=1, lwork=int(size), overwrite_a=1)
+
+    def turned(columns: Matrix, side: str) -> Matrix:
+        """Q' (side "T") or Q (side "N") times columns; Q leaves the first row alone."""
+        columns = np.asfortranarray(columns)
+        work = int(lapack.dormqr("L", side, packed[1:, :-1], tau, columns[1:], -1)[1][0])
+        columns[1:] = lapack.dormqr("L", side, packed[1:, :-1], tau, columns[1:], work)[0]
+        return columns
+
+    along = turned(goal.T.copy(), "T")
+    for t, step in np.ndindex(penalties.shape):
+        *_, found, failed = lapack.dptsv(diagonal + penalties[t, step], beside, along[:, t : t + 1])
+        if failed:
+            raise _too_small(float(penalties[t, step]))
+        out[t, step] = found[:, 0]
+    return np.asarray(turned(out.reshape(-1, len(square)).T.copy(), "N").T.reshape(out.shape))
+
+
+def _too_small(penalty: float) -> ValueError:
+    return ValueError(f"penalties must be above the rounding of the products' covariance, got {penalty:.2g}")
 
 
 def _lasso(design: _Design, centred: Matrix, penalties: Matrix) -> Matrix:
@@ -405,7 +427,24 @@ class _Weights(_Reweighting):
 
     _metrics: tuple[str, ...] = (*PRODUCTS, "sqeuclidean")
     _candidates: int
-    standardize: bool
+
+    def __init__(
+        self,
+        metric: str = "dot",
+        comparator: str = "pearson",
+        kind: str = "similarity",
+        penalties: Any = None,
+        inner_cv: int = 5,
+        seed: int = 0,
+        standardize: bool = False,
+    ) -> None:
+        self.metric = metric
+        self.comparator = comparator
+        self.kind = kind
+        self.penalties = penalties
+        self.inner_cv = inner_cv
+        self.seed = seed
+        self.standardize = standardize
 
     def _path(self, design: _Design, centred: Matrix, penalties: Matrix) -> Matrix:
         """(T, L) penalties, strongest first -> weights (T, L, d)."""
@@ -545,11 +584,12 @@ class Ridge(_Weights):
 
     Notes
     -----
-    One eigendecomposition, of the features' covariance over pairs (d x d) or of the pairs' kernel (P x P), whichever is
+    One tridiagonal form, of the features' covariance over pairs (d x d) or of the pairs' kernel (P x P), whichever is
     smaller, serves all penalties and all targets that share their pair weights.
 
     With negative weights no scaling of the features has these inner products: s_ij is the product of x_i with w * x_j,
-    not of a scaled x_i with an equally scaled x_j. Where no weight is negative (:class:`Lasso`), sqrt(w) is that scaling.
+    not of a scaled x_i with an equally scaled x_j. Where no weight is negative (:class:`Lasso`), sqrt(w) is that
+    scaling.
 
     References
     ----------
@@ -569,24 +609,6 @@ class Ridge(_Weights):
     """
 
     _candidates = 20
-
-    def __init__(
-        self,
-        metric: str = "dot",
-        comparator: str = "pearson",
-        kind: str = "similarity",
-        penalties: Any = None,
-        inner_cv: int = 5,
-        seed: int = 0,
-        standardize: bool = False,
-    ) -> None:
-        self.metric = metric
-        self.comparator = comparator
-        self.kind = kind
-        self.penalties = penalties
-        self.inner_cv = inner_cv
-        self.seed = seed
-        self.standardize = standardize
 
     def _grid(self, design: _Design, centred: Matrix) -> Matrix:
         whole = float((design.variance / design.unit**2).sum())
@@ -636,24 +658,6 @@ class Lasso(_Weights):
     """
 
     _candidates = 30
-
-    def __init__(
-        self,
-        metric: str = "dot",
-        comparator: str = "pearson",
-        kind: str = "similarity",
-        penalties: Any = None,
-        inner_cv: int = 5,
-        seed: int = 0,
-        standardize: bool = False,
-    ) -> None:
-        self.metric = metric
-        self.comparator = comparator
-        self.kind = kind
-        self.penalties = penalties
-        self.inner_cv = inner_cv
-        self.seed = seed
-        self.standardize = standardize
 
     def _grid(self, design: _Design, centred: Matrix) -> Matrix:
         least = design.against(centred).max(axis=1)
@@ -786,11 +790,10 @@ class SimDR(_Reweighting):
         if len(sizes) * penalties.shape[1] > 1:
 
             def learn(rows: Matrix, targets: Targets) -> Candidates:
-                maps = [
-                    [w for k in sizes for w in _Descent.of(rows, targets, t, int(self.max_iter)).path(k, penalties[t])]
-                    for t in range(len(targets))
-                ]
-                return lambda held: np.stack([[pack(held @ w @ w.T @ held.T) for w in one] for one in maps])
+                inner = [_Descent.of(rows, targets, t, int(self.max_iter)) for t in range(len(targets))]
+                maps = [[w for k in sizes for w in one.path(k, penalties[t])] for t, one in enumerate(inner)]
+                shifts = np.array([one.shift for one in inner])[:, None, None]
+                return lambda held: np.stack([[pack(held @ w @ w.T @ held.T) for w in of] for of in maps]) + shifts
 
             scores = self._inner_scores(rows, targets, learn, shape[1] * shape[2], groups).reshape(shape)
             best = np.stack(np.unravel_index(scores.reshape(len(scores), -1).argmax(axis=1), shape[1:]), axis=1)

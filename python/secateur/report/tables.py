@@ -274,8 +274,8 @@ def comparison_markdown(result: xarray.Dataset, *, title: str | None = None) -> 
     ]
     if references:
         notes.append(
-            "(p): paired t over folds, two-sided, corrected (Holm) for the methods that one column tests; folds share "
-            "stimuli, so it is descriptive."
+            f"− {', − '.join(references)}: mean difference on test stimuli; (p): paired t over folds, two-sided, "
+            "corrected (Holm) for the methods of the column; folds share stimuli, so it is descriptive."
         )
     undefined = int(result["undefined_pairs"].sum())
     if undefined:
