@@ -141,7 +141,7 @@ def test_nothing_is_printed_or_swallowed(path):
 
 # Docstrings
 
-WINGS = ("search", "timecourse", "fmri", "datasets", "taxonomy", "statistics", "report")
+WINGS = ("search", "timecourse", "fmri", "datasets", "taxonomy", "statistics", "report", "study")
 ROOMS = ["secateur", *(f"secateur.{room}" for room in WINGS)]
 
 
