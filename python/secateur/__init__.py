@@ -8,7 +8,7 @@
     validation, statistics     out of sample, the table
     inference                  the null, intervals, the noise ceiling, stability, transfer
     fmri                       regions of the brain: four tests over two image sets
-    timecourse                 from MEG/EEG recordings to a movie of RDMs
+    timecourse                 MEG/EEG recordings: RDM movies, pruning at every time, tests over subjects
     datasets, taxonomy         wings: real examples
     report, files              pictures, tables; arrays from files
     study, cli                 whole studies from one file; the command line

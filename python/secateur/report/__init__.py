@@ -1,28 +1,38 @@
 """Reports: pictures, tables, and the results folder.
 
 figures   matplotlib Figure objects, without pyplot
+courses   the same along a time course
 tables    full against pruned, for a terminal or a Markdown page
 regions   the four tests over regions of the brain
 folder    all of it in one folder, whole or not at all
 """
 
+from .courses import alignment_over_time, course_page, generalisation, kept_over_time, selection_over_time
 from .figures import consensus, embedding, held_out, insertion_curves, matrices, mds, null, page
-from .folder import write
+from .folder import write, write_course
 from .regions import kept_by_region, regions
-from .tables import markdown, text
+from .tables import course_markdown, course_text, markdown, text
 
 __all__ = [
+    "alignment_over_time",
     "consensus",
+    "course_markdown",
+    "course_page",
+    "course_text",
     "embedding",
+    "generalisation",
     "held_out",
     "insertion_curves",
     "kept_by_region",
+    "kept_over_time",
     "markdown",
     "matrices",
     "mds",
     "null",
     "page",
     "regions",
+    "selection_over_time",
     "text",
     "write",
+    "write_course",
 ]
