@@ -152,7 +152,8 @@ def test_nothing_is_printed_or_swallowed(path):
 # Docstrings
 
 WINGS = (
-    *("search", "timecourse", "baselines", "comparison", "datasets", "taxonomy", "statistics", "report", "fmri", "study"),
+    *("search", "timecourse", "fmri", "baselines", "comparison", "datasets", "taxonomy", "statistics"),
+    *("report", "study"),
     *("networks", "networks.pruned", "networks.retention", "networks.feature_maps"),
     *("networks.heatmaps", "networks.occlusion", "networks.saliency"),
 )

@@ -13,7 +13,7 @@ load_meadows          .mat, .json                                 rdmutv and sti
                                                                   multi-arrangement tasks
 ====================  ==========================================  =====================================================
 
-.mat files are MATLAB's version 5, 7 or 7.3 (HDF5). The 92 images of Kriegeskorte et al. (2008) have a room of their own.
+.mat files are MATLAB's version 5, 7 or 7.3 (HDF5). The 92 images of Kriegeskorte et al. (2008) have their own room.
 
 Every loader checks what it reads and gives DataArrays that say their ``kind`` and, where the file names them, their
 ``stimuli``, so that they go straight into :func:`secateur.cross_validate`, :class:`secateur.Pruner` and
