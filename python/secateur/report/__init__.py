@@ -9,7 +9,6 @@ folder    all of it in one folder, whole or not at all
 """
 
 from .courses import alignment_over_time, course_page, generalisation, kept_over_time, selection_over_time
-<<<<<<< HEAD
 from .figures import (
     comparison,
     consensus,
@@ -26,12 +25,6 @@ from .folder import write, write_course
 from .maps import importance_histograms
 from .regions import kept_by_region, regions
 from .tables import comparison_markdown, course_markdown, course_text, markdown, text
-=======
-from .figures import consensus, embedding, held_out, insertion_curves, matrices, mds, null, page
-from .folder import write, write_course
-from .regions import kept_by_region, regions
-from .tables import course_markdown, course_text, markdown, text
->>>>>>> fmri
 
 __all__ = [
     "alignment_over_time",
