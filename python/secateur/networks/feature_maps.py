@@ -39,7 +39,7 @@ def _packed_similarities(embeddings: Singles, metric: str, threads: int) -> Matr
     return np.stack(rows)
 
 
-def _directed(X: Singles, metric: str) -> Matrix:
+def _directed(X: Singles | Matrix, metric: str) -> Matrix:
     """Rows whose inner products are similarities: of length 1 for angular metrics, NaN where there is no direction."""
     Z = X.astype(np.float64)
     if metric == "correlation":
