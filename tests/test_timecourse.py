@@ -10,6 +10,7 @@ import xarray
 
 import secateur as sc
 from secateur import timecourse
+from secateur.timecourse import movies
 
 RNG = np.random.default_rng(0)
 PATTERNS = RNG.normal(size=(7, 11, 13)) + 3
@@ -114,16 +115,16 @@ def test_a_constant_pattern_has_no_direction():
     np.testing.assert_array_equal(undefined[5], (FIRST == 2) | (SECOND == 2))
 
 
-@pytest.mark.parametrize("metric", timecourse.METRICS)
+@pytest.mark.parametrize("metric", movies.METRICS)
 def test_same_bits_for_any_number_of_threads(metric, monkeypatch):
-    monkeypatch.setattr(timecourse, "BLOCK", 2 * 4 * 7 * 11 * 8)
-    data = RUNS if metric in timecourse.CROSS_VALIDATED else PATTERNS
+    monkeypatch.setattr(movies, "BLOCK", 2 * 4 * 7 * 11 * 8)
+    data = RUNS if metric in movies.CROSS_VALIDATED else PATTERNS
     for options in ({}, {"smoothing": 0.02, "windows": [(0.15, 0.18), (0.17, 0.2)]}):
         one = timecourse.rdm_movie(data, metric, times=TIMES, threads=1, **options)
         three = timecourse.rdm_movie(data, metric, times=TIMES, threads=3, **options)
         np.testing.assert_array_equal(one, three)
     whole = timecourse.rdm_movie(data, metric)
-    monkeypatch.setattr(timecourse, "BLOCK", 1 << 30)
+    monkeypatch.setattr(movies, "BLOCK", 1 << 30)
     np.testing.assert_allclose(timecourse.rdm_movie(data, metric), whole, rtol=0, atol=1e-12)
 
 

@@ -1,27 +1,44 @@
 """Reports: pictures, tables, and the results folder.
 
 figures   matplotlib Figure objects, without pyplot
+courses   the same along a time course
 maps      the same of feature maps' importance
+heatmaps  overlays on images, contact sheets, curves against saliency
 tables    full against pruned, for a terminal or a Markdown page
 folder    all of it in one folder, whole or not at all
 """
 
+from .courses import alignment_over_time, course_page, generalisation, kept_over_time, selection_over_time
 from .figures import consensus, embedding, held_out, insertion_curves, matrices, mds, null, page
-from .folder import write
+from .folder import write, write_course
+from .heatmaps import agreement, contact_sheet, contours, overlays, precision_recall
 from .maps import importance_histograms
-from .tables import markdown, text
+from .tables import course_markdown, course_text, markdown, text
 
 __all__ = [
+    "agreement",
+    "alignment_over_time",
     "consensus",
+    "contact_sheet",
+    "contours",
+    "course_markdown",
+    "course_page",
+    "course_text",
     "embedding",
+    "generalisation",
     "held_out",
     "importance_histograms",
     "insertion_curves",
+    "kept_over_time",
     "markdown",
     "matrices",
     "mds",
     "null",
+    "overlays",
     "page",
+    "precision_recall",
+    "selection_over_time",
     "text",
     "write",
+    "write_course",
 ]

@@ -6,16 +6,18 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..features import read_features
+from ..timecourse.group import by_subject, mean_sem
 from ..validation import kept_features, summary
+from . import courses
 from .figures import _targets, page
-from .tables import markdown
+from .tables import course_markdown, markdown
 
 if TYPE_CHECKING:
     import pandas
@@ -32,7 +34,24 @@ CONTENTS = {
     "figures.pdf": "the same for print",
     SETTINGS: "command, versions, seeds, hashes of the input",
 }
+PICTURES = {
+    "course": "one page of pictures",
+    "alignment": "alignment and its gain over time",
+    "kept": "how many features are kept over time",
+    "selection": "which features are kept over time",
+    "generalisation": "from one time to another",
+}
+COURSE_CONTENTS = {
+    "course.nc": "scores and kept features of every subject, time and fold (netCDF)",
+    "group.nc": "means, tests over subjects, noise ceiling (netCDF)",
+    "summary.csv": "the same, one row a time",
+    "summary.md": "where pruning helps, as a table to read",
+    "kept_features.csv": "how often each feature was kept, and when most",
+    **{f"{name}.{kind}": what for name, what in PICTURES.items() for kind in ("png", "svg")},
+    SETTINGS: "command, versions, seeds, hashes of the input",
+}
 FILES = tuple(CONTENTS)
+OURS = {*CONTENTS, *COURSE_CONTENTS}
 MOST_PAGES = 12
 
 
@@ -78,7 +97,7 @@ def check_destination(folder: str | os.PathLike[str], overwrite: bool = False) -
         raise FileExistsError(
             f"only an earlier Secateur result may be overwritten, got {str(folder)!r}, which has no {SETTINGS} of one"
         )
-    strange = [name for name in held if name not in FILES]
+    strange = [name for name in held if name not in OURS]
     if strange:
         raise FileExistsError(
             f"only a folder that holds a Secateur result alone may be overwritten, got {str(folder)!r}, "
@@ -165,13 +184,24 @@ def write(
     >>> files[0].name
     'result.nc'
     """
+
+    def fill(draft: Path) -> None:
+        _fill(draft, X, target, result, permutations, groups, title, settings or {}, seed)
+
+    return _whole(folder, fill, CONTENTS, overwrite)
+
+
+def _whole(
+    folder: str | os.PathLike[str], fill: Callable[[Path], None], contents: Mapping[str, str], overwrite: bool
+) -> list[Path]:
+    """Fill a hidden folder, then put it in its place."""
     place = check_destination(folder, overwrite)
     made = _make_parents(place)
     draft = place.parent / f".{place.name}-{os.getpid()}-{secrets.token_hex(4)}.partial"
     try:
         draft.mkdir()
-        _fill(draft, X, target, result, permutations, groups, title, settings or {}, seed)
-        names = [name for name in FILES if (draft / name).exists()]
+        fill(draft)
+        names = [name for name in contents if (draft / name).exists()]
         check_destination(folder, overwrite)  # the computation may have taken hours
         _swap(draft, place)
     except BaseException:
@@ -235,8 +265,135 @@ def _fill(
             pdf.savefig(figure, dpi=200)
             if t == 0:
                 figure.savefig(draft / "figures.png", dpi=200)
-    told = {**versions(), **{name: _plain(value) for name, value in result.attrs.items()}, **settings}
+    _tell(draft, {name: _plain(value) for name, value in result.attrs.items()}, settings)
+
+
+def _tell(draft: Path, attrs: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    told = {**versions(), **attrs, **settings}
     (draft / SETTINGS).write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def write_course(
+    folder: str | os.PathLike[str],
+    course: xarray.Dataset,
+    test: xarray.Dataset | None = None,
+    ceiling: xarray.Dataset | None = None,
+    *,
+    title: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+) -> list[Path]:
+    """Write a results folder of a time course, whole or not at all, as :func:`write` does.
+
+    Parameters
+    ----------
+    folder : path
+        A new or empty folder; its parents are made.
+    course : xarray.Dataset
+        From :func:`secateur.timecourse.prune`.
+    test : xarray.Dataset, optional
+        From :func:`secateur.timecourse.group_test`, where there are 2 subjects or more.
+    ceiling : xarray.Dataset, optional
+        From :func:`secateur.timecourse.noise_ceiling`.
+    title : str, optional
+        Heading of the page and the table.
+    settings : mapping, optional
+        What else ``settings.json`` should hold.
+    overwrite : bool
+        Whether an earlier result may be replaced.
+
+    Returns
+    -------
+    list of Path
+        ``course.nc``, ``group.nc``, ``summary.csv``, ``summary.md``, ``kept_features.csv``, the pictures as PNG and
+        SVG, ``settings.json``.
+
+    Raises
+    ------
+    FileExistsError
+        Where something is there that may not be replaced.
+    OSError
+        Where the disk refuses.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from secateur.timecourse import prune, rdm_movies, simulate
+    >>> patterns, truth = simulate(18, subjects=1, sensors=20, times=[0.1, 0.25, 0.3])
+    >>> course = prune(truth.X, rdm_movies(patterns), cv=3)
+    >>> with tempfile.TemporaryDirectory() as parent:
+    ...     files = write_course(Path(parent) / "out", course)
+    >>> files[0].name
+    'course.nc'
+    """
+
+    def fill(draft: Path) -> None:
+        course.to_netcdf(draft / "course.nc", engine="h5netcdf")
+        group = _group(test, ceiling)
+        if group is not None:
+            group.to_netcdf(draft / "group.nc", engine="h5netcdf")
+        course_table(course, test, ceiling).to_csv(draft / "summary.csv", index=False)
+        (draft / "summary.md").write_text(course_markdown(course, test, title=title), encoding="utf-8")
+        course_features(course).to_csv(draft / "kept_features.csv", index=False)
+        pictures = {
+            "course": courses.course_page(course, test, ceiling, title=title),
+            "alignment": courses.alignment_over_time(course, test, ceiling),
+            "kept": courses.kept_over_time(course),
+            "selection": courses.selection_over_time(course),
+        }
+        if "generalisation_pruned" in course:
+            pictures["generalisation"] = courses.generalisation(course)
+        for name, figure in pictures.items():
+            figure.savefig(draft / f"{name}.png", dpi=200)
+            figure.savefig(draft / f"{name}.svg", dpi=200)
+        attrs = {name: _plain(value) for name, value in course.attrs.items() if name != "settings"}
+        _tell(draft, attrs, settings or {})
+
+    return _whole(folder, fill, COURSE_CONTENTS, overwrite)
+
+
+def _group(test: xarray.Dataset | None, ceiling: xarray.Dataset | None) -> xarray.Dataset | None:
+    """Tests and noise ceiling in one Dataset."""
+    if ceiling is None:
+        return test
+    named = ceiling.rename({name: f"ceiling_{name}" for name in ceiling.data_vars})
+    return named if test is None else test.merge(named)
+
+
+def course_table(
+    course: xarray.Dataset, test: xarray.Dataset | None = None, ceiling: xarray.Dataset | None = None
+) -> pandas.DataFrame:
+    """One row a time: the group test, or the one subject's means over folds, with the noise ceiling beside it."""
+    import pandas
+
+    time = course["time"]
+    columns: dict[str, Any] = {"time": time.values}
+    columns |= {name: course[name].values for name in ("window_start", "window_stop") if name in course.coords}
+    if test is None:
+        full, pruned, kept = (mean_sem(values)[0] for values in by_subject(course))
+        columns |= {"full": full, "pruned": pruned, "gain": pruned - full, "n_kept": kept}
+    else:
+        columns |= {str(name): values.values for name, values in test.data_vars.items()}
+    if ceiling is not None:
+        columns |= {f"ceiling_{name}": ceiling[name].values for name in ("lower", "upper")}
+    return pandas.DataFrame(columns)
+
+
+def course_features(course: xarray.Dataset) -> pandas.DataFrame:
+    """How often each feature is kept over folds, subjects and times, and at what time most; most often kept first."""
+    import pandas
+
+    share = course["selection"].transpose("subject", "time", "feature").mean("subject").values.astype(float)
+    best = share.argmax(axis=0)
+    table = pandas.DataFrame(
+        {
+            "feature": course["feature"].values,
+            "mean_share": share.mean(axis=0),
+            "most_at": course["time"].values[best],
+            "share_then": share.max(axis=0),
+        }
+    )
+    return table.sort_values("mean_share", ascending=False, kind="stable").reset_index(drop=True)
 
 
 def tabled(result: xarray.Dataset, permutations: xarray.Dataset | None = None) -> pandas.DataFrame:

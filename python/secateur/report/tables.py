@@ -9,6 +9,8 @@ import numpy as np
 
 from ..features import Matrix
 from ..statistics import paired_t
+from ..timecourse.group import by_subject, mean_sem
+from . import courses
 from .figures import _facts, _mean_sd, _shortened, _target_name, _unit
 
 if TYPE_CHECKING:
@@ -96,6 +98,109 @@ def markdown(
         "\n".join(f"- {n}" for n in [*told, *notes]),
     ]
     return "\n\n".join(body) + "\n"
+
+
+def course_text(course: xarray.Dataset, test: xarray.Dataset | None = None) -> str:
+    """Where pruning helps along a time course, as plain text.
+
+    Parameters
+    ----------
+    course : xarray.Dataset
+        From :func:`secateur.timecourse.prune`.
+    test : xarray.Dataset, optional
+        From :func:`secateur.timecourse.group_test`.
+
+    Returns
+    -------
+    str
+        One row a window; for a course one row for each cluster of times, at its largest mean gain; where there is no
+        test, the time of the largest gain.
+
+    Examples
+    --------
+    >>> from secateur.timecourse import prune, rdm_movies, simulate
+    >>> patterns, truth = simulate(18, subjects=1, sensors=20, times=[0.1, 0.25, 0.3])
+    >>> course_text(prune(truth.X, rdm_movies(patterns), cv=3)).split(" · ")[1]
+    '3 time points'
+    """
+    rows, notes = _course_content(course, test)
+    facts = wrap(" · ".join(courses._facts(course)), WIDTH)
+    told = [line for note in notes for line in wrap(note, WIDTH, subsequent_indent="  ")]
+    return "\n\n".join(["\n".join(facts), *([_plain(rows)] if rows[1:] else []), "\n".join(told)]) + "\n"
+
+
+def course_markdown(course: xarray.Dataset, test: xarray.Dataset | None = None, *, title: str | None = None) -> str:
+    """The same as :func:`course_text`, as Markdown.
+
+    Parameters
+    ----------
+    course, test
+        As in :func:`course_text`.
+    title : str, optional
+        A heading.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from secateur.timecourse import prune, rdm_movies, simulate
+    >>> patterns, truth = simulate(18, subjects=1, sensors=20, times=[0.1, 0.25, 0.3])
+    >>> course_markdown(prune(truth.X, rdm_movies(patterns), cv=3), title="A").splitlines()[0]
+    '# A'
+    """
+    rows, notes = _course_content(course, test)
+    parts = [f"# {courses._synthetic(course, title)}"] if title else []
+    parts += [" · ".join(courses._facts(course)), *([_pipes(rows)] if rows[1:] else [])]
+    return "\n\n".join([*parts, "\n".join(f"- {note}" for note in notes)]) + "\n"
+
+
+def _course_content(course: xarray.Dataset, test: xarray.Dataset | None) -> tuple[Rows, list[str]]:
+    """Rows (header first) and notes."""
+    clock = courses._clock(course)
+    unit, short = _unit(course), clock.label.split("(")[1].split(",")[0].rstrip(")")
+    full, pruned, kept = (mean_sem(values)[0] for values in by_subject(course))
+    gain = pruned - full
+    notes = [f"Held-out alignment in {unit}, {courses._subjects(course)}."]
+
+    def scores(t: int) -> list[str]:
+        return [_number(full[t], ".3f"), _number(pruned[t], ".3f"), _number(gain[t], "+.3f"), _number(kept[t], ".1f")]
+
+    heads = ["full", "pruned", "gain", "kept"]
+    if clock.windows:
+        rows = [[f"window ({short})", *heads, *(["t", "p", "q", "d"] if test is not None else [])]]
+        for t, (at, half) in enumerate(zip(clock.at, clock.half, strict=True)):
+            told = [] if test is None else [_number(float(test[name][t]), ".2g") for name in ("t", "p", "q", "d")]
+            rows.append([f"{at - half:g}–{at + half:g}", *scores(t), *told])
+        return rows, [*notes, courses._test_words(course, test)]
+    if test is None:
+        rows = [[f"time ({short})", *heads]]
+        if np.isfinite(gain).any():
+            best = int(np.nanargmax(gain))
+            rows.append([f"{clock.at[best]:g}", *scores(best)])
+            notes.append("The time of the largest gain, of all in summary.csv; looked for, so it is no estimate.")
+        return rows, notes
+    rows = [[f"cluster ({short})", "mass", "p", f"at ({short})", *heads]]
+    labels = test["cluster"].values
+    for k in range(1, int(labels.max(initial=0)) + 1):
+        span = np.flatnonzero(labels == k)
+        best = int(span[np.argmax(np.abs(gain[span]))])
+        where = f"{clock.at[span[0]]:g}–{clock.at[span[-1]]:g}" if len(span) > 1 else f"{clock.at[best]:g}"
+        mass, p = (float(test[name].values[best]) for name in ("cluster_mass", "cluster_p"))
+        rows.append([where, _number(mass, ".1f"), _number(p, ".2g"), f"{clock.at[best]:g}", *scores(best)])
+    if not rows[1:]:
+        notes.append("No run of times passes the threshold of the cluster test.")
+    else:
+        notes.append("Scores are those at the time of the largest mean gain in the cluster.")
+    sure = test["significant"].values
+    notes.append(
+        f"{int(sure.sum())} of {len(sure)} times have q ≤ {float(test.attrs['alpha']):g} (paired t over subjects, "
+        "false discovery rate over times): see summary.csv."
+    )
+    flips = f"{'all ' if test.attrs['exact'] else ''}{test.attrs['flips']} sign flips"
+    notes.append(f"p: cluster-based permutation test, {flips} over {test.attrs['subjects']} subjects.")
+    return rows, notes
 
 
 def _facts_lines(result: xarray.Dataset) -> str:

@@ -1,107 +1,37 @@
-"""The command line: ``secateur demo``, ``secateur prune``."""
+"""``secateur demo`` and ``secateur prune``: a network's features to one target or several."""
 
 from __future__ import annotations
 
-import re
 import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .app import (
+    Comparator,
+    Device,
+    Folds,
+    Metric,
+    Overwrite,
+    Repeats,
+    Search,
+    Threads,
+    _check_terms,
+    _destination,
+    _input,
+    _say,
+    _spoken,
+    app,
+)
+
 if TYPE_CHECKING:
     import xarray
 
-    from .features import Features
-    from .pruning import Pruner
-    from .targets import Targets
-
-app = typer.Typer(
-    name="secateur",
-    help="Prune deep-network features until their similarity space fits a mind's.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-
-Threads = Annotated[int | None, typer.Option(metavar="N", min=1, help="Processors to use; all by default.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in this folder.")]
-
-
-def _say(words: str) -> None:
-    """A line on stderr."""
-    typer.echo(words, err=True)
-
-
-def _sentence(error: BaseException) -> str:
-    """What an error says, in one line."""
-    if isinstance(error, OSError) and error.strerror:
-        words = error.strerror + (f": {error.filename!r}" if error.filename else "")
-    else:
-        words = str(error)
-    words = re.sub(r"\b(kind|device)='(\w+)'", r"--\1 \2", words)  # what to pass, as the command line spells it
-    return " ".join(words.split()).rstrip(".") or type(error).__name__
-
-
-@contextmanager
-def _spoken() -> Iterator[None]:
-    """Ctrl-C and full disks end in a sentence."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        _say("secateur: interrupted, nothing was written.")
-        raise typer.Exit(130) from None
-    except FileExistsError as error:
-        _say(f"secateur: {_sentence(error)}.")
-        raise typer.Exit(2) from None
-    except BrokenPipeError:
-        raise
-    except (OSError, MemoryError) as error:
-        _say(f"secateur: {_sentence(error)}; nothing was written.")
-        raise typer.Exit(1) from None
-
-
-@contextmanager
-def _input(what: str = "") -> Iterator[None]:
-    """Bad input ends in one sentence and exit code 2; pairs that a score left out are said in one line."""
-    from .similarity import UndefinedPairsWarning
-
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UndefinedPairsWarning)
-        try:
-            yield
-        except typer.Exit:
-            raise
-        except (ValueError, TypeError, OSError, RuntimeError, ImportError) as error:
-            _say(f"secateur: {what + ': ' if what else ''}{_sentence(error)}.")
-            raise typer.Exit(2) from None
-    for warning in caught:
-        if issubclass(warning.category, UndefinedPairsWarning):
-            _say(f"warning: {what + ': ' if what else ''}{_sentence(warning.message)}.")  # type: ignore[arg-type]
-        else:
-            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"secateur {version('secateur')}")
-        raise typer.Exit()
-
-
-@app.callback()
-def _about(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
-    ] = False,
-) -> None:
-    pass
+    from ..features import Features
+    from ..pruning import Pruner
+    from ..targets import Targets
 
 
 @app.command()
@@ -120,11 +50,11 @@ def demo(
     with _spoken():
         import numpy as np
 
-        from .datasets import imagenet_animals
-        from .features import Features
-        from .files import sha256
-        from .pruning import Pruner
-        from .targets import read_target
+        from ..datasets import imagenet_animals
+        from ..features import Features
+        from ..files import sha256
+        from ..pruning import Pruner
+        from ..targets import read_target
 
         _destination(out, overwrite)
         _say("Loading 398 animals × 1280 features (EfficientNet-lite0) and their similarities in WordNet.")
@@ -154,31 +84,14 @@ def prune(
     kind: Annotated[
         str, typer.Option(metavar="KIND", help="What TARGET holds: similarity or dissimilarity (RDMs).")
     ] = "similarity",
-    metric: Annotated[
-        str,
-        typer.Option(
-            metavar="METRIC", help="Similarity of two stimuli: cosine, correlation, dot, sqeuclidean or euclidean."
-        ),
-    ] = "cosine",
-    comparator: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="Alignment of two similarity spaces: pearson, cosine, corr_cov, cosine_cov, spearman, rho-a or tau-a.",
-        ),
-    ] = "pearson",
-    search: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="How features are found: ranking, parsimonious, forward, backward, floating or floating-backward.",
-        ),
-    ] = "ranking",
+    metric: Metric = "cosine",
+    comparator: Comparator = "pearson",
+    search: Search = "ranking",
     max_features: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="The most features to keep; all may be, by default.")
     ] = None,
-    cv: Annotated[int, typer.Option(metavar="N", min=2, help="Folds of stimuli.")] = 5,
-    repeats: Annotated[int, typer.Option(metavar="N", min=1, help="How often the folds are drawn anew.")] = 1,
+    cv: Folds = 5,
+    repeats: Repeats = 1,
     permutations: Annotated[
         int, typer.Option(metavar="N", min=0, help="Relabellings of the stimuli for the null; 0 for none.")
     ] = 0,
@@ -190,7 +103,7 @@ def prune(
         bool, typer.Option("--group-folds", help="Keep the stimuli of one group in one fold.")
     ] = False,
     threads: Threads = None,
-    device: Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
     overwrite: Overwrite = False,
 ) -> None:
     """Prune the features of a network to a target, in folds, and write a results folder.
@@ -199,9 +112,9 @@ def prune(
     files name their stimuli, these are matched by name.
     """
     with _spoken():
-        from .files import match, read_features_file, read_groups_file, read_target_file
-        from .pruning import Pruner
-        from .targets import read_target
+        from ..files import match, read_features_file, read_groups_file, read_target_file
+        from ..pruning import Pruner
+        from ..targets import read_target
 
         pruner = Pruner(metric, comparator, kind, search, device, threads, max_features)
         with _input():
@@ -240,23 +153,9 @@ def prune(
 
 
 def _read(values: Any) -> Any:
-    from .features import read_features
+    from ..features import read_features
 
     return read_features(values)
-
-
-def _check_terms(pruner: Pruner) -> None:
-    """Metric, comparator, kind and device, before any file is read."""
-    pruner._terms()
-    if pruner.kind not in ("similarity", "dissimilarity"):
-        raise ValueError(f"kind must be 'similarity' or 'dissimilarity', got {pruner.kind!r}")
-
-
-def _destination(out: Path, overwrite: bool) -> None:
-    from .report.folder import check_destination
-
-    with _input():
-        check_destination(out, overwrite)
 
 
 @dataclass(frozen=True)
@@ -278,9 +177,9 @@ class _Job:
 
 def _run(job: _Job, out: Path, overwrite: bool) -> None:
     """Prune, test, print the table, write the folder, name its files."""
-    from .inference import permutation_test
-    from .report import folder, tables
-    from .validation import cross_validate
+    from ..inference import permutation_test
+    from ..report import folder, tables
+    from ..validation import cross_validate
 
     features, targets = job.features, job.targets
     bar = sys.stderr.isatty()
@@ -319,19 +218,3 @@ def _run(job: _Job, out: Path, overwrite: bool) -> None:
     typer.echo(f"Written to {out}:")
     for file in files:
         typer.echo(f"  {file.name:<18} {folder.CONTENTS[file.name]}")
-
-
-def main() -> None:
-    """The entry point ``secateur``."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # an old terminal shows ? for ±, not a traceback
-    try:
-        app(prog_name="secateur")
-    except KeyboardInterrupt:
-        _say("secateur: interrupted, nothing was written.")
-        sys.exit(130)
-
-
-if __name__ == "__main__":
-    main()

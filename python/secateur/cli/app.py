@@ -1,0 +1,148 @@
+"""What all commands share: the application, its words on stderr, how bad input ends."""
+
+from __future__ import annotations
+
+import re
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ..pruning import Pruner
+
+app = typer.Typer(
+    name="secateur",
+    help="Prune deep-network features until their similarity space fits a mind's.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Metric = Annotated[
+    str,
+    typer.Option(
+        metavar="METRIC", help="Similarity of two stimuli: cosine, correlation, dot, sqeuclidean or euclidean."
+    ),
+]
+Comparator = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Alignment of two similarity spaces: pearson, cosine, corr_cov, cosine_cov, spearman, rho-a or tau-a.",
+    ),
+]
+Search = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="How features are found: ranking, parsimonious, forward, backward, floating or floating-backward.",
+    ),
+]
+Folds = Annotated[int, typer.Option(metavar="N", min=2, help="Folds of stimuli.")]
+Repeats = Annotated[int, typer.Option(metavar="N", min=1, help="How often the folds are drawn anew.")]
+Device = Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu or cuda.")]
+Threads = Annotated[int | None, typer.Option(metavar="N", min=1, help="Processors to use; all by default.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in this folder.")]
+
+
+def _say(words: str) -> None:
+    """A line on stderr."""
+    typer.echo(words, err=True)
+
+
+def _sentence(error: BaseException) -> str:
+    """What an error says, in one line."""
+    if isinstance(error, OSError) and error.strerror:
+        words = error.strerror + (f": {error.filename!r}" if error.filename else "")
+    else:
+        words = str(error)
+    words = re.sub(r"\b(kind|device)='(\w+)'", r"--\1 \2", words)  # what to pass, as the command line spells it
+    return " ".join(words.split()).rstrip(".") or type(error).__name__
+
+
+@contextmanager
+def _spoken(left: str = "nothing was written") -> Iterator[None]:
+    """Ctrl-C and full disks end in a sentence, with what a run leaves behind."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _say(f"secateur: interrupted, {left}.")
+        raise typer.Exit(130) from None
+    except FileExistsError as error:
+        _say(f"secateur: {_sentence(error)}.")
+        raise typer.Exit(2) from None
+    except BrokenPipeError:
+        raise
+    except (OSError, MemoryError) as error:
+        _say(f"secateur: {_sentence(error)}; {left}.")
+        raise typer.Exit(1) from None
+
+
+@contextmanager
+def _input(what: str = "") -> Iterator[None]:
+    """Bad input ends in one sentence and exit code 2; pairs that a score left out are said in one line."""
+    from ..similarity import UndefinedPairsWarning
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UndefinedPairsWarning)
+        try:
+            yield
+        except typer.Exit:
+            raise
+        except (ValueError, TypeError, OSError, RuntimeError, ImportError) as error:
+            _say(f"secateur: {what + ': ' if what else ''}{_sentence(error)}.")
+            raise typer.Exit(2) from None
+    for warning in caught:
+        if issubclass(warning.category, UndefinedPairsWarning):
+            _say(f"warning: {what + ': ' if what else ''}{_sentence(warning.message)}.")  # type: ignore[arg-type]
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"secateur {version('secateur')}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _about(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def _check_terms(pruner: Pruner) -> None:
+    """Metric, comparator, kind and device, before any file is read."""
+    pruner._terms()
+    if pruner.kind not in ("similarity", "dissimilarity"):
+        raise ValueError(f"kind must be 'similarity' or 'dissimilarity', got {pruner.kind!r}")
+
+
+def _destination(out: Path, overwrite: bool) -> None:
+    from ..report.folder import check_destination
+
+    with _input():
+        check_destination(out, overwrite)
+
+
+def main() -> None:
+    """The entry point ``secateur``."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # an old terminal shows ? for ±, not a traceback
+    try:
+        app(prog_name="secateur")
+    except KeyboardInterrupt:
+        _say("secateur: interrupted, nothing was written.")
+        sys.exit(130)

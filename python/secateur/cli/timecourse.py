@@ -1,0 +1,297 @@
+"""``secateur timecourse``: a network's features to a MEG or EEG recording, at every time point."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .app import (
+    Comparator,
+    Device,
+    Folds,
+    Metric,
+    Overwrite,
+    Repeats,
+    Search,
+    Threads,
+    _check_terms,
+    _destination,
+    _input,
+    _say,
+    _spoken,
+    app,
+)
+
+if TYPE_CHECKING:
+    import xarray
+
+    from ..features import Features
+    from ..pruning import Pruner
+
+WINDOW = re.compile(r"(-?\d*\.?\d+)-(-?\d*\.?\d+)")
+
+
+@dataclass(frozen=True)
+class _Study:
+    """What to compute."""
+
+    features: Features
+    movies: Any
+    title: str
+    inputs: list[dict[str, Any]]
+    synthetic: bool = False
+
+
+@app.command()
+def timecourse(
+    features: Annotated[
+        str | None, typer.Argument(metavar="FEATURES", help="Embedding, stimuli × features: FILE or FILE:KEY.")
+    ] = None,
+    recordings: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="RECORDINGS",
+            help="A folder of subjects (sub-*), a file for each subject, or one of all; RDM movies will do.",
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")] = Path("secateur-timecourse"),
+    demo: Annotated[bool, typer.Option("--demo", help="A synthetic recording in place of files.")] = False,
+    pattern: Annotated[
+        str, typer.Option(metavar="GLOB", help="Which files of a folder of subjects, one a subject.")
+    ] = "sub-*/**/*_epo.fif",
+    picks: Annotated[
+        str | None, typer.Option(metavar="TYPE", help="Sensors of .fif files: mag, grad, meg or eeg.")
+    ] = None,
+    rdm: Annotated[
+        str,
+        typer.Option(metavar="METRIC", help="Dissimilarity of two patterns: correlation or euclidean."),
+    ] = "correlation",
+    windows: Annotated[
+        str | None,
+        typer.Option(metavar="LIST", help="Average in windows, in seconds: 0.175-0.185,0.275-0.285."),
+    ] = None,
+    smoothing: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Width of a running mean over the matrices.")
+    ] = None,
+    metric: Metric = "cosine",
+    comparator: Comparator = "pearson",
+    search: Search = "ranking",
+    cv: Folds = 5,
+    repeats: Repeats = 1,
+    generalise: Annotated[
+        bool, typer.Option("--generalise", help="Score what is kept at one time at all others too.")
+    ] = False,
+    alpha: Annotated[float, typer.Option(metavar="P", help="Of the tests over subjects.")] = 0.05,
+    flips: Annotated[int, typer.Option(metavar="N", min=1, help="Sign flips of the cluster test.")] = 1000,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of folds and flips.")] = 0,
+    store: Annotated[
+        Path | None, typer.Option(metavar="ZARR", help="Keep every chunk here as it is done; a killed run goes on.")
+    ] = None,
+    threads: Threads = None,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+) -> None:
+    """Prune the features of a network to a MEG or EEG recording at every time point, and test over subjects.
+
+    Recordings: .fif (MNE epochs or evoked), .mat (FieldTrip), .npy, .npz, .nc, .zarr. Where FEATURES names its stimuli
+    they are looked for by name. RDM movies, with dims (subject, time, pair), come as .nc or .zarr.
+    """
+    with _spoken(f"what was done is in {store}" if store else "nothing was written"):
+        from ..pruning import Pruner
+
+        pruner = Pruner(metric, comparator, "dissimilarity", search, device, threads)
+        with _input():
+            _check_terms(pruner)
+            if demo == bool(features or recordings):
+                raise ValueError("timecourse must be given FEATURES and RECORDINGS, or --demo, got both or neither")
+            if not demo and not recordings:
+                raise ValueError("RECORDINGS must be given after FEATURES, got none")
+            if not 0 < alpha < 1:
+                raise ValueError(f"--alpha must be between 0 and 1, got {alpha}")
+            how: dict[str, Any] = {"metric": rdm, "windows": _windows(windows), "smoothing": smoothing}
+            how["threads"] = threads
+        _destination(out, overwrite)
+        study = _planted(how, seed) if demo else _read(str(features), recordings or [], pattern, picks, how)
+        _run(study, pruner, (cv, repeats, seed), generalise, alpha, flips, store, out, overwrite)
+
+
+def _windows(given: str | None) -> list[tuple[float, float]] | None:
+    """(start, stop) of each window."""
+    if given is None:
+        return None
+    found = [WINDOW.fullmatch(words.strip()) for words in given.split(",")]
+    windows = [(float(match[1]), float(match[2])) for match in found if match]
+    if len(windows) < len(found) or any(start > stop for start, stop in windows):
+        raise ValueError(f"--windows must be START-STOP in seconds, as in 0.175-0.185,0.275-0.285, got {given!r}")
+    return windows
+
+
+def _planted(how: dict[str, Any], seed: int) -> _Study:
+    """A recording that was made up, in which ten of forty features drive the patterns from 200 to 350 ms."""
+    from ..features import read_features
+    from ..timecourse import rdm_movies, simulate
+
+    _say("Making up a recording: 12 subjects, 48 stimuli, 60 sensors, signal from 200 to 350 ms.")
+    patterns, truth = simulate(48, subjects=12, sensors=60, seed=seed)
+    with _input():
+        movies = rdm_movies(patterns, **how)
+    return _Study(read_features(truth.X), movies, "Ten planted features, found again", [], synthetic=True)
+
+
+def _read(place: str, recordings: list[str], pattern: str, picks: str | None, how: dict[str, Any]) -> _Study:
+    """Features and movies from files, one recording in memory at a time."""
+    from dataclasses import replace
+
+    from ..features import read_features
+    from ..files import read_features_file
+    from ..timecourse import rdm_movie, rdm_movies
+
+    with _input():
+        embedding = read_features_file(place)
+    with _input(embedding.path.name):
+        features = replace(read_features(embedding.values), stimuli=embedding.stimuli, names=embedding.names)
+    movies: dict[Any, Any] = {}
+    inputs: list[dict[str, Any]] = [{"role": "features", **embedding.record()}]
+    stimuli = None if features.stimuli is None else list(features.stimuli)
+    with _input():
+        files = _files(recordings, pattern)
+    for subject, path in files.items():
+        inputs.append({"role": "recording", "subject": subject, **_record(path)})
+        with _input(path.name):
+            made = _movies_in(path)
+            if made is not None:
+                if len(files) > 1:
+                    raise ValueError("RDM movies must come as one file of all subjects, got several files")
+                if picks or how["metric"] != "correlation" or how["windows"] or how["smoothing"]:
+                    raise ValueError(
+                        "--picks, --rdm, --windows and --smoothing must be left out for RDM movies, got one"
+                    )
+                return _Study(features, made, f"{embedding.path.stem} pruned to {path.stem}", inputs)
+            recording = _recording(path, stimuli, picks)
+            if "subject" in recording.dims:
+                if len(files) > 1:
+                    raise ValueError("RECORDINGS must be one file where it holds several subjects, got several files")
+                movies = rdm_movies(recording, **how)
+                continue
+            known = recording.stimulus.values.tolist() if "stimulus" in recording.coords else None
+            if features.stimuli is None and known is not None and not movies:
+                _say(f"note: {embedding.path.name} names no stimuli: its order is taken to be that of {path.name}.")
+            if stimuli is None and known is not None:
+                stimuli = known
+            movies[subject] = rdm_movie(recording, **how)
+    name = Path(recordings[0]).stem if len(recordings) == 1 else f"{len(files)} recordings"
+    return _Study(features, movies, f"{embedding.path.stem} pruned to {name}", inputs)
+
+
+def _files(recordings: list[str], pattern: str) -> dict[Any, Path]:
+    """One file a subject."""
+    from ..timecourse.recordings import SUBJECT, subject_files
+
+    paths = [Path(words) for words in recordings]
+    for path in paths:
+        if not path.exists():
+            raise ValueError(f"RECORDINGS must be files or a folder, got {str(path)!r}, which does not exist")
+    folders = [path for path in paths if path.is_dir() and path.suffix != ".zarr"]
+    if folders and len(paths) > 1:
+        raise ValueError(f"RECORDINGS must be one folder or files, got the folder {str(folders[0])!r} among others")
+    if folders:
+        return dict(subject_files(folders[0], pattern))
+    found: dict[Any, Path] = {}
+    for path in paths:
+        label = SUBJECT.search(str(path))
+        subject = label.group(1) if label and len(paths) > 1 else path.stem
+        if subject in found:
+            raise ValueError(f"RECORDINGS must be of one subject each, got {found[subject].name} and {path.name}")
+        found[subject] = path
+    return found
+
+
+def _record(path: Path) -> dict[str, Any]:
+    """Name and hash of a file, for ``settings.json``; a Zarr store is known by its name."""
+    from ..files import sha256
+
+    return {"file": str(path)} | ({} if path.is_dir() else {"sha256": sha256(path)})
+
+
+def _recording(path: Path, stimuli: list[str] | None, picks: str | None) -> xarray.DataArray:
+    from ..timecourse import read_recording
+
+    recording = read_recording(path, stimuli=stimuli, picks=picks)
+    if "time" not in recording.coords:
+        raise ValueError("recordings must hold their times in seconds, got none: an .npz can have them beside patterns")
+    return recording
+
+
+def _movies_in(path: Path) -> Any:
+    """RDM movies, where a netCDF file or a Zarr store holds them in place of patterns."""
+    if path.suffix not in (".nc", ".zarr"):
+        return None
+    import xarray
+
+    try:
+        opened = xarray.open_zarr(path) if path.suffix == ".zarr" else xarray.open_dataset(path, engine="h5netcdf")
+    except (OSError, ValueError):
+        return None  # whoever reads it as a recording says why
+    fit = [name for name, array in opened.data_vars.items() if {"pair", "stimulus2"} & set(array.dims)]
+    if len(fit) == 1:
+        return opened[fit[0]]
+    opened.close()
+    return None
+
+
+def _run(
+    study: _Study,
+    pruner: Pruner,
+    folds: tuple[int, int, int],
+    generalise: bool,
+    alpha: float,
+    flips: int,
+    store: Path | None,
+    out: Path,
+    overwrite: bool,
+) -> None:
+    """Prune, test, print the table, write the folder, name its files."""
+    from ..report import folder, tables
+    from ..timecourse import group_test, noise_ceiling, prune
+
+    cv, repeats, seed = folds
+    d, n = study.features.d, study.features.n
+    _say(f"Pruning {d} features at every time of every subject, in {cv * repeats} folds of {n} stimuli.")
+    with _input():
+        course = prune(
+            study.features,
+            study.movies,
+            pruner,
+            cv,
+            repeats,
+            seed,
+            generalise=generalise,
+            store=store,
+            progress=sys.stderr.isatty(),
+        )
+    if study.synthetic:
+        course.attrs["synthetic"] = "true"
+    test = ceiling = None
+    if course.sizes["subject"] > 1:
+        with _input():
+            test = group_test(course, alpha=alpha, n=flips, seed=seed)
+            ceiling = noise_ceiling(study.movies, pruner.comparator, cv=cv, repeats=repeats, seed=seed)
+    heading = f"Synthetic recording: {study.title}" if study.synthetic else study.title
+    typer.echo(f"{heading}\n\n{tables.course_text(course, test)}")
+    _say("Drawing and writing.")
+    settings = {
+        "command": ["secateur", *sys.argv[1:]],
+        "inputs": study.inputs,
+        "device": pruner.device,
+        "alpha": alpha,
+        "flips": flips,
+    }
+    files = folder.write_course(out, course, test, ceiling, title=study.title, settings=settings, overwrite=overwrite)
+    typer.echo(f"Written to {out}:")
+    for file in files:
+        typer.echo(f"  {file.name:<20} {folder.COURSE_CONTENTS[file.name]}")

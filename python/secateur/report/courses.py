@@ -1,0 +1,500 @@
+"""Pictures of a time course: alignment and its gain, what is kept, and from one time to another.
+
+Every function draws one figure; :func:`course_page` puts them all on one A4 page.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..features import Matrix
+from ..timecourse.group import by_subject, group_test, mean_sem
+from .figures import (
+    A4,
+    FULL,
+    GAIN,
+    LARGE,
+    NORMAL,
+    PRUNED,
+    SMALL,
+    _box,
+    _draw_bar,
+    _dress,
+    _figure,
+    _heading,
+    _legend_above,
+    _shortened,
+    _trimmed,
+    _unit,
+    _words,
+)
+
+if TYPE_CHECKING:
+    import xarray
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CEILING = "#C8C8C8"
+
+
+@dataclass(frozen=True)
+class _Clock:
+    """The times of a course in the units of the axis, and how wide each is."""
+
+    at: Matrix
+    half: Matrix
+    label: str
+    windows: bool
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        room = 0.04 * np.ptp(self.at) + self.half.max() if self.windows else 0.0
+        return float((self.at - self.half).min() - room), float((self.at + self.half).max() + room)
+
+
+def _clock(course: xarray.Dataset) -> _Clock:
+    time = course["time"]
+    seconds = str(time.attrs.get("units", "s")) in ("s", "sec", "second", "seconds")
+    scale = 1000.0 if seconds else 1.0
+    at = scale * time.values.astype(float)
+    label = "time (ms, 0 = stimulus onset)" if seconds else f"time ({time.attrs['units']})"
+    if "window_start" in course.coords:
+        half = scale * (course["window_stop"].values - course["window_start"].values) / 2
+        return _Clock(at, half, label, True)
+    step = float(np.median(np.diff(at))) if len(at) > 1 else 1.0
+    return _Clock(at, np.full(len(at), step / 2), label, False)
+
+
+def _subjects(course: xarray.Dataset) -> str:
+    """How many subjects, and what a band is."""
+    count = course.sizes["subject"]
+    return f"mean ± SEM over {count} subjects" if count > 1 else "one subject, mean over folds"
+
+
+def _synthetic(course: xarray.Dataset, words: str) -> str:
+    """A heading, which says so where the recording was made up."""
+    if not course.attrs.get("synthetic"):
+        return words
+    return f"Synthetic recording: {words[0].lower() if words[1:2].islower() else words[0]}{words[1:]}"
+
+
+def _test_of(course: xarray.Dataset, test: xarray.Dataset | None) -> xarray.Dataset | None:
+    if test is None and course.sizes["subject"] > 1:
+        return group_test(course)
+    if test is not None and not np.array_equal(test["time"].values, course["time"].values):
+        raise ValueError("test must be of the course's times, got others")
+    return test
+
+
+def _draw_course(axes: Axes, clock: _Clock, values: Matrix, colour: str, label: str | None = None) -> None:
+    """Mean over subjects with a band of its standard error; bars for windows."""
+    mean, sem = mean_sem(values)
+    sem = np.nan_to_num(sem)
+    if clock.windows:
+        axes.errorbar(
+            clock.at, mean, yerr=sem, xerr=clock.half, fmt="o", color=colour, markersize=4, linewidth=1.2, label=label
+        )
+        return
+    axes.fill_between(clock.at, mean - sem, mean + sem, color=colour, alpha=0.22, linewidth=0)
+    axes.plot(clock.at, mean, color=colour, linewidth=1.4, label=label)
+
+
+def _dress_time(axes: Axes, clock: _Clock, y: str, named: bool = True) -> None:
+    _dress(axes, clock.label if named else "", y)
+    axes.yaxis.set_label_coords(-0.45 / (axes.bbox.width / axes.figure.dpi), 0.5)  # inches: labels line up
+    axes.set_xlim(*clock.reach)
+    if clock.reach[0] < 0 < clock.reach[1]:
+        axes.axvline(0, color="black", linewidth=0.6, linestyle=":", zorder=0)
+    if not named:
+        axes.tick_params(labelbottom=False)
+
+
+def _draw_alignment(axes: Axes, course: xarray.Dataset, ceiling: xarray.Dataset | None, named: bool) -> None:
+    clock = _clock(course)
+    full, pruned, _ = by_subject(course)
+    if ceiling is not None:
+        if not np.array_equal(ceiling["time"].values, course["time"].values):
+            raise ValueError("ceiling must be of the course's times, got others")
+        low, high = ceiling["lower"].values, ceiling["upper"].values
+        if clock.windows:
+            axes.bar(
+                clock.at, high - low, 2 * clock.half, low, color=CEILING, label="noise ceiling", zorder=0, linewidth=0
+            )
+        else:
+            axes.fill_between(clock.at, low, high, color=CEILING, linewidth=0, label="noise ceiling", zorder=0)
+    axes.axhline(0, color="black", linewidth=0.6)
+    _draw_course(axes, clock, full, FULL, f"all {course.sizes['feature']} features")
+    _draw_course(axes, clock, pruned, PRUNED, "pruned")
+    _dress_time(axes, clock, f"held-out alignment\n({_unit(course)})", named)
+    _legend_above(axes, 3)
+
+
+def _draw_gain(axes: Axes, course: xarray.Dataset, test: xarray.Dataset | None) -> None:
+    """Pruned - full, with bars below where a cluster is significant; for windows q above each."""
+    clock = _clock(course)
+    full, pruned, _ = by_subject(course)
+    axes.axhline(0, color="black", linewidth=0.6)
+    _draw_course(axes, clock, pruned - full, GAIN)
+    _dress_time(axes, clock, f"gain\n({_unit(course)})")
+    if test is None:
+        return
+    low, high = axes.get_ylim()
+    height = high - low
+    if clock.windows:
+        axes.set_ylim(low, high + 0.2 * height)
+        for x, q in zip(clock.at, test["q"].values, strict=True):
+            words = "–" if np.isnan(q) else f"q = {q:.2g}"
+            axes.text(x, high + 0.05 * height, words, fontsize=SMALL, color=GAIN, ha="center", va="bottom")
+        return
+    axes.set_ylim(low - 0.26 * height, high)
+    for span, p in _spans(test):
+        left, right = clock.at[span[0]] - clock.half[span[0]], clock.at[span[-1]] + clock.half[span[-1]]
+        y = low - 0.05 * height
+        axes.plot([left, right], [y, y], color=GAIN, linewidth=4, solid_capstyle="butt")
+        axes.text(
+            (left + right) / 2, y - 0.06 * height, f"p = {p:.2g}", fontsize=SMALL, color=GAIN, ha="center", va="top"
+        )
+
+
+def _spans(test: xarray.Dataset) -> list[tuple[Any, float]]:
+    """Positions in time, and p, of the clusters that are significant at the test's alpha."""
+    labels, p = test["cluster"].values, test["cluster_p"].values
+    spans = [np.flatnonzero(labels == k) for k in range(1, int(labels.max(initial=0)) + 1)]
+    return [(span, float(p[span[0]])) for span in spans if p[span[0]] <= test.attrs["alpha"]]
+
+
+def _test_words(course: xarray.Dataset, test: xarray.Dataset | None) -> str:
+    """What marks the gain."""
+    if test is None:
+        return "One subject is not tested."
+    side = {"greater": "pruned > full", "less": "pruned < full", "two-sided": "two-sided"}[test.attrs["alternative"]]
+    alpha, count = float(test.attrs["alpha"]), int(test.attrs["subjects"])
+    if "window_start" in course.coords:
+        return f"q: paired t over {count} subjects ({side}), false discovery rate over {test.sizes['time']} windows."
+    flips = f"{'all ' if test.attrs['exact'] else ''}{test.attrs['flips']} sign flips"
+    found = "Bar:" if _spans(test) else f"No cluster with p ≤ {alpha:g};"
+    limit = f"p ≤ {alpha:g}, " if _spans(test) else ""
+    return f"{found} {limit}cluster-based permutation test over {count} subjects ({side}, {flips})."
+
+
+def alignment_over_time(
+    course: xarray.Dataset, test: xarray.Dataset | None = None, ceiling: xarray.Dataset | None = None
+) -> Figure:
+    """Held-out alignment over time, full and pruned, and the gain with the times where it is significant.
+
+    Parameters
+    ----------
+    course : xarray.Dataset
+        From :func:`secateur.timecourse.prune`.
+    test : xarray.Dataset, optional
+        From :func:`secateur.timecourse.group_test`; computed with its defaults where there are 2 subjects or more.
+    ceiling : xarray.Dataset, optional
+        From :func:`secateur.timecourse.noise_ceiling`, of the same folds.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    References
+    ----------
+    Tarigopula, Fairhall, Bavaresco, Truong & Hasson (2023), §3.2.2, for two windows.
+
+    Examples
+    --------
+    >>> from secateur.timecourse import prune, rdm_movies, simulate
+    >>> patterns, truth = simulate(18, subjects=3, sensors=20, times=np.arange(6) * 0.08, seed=1)
+    >>> figure = alignment_over_time(prune(truth.X, rdm_movies(patterns), cv=3))
+    >>> figure.axes[1].get_xlabel()
+    'time (ms, 0 = stimulus onset)'
+    """
+    test = _test_of(course, test)
+    figure = _figure(6.4, 4.85)
+    upper, lower = _box(figure, 0.85, 2.45, 5.3, 1.7), _box(figure, 0.85, 1.1, 5.3, 1.15)
+    _draw_alignment(upper, course, ceiling, named=False)
+    _draw_gain(lower, course, test)
+    _heading(upper, _synthetic(course, "Held-out alignment over time"), 20)
+    _footnotes(figure, 0.2, [_band_words(course, ceiling), _test_words(course, test)])
+    return figure
+
+
+def _footnotes(figure: Figure, left: float, notes: list[str]) -> None:
+    """Notes at the bottom, each from a new line, broken where the figure ends."""
+    most = int(18 * (figure.get_size_inches()[0] - 2 * left))
+    lines = [line for note in notes for line in wrap(note, most)]
+    for below, line in enumerate(lines, start=1):
+        _words(figure, left, 0.09 + 0.145 * (len(lines) - below), line, SMALL, color="#404040")
+
+
+def _band_words(course: xarray.Dataset, ceiling: xarray.Dataset | None = None) -> str:
+    """What lines and bands are."""
+    drawn = "Point and vertical line" if "window_start" in course.coords else "Line and band"
+    drawn = f"{drawn}: {_subjects(course)}." if course.sizes["subject"] > 1 else "Line: mean over folds."
+    if ceiling is not None:
+        drawn += " Grey: from the lower to the upper bound of what any model could reach for these subjects."
+    return drawn
+
+
+def _draw_kept(axes: Axes, course: xarray.Dataset) -> None:
+    clock = _clock(course)
+    _draw_course(axes, clock, by_subject(course)[2], PRUNED)
+    _dress_time(axes, clock, "features kept")
+    axes.set_ylim(0, min(1.15 * axes.get_ylim()[1], course.sizes["feature"]))
+
+
+def kept_over_time(course: xarray.Dataset) -> Figure:
+    """How many features the pruning keeps at each time.
+
+    Parameters
+    ----------
+    course : xarray.Dataset
+        From :func:`secateur.timecourse.prune`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from secateur.timecourse import prune, rdm_movies, simulate
+    >>> patterns, truth = simulate(18, subjects=2, sensors=20, times=np.arange(6) * 0.08, seed=1)
+    >>> kept_over_time(prune(truth.X, rdm_movies(patterns), cv=3)).axes[0].get_ylabel()
+    'features kept'
+    """
+    figure = _figure(5.2, 3.0)
+    axes = _box(figure, 0.7, 0.75, 4.3, 1.75)
+    _draw_kept(axes, course)
+    _heading(axes, _synthetic(course, f"Features kept, of {course.sizes['feature']}"), 8)
+    _footnotes(figure, 0.2, [_band_words(course)])
+    return figure
+
+
+def _draw_selection(axes: Axes, course: xarray.Dataset, most: int) -> tuple[Any, str]:
+    """The image, and what its rows are."""
+    clock = _clock(course)
+    share = np.asarray(course["selection"].transpose("subject", "time", "feature").mean("subject").values, dtype=float)
+    ever = np.flatnonzero((share > 0).any(axis=0))
+    order = ever[np.argsort(-share[:, ever].mean(axis=0), kind="stable")][:most]
+    edges = np.arange(len(order) + 1) + 0.5
+    times = np.arange(len(clock.at) + 1) - 0.5 if clock.windows else _edges(clock)
+    image = axes.pcolormesh(times, edges, share[:, order].T, cmap="viridis", vmin=0, vmax=1, rasterized=True)
+    axes.invert_yaxis()
+    shown = f"{len(order)} of the {len(ever)} features" if len(order) < len(ever) else f"the {len(ever)} features"
+    _dress(axes, "window (ms)" if clock.windows else clock.label, "features, most often kept first")
+    axes.locator_params(axis="y", integer=True, nbins=6)
+    if clock.windows:
+        axes.set_xticks(range(len(clock.at)))
+        axes.set_xticklabels([f"{a - h:g}–{a + h:g}" for a, h in zip(clock.at, clock.half, strict=True)])
+    elif clock.reach[0] < 0 < clock.reach[1]:
+        axes.axvline(0, color="white", linewidth=0.8, linestyle=":")
+    return image, f"Rows: {shown} that any fold of any subject kept at any time"
+
+
+def _edges(clock: _Clock) -> Matrix:
+    """Borders between neighbouring times."""
+    middle = (clock.at[1:] + clock.at[:-1]) / 2
+    return np.concatenate([[clock.at[0] - clock.half[0]], middle, [clock.at[-1] + clock.half[-1]]])
+
+
+def selection_over_time(course: xarray.Dataset, *, most: int = 100) -> Figure:
+    """Which features are kept at each time: share of folds, averaged over subjects.
+
+    Parameters
+    ----------
+    course : xarray.Dataset
+        From :func:`secateur.timecourse.prune`.
+    most : int
+        How many features are shown, most often kept (over all times) first. Features never kept are not shown.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from secateur.timecourse import prune, rdm_movies, simulate
+    >>> patterns, truth = simulate(18, subjects=2, sensors=20, times=np.arange(6) * 0.08, seed=1)
+    >>> selection_over_time(prune(truth.X, rdm_movies(patterns), cv=3)).axes[0].get_ylabel()
+    'features, most often kept first'
+    """
+    if isinstance(most, bool) or int(most) != most or most < 1:
+        raise ValueError(f"most must be a positive integer, got {most!r}")
+    figure = _figure(5.2, 4.2)
+    axes = _box(figure, 0.7, 0.8, 3.6, 2.9)
+    image, words = _draw_selection(axes, course, int(most))
+    _draw_bar(figure, _box(figure, 4.45, 0.8, 0.09, 2.9), image, _share_label(course), "vertical")
+    _heading(axes, _synthetic(course, "Features kept over time"), 8)
+    _footnotes(figure, 0.2, [f"{words}."])
+    return figure
+
+
+def _share_label(course: xarray.Dataset) -> str:
+    count = course.sizes["subject"]
+    return "share of folds that kept it" + (f", mean of {count} subjects" if count > 1 else "")
+
+
+def _generalisations(course: xarray.Dataset) -> tuple[Matrix, Matrix]:
+    """(times, times scored): pruned alignment, and its gain over full; means over subjects and folds."""
+    if "generalisation_pruned" not in course:
+        raise ValueError("course must hold generalisation_pruned: prune with generalise=True, got none")
+    order = ("subject", "fold", "time", "time_scored")
+    full, pruned = (
+        course[f"generalisation_{name}"].transpose(*order).values.reshape(-1, *[course.sizes["time"]] * 2)
+        for name in ("full", "pruned")
+    )
+    return mean_sem(pruned)[0], mean_sem(pruned - full)[0]
+
+
+def _draw_generalisation(figure: Figure, axes: Axes, bar: Axes, course: xarray.Dataset, gain: bool) -> None:
+    clock = _clock(course)
+    values = _generalisations(course)[int(gain)]
+    reach = float(np.nanmax(np.abs(values), initial=1e-12))
+    edges = np.arange(len(clock.at) + 1) - 0.5 if clock.windows else _edges(clock)
+    image = axes.pcolormesh(edges, edges, values, cmap="PuOr_r", vmin=-reach, vmax=reach, rasterized=True)
+    axes.set_aspect("equal")
+    ends = (edges[0], edges[-1])
+    axes.plot(ends, ends, color="black", linewidth=0.6, linestyle="--")
+    unit = clock.label.split("(")[1].split(",")[0].rstrip(")")
+    _dress(axes, f"scored at ({unit})", f"features chosen at ({unit})")
+    axes.locator_params(nbins=5)
+    if clock.windows:
+        names = [f"{a - h:g}–{a + h:g}" for a, h in zip(clock.at, clock.half, strict=True)]
+        axes.set_xticks(range(len(names)), names)
+        axes.set_yticks(range(len(names)), names)
+    elif clock.reach[0] < 0 < clock.reach[1]:
+        axes.axvline(0, color="black", linewidth=0.6, linestyle=":")
+        axes.axhline(0, color="black", linewidth=0.6, linestyle=":")
+    _draw_bar(figure, bar, image, f"{'gain' if gain else 'alignment'} ({_unit(course)})", "vertical")
+
+
+def generalisation(course: xarray.Dataset) -> Figure:
+    """From one time to another: features chosen at one time, scored at every time on the same held-out stimuli.
+
+    Parameters
+    ----------
+    course : xarray.Dataset
+        From :func:`secateur.timecourse.prune` with ``generalise=True``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    References
+    ----------
+    King & Dehaene (2014), Trends in Cognitive Sciences 18, 203-210.
+
+    Examples
+    --------
+    >>> from secateur.timecourse import prune, rdm_movies, simulate
+    >>> patterns, truth = simulate(18, subjects=2, sensors=20, times=np.arange(6) * 0.08, seed=1)
+    >>> figure = generalisation(prune(truth.X, rdm_movies(patterns), cv=3, generalise=True))
+    >>> figure.axes[0].get_xlabel()
+    'scored at (ms)'
+    """
+    figure = _figure(8.0, 3.7)
+    for column, (words, gain) in enumerate((("Pruned", False), ("Gain: pruned − full", True))):
+        left = 0.8 + 3.9 * column
+        axes, bar = _box(figure, left, 0.75, 2.35, 2.35), _box(figure, left + 2.47, 0.75, 0.08, 2.35)
+        _draw_generalisation(figure, axes, bar, course, gain)
+        axes.set_title(words, fontsize=NORMAL, loc="left", pad=4)
+    _words(figure, 0.2, 3.42, _synthetic(course, "From one time to another"), LARGE, fontweight="bold")
+    _footnotes(figure, 0.2, [_generalisation_words(course)])
+    return figure
+
+
+def _generalisation_words(course: xarray.Dataset) -> str:
+    count = course.sizes["subject"]
+    over = f"{count} subjects and {course.sizes['fold']} folds" if count > 1 else f"{course.sizes['fold']} folds"
+    return f"Mean over {over}; the stimuli scored on are those left out of the choice. Dashed: the same time."
+
+
+def course_page(
+    course: xarray.Dataset,
+    test: xarray.Dataset | None = None,
+    ceiling: xarray.Dataset | None = None,
+    *,
+    title: str | None = None,
+) -> Figure:
+    """All pictures of a time course on one A4 page in landscape.
+
+    Parameters
+    ----------
+    course : xarray.Dataset
+        From :func:`secateur.timecourse.prune`; with ``generalise=True`` the page also shows from one time to another.
+    test, ceiling : xarray.Dataset, optional
+        As in :func:`alignment_over_time`.
+    title : str, optional
+        The page's heading.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from secateur.timecourse import prune, rdm_movies, simulate
+    >>> patterns, truth = simulate(18, subjects=2, sensors=20, times=np.arange(6) * 0.08, seed=1)
+    >>> figure = course_page(prune(truth.X, rdm_movies(patterns), cv=3))
+    >>> figure.get_size_inches().tolist()
+    [11.69, 8.27]
+    """
+    test = _test_of(course, test)
+    figure, left = _figure(*A4), 0.45
+    heading = _synthetic(course, title or "Pruning along a time course")
+    _words(figure, left, 7.83, _trimmed(heading, 90), 13, fontweight="bold")
+    _words(figure, left, 7.59, " · ".join(_facts(course)), NORMAL, color="#404040")
+    letters = iter("ABCDE")
+
+    def head(at: float, up: float, words: str) -> None:
+        _words(figure, at, up, f"{next(letters)}   {words}", LARGE, fontweight="bold")
+
+    wide = 6.1
+    upper, lower = _box(figure, 1.1, 5.35, wide, 1.6), _box(figure, 1.1, 4.05, wide, 1.1)
+    _draw_alignment(upper, course, ceiling, named=False)
+    _draw_gain(lower, course, test)
+    head(left, 7.25, f"Held-out alignment: {_subjects(course)}")
+    kept = _box(figure, 8.35, 4.05, 3.0, 2.9)
+    _draw_kept(kept, course)
+    head(7.65, 7.25, f"Features kept, of {course.sizes['feature']}")
+    both = "generalisation_pruned" in course
+    width, low, side = (3.55 if both else 9.0), 0.95, 2.1
+    axes = _box(figure, 1.1, low, width, side)
+    image, rows = _draw_selection(axes, course, 100)
+    _draw_bar(figure, _box(figure, 1.1 + width + 0.12, low, 0.08, side), image, _share_label(course), "vertical")
+    head(left, low + side + 0.2, "Which features are kept")
+    if both:
+        for at, words, gain in ((6.15, "Chosen at one time, scored at another", False), (8.95, "Its gain", True)):
+            panel, bar = _box(figure, at, low + 0.3, 1.8, 1.8), _box(figure, at + 1.88, low + 0.3, 0.07, 1.8)
+            _draw_generalisation(figure, panel, bar, course, gain)
+            if gain:
+                panel.set_ylabel("")
+                panel.set_yticklabels([])
+            head(at - (0.1 if gain else 0.6), low + side + 0.2, words)
+    notes = [_band_words(course, ceiling), _test_words(course, test), f"C: {rows[0].lower()}{rows[1:]}."]
+    if both:
+        notes[-1] += f" D and E: {_generalisation_words(course)[0].lower()}{_generalisation_words(course)[1:]}"
+    _footnotes(figure, left, notes)
+    return figure
+
+
+def _facts(course: xarray.Dataset) -> list[str]:
+    """How a course was made, in a line."""
+    attrs, count = course.attrs, course.sizes["subject"]
+    names = course["subject"].values
+    who = f"{count} subjects" if count > 1 else f"subject {_shortened(str(names[0]), 20)}"
+    repeats = int(attrs["repeats"])
+    what = "windows" if "window_start" in course.coords else "time points"
+    return [
+        who,
+        f"{course.sizes['time']} {what}",
+        f"{course.sizes['stimulus']} stimuli",
+        f"{course.sizes['feature']} features",
+        f"{attrs['metric']} similarity",
+        f"{attrs['search']} search",
+        f"{course.sizes['fold']} folds of stimuli" + (f" ({repeats} repeats)" if repeats > 1 else ""),
+        f"seed {attrs['seed']}",
+        f"Secateur {attrs['secateur_version']}",
+    ]

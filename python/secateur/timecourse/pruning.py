@@ -1,0 +1,375 @@
+"""Pruning at every time point of every subject: out of sample, and from one time to another."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..features import Features, Indices, read_features
+from ..pruning import Pruner
+from ..similarity import held_out_alignment, warn_of_undefined_pairs
+from ..targets import Targets, pair_count, read_target
+from ..validation import Fold, _names, _pruner_of, _settings, _with_progress, score_fold, split
+from .cluster import check_client, results
+from .store import Laid, opened, place_of
+from .subjects import Movies, digests, read_movies
+
+if TYPE_CHECKING:
+    import os
+
+    import xarray
+
+SCORES = ("full_train", "full_test", "pruned_train", "pruned_test")
+BUDGET = 1 << 26  # bytes of a chunk's orders, curves and paths
+MOST = 64  # time points in a chunk: a second or so of work, which is what a killed run loses
+
+
+@dataclass(frozen=True)
+class Study:
+    """What all chunks share."""
+
+    features: Features
+    folds: list[Fold]
+    pruner: Pruner
+    kind: str
+    generalise: bool
+    alone: bool  # the subjects have one time point each
+
+    @property
+    def ranked(self) -> bool:
+        return self.pruner.search in ("ranking", "parsimonious")
+
+    def targets(self, values: Any, names: tuple[str, ...]) -> Targets:
+        """Movie rows as targets, called by their names in messages."""
+        try:
+            targets = read_target(np.asarray(values), self.features.n, self.kind, None, self.features.stimuli)
+        except ValueError as error:
+            raise ValueError(f"movies from {names[0]} to {names[-1]}: {error}") from error
+        return replace(targets, labels=names)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some neighbouring time points of one subject, and what they are called."""
+
+    subject: int
+    span: slice
+    names: tuple[str, ...]
+
+
+def prune_chunk(study: Study, names: tuple[str, ...], values: Any, scored: Any = None) -> dict[str, npt.NDArray[Any]]:
+    """Every fold of some time points: values (t, ...), and with ``scored`` (T, ...) also from each to all of those.
+
+    Returns
+    -------
+    dict of arrays, time first
+    """
+    features, count = study.features, len(names)
+    targets = study.targets(values, names)
+    # One target takes another route through the core than several: its last bits would depend on how chunks fall.
+    if count == 1 and study.ranked and not study.alone:
+        targets = targets.only(np.zeros(2, dtype=np.int64))
+    shape = (count, len(study.folds))
+    made: dict[str, npt.NDArray[Any]] = {name: np.empty(shape) for name in SCORES}
+    made |= {name: np.zeros(shape, dtype=np.int64) for name in ("n_kept", "undefined_pairs")}
+    kept = np.zeros((count, features.d), dtype=np.int64)
+    goals = None if scored is None else study.targets(scored, (names[0],) * len(scored))
+    if goals is not None:
+        made |= {f"generalisation_{name}": np.empty((*shape, len(goals))) for name in ("full", "pruned")}
+    for f, fold in enumerate(study.folds):
+        found = score_fold(features, targets, fold, study.pruner)
+        support = found.pruned.support[:count]
+        for name in SCORES:
+            made[name][:, f] = getattr(found, name)[:count]
+        made["undefined_pairs"][:, f] = found.undefined[:count]
+        made["n_kept"][:, f] = support.sum(axis=1)
+        kept += support
+        if goals is not None:
+            from_one_to_all(study, goals, fold, support, made, f)
+    made["selection"] = (kept / len(study.folds)).astype(np.float32)
+    return made
+
+
+def from_one_to_all(
+    study: Study, goals: Targets, fold: Fold, support: npt.NDArray[np.bool_], made: dict[str, Any], f: int
+) -> None:
+    """The held-out space of each time's kept features against all times: one space of similarities a time."""
+    metric, comparator, threads = study.pruner._terms()
+    held, goal = study.features.among(fold[1]), goals.among(fold[1])
+    everything = np.arange(study.features.d, dtype=np.int64)
+    made["generalisation_full"][:, f] = held_out_alignment(held, goal, everything, metric, comparator, threads)[0]
+    for t, mask in enumerate(support):
+        scores, _ = held_out_alignment(held, goal, np.flatnonzero(mask), metric, comparator, threads)
+        made["generalisation_pruned"][t, f] = scores
+
+
+def prune(
+    X: Any,
+    movies: Any,
+    pruner: Pruner | None = None,
+    cv: Any = 5,
+    repeats: int = 1,
+    seed: int = 0,
+    groups: Any = None,
+    *,
+    kind: str | None = None,
+    subjects: Any = None,
+    times: Any = None,
+    generalise: bool = False,
+    store: str | os.PathLike[str] | None = None,
+    chunk: int | None = None,
+    client: Any = None,
+    threads: int | None = None,
+    progress: bool = True,
+) -> xarray.Dataset:
+    """Prune at every time point of every subject, out of sample.
+
+    Parameters
+    ----------
+    X : array (n stimuli, d features), DataFrame or DataArray
+        Finite; converted to float64.
+    movies : DataArray with dims ([subject,] time, pair), array ([subjects,] times, pairs), list or dict
+        Dissimilarities as :func:`secateur.timecourse.rdm_movie` makes them, or similarities. A list or a dict has one
+        movie a subject. Matrices (..., stimulus, stimulus2) will do for pairs. NaN: that pair has no weight there.
+        All subjects have the same times and stimuli. An array of dask, or a DataArray of one (a Zarr store opened by
+        xarray), is read in chunks as they are pruned, and never held as a whole.
+    pruner : Pruner, optional
+        ``Pruner()`` by default. It is not fitted or changed.
+    cv, repeats, seed, groups
+        Folds over stimuli, as in :func:`secateur.cross_validate`; the same for all subjects and times.
+    kind : {"similarity", "dissimilarity"}, optional
+        Overrides the pruner's. Movies that say their kind (``attrs``) are what they say.
+    subjects : sequence (S,), optional
+        Names, in place of the movies' own.
+    times : array (T,), optional
+        Seconds, in place of the movies' own.
+    generalise : bool
+        Whether the features kept at each time are also scored at all others, on the same held-out stimuli.
+    store : path, optional
+        A Zarr store that takes the results chunk by chunk. A run that was killed goes on where it was, when it is
+        called again with the same arguments, and ends with the same bits; other settings or inputs are refused.
+        :func:`open_store` opens it, and so does ``xarray.open_zarr``. Needs the extra ``cluster``.
+    chunk : int, optional
+        How many time points are pruned at once: by memory, and 64 at most, by default; 1 for searches that go
+        step by step. For searches by ranking the result is the same, bit for bit, for any number.
+    client : dask.distributed.Client, optional
+        A cluster whose workers prune the chunks (see Notes); this process by default. Needs the extra ``cluster``.
+    threads : int, optional
+        Overrides the pruner's. On a cluster each chunk takes one thread by default, and a worker prunes as many at
+        once as it has threads.
+    progress : bool
+        Whether a progress bar may show, once two seconds have passed.
+
+    Returns
+    -------
+    xarray.Dataset, dims (subject, time, fold[, feature])
+        ``full_train``, ``full_test``, ``pruned_train``, ``pruned_test``: alignments, correlation units. ``n_kept``;
+        ``undefined_pairs``: held-out pairs that the kept features leave undefined (not scored); ``selection``
+        (subject, time, feature): share of the folds that kept the feature; ``test`` (fold, stimulus). With
+        ``generalise``: ``generalisation_full`` and ``generalisation_pruned`` (subject, fold, time, time_scored), where
+        features kept at ``time`` are scored at ``time_scored``. Coordinates ``time`` (seconds), for windows also
+        ``window_start`` and ``window_stop``. Attributes as of :func:`secateur.cross_validate`, with ``inputs_sha256``
+        and ``settings`` (JSON).
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where an argument is not as said above; the message names it.
+
+    Warns
+    -----
+    UndefinedPairsWarning
+        Once, where held-out pairs were left out.
+
+    Notes
+    -----
+    Ctrl-C ends a run with a KeyboardInterrupt; a store keeps the chunks that were done. A store has one writer.
+
+    On a SLURM cluster, with dask-jobqueue::
+
+        from dask.distributed import Client
+        from dask_jobqueue import SLURMCluster
+
+        if __name__ == "__main__":
+            cluster = SLURMCluster(cores=8, processes=2, memory="16GB", walltime="01:00:00")
+            cluster.scale(jobs=10)
+            movies = xarray.open_zarr("movies.zarr")["dissimilarity"]  # (subject, time, pair), on a shared disk
+            with Client(cluster) as client:
+                course = sc.timecourse.prune(X, movies, store="course.zarr", client=client)
+
+    X is sent to the workers once, and movies of dask are read by the workers. A worker that is lost costs its chunks,
+    which others prune. Bits are the same as without a cluster where all machines have the same kind of processor.
+
+    References
+    ----------
+    Tarigopula, Fairhall, Bavaresco, Truong & Hasson (2023), §3.2, which took two windows. From one time to another:
+    King & Dehaene (2014), Trends in Cognitive Sciences 18, 203-210.
+
+    Examples
+    --------
+    >>> from secateur.timecourse import rdm_movie, simulate
+    >>> patterns, truth = simulate(18, subjects=2, sensors=20, times=np.arange(6) * 0.05, seed=1)
+    >>> movies = {s: rdm_movie(patterns.sel(subject=s)) for s in (0, 1)}
+    >>> course = prune(truth.X, movies, cv=3)
+    >>> course.pruned_test.dims, course.pruned_test.shape
+    (('subject', 'time', 'fold'), (2, 6, 3))
+    """
+    from sklearn.base import clone
+
+    features = read_features(X)
+    pruner = _pruner_of(pruner, kind)
+    check_client(client)
+    if threads is not None:
+        pruner = clone(pruner).set_params(threads=threads)
+    if client is not None and pruner.threads is None:  # dask runs as many chunks at once as a worker has threads
+        pruner = clone(pruner).set_params(threads=1)
+    pruner._terms()
+    read = read_movies(movies, features.n, subjects, times)
+    named = read.kind or pruner.kind
+    check_stimuli(read, features)
+    folds, repeat = split(features.n, cv, repeats, seed, groups)
+    study = Study(features, folds, pruner, named, bool(generalise), len(read.times) == 1)
+    chunks = divided(study, read, chunk)
+    inputs = input_digests(study, read, chunks, client, progress)
+    attrs = _settings(pruner, Targets(np.ones((1, 1)), None, None, features.n, kind=study.kind), cv, repeats, seed)
+    settings = {**attrs, "generalise": study.generalise, **inputs}
+    attrs |= {"inputs_sha256": digest(inputs), "settings": json.dumps(settings)}
+    course = blank(study, read, repeat, attrs)
+
+    def run(keys: list[int]) -> Iterator[tuple[int, Laid]]:
+        calls = ((key, (chunks[key].names, *values_of(study, read, chunks[key]))) for key in keys)
+        made = results(prune_chunk, (study,), calls, client)
+        return ((key, laid_out(part)) for key, part in _with_progress(made, len(keys), "chunks", progress))
+
+    if store is None:
+        for key, made in run(list(range(len(chunks)))):
+            for name, (dims, values) in made.items():
+                course[name].values[place_of(dims, chunks[key].subject, chunks[key].span)] = values
+    else:
+        with opened(store, course, settings, [(part.subject, part.span) for part in chunks]) as kept:
+            for key, made in run([key for key in range(len(chunks)) if key not in kept.done]):
+                kept.put(key, made)
+            course = kept.finish()
+    warn_of_undefined_pairs(int(course["undefined_pairs"].sum()))
+    return course
+
+
+# What goes in
+
+
+def check_stimuli(movies: Movies, features: Features) -> None:
+    """Refuse movies of other stimuli than X's, or in another order."""
+    own, stimuli = movies.stimuli, features.stimuli
+    if own is not None and len(own) != features.n:
+        raise ValueError(f"movies' attribute stimuli must name the {features.n} stimuli of X, got {len(own)} names")
+    if own and stimuli and own != stimuli:
+        i = next(i for i in range(features.n) if own[i] != stimuli[i])
+        raise ValueError(
+            f"movies must name the stimuli of X in the same order, got {own[i]!r} where X has {stimuli[i]!r} "
+            f"(stimulus {i})"
+        )
+
+
+def divided(study: Study, movies: Movies, size: int | None) -> list[Chunk]:
+    """Neighbouring time points of one subject at a time, in order."""
+    count = len(movies.times)
+    if size is None:
+        bytes_each = 160 * study.features.d + 32 * pair_count(study.features.n)
+        size = max(1, min(MOST, BUDGET // bytes_each)) if study.ranked else 1
+        size = -(-count // -(-count // size))  # as even as they can be
+    elif isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
+        raise ValueError(f"chunk must be a positive number of time points or None, got {size!r}")
+    names = [f"{time:g} {movies.units}" for time in movies.times]
+    return [
+        Chunk(s, slice(t, min(t + size, count)), tuple(f"{name} of subject {subject}" for name in names[t : t + size]))
+        for s, subject in enumerate(movies.subjects)
+        for t in range(0, count, size)
+    ]
+
+
+def values_of(study: Study, movies: Movies, part: Chunk) -> tuple[Any, ...]:
+    """What a chunk is pruned to, and where it is scored on all times also these; not computed if they are dask's."""
+    values = movies.at(part.subject, part.span)
+    return (values, movies.at(part.subject, slice(None))) if study.generalise else (values,)
+
+
+def input_digests(study: Study, movies: Movies, chunks: list[Chunk], client: Any, progress: bool) -> dict[str, str]:
+    """SHA-256 of everything that a result depends on, by name."""
+    features = study.features
+    calls = ((key, (part.names, movies.at(part.subject, part.span))) for key, part in enumerate(chunks))
+    read = results(digests, (), calls, client if movies.arrays[0].chunks is not None else None)
+    rows = dict(_with_progress(read, len(chunks), "chunks read", progress))
+    return {
+        "X": digest(features.values),
+        "features": digest(features.names),
+        "feature_groups": digest(np.asarray(study.pruner.feature_groups).tolist()),
+        "stimuli": digest(features.stimuli or movies.stimuli),
+        "subjects": digest(movies.subjects.tolist()),
+        "times": digest([movies.times.tolist(), {name: values.tolist() for name, values in movies.windows.items()}]),
+        "folds": digest([side.tolist() for fold in study.folds for side in fold]),
+        "movies": digest(np.concatenate([rows[key] for key in range(len(chunks))])),
+    }
+
+
+def digest(thing: Any) -> str:
+    """SHA-256 of an array's bytes, or of anything that JSON can say."""
+    if isinstance(thing, np.ndarray):
+        return hashlib.sha256(str(thing.shape).encode() + np.ascontiguousarray(thing).tobytes()).hexdigest()
+    return hashlib.sha256(json.dumps(thing, sort_keys=True).encode()).hexdigest()
+
+
+# What comes out
+
+
+def laid_out(made: dict[str, npt.NDArray[Any]]) -> Laid:
+    """Dims and values of what a chunk made, as they lie in the result."""
+    out: Laid = {}
+    for name, values in made.items():
+        if name.startswith("generalisation"):
+            out[name] = ("subject", "fold", "time", "time_scored"), np.moveaxis(values, 0, 1)
+        else:
+            out[name] = ("subject", "time", "feature" if name == "selection" else "fold"), values
+    return out
+
+
+def blank(study: Study, movies: Movies, repeat: Indices, attrs: dict[str, Any]) -> xarray.Dataset:
+    """The result before anything has been pruned: NaN, and no features."""
+    import xarray
+
+    features, folds, times = study.features, study.folds, len(movies.times)
+    scores = ("subject", "time", "fold")
+    sizes = {"subject": len(movies.subjects), "time": times, "fold": len(folds), "feature": features.d}
+    sizes["time_scored"] = times
+
+    def empty(dims: tuple[str, ...], fill: Any, dtype: Any = np.float64) -> Any:
+        return dims, np.full([sizes[dim] for dim in dims], fill, dtype)
+
+    variables: dict[str, Any] = {name: empty(scores, np.nan) for name in SCORES}
+    variables |= {name: empty(scores, 0, np.int64) for name in ("n_kept", "undefined_pairs")}
+    variables["selection"] = empty(("subject", "time", "feature"), np.nan, np.float32)
+    if study.generalise:
+        for name in ("generalisation_full", "generalisation_pruned"):
+            variables[name] = empty(("subject", "fold", "time", "time_scored"), np.nan)
+    test = np.zeros((len(folds), features.n), dtype=bool)
+    for f, fold in enumerate(folds):
+        test[f, fold[1]] = True
+    variables["test"] = ("fold", "stimulus"), test
+    units = {"units": movies.units}
+    coords: dict[str, Any] = {
+        "subject": movies.subjects,
+        "time": ("time", movies.times, units),
+        "fold": np.arange(len(folds)),
+        "repeat": ("fold", repeat),
+        "feature": _names(features.names, features.d),
+        "stimulus": _names(features.stimuli or movies.stimuli, features.n),
+    }
+    coords |= {name: ("time", values, units) for name, values in movies.windows.items()}
+    if study.generalise:
+        coords["time_scored"] = ("time_scored", movies.times, units)
+    return xarray.Dataset(variables, coords, attrs)

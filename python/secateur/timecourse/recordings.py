@@ -1,0 +1,457 @@
+"""Recordings from files: MNE, FieldTrip, NumPy, netCDF, Zarr, and a folder of subjects."""
+
+from __future__ import annotations
+
+import os
+import re
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..features import as_float64
+from .movies import DIMS, SENSOR_TYPES, Recording, _read_epochs, _read_evoked, _read_recording, rdm_movie
+
+if TYPE_CHECKING:
+    import xarray
+
+FORMATS = (".fif", ".fif.gz", ".mat", ".npy", ".npz", ".nc", ".zarr")
+STIMULUS_KEYS = (*DIMS["stimulus"], "conditions", "labels")
+SUBJECT = re.compile(r"(?<![A-Za-z0-9])sub-([A-Za-z0-9]+)")
+
+
+def read_recording(
+    path: str | os.PathLike[str],
+    *,
+    stimuli: Sequence[str] | None = None,
+    picks: Any = None,
+    splits: Any = None,
+    times: Any = None,
+    key: str | None = None,
+    column: int = 0,
+) -> xarray.DataArray:
+    """Read the sensor patterns of a recording, one a stimulus, as :func:`rdm_movie` takes them.
+
+    Parameters
+    ----------
+    path : path
+        ``.fif``: MNE epochs, averaged by condition, or evoked, one a stimulus. ``.mat``: FieldTrip structures of the
+        raw kind (``trial`` a cell) or of ``ft_timelockanalysis`` (``trial`` an array, or ``avg``: several structures,
+        or a cell of them, are a stimulus each). ``.npy``, ``.npz``: (stimuli, sensors, times), a first axis of splits
+        allowed; in an archive ``times`` and ``stimuli`` (or ``labels``) are read along. ``.nc``, ``.zarr``: a DataArray
+        with dims ([subject,] [split,] stimulus, sensor, time), in any order.
+    stimuli : sequence of str, optional
+        Which, in which order; names, where the file has none. By default the file's order: of ``event_id`` for epochs,
+        ascending codes for FieldTrip. The coordinate ``stimulus`` of the result says which is which.
+    picks : str or sequence of str, optional
+        MNE: sensor type ("mag", "grad", "meg", "eeg") or names. Bad channels are always left out. Needed where the
+        file has sensors of several types: their units differ, and patterns over both follow the larger numbers.
+        FieldTrip: names of sensors.
+    splits : int or array (epochs,), optional
+        As in :func:`rdm_movie`, for files of single epochs.
+    times : array (times,), optional
+        Seconds, for ``.npy`` and ``.npz`` files that don't hold them.
+    key : str, optional
+        Which variable of a ``.mat``, ``.npz``, ``.nc`` or ``.zarr`` file that holds several.
+    column : int
+        FieldTrip: the column of ``trialinfo`` that holds the condition.
+
+    Returns
+    -------
+    xarray.DataArray, dims ([subject,] [split,] stimulus, sensor, time), float64
+        In the file's units, with coordinates ``stimulus``, ``sensor`` and ``time`` (seconds) where the file has them,
+        ``epochs`` (stimulus), how many were averaged, and ``attrs["source"]``, the file's name.
+
+    Raises
+    ------
+    ValueError
+        Where the file is missing, is of another kind, or an argument does not fit it.
+    ImportError
+        Where a ``.fif`` file is read without MNE (extra ``interop``), or ``.zarr`` without zarr (``cluster``).
+
+    Examples
+    --------
+    >>> np.savez("speech.npz", patterns=np.zeros((3, 5, 4)), times=[0, 0.1, 0.2, 0.3], stimuli=["a", "o", "u"])
+    >>> recording = read_recording("speech.npz", stimuli=["u", "a"])
+    >>> recording.dims, recording.stimulus.values.tolist()
+    (('stimulus', 'sensor', 'time'), ['u', 'a'])
+    """
+    place = Path(path)
+    if not place.exists():
+        raise ValueError(f"path must be a file, got {str(path)!r}, which does not exist")
+    names = None if stimuli is None else tuple(map(str, stimuli))
+    suffix = ".fif.gz" if place.name.lower().endswith(".fif.gz") else place.suffix.lower()
+    for name, given, fits in (
+        ("picks", picks, (".fif", ".fif.gz", ".mat")),
+        ("splits", splits, (".fif", ".fif.gz", ".mat")),
+        ("times", times, (".npy", ".npz")),
+        ("key", key, (".mat", ".npz", ".nc", ".zarr")),
+    ):
+        if given is not None and suffix in FORMATS and suffix not in fits:
+            raise ValueError(f"{name} must be left out for a {suffix} file, got {given!r} for {place.name}")
+    if suffix in (".fif", ".fif.gz"):
+        array = _from_mne(place, names, picks, splits)
+    elif suffix == ".mat":
+        array = _from_fieldtrip(place, names, picks, splits, key, column)
+    elif suffix in (".npy", ".npz"):
+        array = _from_numpy(place, names, times, key)
+    elif suffix in (".nc", ".zarr"):
+        array = _from_xarray(place, names, key)
+    else:
+        raise ValueError(f"path must end in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, got {place.name!r}")
+    array.attrs["source"] = place.name
+    return array
+
+
+def read_recordings(
+    folder: str | os.PathLike[str], pattern: str = "sub-*/**/*_epo.fif", **how: Any
+) -> dict[str, xarray.DataArray]:
+    """Read one recording a subject from a folder such as a BIDS derivative.
+
+    Parameters
+    ----------
+    folder : path
+        Where the subjects' folders lie.
+    pattern : str
+        Which files, as in :meth:`pathlib.Path.glob`: narrow it where a subject has several, as in
+        ``"sub-*/ses-01/meg/*_task-view_proc-clean_epo.fif"``. The subject is what follows ``sub-`` in the path.
+    **how
+        As in :func:`read_recording`. Without ``stimuli`` the first subject's stimuli, in its order, are asked of all.
+
+    Returns
+    -------
+    dict of str to xarray.DataArray
+        By subject label, in the order of the labels.
+
+    Raises
+    ------
+    ValueError
+        Where no file matches, two match for one subject, or a subject lacks a stimulus.
+
+    Examples
+    --------
+    >>> for subject in ("02", "01"):
+    ...     Path(f"study/sub-{subject}").mkdir(parents=True)
+    ...     np.savez(f"study/sub-{subject}/patterns.npz", patterns=np.zeros((3, 5, 4)), times=np.arange(4) * 0.1)
+    >>> list(read_recordings("study", "sub-*/patterns.npz"))
+    ['01', '02']
+    """
+    found: dict[str, xarray.DataArray] = {}
+    for subject, path in subject_files(folder, pattern).items():
+        try:
+            found[subject] = read_recording(path, **how)
+        except (ValueError, TypeError) as error:
+            raise type(error)(f"sub-{subject}: {error}") from error
+        if how.get("stimuli") is None and "stimulus" in found[subject].coords:
+            how["stimuli"] = found[subject].stimulus.values.tolist()
+    return found
+
+
+def subject_files(folder: str | os.PathLike[str], pattern: str) -> dict[str, Path]:
+    """One file a subject, in the order of their labels."""
+    place = Path(folder)
+    files: dict[str, Path] = {}
+    if not place.is_dir():
+        raise ValueError(f"folder must be a folder, got {str(folder)!r}")
+    for path in sorted(place.glob(pattern)):
+        label = SUBJECT.search(str(path.relative_to(place)))
+        if label is None:
+            raise ValueError(f"pattern must match files of subjects (sub-…), got {str(path.relative_to(place))!r}")
+        subject = label.group(1)
+        if subject in files:
+            here, there = (str(p.relative_to(place)) for p in (files[subject], path))
+            raise ValueError(f"pattern must match one file a subject, got {here!r} and {there!r}")
+        files[subject] = path
+    if not files:
+        raise ValueError(f"pattern must match a file in {str(folder)!r}, got {pattern!r}, which matches none")
+    return {subject: files[subject] for subject in sorted(files)}
+
+
+def rdm_movies(recordings: Any, metric: str = "correlation", **how: Any) -> dict[Any, xarray.DataArray]:
+    """One movie a subject, as :func:`prune` takes them.
+
+    Parameters
+    ----------
+    recordings : dict or list of recordings, or DataArray with a dim subject
+        One a subject, each in any form that :func:`rdm_movie` takes.
+    metric : str
+        As in :func:`rdm_movie`.
+    **how
+        As in :func:`rdm_movie`: ``windows``, ``smoothing``, ``stimuli``, …
+
+    Returns
+    -------
+    dict of subject to xarray.DataArray (time, pair)
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`rdm_movie` does, with the subject before the sentence.
+
+    Examples
+    --------
+    >>> from secateur.timecourse import simulate
+    >>> patterns, _ = simulate(8, subjects=2, sensors=20)
+    >>> movies = rdm_movies(patterns, windows=[(0.175, 0.185), (0.275, 0.285)])
+    >>> {subject: movie.shape for subject, movie in movies.items()}
+    {0: (2, 28), 1: (2, 28)}
+    """
+    if isinstance(recordings, Mapping):
+        pairs = list(recordings.items())
+    elif isinstance(recordings, list | tuple):
+        pairs = list(enumerate(recordings))
+    elif "subject" in getattr(recordings, "dims", ()):
+        names = recordings.coords["subject"].values if "subject" in recordings.coords else range(len(recordings))
+        pairs = [
+            (getattr(name, "item", lambda name=name: name)(), recordings.isel(subject=s, drop=True))
+            for s, name in enumerate(names)
+        ]
+    else:
+        raise TypeError(
+            "recordings must be a dict or a list of one recording a subject, or a DataArray with a dim subject, got "
+            f"{type(recordings).__name__}"
+        )
+    if not pairs:
+        raise ValueError("recordings must hold at least one subject, got none")
+    made = {}
+    for subject, recording in pairs:
+        try:
+            made[subject] = rdm_movie(recording, metric, **how)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"subject {subject}: {error}") from error
+    return made
+
+
+# From here on: one reader a format
+
+
+def _labelled(
+    recording: Recording, sensors: Iterable[str] | None, counts: npt.NDArray[Any] | None = None
+) -> xarray.DataArray:
+    """A recording as a DataArray; an axis of one split is left out."""
+    import xarray
+
+    values = np.asarray(recording.values, dtype=np.float64)
+    dims: tuple[str, ...] = ("split", "stimulus", "sensor", "time")
+    coords: dict[str, Any] = {}
+    if recording.stimuli is not None:
+        coords["stimulus"] = list(recording.stimuli)
+    if sensors is not None:
+        coords["sensor"] = list(sensors)
+    if recording.times is not None:
+        coords["time"] = ("time", recording.times, {"units": "s"})
+    if counts is not None:
+        coords["epochs"] = ("stimulus", counts)
+    if len(values) == 1:
+        values, dims = values[0], dims[1:]
+    return xarray.DataArray(values, dims=dims, coords=coords, name="pattern")
+
+
+def _counted(epochs: Any, names: tuple[str, ...]) -> npt.NDArray[np.int64]:
+    """How many epochs each stimulus has."""
+    codes = np.asarray(epochs.events)[:, 2]
+    return np.array([int((codes == epochs.event_id[name]).sum()) for name in names])
+
+
+def _from_mne(path: Path, names: tuple[str, ...] | None, picks: Any, splits: Any) -> xarray.DataArray:
+    try:
+        import mne
+    except ImportError as error:
+        raise ImportError("reading .fif files needs mne: pip install 'secateur[interop]'") from error
+    kind = mne.what(path)
+    if kind == "epochs":
+        epochs = _picked(mne.read_epochs(path, preload=True, verbose="error"), picks, path)
+        read = _read_epochs(epochs, names, splits)
+        return _labelled(read, epochs.ch_names, _counted(epochs, read.stimuli or ()))
+    if kind != "evoked":
+        raise ValueError(f"path must hold epochs or evoked, got {kind} in {path.name}")
+    if splits is not None:
+        raise ValueError(f"splits must be left out for evoked, got {splits!r} for {path.name}")
+    evoked = [_picked(one, picks, path) for one in mne.read_evokeds(path, verbose="error")]
+    read = _read_evoked(evoked, names)
+    by_name = {str(one.comment): int(one.nave) for one in evoked}
+    counts = [by_name.get(name, 0) for name in read.stimuli] if read.stimuli else [int(one.nave) for one in evoked]
+    return _labelled(read, evoked[0].ch_names, np.array(counts))
+
+
+def _picked(thing: Any, picks: Any, path: Path) -> Any:
+    """The sensors that are asked for, without the bad ones."""
+    kinds = sorted(set(thing.get_channel_types()) & SENSOR_TYPES)
+    if picks is None and len(kinds) != 1:
+        words = " or ".join(f"picks={kind!r}" for kind in kinds)
+        raise ValueError(
+            f"picks must choose among the sensors of {path.name}, whose units differ: {words}, got none"
+            if kinds
+            else f"path must hold sensors, got channels of type {thing.get_channel_types()[0]!r} in {path.name}"
+        )
+    try:
+        return thing.copy().pick(kinds[0] if picks is None else picks, exclude="bads", verbose="error")
+    except ValueError as error:
+        raise ValueError(f"picks must name sensors of {path.name}, got {picks!r}") from error
+
+
+def _from_numpy(path: Path, names: tuple[str, ...] | None, times: Any, key: str | None) -> xarray.DataArray:
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        held = {} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
+    except (EOFError, OSError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"path must be a {path.suffix} file without Python objects, got {path.name}, which numpy can't read"
+        ) from error
+    if isinstance(loaded, np.ndarray):
+        return _labelled(_plain(loaded, times, names), None)
+    loaded.close()
+    fit = [name for name in held if held[name].ndim in (3, 4)]
+    if (key is None and len(fit) != 1) or (key is not None and key not in held):
+        raise ValueError(
+            f"key must name the patterns among the arrays of {path.name}, {', '.join(held)}, got {key!r}"
+        )
+    own_times, stimuli, sensors = (
+        next((held[name] for name in called if name in held), None)
+        for called in (DIMS["time"], STIMULUS_KEYS, DIMS["sensor"])
+    )
+    known = names if stimuli is None else tuple(stimuli.astype(str))
+    read = _plain(held[fit[0] if key is None else key], own_times if times is None else times, known)
+    return _chosen(_labelled(read, None if sensors is None else sensors.astype(str)), names)
+
+
+def _plain(patterns: Any, times: Any, names: tuple[str, ...] | None) -> Recording:
+    """Patterns of an array, their times and names fitting it."""
+    read = _read_recording(patterns, names, None)
+    n, seconds = read.values.shape[1], None
+    if names is not None and len(names) != n:
+        raise ValueError(f"stimuli must name each of {n} stimuli, got {len(names)} names")
+    if times is not None:
+        seconds = as_float64(times, "times").ravel()
+        if len(seconds) != read.values.shape[-1]:
+            raise ValueError(f"times must have one entry for each of {read.values.shape[-1]}, got {len(seconds)}")
+    return Recording(read.values, seconds, names)
+
+
+def _chosen(array: xarray.DataArray, names: tuple[str, ...] | None) -> xarray.DataArray:
+    """The stimuli that are asked for, in that order."""
+    if names is None:
+        return array
+    known = [str(name) for name in array.stimulus.values] if "stimulus" in array.coords else None
+    if known is None:
+        if len(names) != array.sizes["stimulus"]:
+            raise ValueError(f"stimuli must name each of {array.sizes['stimulus']} stimuli, got {len(names)} names")
+        return array.assign_coords(stimulus=list(names))
+    strange = [name for name in names if name not in known]
+    if strange:
+        raise ValueError(f"stimuli must be names in the file, got {strange[0]!r}")
+    return array.isel(stimulus=[known.index(name) for name in names])
+
+
+def _from_xarray(path: Path, names: tuple[str, ...] | None, key: str | None) -> xarray.DataArray:
+    import xarray
+
+    try:
+        held = (
+            xarray.open_zarr(path) if path.suffix.lower() == ".zarr" else xarray.open_dataset(path, engine="h5netcdf")
+        )
+    except ImportError as error:
+        raise ImportError("reading .zarr stores needs zarr: pip install 'secateur[cluster]'") from error
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:160].rstrip(".")
+        raise ValueError(f"path must be a {path.suffix} file that xarray reads, got {path.name}: {reason}") from error
+    with held:
+        own = list(map(str, held.data_vars))
+        if (key is None and len(own) != 1) or (key is not None and key not in own):
+            raise ValueError(f"key must name one of the arrays of {path.name}, {', '.join(own)}, got {key!r}")
+        array = held[own[0] if key is None else key].load()
+    words = {"subject": ("subject", "subjects", "participant"), **DIMS}
+    own_dims = {str(dim): kind for dim in array.dims for kind, called in words.items() if str(dim).lower() in called}
+    if len(own_dims) != array.ndim or not {"stimulus", "sensor", "time"} <= set(own_dims.values()):
+        raise ValueError(
+            f"path must hold dims ([subject,] [split,] stimulus, sensor, time), got {', '.join(map(str, array.dims))}"
+        )
+    array = array.rename({dim: kind for dim, kind in own_dims.items() if dim != kind})
+    array = array.transpose(*(kind for kind in words if kind in own_dims.values()))
+    return _chosen(array, names)
+
+
+def _from_fieldtrip(
+    path: Path, names: tuple[str, ...] | None, picks: Any, splits: Any, key: str | None, column: int
+) -> xarray.DataArray:
+    """FieldTrip's raw and timelock structures, by SciPy's reader."""
+    from scipy.io import loadmat, matlab
+
+    try:
+        held = loadmat(path)
+    except NotImplementedError as error:
+        raise ValueError(f"path must be a .mat file up to -v7, got {path.name} in -v7.3: save it with '-v7'") from error
+    except (OSError, LookupError, TypeError, ValueError, matlab.MatReadError) as error:
+        raise ValueError(f"path must be a .mat file, got {path.name}, which SciPy can't read") from error
+    found: dict[str, Any] = {}
+    for name, value in held.items():
+        if not name.startswith("__") and key in (None, name):
+            found |= _structures(name, value)
+    if not found:
+        raise ValueError(f"path must hold a FieldTrip structure with label and trial or avg, got none in {path.name}")
+    first = next(iter(found.values()))
+    labels = [str(np.ravel(label)[0]) for label in first["label"].ravel()]
+    sensors = labels if picks is None else [picks] if isinstance(picks, str) else list(picks)
+    strange = [name for name in sensors if name not in labels]
+    if strange:
+        raise ValueError(f"picks must name sensors of {path.name}, got {strange[0]!r}")
+    rows = [labels.index(name) for name in sensors]
+    if "trial" in first.dtype.names:
+        if len(found) > 1:
+            raise ValueError(f"key must name one of the structures of {path.name}, {', '.join(found)}, got {key!r}")
+        epochs = _fieldtrip_epochs(first, path, column, rows)
+        read = _read_epochs(epochs, names, splits)
+        return _labelled(read, sensors, _counted(epochs, read.stimuli or ()))
+    if splits is not None:
+        raise ValueError(f"splits must be left out for averages, got {splits!r} for {path.name}")
+    evoked: Mapping[str, Any] = {
+        name: SimpleNamespace(data=one["avg"][rows], times=one["time"].ravel(), ch_names=sensors)
+        for name, one in found.items()
+    }
+    return _labelled(_read_evoked(evoked, names), sensors)
+
+
+def _structures(name: str, value: Any) -> dict[str, Any]:
+    """FieldTrip's structures in a variable, by its name; numbered where it is a cell or an array of them."""
+    cells = list(value.ravel()) if value.dtype == object else [value]
+    structs = [one for cell in cells if getattr(cell, "dtype", None) is not None for one in np.ravel(cell)]
+    fields = [set(one.dtype.names or ()) for one in structs]
+    fit = [one for one, held in zip(structs, fields, strict=True) if "label" in held and held & {"trial", "avg"}]
+    return {name: fit[0]} if len(fit) == 1 else {str(k): one for k, one in enumerate(fit, start=1)}
+
+
+def _fieldtrip_epochs(struct: Any, path: Path, column: int, rows: list[int]) -> Any:
+    """Single trials in the form of MNE's epochs, conditions by a column of trialinfo."""
+    trial, time = struct["trial"], struct["time"]
+    if trial.dtype == object:
+        shapes = {one.shape for one in trial.ravel()}
+        clocks = [np.ravel(one) for one in time.ravel()] if time.dtype == object else [time.ravel()]
+        if len(shapes) != 1 or any(not np.array_equal(one, clocks[0]) for one in clocks):
+            raise ValueError(f"path must hold trials of the same times, got others in {path.name}: cut them first")
+        data, seconds = np.stack(list(trial.ravel())), clocks[0]
+    else:
+        data, seconds = trial, time.ravel()
+    if data.ndim != 3:
+        raise ValueError(f"path must hold trials (trials, sensors, times), got shape {data.shape} in {path.name}")
+    if "trialinfo" not in struct.dtype.names:
+        raise ValueError(f"path must hold trialinfo, the condition of each trial, got none in {path.name}")
+    info = np.atleast_2d(struct["trialinfo"])
+    if info.dtype.kind not in "iufb":
+        raise ValueError(f"path must hold trialinfo as a matrix of numbers, got other in {path.name}")
+    if len(info) != len(data) and info.size == len(data):
+        info = info.reshape(-1, 1)
+    if len(info) != len(data) or not 0 <= column < info.shape[1]:
+        raise ValueError(
+            f"column must be a column of trialinfo, {len(info)} × {info.shape[1]} for {len(data)} trials, got {column}"
+        )
+    codes, events = np.unique(info[:, column], return_inverse=True)
+    return SimpleNamespace(
+        event_id={f"{code:g}": k for k, code in enumerate(codes)},
+        events=np.column_stack([np.arange(len(events)), np.zeros(len(events), dtype=int), events]),
+        times=seconds,
+        get_data=lambda: data[:, rows],
+    )

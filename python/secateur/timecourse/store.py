@@ -1,0 +1,287 @@
+"""A course in a Zarr store, chunk by chunk: a killed run goes on where it was.
+
+A store is a Zarr group (format 2) that xarray opens. A folder in it says what it is made of, and has a mark for every
+chunk that is done: the digest of its values, written after them. What a mark does not vouch for is redone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import xarray
+
+OWN = Path("test", ".secateur")  # inside an array: in a group Zarr would take it for one of its own, and say so
+LAYOUT = 1
+
+Laid = dict[str, tuple[tuple[str, ...], npt.NDArray[Any]]]
+
+
+def place_of(dims: Sequence[str], subject: int, span: slice) -> tuple[Any, ...]:
+    """Where a chunk lies in a variable of these dims."""
+    return tuple(subject if dim == "subject" else span if dim == "time" else slice(None) for dim in dims)
+
+
+@dataclass
+class Store:
+    """A store that this process writes; ``done`` are the chunks that it holds whole."""
+
+    path: Path
+    group: Any
+    dims: dict[str, tuple[str, ...]]
+    attrs: dict[str, Any]
+    places: list[tuple[int, slice]]
+    done: set[int] = field(default_factory=set)
+
+    def put(self, key: int, made: Laid) -> None:
+        """Write a chunk, then its mark."""
+        subject, span = self.places[key]
+        for name, (dims, values) in made.items():
+            self._file(name, key).unlink(missing_ok=True)  # a torn one would be read before it is written
+            self.group[name][place_of(dims, subject, span)] = values
+        _write(self._mark(key), {name: _digest(values) for name, (_, values) in made.items()})
+        self.done.add(key)
+
+    def check(self) -> None:
+        """Find the chunks whose values are those that their marks say."""
+        for folder in self.dims:
+            for torn in (self.path / folder).glob("*.partial"):
+                torn.unlink()
+        for key in range(len(self.places)):
+            if self._vouched(key):
+                self.done.add(key)
+
+    def finish(self) -> xarray.Dataset:
+        """The whole result, read from the store, which from now on says that it is whole."""
+        import xarray
+        import zarr
+
+        said = [xarray.open_zarr(self.path, chunks=None, consolidated=whole).attrs for whole in (True, False)]
+        if any("unfinished" in attrs for attrs in said):
+            self.group.attrs.put(self.attrs)
+            zarr.consolidate_metadata(str(self.path))
+        course: xarray.Dataset = xarray.open_zarr(self.path, chunks=None)
+        return course.load()
+
+    def _mark(self, key: int) -> Path:
+        return self.path / OWN / "done" / f"{key}.json"
+
+    def _file(self, name: str, key: int) -> Path:
+        """The one file of a variable that holds a chunk."""
+        subject, span = self.places[key]
+        length = self.places[0][1].stop
+        at = {"subject": subject, "time": span.start // length}
+        return self.path / name / ".".join(str(at.get(dim, 0)) for dim in self.dims[name])
+
+    def _vouched(self, key: int) -> bool:
+        try:
+            said = json.loads(self._mark(key).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        if not isinstance(said, dict) or said.keys() != self.dims.keys():
+            return False
+        subject, span = self.places[key]
+        for name, dims in self.dims.items():
+            try:
+                values = np.asarray(self.group[name][place_of(dims, subject, span)])
+            except Exception:  # codecs differ in what they say of a torn file
+                return False
+            if _digest(values) != said[name]:
+                return False
+        return True
+
+
+@contextmanager
+def opened(
+    path: str | os.PathLike[str],
+    blank: xarray.Dataset,
+    settings: dict[str, Any],
+    places: list[tuple[int, slice]],
+) -> Iterator[Store]:
+    """A store to write: a new one, or one that a run with the same settings has begun.
+
+    Parameters
+    ----------
+    path : path
+        Of the store.
+    blank : xarray.Dataset
+        The result before anything is in it.
+    settings : dict
+        What the result depends on.
+    places : list of (subject, times)
+        The chunks.
+
+    Raises
+    ------
+    FileExistsError
+        Where something else is at the path.
+    RuntimeError
+        Where another process writes it.
+    ValueError
+        Where it was begun with other settings; one that differs is named.
+    """
+    try:
+        import zarr
+    except ImportError as error:
+        raise ImportError("store needs zarr and dask: pip install 'secateur[cluster]'") from error
+    place = Path(path).absolute()
+    settings = {"layout": LAYOUT, "chunk": places[0][1].stop, **settings}
+    dims = {str(name): tuple(map(str, array.dims)) for name, array in blank.data_vars.items() if "time" in array.dims}
+    lock = None if (place / OWN).is_dir() else _begin(place, blank, dims, settings)
+    lock = _locked(place) if lock is None else lock
+    try:
+        _check_settings(place, settings)
+        store = Store(place, zarr.open_group(str(place), mode="r+"), dims, dict(blank.attrs), places)
+        store.check()
+        yield store
+    finally:
+        os.close(lock)
+
+
+def open_store(path: str | os.PathLike[str]) -> xarray.Dataset:
+    """Open what :func:`secateur.timecourse.prune` keeps in a store, finished or not.
+
+    Parameters
+    ----------
+    path : path
+        Of the store.
+
+    Returns
+    -------
+    xarray.Dataset
+        Read when it is needed. Of an unfinished run: NaN, and no features kept, where nothing is yet.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such store.
+
+    Warns
+    -----
+    UserWarning
+        Where the run has not finished: how many chunks are done.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from secateur.timecourse import prune
+    >>> rng = np.random.default_rng(0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     course = prune(rng.normal(size=(9, 5)), rng.normal(size=(2, 3, 36)), cv=3, store=folder + "/course.zarr")
+    ...     again = open_store(folder + "/course.zarr").load()
+    >>> again.identical(course)
+    True
+    """
+    import xarray
+
+    place = Path(path).absolute()
+    if not (place / OWN).is_dir():
+        raise FileNotFoundError(f"path must be a store that prune has written, got {str(path)!r}")
+    course: xarray.Dataset = xarray.open_zarr(place, chunks=None)
+    if "unfinished" in course.attrs:
+        chunk = json.loads((place / OWN / "settings.json").read_text(encoding="utf-8"))["chunk"]
+        total = course.sizes["subject"] * -(-course.sizes["time"] // chunk)
+        done = sum(mark.suffix == ".json" for mark in (place / OWN / "done").iterdir())
+        warnings.warn(
+            f"{str(path)!r} is unfinished, {done} of {total} chunks are done: prune with the same arguments goes on",
+            UserWarning,
+            stacklevel=2,
+        )
+    return course
+
+
+def _begin(
+    place: Path, blank: xarray.Dataset, dims: dict[str, tuple[str, ...]], settings: dict[str, Any]
+) -> int | None:
+    """Make a store in a draft beside its place, locked, and move it there; None where another run was faster."""
+    import dask.array
+    import zarr
+
+    full: Any = dask.array.full
+
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise FileExistsError(f"store must be new, or one that prune has begun, got {str(place)!r}, which is neither")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    draft = place.parent / f".{place.name}-{os.getpid()}-{secrets.token_hex(4)}.partial"
+    empty = blank.copy()
+    for name, own in dims.items():
+        sizes = {"subject": 1, "time": settings["chunk"]}
+        array = blank[name]
+        chunks = tuple(min(sizes.get(dim, size), size) for dim, size in zip(own, array.shape, strict=True))
+        fill = np.nan if array.dtype.kind == "f" else 0
+        empty[name] = own, full(array.shape, fill, dtype=array.dtype, chunks=chunks)
+    empty.attrs["unfinished"] = "secateur.timecourse.open_store says how far it is"
+    form: dict[str, Any] = {"zarr_format": 2} if int(zarr.__version__.split(".")[0]) > 2 else {}
+    try:
+        empty.to_zarr(draft, mode="w-", compute=False, consolidated=True, **form)
+        (draft / OWN / "done").mkdir(parents=True)
+        _write(draft / OWN / "settings.json", settings)
+        lock = _locked(draft)
+        try:
+            draft.rename(place)
+        except OSError:
+            os.close(lock)
+            if not (place / OWN).is_dir():
+                raise
+            return None
+        return lock
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _locked(place: Path) -> int:
+    """The store's lock, held until it is closed or the process ends, however it ends."""
+    import fcntl
+
+    lock = os.open(place / OWN / "lock", os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.read(lock, 99).decode() or "another"
+        os.close(lock)
+        raise RuntimeError(f"store {str(place)!r} is being written by process {owner}: let it end first") from None
+    os.truncate(lock, 0)
+    os.write(lock, str(os.getpid()).encode())
+    return lock
+
+
+def _check_settings(place: Path, settings: dict[str, Any]) -> None:
+    """Refuse a store of a run with other settings or inputs."""
+    begun = json.loads((place / OWN / "settings.json").read_text(encoding="utf-8"))
+    now = json.loads(json.dumps(settings))
+    for name in [*now, *begun]:
+        if begun.get(name) != now.get(name):
+            raise ValueError(
+                f"store must be of a run with the same {name}, got {str(place)!r}, begun with "
+                f"{_short(begun.get(name))} where this run has {_short(now.get(name))}"
+            )
+
+
+def _short(value: Any) -> str:
+    return value[:12] + "…" if isinstance(value, str) and len(value) == 64 else repr(value)
+
+
+def _digest(values: npt.NDArray[Any]) -> str:
+    if values.dtype.kind == "f":
+        values = np.where(np.isnan(values), values.dtype.type(np.nan), values)  # one NaN: zarr keeps no other in a fill
+    return hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
+
+
+def _write(path: Path, thing: Any) -> None:
+    """JSON, whole or not at all."""
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps(thing), encoding="utf-8")
+    draft.replace(path)

@@ -1,0 +1,230 @@
+"""The command ``secateur timecourse``: recordings in, a whole folder out, or one sentence."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray
+
+from secateur import timecourse
+from secateur.report import courses, folder
+from test_cli import refused, run
+
+N, D = 20, 12
+NAMES = [f"item {i}" for i in range(N)]
+TIMES = np.round(np.arange(-2, 9) * 0.05, 2)
+SUBJECTS = ("01", "02", "03")
+
+
+@pytest.fixture(scope="module")
+def planted():
+    X = np.random.default_rng(0).normal(size=(N, D))
+    patterns, _ = timecourse.simulate(N, X=X, subjects=3, sensors=30, times=TIMES, noise=0.5, seed=1)
+    return X, patterns
+
+
+@pytest.fixture
+def here(tmp_path, planted, monkeypatch):
+    """A working folder: x.csv with names, x.npy without, one .npz a subject in another order; quick pictures."""
+    from matplotlib.figure import Figure
+
+    X, patterns = planted
+    monkeypatch.chdir(tmp_path)
+    for name in ("course_page", "alignment_over_time", "kept_over_time", "selection_over_time", "generalisation"):
+        monkeypatch.setattr(courses, name, lambda *_, **__: Figure())
+    np.save("x.npy", X)
+    rows = [",".join([name, *map(repr, row.tolist())]) for name, row in zip(NAMES, X, strict=True)]
+    Path("x.csv").write_text("\n".join([",".join(["item", *(f"f{k}" for k in range(D))]), *rows]))
+    rng = np.random.default_rng(1)
+    for s, subject in enumerate(SUBJECTS):
+        order = rng.permutation(N)
+        place = Path(f"study/sub-{subject}/meg")
+        place.mkdir(parents=True)
+        named = [NAMES[i] for i in order]
+        np.savez(place / f"sub-{subject}_patterns.npz", patterns=patterns.values[s][order], times=TIMES, stimuli=named)
+    return tmp_path
+
+
+def result(out):
+    with xarray.open_dataset(Path(out) / "course.nc", engine="h5netcdf") as course:
+        return course.load()
+
+
+def of(planted, **how):
+    X, patterns = planted
+    return X, timecourse.rdm_movies(dict(zip(SUBJECTS, patterns.drop_vars("stimulus"), strict=True)), **how)
+
+
+def test_a_folder_is_what_the_library_computes(here, planted):
+    outcome = run(
+        "timecourse", "x.csv", "study", "--pattern", "sub-*/meg/*_patterns.npz", "--out", "out", "--cv", "4",
+        "--repeats", "2", "--seed", "3", "--generalise", "--flips", "7", "--comparator", "spearman",
+    )  # fmt: skip
+    assert outcome.exit_code == 0, outcome.output
+    assert outcome.exception is None
+    import secateur as sc
+
+    X, movies = of(planted)
+    pruner = sc.Pruner(comparator="spearman")
+    expected = timecourse.prune(X, movies, pruner, cv=4, repeats=2, seed=3, generalise=True, progress=False)
+    course = result("out")
+    assert course.subject.values.tolist() == list(SUBJECTS)
+    assert course.stimulus.values.tolist() == NAMES
+    assert course.feature.values.tolist() == [f"f{k}" for k in range(D)]
+    for name in ("full_test", "pruned_test", "selection", "generalisation_pruned"):
+        np.testing.assert_allclose(course[name].values, expected[name].values, atol=1e-12)
+    with xarray.open_dataset(here / "out" / "group.nc", engine="h5netcdf") as group:
+        test = timecourse.group_test(expected, n=7, seed=3)
+        np.testing.assert_allclose(group.p, test.p, rtol=1e-9)
+        assert group.attrs["exact"] == 1
+        bounds = timecourse.noise_ceiling(movies, "spearman", cv=4, repeats=2, seed=3)
+        np.testing.assert_allclose(group.ceiling_lower, bounds.lower, atol=1e-12)
+    settings = json.loads((here / "out" / "settings.json").read_text())
+    files = ["x.csv", *(f"study/sub-{s}/meg/sub-{s}_patterns.npz" for s in SUBJECTS)]
+    assert [i["file"] for i in settings["inputs"]] == files
+    digests = [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files]
+    assert [i["sha256"] for i in settings["inputs"]] == digests
+    assert "synthetic" not in settings
+    for name in folder.COURSE_CONTENTS:
+        assert name in outcome.stdout
+    assert "3 subjects · 11 time points" in outcome.stdout
+    assert max(len(line) for line in outcome.stdout.split("Written to")[0].splitlines()) <= 80
+    assert "unless overwrite is given" in refused("timecourse", "x.csv", "study", "--out", "out")
+    again = run("timecourse", "x.csv", *files[1:], "--out", "out", "--overwrite", "--cv", "4")
+    assert again.exit_code == 0, again.output
+    assert "generalisation.png" not in {p.name for p in (here / "out").iterdir()}
+
+
+def test_windows_and_names(here, planted):
+    files = [f"study/sub-{s}/meg/sub-{s}_patterns.npz" for s in SUBJECTS]
+    outcome = run("timecourse", "x.csv", *files, "--out", "out", "--windows", "0.05-0.1, .25-.3", "--rdm", "euclidean")
+    assert outcome.exit_code == 0, outcome.output
+    X, movies = of(planted, metric="euclidean", windows=[(0.05, 0.1), (0.25, 0.3)])
+    expected = timecourse.prune(X, movies, progress=False)
+    np.testing.assert_allclose(result("out").pruned_test.values, expected.pruned_test.values, atol=1e-12)
+    assert "50–100" in outcome.stdout
+    assert "250–300" in outcome.stdout
+    unnamed = run("timecourse", "x.npy", *files, "--out", "b")
+    assert "note: x.npy names no stimuli: its order is taken to be that of sub-01_patterns.npz." in unnamed.stderr
+
+
+def test_movies(here, planted):
+    X, movies = of(planted)
+    array = xarray.concat(list(movies.values()), xarray.Variable("subject", list(SUBJECTS)))
+    array.attrs.pop("stimuli", None)
+    array.to_netcdf("rdms.nc", engine="h5netcdf")
+    outcome = run("timecourse", "x.npy", "rdms.nc", "--out", "out")
+    assert outcome.exit_code == 0, outcome.output
+    expected = timecourse.prune(X, movies, progress=False)
+    np.testing.assert_array_equal(result("out").pruned_test.values, expected.pruned_test.values)
+    assert "must be left out for RDM movies" in refused(
+        "timecourse", "x.npy", "rdms.nc", "--out", "b", "--windows", "0.1-0.2"
+    )
+
+
+def test_all_subjects_in_one_file(here, planted):
+    X, patterns = planted
+    patterns.assign_coords(stimulus=NAMES).isel(stimulus=slice(None, None, -1)).to_netcdf("all.nc", engine="h5netcdf")
+    outcome = run("timecourse", "x.csv", "all.nc", "--out", "out")
+    assert outcome.exit_code == 0, outcome.output
+    expected = timecourse.prune(X, of(planted)[1], progress=False)
+    np.testing.assert_allclose(result("out").pruned_test.values, expected.pruned_test.values, atol=1e-12)
+    files = ["all.nc", "study/sub-01/meg/sub-01_patterns.npz"]
+    assert "must be one file where it holds several subjects" in refused("timecourse", "x.csv", *files, "--out", "b")
+
+
+def test_one_subject(here):
+    file = "study/sub-02/meg/sub-02_patterns.npz"
+    outcome = run("timecourse", "x.csv", file, "--out", "out")
+    assert outcome.exit_code == 0, outcome.output
+    assert "looked for, so it is no estimate" in " ".join(outcome.stdout.split())
+    assert not (here / "out" / "group.nc").exists()
+
+
+def test_epochs_of_mne(here, planted):
+    mne = pytest.importorskip("mne")
+    X, patterns = planted
+    info = mne.create_info(30, 20.0, ["mag"] * 15 + ["grad"] * 15)
+    for s, subject in enumerate(SUBJECTS):
+        order = np.random.default_rng(s).permutation(N)
+        table = np.column_stack([np.arange(N) * 30, np.zeros(N, int), order])
+        epochs = mne.EpochsArray(
+            patterns.values[s][order], info, table, tmin=-0.1, baseline=None, verbose="error",
+            event_id={NAMES[i]: i for i in order},
+        )  # fmt: skip
+        epochs.save(f"study/sub-{subject}/meg/sub-{subject}_task-view_epo.fif", fmt="double", verbose="error")
+    outcome = run("timecourse", "x.csv", "study", "--out", "out", "--picks", "grad")
+    assert outcome.exit_code == 0, outcome.output
+    movies = {s: timecourse.rdm_movie(patterns.values[k][:, 15:], times=TIMES) for k, s in enumerate(SUBJECTS)}
+    expected = timecourse.prune(X, movies, progress=False)
+    np.testing.assert_allclose(result("out").pruned_test.values, expected.pruned_test.values, atol=1e-12)
+    assert "units differ: picks='grad' or picks='mag'" in refused("timecourse", "x.csv", "study", "--out", "b")
+
+
+def test_a_store_is_taken_up(here, monkeypatch):
+    pytest.importorskip("zarr")
+    words = ("timecourse", "x.csv", "study", "--pattern", "sub-*/meg/*.npz", "--store", "course.zarr", "--out", "out")
+    real = timecourse.pruning.prune_chunk
+    calls = []
+
+    def stops(*given):
+        calls.append(given)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(*given)
+
+    monkeypatch.setattr(timecourse.pruning, "prune_chunk", stops)
+    stopped = run(*words)
+    assert stopped.exit_code == 130
+    assert stopped.stderr.endswith("secateur: interrupted, what was done is in course.zarr.\n")
+    assert not Path("out").exists()
+    assert run(*words).exit_code == 0
+    assert len(calls) == 4  # two were kept
+
+
+def test_demo(tmp_path, monkeypatch):
+    """With its pictures: what is made up says so everywhere, and the signal is found where it was put."""
+    monkeypatch.chdir(tmp_path)
+    outcome = run("timecourse", "--demo", "--out", "d", "--flips", "99")
+    assert outcome.exit_code == 0, outcome.output
+    assert outcome.stdout.startswith("Synthetic recording: ")
+    assert (tmp_path / "d" / "summary.md").read_text(encoding="utf-8").startswith("# Synthetic recording: ")
+    assert json.loads((tmp_path / "d" / "settings.json").read_text())["synthetic"] == "true"
+    with xarray.open_dataset(tmp_path / "d" / "group.nc", engine="h5netcdf") as group:
+        found = group.time.values[group.cluster_p.values <= 0.05]
+    assert 0.2 < found.min() < 0.26
+    assert 0.29 < found.max() < 0.35
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "must be given FEATURES and RECORDINGS, or --demo"),
+        (["x.csv"], "RECORDINGS must be given after FEATURES, got none"),
+        (["x.csv", "study", "--demo"], "or --demo, got both or neither"),
+        (["x.csv", "nothing"], "RECORDINGS must be files or a folder, got 'nothing', which does not exist"),
+        (["x.csv", "study"], "pattern must match a file in 'study', got 'sub-*/**/*_epo.fif', which matches none"),
+        (["x.csv", "study", "x.npy"], "RECORDINGS must be one folder or files, got the folder 'study' among others"),
+        (["nope.csv", "study"], "FEATURES must be a file, got 'nope.csv', which does not exist"),
+        (["x.csv", "other.npz"], "other.npz: stimuli must be names in the file, got 'item 0'"),
+        (["x.npy", "other.npz"], "for the 20 stimuli of X"),
+        (["x.csv", "x.csv"], "path must end in .fif"),
+        (["x.npy", "untimed.npy"], "recordings must hold their times in seconds, got none"),
+        (["x.npy", "study/sub-01/meg/sub-01_patterns.npz", "--windows", "soon"], "--windows must be START-STOP"),
+        (["x.npy", "study/sub-01/meg/sub-01_patterns.npz", "--windows", "0.3-0.2"], "--windows must be START-STOP"),
+        (["x.npy", "study/sub-01/meg/sub-01_patterns.npz", "--windows", "7-8"], "windows must each hold a time point"),
+        (["x.npy", "study/sub-01/meg/sub-01_patterns.npz", "--rdm", "cosine"], "metric must be one of 'correlation'"),
+        (["x.npy", "study/sub-01/meg/sub-01_patterns.npz", "--picks", "mag"], "picks must be left out for a .npz"),
+        (["x.npy", "study/sub-01/meg/sub-01_patterns.npz", "--metric", "cos"], "metric must be one of 'cosine'"),
+        (["x.npy", "study/sub-01/meg/sub-01_patterns.npz", "--cv", "9"], "cv must leave at least 3 test stimuli"),
+        (["x.npy", "study/sub-01/meg/sub-01_patterns.npz", "--alpha", "2"], "--alpha must be between 0 and 1, got 2"),
+    ],
+)
+def test_bad_input_is_one_sentence(here, words, said):
+    np.savez("other.npz", patterns=np.ones((3, 4, 5)), times=np.arange(5) * 0.1, stimuli=["a", "b", "c"])
+    np.save("untimed.npy", np.ones((N, 4, 5)))
+    assert said in refused("timecourse", *words, "--out", "out")
