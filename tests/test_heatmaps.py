@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
+import xarray
 
-from secateur import heatmaps, networks
+from secateur import feature_maps, heatmaps, networks
 from secateur.networks.heatmaps import EDGES, crops, onto
 
 RNG = np.random.default_rng(7)
@@ -32,8 +33,6 @@ def with_crop(heat, crop, original):
 
 
 def test_equals_the_slow_definition_and_torch():
-    import torch
-
     maps, importance = RNG.random((5, 7, 6, 4)), RNG.normal(size=(5, 7))
     heat = heatmaps.of_maps(maps, importance, (33, 20), names=list("abcde"))
     small = torch.from_numpy(slow_heatmap(maps, importance))[:, None]
@@ -63,12 +62,13 @@ def test_an_image_without_a_positive_importance_is_empty_and_says_so():
 
 
 def test_one_importance_for_all_images_and_a_dataset():
-    import xarray
-
     maps, importance = RNG.random((3, 4, 5, 5)), RNG.random(4)
     heat = heatmaps.of_maps(maps, importance, (9, 9))
     rows = xarray.Dataset({"importance": (("image", "map"), np.tile(importance, (3, 1)))})
     np.testing.assert_array_equal(heatmaps.of_maps(maps, rows, (9, 9)).values, heat.values)
+    rows["image_importance"] = rows["importance"][::-1, ::-1]  # goes before that of the set
+    wanted = heatmaps.of_maps(maps, rows["image_importance"].values, (9, 9))
+    np.testing.assert_array_equal(heatmaps.of_maps(maps, rows, (9, 9)).values, wanted.values)
 
 
 @pytest.mark.parametrize(
@@ -92,8 +92,6 @@ def test_refuses_maps():
 
 
 def test_netcdf_keeps_heatmaps(tmp_path):
-    import xarray
-
     heat = heatmaps.of_maps(RNG.random((2, 3, 4, 4)), RNG.normal(size=(2, 3)), (8, 8), names=["a", "b"])
     heat.to_netcdf(tmp_path / "heat.nc", engine="h5netcdf")
     with xarray.open_dataarray(tmp_path / "heat.nc", engine="h5netcdf") as read:
@@ -105,8 +103,6 @@ def test_netcdf_keeps_heatmaps(tmp_path):
 
 @pytest.mark.parametrize("size", [(30, 41), (12, 9), (5, 3), (12, 40)])
 def test_resizing_is_torchs(size):
-    import torch
-
     maps = RNG.random((2, 12, 9))
     found = onto(maps, (0, 0, 9, 12), size)
     wanted = torch.nn.functional.interpolate(
@@ -260,6 +256,21 @@ def test_refuses_networks_and_inputs(net):
     with pytest.raises(ValueError, match="batch must be a positive integer, got 0"):
         heatmaps.heatmap(net, spotted(), np.ones(3), batch=0, progress=False)
     uncropped = networks.wrap(Spots(), trunk=["trunk"], neck=["neck"], preprocessing=networks.Preprocessing(None, None))
+    others = xarray.DataArray(np.ones((3, 3)), {"stimulus": ["0", "2", "1"]}, ("stimulus", "map"))
+    with pytest.raises(ValueError, match="importance must be of these 3 images, in their order, got others"):
+        heatmaps.heatmap(net, spotted(), others, progress=False)
     sizes = [np.zeros((32, 32, 3), np.uint8), np.zeros((32, 40, 3), np.uint8)]
     with pytest.raises(ValueError, match="images must come to the network in one size"):
         heatmaps.heatmap(uncropped, sizes, np.ones(3), progress=False)
+
+
+def test_the_scores_of_each_image_make_its_heatmap(net):
+    """From importance to heatmap: each image's own scores, not the set's."""
+    pixels = (RNG.random((6, 40, 40, 3)) * RNG.uniform(0.2, 1, (6, 1, 1, 3)) * 255).astype(np.uint8)
+    target = np.corrcoef(RNG.normal(size=(6, 4)))
+    scores = feature_maps.alignment_importance(net, pixels, target, per_image=True, progress=False)
+    found = heatmaps.heatmap(net, pixels, scores, progress=False)
+    wanted = heatmaps.heatmap(net, pixels, scores["image_importance"].values, progress=False)
+    np.testing.assert_array_equal(found.values, wanted.values)
+    of_set = heatmaps.heatmap(net, pixels, scores["importance"].values, progress=False)
+    assert np.abs(found.values - of_set.values).max() > 0.01

@@ -33,7 +33,7 @@ MEMORY = 1 << 29  # bytes of masked embeddings at a time
 # Alignments -----------------------------------------------------------------------------------------------------
 
 
-def _directed(X: Singles, metric: str) -> Matrix:
+def _directed(X: Singles | Matrix, metric: str) -> Matrix:
     """Rows whose inner products are similarities: of length 1 for angular metrics, NaN where there is no direction."""
     Z = X.astype(np.float64)
     if metric == "correlation":

@@ -102,7 +102,7 @@ def check_heatmaps(heat: Any, name: str) -> None:
 def _weights(importance: Any, count: int, maps: int) -> tuple[Matrix, npt.NDArray[np.int64]]:
     """Weights (images, maps) of sum one, or all zero; and how many importances of each image were undefined."""
     if hasattr(importance, "data_vars"):
-        importance = importance["importance"]
+        importance = importance["image_importance" if "image_importance" in importance else "importance"]
     values = as_float64(importance, "importance")
     if values.ndim == 1:
         values = np.broadcast_to(values, (count, *values.shape))
@@ -134,8 +134,9 @@ def of_maps(
     ----------
     maps : array (n images, M maps, h, w)
         Feature maps, after their ReLU.
-    importance : array (n, M) or (M,), or Dataset that holds one as ``importance``
-        Alignment importance scores (AIS), of each image or of the set. An undefined one (NaN) weighs nothing.
+    importance : array (n, M) or (M,), or Dataset from :func:`secateur.feature_maps.alignment_importance`
+        Alignment importance scores (AIS) of each image (of a Dataset, ``image_importance`` where it is there), or of
+        the set. An undefined one (NaN) weighs nothing.
     size : (int, int)
         Height and width of the network's input, in pixels.
     names : sequence of str, optional
@@ -210,9 +211,9 @@ def heatmap(
         From :func:`secateur.networks.load` or :func:`secateur.networks.wrap`, with a trunk.
     images : folder, paths, PIL images or array
         What :func:`secateur.networks.read_images` takes: n images.
-    importance : array (n, M) or (M,), or Dataset that holds one as ``importance``
-        Alignment importance scores (AIS): ``networks.alignment_importance(net, images, target, per_image=True)``. Of
-        M maps alone, the same for all images.
+    importance : array (n, M) or (M,), or Dataset from :func:`secateur.feature_maps.alignment_importance`
+        Alignment importance scores (AIS) of each image, as from ``alignment_importance(net, images, target,
+        per_image=True)``, for one target. Of M maps alone, the same for all images.
     batch : int
         Images at a time.
     progress : bool
@@ -242,6 +243,9 @@ def heatmap(
     (2, 224, 224)
     """
     pictures = read_images(images)
+    scored = [str(name) for name in importance["stimulus"].values] if "stimulus" in _coords(importance) else None
+    if scored is not None and scored != list(pictures.names):
+        raise ValueError(f"importance must be of these {len(pictures)} images, in their order, got others")
     parts: list[Matrix] = []
     views: list[View] = []
     for run in _batches(net, pictures, batch, "heatmaps", progress):
@@ -253,6 +257,10 @@ def heatmap(
     heat = _heatmaps(np.concatenate(parts), weights, undefined, views[0].size, coordinates_of(pictures.names, views))
     heat.attrs["network"] = net.name
     return heat
+
+
+def _coords(values: Any) -> Any:
+    return values.coords if hasattr(values, "coords") else ()
 
 
 def entropy(net: Network, images: Any, *, batch: int = 16, progress: bool = True) -> xarray.DataArray:

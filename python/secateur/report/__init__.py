@@ -3,6 +3,7 @@
 figures   matplotlib Figure objects, without pyplot
 courses   the same along a time course
 maps      the same of feature maps' importance
+heatmaps  overlays on images, contact sheets, curves against saliency
 tables    full against pruned, for a terminal or a Markdown page
 regions   the four tests over regions of the brain
 folder    all of it in one folder, whole or not at all
@@ -22,15 +23,19 @@ from .figures import (
     page,
 )
 from .folder import write, write_course
+from .heatmaps import agreement, contact_sheet, contours, overlays, precision_recall
 from .maps import importance_histograms
 from .regions import kept_by_region, regions
 from .tables import comparison_markdown, course_markdown, course_text, markdown, text
 
 __all__ = [
+    "agreement",
     "alignment_over_time",
     "comparison",
     "comparison_markdown",
     "consensus",
+    "contact_sheet",
+    "contours",
     "course_markdown",
     "course_page",
     "course_text",
@@ -46,7 +51,9 @@ __all__ = [
     "matrices",
     "mds",
     "null",
+    "overlays",
     "page",
+    "precision_recall",
     "regions",
     "selection_over_time",
     "text",
