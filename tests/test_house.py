@@ -137,7 +137,10 @@ def test_nothing_is_printed_or_swallowed(path):
 
 # Docstrings
 
-WINGS = ("search", "timecourse", "datasets", "taxonomy", "statistics", "report", "networks", "networks.feature_maps")
+WINGS = (
+    *("search", "timecourse", "datasets", "taxonomy", "statistics", "report"),
+    *("networks", "networks.pruned", "networks.retention", "networks.feature_maps"),
+)
 ROOMS = ["secateur", *(f"secateur.{room}" for room in WINGS)]
 
 

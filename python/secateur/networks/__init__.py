@@ -1,5 +1,7 @@
 """Networks: activations of photographs, and what a pruned network still knows. PyTorch is loaded when it is needed."""
 
+from . import pruned, retention
+from .extraction import embed
 from .images import Images, read_images
 from .network import Network, Preprocessing, wrap
 from .registry import available, load
@@ -9,7 +11,10 @@ __all__ = [
     "Network",
     "Preprocessing",
     "available",
+    "embed",
     "load",
+    "pruned",
     "read_images",
+    "retention",
     "wrap",
 ]

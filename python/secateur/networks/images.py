@@ -27,12 +27,15 @@ class Images(Sequence[Any]):
         The sub-folder of each.
     notes : tuple of str
         What was converted or left out, a sentence each.
+    named : bool
+        The names are more than numbers.
     """
 
     names: tuple[str, ...]
     categories: tuple[str, ...] | None
     notes: tuple[str, ...]
     sources: tuple[Any, ...] = field(repr=False)
+    named: bool = True
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -83,7 +86,7 @@ class Images(Sequence[Any]):
             raise ValueError(f"images must be as many as the stimuli of {what}, got {len(self)} images for {n} stimuli")
 
 
-def read_images(images: Any) -> Images:
+def read_images(images: Any, names: Any = None) -> Images:
     """Read a set of images.
 
     Parameters
@@ -94,6 +97,8 @@ def read_images(images: Any) -> Images:
         (RGBA) channels, or none (n, height, width), are taken too. Its values are uint8, or floats from 0 to 1.
         Anything that is not RGB is converted, and ``notes`` says so: grey to three equal channels, transparency
         laid over white, 16 bits to 8. A photograph's own orientation is obeyed.
+    names : sequence of str, optional
+        What to call them, one an image, distinct; by default as :class:`Images` says.
 
     Returns
     -------
@@ -144,7 +149,15 @@ def read_images(images: Any) -> Images:
                 raise TypeError(f"images must be paths, PIL images or arrays, got {type(one).__name__} at {i}")
     if not sources:
         raise ValueError("images must hold at least one image, got none")
-    names = _names(sources, categories)
+    named = names is not None or any(isinstance(one, Path) for one in sources)
+    if names is None:
+        names = _names(sources, categories)
+    elif len(names) != len(sources) or len({str(name) for name in names}) < len(sources):
+        raise ValueError(
+            f"names must be distinct, one for each of {len(sources)} images, got {len(names)} names, "
+            f"{len({str(name) for name in names})} of them distinct"
+        )
+    names = tuple(map(str, names))
     found: dict[str, list[str]] = {}
     for name, source in zip(names, sources, strict=True):
         for change in _changes_of(source):
@@ -152,7 +165,7 @@ def read_images(images: Any) -> Images:
     for change, who in found.items():
         few = ", ".join(who[:3]) + (", …" if len(who) > 3 else "")
         notes.append(f"{len(who)} image{'s were' if len(who) > 1 else ' was'} {change}: {few}")
-    return Images(names, categories, tuple(notes), tuple(sources))
+    return Images(names, categories, tuple(notes), tuple(sources), named)
 
 
 def natural(text: str) -> list[tuple[int, int, str]]:
@@ -235,10 +248,13 @@ def _opened(path: Path) -> Any:
 
 def _changes_of(source: Any) -> list[str]:
     """What turning an image into RGB changes; of a file the header is read, not the pixels."""
-    if isinstance(source, Path):
-        with _opened(source) as image:
+    if not isinstance(source, Path):
+        return _changes(source)
+    with _opened(source) as image:
+        try:
             return _changes(image)
-    return _changes(source)
+        except (OSError, SyntaxError, EOFError) as error:
+            raise ValueError(f"images must be files that Pillow can read, got {str(source)!r}") from error
 
 
 def _transparent(image: Any) -> bool:
@@ -257,7 +273,8 @@ def _changes(image: Any) -> list[str]:
         changes.append("transparent and laid over white")
     if getattr(image, "n_frames", 1) > 1:
         changes.append("of several frames, the first of which is taken")
-    if image.getexif().get(0x0112, 1) not in (0, 1):
+    # A PNG without this chunk before its pixels would be read to its end.
+    if (image.format != "PNG" or "exif" in image.info) and image.getexif().get(0x0112, 1) not in (0, 1):
         changes.append("turned as its orientation says")
     return changes
 

@@ -285,7 +285,7 @@ def _enum(row: Architecture, member: str | None = None) -> Any:
     members = models.get_model_weights("resnet50" if row.builder == _LITE0 else row.builder)
     wanted = member or row.weights
     if wanted not in members.__members__:
-        raise ValueError(f"weights must be a path or one of {', '.join(members.__members__)}, got {wanted!r}")
+        raise ValueError(f"weights must be a path or one of {', '.join(one.name for one in members)}, got {wanted!r}")
     return members[wanted]
 
 
@@ -356,10 +356,11 @@ def read_weights(path: Path) -> dict[str, Any]:
     name = path.name.lower()
     if name.endswith((".pkl", ".tar.gz", ".tgz")):
         return _squeezenet_pickle(path)
-    return _unwrapped(_safetensors(path) if name.endswith(".safetensors") else _saved_by_torch(path), path.name)
+    return _unwrapped(_safetensors(path) if name.endswith(".safetensors") else saved_by_torch(path), path.name)
 
 
-def _saved_by_torch(path: Path) -> Any:
+def saved_by_torch(path: Path) -> Any:
+    """What torch saved in a file, tensors and plain containers alone."""
     torch = import_torch()
     try:
         with quiet():

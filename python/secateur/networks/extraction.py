@@ -1,0 +1,283 @@
+"""Activations of images: one layer of a network, as a labelled embedding."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from .images import Images, read_images
+from .network import Network, find_device, import_torch
+
+if TYPE_CHECKING:
+    import xarray
+
+_BATCH: Final = 64  # on a GPU, at most
+_SHARE: Final = 0.25  # of its free memory that a batch may take
+
+
+def embed(
+    net: Network,
+    images: Any,
+    layer: str = "penultimate",
+    *,
+    pool: str = "flatten",
+    batch: int | None = None,
+    device: Any = None,
+    cache: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+) -> xarray.DataArray:
+    """What a layer of a network answers to each image.
+
+    Parameters
+    ----------
+    net : Network
+        From :func:`secateur.networks.load` or :func:`secateur.networks.wrap`.
+    images : folder, paths, PIL images, arrays or Images
+        Anything that :func:`secateur.networks.read_images` takes. Sub-folders of a folder are categories.
+    layer : str
+        ``"penultimate"``, ``"final"`` (what the module returns), ``"last_conv"``, or the name of any module of
+        ``net.module``, whose output is taken, as it leaves that module.
+    pool : {"flatten", "mean"}
+        What becomes of a layer of maps (M, h, w): M·h·w features, or the mean of each map; of tokens, their mean.
+    batch : int, optional
+        Images at a time. By default one on a CPU, where more are no faster, and so an image's features do not depend
+        on its company; on a GPU up to 64, fewer where they would take more than a quarter of its free memory.
+    device : str, optional
+        Where to compute; where the weights are, by default. They go back afterwards.
+    cache : folder, optional
+        Where features are kept, under a hash of weights, layer, preprocessing and images; found there, nothing is
+        computed. A file that is not whole is made anew.
+    progress : bool
+        Whether a progress bar may show, once two seconds have passed.
+
+    Returns
+    -------
+    xarray.DataArray, dims (stimulus, feature), float32
+        Images in their order, called by their names where these were files, with ``category`` where sub-folders gave
+        it. ``attrs``: the network, layer, preprocessing, hashes of weights and images, and ``notes`` (what was
+        converted; a warning says so too). It can be passed to :func:`secateur.cross_validate` as it is.
+
+    Raises
+    ------
+    ValueError
+        Where an image can't be read, no module has the layer's name (the nearest are named), or the device is not
+        there.
+    TypeError
+        Where ``net`` is no Network, or the layer's output is no tensor.
+
+    Notes
+    -----
+    The same call gives the same bits. Another batch size, device or number of threads may change the last ones, since
+    sums are then taken in another order: about 1e-6 of the largest value. On CUDA, TensorFloat-32 is off.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from secateur.networks import load
+    >>> net = load("squeezenet1_1", weights=None)
+    >>> photographs = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    >>> embed(net, photographs).sizes
+    Frozen({'stimulus': 3, 'feature': 512})
+    """
+    import xarray
+
+    if not isinstance(net, Network):
+        raise TypeError(f"net must be a secateur.networks.Network, got {type(net).__name__}")
+    if pool not in ("flatten", "mean"):
+        raise ValueError(f"pool must be 'flatten' or 'mean', got {pool!r}")
+    if batch is not None and (not isinstance(batch, (int, np.integer)) or batch < 1):
+        raise ValueError(f"batch must be a whole number of images from 1, got {batch!r}")
+    read = _reader(net, layer)
+    place = net.device if device is None else find_device(device)
+    shown = read_images(images)
+    if shown.notes:
+        warnings.warn("; ".join(shown.notes), stacklevel=2)
+    weights = fingerprint(net)
+    digests = hashlib.sha256("".join(shown.digest(i) for i in range(len(shown))).encode()).hexdigest()
+    settings = {"layer": layer, "pool": pool, "preprocessing": json.dumps(asdict(net.preprocessing))}
+
+    def compute() -> npt.NDArray[np.float32]:
+        with _on(net, place):
+            return _activations(net, shown, read, layer, pool, batch, progress)
+
+    if cache is None:
+        values = compute()
+    else:
+        recipe = json.dumps(["secateur 1", weights, digests, settings], sort_keys=True)
+        file = Path(cache) / f"{hashlib.sha256(recipe.encode()).hexdigest()}.npy"
+        values = _kept(file, len(shown), compute)
+    attrs = {
+        "network": net.name, **settings, "module": net.layers.get(layer, layer), **net.provenance,
+        "weights_sha256": weights, "images_sha256": digests, "device": str(place), "notes": "\n".join(shown.notes),
+    }  # fmt: skip
+    coords: dict[str, Any] = {"stimulus": list(shown.names)} if shown.named else {}
+    if shown.categories is not None:
+        coords["category"] = ("stimulus", list(shown.categories))
+    return xarray.DataArray(values, coords, ("stimulus", "feature"), net.name, attrs)
+
+
+def fingerprint(net: Network) -> str:
+    """SHA-256 of a network: its modules and every value of its weights.
+
+    Parameters
+    ----------
+    net : Network
+        Any.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits; the same wherever the weights lie.
+    """
+    total, seen = hashlib.sha256(), set()
+    for part in (net.module, net.trunk, net.neck):
+        total.update(repr(part).encode())
+        for key, value in part.state_dict().items() if part is not None else ():
+            total.update(f"{key} {tuple(value.shape)} {value.dtype}".encode())
+            if value.data_ptr() not in seen:
+                seen.add(value.data_ptr())
+                total.update(memoryview(value.detach().cpu().contiguous().numpy().reshape(-1).view(np.uint8)))
+    return total.hexdigest()
+
+
+def _kept(file: Path, n: int, compute: Callable[[], Any]) -> Any:
+    """The features in a file, or computed and put there, whole or not at all."""
+    try:
+        values = np.load(file, allow_pickle=False)
+        if values.ndim == 2 and len(values) == n and values.dtype == np.float32:
+            return values
+    except (OSError, EOFError, ValueError):
+        pass  # not there, or torn
+    values = compute()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_name(f".{file.stem}.{os.getpid()}.draft")
+    try:
+        with draft.open("wb") as stream:
+            np.save(stream, values)
+        os.replace(draft, file)
+    finally:
+        draft.unlink(missing_ok=True)
+    return values
+
+
+def _reader(net: Network, layer: str) -> Callable[[Any], Any]:
+    """From a batch of images to a layer's output."""
+    if layer == "final":
+        return lambda x: net.module(x)
+    if layer == "last_conv" and net.trunk is not None:
+        return lambda x: net.trunk(x)
+    if layer == "penultimate" and net.neck is not None:
+        return lambda x: net.neck(net.trunk(x))
+    modules = {name: module for name, module in net.module.named_modules() if name}
+    name = net.layers.get(layer, layer)
+    if name not in modules:
+        known = ["penultimate", "final", "last_conv", *modules]
+        near = difflib.get_close_matches(str(layer), known, 3, 0.5)
+        words = f"near are {', '.join(near)}" if near else f"there are {', '.join(list(modules)[:5])}, …"
+        raise ValueError(f"layer must be a module of {net.name}, got {layer!r}: {words}")
+
+    def hooked(x: Any) -> Any:
+        outputs = []
+        # A copy: what comes after may write in place.
+        handle = modules[name].register_forward_hook(
+            lambda _module, _inputs, out: outputs.append(out.clone() if hasattr(out, "clone") else out)
+        )
+        try:
+            net.module(x)
+        finally:
+            handle.remove()
+        if not outputs:
+            raise ValueError(f"layer must be a module that {net.name} runs, got {layer!r}, which it does not")
+        return outputs[-1]
+
+    return hooked
+
+
+def _flat(out: Any, layer: str, pool: str) -> Any:
+    torch = import_torch()
+    if not isinstance(out, torch.Tensor) or out.ndim < 2:
+        raise TypeError(f"layer must give a tensor for each image, got {type(out).__name__} from {layer!r}")
+    if out.ndim == 3 and pool == "mean":
+        return out.mean(1)
+    if out.ndim > 3 and (pool == "mean" or layer == "penultimate"):
+        return out.flatten(2).mean(2)
+    return out.flatten(1)
+
+
+def _activations(
+    net: Network,
+    images: Images,
+    read: Callable[[Any], Any],
+    layer: str,
+    pool: str,
+    batch: int | None,
+    progress: bool,
+) -> npt.NDArray[np.float32]:
+    from tqdm.auto import tqdm
+
+    torch = import_torch()
+    values, shape = None, None
+    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=False):
+        size = batch or 1
+        if batch is None and net.device.type == "cuda":
+            size = _batch_that_fits(net, images[0], torch.cuda.mem_get_info(net.device)[0])
+        starts = range(0, len(images), size)
+        for start in tqdm(starts, desc="images", delay=2, disable=not progress, leave=False):
+            pixels = [net.preprocessing(images[i]) for i in range(start, min(start + size, len(images)))]
+            shape = pixels[0].shape if shape is None else shape
+            for one in pixels:
+                if one.shape != shape:
+                    raise ValueError(
+                        "images must be of one size where the preprocessing crops none, got "
+                        f"{shape[1]} x {shape[2]} and {one.shape[1]} x {one.shape[2]} pixels"
+                    )
+            out = _flat(read(torch.stack(pixels).to(net.device)), layer, pool).float().cpu().numpy()
+            if values is None:
+                values = np.empty((len(images), out.shape[1]), np.float32)
+            values[start : start + len(out)] = out
+    assert values is not None  # there is at least one image
+    return values
+
+
+def _batch_that_fits(net: Network, image: Any, free: int) -> int:
+    """64 images, or fewer where all that one leaves behind, times their number, is too much of ``free`` bytes."""
+    torch = import_torch()
+    count = 0
+
+    def weigh(_module: Any, _inputs: Any, out: Any) -> None:
+        nonlocal count
+        count += out.numel() * out.element_size() if isinstance(out, torch.Tensor) else 0
+
+    leaves = [module for module in net.module.modules() if not any(module.children())]
+    handles = [module.register_forward_hook(weigh) for module in leaves]
+    try:
+        net.module(net.preprocessing(image)[None].to(net.device))
+    finally:
+        for handle in handles:
+            handle.remove()
+    size = _BATCH
+    while size > 1 and size * count > _SHARE * free:
+        size //= 2
+    return size
+
+
+@contextmanager
+def _on(net: Network, place: Any) -> Iterator[None]:
+    """The weights on another device for a while."""
+    home = net.device
+    net.module.to(place)
+    try:
+        yield
+    finally:
+        net.module.to(home)
