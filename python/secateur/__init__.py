@@ -7,7 +7,7 @@
     pruning                    Pruner, a scikit-learn selector
     validation, statistics     out of sample, the table
     inference                  the null, intervals, the noise ceiling, stability, transfer
-    timecourse                 from MEG/EEG recordings to a movie of RDMs
+    timecourse                 from MEG/EEG recordings to movies of RDMs, pruned at every time point
     datasets, taxonomy         wings: real examples
     report, files, cli         pictures, tables, the command line
 
