@@ -205,7 +205,8 @@ def prune(
                 course = sc.timecourse.prune(X, movies, store="course.zarr", client=client)
 
     X is sent to the workers once, and movies of dask are read by the workers. A worker that is lost costs its chunks,
-    which others prune; without workers the run waits for them. Bits are the same as without a cluster where all machines have the same kind of processor.
+    which others prune; without workers the run waits for them. Bits are the same as without a cluster where all
+    machines have the same kind of processor.
 
     References
     ----------
