@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ TRIES = 5  # how often a worker may go with what a call needs before that is an 
 
 def results(
     function: Callable[..., Any], shared: tuple[Any, ...], calls: Iterable[Call], client: Any
-) -> Iterator[tuple[int, Any]]:
+) -> Generator[tuple[int, Any], None, None]:
     """``function(*shared, *arguments)`` of every (key, arguments), with its key.
 
     Calls are drawn when there is room for them, so that what they hold is read when it is needed. On a cluster
@@ -42,7 +42,7 @@ def check_client(client: Any) -> None:
 
 def _spread(
     function: Callable[..., Any], shared: tuple[Any, ...], calls: Iterable[Call], client: Any
-) -> Iterator[tuple[int, Any]]:
+) -> Generator[tuple[int, Any], None, None]:
     """The calls as tasks, two for each of the workers' threads at a time."""
     import distributed
 
@@ -109,7 +109,7 @@ def _sent(thing: Any, client: Any, *, broadcast: bool = False) -> Any:
 
 def _outcome(future: Any) -> tuple[Any, bool]:
     """A task's result, and whether it was lost: what it needed went with a worker, so that dask gave it up."""
-    from concurrent.futures import CancelledError
+    from distributed import CancelledError
 
     if future.status == "error":
         raise future.exception()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -204,7 +205,8 @@ def prune(
                 course = sc.timecourse.prune(X, movies, store="course.zarr", client=client)
 
     X is sent to the workers once, and movies of dask are read by the workers. A worker that is lost costs its chunks,
-    which others prune. Bits are the same as without a cluster where all machines have the same kind of processor.
+    which others prune; without workers the run waits for them. Bits are the same as without a cluster where all
+    machines have the same kind of processor.
 
     References
     ----------
@@ -242,19 +244,22 @@ def prune(
     attrs |= {"inputs_sha256": digest(inputs), "settings": json.dumps(settings)}
     course = blank(study, read, repeat, attrs)
 
-    def run(keys: list[int]) -> Iterator[tuple[int, Laid]]:
+    def run(keys: list[int]) -> Generator[tuple[int, Laid], None, None]:
         calls = ((key, (chunks[key].names, *values_of(study, read, chunks[key]))) for key in keys)
-        made = results(prune_chunk, (study,), calls, client)
-        return ((key, laid_out(part)) for key, part in _with_progress(made, len(keys), "chunks", progress))
+        with closing(results(prune_chunk, (study,), calls, client)) as made:
+            for key, part in _with_progress(made, len(keys), "chunks", progress):
+                yield key, laid_out(part)
 
     if store is None:
-        for key, made in run(list(range(len(chunks)))):
-            for name, (dims, values) in made.items():
-                course[name].values[place_of(dims, chunks[key].subject, chunks[key].span)] = values
+        with closing(run(list(range(len(chunks))))) as parts:
+            for key, made in parts:
+                for name, (dims, values) in made.items():
+                    course[name].values[place_of(dims, chunks[key].subject, chunks[key].span)] = values
     else:
         with opened(store, course, settings, [(part.subject, part.span) for part in chunks]) as kept:
-            for key, made in run([key for key in range(len(chunks)) if key not in kept.done]):
-                kept.put(key, made)
+            with closing(run([key for key in range(len(chunks)) if key not in kept.done])) as parts:
+                for key, made in parts:
+                    kept.put(key, made)
             course = kept.finish()
     warn_of_undefined_pairs(int(course["undefined_pairs"].sum()))
     return course

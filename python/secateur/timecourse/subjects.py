@@ -102,7 +102,7 @@ def read_movies(movies: Any, n: int, subjects: Any = None, times: Any = None) ->
         raise ValueError(f"subjects must name each of {len(arrays)} subjects, got {len(names)} names")
     called = np.arange(len(arrays)) if names is None else np.asarray(names)
     if called.dtype.kind not in "iuU":
-        called = called.astype(str)
+        called = np.array([str(name) for name in called])  # numpy's variable-width strings are cast by nothing else
     if len(np.unique(called)) < len(called):
         raise ValueError("subjects must be distinct, got a name twice")
     first = _said(arrays[0], times)
