@@ -3,9 +3,10 @@
 app         what commands share, and the entry point
 prune       secateur demo, secateur prune
 timecourse  secateur timecourse
+networks    secateur embed, secateur maps, secateur heatmap
 """
 
-from . import prune, timecourse  # noqa: F401  (commands register themselves)
+from . import networks, prune, timecourse  # noqa: F401  (commands register themselves)
 from .app import app, main
 
 __all__ = ["app", "main"]

@@ -10,7 +10,7 @@ folder    all of it in one folder, whole or not at all
 
 from .courses import alignment_over_time, course_page, generalisation, kept_over_time, selection_over_time
 from .figures import consensus, embedding, held_out, insertion_curves, matrices, mds, null, page
-from .folder import write, write_course
+from .folder import write, write_course, write_network
 from .heatmaps import agreement, contact_sheet, contours, overlays, precision_recall
 from .maps import importance_histograms
 from .tables import course_markdown, course_text, markdown, text
@@ -41,4 +41,5 @@ __all__ = [
     "text",
     "write",
     "write_course",
+    "write_network",
 ]
