@@ -3,10 +3,11 @@
 app         what commands share, and the entry point
 prune       secateur demo, secateur prune
 timecourse  secateur timecourse
+networks    secateur embed, secateur maps, secateur heatmap
 study       secateur study fmri
 """
 
-from . import prune, study, timecourse  # noqa: F401  (commands register themselves)
+from . import networks, prune, study, timecourse  # noqa: F401  (commands register themselves)
 from .app import app, main
 
 __all__ = ["app", "main"]

@@ -22,7 +22,7 @@ from .figures import (
     null,
     page,
 )
-from .folder import write, write_course
+from .folder import write, write_course, write_network
 from .heatmaps import agreement, contact_sheet, contours, overlays, precision_recall
 from .maps import importance_histograms
 from .regions import kept_by_region, regions
@@ -59,4 +59,5 @@ __all__ = [
     "text",
     "write",
     "write_course",
+    "write_network",
 ]

@@ -51,8 +51,26 @@ COURSE_CONTENTS = {
     **{f"{name}.{kind}": what for name, what in PICTURES.items() for kind in ("png", "svg")},
     SETTINGS: "command, versions, seeds, hashes of the input",
 }
+NETWORK_CONTENTS = {
+    "embedding.nc": "activations, images × features (netCDF)",
+    "heatmaps.nc": "heatmaps in the network's view (netCDF)",
+    "importance.nc": "alignment importance of the feature maps (netCDF)",
+    "selection.nc": "scores, kept maps and curves of every fold (netCDF)",
+    "saliency.nc": "precision, recall and relative risk of every image (netCDF)",
+    "kept_features.csv": "how often each map was kept",
+    "saliency.csv": "relative risk, mean and SD over images",
+    "summary.csv": "all maps against the selected",
+    "summary.md": "the same as tables to read",
+    "images.png": "what the network saw",
+    "heatmaps.png": "every image with its heatmap",
+    "contours.png": "the warmest percents, outlined",
+    "precision_recall.png": "heat predicted from saliency",
+    "curves.png": "inserting maps by importance",
+    "held_out.png": "all maps against the selected, on test images",
+    SETTINGS: "command, versions, seeds, hashes of the input",
+}
 FILES = tuple(CONTENTS)
-OURS = {*CONTENTS, *COURSE_CONTENTS}
+OURS = {*CONTENTS, *COURSE_CONTENTS, *NETWORK_CONTENTS}
 MOST_PAGES = 12
 
 
@@ -353,6 +371,68 @@ def write_course(
         _tell(draft, attrs, settings or {})
 
     return _whole(folder, fill, COURSE_CONTENTS, overwrite)
+
+
+def write_network(
+    folder: str | os.PathLike[str],
+    content: Mapping[str, Any],
+    *,
+    settings: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+) -> list[Path]:
+    """Write a folder of what a network gave, whole or not at all, as :func:`write` does.
+
+    Parameters
+    ----------
+    folder : path
+        A new or empty folder; its parents are made.
+    content : mapping
+        File names of ``NETWORK_CONTENTS`` to what they hold: xarray objects (.nc), a DataFrame (.csv), text (.md),
+        a Figure (.png).
+    settings : mapping, optional
+        What ``settings.json`` should hold.
+    overwrite : bool
+        Whether an earlier result may be replaced.
+
+    Returns
+    -------
+    list of Path
+
+    Raises
+    ------
+    FileExistsError
+        Where something is there that may not be replaced.
+    ValueError
+        Where a name is none of these.
+    OSError
+        Where the disk refuses.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as parent:
+    ...     files = write_network(Path(parent) / "out", {"summary.md": "All is well."})
+    >>> [file.name for file in files]
+    ['summary.md', 'settings.json']
+    """
+    strange = [name for name in content if name not in NETWORK_CONTENTS]
+    if strange:
+        raise ValueError(f"content must have names of {', '.join(NETWORK_CONTENTS)}, got {strange[0]!r}")
+
+    def fill(draft: Path) -> None:
+        for name, what in content.items():
+            file = draft / name
+            if file.suffix == ".nc":
+                what.to_netcdf(file, engine="h5netcdf")
+            elif file.suffix == ".csv":
+                what.to_csv(file, index=False)
+            elif file.suffix == ".md":
+                file.write_text(what, encoding="utf-8")
+            else:
+                what.savefig(file, dpi=150)
+        _tell(draft, {}, settings or {})
+
+    return _whole(folder, fill, NETWORK_CONTENTS, overwrite)
 
 
 def _group(test: xarray.Dataset | None, ceiling: xarray.Dataset | None) -> xarray.Dataset | None:

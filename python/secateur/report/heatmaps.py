@@ -210,7 +210,7 @@ def overlays(
 
 def contact_sheet(
     pictures: xarray.DataArray,
-    heat: xarray.DataArray,
+    heat: xarray.DataArray | None = None,
     *,
     columns: int = 6,
     title: str = "Alignment importance",
@@ -221,8 +221,9 @@ def contact_sheet(
     ----------
     pictures : xarray.DataArray (image, y, x, channel)
         From :func:`secateur.heatmaps.seen`.
-    heat : xarray.DataArray (image, y, x)
-        From :func:`secateur.heatmaps.heatmap`, or the ``drop`` of :func:`secateur.occlusion.occlude`.
+    heat : xarray.DataArray (image, y, x), optional
+        From :func:`secateur.heatmaps.heatmap`, or the ``drop`` of :func:`secateur.occlusion.occlude`. Without, the
+        sheet shows the pictures alone.
     columns : int
         Images in a row.
     title : str
@@ -246,25 +247,30 @@ def contact_sheet(
     >>> len(contact_sheet(pictures, heat, columns=2).axes)
     11
     """
-    _checked_views(pictures, heat)
+    _checked_views(pictures, pictures[..., 0] if heat is None else heat)
     if isinstance(columns, bool) or not isinstance(columns, (int, np.integer)) or columns < 1:
         raise ValueError(f"columns must be a positive integer, got {columns!r}")
-    count = heat.sizes["image"]
+    count = pictures.sizes["image"]
     columns = min(int(columns), count)
     rows = -(-count // columns)
-    side, gap, top, bottom = 0.95, 0.2, 0.45, 0.55
-    tall = side * heat.sizes["y"] / heat.sizes["x"]
-    wide = 2 * side + 0.03
+    side, gap, top, bottom = 0.95, 0.2, 0.45, 0.2 if heat is None else 0.55
+    tall = side * pictures.sizes["y"] / pictures.sizes["x"]
+    wide = side if heat is None else 2 * side + 0.03
     width = max(0.5 + columns * wide + (columns - 1) * 0.16, 4.4)
     figure = _figure(width, top + bottom + rows * (tall + gap))
     for i in range(count):
         row, column = divmod(i, columns)
         at, low = 0.25 + column * (wide + 0.16), bottom + (rows - 1 - row) * (tall + gap)
-        left, right = _box(figure, at, low, side, tall), _box(figure, at + side + 0.03, low, side, tall)
+        left = _box(figure, at, low, side, tall)
         _draw_picture(left, pictures.values[i])
-        image = _draw_overlay(right, pictures.values[i], heat.values[i].astype(float))
-        left.set_title(_label(heat, i, 32), fontsize=SMALL, loc="left", pad=2)
+        words = _shortened(_names(pictures)[i], 16) if heat is None else _label(heat, i, 32)
+        left.set_title(words, fontsize=SMALL, loc="left", pad=2)
+        if heat is not None:
+            right = _box(figure, at + side + 0.03, low, side, tall)
+            image = _draw_overlay(right, pictures.values[i], heat.values[i].astype(float))
     _words(figure, 0.25, bottom + rows * (tall + gap) + 0.14, title, LARGE, fontweight="bold")
+    if heat is None:
+        return figure
     _draw_heat_bar(figure, _box(figure, 0.25, 0.38, min(4.0, width - 0.5), 0.08), image)
     return figure
 

@@ -1,0 +1,250 @@
+"""``secateur embed``, ``secateur maps``, ``secateur heatmap``: photographs through a network."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .app import Folds, Metric, Overwrite, Threads, _destination, _input, _say, _spoken, app
+
+if TYPE_CHECKING:
+    from ..networks import Images, Network
+    from ..targets import Targets
+
+Photographs = Annotated[
+    Path, typer.Argument(metavar="IMAGES", help="A folder of images, or of a sub-folder for each category.")
+]
+Target = Annotated[
+    str, typer.Argument(metavar="TARGET", help="A matrix over the same images, or its pairs: FILE or FILE:KEY.")
+]
+Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")]
+Name = Annotated[str, typer.Option(metavar="NAME", help="The network: efficientnet-lite0, vgg16, …, or timm:NAME.")]
+Weights = Annotated[
+    str, typer.Option(metavar="FILE", help="A file of its weights; by default those that it is known for, or none.")
+]
+Kind = Annotated[str, typer.Option(metavar="KIND", help="What TARGET holds: similarity or dissimilarity (RDMs).")]
+Ranks = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="Alignment of two similarity spaces: spearman, pearson, cosine, rho-a or tau-a."),
+]
+Batch = Annotated[int, typer.Option(metavar="N", min=1, help="Images at a time.")]
+Where = Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1, …")]
+
+
+@dataclass(frozen=True)
+class _Set:
+    """Photographs and the network that sees them."""
+
+    net: Network
+    images: Images
+    inputs: list[dict[str, Any]]
+
+    def settings(self, **more: Any) -> dict[str, Any]:
+        """What ``settings.json`` holds."""
+        network = {"network": self.net.name, **self.net.provenance}
+        return {"command": ["secateur", *sys.argv[1:]], "inputs": self.inputs, **network, **more}
+
+
+def _open(photographs: Path, network: str, weights: str, device: str, seed: int = 0) -> _Set:
+    from ..networks import load, read_images
+
+    with _input():
+        images = read_images(photographs)
+        net = load(network, None if weights == "none" else weights, seed=seed, device=device)
+    for note in images.notes:
+        _say(f"note: {note}.")
+    if weights == "none":
+        _say(f"note: {network} has random weights: what it sees means nothing.")
+    return _Set(net, images, [{"role": "images", "folder": str(photographs), "images": len(images)}])
+
+
+def _aim(target: str, kind: str, seen: _Set) -> tuple[Targets, _Set]:
+    """The one target, in the order of the images."""
+    from ..files import Loaded, match, read_target_file
+    from ..targets import read_target
+
+    with _input():
+        goal = read_target_file(target)
+        if goal.key == "dissimilarities" and kind == "similarity":
+            raise ValueError(
+                f"{goal.path.name} holds rsatoolbox RDMs, which are dissimilarities: pass --kind dissimilarity"
+            )
+        place = Path(seen.inputs[0]["folder"])
+        names = seen.images.names if seen.images.named else None
+        values, note = match(goal, Loaded(goal.values, names, None, place))
+    with _input(goal.path.name):
+        targets = read_target(values, len(seen.images), kind)
+        if len(targets) > 1:
+            raise ValueError(f"TARGET must be one target, got {len(targets)}")
+        targets = replace(targets, single=True, labels=(goal.path.stem,))
+    for told in (*goal.notes, note):
+        if told:
+            _say(f"note: {told}.")
+    return targets, replace(seen, inputs=[*seen.inputs, {"role": "target", **goal.record()}])
+
+
+def _write(out: Path, content: dict[str, Any], settings: dict[str, Any], overwrite: bool) -> None:
+    from ..report import folder
+
+    files = folder.write_network(out, content, settings=settings, overwrite=overwrite)
+    typer.echo(f"Written to {out}:")
+    for file in files:
+        typer.echo(f"  {file.name:<20} {folder.NETWORK_CONTENTS[file.name]}")
+
+
+@app.command()
+def embed(
+    photographs: Photographs,
+    out: Out,
+    network: Name = "efficientnet-lite0",
+    weights: Weights = "default",
+    layer: Annotated[
+        str, typer.Option(metavar="NAME", help="penultimate, final, last_conv, or any module of the network.")
+    ] = "penultimate",
+    pool: Annotated[str, typer.Option(metavar="HOW", help="What becomes of maps: flatten or mean.")] = "flatten",
+    batch: Batch = 16,
+    device: Where = "auto",
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of random weights.")] = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Embed photographs: what a layer of a network answers to each.
+
+    The folder's embedding.nc is FEATURES for secateur prune and secateur timecourse.
+    """
+    with _spoken():
+        from ..networks import embed as embedded
+        from ..networks import heatmaps
+        from ..report import contact_sheet
+
+        _destination(out, overwrite)
+        seen = _open(photographs, network, weights, device, seed)
+        _say(f"Embedding {len(seen.images)} images with {seen.net.name}, layer {layer}.")
+        with _input(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # its notes on the images were said already
+            X = embedded(seen.net, seen.images, layer, pool=pool, batch=batch, progress=sys.stderr.isatty())
+            pictures = heatmaps.seen(seen.net, seen.images)
+        typer.echo(f"{X.sizes['stimulus']} images × {X.sizes['feature']} features\n")
+        content = {
+            "embedding.nc": X.rename("embedding"),
+            "images.png": contact_sheet(pictures, columns=10, title=f"What {seen.net.name} saw"),
+        }
+        _write(out, content, seen.settings(layer=layer, pool=pool), overwrite)
+
+
+@app.command()
+def maps(
+    photographs: Photographs,
+    target: Target,
+    out: Out,
+    kind: Kind = "similarity",
+    network: Name = "efficientnet-lite0",
+    weights: Weights = "default",
+    metric: Metric = "cosine",
+    comparator: Ranks = "spearman",
+    cv: Folds = 5,
+    repeats: Annotated[int, typer.Option(metavar="N", min=1, help="How often the folds are drawn anew.")] = 8,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of folds and random weights.")] = 0,
+    batch: Batch = 16,
+    threads: Threads = None,
+    device: Where = "auto",
+    overwrite: Overwrite = False,
+) -> None:
+    """Score the feature maps of a network's last convolution (AIS), and select among them in folds of images."""
+    with _spoken():
+        from ..networks.feature_maps import alignment_importance, select
+        from ..report import held_out, insertion_curves, tables
+        from ..validation import kept_features, summary
+
+        _destination(out, overwrite)
+        seen = _open(photographs, network, weights, device, seed)
+        targets, seen = _aim(target, kind, seen)
+        how: dict[str, Any] = {"metric": metric, "comparator": comparator, "batch": batch, "threads": threads}
+        how["progress"] = sys.stderr.isatty()
+        _say(f"Scoring the feature maps of {seen.net.name}, and selecting in {cv * repeats} folds.")
+        with _input():
+            scores = alignment_importance(seen.net, seen.images, targets, **how)
+            result = select(seen.net, seen.images, targets, cv=cv, repeats=repeats, seed=seed, **how)
+        title = f"Feature maps of {seen.net.name}, selected by {targets.labels[0] if targets.labels else 'target'}"
+        typer.echo(f"{title}\n\n{tables.text(result)}")
+        content = {
+            "importance.nc": scores,
+            "selection.nc": result,
+            "kept_features.csv": kept_features(result),
+            "summary.csv": summary(result),
+            "summary.md": tables.markdown(result, title=title),
+            "curves.png": insertion_curves(result),
+            "held_out.png": held_out(result),
+        }
+        _write(out, content, seen.settings(seed=seed), overwrite)
+
+
+@app.command()
+def heatmap(
+    photographs: Photographs,
+    target: Target,
+    out: Out,
+    kind: Kind = "similarity",
+    network: Name = "efficientnet-lite0",
+    weights: Weights = "default",
+    metric: Metric = "cosine",
+    comparator: Ranks = "spearman",
+    saliency: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MAPS", help="Compare with saliency: a folder of maps named as the images, .npy, or spectral."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of random weights.")] = 0,
+    batch: Batch = 16,
+    threads: Threads = None,
+    device: Where = "auto",
+    overwrite: Overwrite = False,
+) -> None:
+    """Show which parts of each image matter when it is compared with the others: heatmaps by alignment importance."""
+    with _spoken():
+        from ..networks import heatmaps
+        from ..networks.feature_maps import alignment_importance
+        from ..report import contact_sheet, contours, precision_recall
+
+        _destination(out, overwrite)
+        seen = _open(photographs, network, weights, device, seed)
+        targets, seen = _aim(target, kind, seen)
+        bar = sys.stderr.isatty()
+        how: dict[str, Any] = {"metric": metric, "comparator": comparator, "batch": batch, "threads": threads}
+        _say(f"Scoring the feature maps of {seen.net.name} for each of {len(seen.images)} images.")
+        with _input():
+            scores = alignment_importance(seen.net, seen.images, targets, per_image=True, progress=bar, **how)
+            heat = heatmaps.heatmap(seen.net, seen.images, scores, batch=batch, progress=bar)
+            pictures = heatmaps.seen(seen.net, seen.images)
+        empty = [str(name) for name in heat["image"].values[heat["empty"].values]]
+        if empty:
+            few = ", ".join(empty[:3]) + (", …" if len(empty) > 3 else "")
+            _say(f"note: heatmaps without a map of positive score are empty, {len(empty)} of {len(heat)}: {few}.")
+        title = f"Alignment importance: {seen.net.name}, {targets.labels[0] if targets.labels else 'target'}"
+        content: dict[str, Any] = {
+            "heatmaps.nc": heat.rename("heatmap"),
+            "importance.nc": scores,
+            "heatmaps.png": contact_sheet(pictures, heat, title=title),
+        }
+        salient = None
+        if saliency is not None:
+            from ..networks import saliency as of
+
+            with _input():
+                salient = of.spectral_residual(pictures) if saliency == "spectral" else of.read(saliency, heat)
+                risk = of.relative_risk(heat, salient)
+                curves = of.precision_recall(heat, salient)
+            table = of.table(risk, seen.images.categories)
+            typer.echo(f"Relative risk of heat where it is salient\n\n{table.round(2).to_string(index=False)}\n")
+            content |= {
+                "saliency.nc": risk.merge(curves, combine_attrs="drop"),
+                "saliency.csv": table,
+                "precision_recall.png": precision_recall(curves, seen.images.categories),
+            }
+        content["contours.png"] = contours(pictures, heat, salient, columns=6)
+        _write(out, content, seen.settings(saliency=saliency), overwrite)
