@@ -483,12 +483,12 @@ def test_ctrl_c_leaves_no_work_on_a_cluster(client, tmp_path, monkeypatch, expec
         patched.setattr(timecourse.store.Store, "put", interrupted)
         with pytest.raises(KeyboardInterrupt):
             timecourse.prune(X, MOVIES, **ASKED, client=client, store=tmp_path / "course.zarr")
-    assert all(future.status == "cancelled" for future in client.futures.values())
+    assert not [key for key, future in client.futures.items() if future.status == "pending"]
     course = timecourse.prune(X, MOVIES, **ASKED, client=client, store=tmp_path / "course.zarr")
     xarray.testing.assert_identical(course, expected)
 
 
 def test_a_refusal_comes_back_from_a_worker(client):
-    movies = {name: movie.where(movie["time"] != 0.3, 1.0) for name, movie in MOVIES.items()}
+    movies = MOVIES | {"s0": MOVIES["s0"].where(MOVIES["s0"]["time"] != 0.3, 1.0)}
     with pytest.raises(ValueError, match=r"a constant one .target 0.3 s of subject s0"):
         timecourse.prune(X, movies, **ASKED, client=client)
