@@ -38,7 +38,7 @@ def test_the_full_space(space):
     assert X.shape == (92, 1280)
     assert (X >= 0).all()  # after a ReLU
     assert (X.max(axis=1) > 0).all()
-    np.testing.assert_allclose(sc.alignment(X, targets, kind="dissimilarity"), [0.523, 0.290], atol=0.01)
+    np.testing.assert_allclose(sc.alignment(X, targets, kind="dissimilarity"), [0.527, 0.297], atol=0.01)
 
 
 def test_ten_folds(space):

@@ -248,10 +248,13 @@ def _opened(path: Path) -> Any:
 
 def _changes_of(source: Any) -> list[str]:
     """What turning an image into RGB changes; of a file the header is read, not the pixels."""
-    if isinstance(source, Path):
-        with _opened(source) as image:
+    if not isinstance(source, Path):
+        return _changes(source)
+    with _opened(source) as image:
+        try:
             return _changes(image)
-    return _changes(source)
+        except (OSError, SyntaxError, EOFError) as error:
+            raise ValueError(f"images must be files that Pillow can read, got {str(source)!r}") from error
 
 
 def _transparent(image: Any) -> bool:
@@ -270,7 +273,8 @@ def _changes(image: Any) -> list[str]:
         changes.append("transparent and laid over white")
     if getattr(image, "n_frames", 1) > 1:
         changes.append("of several frames, the first of which is taken")
-    if image.getexif().get(0x0112, 1) not in (0, 1):
+    # A PNG without this chunk before its pixels would be read to its end.
+    if (image.format != "PNG" or "exif" in image.info) and image.getexif().get(0x0112, 1) not in (0, 1):
         changes.append("turned as its orientation says")
     return changes
 

@@ -285,7 +285,7 @@ def _enum(row: Architecture, member: str | None = None) -> Any:
     members = models.get_model_weights("resnet50" if row.builder == _LITE0 else row.builder)
     wanted = member or row.weights
     if wanted not in members.__members__:
-        raise ValueError(f"weights must be a path or one of {', '.join(members.__members__)}, got {wanted!r}")
+        raise ValueError(f"weights must be a path or one of {', '.join(one.name for one in members)}, got {wanted!r}")
     return members[wanted]
 
 
