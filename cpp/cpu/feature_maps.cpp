@@ -112,7 +112,7 @@ void masked_embeddings(const float* before, const float* removed, int64_t rows, 
         std::vector<int32_t> unit;
         std::vector<int64_t> kept;
     };
-    const int team = static_cast<int>(std::min<int64_t>(context.threads, images));
+    const int team = static_cast<int>(std::clamp<int64_t>(images, 1, context.threads));
     std::vector<Scratch> scratch(team);
     for (Scratch& s : scratch) {
         s.rows.resize(tall * pitch);

@@ -186,7 +186,7 @@ void compare_all(const StandardTargets& targets, const double* s, CompareScratch
 void compare(const double* similarities, int64_t count, int64_t pairs, int64_t stimuli, const Targets& targets,
              Comparator comparator, const Context& context, double* out) {
     const StandardTargets standard(targets, stimuli, pairs, comparator, context.threads);
-    const int team = static_cast<int>(std::min<int64_t>(context.threads, count));
+    const int team = static_cast<int>(std::clamp<int64_t>(count, 1, context.threads));
     std::vector<CompareScratch> scratch;
     for (int t = 0; t < team; ++t) scratch.emplace_back(stimuli, pairs);  // copies would lose what is reserved
 #pragma omp parallel for schedule(static) num_threads(team) if (team > 1)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,13 +33,6 @@ MEMORY = 1 << 29  # bytes of masked embeddings at a time
 # Alignments -----------------------------------------------------------------------------------------------------
 
 
-def _packed_similarities(embeddings: Singles, metric: str, threads: int) -> Matrix:
-    """Similarities (rows, P) in each of some embeddings (rows, n, d)."""
-    everything = np.arange(embeddings.shape[2], dtype=np.int64)
-    rows = [_core.similarity(one.astype(np.float64), metric, everything, threads) for one in embeddings]
-    return np.stack(rows)
-
-
 def _directed(X: Singles | Matrix, metric: str) -> Matrix:
     """Rows whose inner products are similarities: of length 1 for angular metrics, NaN where there is no direction."""
     Z = X.astype(np.float64)
@@ -62,8 +56,6 @@ def _similarities_between(X: Matrix, Y: Matrix, metric: str) -> Matrix:
 
 def _rows_of(targets: Targets) -> list[Targets]:
     """For each stimulus: the targets over its n - 1 pairs with the others, in their order."""
-    from dataclasses import replace
-
     pair = np.zeros((targets.n, targets.n), dtype=np.int64)
     pair[np.triu_indices(targets.n, 1)] = np.arange(targets.values.shape[1])
     pair += pair.T
@@ -77,7 +69,7 @@ def _rows_of(targets: Targets) -> list[Targets]:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a call asks, checked, and the alignments (T,) of the whole embedding."""
+    """What a call asks, checked: the images behind their neck, the targets, and how they are compared."""
 
     neck: Neck
     targets: Targets
@@ -260,7 +252,10 @@ def alignment_importance(
         variables["image_baseline"] = (("target", "stimulus"), own)
         variables["image_importance"] = (("target", "stimulus", "map"), own[..., None] - of_images)
         coords["stimulus"] = _names(asked.stimuli, neck.n)
-    settings = {"network": net.name, "metric": asked.metric, "comparator": asked.comparator, "kind": targets.kind}
+    settings = {
+        "network": net.name, "metric": asked.metric, "comparator": asked.comparator, "kind": targets.kind,
+        "secateur_version": version("secateur"),
+    }  # fmt: skip
     result = xarray.Dataset(variables, coords, settings)
     return result.isel(target=0, drop=True) if targets.single else result
 

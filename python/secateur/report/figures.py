@@ -360,7 +360,8 @@ def _draw_curves(axes: Axes, result: xarray.Dataset, t: int, x: str) -> None:
         markeredgewidth=0.5,
         label="the kept set" if _search(result) == "parsimonious" else "maximum: the kept set",
     )
-    axes.axhline(float(np.nanmean(full)), color="black", linestyle="--", linewidth=0.8, label="all features (mean)")
+    every = f"all {_things(result)} (mean)"
+    axes.axhline(float(np.nanmean(full)), color="black", linestyle="--", linewidth=0.8, label=every)
     if logarithmic:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -21,7 +21,7 @@ PANELS = {
 
 
 def importance_histograms(
-    first: xarray.Dataset, second: xarray.Dataset, names: tuple[str, str] | None = None, *, bins: int = 40
+    first: xarray.Dataset, second: xarray.Dataset, names: tuple[str, str] | None = None, *, bins: int = 30
 ) -> Figure:
     """How two networks' alignment importance is spread over maps and images, with Kolmogorov-Smirnov tests.
 
@@ -32,7 +32,8 @@ def importance_histograms(
     names : two str, optional
         Of the networks; by default as the results call them.
     bins : int
-        Of each histogram; both networks share them.
+        Of each histogram, from the 1st to the 99th percentile of both networks' values; the outermost hold what lies
+        beyond.
 
     Returns
     -------
@@ -61,15 +62,16 @@ def importance_histograms(
     unit = UNITS.get(str(first.attrs.get("comparator", "spearman")), "correlation")
     figure = _figure(9.6, 3.5)
     _words(figure, 0.15, 3.2, "Alignment importance scores (AIS) of two networks", LARGE, fontweight="bold")
-    _words(figure, 9.5, 3.2, "* p < 0.05, two-sided Kolmogorov-Smirnov test", SMALL, ha="right")
+    note = "outermost bars hold what lies beyond; * p < 0.05, two-sided Kolmogorov-Smirnov test"
+    _words(figure, 9.5, 3.2, note, SMALL, ha="right")
     for p, (name, (title, x, things)) in enumerate(PANELS.items()):
         axes = _box(figure, 0.65 + 3.1 * p, 0.65, 2.5, 1.85)
         values = [one[name].values.ravel() for one in spreads]
         values = [one[~np.isnan(one)] for one in values]
-        edges = np.histogram_bin_edges(np.concatenate(values), bins=int(bins))
+        edges = np.histogram_bin_edges(np.percentile(np.concatenate(values), [1, 99]), bins=int(bins))
         scale = 10.0 ** np.floor(np.log10(max(np.abs(edges).max(), 1e-300)))
         for one, colour, fill, label in zip(values, (FULL, PRUNED), (True, False), words):
-            share = 100 * np.histogram(one, edges)[0] / len(one)
+            share = 100 * np.histogram(np.clip(one, edges[0], edges[-1]), edges)[0] / len(one)
             axes.stairs(
                 share, edges / scale, color=colour, fill=fill, alpha=0.45 if fill else 1, linewidth=1.3,
                 label=f"{label}, median {np.median(one):.1e}",
@@ -80,6 +82,7 @@ def importance_histograms(
         star = " *" if test.p < 0.05 else ""
         axes.set_title(f"{title}: KS D = {test.ks:.2f}, p = {test.p:.1g}{star}", fontsize=NORMAL, loc="left", pad=28)
         _dress(axes, f"{x}\n(Δ{unit}, units of {scale:.0e})", f"{things} (%)")
+        axes.locator_params(axis="x", nbins=6)
         axes.legend(
             loc="lower left", bbox_to_anchor=(-0.02, 1.0), frameon=False, fontsize=SMALL, borderaxespad=0.2,
             handlelength=1.4, handletextpad=0.5, labelspacing=0.3,
