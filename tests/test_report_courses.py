@@ -126,6 +126,20 @@ def test_samples_are_no_seconds():
     check_layout(report.course_page(course))
 
 
+def test_many_features_and_small_gains():
+    rng = np.random.default_rng(0)
+    course = timecourse.prune(
+        rng.normal(size=(18, 1280)), 1 + rng.random((8, 5, 153)), cv=3, kind="dissimilarity",
+        times=np.arange(5) * 0.1, generalise=True,
+    )  # fmt: skip
+    for name in ("full_test", "pruned_test"):
+        course[name] = 0.05 * course[name]
+    check_layout(report.alignment_over_time(course))
+    check_layout(report.course_page(course, title="A title of very many words, " * 5))
+    shown = told(report.selection_over_time(course))
+    assert "100 of the 1280 features" in shown
+
+
 # What is kept, and from one time to another
 
 

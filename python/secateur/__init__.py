@@ -7,7 +7,7 @@
     pruning                    Pruner, a scikit-learn selector
     validation, statistics     out of sample, the table
     inference                  the null, intervals, the noise ceiling, stability, transfer
-    timecourse                 from MEG/EEG recordings to a movie of RDMs
+    timecourse                 MEG/EEG recordings: RDM movies, pruning at every time, tests over subjects
     datasets, taxonomy         wings: real examples
     networks                   a wing: photographs through networks, feature maps (PyTorch, loaded when it is needed)
     report, files, cli         pictures, tables, the command line

@@ -278,6 +278,7 @@ def _run(
         course.attrs["synthetic"] = "true"
     test = ceiling = None
     if course.sizes["subject"] > 1:
+        _say(f"Testing over {course.sizes['subject']} subjects.")
         with _input():
             test = group_test(course, alpha=alpha, n=flips, seed=seed)
             ceiling = noise_ceiling(study.movies, pruner.comparator, cv=cv, repeats=repeats, seed=seed)

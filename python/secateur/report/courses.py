@@ -105,7 +105,7 @@ def _draw_course(axes: Axes, clock: _Clock, values: Matrix, colour: str, label: 
 
 def _dress_time(axes: Axes, clock: _Clock, y: str, named: bool = True) -> None:
     _dress(axes, clock.label if named else "", y)
-    axes.yaxis.set_label_coords(-0.45 / (axes.bbox.width / axes.figure.dpi), 0.5)  # inches: labels line up
+    axes.yaxis.set_label_coords(-0.55 / (axes.bbox.width / axes.figure.dpi), 0.5)  # inches: labels line up
     axes.set_xlim(*clock.reach)
     if clock.reach[0] < 0 < clock.reach[1]:
         axes.axvline(0, color="black", linewidth=0.6, linestyle=":", zorder=0)
@@ -213,7 +213,7 @@ def alignment_over_time(
     """
     test = _test_of(course, test)
     figure = _figure(6.4, 4.85)
-    upper, lower = _box(figure, 0.85, 2.45, 5.3, 1.7), _box(figure, 0.85, 1.1, 5.3, 1.15)
+    upper, lower = _box(figure, 0.95, 2.45, 5.2, 1.7), _box(figure, 0.95, 1.1, 5.2, 1.15)
     _draw_alignment(upper, course, ceiling, named=False)
     _draw_gain(lower, course, test)
     _heading(upper, _synthetic(course, "Held-out alignment over time"), 20)
@@ -265,7 +265,7 @@ def kept_over_time(course: xarray.Dataset) -> Figure:
     'features kept'
     """
     figure = _figure(5.2, 3.0)
-    axes = _box(figure, 0.7, 0.75, 4.3, 1.75)
+    axes = _box(figure, 0.8, 0.75, 4.2, 1.75)
     _draw_kept(axes, course)
     _heading(axes, _synthetic(course, f"Features kept, of {course.sizes['feature']}"), 8)
     _footnotes(figure, 0.2, [_band_words(course)])
@@ -408,7 +408,7 @@ def generalisation(course: xarray.Dataset) -> Figure:
 def _generalisation_words(course: xarray.Dataset) -> str:
     count = course.sizes["subject"]
     over = f"{count} subjects and {course.sizes['fold']} folds" if count > 1 else f"{course.sizes['fold']} folds"
-    return f"Mean over {over}; the stimuli scored on are those left out of the choice. Dashed: the same time."
+    return f"Mean over {over}, scored on stimuli left out of the choice; dashed: the same time."
 
 
 def course_page(
@@ -444,7 +444,7 @@ def course_page(
     test = _test_of(course, test)
     figure, left = _figure(*A4), 0.45
     heading = _synthetic(course, title or "Pruning along a time course")
-    _words(figure, left, 7.83, _trimmed(heading, 90), 13, fontweight="bold")
+    _words(figure, left, 7.83, _trimmed(heading, 100), 13, fontweight="bold")
     _words(figure, left, 7.59, " · ".join(_facts(course)), NORMAL, color="#404040")
     letters = iter("ABCDE")
 

@@ -73,6 +73,11 @@ def read_recording(
     ImportError
         Where a ``.fif`` file is read without MNE (extra ``interop``), or ``.zarr`` without zarr (``cluster``).
 
+    Notes
+    -----
+    What this does not read (FieldTrip's -v7.3 files, EEGLAB's sets), MNE does, with pymatreader:
+    ``mne.read_epochs_fieldtrip(path, info)``, ``mne.read_epochs_eeglab(path)``; :func:`rdm_movie` takes its epochs.
+
     Examples
     --------
     >>> np.savez("speech.npz", patterns=np.zeros((3, 5, 4)), times=[0, 0.1, 0.2, 0.3], stimuli=["a", "o", "u"])
@@ -307,9 +312,7 @@ def _from_numpy(path: Path, names: tuple[str, ...] | None, times: Any, key: str 
     loaded.close()
     fit = [name for name in held if held[name].ndim in (3, 4)]
     if (key is None and len(fit) != 1) or (key is not None and key not in held):
-        raise ValueError(
-            f"key must name the patterns among the arrays of {path.name}, {', '.join(held)}, got {key!r}"
-        )
+        raise ValueError(f"key must name the patterns among the arrays of {path.name}, {', '.join(held)}, got {key!r}")
     own_times, stimuli, sensors = (
         next((held[name] for name in called if name in held), None)
         for called in (DIMS["time"], STIMULUS_KEYS, DIMS["sensor"])
