@@ -78,3 +78,16 @@ def test_refusals(views):
         report.overlays(pictures, heat, images=["four"])
     with pytest.raises(ValueError, match="columns must be a positive integer, got 0"):
         report.contact_sheet(pictures, heat, columns=0)
+
+
+def test_a_rise_is_no_heat(views):
+    """Where covering helps, and hurts hardly, there is next to nothing to see."""
+    pictures, heat = views
+    drop = heat.copy(data=np.full(heat.shape, -0.03)).drop_vars("empty")
+    drop[0, 3, 3], drop[1, 0, 0], drop[2, 5, 5] = 0.0003, 0.06, np.nan
+    figure = report.overlays(pictures, drop)
+    drawn = [np.asarray(axes.images[1].get_array()) for axes in figure.axes[1:6:2]]
+    assert drawn[0].max() == pytest.approx(0.01)
+    assert (drawn[1].max(), drawn[1].argmax()) == (1, 0)
+    assert drawn[2].max() == 0
+    assert "a rise" in figure.axes[-1].get_xlabel()

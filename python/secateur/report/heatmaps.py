@@ -38,6 +38,7 @@ __all__ = ["agreement", "contact_sheet", "contours", "overlays", "precision_reca
 
 HEAT, SALIENT = "#0072B2", "#E69F00"
 BAR_LABEL = "heat within the image (0 its coolest pixel, 1 its warmest)"
+SIGNED_LABEL = "fall within the image (0 none, or a rise; 1 its largest change of either sign)"
 GROUND = 0.78  # the grey that a colour bar lies on: heat is drawn half transparent on the grey picture
 
 
@@ -55,8 +56,11 @@ def _warmth() -> ListedColormap:
 
 
 def _stretched(values: Matrix) -> Matrix:
-    """From 0 to 1; what is flat is 0."""
+    """From 0 to 1; what is flat is 0. Where some are below zero, zero stays 0, and the largest of either sign is 1."""
+    values = np.nan_to_num(values)
     low, high = float(values.min()), float(values.max())
+    if low < 0:
+        return np.maximum(values, 0) / max(high, -low)
     return (values - low) / (high - low) if high > low else np.zeros_like(values)
 
 
@@ -84,8 +88,8 @@ def _bare(axes: Axes) -> None:
     axes.spines[:].set_visible(False)
 
 
-def _draw_heat_bar(figure: Figure, axes: Axes, image: Any) -> None:
-    _draw_bar(figure, axes, image, BAR_LABEL)
+def _draw_heat_bar(figure: Figure, axes: Axes, image: Any, heat: xarray.DataArray) -> None:
+    _draw_bar(figure, axes, image, SIGNED_LABEL if bool((heat < 0).any()) else BAR_LABEL)
     axes.set_facecolor((GROUND,) * 3)
 
 
@@ -172,7 +176,8 @@ def overlays(
     Returns
     -------
     matplotlib.figure.Figure
-        Heat is stretched within each image; an image without any says "empty".
+        Heat is stretched within each image; an image without any says "empty". Of a fall that is below zero somewhere,
+        zero and less are cool, and the largest change of either sign is 1.
 
     Raises
     ------
@@ -204,7 +209,7 @@ def overlays(
         image = _draw_overlay(right, pictures.values[i], heat.values[i].astype(float))
         left.set_title(_label(heat, i, 40), fontsize=NORMAL, loc="left", pad=3)
     _words(figure, 0.4, bottom + len(chosen) * (tall + gap) + 0.15, title, LARGE, fontweight="bold")
-    _draw_heat_bar(figure, _box(figure, 0.4, 0.42, 2 * side + 0.1, 0.08), image)
+    _draw_heat_bar(figure, _box(figure, 0.4, 0.42, 2 * side + 0.1, 0.08), image, heat)
     return figure
 
 
@@ -271,7 +276,7 @@ def contact_sheet(
     _words(figure, 0.25, bottom + rows * (tall + gap) + 0.14, title, LARGE, fontweight="bold")
     if heat is None:
         return figure
-    _draw_heat_bar(figure, _box(figure, 0.25, 0.38, min(4.0, width - 0.5), 0.08), image)
+    _draw_heat_bar(figure, _box(figure, 0.25, 0.38, min(4.0, width - 0.5), 0.08), image, heat)
     return figure
 
 
