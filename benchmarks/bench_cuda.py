@@ -95,9 +95,9 @@ def verbs(rates: tuple[float, float] | None) -> None:
                 run = partial(verb, X, targets, **({} if argument is None else {"order": argument}))
                 took = seconds(partial(run, device="cuda", precision=precision))
                 beside = f"{1e3 * seconds(partial(run, device='cpu'), 3):.1f}" if precision == "double" else ""
-                floor = case.pairs * case.d * work / rates[precision == "single"] if rates else np.nan
+                share = f"{case.pairs * case.d * work / rates[precision == 'single'] / took:.0%}" if rates else ""
                 row = f"{case.name}: n = {case.n}, d = {case.d}, T = {T}", verb.__name__, precision
-                print(f"| {' | '.join(row)} | {1e3 * took:.2f} | {floor / took:.0%} | {beside} |")
+                print(f"| {' | '.join(row)} | {1e3 * took:.2f} | {share} | {beside} |")
 
 
 def study(participants: int = 20) -> None:

@@ -173,7 +173,7 @@ __global__ void unchanged(const double* pair, const double* own, const uint32_t*
 // sums (slices, columns, 3, stride): of w v, w v^2 and h v, by column (blockIdx.y: a target, or a weight pattern where rows is null).
 // A warp takes two rows of pairs at a time, so that what it loads of a partner serves both.
 template <class Rule, int sign, class Real, bool weighted>
-__global__ void __launch_bounds__(threads)
+__global__ void __launch_bounds__(threads, 1)
     moments(const double* pair, const float* value, const float* shifted, int64_t n, const Real* z, const Real* r, int64_t stride,
             double shift, const double* rows, const double* weights, const int64_t* pattern_of, double* sums, char* again) {
     constexpr bool whole = std::is_same_v<Real, double>;
