@@ -82,7 +82,8 @@ def _draw_picture(axes: Axes, picture: Any) -> None:
 def _draw_overlay(axes: Axes, picture: Any, heat: xarray.DataArray, i: int) -> Any:
     """Heat over the picture in grey; returns what a colour bar needs."""
     axes.imshow(_grey(picture), cmap="gray", vmin=0, vmax=1, interpolation="antialiased")
-    image = axes.imshow(_stretched(heat.values[i].astype(float), _is_signed(heat)), cmap=_warmth(), vmin=0, vmax=1, interpolation="bilinear")
+    warmth = _stretched(heat.values[i].astype(float), _is_signed(heat))
+    image = axes.imshow(warmth, cmap=_warmth(), vmin=0, vmax=1, interpolation="bilinear")
     _bare(axes)
     return image
 
