@@ -90,4 +90,7 @@ def test_a_rise_is_no_heat(views):
     assert drawn[0].max() == pytest.approx(0.01)
     assert (drawn[1].max(), drawn[1].argmax()) == (1, 0)
     assert drawn[2].max() == 0
+    drop[2] = 0.01 * (1 + np.arange(320).reshape(16, 20) / 319)  # covering hurts everywhere: one zero for the sheet
+    drawn = np.asarray(report.overlays(pictures, drop).axes[5].images[1].get_array())
+    assert (drawn.min(), drawn.max()) == pytest.approx((0.5, 1))
     assert "a rise" in figure.axes[-1].get_xlabel()

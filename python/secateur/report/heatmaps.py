@@ -55,12 +55,17 @@ def _warmth() -> ListedColormap:
     return ListedColormap(colours)
 
 
-def _stretched(values: Matrix) -> Matrix:
-    """From 0 to 1; what is flat is 0. Where some are below zero, zero stays 0, and the largest of either sign is 1."""
+def _is_signed(heat: xarray.DataArray) -> bool:
+    """Whether these are falls, of which some are rises."""
+    return bool((heat < 0).any())
+
+
+def _stretched(values: Matrix, signed: bool) -> Matrix:
+    """From 0 to 1; what is flat is 0. Signed values keep their zero, and the largest of either sign is 1."""
     values = np.nan_to_num(values)
     low, high = float(values.min()), float(values.max())
-    if low < 0:
-        return np.maximum(values, 0) / max(high, -low)
+    if signed:
+        return np.maximum(values, 0) / (max(high, -low) or 1)
     return (values - low) / (high - low) if high > low else np.zeros_like(values)
 
 
@@ -74,10 +79,11 @@ def _draw_picture(axes: Axes, picture: Any) -> None:
     _bare(axes)
 
 
-def _draw_overlay(axes: Axes, picture: Any, heat: Matrix) -> Any:
+def _draw_overlay(axes: Axes, picture: Any, heat: xarray.DataArray, i: int) -> Any:
     """Heat over the picture in grey; returns what a colour bar needs."""
     axes.imshow(_grey(picture), cmap="gray", vmin=0, vmax=1, interpolation="antialiased")
-    image = axes.imshow(_stretched(heat), cmap=_warmth(), vmin=0, vmax=1, interpolation="bilinear")
+    warmth = _stretched(heat.values[i].astype(float), _is_signed(heat))
+    image = axes.imshow(warmth, cmap=_warmth(), vmin=0, vmax=1, interpolation="bilinear")
     _bare(axes)
     return image
 
@@ -89,7 +95,7 @@ def _bare(axes: Axes) -> None:
 
 
 def _draw_heat_bar(figure: Figure, axes: Axes, image: Any, heat: xarray.DataArray) -> None:
-    _draw_bar(figure, axes, image, SIGNED_LABEL if bool((heat < 0).any()) else BAR_LABEL)
+    _draw_bar(figure, axes, image, SIGNED_LABEL if _is_signed(heat) else BAR_LABEL)
     axes.set_facecolor((GROUND,) * 3)
 
 
@@ -206,7 +212,7 @@ def overlays(
         low = bottom + (len(chosen) - 1 - row) * (tall + gap)
         left, right = _box(figure, 0.4, low, side, tall), _box(figure, 0.5 + side, low, side, tall)
         _draw_picture(left, pictures.values[i])
-        image = _draw_overlay(right, pictures.values[i], heat.values[i].astype(float))
+        image = _draw_overlay(right, pictures.values[i], heat, i)
         left.set_title(_label(heat, i, 40), fontsize=NORMAL, loc="left", pad=3)
     _words(figure, 0.4, bottom + len(chosen) * (tall + gap) + 0.15, title, LARGE, fontweight="bold")
     _draw_heat_bar(figure, _box(figure, 0.4, 0.42, 2 * side + 0.1, 0.08), image, heat)
@@ -272,7 +278,7 @@ def contact_sheet(
         left.set_title(words, fontsize=SMALL, loc="left", pad=2)
         if heat is not None:
             right = _box(figure, at + side + 0.03, low, side, tall)
-            image = _draw_overlay(right, pictures.values[i], heat.values[i].astype(float))
+            image = _draw_overlay(right, pictures.values[i], heat, i)
     _words(figure, 0.25, bottom + rows * (tall + gap) + 0.14, title, LARGE, fontweight="bold")
     if heat is None:
         return figure
