@@ -20,7 +20,7 @@ Imports run downwards in this list.
 
 from importlib.metadata import version as _version
 
-from . import baselines, comparison, datasets, fmri, networks, search, taxonomy, timecourse
+from . import baselines, comparison, datasets, fmri, networks, report, search, taxonomy, timecourse
 from .comparison import compare, comparison_table
 from .contributions import add_one, insertion_curve, leave_one_out
 from .inference import bootstrap, noise_ceiling, permutation_test, stability, transfer
@@ -56,6 +56,7 @@ __all__ = [
     "noise_ceiling",
     "occlusion",
     "permutation_test",
+    "report",
     "saliency",
     "search",
     "similarity",
