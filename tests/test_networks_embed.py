@@ -84,16 +84,22 @@ def test_batches(net):
         np.testing.assert_allclose(embed(net, PIXELS, batch=batch, progress=False).values, first, rtol=1e-5, atol=1e-6)
 
 
-def test_a_batch_is_sized_to_memory(net, monkeypatch):
-    images = read_images(PIXELS)
+def test_company_changes_nothing(net):
+    """On a CPU, by default, to the bit."""
+    whole = embed(net, PIXELS, progress=False, device="cpu").values
+    for few in ([3], [6, 0], [1, 2, 3, 4, 5]):
+        np.testing.assert_array_equal(embed(net, PIXELS[few], progress=False, device="cpu").values, whole[few])
+
+
+def test_a_batch_is_sized_to_memory(net):
+    image = read_images(PIXELS)[0]
     with torch.inference_mode():
-        assert _batch_that_fits(net, images) == 16
         # outputs of one image, in floats: twice 4 maps of 15 x 15, twice 6 of 13 x 13, 24 twice, 10 twice, 5
         one = 4 * (2 * 4 * 15**2 + 2 * 6 * 13**2 + 48 + 20 + 5)
-        for fits in (1, 2, 4, 8, 16):
-            free = {"SC_AVPHYS_PAGES": 4 * one * fits, "SC_PAGE_SIZE": 1}
-            monkeypatch.setattr(os, "sysconf", free.__getitem__)
-            assert _batch_that_fits(net, images) == fits
+        for fits in (1, 2, 4, 8, 16, 32, 64):
+            assert _batch_that_fits(net, image, 4 * one * fits) == fits
+            assert _batch_that_fits(net, image, 4 * one * fits - 1) == max(fits // 2, 1)
+        assert _batch_that_fits(net, image, 10**12) == 64
 
 
 def test_labels_and_provenance(net, tmp_path):

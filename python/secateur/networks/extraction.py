@@ -22,8 +22,8 @@ from .network import Network, find_device, import_torch
 if TYPE_CHECKING:
     import xarray
 
-BATCH: Final = 16
-_SHARE: Final = 0.25  # of the free memory that a batch may take
+_BATCH: Final = 64  # on a GPU, at most
+_SHARE: Final = 0.25  # of its free memory that a batch may take
 
 
 def embed(
@@ -51,7 +51,8 @@ def embed(
     pool : {"flatten", "mean"}
         What becomes of a layer of maps (M, h, w): M·h·w features, or the mean of each map; of tokens, their mean.
     batch : int, optional
-        Images at a time: 16 by default, fewer where they would take more than a quarter of the free memory.
+        Images at a time. By default one on a CPU, where more are no faster, and so an image's features do not depend
+        on its company; on a GPU up to 64, fewer where they would take more than a quarter of its free memory.
     device : str, optional
         Where to compute; where the weights are, by default. They go back afterwards.
     cache : folder, optional
@@ -78,8 +79,7 @@ def embed(
     Notes
     -----
     The same call gives the same bits. Another batch size, device or number of threads may change the last ones, since
-    convolutions are then summed in another order: about 1e-6 of the largest value in single precision. On CUDA,
-    TensorFloat-32 is off.
+    sums are then taken in another order: about 1e-6 of the largest value. On CUDA, TensorFloat-32 is off.
 
     Examples
     --------
@@ -229,7 +229,9 @@ def _activations(
     torch = import_torch()
     values, shape = None, None
     with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=False):
-        size = batch or _batch_that_fits(net, images)
+        size = batch or 1
+        if batch is None and net.device.type == "cuda":
+            size = _batch_that_fits(net, images[0], torch.cuda.mem_get_info(net.device)[0])
         starts = range(0, len(images), size)
         for start in tqdm(starts, desc="images", delay=2, disable=not progress, leave=False):
             pixels = [net.preprocessing(images[i]) for i in range(start, min(start + size, len(images)))]
@@ -248,8 +250,8 @@ def _activations(
     return values
 
 
-def _batch_that_fits(net: Network, images: Images) -> int:
-    """16 images, or fewer where all that one leaves behind, times their number, is too much of the free memory."""
+def _batch_that_fits(net: Network, image: Any, free: int) -> int:
+    """64 images, or fewer where all that one leaves behind, times their number, is too much of ``free`` bytes."""
     torch = import_torch()
     count = 0
 
@@ -260,17 +262,11 @@ def _batch_that_fits(net: Network, images: Images) -> int:
     leaves = [module for module in net.module.modules() if not any(module.children())]
     handles = [module.register_forward_hook(weigh) for module in leaves]
     try:
-        net.module(net.preprocessing(images[0])[None].to(net.device))
+        net.module(net.preprocessing(image)[None].to(net.device))
     finally:
         for handle in handles:
             handle.remove()
-    if net.device.type == "cuda":
-        free = torch.cuda.mem_get_info(net.device)[0]
-    elif "SC_AVPHYS_PAGES" in os.sysconf_names:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    else:
-        free = 2**31
-    size = BATCH
+    size = _BATCH
     while size > 1 and size * count > _SHARE * free:
         size //= 2
     return size
