@@ -841,9 +841,9 @@ def embedding(
     panels, reach, unit = _place_both(values, support, metric, seed)
     legend = _legend_height(coloured, 8.0)
     figure = _figure(8.0, 4.5 + legend)
-    for column, (places, title) in enumerate(panels):
+    for column, (places, told) in enumerate(panels):
         axes = _box(figure, 0.7 + 3.8 * column, 0.55 + legend, 3.3, 3.3)
-        _draw_places(axes, places, coloured, reach, title, unit)
+        _draw_places(axes, places, coloured, reach, told, unit)
     _words(figure, 0.7, 4.28 + legend, title or "Maps of the stimuli (MDS)", LARGE, fontweight="bold")
     if coloured is not None:
         _draw_groups(figure, coloured, legend + 0.02)
