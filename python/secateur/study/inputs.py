@@ -128,13 +128,15 @@ class Task:
     goals: xarray.DataArray
 
 
-def read_tasks(study: Any) -> tuple[list[Task], Records, list[str]]:
+def read_tasks(study: Any, network: Network | None = None) -> tuple[list[Task], Records, list[str]]:
     """The targets of a study with the stimuli that they are over, those of one space together.
 
     Parameters
     ----------
     study : dataclass
         With ``targets``, ``features``, ``images``, ``groups``, ``network`` and ``folds``.
+    network : Network, optional
+        That of ``[network]``, where it is open already.
 
     Returns
     -------
@@ -151,7 +153,6 @@ def read_tasks(study: Any) -> tuple[list[Task], Records, list[str]]:
 
     if not study.targets:
         raise ConfigError("targets must have a table for each target, [targets.NAME], got none")
-    network = None
     spaces: dict[tuple[str | None, ...], Space] = {}
     goals: dict[tuple[str | None, ...], list[xarray.DataArray]] = {}
     records: Records = []
