@@ -3,7 +3,7 @@
 app         what commands share, and the entry point
 prune       secateur demo, secateur prune
 timecourse  secateur timecourse
-study       secateur study fmri
+study       secateur study similarity, taxonomy, retention, fmri, example
 """
 
 from . import prune, study, timecourse  # noqa: F401  (commands register themselves)

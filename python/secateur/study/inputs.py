@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from .. import datasets
+from ..baselines import Ridge
 from ..features import Features, read_features
 from ..files import FileError, Loaded, match, read_features_file, read_groups_file, read_target_file
 from ..targets import read_target
@@ -187,6 +188,20 @@ def check_folds(n: int, folds: Folds) -> int:
     """How many folds there will be; each must leave test stimuli that have pairs."""
     made, _ = split(n, folds.cv, folds.repeats, folds.seed)
     return len(made)
+
+
+def check_reweighting(study: Any, tasks: list[Task]) -> None:
+    """Whether the reweightings' inner folds have stimuli enough, 3 each."""
+    least = 3 * Ridge().inner_cv
+    learners = [name for name in study.methods if name not in ("full", "pruned")]
+    for task in tasks:
+        folds, _ = split(task.space.n, study.folds.cv, study.folds.repeats, study.folds.seed)
+        count = min(len(train) for train, _ in folds)
+        if learners and count < least:
+            raise ConfigError(
+                f"methods must be full and pruned alone with fewer than {least} training stimuli, got {count} for "
+                f"{task.goals['target'].values[0]}"
+            )
 
 
 def open_network(net: Net | None) -> Network:

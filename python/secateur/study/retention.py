@@ -50,7 +50,19 @@ from ..report.tables import Rows, _number, _pm
 from ..targets import read_target
 from ..validation import _with_progress, cross_validate, split
 from .config import ConfigError, Folds, Place, Pruning
-from .inputs import Net, Records, Seen, Target, Task, check_folds, network_record, open_network, read_tasks, see
+from .inputs import (
+    Net,
+    Records,
+    Seen,
+    Target,
+    Task,
+    check_folds,
+    check_reweighting,
+    network_record,
+    open_network,
+    read_tasks,
+    see,
+)
 from .similarity import task_lines
 from .steps import COPY, Steps, folds_words, pipes, write_tables
 
@@ -140,6 +152,7 @@ def load(study: RetentionStudy) -> Inputs:
     network = open_network(study.network)
     network.part("classifier")
     tasks, records, notes = read_tasks(study, network)
+    check_reweighting(study, tasks)
     seen, told = see(study.test_images, study.network, network)
     records.append({**told, "role": "test_images"})
     for task in tasks:
@@ -292,9 +305,7 @@ def _settings(study: RetentionStudy) -> dict[str, Any]:
     return {**how, "secateur_version": version("secateur")}
 
 
-def _multipliers(
-    study: RetentionStudy, task: Task, progress: bool
-) -> list[tuple[str, dict[str, Any], xarray.Dataset]]:
+def _multipliers(study: RetentionStudy, task: Task, progress: bool) -> list[tuple[str, dict[str, Any], xarray.Dataset]]:
     """For each target its name, what each version multiplies features by, (fold, d), and the pruning's scores."""
     pruner, how = study.pruning.pruner("similarity"), asdict(study.folds)
     X = task.space.embedding(progress)

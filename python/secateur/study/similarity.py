@@ -48,7 +48,7 @@ from ..report.folder import MOST_PAGES, SETTINGS, save_figure
 from ..report.tables import _SQUARED, Rows, comparison_markdown
 from ..validation import cross_validate, kept_features
 from .config import Folds, Place, Pruning
-from .inputs import Net, Records, Target, Task, check_folds, read_tasks
+from .inputs import Net, Records, Target, Task, check_folds, check_reweighting, read_tasks
 from .steps import COPY, Steps, folds_words, pipes, write_tables
 
 if TYPE_CHECKING:
@@ -149,6 +149,7 @@ def load(study: SimilarityStudy) -> Inputs:
         raise ValueError(f"methods must name at least one method, each once, got {study.methods!r}")
     study.pruning.pruner("similarity")._terms()
     tasks, records, notes = read_tasks(study)
+    check_reweighting(study, tasks)
     return Inputs(tasks, records, notes)
 
 

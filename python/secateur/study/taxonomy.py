@@ -261,9 +261,7 @@ def compute(study: TaxonomyStudy, inputs: Inputs, *, progress: bool = True) -> R
     )
     space = Features(np.ascontiguousarray(X, dtype=np.float64), tuple(leaves), None)
     named = xarray.DataArray(goal[None], {"target": [study.similarity]}, ("target", "stimulus", "stimulus2"))
-    result = cross_validate(
-        space, named, study.pruning.pruner("similarity"), **asdict(study.folds), progress=progress
-    )
+    result = cross_validate(space, named, study.pruning.pruner("similarity"), **asdict(study.folds), progress=progress)
     rules: dict[str, Any] = {"cuts": study.cuts, "levels": study.levels, "sizes": tuple(study.sizes)}
     rules["itself"] = study.itself
     full = taxonomy.jaccard(space.values, leaves, animals.hypernyms, metric=study.pruning.metric, **rules)
