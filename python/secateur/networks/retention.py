@@ -277,8 +277,8 @@ def error_shift(net: Network, embedding: Any, category: Any, truth: Any = None, 
     >>> rng = np.random.default_rng(0)
     >>> net = load("resnet18", weights=None)
     >>> shift = error_shift(net, rng.random((20, 512)), range(398), rng.integers(1000, size=20), rng.random(512) < 0.5)
-    >>> dict(shift.sizes)
-    {'version': 2, 'fold': 1, 'place': 2}
+    >>> shift.share.dims, shift.share.shape
+    (('version', 'fold', 'place'), (2, 1, 2))
     """
     import xarray
 
