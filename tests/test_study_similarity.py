@@ -300,3 +300,23 @@ def test_means_leave_missing_pairs_out(tmp_path):
     goals, told, _ = inputs.read_goals("mind", inputs.Target(str(tmp_path / "t.npy"), mean=True), space)
     np.testing.assert_array_equal(goals.values, [[2.0, np.nan, 3.0]])
     assert told["matrices"] == 2
+
+
+def test_rdms_bring_their_names_and_kind(tmp_path):
+    rsatoolbox = pytest.importorskip("rsatoolbox", reason="rsatoolbox is not installed")
+    rng = np.random.default_rng(0)
+    values = rng.uniform(size=(2, 6))
+    names = ["d", "b", "a", "c"]
+    rdms = rsatoolbox.rdm.RDMs(values, rdm_descriptors={"who": ["Ann", "Bob"]}, pattern_descriptors={"image": names})
+    rdms.save(str(tmp_path / "r.hdf5"), file_type="hdf5", overwrite=True)
+    pandas.DataFrame(rng.normal(size=(4, 5)), sorted(names)).to_csv(tmp_path / "x.csv")
+    space, *_ = inputs.read_space(str(tmp_path / "x.csv"), None, None, None, "the study")
+    target = inputs.Target(str(tmp_path / "r.hdf5"), format="rsatoolbox")
+    goals, told, notes = inputs.read_goals("brain", target, space)
+    assert goals["target"].values.tolist() == ["brain Ann", "brain Bob"]
+    order = [names.index(name) for name in "abcd"]
+    np.testing.assert_array_equal(
+        goals.values, [-square(row, 4, 0)[np.ix_(order, order)][np.triu_indices(4, 1)] for row in values]
+    )
+    assert told["kind"] == "dissimilarity"
+    assert any("reordered by name" in note for note in notes)

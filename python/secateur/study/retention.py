@@ -128,22 +128,7 @@ class Inputs:
 
 
 def load(study: RetentionStudy) -> Inputs:
-    """Read and check every input; nothing is pruned, and no more than one photograph of a folder is embedded.
-
-    Parameters
-    ----------
-    study : RetentionStudy
-        From :func:`secateur.study.read_config`.
-
-    Returns
-    -------
-    Inputs
-
-    Raises
-    ------
-    ConfigError, FileError, TypeError, ValueError
-        Where an input is missing or is not what it should be; the message names it.
-    """
+    """Read and check every input; nothing is pruned, and at most one photograph of a folder is embedded."""
     if study.network.layer != "penultimate":
         raise ConfigError(f"network.layer must be 'penultimate', which is what is pruned, got {study.network.layer!r}")
     if "pruned" not in study.methods or len(set(study.methods)) < len(study.methods):
@@ -224,18 +209,7 @@ def _category(given: list[str], classes: tuple[str, ...]) -> Indices:
 
 
 def describe(study: RetentionStudy, inputs: Inputs) -> str:
-    """What would run, for ``--dry-run``.
-
-    Parameters
-    ----------
-    study, inputs
-        From :func:`secateur.study.read_config` and :func:`load`.
-
-    Returns
-    -------
-    str
-        A few lines.
-    """
+    """What would run, for ``--dry-run``, in a few lines."""
     seen = inputs.seen
     lines = [study.title, "", f"network: {seen.network.name}, {seen.d} features in the penultimate layer"]
     lines.append(f"test images: {len(seen.images)} of {len(np.unique(inputs.truth))} classes")

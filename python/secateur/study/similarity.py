@@ -34,6 +34,7 @@ sim-dr (:func:`secateur.compare`).
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -46,6 +47,7 @@ from ..features import Features
 from ..report.figures import _mean_sd, _unit, comparison, consensus, embedding
 from ..report.folder import MOST_PAGES, SETTINGS, save_figure
 from ..report.tables import _SQUARED, Rows, comparison_markdown
+from ..similarity import UndefinedPairsWarning
 from ..validation import cross_validate, kept_features
 from .config import Folds, Place, Pruning
 from .inputs import Net, Records, Target, Task, check_folds, check_reweighting, read_tasks
@@ -129,22 +131,7 @@ class Result:
 
 
 def load(study: SimilarityStudy) -> Inputs:
-    """Read and check every input; nothing is pruned, and no more than one photograph is embedded.
-
-    Parameters
-    ----------
-    study : SimilarityStudy
-        From :func:`secateur.study.read_config`.
-
-    Returns
-    -------
-    Inputs
-
-    Raises
-    ------
-    ConfigError, FileError, TypeError, ValueError
-        Where an input is missing or is not what it should be; the message names it.
-    """
+    """Read and check every input; nothing is pruned, and at most one photograph of a folder is embedded."""
     if not study.methods or len(set(study.methods)) < len(study.methods):
         raise ValueError(f"methods must name at least one method, each once, got {study.methods!r}")
     study.pruning.pruner("similarity")._terms()
@@ -154,18 +141,7 @@ def load(study: SimilarityStudy) -> Inputs:
 
 
 def describe(study: SimilarityStudy, inputs: Inputs) -> str:
-    """What would run, for ``--dry-run``.
-
-    Parameters
-    ----------
-    study, inputs
-        From :func:`secateur.study.read_config` and :func:`load`.
-
-    Returns
-    -------
-    str
-        A few lines.
-    """
+    """What would run, for ``--dry-run``, in a few lines."""
     lines = [study.title, "", *task_lines(inputs.tasks)]
     lines.append(f"methods: {', '.join(study.methods)}")
     lines.append(f"pruning: {study.pruning.metric}, {study.pruning.comparator}, {study.pruning.search}")
@@ -193,7 +169,9 @@ def compute(study: SimilarityStudy, inputs: Inputs, *, progress: bool = True) ->
     for task in inputs.tasks:
         X = task.space.embedding(progress)
         compared.append(compare(X, task.goals, study.methods, **folds, pruner=pruner, progress=progress))
-        pruned.append(cross_validate(X, task.goals, pruner, **folds, progress=progress))
+        with warnings.catch_warnings():  # the comparison has warned
+            warnings.simplefilter("ignore", UndefinedPairsWarning)
+            pruned.append(cross_validate(X, task.goals, pruner, **folds, progress=progress))
         spaces.append(X)
     return Result(compared, pruned, spaces)
 

@@ -119,22 +119,7 @@ class Result:
 
 
 def load(study: TaxonomyStudy) -> Inputs:
-    """Read and check every input; nothing is pruned, and no more than one photograph is embedded.
-
-    Parameters
-    ----------
-    study : TaxonomyStudy
-        From :func:`secateur.study.read_config`.
-
-    Returns
-    -------
-    Inputs
-
-    Raises
-    ------
-    ConfigError, FileError, TypeError, ValueError
-        Where an input is missing or is not what it should be; the message names it.
-    """
+    """Read and check every input; nothing is pruned, and at most one photograph of a folder is embedded."""
     if study.features and study.images:
         raise ConfigError("the study must have features or images or neither, got both")
     animals = load_imagenet_animals()
@@ -221,18 +206,7 @@ def _plain(name: Any) -> str:
 
 
 def describe(study: TaxonomyStudy, inputs: Inputs) -> str:
-    """What would run, for ``--dry-run``.
-
-    Parameters
-    ----------
-    study, inputs
-        From :func:`secateur.study.read_config` and :func:`load`.
-
-    Returns
-    -------
-    str
-        A few lines.
-    """
+    """What would run, for ``--dry-run``, in a few lines."""
     what = "the bundled animals, 1280 features" if inputs.space is None else inputs.space.words()
     lines = [study.title, "", f"categories: {len(inputs.chosen)}, of {what}"]
     lines.append(f"clusters: {', '.join(map(str, study.cuts))}")
