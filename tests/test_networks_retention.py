@@ -71,6 +71,13 @@ def test_accuracy_is_that_of_the_pruned_network(net):
     np.testing.assert_array_equal(result.predicted.sel(version="pruned", fold=0), whole)
 
 
+def test_confidence_by_hand(net):
+    by_hand = [softmax(logits(row, 1))[7] for row in X]
+    np.testing.assert_allclose(retention.confidence(net, X, 7), by_hand, rtol=1e-5)
+    with pytest.raises(ValueError, match="index must be a class from 0 to 29, got 30"):
+        retention.confidence(net, X, 30)
+
+
 def test_equal_logits_go_by_index():
     ranks = retention._rank(np.array([[1.0, 2, 2, 0], [2, 2, 2, 2], [0, 0, 0, 1]]), np.array([2, 0, 1]))
     assert ranks.tolist() == [1, 0, 2]

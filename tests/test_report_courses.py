@@ -281,8 +281,12 @@ def test_folder_is_whole_or_absent(single, tmp_path, monkeypatch):
     monkeypatch.undo()
     report.write_course(tmp_path / "out", single.course)
     before = sorted(p.name for p in (tmp_path / "out").iterdir())
+    pictures = {name: (tmp_path / "out" / name).read_bytes() for name in before if name.endswith(("svg", "png"))}
     assert "group.nc" not in before
     with pytest.raises(FileExistsError, match="unless overwrite is given"):
         report.write_course(tmp_path / "out", single.course)
     report.write_course(tmp_path / "out", single.course, overwrite=True)
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == before
+    assert len(pictures) == 8
+    for name, held in pictures.items():
+        assert (tmp_path / "out" / name).read_bytes() == held, name

@@ -4,7 +4,7 @@ app         what commands share, and the entry point
 prune       secateur demo, secateur prune
 timecourse  secateur timecourse
 networks    secateur embed, secateur maps, secateur heatmap
-study       secateur study fmri
+study       secateur study similarity, taxonomy, retention, fmri, example
 """
 
 from . import networks, prune, study, timecourse  # noqa: F401  (commands register themselves)

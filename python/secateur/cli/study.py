@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .app import Overwrite, _input, _say, _spoken, app
+
+if TYPE_CHECKING:
+    from ..study.steps import Steps
 
 study = typer.Typer(help="Whole studies from one TOML file.", no_args_is_help=True)
 app.add_typer(study, name="study")
@@ -18,24 +22,35 @@ Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for the re
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Read and check the inputs, say what would run, and stop.")]
 
 
-@study.command()
-def fmri(config: Config, out: Out = None, dry_run: DryRun = False, overwrite: Overwrite = False) -> None:
-    """Prune to regions of the brain: four tests over two image sets and a network's layers.
+class Name(str, Enum):
+    """The studies."""
 
-    By behaviour, within a set in folds, from one set to the other, and without validation. CONFIG names the files;
-    the page of secateur.study.fmri shows one.
-    """
+    similarity = "similarity"
+    taxonomy = "taxonomy"
+    retention = "retention"
+    fmri = "fmri"
+
+
+def _steps(name: str) -> Steps:
+    from importlib import import_module
+
+    steps: Steps = import_module(f"secateur.study.{name}").STEPS
+    return steps
+
+
+def _run(name: str, config: Path, out: Path | None, dry_run: bool, overwrite: bool) -> None:
+    """Read, check, compute, tell and write."""
     with _spoken():
         from ..report.folder import check_destination
-        from ..study import fmri as steps
         from ..study import read_config
 
+        steps = _steps(name)
         with _input():
-            asked = read_config(config, steps.FmriStudy)
+            asked = read_config(config, steps.schema)
             if out is None and not dry_run:
                 raise ValueError("--out DIR must be given unless --dry-run is, got none")
             if out is not None:
-                check_destination(out, overwrite, steps.CONTENTS)
+                check_destination(out, overwrite, steps.contents)
             inputs, source = steps.load(asked), config.read_bytes()
         if dry_run or out is None:
             typer.echo(steps.describe(asked, inputs), nl=False)
@@ -44,8 +59,52 @@ def fmri(config: Config, out: Out = None, dry_run: DryRun = False, overwrite: Ov
             _say(f"note: {note}.")
         with _input():
             result = steps.compute(asked, inputs, progress=sys.stderr.isatty())
-        typer.echo(steps.markdown(result, asked.title))
+        typer.echo(steps.markdown(asked, inputs, result))
         files = steps.write(out, asked, inputs, result, source, overwrite=overwrite)
         typer.echo(f"Written to {out}:")
         for file in files:
-            typer.echo(f"  {file.name:<24} {steps.CONTENTS[file.name]}")
+            typer.echo(f"  {file.name:<24} {steps.contents[file.name]}")
+
+
+@study.command()
+def similarity(config: Config, out: Out = None, dry_run: DryRun = False, overwrite: Overwrite = False) -> None:
+    """Prune to similarity judgments, beside the reweightings, on the same folds of the stimuli.
+
+    One target or several, over the same stimuli or each over its own: held-out alignment, nodes, paired tests, and
+    maps of the stimuli before and after.
+    """
+    _run("similarity", config, out, dry_run, overwrite)
+
+
+@study.command()
+def taxonomy(config: Config, out: Out = None, dry_run: DryRun = False, overwrite: Overwrite = False) -> None:
+    """Hold clusters of animals against WordNet, before and after pruning to WordNet's similarities.
+
+    Each category is scored with features that were kept where it was held out. Without features of your own, those of
+    the 398 animals that come with the program.
+    """
+    _run("taxonomy", config, out, dry_run, overwrite)
+
+
+@study.command()
+def retention(config: Config, out: Out = None, dry_run: DryRun = False, overwrite: Overwrite = False) -> None:
+    """Ask what a network still classifies after pruning to a target or reweighting, without any training.
+
+    Top-1 and top-5 of a labelled folder of photographs, agreement of the folds' networks, and where errors go.
+    """
+    _run("retention", config, out, dry_run, overwrite)
+
+
+@study.command()
+def fmri(config: Config, out: Out = None, dry_run: DryRun = False, overwrite: Overwrite = False) -> None:
+    """Prune to regions of the brain: four tests over two image sets and a network's layers.
+
+    By behaviour, within a set in folds, from one set to the other, and without validation.
+    """
+    _run("fmri", config, out, dry_run, overwrite)
+
+
+@study.command()
+def example(name: Annotated[Name, typer.Argument(help="The study.")]) -> None:
+    """Print a study file to start from, with comments."""
+    typer.echo(_steps(name.value).example(), nl=False)

@@ -19,7 +19,7 @@ from .network import Network, import_torch
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["accuracy", "class_indices", "correspondence", "error_shift"]
+__all__ = ["accuracy", "class_indices", "confidence", "correspondence", "error_shift"]
 
 _ROWS: Final = 256  # images at a time
 
@@ -137,6 +137,45 @@ def accuracy(net: Network, embedding: Any, truth: Any = None, versions: Any = No
     }
     coords = {"version": list(factors), "fold": np.arange(folds), **_stimuli(names)}
     return xarray.Dataset(variables, coords, {"network": net.name, **net.provenance})
+
+
+def confidence(net: Network, embedding: Any, index: int) -> Matrix:
+    """How sure a network is that images are of a class: its softmax probability.
+
+    Parameters
+    ----------
+    net : Network
+        With a classifier.
+    embedding : (n, d) DataArray or array
+        Its penultimate activations.
+    index : int
+        The class.
+
+    Returns
+    -------
+    (n,) ndarray of float64
+        The largest is the class's best exemplar.
+
+    Raises
+    ------
+    ValueError
+        Where net has no classifier, or shapes don't fit, or there is no such class.
+
+    References
+    ----------
+    Tarigopula, Fairhall & Hasson (2023), section 2.4.1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from secateur.networks import load
+    >>> confidence(load("resnet18", weights=None), np.random.default_rng(0).random((4, 512)), 3).shape
+    (4,)
+    """
+    p = _softmax(_logits(net, _activations(net, embedding)[0]))
+    if not 0 <= index < p.shape[1]:
+        raise ValueError(f"index must be a class from 0 to {p.shape[1] - 1}, got {index!r}")
+    return np.asarray(p[:, index])
 
 
 def correspondence(net: Network, embedding: Any, supports: Any) -> xarray.Dataset:

@@ -6,6 +6,7 @@ maps      the same of feature maps' importance
 heatmaps  overlays on images, contact sheets, curves against saliency
 tables    full against pruned, for a terminal or a Markdown page
 regions   the four tests over regions of the brain
+retention what pruned networks still classify
 folder    all of it in one folder, whole or not at all
 """
 
@@ -26,14 +27,17 @@ from .folder import write, write_course, write_network
 from .heatmaps import agreement, contact_sheet, contours, overlays, precision_recall
 from .maps import importance_histograms
 from .regions import kept_by_region, regions
+from .retention import classification, consistency
 from .tables import comparison_markdown, course_markdown, course_text, markdown, text
 
 __all__ = [
     "agreement",
     "alignment_over_time",
+    "classification",
     "comparison",
     "comparison_markdown",
     "consensus",
+    "consistency",
     "contact_sheet",
     "contours",
     "course_markdown",

@@ -799,7 +799,9 @@ def _sorted_words(groups: Groups | None) -> str:
     return "" if groups is None else ", stimuli sorted by group"
 
 
-def embedding(X: Any, support: Any, groups: Any = None, *, metric: str = "cosine", seed: int = 0) -> Figure:
+def embedding(
+    X: Any, support: Any, groups: Any = None, *, metric: str = "cosine", seed: int = 0, title: str | None = None
+) -> Figure:
     """The full and the pruned similarity space as two maps of the stimuli (MDS), side by side.
 
     The pruned map is turned or mirrored, not scaled, so that it fits the full one best (Procrustes); both share
@@ -817,6 +819,8 @@ def embedding(X: Any, support: Any, groups: Any = None, *, metric: str = "cosine
         Similarity of two stimuli.
     seed : int
         Of the initialisations; see :func:`mds` for their number and the number of steps.
+    title : str, optional
+        A heading.
 
     Returns
     -------
@@ -837,10 +841,10 @@ def embedding(X: Any, support: Any, groups: Any = None, *, metric: str = "cosine
     panels, reach, unit = _place_both(values, support, metric, seed)
     legend = _legend_height(coloured, 8.0)
     figure = _figure(8.0, 4.5 + legend)
-    for column, (places, title) in enumerate(panels):
+    for column, (places, told) in enumerate(panels):
         axes = _box(figure, 0.7 + 3.8 * column, 0.55 + legend, 3.3, 3.3)
-        _draw_places(axes, places, coloured, reach, title, unit)
-    _words(figure, 0.7, 4.28 + legend, "Maps of the stimuli (MDS)", LARGE, fontweight="bold")
+        _draw_places(axes, places, coloured, reach, told, unit)
+    _words(figure, 0.7, 4.28 + legend, title or "Maps of the stimuli (MDS)", LARGE, fontweight="bold")
     if coloured is not None:
         _draw_groups(figure, coloured, legend + 0.02)
     return figure

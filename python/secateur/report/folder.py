@@ -365,8 +365,7 @@ def write_course(
         if "generalisation_pruned" in course:
             pictures["generalisation"] = courses.generalisation(course)
         for name, figure in pictures.items():
-            figure.savefig(draft / f"{name}.png", dpi=200)
-            figure.savefig(draft / f"{name}.svg", dpi=200)
+            save_figure(figure, draft / name)
         attrs = {name: _plain(value) for name, value in course.attrs.items() if name != "settings"}
         _tell(draft, attrs, settings or {})
 

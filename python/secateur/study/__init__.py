@@ -1,7 +1,12 @@
 """Whole studies from one TOML file: read and check its inputs, compute, and write a results folder.
 
-config    TOML -> a dataclass, every key and value checked
-fmri      pruning to regions of the brain
+config      TOML -> a dataclass, every key and value checked
+inputs      embeddings and targets, with a record of each
+steps       what all studies share: read, compute, write
+similarity  pruning beside reweightings (Table 1, Figure 1)
+taxonomy    clusters against WordNet (Table 2)
+retention   what a pruned network still classifies (Figure 2)
+fmri        pruning to regions of the brain
 """
 
 from .config import ConfigError, Place, read_config

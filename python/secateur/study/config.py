@@ -96,6 +96,35 @@ def read_config(path: str | os.PathLike[str], schema: type[Schema]) -> Schema:
     return made
 
 
+def plain(study: Any) -> dict[str, Any]:
+    """The settings of a study without its paths, which the records of its inputs stand for.
+
+    Parameters
+    ----------
+    study : dataclass
+        From :func:`read_config`.
+
+    Returns
+    -------
+    dict
+        The same wherever the files lie.
+    """
+    hints, told = get_type_hints(type(study)), {}
+    for name in (field.name for field in fields(study)):
+        value = getattr(study, name)
+        if is_dataclass(value):
+            told[name] = plain(value)
+        elif isinstance(value, dict) and all(is_dataclass(one) for one in value.values()) and value:
+            told[name] = {key: plain(one) for key, one in value.items()}
+        elif not _places(hints[name]):
+            told[name] = value
+    return told
+
+
+def _places(hint: Any) -> bool:
+    return hint is Place or any(_places(inner) for inner in get_args(hint))
+
+
 def _table(held: Any, schema: Any, where: str, file: Path) -> Any:
     """A TOML table as a dataclass."""
     if not isinstance(held, dict):

@@ -31,8 +31,6 @@ image sets are then called 1 and 2.
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -43,15 +41,16 @@ from .. import fmri
 from ..datasets import load_king2019
 from ..features import Features, read_features
 from ..files import FileError, Loaded, match, read_features_file, read_target_file, sha256
-from ..report.folder import SETTINGS, _whole, check_destination, save_figure, versions
-from ..report.tables import _number, _pipes
-from .config import ConfigError, Folds, Place, Pruning, read_config
+from ..report.folder import SETTINGS, save_figure
+from ..report.tables import _number
+from .config import ConfigError, Folds, Place, Pruning
+from .inputs import read_as, record
+from .steps import COPY, Steps, folds_words, pipes, write_tables
 
 if TYPE_CHECKING:
     import pandas
     import xarray
 
-COPY = "study.toml"
 RESULT = "result.nc"
 TABLES = {
     "scores.csv": "alignment by test, layer, set and region (Table 3)",
@@ -140,8 +139,8 @@ def load(study: FmriStudy) -> Inputs:
         for name in sets:
             held = read_features_file(places[name])
             loaded.setdefault(name, held)
-            X[layer][name] = replace(_about(held, read_features), stimuli=held.stimuli, names=held.names)
-            records.append({"role": f"layer {layer}, set {name}", **_record(held)})
+            X[layer][name] = replace(read_as(held, read_features), stimuli=held.stimuli, names=held.names)
+            records.append({"role": f"layer {layer}, set {name}", **record(held)})
             notes += held.notes
     targets = {f"regions.{region}": places for region, places in study.regions.items()}
     targets |= {"behaviour": study.behaviour} if study.behaviour else {}
@@ -153,7 +152,7 @@ def load(study: FmriStudy) -> Inputs:
             if held.key == "dissimilarities" and study.kind == "similarity":
                 raise FileError(f"{held.path.name} holds rsatoolbox RDMs, which are dissimilarities: say so in kind")
             values[role][name], note = match(held, loaded[name])
-            records.append({"role": f"{role}, set {name}", **_record(held)})
+            records.append({"role": f"{role}, set {name}", **record(held)})
             notes += [*held.notes, *([note] if note else [])]
     behaviour: dict[str, Any] | None = values.pop("behaviour", None)
     regions: dict[str, Any] = {
@@ -195,19 +194,6 @@ def _sets(study: FmriStudy) -> tuple[str, ...]:
     return tuple(first)
 
 
-def _about(held: Loaded, read: Any) -> Any:
-    """What a reader makes of a file's values; its refusal with the file's name."""
-    try:
-        return read(held.values)
-    except (TypeError, ValueError) as error:
-        raise FileError(f"{held.path.name} could not be used: {error}") from error
-
-
-def _record(held: Loaded) -> dict[str, Any]:
-    """A file by its name alone, so that a study that is moved writes what it wrote before."""
-    return {**held.record(), "file": held.path.name}
-
-
 def describe(study: FmriStudy, inputs: Inputs) -> str:
     """What would run, for ``--dry-run``.
 
@@ -236,71 +222,15 @@ def describe(study: FmriStudy, inputs: Inputs) -> str:
         + {"subject": "subject's own matrix", "mean": "set's mean over subjects"}[study.supervise]
     )
     folds = len(plan.folds[0])
-    lines.append(f"folds: {_folds(study.folds.cv, study.folds.repeats)}, seed {study.folds.seed}")
+    lines.append(f"folds: {folds_words(study.folds.cv, study.folds.repeats)}, seed {study.folds.seed}")
     once = sum(len(brain.sources) * (folds + 1) + bool(plan.minds) for brain in plan.brains)
     lines.append(f"prunings: {once * len(plan.layers)}")
     return "\n".join(lines + [f"note: {note}" for note in inputs.notes]) + "\n"
 
 
-def _folds(cv: Any, repeats: int) -> str:
-    return f"{repeats} × {cv}" if int(repeats) > 1 else str(cv)
-
-
-def run(
-    config: str | os.PathLike[str], out: str | os.PathLike[str], *, overwrite: bool = False, progress: bool = True
-) -> list[Path]:
-    """Read a study file, compute the four tests, write the results folder, whole or not at all.
-
-    Parameters
-    ----------
-    config : path
-        The study file.
-    out : path
-        A new or empty folder.
-    overwrite : bool
-        Whether an earlier result of this study there may be replaced.
-    progress : bool
-        Whether a progress bar may show, once two seconds have passed.
-
-    Returns
-    -------
-    list of Path
-        The files, as ``CONTENTS`` names them. The same study file, inputs and versions give the same bytes.
-
-    Raises
-    ------
-    ConfigError, FileError, TypeError, ValueError
-        Where the study file or an input is not as it should be; nothing is written.
-    FileExistsError
-        Where something is in ``out`` that may not be replaced.
-    """
-    study = read_config(config, FmriStudy)
-    check_destination(out, overwrite, CONTENTS)
-    inputs, source = load(study), Path(config).read_bytes()
-    return write(out, study, inputs, compute(study, inputs, progress=progress), source, overwrite=overwrite)
-
-
 def compute(study: FmriStudy, inputs: Inputs, *, progress: bool = True) -> xarray.Dataset:
     """The four tests of a study; see :func:`secateur.fmri.four_tests`."""
     return fmri.four_tests(inputs.X, inputs.regions, inputs.behaviour, **_terms(study), progress=progress)
-
-
-def write(
-    out: str | os.PathLike[str],
-    study: FmriStudy,
-    inputs: Inputs,
-    result: xarray.Dataset,
-    source: bytes,
-    *,
-    overwrite: bool = False,
-) -> list[Path]:
-    """Write the results folder, whole or not at all, with the study file as it was read; see :func:`run`."""
-
-    def fill(draft: Path) -> None:
-        _fill(draft, study, inputs, result)
-        (draft / COPY).write_bytes(source)
-
-    return _whole(out, fill, CONTENTS, overwrite)
 
 
 def _fill(draft: Path, study: FmriStudy, inputs: Inputs, result: xarray.Dataset) -> None:
@@ -310,22 +240,10 @@ def _fill(draft: Path, study: FmriStudy, inputs: Inputs, result: xarray.Dataset)
     tables = {"scores.csv": _scores(result), "nodes.csv": _nodes(result)}
     for over in ("regions", "subjects"):
         tables[f"tests_over_{over}.csv"] = fmri.paired_tests(result, over)
-    for name, table in tables.items():
-        table.to_csv(draft / name, index=False, lineterminator="\n")
-    (draft / "summary.md").write_text(markdown(result, study.title), encoding="utf-8", newline="\n")
+    write_tables(draft, tables, markdown(result, study.title))
     for test in map(str, result["test"].values):
         save_figure(regions(result, test), draft / test)
     save_figure(kept_by_region(result), draft / "nodes")
-    made = {name: value for name, value in versions().items() if name != "written"}
-    told = {**made, "study": "fmri", "settings": _plain(study), "inputs": inputs.records, "notes": inputs.notes}
-    text = json.dumps(told, indent=2, ensure_ascii=False) + "\n"
-    (draft / SETTINGS).write_text(text, encoding="utf-8", newline="\n")
-
-
-def _plain(study: FmriStudy) -> dict[str, Any]:
-    """The settings without the paths, which the inputs' records stand for."""
-    places = ("layers", "regions", "behaviour", "king2019")
-    return {name: value for name, value in asdict(study).items() if name not in places}
 
 
 def _scores(result: xarray.Dataset) -> pandas.DataFrame:
@@ -381,7 +299,7 @@ def markdown(result: xarray.Dataset, title: str) -> str:
     whose = "subject" if attrs["supervise"] == "subject" else "mean over subjects"
     facts = (
         f"{attrs['metric']} similarity · alignment in {attrs['comparator']} · search {attrs['search']} · "
-        f"{_folds(attrs['cv'], attrs['repeats'])} folds, seed {attrs['seed']} · {people} "
+        f"{folds_words(attrs['cv'], attrs['repeats'])} folds, seed {attrs['seed']} · {people} "
         f"subject{'s' if people > 1 else ''}, pruned to each {whose} · Secateur {attrs['secateur_version']}"
     )
     parts = [f"# {title}", facts]
@@ -392,7 +310,7 @@ def markdown(result: xarray.Dataset, title: str) -> str:
             rows = [[layer, *names]]
             for space, row in fmri.scores(result, test, layer).iterrows():
                 rows.append([str(space), *(_number(float(v), ".3f") for v in row)])
-            parts.append(_left(_pipes(rows)))
+            parts.append(pipes(rows))
             (one,) = (row for row in tested if row["test"] == test and row["layer"] == layer)
             parts.append("- " + _sentence(one))
     parts.append("## Over subjects")
@@ -404,7 +322,7 @@ def markdown(result: xarray.Dataset, title: str) -> str:
             cells["improved"] = f"{one['improved']} of {one['n']}"
             order = ("full", "pruned", "improved", "t", "df", "p", "p_fdr", "d")
             rows.append([str(one[name]) for name in ("test", "layer", "region")] + [cells[name] for name in order])
-        parts.append(_left(_pipes(rows), 3))
+        parts.append(pipes(rows, 3))
     else:
         parts.append("One matrix a region: there are no subjects to test over.")
     parts.append("## Features kept, all images of a set")
@@ -412,7 +330,7 @@ def markdown(result: xarray.Dataset, title: str) -> str:
         table = fmri.nodes(result, layer)
         rows = [[f"{layer} (of {result.sizes[f'feature_{layer}']})", *names]]
         rows += [[str(name), *(_number(float(v), ".4g") for v in row)] for name, row in table.iterrows()]
-        parts.append(_left(_pipes(rows)))
+        parts.append(pipes(rows))
         parts.append("- " + _agreement(table))
     notes = [
         "Scores are means over subjects" + (" and folds." if people > 1 else "; within sets, over folds."),
@@ -425,12 +343,6 @@ def markdown(result: xarray.Dataset, title: str) -> str:
         notes.append(f"{undefined} scored pairs had no direction in the kept features and were left out.")
     parts += ["## Notes", "\n".join(f"- {note}" for note in notes)]
     return "\n\n".join(parts) + "\n"
-
-
-def _left(table: str, columns: int = 1) -> str:
-    """A Markdown table with its first columns to the left."""
-    head, rule, *rows = table.split("\n")
-    return "\n".join([head, rule.replace("---:", "---", columns), *rows])
 
 
 def _sentence(one: dict[Any, Any]) -> str:
@@ -450,3 +362,10 @@ def _agreement(table: pandas.DataFrame) -> str:
         return "too few regions to correlate the two sets' counts"
     r = float(np.corrcoef(first[there], second[there])[0, 1])
     return f"the two sets' counts correlate over {int(there.sum())} regions with Pearson r = {r:.2f}"
+
+
+STEPS = Steps(
+    "fmri", FmriStudy, CONTENTS, load, describe, compute, _fill, lambda study, _, result: markdown(result, study.title),
+    __doc__ or "",
+)  # fmt: skip
+run = STEPS.run

@@ -1,0 +1,364 @@
+"""The taxonomy study: clusters held against WordNet, before and after pruning, from one file to a results folder.
+
+The file (paths are relative to it; FILE or FILE:KEY as on the command line)::
+
+    title = "Clusters of 398 animals"
+    # features = "animals.csv"    # categories × features, the rows named by WordNet 3.0 ids (n02084071) or by the words
+                                  # of secateur.datasets.load_imagenet_animals().labels; by default its 398 animals
+    # images = "FOLDER"           # or a sub-folder of photographs for each category, called so, and [network]
+    # represent = "exemplar"      # of a category's images the one that the network is surest of, as in the paper, or
+                                  # their "mean" (the default)
+    similarity = "wu-palmer"      # what the pruning fits, or "path"
+    cuts = [6, 7, 8, 9, 10, 11, 12]    # numbers of clusters
+    levels = 2                    # neighbours in WordNet: the leaves under the grandparent
+    sizes = [10, 160]             # categories with fewer or more neighbours are left out
+    itself = false                # whether a category is its own neighbour
+
+    # [network]                   # what embeds images
+    # name = "vgg19"              # as for secateur.networks.load; weights, weights_file, device, seed, cache
+
+    [pruning]                     # optional: metric, comparator, search, max_features, device, threads
+    [folds]                       # optional: folds of the categories, each scored where it was held out
+    cv = 5
+    repeats = 1
+    seed = 0
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from .. import taxonomy
+from ..datasets import load_imagenet_animals
+from ..features import Features, Indices, Matrix
+from ..report.figures import consensus, dendrograms, embedding
+from ..report.folder import SETTINGS, save_figure
+from ..report.tables import _number
+from ..report.tables import markdown as table_of
+from ..validation import cross_validate, kept_features
+from .config import ConfigError, Folds, Place, Pruning
+from .inputs import Net, Records, Space, check_folds, network_record, open_network, read_space
+from .similarity import save_groups
+from .steps import COPY, Steps, folds_words, pipes, write_tables
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+
+RESULT = "result.nc"
+CONTENTS = {
+    RESULT: "Jaccard indices of every category and cut; a group with the pruning (netCDF)",
+    "concordance.csv": "full against pruned at every cut (Table 2)",
+    "categories.csv": "every category: its neighbours in WordNet, and its mean Jaccard indices",
+    "kept_features.csv": "how often pruning kept each feature",
+    "summary.md": "all tables to read",
+    "dendrograms.png": "the full and the pruned space as trees",
+    "dendrograms.svg": "the same for print",
+    "maps.png": "the categories before and after pruning (Figure 1)",
+    "maps.svg": "the same for print",
+    COPY: "the study file, as it was read",
+    SETTINGS: "settings, versions, hashes of the input",
+}
+
+
+@dataclass(frozen=True)
+class TaxonomyStudy:
+    """The keys of the file, as the module's page explains them."""
+
+    title: str = "Clusters and WordNet"
+    features: Place | None = None
+    images: Place | None = None
+    network: Net | None = None
+    represent: Literal["mean", "exemplar"] = "mean"
+    similarity: Literal["wu-palmer", "path"] = "wu-palmer"
+    cuts: list[int] = field(default_factory=lambda: list(range(6, 13)))
+    levels: int = 2
+    sizes: list[int] = field(default_factory=lambda: [10, 160])
+    itself: bool = False
+    pruning: Pruning = field(default_factory=Pruning)
+    folds: Folds = field(default_factory=Folds)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the study file names, read and checked.
+
+    Attributes
+    ----------
+    space : rows of categories, or photographs of them; None: the bundled animals.
+    chosen : positions of the categories among the 398 animals.
+    records : name, key, shape and SHA-256 of every file.
+    notes : what the readers decided that a user should know, each a sentence.
+    """
+
+    space: Space | None
+    chosen: Indices
+    records: Records
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a study finds.
+
+    Attributes
+    ----------
+    X : the embedding of the categories.
+    full, pruned : from :func:`secateur.taxonomy.jaccard` and ``held_out_jaccard``.
+    validated : from :func:`secateur.cross_validate`.
+    """
+
+    X: Matrix = field(repr=False)
+    full: xarray.Dataset
+    pruned: xarray.Dataset
+    validated: xarray.Dataset
+
+
+def load(study: TaxonomyStudy) -> Inputs:
+    """Read and check every input; nothing is pruned, and at most one photograph of a folder is embedded."""
+    if study.features and study.images:
+        raise ConfigError("the study must have features or images or neither, got both")
+    animals = load_imagenet_animals()
+    space: Space | None = None
+    records: Records = []
+    notes: list[str] = []
+    if study.features or study.images:
+        network = open_network(study.network) if study.images else None
+        with_net = None if network is None or study.network is None else (study.network, network)
+        space, records, notes = read_space(study.features, study.images, None, with_net, "the categories")
+        chosen = _find(_categories(study, space))
+        if with_net is not None:
+            records.append(network_record(*with_net))
+            if study.represent == "exemplar" and (with_net[1].classes is None or len(with_net[1].classes) != 1000):
+                raise ConfigError("represent must be 'mean' where the network has not ImageNet's 1000 classes")
+            if study.represent == "exemplar" and with_net[0].layer != "penultimate":
+                raise ConfigError(
+                    f"network.layer must be 'penultimate' for exemplars, which the classifier chooses, got "
+                    f"{with_net[0].layer!r}"
+                )
+    else:
+        chosen = np.arange(len(animals.synsets))
+        records.append({"role": "the categories", "dataset": "imagenet_animals", "shape": list(animals.X.shape)})
+    if len(study.sizes) != 2:
+        raise ConfigError(f"sizes must be two numbers, the least and the most neighbours, got {study.sizes!r}")
+    if not study.cuts:
+        raise ConfigError("cuts must hold at least one number of clusters, got none")
+    for cut in study.cuts:
+        if not 2 <= cut <= len(chosen):
+            raise ConfigError(f"cuts must be numbers of clusters from 2 to {len(chosen)}, got {cut}")
+    near = taxonomy.neighbourhoods(
+        animals.synsets[chosen].tolist(), animals.hypernyms, levels=study.levels, itself=study.itself
+    ).sum(axis=1)
+    if not ((near >= study.sizes[0]) & (near <= study.sizes[1])).any():
+        raise ConfigError(
+            f"sizes must leave categories to score, got {study.sizes!r} where they have {near.min()} to {near.max()} "
+            "neighbours"
+        )
+    study.pruning.pruner("similarity")._terms()
+    check_folds(len(chosen), study.folds)
+    return Inputs(space, chosen, records, notes)
+
+
+def _categories(study: TaxonomyStudy, space: Space) -> tuple[str, ...]:
+    """What the rows, or the sub-folders, are called."""
+    if space.seen is not None:
+        if space.groups is None:
+            raise ConfigError(f"images must be in a sub-folder for each category, got none in {study.images!r}")
+        return tuple(dict.fromkeys(space.groups))
+    if space.stimuli.stimuli is None:
+        raise ConfigError(
+            f"features must name the category of each row, got no names in {space.stimuli.path.name}: a first column "
+            "of names in a .csv, an array 'labels' in other files"
+        )
+    return space.stimuli.stimuli
+
+
+def _find(names: tuple[str, ...]) -> Indices:
+    """Where categories are among the bundled animals, by id or label."""
+    animals = load_imagenet_animals()
+    where = {_plain(label): i for i, label in enumerate(animals.labels)}
+    where |= {str(synset): i for i, synset in enumerate(animals.synsets)}
+    found = [where.get(name.strip(), where.get(_plain(name), -1)) for name in names]
+    for name, i in zip(names, found, strict=True):
+        if i < 0:
+            near = _nearest(name, where)
+            raise ConfigError(f"categories must be among ImageNet's 398 animals, got {name!r}{near}")
+    twice = next((name for k, name in enumerate(names) if found.index(found[k]) < k), None)
+    if twice is not None:
+        raise ConfigError(f"categories must come once each, got {twice!r} again")
+    return np.array(found, dtype=np.int64)
+
+
+def _nearest(name: str, known: dict[str, int]) -> str:
+    """The nearest names, for a message."""
+    import difflib
+
+    near = difflib.get_close_matches(_plain(name), list(known), n=2)
+    return f"; the nearest is {' or '.join(near)}" if near else ""
+
+
+def _plain(name: Any) -> str:
+    return str(name).lower().replace("_", " ").replace("-", " ").strip()
+
+
+def describe(study: TaxonomyStudy, inputs: Inputs) -> str:
+    """What would run, for ``--dry-run``, in a few lines."""
+    what = "the bundled animals, 1280 features" if inputs.space is None else inputs.space.words()
+    lines = [study.title, "", f"categories: {len(inputs.chosen)}, of {what}"]
+    lines.append(f"clusters: {', '.join(map(str, study.cuts))}")
+    least, most = study.sizes
+    lines.append(f"neighbours: under the first hypernym, {study.levels} up; {least} to {most} of them")
+    lines.append(
+        f"pruning: to {study.similarity} similarity, {study.pruning.metric}, {study.pruning.comparator}, "
+        f"{study.pruning.search}"
+    )
+    lines.append(
+        f"folds: {folds_words(study.folds.cv, study.folds.repeats)}, seed {study.folds.seed}; prunings: "
+        f"{check_folds(len(inputs.chosen), study.folds)}"
+    )
+    return "\n".join(lines + [f"note: {note}" for note in inputs.notes]) + "\n"
+
+
+def compute(study: TaxonomyStudy, inputs: Inputs, *, progress: bool = True) -> Result:
+    """Clusters of the full and of the pruned space; see :func:`secateur.taxonomy.held_out_jaccard`."""
+    import xarray
+
+    animals = load_imagenet_animals()
+    X = animals.X if inputs.space is None else _represented(study, inputs, progress)
+    leaves = animals.synsets[inputs.chosen].tolist()
+    goal = {"wu-palmer": taxonomy.wu_palmer, "path": taxonomy.path_similarity}[study.similarity](
+        leaves, animals.hypernyms
+    )
+    space = Features(np.ascontiguousarray(X, dtype=np.float64), tuple(leaves), None)
+    named = xarray.DataArray(goal[None], {"target": [study.similarity]}, ("target", "stimulus", "stimulus2"))
+    result = cross_validate(space, named, study.pruning.pruner("similarity"), **asdict(study.folds), progress=progress)
+    rules: dict[str, Any] = {"cuts": study.cuts, "levels": study.levels, "sizes": tuple(study.sizes)}
+    rules["itself"] = study.itself
+    full = taxonomy.jaccard(space.values, leaves, animals.hypernyms, metric=study.pruning.metric, **rules)
+    pruned = taxonomy.held_out_jaccard(space.values, result, leaves, animals.hypernyms, **rules)
+    return Result(space.values, full, pruned, result)
+
+
+def _represented(study: TaxonomyStudy, inputs: Inputs, progress: bool) -> Matrix:
+    """(categories, features): the rows of a file; of photographs the mean of each category, or its exemplar."""
+    space = inputs.space
+    assert space is not None  # the caller's
+    values = space.embedding(progress).values
+    if space.seen is None or space.groups is None:
+        return values
+    groups = np.array(space.groups)
+    names = list(dict.fromkeys(space.groups))
+    if study.represent == "mean":
+        return np.stack([values[groups == name].mean(axis=0) for name in names])
+    from ..networks.retention import confidence
+
+    rows = []
+    for name, i in zip(names, inputs.chosen, strict=True):
+        own = np.flatnonzero(groups == name)
+        sure = confidence(space.seen.network, values[own], int(i))  # ImageNet's classes begin with the animals
+        rows.append(values[own[int(np.argmax(sure))]])
+    return np.stack(rows)
+
+
+def _fill(draft: Path, study: TaxonomyStudy, inputs: Inputs, result: Result) -> None:
+    import xarray
+
+    animals = load_imagenet_animals()
+    groups = animals.groups[inputs.chosen]
+    whole = xarray.Dataset(
+        {
+            "jaccard": xarray.concat([result.full["jaccard"], result.pruned["jaccard"]], "space"),
+            "cluster": result.full["cluster"],
+            "neighbours": result.full["neighbours"],
+        },
+        {
+            "space": ["full", "pruned"],
+            "label": ("category", animals.labels[inputs.chosen].astype(str)),
+            "group": ("category", groups.astype(str)),
+        },
+        result.full.attrs,
+    )
+    save_groups(draft / RESULT, whole, {"pruning": result.validated})
+    tables = {
+        "concordance.csv": taxonomy.concordance_table(result.full, result.pruned).reset_index(),
+        "categories.csv": _table(whole, study),
+        "kept_features.csv": kept_features(result.validated),
+    }
+    write_tables(draft, tables, markdown(study, result))
+    kept = consensus(result.validated)
+    how: dict[str, Any] = {"metric": study.pruning.metric}
+    save_figure(dendrograms(result.X, kept, groups, clusters=study.cuts[-1], **how), draft / "dendrograms")
+    title = f"{len(groups)} categories (MDS), before and after pruning to WordNet"
+    save_figure(embedding(result.X, kept, groups, seed=study.folds.seed, title=title, **how), draft / "maps")
+
+
+def _table(whole: xarray.Dataset, study: TaxonomyStudy) -> pandas.DataFrame:
+    """One row a category."""
+    import pandas
+
+    count = whole["neighbours"].values
+    why = np.where(count < study.sizes[0], "too few neighbours", "scored")
+    why = np.where(count > study.sizes[1], "too many neighbours", why)
+    scored = whole["jaccard"].values
+    means = np.full((2, len(count)), np.nan)
+    there = np.isfinite(scored).all(axis=1)  # (space, category)
+    for s in range(2):
+        means[s, there[s]] = scored[s][:, there[s]].mean(axis=0)
+    return pandas.DataFrame(
+        {
+            "category": whole["category"].values,
+            "label": whole["label"].values,
+            "group": whole["group"].values,
+            "neighbours": count,
+            "scored": why,
+            "full": means[0],
+            "pruned": means[1],
+        }
+    )
+
+
+def markdown(study: TaxonomyStudy, result: Result) -> str:
+    """All tables of a result as a Markdown page.
+
+    Parameters
+    ----------
+    study : TaxonomyStudy
+        The settings.
+    result : Result
+        From :func:`compute`.
+
+    Returns
+    -------
+    str
+        First the paper's Table 2, a column a cut.
+    """
+    table = taxonomy.concordance_table(result.full, result.pruned)
+    rows = [["Jaccard index", *(f"N = {cut}" for cut in table.index)]]
+    for name in ("full", "pruned", "difference"):
+        rows.append([name, *(_number(float(value), ".3f") for value in table[name])])
+    rows.append(["W", *(_number(float(value), ".0f") for value in table["W"])])
+    rows.append(["p (Bonferroni)", *(_number(float(value), ".1g") for value in table["p_bonferroni"])])
+    attrs, n, (least, most) = result.full.attrs, result.full.sizes["category"], study.sizes
+    notes = [
+        f"{attrs['scored']} of {n} categories are scored; {attrs['too_few']} have fewer than {least} neighbours in "
+        f"WordNet ({attrs['alone']} of them none), {attrs['too_many']} more than {most}.",
+        f"Neighbours: in WordNet the leaves under the first hypernym, {study.levels} up; in the net the members of the "
+        "cluster (complete linkage).",
+        "pruned: each category with features that were kept in the folds where it was held out; means over repeats.",
+        f"W, p: Wilcoxon's signed-rank test over categories, two-sided, times {len(table)} cuts.",
+        "The figures show the features kept in at least half of the folds, for all categories.",
+    ]
+    parts = [f"# {study.title}", pipes(rows), "\n".join(f"- {note}" for note in notes)]
+    parts += ["## The pruning", table_of(result.validated).rstrip("\n")]
+    return "\n\n".join(parts) + "\n"
+
+
+STEPS = Steps(
+    "taxonomy", TaxonomyStudy, CONTENTS, load, describe, compute, _fill,
+    lambda study, _, result: markdown(study, result), __doc__ or "",
+)  # fmt: skip
+run = STEPS.run
