@@ -439,27 +439,31 @@ class DissimilarityTrainer:
         self.history_ = xarray.Dataset(variables, coords, attrs)
         return self
 
-    def features(self, images: Any, layer: str | None = None, size: int | None = None) -> xarray.DataArray:
-        """What the fine-tuned network answers to images.
+    def features(
+        self, images: Any, layer: str | None = None, size: int | None = None, *, progress: bool = True
+    ) -> xarray.DataArray:
+        """What the fine-tuned network answers to images; before :meth:`fit`, the network as it came.
 
         Parameters
         ----------
         images : as for :meth:`fit`
             One set.
         layer : str, optional
-            ``layer_`` by default.
+            ``layer_`` by default; before :meth:`fit`, ``layer``.
         size : int, optional
             Side in pixels, such as the paper's 300 for test images; by default as in training.
+        progress : bool
+            Whether a progress bar may show, once two seconds have passed.
 
         Returns
         -------
         xarray.DataArray, dims (stimulus, feature)
             As :func:`secateur.networks.embed` gives it, so that it can be pruned.
         """
-        self._check_fitted()
-        steps = Steps(self.network_)
-        name = steps.names[steps.find(self.layer_ if layer is None else layer)]
-        return embed(_sized(self.network_, size), images, str(name))
+        net = getattr(self, "network_", None) or _sized(self.net, self.size)
+        steps = Steps(net)
+        name = steps.names[steps.find(layer or getattr(self, "layer_", self.layer))]
+        return embed(_sized(net, size), images, str(name), device=self.device, progress=progress)
 
     def rdm(self, images: Any, layer: str | None = None, size: int | None = None) -> Matrix:
         """1 - Pearson of every two images' features.
@@ -484,13 +488,10 @@ class DissimilarityTrainer:
         path : str or path
             Usually ``.pt``. :func:`secateur.networks.load` takes it as ``weights=``.
         """
-        self._check_fitted()
+        if not hasattr(self, "network_"):
+            raise ValueError("the trainer must be fitted before its network is saved: call fit(images, rdms)")
         content = {"state_dict": self.network_.module.state_dict(), "layer": self.layer_, "size": self.size}
         _write_whole(Path(path), {**content, "provenance": dict(self.network_.provenance)})
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "network_"):
-            raise ValueError("the trainer must be fitted first: call fit(images, rdms)")
 
 
 class _Line:
