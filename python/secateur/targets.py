@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from .features import Indices, Matrix, as_float64
 
+__all__ = ["average"]
+
 Kind = Literal["similarity", "dissimilarity"]
 
 

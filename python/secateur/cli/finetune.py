@@ -125,7 +125,7 @@ def finetune(
                 "full": "full",
                 "pruned": "pruned",
                 "fine-tuned": tuned,
-                "fine-tuned, pruned": tuned.then(pruner),
+                "tuned + pruned": tuned.then(pruner),
             }
             result = compare(
                 untouched.values, matrix, methods, cv, repeats, seed, pruner=pruner, predictions=True, progress=bar

@@ -222,7 +222,7 @@ class DissimilarityTrainer:
         self.validation, self.layers, self.comparator = validation, layers, check_comparator(comparator)
         self.patience, self.size, self.train_mode, self.precision = patience, size, bool(train_mode), precision
         self.device, self.seed = device, int(seed)
-        _Line(self)  # names are checked before anything is computed
+        _Line(self, copied=False)  # names are checked before anything is computed
 
     @classmethod
     def preset(cls, name: str, net: Network | None = None, **changes: Any) -> DissimilarityTrainer:
@@ -385,7 +385,7 @@ class DissimilarityTrainer:
                 if loss is None:
                     continue
                 if not torch.isfinite(loss):
-                    raise TrainingError(f"loss must stay a number, got {float(loss)}: lower lr ({self.lr})")
+                    raise TrainingError(f"loss must stay a number, got {loss.item()}: lower lr ({self.lr})")
                 optimiser.zero_grad()
                 loss.backward()
                 optimiser.step()
@@ -462,7 +462,7 @@ class DissimilarityTrainer:
         """
         net = getattr(self, "network_", None) or _sized(self.net, self.size)
         steps = Steps(net)
-        name = steps.names[steps.find(layer or getattr(self, "layer_", self.layer))]
+        name = steps.names[steps.find(str(layer or getattr(self, "layer_", self.layer)))]
         return embed(_sized(net, size), images, str(name), device=self.device, progress=progress)
 
     def rdm(self, images: Any, layer: str | None = None, size: int | None = None) -> Matrix:
@@ -497,16 +497,17 @@ class DissimilarityTrainer:
 class _Line:
     """A copy of the network in a line, with what learns in it."""
 
-    def __init__(self, trainer: DissimilarityTrainer) -> None:
+    def __init__(self, trainer: DissimilarityTrainer, copied: bool = True) -> None:
         torch = import_torch()
         net = trainer.net
-        given = (net.module, net.part("trunk"), net.part("neck"), net.classifier)
-        module, trunk, neck, classifier = copy.deepcopy(given)
-        net = replace(net, module=module, trunk=trunk, neck=neck, classifier=classifier)
+        net.part("trunk"), net.part("neck")
         place = net.device if trainer.device is None else find_device(trainer.device)
-        for part in (module, trunk, neck, classifier):
-            if part is not None:
-                part.to(place)
+        if copied:
+            module, trunk, neck, classifier = copy.deepcopy((net.module, net.trunk, net.neck, net.classifier))
+            net = replace(net, module=module, trunk=trunk, neck=neck, classifier=classifier)
+            for part in (module, trunk, neck, classifier):
+                if part is not None:
+                    part.to(place)
         self.steps = Steps(_sized(net, trainer.size))
         self.layer, self.last = trainer.layer, self.steps.find(trainer.layer)
         frozen = {id(p) for p in self.steps.frozen(trainer.freeze)}
@@ -625,7 +626,7 @@ class FineTuned:
     >>> net = load("squeezenet1_1", weights=None)
     >>> trainer = DissimilarityTrainer(net, freeze="up to features.11", epochs=1, validation=None, size=32)
     >>> tuned = FineTuned(trainer, photographs)
-    >>> methods = {"full": "full", "tuned": tuned, "tuned, pruned": tuned.then(sc.Pruner("correlation"))}
+    >>> methods = {"full": "full", "tuned": tuned, "tuned + pruned": tuned.then(sc.Pruner("correlation"))}
     >>> X = embed(net, photographs)
     >>> sc.compare(X, rng.random(66), methods, cv=2, kind="dissimilarity").sizes["approach"]
     3

@@ -50,7 +50,7 @@ CONTENTS = {
     **{f"{name}.{kind}": what for name, what in PICTURES.items() for kind in ("png", "svg")},
     SETTINGS: "command, versions, seeds, hashes of the input",
 }
-COLOURS = {"full": FULL, "pruned": PRUNED}
+COLOURS = {"full": FULL, "pruned": PRUNED, "fine-tuned": OKABE_ITO[2], "tuned + pruned": OKABE_ITO[3]}
 
 
 def explained_variance(scores: xarray.Dataset) -> Figure:
@@ -79,11 +79,11 @@ def explained_variance(scores: xarray.Dataset) -> Figure:
     """
     names = [str(name) for name in scores["model"].values]
     wide = max(2.4, 0.95 * len(names))
-    figure = _figure(wide + 0.95, 3.7)
+    figure = _figure(wide + 0.95, 3.45)
     axes = _box(figure, 0.7, 1.0, wide, 2.05)
     upper, lower = float(scores["upper"]), float(scores["lower"])
     each = 100 * scores["r2"].values / upper
-    axes.axhspan(100 * lower / upper, 100, color="#DDDDDD", linewidth=0, zorder=0)
+    axes.axhspan(100 * lower / upper, 100, color="#EAEAEA", linewidth=0, zorder=0)
     for m, name in enumerate(names):
         mean = float(scores["explained"].values[m])
         axes.bar(m, mean, width=0.66, color=COLOURS.get(name, OTHER), alpha=0.85, zorder=2)
@@ -95,7 +95,10 @@ def explained_variance(scores: xarray.Dataset) -> Figure:
     axes.set_xlim(-0.6, len(names) - 0.4)
     axes.set_xticks(range(len(names)))
     axes.set_xticklabels(
-        [f"{_broken(name)}\n{value:.0f} %" for name, value in zip(names, scores["explained"].values, strict=True)]
+        [
+            f"{_shortened(name, 16)}\n{value:.0f} %"
+            for name, value in zip(names, scores["explained"].values, strict=True)
+        ]
     )
     _dress(axes, "", "explainable variance explained (%)")
     _heading(axes, "Explainable variance of single subjects", 10)
@@ -107,11 +110,6 @@ def explained_variance(scores: xarray.Dataset) -> Figure:
     )
     _words(figure, 0.1, 0.08, words, SMALL, color="#404040")
     return figure
-
-
-def _broken(name: str) -> str:
-    """A long name on two lines."""
-    return "\n".join(_shortened(part.strip(), 16) for part in name.split(",", 1))
 
 
 def training(history: xarray.Dataset, *, most: int = 6) -> Figure:
@@ -142,19 +140,20 @@ def training(history: xarray.Dataset, *, most: int = 6) -> Figure:
     2
     """
     attrs, epochs = history.attrs, history["epoch"].values
-    figure = _figure(7.6, 3.0)
+    figure = _figure(7.6, 2.85)
     losses, scores = _box(figure, 0.65, 0.6, 2.2, 1.85), _box(figure, 3.65, 0.6, 2.5, 1.85)
     losses.plot(epochs, history["loss"].values, "-o", color="black", markersize=2.5, linewidth=1)
     told = "mean squared difference" if attrs["loss"] == "mse" else "1 − Pearson r"
-    _dress(losses, "epoch", f"training loss ({told})")
+    _dress(losses, "epoch", told)
     losses.set_ylim(bottom=0)
-    _heading(losses, f"Loss at {_shortened(str(attrs['layer']), 18)}", 8)
+    _heading(losses, f"Training loss at {_shortened(str(attrs['layer']), 18)}", 8)
     values = history["alignment"].values
     if np.isfinite(values).any():
         reached = np.where(np.isfinite(values), values, -np.inf).max(axis=0)
         order = [int(k) for k in np.argsort(-reached, kind="stable") if np.isfinite(reached[k])]
         for k in order[most:]:
-            scores.plot(epochs, values[:, k], color=FAINT, linewidth=0.6, alpha=0.6, zorder=1)
+            label = "others" if k == order[-1] else None
+            scores.plot(epochs, values[:, k], color=FAINT, linewidth=0.6, alpha=0.6, label=label, zorder=1)
         for rank, k in enumerate(order[:most]):
             name = _shortened(str(history["layer"].values[k]), 18)
             scores.plot(epochs, values[:, k], "-", color=OKABE_ITO[rank], linewidth=1.2, label=name, zorder=2)
