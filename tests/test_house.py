@@ -155,7 +155,7 @@ WINGS = (
     *("search", "timecourse", "fmri", "baselines", "comparison", "datasets", "taxonomy", "statistics"),
     *("report", "study"),
     *("networks", "networks.pruned", "networks.retention", "networks.feature_maps"),
-    *("networks.heatmaps", "networks.occlusion", "networks.saliency"),
+    *("networks.heatmaps", "networks.occlusion", "networks.saliency", "networks.siamese", "targets"),
 )
 ROOMS = ["secateur", *(f"secateur.{room}" for room in WINGS)]
 

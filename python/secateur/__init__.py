@@ -20,10 +20,10 @@ Imports run downwards in this list.
 
 from importlib.metadata import version as _version
 
-from . import baselines, comparison, datasets, fmri, networks, report, search, taxonomy, timecourse
+from . import baselines, comparison, datasets, fmri, networks, report, search, targets, taxonomy, timecourse
 from .comparison import compare, comparison_table
 from .contributions import add_one, insertion_curve, leave_one_out
-from .inference import bootstrap, noise_ceiling, permutation_test, stability, transfer
+from .inference import bootstrap, noise_ceiling, noise_normalised_r2, permutation_test, stability, transfer
 from .networks import feature_maps, heatmaps, occlusion, saliency
 from .pruning import Pruner
 from .search import SearchInterrupted
@@ -54,6 +54,7 @@ __all__ = [
     "leave_one_out",
     "networks",
     "noise_ceiling",
+    "noise_normalised_r2",
     "occlusion",
     "permutation_test",
     "report",
@@ -62,6 +63,7 @@ __all__ = [
     "similarity",
     "stability",
     "summary",
+    "targets",
     "taxonomy",
     "timecourse",
     "to_rsatoolbox",

@@ -11,17 +11,18 @@ from sklearn.base import clone
 
 from .baselines import Lasso, Ridge, SimDR, _Reweighting
 from .features import Features, Indices, Matrix, read_features
+from .inference import noise_normalised_r2
 from .pruning import Pruner
-from .similarity import compare_where_defined, held_out_alignment, warn_of_undefined_pairs
+from .similarity import compare_where_defined, held_out_alignment, similarity, warn_of_undefined_pairs
 from .statistics import holm, paired_t
-from .targets import Targets, pair_count, read_target
+from .targets import Targets, pair_count, pair_positions, read_target
 from .validation import Fold, _names, _pruner_of, _settings, _with_progress, score_fold, split
 
 if TYPE_CHECKING:
     import pandas
     import xarray
 
-__all__ = ["METHODS", "FoldMethod", "Method", "compare", "comparison_table"]
+__all__ = ["METHODS", "FoldMethod", "Method", "compare", "comparison_table", "explained_variance"]
 
 REWEIGHTING: dict[str, _Reweighting] = {
     "ridge": Ridge(),
@@ -148,8 +149,12 @@ def _score(
     """What a method reaches in one fold, for each of T targets; it learns from the training stimuli alone."""
     if isinstance(method, Pruner):
         found = score_fold(features, targets, fold, method)
-        kept = found.pruned.support.sum(axis=1)
-        return {"train": found.pruned_train, "test": found.pruned_test, "nodes": kept, "undefined": found.undefined}
+        held, support = features.among(fold[1]).values, found.pruned.support
+        predicted = np.stack([similarity(held, method.metric, subset=kept, threads=method.threads) for kept in support])
+        return {
+            "train": found.pruned_train, "test": found.pruned_test, "nodes": support.sum(axis=1),
+            "undefined": found.undefined, "predicted": predicted,
+        }  # fmt: skip
     comparator, threads = pruner._terms()[1:]
     sides = [(features.among(stimuli), targets.among(stimuli)) for stimuli in fold]
     if isinstance(method, str):  # the full space
@@ -157,20 +162,24 @@ def _score(
         (train, _), (test, undefined) = (
             held_out_alignment(one, goal, everything, pruner.metric, comparator, threads) for one, goal in sides
         )
-        return {"train": train, "test": test, "nodes": np.full(len(targets), features.d), "undefined": undefined}
+        held = similarity(sides[1][0].values, pruner.metric, threads=threads)
+        return {
+            "train": train, "test": test, "nodes": np.full(len(targets), features.d), "undefined": undefined,
+            "predicted": np.broadcast_to(held, (len(targets), len(held))),
+        }  # fmt: skip
     if isinstance(method, _Reweighting):
-        predicted, known = _fit_reweighting(method, sides, None if groups is None else np.asarray(groups)[fold[0]])
+        answers, known = _fit_reweighting(method, sides, None if groups is None else np.asarray(groups)[fold[0]])
     else:
-        predicted, known = _fit_foreign(method, sides, fold, name)
+        answers, known = _fit_foreign(method, sides, fold, name)
     scores = np.empty((2, len(targets)))
     undefined = np.zeros(len(targets), dtype=np.int64)
     for side, (_, goal) in enumerate(sides):
         for t in range(len(targets)):
             one = goal.only(slice(t, t + 1))
-            aligned, left_out = compare_where_defined(predicted[side][t], one, comparator, threads)
+            aligned, left_out = compare_where_defined(answers[side][t], one, comparator, threads)
             scores[side, t] = aligned[0]
             undefined[t] = left_out[0]  # in the end that of the test side
-    return {"train": scores[0], "test": scores[1], "undefined": undefined, **known}
+    return {"train": scores[0], "test": scores[1], "undefined": undefined, "predicted": answers[1], **known}
 
 
 Sides = list[tuple[Features, Targets]]
@@ -227,6 +236,7 @@ def compare(
     pruner: Pruner | None = None,
     kind: str | None = None,
     weights: Any = None,
+    predictions: bool = False,
     progress: bool = True,
 ) -> xarray.Dataset:
     """Pruning beside the full space, reweighting and any other method, on the same folds of the stimuli.
@@ -254,6 +264,8 @@ def compare(
         Overrides the pruner's.
     weights : array shaped like a target, optional
         Weight of each pair; 0 or 1 for rank comparators.
+    predictions : bool
+        Whether the similarities that each method gives to held-out pairs are returned too.
     progress : bool
         Whether a progress bar may show, once two seconds have passed.
 
@@ -264,7 +276,8 @@ def compare(
         ``train_alignment``, ``test_alignment``: among the training and among the test stimuli. ``nodes``: features
         used (with a weight other than zero; NaN where a method doesn't say). ``penalty``, ``dimensions``: chosen within
         the training stimuli, NaN where there is none. ``undefined_pairs``: held-out pairs that were left out.
-        ``test`` (fold, stimulus).
+        ``test`` (fold, stimulus). With ``predictions`` also ``predicted`` (approach, target, fold, pair): similarities,
+        larger more alike, ``numpy.triu_indices`` order, NaN but for the pairs among the fold's test stimuli.
 
     Raises
     ------
@@ -299,10 +312,17 @@ def compare(
     folds, repeat = split(features.n, cv, repeats, seed, groups)
     scores = {name: np.full((len(read), len(targets), len(folds)), np.nan) for name in SCORES}
     test = np.zeros((len(folds), features.n), dtype=bool)
+    predicted = None
+    if predictions:
+        predicted = np.full((len(read), len(targets), len(folds), pair_count(features.n)), np.nan)
     steps = [(f, m) for f in range(len(folds)) for m in range(len(read))]
     for f, m in _with_progress(steps, len(steps), "methods x folds", progress):
         name, method = list(read.items())[m]
-        for key, values in _score(method, features, targets, folds[f], pruner, groups, name).items():
+        found = _score(method, features, targets, folds[f], pruner, groups, name)
+        held_out = found.pop("predicted")
+        if predicted is not None:
+            predicted[m, :, f, pair_positions(folds[f][1], features.n)] = held_out.T
+        for key, values in found.items():
             scores[key][m, :, f] = values
         test[f, folds[f][1]] = True
     undefined = scores.pop("undefined").astype(np.int64)
@@ -310,6 +330,8 @@ def compare(
     dims = ("approach", "target", "fold")
     variables: dict[str, Any] = {VARIABLES.get(name, name): (dims, values) for name, values in scores.items()}
     variables |= {"undefined_pairs": (dims, undefined), "test": (("fold", "stimulus"), test)}
+    if predicted is not None:
+        variables["predicted"] = ((*dims, "pair"), predicted)
     coords = {
         "approach": list(read),
         "target": _names(targets.labels, len(targets)),
@@ -319,6 +341,61 @@ def compare(
     }
     attrs = _settings(pruner, targets, cv, repeats, seed) | {"n_features": features.d}
     return xarray.Dataset(variables, coords, attrs)
+
+
+def explained_variance(result: xarray.Dataset, rdms: Any, comparator: str = "spearman") -> xarray.Dataset:
+    """Percent of the explainable variance of single subjects that each method explains on test stimuli.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        From :func:`compare` with ``predictions=True`` and one target, such as the subjects' mean.
+    rdms : (T, P) | (T, n, n) array, rsatoolbox RDMs, or xarray DataArray
+        Dissimilarities of the same stimuli, a matrix a subject.
+    comparator : str
+        As in :func:`secateur.noise_normalised_r2`.
+
+    Returns
+    -------
+    xarray.Dataset, dims (model, subject)
+        As :func:`secateur.noise_normalised_r2` gives it, ceilings too taken among the test stimuli of each fold, and
+        averaged over folds before the ratio. ``model`` are the methods.
+
+    Raises
+    ------
+    ValueError
+        Where the result has no predictions, or several targets.
+
+    References
+    ----------
+    Cichy et al. (2019), The Algonauts Project.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(30, 40))
+    >>> truth = 1 - np.corrcoef(X[:, :8])[np.triu_indices(30, 1)]
+    >>> rdms = truth + 0.2 * rng.normal(size=(4, 435))
+    >>> terms = {"kind": "dissimilarity", "predictions": True}
+    >>> result = compare(X, rdms.mean(axis=0), ["full", "pruned"], cv=3, **terms)
+    >>> bool(np.diff(explained_variance(result, rdms).explained)[0] > 0)
+    True
+    """
+    if "predicted" not in result or result.sizes["target"] != 1:
+        raise ValueError(
+            "result must be of compare(..., predictions=True) and one target, got "
+            f"{result.sizes.get('target')} targets and {'' if 'predicted' in result else 'no '}predictions"
+        )
+    predicted = result["predicted"].isel(target=0)
+    names = [str(name) for name in result["approach"].values]
+    scores = [
+        noise_normalised_r2({name: -predicted.values[m, f] for m, name in enumerate(names)}, rdms, comparator)
+        for f in range(result.sizes["fold"])
+    ]
+    mean = sum(scores[1:], scores[0]) / len(scores)
+    mean["explained"] = 100 * mean["mean_r2"] / mean["upper"]
+    mean.attrs = {**scores[0].attrs, "folds": len(scores)}
+    return mean
 
 
 def comparison_table(result: xarray.Dataset, against: Any = ("full", "pruned")) -> pandas.DataFrame:

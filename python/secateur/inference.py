@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,13 @@ from . import _core
 from .features import Features, Indices, Matrix, read_features
 from .pruning import Pruner
 from .search import SMALLEST_FOLD
-from .similarity import check_comparator, compare, held_out_alignment, warn_of_undefined_pairs
+from .similarity import (
+    check_comparator,
+    compare,
+    compare_where_defined,
+    held_out_alignment,
+    warn_of_undefined_pairs,
+)
 from .statistics import permutation_p
 from .targets import Targets, pair_positions, read_target
 from .validation import Fold, _names, _pruner_of, _settings, _with_progress, score_fold, split, training_place
@@ -632,6 +639,93 @@ def noise_ceiling(
         named = isinstance(cv, (int, np.integer)) or hasattr(cv, "split")
         attrs |= {"cv": str(cv) if named else "given folds", "repeats": int(repeats), "seed": int(seed)}
     return xarray.Dataset(variables, {"subject": own[order]}, attrs)
+
+
+def noise_normalised_r2(models: Any, rdms: Any, comparator: str = "spearman") -> xarray.Dataset:
+    """How much of what any model could explain of the subjects' matrices models do explain, in percent.
+
+    Parameters
+    ----------
+    models : (P,) or (n, n) array, or a mapping of names to such
+        Dissimilarities by models. NaN leaves a pair out for all of them and for the ceiling.
+    rdms : (T, P) | (T, n, n) array, rsatoolbox RDMs, or xarray DataArray
+        Dissimilarities, a matrix a subject, two at least. NaN: the subject has no such pair.
+    comparator : {"spearman", "pearson", ...}
+        What is squared; the challenge took Spearman's.
+
+    Returns
+    -------
+    xarray.Dataset, dims (model, subject)
+        ``correlation`` and its square ``r2``, whose mean over subjects is ``mean_r2`` (model). ``upper`` and ``lower``:
+        the same with the mean of all subjects' matrices, and with that of the other subjects, in the model's place, and
+        both by subject. ``explained`` (model): 100 ``mean_r2`` / ``upper``, percent of explainable variance.
+
+    Raises
+    ------
+    ValueError
+        Where there are fewer than two subjects, or shapes don't fit.
+
+    Notes
+    -----
+    A square hides the sign: a model that is aligned the wrong way round explains variance all the same, so look at
+    ``correlation`` too. :func:`noise_ceiling` gives bounds of the alignment itself, from means of ranks.
+
+    References
+    ----------
+    Cichy et al. (2019), The Algonauts Project; Agrawal (2019), Results.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> truth = rng.normal(size=45)
+    >>> scores = noise_normalised_r2({"truth": truth, "noise": rng.normal(size=45)}, truth + rng.normal(size=(6, 45)))
+    >>> bool(scores.explained.sel(model="truth") > scores.explained.sel(model="noise"))
+    True
+    """
+    import xarray
+
+    n = _stimulus_count(rdms)
+    targets = read_target(rdms, n, "dissimilarity")
+    if len(targets) < 2:
+        raise ValueError(f"rdms must be of at least 2 subjects, got {len(targets)}")
+    named = dict(models) if isinstance(models, Mapping) else {"model": models}
+    if not named:
+        raise ValueError("models must hold at least one model, got none")
+    read = [read_target(one, n, "dissimilarity") for one in named.values()]
+    for name, one in zip(named, read, strict=True):
+        if len(one) != 1:
+            raise ValueError(f"models must be one matrix each, got {len(one)} for {name!r}")
+    left_out = ~np.all([one.counts(0) for one in read], axis=0)
+    if left_out.any():
+        targets = targets.without(left_out)
+    present = np.array([targets.counts(t) for t in range(len(targets))])
+
+    def mean_of(chosen: Any) -> Matrix:
+        count = present[chosen].sum(axis=0)
+        total = np.where(present[chosen], targets.values[chosen], 0).sum(axis=0)
+        return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
+
+    def against(values: Matrix, t: int) -> float:
+        return float(compare_where_defined(values, targets.only(slice(t, t + 1)), comparator, 1)[0][0])
+
+    everyone = range(len(targets))
+    correlation = np.array([[against(one.values[0], t) for t in everyone] for one in read])
+    upper = np.array([against(mean_of(slice(None)), t) for t in everyone]) ** 2
+    lower = np.array([against(mean_of([s for s in everyone if s != t]), t) for t in everyone]) ** 2
+    r2 = correlation**2
+    variables = {
+        "correlation": (("model", "subject"), correlation),
+        "r2": (("model", "subject"), r2),
+        "mean_r2": ("model", r2.mean(axis=1)),
+        "upper_by_subject": ("subject", upper),
+        "lower_by_subject": ("subject", lower),
+        "upper": ((), upper.mean()),
+        "lower": ((), lower.mean()),
+        "explained": ("model", 100 * r2.mean(axis=1) / upper.mean()),
+    }
+    coords = {"model": list(named), "subject": _names(targets.labels, len(targets))}
+    attrs = {"comparator": check_comparator(comparator), "secateur_version": version("secateur")}
+    return xarray.Dataset(variables, coords, attrs)
 
 
 def _stimulus_count(rdms: Any) -> int:

@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from .features import Indices, Matrix, as_float64
 
+__all__ = ["average"]
+
 Kind = Literal["similarity", "dissimilarity"]
 
 
@@ -279,3 +281,62 @@ def read_target(
     if kind == "dissimilarity":
         values = -values
     return Targets(np.ascontiguousarray(values), pattern, weight_of, n, single, labels, own, kind)
+
+
+def average(rdms: Any, zscore: bool = True, rescale: tuple[float, float] | None = (2, 5)) -> Matrix:
+    """One matrix of many: each brought to one scale, then their mean.
+
+    Parameters
+    ----------
+    rdms : (..., P) or (..., n, n) array, DataArray, or rsatoolbox RDMs
+        Dissimilarities of subjects, and of time points or any other leading axes. NaN: a subject has no such pair.
+    zscore : bool
+        Whether each matrix is z-scored over its pairs first, as MATLAB's ``zscore`` does (SD of n - 1).
+    rescale : (a, b) or None
+        What becomes of the mean: (x + a) / b. By default (x + 2) / 5, which brings z-scores about back to the range of
+        dissimilarities 1 - r, for a loss that compares values; None leaves it.
+
+    Returns
+    -------
+    (P,) float64
+        In ``numpy.triu_indices(n, 1)`` order; NaN where no matrix has the pair.
+
+    Raises
+    ------
+    ValueError
+        Where shapes don't fit, a matrix is not symmetric, a value is infinite, or a matrix to be z-scored is constant.
+
+    References
+    ----------
+    Agrawal (2019), Methods: tracks 1 (z-scores) and 2 (z-scores, time points, rescaled).
+
+    Examples
+    --------
+    >>> average([[1.0, 2.0, 3.0], [30.0, 10.0, 20.0]], rescale=None)
+    array([ 0. , -0.5,  0.5])
+    """
+    values = as_float64(getattr(rdms, "dissimilarities", rdms), "rdms")
+    if values.ndim >= 2 and values.shape[-1] == values.shape[-2]:
+        n = values.shape[-1]
+        values = _from_square(values.reshape(-1, n, n), "dissimilarity", "rdms")
+    elif values.ndim:
+        values = values.reshape(-1, values.shape[-1])
+    pairs = values.shape[-1] if values.ndim else 0
+    n = round((1 + (1 + 8 * pairs) ** 0.5) / 2)
+    if not values.size or n < 3 or pair_count(n) != pairs:
+        raise ValueError(f"rdms must have shape (..., n, n) or (..., n(n-1)/2), got {np.shape(rdms)}")
+    if np.isinf(values).any():
+        raise ValueError(f"rdms must not be infinite, got matrix {np.argwhere(np.isinf(values))[0][0]}")
+    there = ~np.isnan(values)
+    if zscore:
+        count = there.sum(axis=1, keepdims=True)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            values = values - np.where(there, values, 0).sum(axis=1, keepdims=True) / count
+            sd = np.sqrt(np.where(there, values**2, 0).sum(axis=1, keepdims=True) / (count - 1))
+        flat = np.flatnonzero(~(sd[:, 0] > 1e-13 * np.nanmax(np.abs(values), initial=1e-300)))
+        if flat.size:
+            raise ValueError(f"rdms must vary over pairs to be z-scored, got a constant matrix at {flat[0]}")
+        values = values / sd
+    with np.errstate(invalid="ignore"):
+        mean = np.where(there, values, 0).sum(axis=0) / there.sum(axis=0)
+    return np.asarray(mean if rescale is None else (mean + rescale[0]) / rescale[1])

@@ -1,6 +1,6 @@
 """Networks: activations of photographs, and what a pruned network still knows. PyTorch is loaded when it is needed."""
 
-from . import pruned, retention
+from . import pruned, retention, siamese
 from .extraction import embed
 from .images import Images, read_images
 from .network import Network, Preprocessing, wrap
@@ -18,5 +18,6 @@ __all__ = [
     "pruned",
     "read_images",
     "retention",
+    "siamese",
     "wrap",
 ]

@@ -245,8 +245,11 @@ def sequence(module: Any, parts: Sequence[Any]) -> Any:
     return torch.nn.Sequential(*found)
 
 
-def function_module(function: Callable[[Any], Any], owner: Any) -> Any:
-    """A module that calls a function of another, whose weights it shares."""
+def function_module(function: Callable[[Any, Any], Any], owner: Any) -> Any:
+    """A module that calls a function of another, whose weights it shares: ``function(owner, x)``.
+
+    The owner is passed, not bound, so that a copy calls the copy.
+    """
     base: Any = import_torch().nn.Module
 
     class Called(base):  # type: ignore[misc]
@@ -255,9 +258,19 @@ def function_module(function: Callable[[Any], Any], owner: Any) -> Any:
             self.owner = owner
 
         def forward(self, x: Any) -> Any:
-            return function(x)
+            return function(self.owner, x)
 
     return Called()
+
+
+def steps(module: Any) -> Iterator[Any]:
+    """The modules of sequences in sequences, in the order in which they run."""
+    nn = import_torch().nn
+    if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
+        for child in module:
+            yield from steps(child)
+    else:
+        yield module
 
 
 @contextmanager

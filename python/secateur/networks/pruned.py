@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import os
 from collections import OrderedDict
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +15,7 @@ import numpy.typing as npt
 from ..features import as_float64, read_order
 from . import registry
 from .network import Network, Preprocessing, find_device, import_torch
+from .network import steps as steps_of
 
 __all__ = ["PrunedNetwork", "apply", "load"]
 
@@ -245,15 +245,6 @@ def _select(index: npt.NDArray[np.int64], device: Any) -> Any:
     return Select()
 
 
-def _steps(module: Any) -> Iterator[Any]:
-    """The modules of sequences in sequences, in the order in which they run."""
-    if isinstance(module, import_torch().nn.Sequential):
-        for child in module:
-            yield from _steps(child)
-    else:
-        yield module
-
-
 def _linear(old: Any, rows: Any, columns: Any) -> Any:
     """A linear layer with some of the outputs and inputs of another."""
     torch = import_torch()
@@ -269,7 +260,7 @@ def _fewer_out(neck: Any, kept: npt.NDArray[np.int64], d: int, device: Any) -> A
     """The neck with some outputs: its last linear layer smaller where only what works one by one follows it."""
     nn = import_torch().nn
     one_by_one = (nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Hardswish, nn.Tanh, nn.Sigmoid, nn.Dropout, nn.Identity)
-    steps = list(_steps(neck))
+    steps = list(steps_of(neck))
     last = max((i for i, step in enumerate(steps) if isinstance(step, nn.Linear)), default=None)
     if last is not None and steps[last].out_features == d and all(isinstance(s, one_by_one) for s in steps[last + 1 :]):
         steps[last] = _linear(steps[last], kept, slice(None))
@@ -280,7 +271,7 @@ def _fewer_out(neck: Any, kept: npt.NDArray[np.int64], d: int, device: Any) -> A
 def _fewer_in(classifier: Any, kept: npt.NDArray[np.int64], d: int) -> Any:
     """The classifier that reads some features."""
     nn = import_torch().nn
-    steps = list(_steps(classifier))
+    steps = list(steps_of(classifier))
     first = next((i for i, step in enumerate(steps) if not isinstance(step, (nn.Dropout, nn.Identity))), 0)
     if not steps or not isinstance(steps[first], nn.Linear) or steps[first].in_features != d:
         raise ValueError(

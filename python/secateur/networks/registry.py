@@ -94,6 +94,9 @@ _INCEPTION: Final = (
     *(f"Mixed_{block}" for block in ("5b", "5c", "5d", "6a", "6b", "6c", "6d", "6e", "7a", "7b", "7c")),
 )  # fmt: skip
 _LITE0: Final = "efficientnet-lite0"
+_LITE0_TRUNK: Final = (
+    "_conv_stem", "_bn0", "_swish", *(f"_blocks.{b}" for b in range(16)), "_conv_head", "_bn1", "_swish",
+)  # fmt: skip
 _BARLOW: Final = "https://dl.fbaipublicfiles.com/barlowtwins/ep1000_bs2048_lrw0.2_lrb0.0048_lambd0.0051/resnet50.pth"
 
 ARCHITECTURES: Final[Mapping[str, Architecture]] = {
@@ -129,8 +132,8 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
         head="classifier.1",
     ),
     _LITE0: Architecture(
-        _LITE0, (), ("_avg_pooling", "flatten"), ("_dropout", "_fc"), "_swish", "_avg_pooling", "_fc", 1280, 1280,
-        head="_fc",
+        _LITE0, _LITE0_TRUNK, ("_avg_pooling", "flatten"), ("_dropout", "_fc"), "_swish", "_avg_pooling", "_fc", 1280,
+        1280, head="_fc",
     ),
 }  # fmt: skip
 
@@ -238,8 +241,7 @@ def assemble(
 ) -> Network:
     """The parts of a module of the table's architecture."""
     row = ARCHITECTURES[name]
-    called = row.builder == _LITE0
-    trunk = function_module(module.extract_features, module) if called else sequence(module, row.trunk)
+    trunk = sequence(module, row.trunk)
     if row.builder in ("densenet161", "squeezenet1_1"):
         pool = import_torch().nn.AdaptiveAvgPool2d(1)
         neck = sequence(module, (pool, *row.neck[1:]))
@@ -565,8 +567,8 @@ def assemble_timm(name: str, module: Any, provenance: Mapping[str, str]) -> Netw
         resize=(size, size) if data["crop_mode"] == "squash" else resize, crop=size, mean=tuple(data["mean"]),
         std=tuple(data["std"]), interpolation=data["interpolation"],
     )  # fmt: skip
-    trunk = function_module(module.forward_features, module)
-    neck = function_module(lambda maps: module.forward_head(maps, pre_logits=True), module)
+    trunk = function_module(lambda own, x: own.forward_features(x), module)
+    neck = function_module(lambda own, maps: own.forward_head(maps, pre_logits=True), module)
     classifier = module.get_classifier()
     classifier = classifier if isinstance(classifier, torch.nn.Module) else None
     whole, pooled = parts_agree(module, trunk, neck, classifier, size)

@@ -6,6 +6,7 @@ maps      the same of feature maps' importance
 heatmaps  overlays on images, contact sheets, curves against saliency
 tables    full against pruned, for a terminal or a Markdown page
 regions   the four tests over regions of the brain
+finetuning  fine-tuning beside pruning: training, explainable variance, its folder
 retention what pruned networks still classify
 folder    all of it in one folder, whole or not at all
 """
@@ -23,6 +24,7 @@ from .figures import (
     null,
     page,
 )
+from .finetuning import explained_markdown, explained_variance, training, write_finetuning
 from .folder import write, write_course, write_network
 from .heatmaps import agreement, contact_sheet, contours, overlays, precision_recall
 from .maps import importance_histograms
@@ -45,6 +47,8 @@ __all__ = [
     "course_text",
     "dendrograms",
     "embedding",
+    "explained_markdown",
+    "explained_variance",
     "generalisation",
     "held_out",
     "importance_histograms",
@@ -61,7 +65,9 @@ __all__ = [
     "regions",
     "selection_over_time",
     "text",
+    "training",
     "write",
     "write_course",
+    "write_finetuning",
     "write_network",
 ]

@@ -1,0 +1,151 @@
+"""``secateur finetune``: a network fine-tuned to a dissimilarity matrix, beside the pruned one on the same folds."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from .app import Comparator, Device, Folds, Metric, Overwrite, Repeats, Search, _check_terms, _input, _say, _spoken, app
+
+
+@app.command()
+def finetune(
+    images: Annotated[Path, typer.Argument(metavar="IMAGES", help="Folder of images, in the order of the matrix.")],
+    rdm: Annotated[
+        str,
+        typer.Argument(metavar="RDM", help="Dissimilarities of the images, one matrix or one a subject: FILE[:KEY]."),
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")],
+    net: Annotated[str | None, typer.Option(metavar="NAME", help="Architecture, such as vgg16 or timm:NAME.")] = None,
+    weights: Annotated[
+        str, typer.Option(metavar="FILE", help="File of weights; 'default': the published ones; 'random'.")
+    ] = "default",
+    preset: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="As the paper had it: meg_early, meg_late, fmri_early or fmri_late."),
+    ] = None,
+    layer: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Whose features are trained: penultimate, fc7, a module.")
+    ] = None,
+    freeze: Annotated[
+        str | None, typer.Option(metavar="WHAT", help="'from conv5', 'up to conv5_2', or names of modules: a,b.")
+    ] = None,
+    every_layer: Annotated[
+        bool, typer.Option("--every-layer", help="Choose among all layers that learn, not the epoch alone.")
+    ] = False,
+    lr: Annotated[float | None, typer.Option(metavar="RATE", help="Learning rate; 0.005 by default.")] = None,
+    momentum: Annotated[float | None, typer.Option(metavar="M", help="Of the descent; 0 by default.")] = None,
+    batch: Annotated[int | None, typer.Option(metavar="N", min=1, help="Pairs in a step; 32 by default.")] = None,
+    epochs: Annotated[int | None, typer.Option(metavar="N", min=1, help="At most; 20 by default.")] = None,
+    patience: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Stop after so many epochs without gain.")
+    ] = None,
+    form: Annotated[
+        str | None, typer.Option(metavar="FORM", help="Batches of images (all their pairs) or pairs (the paper's).")
+    ] = None,
+    loss: Annotated[str, typer.Option(metavar="NAME", help="mse or correlation.")] = "mse",
+    validation: Annotated[
+        int, typer.Option(metavar="N", min=2, help="One of so many folds of training images chooses the epoch.")
+    ] = 5,
+    size: Annotated[int | None, typer.Option(metavar="PIXELS", min=1, help="Stretch images to this side.")] = None,
+    precision: Annotated[str, typer.Option(metavar="NAME", help="float32 or bfloat16.")] = "float32",
+    metric: Metric = "correlation",
+    comparator: Comparator = "pearson",
+    search: Search = "ranking",
+    cv: Folds = 5,
+    repeats: Repeats = 1,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of folds and batches.")] = 0,
+    checkpoint: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep the training on all images here; a killed one goes on.")
+    ] = None,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+) -> None:
+    """Fine-tune a network to a dissimilarity matrix, and say whether that or pruning serves better.
+
+    In each fold of the images the network is fine-tuned, pruned, and fine-tuned then pruned, on the training images
+    alone. What is written as network.pt is then trained on all of them.
+    """
+    with _spoken():
+        from ..comparison import compare, explained_variance
+        from ..files import Loaded, match, read_target_file
+        from ..networks import load, read_images
+        from ..networks.siamese import PRESETS, DissimilarityTrainer, FineTuned
+        from ..pruning import Pruner
+        from ..report import comparison_markdown, explained_markdown, finetuning
+        from ..report.folder import check_destination
+        from ..targets import average, pair_count
+
+        bar = sys.stderr.isatty()
+        pruner = Pruner(metric, comparator, "dissimilarity", search)
+        with _input():
+            _check_terms(pruner)
+            if (net is None) == (preset is None):
+                raise ValueError("--net NAME or --preset NAME must be given, got both or neither")
+            if preset is not None and preset not in PRESETS:
+                raise ValueError(f"--preset must be one of {', '.join(PRESETS)}, got {preset!r}")
+            check_destination(out, overwrite, finetuning.CONTENTS)
+            shown, goal = read_images(images), read_target_file(rdm)
+            n = len(shown)
+            values, note = match(goal, Loaded(np.empty(0), shown.names, None, images))
+            if values.shape[-1] != n and values.shape[-1] != pair_count(n):
+                raise ValueError(f"RDM must cover the {n} images of {images.name}, got shape {values.shape}")
+            several = values.ndim == 3 or (values.ndim == 2 and values.shape != (n, n))
+            matrix = average(values)
+        for told in (*shown.notes, *goal.notes, note):
+            if told:
+                _say(f"note: {told}.")
+        with _input():
+            name = net if net is not None else str(PRESETS[str(preset)]["net"])
+            network = load(name, None if weights == "random" else weights, seed=seed)
+            given: dict[str, Any] = {
+                "layer": layer, "freeze": freeze, "lr": lr, "momentum": momentum, "batch": batch, "epochs": epochs,
+                "form": form,
+            }  # fmt: skip
+            terms = {key: value for key, value in given.items() if value is not None}
+            if freeze is not None and not freeze.startswith(("from ", "up to ")):
+                terms["freeze"] = [part.strip() for part in freeze.split(",")]
+            terms |= {"loss": loss, "validation": validation, "patience": patience, "size": size, "device": device}
+            terms |= {"precision": precision, "comparator": comparator, "seed": seed}
+            at = layer or (PRESETS[preset]["layer"] if preset else "penultimate")
+            terms["layers"] = None if every_layer else [at]
+            trainer = (
+                DissimilarityTrainer(network, **terms)
+                if preset is None
+                else DissimilarityTrainer.preset(preset, network, **terms)
+            )
+            _say(f"Fine-tuning {name} in {cv * repeats} folds of {n} images, beside pruning.")
+            untouched = trainer.features(shown, progress=bar)
+            tuned = FineTuned(trainer, shown, progress=bar)
+            methods = {
+                "full": "full",
+                "pruned": "pruned",
+                "fine-tuned": tuned,
+                "tuned + pruned": tuned.then(pruner),
+            }
+            result = compare(
+                untouched.values, matrix, methods, cv, repeats, seed, pruner=pruner, predictions=True, progress=bar
+            )
+            scores = None
+            if several and len(values) > 1:
+                scores = explained_variance(result, values)
+        title = f"{name} fine-tuned and pruned to {goal.path.stem}"
+        typer.echo(comparison_markdown(result, title=title))
+        if scores is not None:
+            typer.echo(explained_markdown(scores))
+        _say(f"Fine-tuning {name} on all {n} images.")
+        with _input():
+            trainer.fit(shown, matrix, checkpoint=checkpoint, progress=bar)
+        _say("Drawing and writing.")
+        inputs = [{"role": "images", "folder": str(images), "images": n}, {"role": "target", **goal.record()}]
+        settings = {"command": ["secateur", *sys.argv[1:]], "inputs": inputs, "device": device}
+        files = finetuning.write_finetuning(
+            out, trainer, result, scores, title=title, settings=settings, overwrite=overwrite
+        )
+        typer.echo(f"Written to {out}:")
+        for file in files:
+            typer.echo(f"  {file.name:<18} {finetuning.CONTENTS[file.name]}")

@@ -1,0 +1,297 @@
+"""Fine-tuning beside pruning: pictures and tables of the training and of explainable variance, and a results folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .figures import (
+    FAINT,
+    FULL,
+    NORMAL,
+    OKABE_ITO,
+    OTHER,
+    PRUNED,
+    SMALL,
+    UNITS,
+    _box,
+    _dress,
+    _figure,
+    _heading,
+    _shortened,
+    _words,
+    comparison,
+)
+from .folder import SETTINGS, _plain, _tell, _whole, save_figure
+from .tables import _number, _pipes, comparison_markdown
+
+if TYPE_CHECKING:
+    import xarray
+    from matplotlib.figure import Figure
+
+    from ..networks.siamese import DissimilarityTrainer
+
+__all__ = ["explained_markdown", "explained_variance", "training", "write_finetuning"]
+
+PICTURES = {
+    "comparison": "held-out alignment of untouched, pruned and fine-tuned features",
+    "training": "loss and held-out alignment by epoch and layer",
+    "explained": "percent of explainable variance",
+}
+CONTENTS = {
+    "network.pt": "the fine-tuned weights, for networks.load(..., weights=)",
+    "history.csv": "loss and held-out alignment of every epoch and layer",
+    "comparison.nc": "scores of every method and fold (netCDF)",
+    "summary.md": "which served better, as tables to read",
+    **{f"{name}.{kind}": what for name, what in PICTURES.items() for kind in ("png", "svg")},
+    SETTINGS: "command, versions, seeds, hashes of the input",
+}
+COLOURS = {"full": FULL, "pruned": PRUNED, "fine-tuned": OKABE_ITO[2], "tuned + pruned": OKABE_ITO[3]}
+
+
+def explained_variance(scores: xarray.Dataset) -> Figure:
+    """Percent of explainable variance: a bar a model, a point a subject, the ceiling as a band.
+
+    Parameters
+    ----------
+    scores : xarray.Dataset
+        From :func:`secateur.noise_normalised_r2` or :func:`secateur.comparison.explained_variance`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    References
+    ----------
+    Cichy et al. (2019), The Algonauts Project.
+
+    Examples
+    --------
+    >>> import secateur as sc
+    >>> rng = np.random.default_rng(0)
+    >>> truth = rng.normal(size=45)
+    >>> explained_variance(sc.noise_normalised_r2(truth, truth + rng.normal(size=(6, 45)))).axes[0].get_ylabel()
+    'explainable variance explained (%)'
+    """
+    names = [str(name) for name in scores["model"].values]
+    wide = max(2.4, 0.95 * len(names))
+    figure = _figure(wide + 0.95, 3.45)
+    axes = _box(figure, 0.7, 1.0, wide, 2.05)
+    upper, lower = float(scores["upper"]), float(scores["lower"])
+    each = 100 * scores["r2"].values / upper
+    axes.axhspan(100 * lower / upper, 100, color="#EAEAEA", linewidth=0, zorder=0)
+    for m, name in enumerate(names):
+        mean = float(scores["explained"].values[m])
+        axes.bar(m, mean, width=0.66, color=COLOURS.get(name, OTHER), alpha=0.85, zorder=2)
+        spots = m + np.linspace(-0.2, 0.2, each.shape[1])
+        axes.plot(
+            spots, each[m], "o", color="white", markeredgecolor="#404040", markersize=3, markeredgewidth=0.6, zorder=3
+        )
+    axes.set_ylim(0, 1.06 * max(100.0, float(np.nanmax(each, initial=0.0))))
+    axes.set_xlim(-0.6, len(names) - 0.4)
+    axes.set_xticks(range(len(names)))
+    axes.set_xticklabels(
+        [
+            f"{_shortened(name, 16)}\n{value:.0f} %"
+            for name, value in zip(names, scores["explained"].values, strict=True)
+        ]
+    )
+    _dress(axes, "", "explainable variance explained (%)")
+    _heading(axes, "Explainable variance of single subjects", 10)
+    unit = UNITS.get(str(scores.attrs.get("comparator", "spearman")), "correlation")
+    folds = f", mean of {scores.attrs['folds']} folds' test stimuli" if "folds" in scores.attrs else ""
+    words = (
+        f"Bars: mean squared {unit} with each subject (points)\nover that of the subjects' mean (100 %){folds}.\n"
+        "Band: from the mean of the other subjects to 100 %."
+    )
+    _words(figure, 0.1, 0.08, words, SMALL, color="#404040")
+    return figure
+
+
+def training(history: xarray.Dataset, *, most: int = 6) -> Figure:
+    """Loss by epoch, and the held-out alignment of the layers that reach most.
+
+    Parameters
+    ----------
+    history : xarray.Dataset
+        ``history_`` of a :class:`secateur.networks.siamese.DissimilarityTrainer`.
+    most : int
+        The most layers to draw in colour; the others are faint.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    References
+    ----------
+    Agrawal (2019), Results: layer and epoch.
+
+    Examples
+    --------
+    >>> import xarray
+    >>> values = {"loss": ("epoch", [np.nan, 0.2, 0.1]), "alignment": (("epoch", "layer"), [[0.1], [0.2], [0.3]])}
+    >>> attrs = {"best_layer": "fc7", "best_epoch": 2, "comparator": "pearson", "loss": "mse", "layer": "fc7"}
+    >>> history = xarray.Dataset(values, {"epoch": [0, 1, 2], "layer": ["fc7"]}, attrs)
+    >>> len(training(history).axes)
+    2
+    """
+    attrs, epochs = history.attrs, history["epoch"].values
+    figure = _figure(7.6, 2.85)
+    losses, scores = _box(figure, 0.65, 0.6, 2.2, 1.85), _box(figure, 3.65, 0.6, 2.5, 1.85)
+    losses.plot(epochs, history["loss"].values, "-o", color="black", markersize=2.5, linewidth=1)
+    told = "mean squared difference" if attrs["loss"] == "mse" else "1 − Pearson r"
+    _dress(losses, "epoch", told)
+    losses.set_ylim(bottom=0)
+    _heading(losses, f"Training loss at {_shortened(str(attrs['layer']), 18)}", 8)
+    values = history["alignment"].values
+    if np.isfinite(values).any():
+        reached = np.where(np.isfinite(values), values, -np.inf).max(axis=0)
+        order = [int(k) for k in np.argsort(-reached, kind="stable") if np.isfinite(reached[k])]
+        for k in order[most:]:
+            label = "others" if k == order[-1] else None
+            scores.plot(epochs, values[:, k], color=FAINT, linewidth=0.6, alpha=0.6, label=label, zorder=1)
+        for rank, k in enumerate(order[:most]):
+            name = _shortened(str(history["layer"].values[k]), 18)
+            scores.plot(epochs, values[:, k], "-", color=OKABE_ITO[rank], linewidth=1.2, label=name, zorder=2)
+        best = int(attrs["best_epoch"])
+        height = float(history["alignment"].sel(epoch=best, layer=attrs["best_layer"]))
+        scores.plot([best], [height], "*", color="black", markersize=9, zorder=3, label=f"kept: epoch {best}")
+        scores.legend(
+            loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=SMALL, handlelength=1.4,
+            title="layer", title_fontsize=SMALL,
+        )  # fmt: skip
+    else:
+        scores.text(0.5, 0.5, "nothing was held out", ha="center", transform=scores.transAxes, fontsize=NORMAL)
+    unit = UNITS.get(str(attrs["comparator"]), str(attrs["comparator"]))
+    _dress(scores, "epoch (0: untouched)", f"held-out alignment ({unit})")
+    for axes in (losses, scores):
+        axes.set_xlim(-0.03 * max(len(epochs) - 1, 1), 1.03 * max(len(epochs) - 1, 1))
+        axes.locator_params(axis="x", integer=True)
+    _heading(scores, f"{attrs.get('held_out_images', 0)} held-out images", 8)
+    return figure
+
+
+def explained_markdown(scores: xarray.Dataset) -> str:
+    """Percent of explainable variance as a Markdown table, one row a model.
+
+    Parameters
+    ----------
+    scores : xarray.Dataset
+        As for :func:`explained_variance`.
+
+    Returns
+    -------
+    str
+        Mean correlation and mean of its squares over subjects, percent of explainable variance, and the ceilings.
+
+    Examples
+    --------
+    >>> import secateur as sc
+    >>> rng = np.random.default_rng(0)
+    >>> truth = rng.normal(size=45)
+    >>> print(explained_markdown(sc.noise_normalised_r2(truth, truth + rng.normal(size=(6, 45)))).splitlines()[0])
+    | model | mean ρ | mean ρ² | % of explainable variance | subjects (%) |
+    """
+    short = UNITS.get(str(scores.attrs["comparator"]), "r").split()[-1]
+    rows = [["model", f"mean {short}", f"mean {short}²", "% of explainable variance", "subjects (%)"]]
+    upper = float(scores["upper"])
+    for name in scores["model"].values:
+        one = scores.sel(model=name)
+        each = 100 * one["r2"].values / upper
+        rows.append(
+            [
+                str(name), _number(float(one["correlation"].mean()), ".3f"), _number(float(one["mean_r2"]), ".3f"),
+                _number(float(one["explained"]), ".1f"), f"{each.min():.1f} to {each.max():.1f}",
+            ]
+        )  # fmt: skip
+    lower = float(scores["lower"])
+    notes = [
+        f"100 %: the mean of all {scores.sizes['subject']} subjects' matrices in the model's place, {short}² = "
+        f"{upper:.3f}. The mean of the other subjects reaches {short}² = {lower:.3f}, {100 * lower / upper:.1f} %."
+    ]
+    if "folds" in scores.attrs:
+        notes.append(f"Among the test stimuli of {scores.attrs['folds']} folds, averaged before the ratio.")
+    return _pipes(rows) + "\n\n" + "\n".join(f"- {note}" for note in notes) + "\n"
+
+
+def write_finetuning(
+    folder: str | os.PathLike[str],
+    trainer: DissimilarityTrainer,
+    result: xarray.Dataset,
+    scores: xarray.Dataset | None = None,
+    *,
+    title: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+) -> list[Path]:
+    """Write a results folder of a fine-tuning, whole or not at all, as :func:`secateur.report.write` does.
+
+    Parameters
+    ----------
+    folder : path
+        A new or empty folder; its parents are made.
+    trainer : DissimilarityTrainer
+        Fitted, usually on all images.
+    result : xarray.Dataset
+        From :func:`secateur.compare`: what fine-tuning and pruning reach in folds.
+    scores : xarray.Dataset, optional
+        From :func:`secateur.comparison.explained_variance`, where there are several subjects.
+    title : str, optional
+        Heading of the tables.
+    settings : mapping, optional
+        What else ``settings.json`` should hold.
+    overwrite : bool
+        Whether an earlier result may be replaced.
+
+    Returns
+    -------
+    list of Path
+        ``network.pt``, ``history.csv``, ``comparison.nc``, ``summary.md``, the pictures as PNG and SVG,
+        ``settings.json``.
+
+    Raises
+    ------
+    FileExistsError
+        Where something is there that may not be replaced.
+    OSError
+        Where the disk refuses.
+
+    Examples
+    --------
+    >>> import tempfile, secateur as sc
+    >>> from secateur.networks import embed, load
+    >>> from secateur.networks.siamese import DissimilarityTrainer
+    >>> rng = np.random.default_rng(0)
+    >>> photographs, rdm = rng.integers(0, 256, (9, 32, 32, 3), dtype=np.uint8), rng.random(36)
+    >>> net = load("squeezenet1_1", weights=None)
+    >>> trainer = DissimilarityTrainer(net, freeze="up to features.11", epochs=1, validation=3, size=32)
+    >>> result = sc.compare(embed(net, photographs), rdm, ["full", "pruned"], cv=2, kind="dissimilarity")
+    >>> with tempfile.TemporaryDirectory() as parent:
+    ...     files = write_finetuning(Path(parent) / "out", trainer.fit(photographs, rdm), result)
+    >>> files[0].name
+    'network.pt'
+    """
+
+    def fill(draft: Path) -> None:
+        trainer.save(draft / "network.pt")
+        table = trainer.history_["alignment"].to_pandas()
+        table.insert(0, "loss", trainer.history_["loss"].values)
+        table.to_csv(draft / "history.csv")
+        result.to_netcdf(draft / "comparison.nc", engine="h5netcdf")
+        chosen = f"Kept of all images' training: layer {trainer.layer_}, epoch {trainer.epoch_}."
+        parts = [comparison_markdown(result, title=title), *([] if scores is None else [explained_markdown(scores)])]
+        (draft / "summary.md").write_text("\n".join([*parts, f"{chosen}\n"]), encoding="utf-8")
+        pictures = {"comparison": comparison(result), "training": training(trainer.history_)}
+        if scores is not None:
+            pictures["explained"] = explained_variance(scores)
+        for name, figure in pictures.items():
+            save_figure(figure, draft / name)
+        attrs = {name: _plain(value) for name, value in result.attrs.items()}
+        trained = {name: _plain(value) for name, value in trainer.history_.attrs.items()}
+        _tell(draft, attrs, {"training": trained, "network": dict(trainer.network_.provenance), **(settings or {})})
+
+    return _whole(folder, fill, CONTENTS, overwrite)
