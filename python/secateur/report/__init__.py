@@ -1,14 +1,14 @@
 """Reports: pictures, tables, and the results folder.
 
-figures   matplotlib Figure objects, without pyplot
-courses   the same along a time course
-maps      the same of feature maps' importance
-heatmaps  overlays on images, contact sheets, curves against saliency
-tables    full against pruned, for a terminal or a Markdown page
-regions   the four tests over regions of the brain
+figures     matplotlib Figure objects, without pyplot
+courses     the same along a time course
+regions     the four tests over regions of the brain
+maps        the same of feature maps' importance
+heatmaps    overlays on images, contact sheets, curves against saliency
+retention   what pruned networks still classify
 finetuning  fine-tuning beside pruning: training, explainable variance, its folder
-retention what pruned networks still classify
-folder    all of it in one folder, whole or not at all
+tables      full against pruned, for a terminal or a Markdown page
+folder      all of it in one folder, whole or not at all
 """
 
 from .courses import alignment_over_time, course_page, generalisation, kept_over_time, selection_over_time
