@@ -1,5 +1,6 @@
 """Reports: pictures, tables, and the results folder.
 
+drawing     what the pictures share
 figures     matplotlib Figure objects, without pyplot
 courses     the same along a time course
 regions     the four tests over regions of the brain

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..features import Matrix
 from ..timecourse.group import by_subject, group_test, mean_sem
-from .figures import (
+from .drawing import (
     A4,
     FULL,
     GAIN,
@@ -21,16 +21,16 @@ from .figures import (
     NORMAL,
     PRUNED,
     SMALL,
-    _box,
-    _draw_bar,
-    _dress,
-    _figure,
-    _heading,
-    _legend_above,
-    _shortened,
-    _trimmed,
-    _unit,
-    _words,
+    axes_at,
+    blank_figure,
+    draw_bar,
+    dress,
+    heading,
+    legend_above,
+    shortened,
+    trimmed,
+    unit_of,
+    write_words,
 )
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _draw_course(axes: Axes, clock: _Clock, values: Matrix, colour: str, label: 
 
 
 def _dress_time(axes: Axes, clock: _Clock, y: str, named: bool = True) -> None:
-    _dress(axes, clock.label if named else "", y)
+    dress(axes, clock.label if named else "", y)
     axes.yaxis.set_label_coords(-0.55 / (axes.bbox.width / axes.figure.dpi), 0.5)  # inches: labels line up
     axes.set_xlim(*clock.reach)
     if clock.reach[0] < 0 < clock.reach[1]:
@@ -129,8 +129,8 @@ def _draw_alignment(axes: Axes, course: xarray.Dataset, ceiling: xarray.Dataset 
     axes.axhline(0, color="black", linewidth=0.6)
     _draw_course(axes, clock, full, FULL, f"all {course.sizes['feature']} features")
     _draw_course(axes, clock, pruned, PRUNED, "pruned")
-    _dress_time(axes, clock, f"held-out alignment\n({_unit(course)})", named)
-    _legend_above(axes, 3)
+    _dress_time(axes, clock, f"held-out alignment\n({unit_of(course)})", named)
+    legend_above(axes, 3)
 
 
 def _draw_gain(axes: Axes, course: xarray.Dataset, test: xarray.Dataset | None) -> None:
@@ -139,7 +139,7 @@ def _draw_gain(axes: Axes, course: xarray.Dataset, test: xarray.Dataset | None) 
     full, pruned, _ = by_subject(course)
     axes.axhline(0, color="black", linewidth=0.6)
     _draw_course(axes, clock, pruned - full, GAIN)
-    _dress_time(axes, clock, f"gain\n({_unit(course)})")
+    _dress_time(axes, clock, f"gain\n({unit_of(course)})")
     if test is None:
         return
     low, high = axes.get_ylim()
@@ -212,11 +212,11 @@ def alignment_over_time(
     'time (ms, 0 = stimulus onset)'
     """
     test = _test_of(course, test)
-    figure = _figure(6.4, 4.85)
-    upper, lower = _box(figure, 0.95, 2.45, 5.2, 1.7), _box(figure, 0.95, 1.1, 5.2, 1.15)
+    figure = blank_figure(6.4, 4.85)
+    upper, lower = axes_at(figure, 0.95, 2.45, 5.2, 1.7), axes_at(figure, 0.95, 1.1, 5.2, 1.15)
     _draw_alignment(upper, course, ceiling, named=False)
     _draw_gain(lower, course, test)
-    _heading(upper, _synthetic(course, "Held-out alignment over time"), 20)
+    heading(upper, _synthetic(course, "Held-out alignment over time"), 20)
     _footnotes(figure, 0.2, [_band_words(course, ceiling), _test_words(course, test)])
     return figure
 
@@ -226,7 +226,7 @@ def _footnotes(figure: Figure, left: float, notes: list[str]) -> None:
     most = int(18 * (figure.get_size_inches()[0] - 2 * left))
     lines = [line for note in notes for line in wrap(note, most)]
     for below, line in enumerate(lines, start=1):
-        _words(figure, left, 0.09 + 0.145 * (len(lines) - below), line, SMALL, color="#404040")
+        write_words(figure, left, 0.09 + 0.145 * (len(lines) - below), line, SMALL, color="#404040")
 
 
 def _band_words(course: xarray.Dataset, ceiling: xarray.Dataset | None = None) -> str:
@@ -264,10 +264,10 @@ def kept_over_time(course: xarray.Dataset) -> Figure:
     >>> kept_over_time(prune(truth.X, rdm_movies(patterns), cv=3)).axes[0].get_ylabel()
     'features kept'
     """
-    figure = _figure(5.2, 3.0)
-    axes = _box(figure, 0.8, 0.75, 4.2, 1.75)
+    figure = blank_figure(5.2, 3.0)
+    axes = axes_at(figure, 0.8, 0.75, 4.2, 1.75)
     _draw_kept(axes, course)
-    _heading(axes, _synthetic(course, f"Features kept, of {course.sizes['feature']}"), 8)
+    heading(axes, _synthetic(course, f"Features kept, of {course.sizes['feature']}"), 8)
     _footnotes(figure, 0.2, [_band_words(course)])
     return figure
 
@@ -283,7 +283,7 @@ def _draw_selection(axes: Axes, course: xarray.Dataset, most: int) -> tuple[Any,
     image = axes.pcolormesh(times, edges, share[:, order].T, cmap="viridis", vmin=0, vmax=1, rasterized=True)
     axes.invert_yaxis()
     shown = f"{len(order)} of the {len(ever)} features" if len(order) < len(ever) else f"the {len(ever)} features"
-    _dress(axes, "window (ms)" if clock.windows else clock.label, "features, most often kept first")
+    dress(axes, "window (ms)" if clock.windows else clock.label, "features, most often kept first")
     axes.locator_params(axis="y", integer=True, nbins=6)
     if clock.windows:
         axes.set_xticks(range(len(clock.at)))
@@ -322,11 +322,11 @@ def selection_over_time(course: xarray.Dataset, *, most: int = 100) -> Figure:
     """
     if isinstance(most, bool) or int(most) != most or most < 1:
         raise ValueError(f"most must be a positive integer, got {most!r}")
-    figure = _figure(5.2, 4.2)
-    axes = _box(figure, 0.7, 0.8, 3.6, 2.9)
+    figure = blank_figure(5.2, 4.2)
+    axes = axes_at(figure, 0.7, 0.8, 3.6, 2.9)
     image, words = _draw_selection(axes, course, int(most))
-    _draw_bar(figure, _box(figure, 4.45, 0.8, 0.09, 2.9), image, _share_label(course), "vertical")
-    _heading(axes, _synthetic(course, "Features kept over time"), 8)
+    draw_bar(figure, axes_at(figure, 4.45, 0.8, 0.09, 2.9), image, _share_label(course), "vertical")
+    heading(axes, _synthetic(course, "Features kept over time"), 8)
     _footnotes(figure, 0.2, [f"{words}."])
     return figure
 
@@ -358,7 +358,7 @@ def _draw_generalisation(figure: Figure, axes: Axes, bar: Axes, course: xarray.D
     ends = (edges[0], edges[-1])
     axes.plot(ends, ends, color="black", linewidth=0.6, linestyle="--")
     unit = clock.label.split("(")[1].split(",")[0].rstrip(")")
-    _dress(axes, f"scored at ({unit})", f"features chosen at ({unit})")
+    dress(axes, f"scored at ({unit})", f"features chosen at ({unit})")
     axes.locator_params(nbins=5)
     if clock.windows:
         names = [f"{a - h:g}–{a + h:g}" for a, h in zip(clock.at, clock.half, strict=True)]
@@ -367,7 +367,7 @@ def _draw_generalisation(figure: Figure, axes: Axes, bar: Axes, course: xarray.D
     elif clock.reach[0] < 0 < clock.reach[1]:
         axes.axvline(0, color="black", linewidth=0.6, linestyle=":")
         axes.axhline(0, color="black", linewidth=0.6, linestyle=":")
-    _draw_bar(figure, bar, image, f"{'gain' if gain else 'alignment'} ({_unit(course)})", "vertical")
+    draw_bar(figure, bar, image, f"{'gain' if gain else 'alignment'} ({unit_of(course)})", "vertical")
 
 
 def generalisation(course: xarray.Dataset) -> Figure:
@@ -394,13 +394,13 @@ def generalisation(course: xarray.Dataset) -> Figure:
     >>> figure.axes[0].get_xlabel()
     'scored at (ms)'
     """
-    figure = _figure(8.0, 3.7)
+    figure = blank_figure(8.0, 3.7)
     for column, (words, gain) in enumerate((("Pruned", False), ("Gain: pruned − full", True))):
         left = 0.8 + 3.9 * column
-        axes, bar = _box(figure, left, 0.75, 2.35, 2.35), _box(figure, left + 2.47, 0.75, 0.08, 2.35)
+        axes, bar = axes_at(figure, left, 0.75, 2.35, 2.35), axes_at(figure, left + 2.47, 0.75, 0.08, 2.35)
         _draw_generalisation(figure, axes, bar, course, gain)
         axes.set_title(words, fontsize=NORMAL, loc="left", pad=4)
-    _words(figure, 0.2, 3.42, _synthetic(course, "From one time to another"), LARGE, fontweight="bold")
+    write_words(figure, 0.2, 3.42, _synthetic(course, "From one time to another"), LARGE, fontweight="bold")
     _footnotes(figure, 0.2, [_generalisation_words(course)])
     return figure
 
@@ -442,32 +442,32 @@ def course_page(
     [11.69, 8.27]
     """
     test = _test_of(course, test)
-    figure, left = _figure(*A4), 0.45
+    figure, left = blank_figure(*A4), 0.45
     heading = _synthetic(course, title or "Pruning along a time course")
-    _words(figure, left, 7.83, _trimmed(heading, 100), 13, fontweight="bold")
-    _words(figure, left, 7.59, " · ".join(_facts(course)), NORMAL, color="#404040")
+    write_words(figure, left, 7.83, trimmed(heading, 100), 13, fontweight="bold")
+    write_words(figure, left, 7.59, " · ".join(_facts(course)), NORMAL, color="#404040")
     letters = iter("ABCDE")
 
     def head(at: float, up: float, words: str) -> None:
-        _words(figure, at, up, f"{next(letters)}   {words}", LARGE, fontweight="bold")
+        write_words(figure, at, up, f"{next(letters)}   {words}", LARGE, fontweight="bold")
 
     wide = 6.1
-    upper, lower = _box(figure, 1.1, 5.35, wide, 1.6), _box(figure, 1.1, 4.05, wide, 1.1)
+    upper, lower = axes_at(figure, 1.1, 5.35, wide, 1.6), axes_at(figure, 1.1, 4.05, wide, 1.1)
     _draw_alignment(upper, course, ceiling, named=False)
     _draw_gain(lower, course, test)
     head(left, 7.25, f"Held-out alignment: {_subjects(course)}")
-    kept = _box(figure, 8.35, 4.05, 3.0, 2.9)
+    kept = axes_at(figure, 8.35, 4.05, 3.0, 2.9)
     _draw_kept(kept, course)
     head(7.65, 7.25, f"Features kept, of {course.sizes['feature']}")
     both = "generalisation_pruned" in course
     width, low, side = (3.55 if both else 9.0), 0.95, 2.1
-    axes = _box(figure, 1.1, low, width, side)
+    axes = axes_at(figure, 1.1, low, width, side)
     image, rows = _draw_selection(axes, course, 100)
-    _draw_bar(figure, _box(figure, 1.1 + width + 0.12, low, 0.08, side), image, _share_label(course), "vertical")
+    draw_bar(figure, axes_at(figure, 1.1 + width + 0.12, low, 0.08, side), image, _share_label(course), "vertical")
     head(left, low + side + 0.2, "Which features are kept")
     if both:
         for at, words, gain in ((6.15, "Chosen at one time, scored at another", False), (8.95, "Its gain", True)):
-            panel, bar = _box(figure, at, low + 0.3, 1.8, 1.8), _box(figure, at + 1.88, low + 0.3, 0.07, 1.8)
+            panel, bar = axes_at(figure, at, low + 0.3, 1.8, 1.8), axes_at(figure, at + 1.88, low + 0.3, 0.07, 1.8)
             _draw_generalisation(figure, panel, bar, course, gain)
             if gain:
                 panel.set_ylabel("")
@@ -484,7 +484,7 @@ def _facts(course: xarray.Dataset) -> list[str]:
     """How a course was made, in a line."""
     attrs, count = course.attrs, course.sizes["subject"]
     names = course["subject"].values
-    who = f"{count} subjects" if count > 1 else f"subject {_shortened(str(names[0]), 20)}"
+    who = f"{count} subjects" if count > 1 else f"subject {shortened(str(names[0]), 20)}"
     repeats = int(attrs["repeats"])
     what = "windows" if "window_start" in course.coords else "time points"
     return [

@@ -15,28 +15,41 @@ from ..features import Matrix, read_features
 from ..similarity import check_metric, similarity
 from ..statistics import paired_t
 from ..targets import Targets, read_target
+from .drawing import (
+    A4,
+    FAINT,
+    FULL,
+    GAIN,
+    LARGE,
+    NORMAL,
+    OTHER,
+    PRUNED,
+    SMALL,
+    Groups,
+    axes_at,
+    blank_figure,
+    draw_bar,
+    draw_groups,
+    dress,
+    from_zero,
+    heading,
+    legend_above,
+    legend_height,
+    mean_sd,
+    p_words,
+    plus_minus,
+    read_groups,
+    shortened,
+    signed,
+    trimmed,
+    unit_of,
+    write_words,
+)
 
 if TYPE_CHECKING:
     import xarray
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-# Okabe & Ito's colour-blind-safe colours, yellow last: it is faint on white.
-OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#F0E442")
-FULL, PRUNED, GAIN, FAINT, OTHER = "#0072B2", "#D55E00", "#00785A", "#9A9A9A", "#B5B5B5"
-SMALL, NORMAL, LARGE = 7.0, 8.0, 9.0
-A4 = (11.69, 8.27)
-
-UNITS = {
-    "pearson": "Pearson r",
-    "corr": "Pearson r",
-    "spearman": "Spearman ρ",
-    "cosine": "cosine",
-    "corr_cov": "whitened r",
-    "cosine_cov": "whitened cosine",
-    "rho-a": "rho-a",
-    "tau-a": "Kendall tau-a",
-}
 
 
 def _search(result: xarray.Dataset) -> str:
@@ -197,42 +210,6 @@ def _aligned(moving: Matrix, fixed: Matrix) -> tuple[Matrix, Matrix]:
     return (moving - centre) @ turn + onto, fixed
 
 
-@dataclass(frozen=True)
-class Groups:
-    """Groups of stimuli and their colours. Beyond eight groups the smaller ones share one grey."""
-
-    names: tuple[str, ...]
-    colours: tuple[str, ...]
-    of: npt.NDArray[np.int64]
-
-    @property
-    def order(self) -> npt.NDArray[np.int64]:
-        """Stimuli by group, in their own order within a group."""
-        return np.argsort(self.of, kind="stable")
-
-    @property
-    def labels(self) -> list[str]:
-        """Names with counts."""
-        return [f"{_shortened(name, 30)} ({int((self.of == g).sum())})" for g, name in enumerate(self.names)]
-
-
-def _read_groups(groups: Any, n: int) -> Groups | None:
-    """Groups in order of appearance; None where there are none."""
-    if groups is None:
-        return None
-    given = [str(g) for g in np.asarray(groups).ravel()]
-    if len(given) != n:
-        raise ValueError(f"groups must have one entry for each of {n} stimuli, got {len(given)}")
-    names = list(dict.fromkeys(given))
-    most = len(OKABE_ITO)
-    if len(names) <= most:
-        return Groups(tuple(names), OKABE_ITO[: len(names)], np.array([names.index(g) for g in given]))
-    count = {name: given.count(name) for name in names}
-    shown = sorted(sorted(names, key=lambda g: -count[g])[: most - 1], key=names.index)
-    of = np.array([shown.index(g) if g in shown else most - 1 for g in given])
-    return Groups((*shown, f"{len(names) - len(shown)} other groups"), (*OKABE_ITO[: most - 1], OTHER), of)
-
-
 def _checked(result: xarray.Dataset, target: int) -> int:
     """The position of a target that the result has."""
     count = result.sizes["target"]
@@ -249,93 +226,19 @@ def _targets(target: Any, n: int, result: xarray.Dataset) -> Targets:
     return targets
 
 
-def _unit(result: xarray.Dataset) -> str:
-    return UNITS.get(str(result.attrs["comparator"]), str(result.attrs["comparator"]))
-
-
-def _trimmed(words: str, most: int) -> str:
-    return words if len(words) <= most else words[: most - 1] + "…"
-
-
-def _shortened(words: str, most: int) -> str:
-    """Cut in the middle: names of one kind often differ at their ends alone."""
-    return words if len(words) <= most else words[: most // 2] + "…" + words[len(words) - (most - 1 - most // 2) :]
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.3f}".replace("-", "−")
-
-
 def _target_name(result: xarray.Dataset, target: int) -> str:
     """The target's label, where it has one that is more than its position."""
     name = str(result["target"].values[target])
-    return "" if name == str(target) else _shortened(name, 40)
-
-
-def _mean_sd(values: Matrix) -> tuple[float, float]:
-    """Mean and SD (one degree of freedom lost) of what is not NaN."""
-    values = values[~np.isnan(values)]
-    nan = float("nan")
-    return (float(values.mean()) if len(values) else nan, float(values.std(ddof=1)) if len(values) > 1 else nan)
-
-
-def _plus_minus(values: Matrix, digits: int) -> str:
-    mean, sd = _mean_sd(np.asarray(values, dtype=float))
-    return f"{mean:.{digits}f}" + ("" if np.isnan(sd) else f" ± {sd:.{digits}f}")
-
-
-def _p_words(p: float, n: int) -> str:
-    """A permutation p-value; the smallest that n relabellings can give is called so."""
-    if np.isnan(p):
-        return "p undefined"
-    floor = " (least possible)" if p <= 1 / (1 + n) + 1e-12 else ""
-    return f"p = {p:.2g}{floor}"
+    return "" if name == str(target) else shortened(name, 40)
 
 
 # Ink ------------------------------------------------------------------------------------------------------------
 
 
-def _figure(width: float, height: float) -> Figure:
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), dpi=150, facecolor="white")
-
-
-def _box(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
-    """Axes at a place given in inches."""
-    across, up = figure.get_size_inches()
-    return figure.add_axes((left / across, bottom / up, width / across, height / up))
-
-
-def _words(figure: Figure, left: float, bottom: float, words: str, size: float, **how: Any) -> None:
-    """Words at a place given in inches."""
-    across, up = figure.get_size_inches()
-    figure.text(left / across, bottom / up, words, fontsize=size, **how)
-
-
-def _dress(axes: Axes, x: str, y: str) -> None:
-    axes.set_xlabel(x, fontsize=NORMAL)
-    axes.set_ylabel(y, fontsize=NORMAL)
-    axes.tick_params(labelsize=SMALL, width=0.6, length=3)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_linewidth(0.6)
-
-
-def _legend_above(axes: Axes, columns: int) -> None:
-    axes.legend(
-        loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=columns, frameon=False, fontsize=SMALL, borderaxespad=0.2,
-        handlelength=1.6, columnspacing=1.2, handletextpad=0.5,
-    )  # fmt: skip
-
-
-def _heading(axes: Axes, words: str, above: float = 16) -> None:
-    axes.set_title(words, loc="left", fontsize=LARGE, fontweight="bold", pad=above)
-
-
 def _draw_curves(axes: Axes, result: xarray.Dataset, t: int, x: str) -> None:
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
-    unit, d = _unit(result), result.sizes["feature"]
+    unit, d = unit_of(result), result.sizes["feature"]
     logarithmic = d >= 100 if x == "auto" else x == "log"
     full, best, kept = (result[name].values[t] for name in ("full_train", "pruned_train", "n_kept"))
     folds = result.sizes["fold"]
@@ -371,8 +274,8 @@ def _draw_curves(axes: Axes, result: xarray.Dataset, t: int, x: str) -> None:
     axes.set_xlim(0.9 if logarithmic else 0, d * (1.1 if logarithmic else 1.02))
     scale = ", log scale" if logarithmic else ""
     order = ", most important first" if _by_importance(result) else ""
-    _dress(axes, f"{_things(result)} kept{order} (of {d}{scale})", f"training alignment ({unit})")
-    _legend_above(axes, 3)
+    dress(axes, f"{_things(result)} kept{order} (of {d}{scale})", f"training alignment ({unit})")
+    legend_above(axes, 3)
 
 
 def _draw_held_out(axes: Axes, result: xarray.Dataset, t: int) -> None:
@@ -384,40 +287,30 @@ def _draw_held_out(axes: Axes, result: xarray.Dataset, t: int) -> None:
             alpha=max(0.3, min(1, 6 / folds)), label="one fold" if f == 0 else None,
         )  # fmt: skip
     for x, scores, colour in ((-0.16, full, FULL), (1.16, pruned, PRUNED)):
-        mean, sd = _mean_sd(scores)
+        mean, sd = mean_sd(scores)
         axes.errorbar(
             x, mean, yerr=None if np.isnan(sd) else sd, fmt="o", color=colour, markersize=5, capsize=3, linewidth=1.4,
             label=None,
         )  # fmt: skip
     axes.errorbar([], [], yerr=[], fmt="o", color="black", markersize=4, capsize=2, linewidth=1, label="mean ± SD")
-    _from_zero(axes, np.concatenate([full, pruned]))
+    from_zero(axes, np.concatenate([full, pruned]))
     axes.set_xlim(-0.5, 1.5)
     axes.set_xticks([0, 1])
     axes.set_xticklabels(
         [
-            f"full\n{result.sizes['feature']} {_things(result)}\n{_plus_minus(full, 3)}",
-            f"pruned\n{_plus_minus(result['n_kept'].values[t], 0)} kept\n{_plus_minus(pruned, 3)}",
+            f"full\n{result.sizes['feature']} {_things(result)}\n{plus_minus(full, 3)}",
+            f"pruned\n{plus_minus(result['n_kept'].values[t], 0)} kept\n{plus_minus(pruned, 3)}",
         ]
     )
-    _dress(axes, "", f"held-out alignment ({_unit(result)})")
-    _legend_above(axes, 2)
-
-
-def _from_zero(axes: Axes, scores: Matrix) -> None:
-    """An axis that holds zero: no alignment at all is where the eye should start."""
-    scores = scores[np.isfinite(scores)]
-    low, high = (float(scores.min()), float(scores.max())) if scores.size else (0.0, 1.0)
-    room = 0.08 * (max(high, 0) - min(low, 0) or 1)
-    axes.set_ylim(min(low - room, 0.0), max(high + room, 0.0))
-    if low < 0:
-        axes.axhline(0, color="black", linewidth=0.5)
+    dress(axes, "", f"held-out alignment ({unit_of(result)})")
+    legend_above(axes, 2)
 
 
 def _draw_many(axes: Axes, result: xarray.Dataset) -> None:
     names = [_target_name(result, t) or str(t) for t in range(result.sizes["target"])]
     at = np.arange(len(names))
     for name, colour, label, shift in (("full_test", FULL, "full", -0.12), ("pruned_test", PRUNED, "pruned", 0.12)):
-        pairs = [_mean_sd(row) for row in result[name].values]
+        pairs = [mean_sd(row) for row in result[name].values]
         mean, sd = np.array([p[0] for p in pairs]), np.nan_to_num([p[1] for p in pairs])
         if len(names) <= 20:
             axes.errorbar(
@@ -426,23 +319,23 @@ def _draw_many(axes: Axes, result: xarray.Dataset) -> None:
         else:
             axes.plot(at, mean, color=colour, linewidth=1.2, label=label)
             axes.fill_between(at, mean - sd, mean + sd, color=colour, alpha=0.2, linewidth=0)
-    _from_zero(axes, np.concatenate([result["full_test"].values.ravel(), result["pruned_test"].values.ravel()]))
+    from_zero(axes, np.concatenate([result["full_test"].values.ravel(), result["pruned_test"].values.ravel()]))
     if len(names) <= 20:
         axes.set_xticks(at)
         long = max(map(len, names)) > 4
         axes.set_xticklabels(
-            [_shortened(n, 18) for n in names], rotation=35 if long else 0, ha="right" if long else "center"
+            [shortened(n, 18) for n in names], rotation=35 if long else 0, ha="right" if long else "center"
         )
-    _dress(
+    dress(
         axes,
         "target" + ("" if len(names) <= 20 else " (position)"),
-        f"held-out alignment ({_unit(result)})",
+        f"held-out alignment ({unit_of(result)})",
     )
-    _legend_above(axes, 2)
+    legend_above(axes, 2)
 
 
 def _draw_null(upper: Axes, lower: Axes, permutations: xarray.Dataset, t: int) -> None:
-    unit, n = _unit(permutations), int(permutations.sizes["permutation"])
+    unit, n = unit_of(permutations), int(permutations.sizes["permutation"])
     for axes, name, what, colour in (
         (upper, "pruned_test", "pruned, held out", PRUNED),
         (lower, "gain", "gain: pruned − full, held out", GAIN),
@@ -458,13 +351,13 @@ def _draw_null(upper: Axes, lower: Axes, permutations: xarray.Dataset, t: int) -
         axes.text(
             1.0,
             1.04,
-            f"observed {words}, {_p_words(p, n)}",
+            f"observed {words}, {p_words(p, n)}",
             transform=axes.transAxes,
             ha="right",
             fontsize=SMALL,
             color=colour,
         )
-        _dress(axes, f"{what} ({unit})", "relabellings")
+        dress(axes, f"{what} ({unit})", "relabellings")
         axes.yaxis.label.set_fontsize(SMALL)
         axes.locator_params(axis="y", nbins=4, integer=True)
 
@@ -505,11 +398,11 @@ def _spaces(
         score = float(np.ravel(alignment(X, one, metric, comparator, subset=subset))[0])
         told = "undefined" if np.isnan(score) else f"{score:.2f}"
         spaces.append(
-            _Space(f"{name}: {kept} features\n{_unit(result)} {told}{note}", similarity(X, metric, subset=subset))
+            _Space(f"{name}: {kept} features\n{unit_of(result)} {told}{note}", similarity(X, metric, subset=subset))
         )
     negated = "(dissimilarities, negated)" if result.attrs["kind"] == "dissimilarity" else "(similarities)"
     name = _target_name(result, t)
-    spaces.append(_Space(f"target{': ' if name else ''}{_shortened(name, 22)}\n{negated}", values))
+    spaces.append(_Space(f"target{': ' if name else ''}{shortened(name, 22)}\n{negated}", values))
     return spaces
 
 
@@ -548,15 +441,6 @@ def _draw_matrix(axes: Axes, space: _Space, groups: Groups | None, n: int, scale
     return image
 
 
-def _draw_bar(
-    figure: Figure, axes: Axes, image: Any, label: str, at: Literal["horizontal", "vertical"] = "horizontal"
-) -> None:
-    bar = figure.colorbar(image, cax=axes, orientation=at)
-    bar.outline.set_visible(False)
-    bar.ax.tick_params(labelsize=SMALL, width=0.6, length=2)
-    bar.set_label(label, fontsize=SMALL)
-
-
 RANK_LABEL = "rank of the pair within its matrix (0 least, 1 most alike)"
 
 
@@ -579,7 +463,7 @@ def _draw_places(axes: Axes, places: Matrix, groups: Groups | None, reach: float
     axes.set_ylim(-reach, reach)
     axes.set_aspect("equal")
     axes.set_title(title, fontsize=NORMAL, loc="left", pad=4)
-    _dress(axes, f"MDS 1 ({unit})", f"MDS 2 ({unit})")
+    dress(axes, f"MDS 1 ({unit})", f"MDS 2 ({unit})")
     axes.locator_params(nbins=4)
     axes.xaxis.labelpad = 1
     axes.yaxis.labelpad = 0
@@ -603,30 +487,6 @@ def _place_both(X: Matrix, support: Any, metric: str, seed: int) -> tuple[list[t
     far = max((float(np.nanmax(np.abs(p))) for p, _ in panels if np.isfinite(p).any()), default=1.0)
     unit = {"cosine": "1 − cosine", "correlation": "1 − r", "sqeuclidean": "squared distance"}.get(metric, "distance")
     return panels, 1.06 * far or 1.0, unit
-
-
-def _draw_groups(figure: Figure, groups: Groups, top: float) -> None:
-    """A legend of groups, centred, its top at this height in inches."""
-    from matplotlib.lines import Line2D
-
-    across, up = figure.get_size_inches()
-    figure.legend(
-        handles=[Line2D([], [], marker="s", linestyle="", color=c, markersize=5) for c in groups.colours],
-        labels=groups.labels,
-        loc="upper center", bbox_to_anchor=(0.5, top / up), ncols=_legend_columns(groups, across), frameon=False,
-        fontsize=NORMAL, borderaxespad=0, columnspacing=1.4, handletextpad=0.3,
-    )  # fmt: skip
-
-
-def _legend_columns(groups: Groups, width: float) -> int:
-    longest = max(map(len, groups.labels))
-    return max(1, min(len(groups.names), int(width / (0.065 * longest + 0.42))))
-
-
-def _legend_height(groups: Groups | None, width: float) -> float:
-    if groups is None:
-        return 0.0
-    return 0.19 * -(-len(groups.names) // _legend_columns(groups, width)) + 0.1
 
 
 # The face -------------------------------------------------------------------------------------------------------
@@ -665,17 +525,17 @@ def insertion_curves(
     """
     if x not in ("auto", "linear", "log"):
         raise ValueError(f"x must be 'auto', 'linear' or 'log', got {x!r}")
-    figure = _figure(5.2, 3.5)
-    axes = _box(figure, 0.65, 0.5, 4.35, 2.4)
+    figure = blank_figure(5.2, 3.5)
+    axes = axes_at(figure, 0.65, 0.5, 4.35, 2.4)
     _draw_curves(axes, result, _checked(result, target), x)
-    _heading(axes, _curves_title(result) + _of(result, target), 20)
+    heading(axes, _curves_title(result) + _of(result, target), 20)
     return figure
 
 
 def _of(result: xarray.Dataset, target: int) -> str:
     name = _target_name(result, target)
     if name:
-        return f": {_shortened(name, 20)}"
+        return f": {shortened(name, 20)}"
     return f": target {target}" if result.sizes["target"] > 1 else ""
 
 
@@ -705,16 +565,16 @@ def held_out(result: xarray.Dataset, target: int | None = None) -> Figure:
     'held-out alignment (Pearson r)'
     """
     if target is None and result.sizes["target"] > 1:
-        figure = _figure(max(4.0, min(9.0, 1.6 + 0.4 * result.sizes["target"])), 3.8)
-        axes = _box(figure, 0.7, 0.95, figure.get_size_inches()[0] - 0.9, 2.3)
+        figure = blank_figure(max(4.0, min(9.0, 1.6 + 0.4 * result.sizes["target"])), 3.8)
+        axes = axes_at(figure, 0.7, 0.95, figure.get_size_inches()[0] - 0.9, 2.3)
         _draw_many(axes, result)
-        _heading(axes, "On test stimuli, mean ± SD over folds", 20)
+        heading(axes, "On test stimuli, mean ± SD over folds", 20)
         return figure
     t = _checked(result, target or 0)
-    figure = _figure(3.6, 3.6)
-    axes = _box(figure, 0.7, 0.7, 2.7, 2.3)
+    figure = blank_figure(3.6, 3.6)
+    axes = axes_at(figure, 0.7, 0.7, 2.7, 2.3)
     _draw_held_out(axes, result, t)
-    _heading(axes, "On test stimuli" + _of(result, t), 20)
+    heading(axes, "On test stimuli" + _of(result, t), 20)
     return figure
 
 
@@ -769,22 +629,22 @@ def matrices(
     t, targets, coloured = (
         _checked(result, which),
         _targets(target, len(values), result),
-        _read_groups(groups, len(values)),
+        read_groups(groups, len(values)),
     )
-    width, legend = 9.6, _legend_height(_read_groups(groups, len(values)), 9.6)
-    figure = _figure(width, 4.3 + legend)
+    width, legend = 9.6, legend_height(read_groups(groups, len(values)), 9.6)
+    figure = blank_figure(width, 4.3 + legend)
     spaces = _spaces(values, result, targets, t, consensus(result, t))
     for column, space in enumerate(spaces):
-        axes = _box(figure, 0.35 + 3.1 * column, 0.75 + legend, 2.85, 2.85)
+        axes = axes_at(figure, 0.35 + 3.1 * column, 0.75 + legend, 2.85, 2.85)
         image = _draw_matrix(axes, space, coloured, len(values), scale)
         if scale == "value":
-            bar = _box(figure, 0.35 + 3.1 * column + 0.4, 0.55 + legend, 2.05, 0.08)
-            _draw_bar(figure, bar, image, "target, as similarity" if column == 2 else _value_label(result))
+            bar = axes_at(figure, 0.35 + 3.1 * column + 0.4, 0.55 + legend, 2.05, 0.08)
+            draw_bar(figure, bar, image, "target, as similarity" if column == 2 else _value_label(result))
     if scale == "rank":
-        _draw_bar(figure, _box(figure, 3.3, 0.55 + legend, 3.0, 0.08), image, RANK_LABEL)
-    _words(figure, 0.35, 4.05 + legend, "Similarity matrices" + _sorted_words(coloured), LARGE, fontweight="bold")
+        draw_bar(figure, axes_at(figure, 3.3, 0.55 + legend, 3.0, 0.08), image, RANK_LABEL)
+    write_words(figure, 0.35, 4.05 + legend, "Similarity matrices" + _sorted_words(coloured), LARGE, fontweight="bold")
     if coloured is not None:
-        _draw_groups(figure, coloured, legend + 0.02)
+        draw_groups(figure, coloured, legend + 0.02)
     return figure
 
 
@@ -837,16 +697,16 @@ def embedding(
     2
     """
     values = read_features(X).values
-    coloured = _read_groups(groups, len(values))
+    coloured = read_groups(groups, len(values))
     panels, reach, unit = _place_both(values, support, metric, seed)
-    legend = _legend_height(coloured, 8.0)
-    figure = _figure(8.0, 4.5 + legend)
+    legend = legend_height(coloured, 8.0)
+    figure = blank_figure(8.0, 4.5 + legend)
     for column, (places, told) in enumerate(panels):
-        axes = _box(figure, 0.7 + 3.8 * column, 0.55 + legend, 3.3, 3.3)
+        axes = axes_at(figure, 0.7 + 3.8 * column, 0.55 + legend, 3.3, 3.3)
         _draw_places(axes, places, coloured, reach, told, unit)
-    _words(figure, 0.7, 4.28 + legend, title or "Maps of the stimuli (MDS)", LARGE, fontweight="bold")
+    write_words(figure, 0.7, 4.28 + legend, title or "Maps of the stimuli (MDS)", LARGE, fontweight="bold")
     if coloured is not None:
-        _draw_groups(figure, coloured, legend + 0.02)
+        draw_groups(figure, coloured, legend + 0.02)
     return figure
 
 
@@ -877,37 +737,37 @@ def comparison(result: xarray.Dataset) -> Figure:
     across = min(panels, 3)
     down = -(-panels // across)
     wide = max(2.2, 0.72 * len(names))
-    figure = _figure(0.4 + across * (wide + 0.55), 0.3 + 3.1 * down)
+    figure = blank_figure(0.4 + across * (wide + 0.55), 0.3 + 3.1 * down)
     scores = result["test_alignment"].values
     colours = {"full": FULL, "pruned": PRUNED}
     for t in range(panels):
         row, column = divmod(t, across)
-        axes = _box(figure, 0.6 + column * (wide + 0.55), 1.05 + 3.1 * (down - 1 - row), wide, 2.0)
+        axes = axes_at(figure, 0.6 + column * (wide + 0.55), 1.05 + 3.1 * (down - 1 - row), wide, 2.0)
         for m, name in enumerate(names):
             folds = scores[m, t]
-            mean, sd = _mean_sd(folds)
+            mean, sd = mean_sd(folds)
             colour = colours.get(name, OTHER)
             axes.bar(m, mean, width=0.66, color=colour, alpha=0.85)
             spots = m + np.linspace(-0.2, 0.2, len(folds)) if len(folds) > 1 else np.array([m])
             axes.plot(spots, folds, "o", color="white", markeredgecolor="#404040", markersize=3, markeredgewidth=0.6)
             if not np.isnan(sd):
                 axes.errorbar(m, mean, yerr=sd, color="black", capsize=3, linewidth=1.1)
-        _from_zero(axes, scores[:, t])
+        from_zero(axes, scores[:, t])
         axes.set_xticks(range(len(names)))
         nodes = result["nodes"].values[:, t]
-        told = [_plus_minus(row, 0).removesuffix(" ± 0") if np.isfinite(row).any() else "–" for row in nodes]
+        told = [plus_minus(row, 0).removesuffix(" ± 0") if np.isfinite(row).any() else "–" for row in nodes]
         axes.set_xticklabels(
             [
-                f"{_shortened(name, 14)}\n{words}\n{_plus_minus(score, 2)}"
+                f"{shortened(name, 14)}\n{words}\n{plus_minus(score, 2)}"
                 for name, words, score in zip(names, told, scores[:, t], strict=True)
             ]
         )
-        label = "" if column else f"held-out alignment ({_unit(result)})"
-        _dress(axes, "method, nodes used, held-out alignment", label)
+        label = "" if column else f"held-out alignment ({unit_of(result)})"
+        dress(axes, "method, nodes used, held-out alignment", label)
         axes.set_xlim(-0.6, len(names) - 0.4)
-        _heading(axes, "On test stimuli" + _of(result, t), 8)
+        heading(axes, "On test stimuli" + _of(result, t), 8)
     words = f"Bars: mean ± SD over {result.sizes['fold']} folds of stimuli,\nthe same for all methods; points: folds."
-    _words(figure, 0.1, 0.1, words, SMALL, color="#404040")
+    write_words(figure, 0.1, 0.1, words, SMALL, color="#404040")
     return figure
 
 
@@ -954,14 +814,14 @@ def dendrograms(
     n, d = values.shape
     if clusters is not None and not 2 <= clusters <= n:
         raise ValueError(f"clusters must be from 2 to {n}, got {clusters!r}")
-    coloured = _read_groups(groups, n)
-    legend = _legend_height(coloured, 8.0)
-    figure = _figure(8.0, 5.2 + legend)
+    coloured = read_groups(groups, n)
+    legend = legend_height(coloured, 8.0)
+    figure = blank_figure(8.0, 5.2 + legend)
     unit = {"cosine": "1 − cosine", "correlation": "1 − r"}.get(metric, "similarity below the largest")
     for row, (name, subset) in enumerate((("full", None), ("pruned", support))):
         tree = linkage(values, metric, subset=subset)
         drawn = dendrogram(tree, no_plot=True, distance_sort="ascending")
-        axes = _box(figure, 0.75, 0.35 + legend + 2.45 * (1 - row), 7.0, 1.8)
+        axes = axes_at(figure, 0.75, 0.35 + legend + 2.45 * (1 - row), 7.0, 1.8)
         lines = [np.column_stack(sides) for sides in zip(drawn["icoord"], drawn["dcoord"], strict=True)]
         height = float(tree[:, 2].max())
         cut = None if clusters is None else float(tree[-clusters : n - clusters + 1, 2].mean())
@@ -974,7 +834,7 @@ def dendrograms(
         axes.set_xlim(0, 10 * n)
         axes.set_ylim(0, 1.04 * height)
         axes.set_xticks([])
-        _dress(axes, "", f"distance ({unit})")
+        dress(axes, "", f"distance ({unit})")
         axes.spines["bottom"].set_visible(False)
         kept = len(read_subset(subset, d))
         axes.set_title(f"{name}: {kept} features", fontsize=NORMAL, loc="left", pad=4)
@@ -985,9 +845,9 @@ def dendrograms(
                 vmin=-0.5, vmax=len(coloured.colours) - 0.5, interpolation="nearest",
             )  # fmt: skip
             strip.set_axis_off()
-    _words(figure, 0.75, 4.95 + legend, f"Trees of {n} stimuli (complete linkage)", LARGE, fontweight="bold")
+    write_words(figure, 0.75, 4.95 + legend, f"Trees of {n} stimuli (complete linkage)", LARGE, fontweight="bold")
     if coloured is not None:
-        _draw_groups(figure, coloured, legend + 0.02)
+        draw_groups(figure, coloured, legend + 0.02)
     return figure
 
 
@@ -1014,10 +874,10 @@ def null(permutations: xarray.Dataset, target: int = 0) -> Figure:
     'pruned, held out (Pearson r)'
     """
     t = _checked(permutations, target)
-    figure = _figure(4.2, 3.8)
-    upper, lower = _box(figure, 0.6, 2.2, 3.4, 0.95), _box(figure, 0.6, 0.5, 3.4, 0.95)
+    figure = blank_figure(4.2, 3.8)
+    upper, lower = axes_at(figure, 0.6, 2.2, 3.4, 0.95), axes_at(figure, 0.6, 0.5, 3.4, 0.95)
     _draw_null(upper, lower, permutations, t)
-    _heading(upper, f"{permutations.sizes['permutation']} relabellings of the stimuli", 20)
+    heading(upper, f"{permutations.sizes['permutation']} relabellings of the stimuli", 20)
     return figure
 
 
@@ -1068,31 +928,31 @@ def page(
     """
     values = read_features(X).values
     n, d = values.shape
-    t, targets, coloured = _checked(result, which), _targets(target, n, result), _read_groups(groups, n)
+    t, targets, coloured = _checked(result, which), _targets(target, n, result), read_groups(groups, n)
     if permutations is not None and permutations.sizes["target"] != result.sizes["target"]:
         raise ValueError(
             f"permutations must be of the result's {result.sizes['target']} targets, got {permutations.sizes['target']}"
         )
-    figure = _figure(*A4)
+    figure = blank_figure(*A4)
     left = 0.45
-    _words(figure, left, 7.83, _trimmed(title or "Pruning to a similarity space", 90), 13, fontweight="bold")
-    _words(figure, left, 7.59, " · ".join(_facts(result, n, d, t)), NORMAL, color="#404040")
+    write_words(figure, left, 7.83, trimmed(title or "Pruning to a similarity space", 90), 13, fontweight="bold")
+    write_words(figure, left, 7.59, " · ".join(_facts(result, n, d, t)), NORMAL, color="#404040")
 
     def head(at: float, bottom: float, letter: str, words: str) -> None:
-        _words(figure, at, bottom, f"{letter}   {words}", LARGE, fontweight="bold")
+        write_words(figure, at, bottom, f"{letter}   {words}", LARGE, fontweight="bold")
 
     bottom, height, letters = 4.6, 2.3, iter("ABCDE")
     spare = 0.0 if permutations is not None else 1.6
     top = bottom + height + 0.27
-    curves = _box(figure, 1.0, bottom, 4.05 + spare, height)
+    curves = axes_at(figure, 1.0, bottom, 4.05 + spare, height)
     _draw_curves(curves, result, t, "auto")
     head(left, top, next(letters), _curves_title(result))
-    scores = _box(figure, 5.9 + spare, bottom, 2.0 + spare, height)
+    scores = axes_at(figure, 5.9 + spare, bottom, 2.0 + spare, height)
     _draw_held_out(scores, result, t)
     gain = paired_t(result["pruned_test"].values[t], result["full_test"].values[t]).difference
-    head(5.35 + spare, top, next(letters), "On test stimuli" + ("" if np.isnan(gain) else f": gain {_signed(gain)}"))
+    head(5.35 + spare, top, next(letters), "On test stimuli" + ("" if np.isnan(gain) else f": gain {signed(gain)}"))
     if permutations is not None:
-        upper, lower = _box(figure, 8.7, bottom + 1.42, 2.65, 0.88), _box(figure, 8.7, bottom, 2.65, 0.85)
+        upper, lower = axes_at(figure, 8.7, bottom + 1.42, 2.65, 0.88), axes_at(figure, 8.7, bottom, 2.65, 0.85)
         _draw_null(upper, lower, permutations, t)
         head(8.2, top, next(letters), f"{permutations.sizes['permutation']} relabellings of the stimuli")
 
@@ -1101,18 +961,18 @@ def page(
     support = consensus(result, t)
     head(left, above, next(letters), f"Similarity matrices{_sorted_words(coloured)}")
     for column, space in enumerate(_spaces(values, result, targets, t, support)):
-        axes = _box(figure, 0.55 + (side + 0.17) * column, low, side, side)
+        axes = axes_at(figure, 0.55 + (side + 0.17) * column, low, side, side)
         image = _draw_matrix(axes, space, coloured, n, "rank")
-    _draw_bar(figure, _box(figure, 2.1, low - 0.14, 3.0, 0.07), image, RANK_LABEL)
+    draw_bar(figure, axes_at(figure, 2.1, low - 0.14, 3.0, 0.07), image, RANK_LABEL)
     panels, reach, unit = _place_both(values, support, str(result.attrs["metric"]), seed)
     head(6.95, above, next(letters), "Maps of the stimuli (MDS, one scale)")
     for column, (places, words) in enumerate(panels):
-        axes = _box(figure, 7.35 + (side + 0.17) * column, low, side, side)
+        axes = axes_at(figure, 7.35 + (side + 0.17) * column, low, side, side)
         _draw_places(axes, places, coloured, reach, words, unit)
         if column:
             axes.set_ylabel("")
             axes.set_yticklabels([])
-    _words(
+    write_words(
         figure,
         left,
         0.12,
@@ -1121,7 +981,7 @@ def page(
         color="#404040",
     )
     if coloured is not None:
-        _draw_groups(figure, coloured, 0.64)
+        draw_groups(figure, coloured, 0.64)
     return figure
 
 
@@ -1149,7 +1009,7 @@ def _facts(result: xarray.Dataset, n: int, d: int, t: int) -> list[str]:
         f"{n} stimuli",
         f"{d} features",
         f"{attrs['metric']} similarity",
-        f"alignment in {_unit(result)}",
+        f"alignment in {unit_of(result)}",
         f"{result.sizes['fold']} folds of stimuli" + (f" ({repeats} repeats)" if repeats > 1 else ""),
         f"seed {attrs['seed']}",
         f"Secateur {attrs['secateur_version']}",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .figures import (
+from .drawing import (
     FAINT,
     FULL,
     NORMAL,
@@ -18,14 +18,14 @@ from .figures import (
     PRUNED,
     SMALL,
     UNITS,
-    _box,
-    _dress,
-    _figure,
-    _heading,
-    _shortened,
-    _words,
-    comparison,
+    axes_at,
+    blank_figure,
+    dress,
+    heading,
+    shortened,
+    write_words,
 )
+from .figures import comparison
 from .folder import SETTINGS, _plain, _tell, _whole, save_figure
 from .tables import _number, _pipes, comparison_markdown
 
@@ -79,8 +79,8 @@ def explained_variance(scores: xarray.Dataset) -> Figure:
     """
     names = [str(name) for name in scores["model"].values]
     wide = max(2.4, 0.95 * len(names))
-    figure = _figure(wide + 0.95, 3.45)
-    axes = _box(figure, 0.7, 1.0, wide, 2.05)
+    figure = blank_figure(wide + 0.95, 3.45)
+    axes = axes_at(figure, 0.7, 1.0, wide, 2.05)
     upper, lower = float(scores["upper"]), float(scores["lower"])
     each = 100 * scores["r2"].values / upper
     axes.axhspan(100 * lower / upper, 100, color="#EAEAEA", linewidth=0, zorder=0)
@@ -96,19 +96,19 @@ def explained_variance(scores: xarray.Dataset) -> Figure:
     axes.set_xticks(range(len(names)))
     axes.set_xticklabels(
         [
-            f"{_shortened(name, 16)}\n{value:.0f} %"
+            f"{shortened(name, 16)}\n{value:.0f} %"
             for name, value in zip(names, scores["explained"].values, strict=True)
         ]
     )
-    _dress(axes, "", "explainable variance explained (%)")
-    _heading(axes, "Explainable variance of single subjects", 10)
+    dress(axes, "", "explainable variance explained (%)")
+    heading(axes, "Explainable variance of single subjects", 10)
     unit = UNITS.get(str(scores.attrs.get("comparator", "spearman")), "correlation")
     folds = f", mean of {scores.attrs['folds']} folds' test stimuli" if "folds" in scores.attrs else ""
     words = (
         f"Bars: mean squared {unit} with each subject (points)\nover that of the subjects' mean (100 %){folds}.\n"
         "Band: from the mean of the other subjects to 100 %."
     )
-    _words(figure, 0.1, 0.08, words, SMALL, color="#404040")
+    write_words(figure, 0.1, 0.08, words, SMALL, color="#404040")
     return figure
 
 
@@ -140,13 +140,13 @@ def training(history: xarray.Dataset, *, most: int = 6) -> Figure:
     2
     """
     attrs, epochs = history.attrs, history["epoch"].values
-    figure = _figure(7.6, 2.85)
-    losses, scores = _box(figure, 0.65, 0.6, 2.2, 1.85), _box(figure, 3.65, 0.6, 2.5, 1.85)
+    figure = blank_figure(7.6, 2.85)
+    losses, scores = axes_at(figure, 0.65, 0.6, 2.2, 1.85), axes_at(figure, 3.65, 0.6, 2.5, 1.85)
     losses.plot(epochs, history["loss"].values, "-o", color="black", markersize=2.5, linewidth=1)
     told = "mean squared difference" if attrs["loss"] == "mse" else "1 − Pearson r"
-    _dress(losses, "epoch", told)
+    dress(losses, "epoch", told)
     losses.set_ylim(bottom=0)
-    _heading(losses, f"Training loss at {_shortened(str(attrs['layer']), 18)}", 8)
+    heading(losses, f"Training loss at {shortened(str(attrs['layer']), 18)}", 8)
     values = history["alignment"].values
     if np.isfinite(values).any():
         reached = np.where(np.isfinite(values), values, -np.inf).max(axis=0)
@@ -155,7 +155,7 @@ def training(history: xarray.Dataset, *, most: int = 6) -> Figure:
             label = "others" if k == order[-1] else None
             scores.plot(epochs, values[:, k], color=FAINT, linewidth=0.6, alpha=0.6, label=label, zorder=1)
         for rank, k in enumerate(order[:most]):
-            name = _shortened(str(history["layer"].values[k]), 18)
+            name = shortened(str(history["layer"].values[k]), 18)
             scores.plot(epochs, values[:, k], "-", color=OKABE_ITO[rank], linewidth=1.2, label=name, zorder=2)
         best = int(attrs["best_epoch"])
         height = float(history["alignment"].sel(epoch=best, layer=attrs["best_layer"]))
@@ -167,11 +167,11 @@ def training(history: xarray.Dataset, *, most: int = 6) -> Figure:
     else:
         scores.text(0.5, 0.5, "nothing was held out", ha="center", transform=scores.transAxes, fontsize=NORMAL)
     unit = UNITS.get(str(attrs["comparator"]), str(attrs["comparator"]))
-    _dress(scores, "epoch (0: untouched)", f"held-out alignment ({unit})")
+    dress(scores, "epoch (0: untouched)", f"held-out alignment ({unit})")
     for axes in (losses, scores):
         axes.set_xlim(-0.03 * max(len(epochs) - 1, 1), 1.03 * max(len(epochs) - 1, 1))
         axes.locator_params(axis="x", integer=True)
-    _heading(scores, f"{attrs.get('held_out_images', 0)} held-out images", 8)
+    heading(scores, f"{attrs.get('held_out_images', 0)} held-out images", 8)
     return figure
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..networks.feature_maps import compare_networks, spread
-from .figures import FULL, LARGE, NORMAL, PRUNED, SMALL, UNITS, _box, _dress, _figure, _words
+from .drawing import FULL, LARGE, NORMAL, PRUNED, SMALL, UNITS, axes_at, blank_figure, dress, write_words
 
 if TYPE_CHECKING:
     import xarray
@@ -60,12 +60,12 @@ def importance_histograms(
     words = names or (str(first.attrs.get("network", "first")), str(second.attrs.get("network", "second")))
     spreads = [spread(result) for result in (first, second)]
     unit = UNITS.get(str(first.attrs.get("comparator", "spearman")), "correlation")
-    figure = _figure(9.6, 3.5)
-    _words(figure, 0.15, 3.2, "Alignment importance scores (AIS) of two networks", LARGE, fontweight="bold")
+    figure = blank_figure(9.6, 3.5)
+    write_words(figure, 0.15, 3.2, "Alignment importance scores (AIS) of two networks", LARGE, fontweight="bold")
     note = "outermost bars hold what lies beyond; * p < 0.05, two-sided Kolmogorov-Smirnov test"
-    _words(figure, 9.5, 3.2, note, SMALL, ha="right")
+    write_words(figure, 9.5, 3.2, note, SMALL, ha="right")
     for p, (name, (title, x, things)) in enumerate(PANELS.items()):
-        axes = _box(figure, 0.65 + 3.1 * p, 0.65, 2.5, 1.85)
+        axes = axes_at(figure, 0.65 + 3.1 * p, 0.65, 2.5, 1.85)
         values = [one[name].values.ravel() for one in spreads]
         values = [one[~np.isnan(one)] for one in values]
         edges = np.histogram_bin_edges(np.percentile(np.concatenate(values), [1, 99]), bins=int(bins))
@@ -81,7 +81,7 @@ def importance_histograms(
         test = tests.loc[name]
         star = " *" if test.p < 0.05 else ""
         axes.set_title(f"{title}: KS D = {test.ks:.2f}, p = {test.p:.1g}{star}", fontsize=NORMAL, loc="left", pad=28)
-        _dress(axes, f"{x}\n(Δ{unit}, units of {scale:.0e})", f"{things} (%)")
+        dress(axes, f"{x}\n(Δ{unit}, units of {scale:.0e})", f"{things} (%)")
         axes.locator_params(axis="x", nbins=6)
         axes.legend(
             loc="lower left", bbox_to_anchor=(-0.02, 1.0), frameon=False, fontsize=SMALL, borderaxespad=0.2,

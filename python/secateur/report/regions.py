@@ -8,20 +8,20 @@ import numpy as np
 
 from ..features import Matrix
 from ..fmri import _check, nodes, paired_tests
-from .figures import (
+from .drawing import (
     FAINT,
     FULL,
     LARGE,
     NORMAL,
     PRUNED,
     SMALL,
-    _box,
-    _dress,
-    _figure,
-    _heading,
-    _shortened,
-    _unit,
-    _words,
+    axes_at,
+    blank_figure,
+    dress,
+    heading,
+    shortened,
+    unit_of,
+    write_words,
 )
 
 if TYPE_CHECKING:
@@ -78,22 +78,22 @@ def regions(result: xarray.Dataset, test: str = "within") -> Figure:
     one = result.sel(test=test)
     layers, names = [str(v) for v in one["layer"].values], [str(v) for v in one["region"].values]
     wide = 0.75 + max(2.6, 0.78 * len(names)) + 0.2
-    figure = _figure(max(wide, 5.4), 0.55 + 2.75 * len(layers) + 0.2)
+    figure = blank_figure(max(wide, 5.4), 0.55 + 2.75 * len(layers) + 0.2)
     across, up = figure.get_size_inches()
-    _words(figure, 0.3, up - 0.3, TITLES[test], 10, fontweight="bold")
+    write_words(figure, 0.3, up - 0.3, TITLES[test], 10, fontweight="bold")
     low, high = _reach(one)
     over: Literal["regions", "subjects"] = "subjects" if result.sizes["subject"] > 1 else "regions"
     tested = paired_tests(result, over)  # of subjects the last row of a layer is of the mean of all regions
     rows = {str(row["layer"]): row for row in tested[tested["test"] == test].to_dict("records")}
     for i, layer in enumerate(layers):
-        axes = _box(figure, 0.75, 0.75 + 2.75 * (len(layers) - 1 - i), across - 0.95, 1.95)
+        axes = axes_at(figure, 0.75, 0.75 + 2.75 * (len(layers) - 1 - i), across - 0.95, 1.95)
         _draw_layer(axes, one.sel(layer=layer), names)
         axes.set_ylim(low, high)
         if low < 0:
             axes.axhline(0, color="black", linewidth=0.5)
-        _dress(axes, "", f"alignment ({_unit(result)})")
+        dress(axes, "", f"alignment ({unit_of(result)})")
         row = rows[layer]
-        _heading(axes, f"{chr(97 + i)}   {_shortened(layer, 24)}", 6)
+        heading(axes, f"{chr(97 + i)}   {shortened(layer, 24)}", 6)
         told = f"{row['improved']} of {row['n']} {'subjects' if over == 'subjects' else 'regions × sets'} improved"
         told += _tested_words(test, row)
         axes.text(1, 1.03, told, transform=axes.transAxes, ha="right", va="bottom", fontsize=SMALL, color="#404040")
@@ -143,7 +143,7 @@ def _draw_layer(axes: Axes, one: xarray.Dataset, names: list[str]) -> None:
                 axes.plot(*zip(*ends), color=FAINT, linewidth=0.9, zorder=1)
     axes.set_xlim(-0.55, len(names) - 0.45)
     axes.set_xticks(range(len(names)))
-    axes.set_xticklabels([_shortened(name, 14) for name in names])
+    axes.set_xticklabels([shortened(name, 14) for name in names])
     for edge in range(len(names) - 1):
         axes.axvline(edge + 0.5, color="#E5E5E5", linewidth=0.6, zorder=0)
 
@@ -203,9 +203,9 @@ def kept_by_region(result: xarray.Dataset, layer: str | None = None) -> Figure:
     layer = str(result["layer"].values[-1]) if layer is None else layer
     table = nodes(result, layer)
     names, d = list(table.columns), result.sizes[f"feature_{layer}"]
-    figure = _figure(5.2, 1.15 + 0.28 * len(names))
-    left = 0.35 + 0.085 * max(len(_shortened(name, 18)) for name in names)
-    axes = _box(figure, left, 0.55, 5.0 - left, 0.28 * len(names))
+    figure = blank_figure(5.2, 1.15 + 0.28 * len(names))
+    left = 0.35 + 0.085 * max(len(shortened(name, 18)) for name in names)
+    axes = axes_at(figure, left, 0.55, 5.0 - left, 0.28 * len(names))
     counts: Matrix = table.to_numpy()
     for r in range(len(names)):
         axes.plot(counts[:, r], [r - 0.12, r + 0.12], color=FAINT, linewidth=0.9, zorder=1)
@@ -218,17 +218,17 @@ def kept_by_region(result: xarray.Dataset, layer: str | None = None) -> Figure:
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_yticks(range(len(names)))
     whose = " (mean over subjects)" if result.sizes["subject"] > 1 else ""
-    _dress(axes, f"features kept, of {d}{whose}", "")
-    axes.set_yticklabels([_shortened(name, 18) for name in names], fontsize=NORMAL)
+    dress(axes, f"features kept, of {d}{whose}", "")
+    axes.set_yticklabels([shortened(name, 18) for name in names], fontsize=NORMAL)
     axes.legend(
         loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, frameon=False, fontsize=SMALL, borderaxespad=0.2,
         handletextpad=0.2,
     )  # fmt: skip
-    _words(
+    write_words(
         figure,
         left,
         figure.get_size_inches()[1] - 0.3,
-        f"Features kept: {_shortened(layer, 24)}",
+        f"Features kept: {shortened(layer, 24)}",
         LARGE,
         fontweight="bold",
     )

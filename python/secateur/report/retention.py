@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..features import Matrix
-from .figures import (
+from .drawing import (
     FULL,
     OTHER,
     PRUNED,
     SMALL,
-    _box,
-    _dress,
-    _figure,
-    _heading,
-    _mean_sd,
-    _shortened,
-    _words,
+    axes_at,
+    blank_figure,
+    dress,
+    heading,
+    mean_sd,
+    shortened,
+    write_words,
 )
 
 if TYPE_CHECKING:
@@ -60,9 +60,9 @@ def classification(result: xarray.Dataset) -> Figure:
     names = [str(name) for name in result["target"].values]
     versions = [str(name) for name in result["version"].values if str(name) != "full"]
     wide = max(2.6, (0.22 * len(versions) + 0.28) * len(names))
-    figure = _figure(1.5 + 2 * wide + 0.2, 3.4)
+    figure = blank_figure(1.5 + 2 * wide + 0.2, 3.4)
     for column, (top, words) in enumerate((("top1", "top-1"), ("top5", "top-5"))):
-        axes = _box(figure, 0.65 + column * (wide + 0.8), 0.8, wide, 2.1)
+        axes = axes_at(figure, 0.65 + column * (wide + 0.8), 0.8, wide, 2.1)
         values = 100 * result[top].sel(version=versions).values
         _bars(axes, values, names, versions)
         if "full" in result["version"].values:
@@ -74,12 +74,12 @@ def classification(result: xarray.Dataset) -> Figure:
             )  # fmt: skip
         axes.set_ylim(0, 108)
         axes.set_yticks(range(0, 101, 20))
-        _dress(axes, "target that the network was fitted to", f"{words} accuracy (%)")
-        _heading(axes, f"{'ab'[column]}   {words.capitalize()}", 8)
+        dress(axes, "target that the network was fitted to", f"{words} accuracy (%)")
+        heading(axes, f"{'ab'[column]}   {words.capitalize()}", 8)
     _legend(figure, versions)
     folds = result.sizes["fold"]
-    _words(figure, 0.1, 0.1, f"Bars: mean ± SD over {folds} folds, each a network; points: folds. No training.", SMALL,
-           color="#404040")  # fmt: skip
+    write_words(figure, 0.1, 0.1, f"Bars: mean ± SD over {folds} folds, each a network; points: folds. No training.",
+           SMALL, color="#404040")  # fmt: skip
     return figure
 
 
@@ -90,7 +90,7 @@ def _bars(axes: Axes, values: Matrix, names: list[str], versions: list[str]) -> 
         for t in range(len(names)):
             x, folds = t + (v - (len(versions) - 1) / 2) * step, values[t, v]
             folds = folds[:1] if version == "full" else folds  # one network
-            mean, sd = _mean_sd(folds)
+            mean, sd = mean_sd(folds)
             if np.isnan(mean):
                 continue
             axes.bar(x, mean, width=0.88 * step, color=COLOURS.get(version, OTHER), alpha=0.85)
@@ -103,7 +103,7 @@ def _bars(axes: Axes, values: Matrix, names: list[str], versions: list[str]) -> 
                 axes.errorbar(x, mean, yerr=sd, color="black", capsize=2, linewidth=1.0)
     axes.set_xlim(-0.6, len(names) - 0.4)
     axes.set_xticks(range(len(names)))
-    axes.set_xticklabels([_shortened(name, 14) for name in names])
+    axes.set_xticklabels([shortened(name, 14) for name in names])
 
 
 def _legend(figure: Figure, versions: list[str]) -> None:
@@ -148,8 +148,8 @@ def consistency(result: xarray.Dataset) -> Figure:
     shifted = "share" in result
     versions = [str(name) for name in result["version"].values] if shifted else []
     wider = max(2.6, (0.22 * len(versions) + 0.28) * len(names))
-    figure = _figure(0.85 + wide + (2 * (wider + 0.75) if shifted else 0) + 0.2, 3.4)
-    axes = _box(figure, 0.65, 0.8, wide, 2.1)
+    figure = blank_figure(0.85 + wide + (2 * (wider + 0.75) if shifted else 0) + 0.2, 3.4)
+    axes = axes_at(figure, 0.65, 0.8, wide, 2.1)
     pairs = result["correspondence_mean"].values
     for t, values in enumerate(pairs):
         axes.bar(t, values.mean(), width=0.55, color=TINT, alpha=0.8)
@@ -158,19 +158,19 @@ def consistency(result: xarray.Dataset) -> Figure:
     axes.set_ylim(min(0.0, float(np.nanmin(pairs)) * 1.1), 1.02)
     axes.set_xlim(-0.6, len(names) - 0.4)
     axes.set_xticks(range(len(names)))
-    axes.set_xticklabels([_shortened(name, 14) for name in names])
-    _dress(axes, "target", "correlation of class probabilities")
-    _heading(axes, "a   Agreement of folds", 8)
+    axes.set_xticklabels([shortened(name, 14) for name in names])
+    dress(axes, "target", "correlation of class probabilities")
+    heading(axes, "a   Agreement of folds", 8)
     words = "a: points: pairs of folds, each the mean over images; bars: their mean."
     if shifted:
         for p, place in enumerate(("of the category", "of other classes")):
-            axes = _box(figure, 0.65 + wide + 0.75 + p * (wider + 0.75), 0.8, wider, 2.1)
+            axes = axes_at(figure, 0.65 + wide + 0.75 + p * (wider + 0.75), 0.8, wider, 2.1)
             _bars(axes, 100 * result["share"].values[..., p], names, versions)
             axes.set_ylim(0, 108)
             axes.set_yticks(range(0, 101, 20))
-            _dress(axes, "target", "errors landing in the category (%)")
-            _heading(axes, f"{'bc'[p]}   Images {place}", 8)
+            dress(axes, "target", "errors landing in the category (%)")
+            heading(axes, f"{'bc'[p]}   Images {place}", 8)
         _legend(figure, versions)
         words += "  b, c: of errors beyond the first five; points: folds, bars: mean ± SD."
-    _words(figure, 0.1, 0.1, words, SMALL, color="#404040")
+    write_words(figure, 0.1, 0.1, words, SMALL, color="#404040")
     return figure

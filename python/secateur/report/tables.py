@@ -12,7 +12,8 @@ from ..features import Matrix
 from ..statistics import paired_t
 from ..timecourse.group import by_subject, mean_sem
 from . import courses
-from .figures import _facts, _mean_sd, _shortened, _target_name, _unit
+from .drawing import mean_sd, shortened, unit_of
+from .figures import _facts, _target_name
 
 if TYPE_CHECKING:
     import xarray
@@ -160,7 +161,7 @@ def course_markdown(course: xarray.Dataset, test: xarray.Dataset | None = None, 
 def _course_content(course: xarray.Dataset, test: xarray.Dataset | None) -> tuple[Rows, list[str]]:
     """Rows (header first) and notes."""
     clock = courses._clock(course)
-    unit, short = _unit(course), clock.label.split("(")[1].split(",")[0].rstrip(")")
+    unit, short = unit_of(course), clock.label.split("(")[1].split(",")[0].rstrip(")")
     full, pruned, kept = (mean_sem(values)[0] for values in by_subject(course))
     gain = pruned - full
     notes = [f"Held-out alignment in {unit}, {courses._subjects(course)}."]
@@ -246,7 +247,7 @@ def comparison_markdown(result: xarray.Dataset, *, title: str | None = None) -> 
     >>> print(comparison_markdown(result).splitlines()[2][:24])
     | method | test r | test
     """
-    short = _unit(result).split()[-1]
+    short = unit_of(result).split()[-1]
     squared = str(result.attrs["comparator"]) in _SQUARED
     table = comparison_table(result)
     references = [name.removeprefix("p_holm_") for name in table.columns if name.startswith("p_holm_")]
@@ -269,7 +270,7 @@ def comparison_markdown(result: xarray.Dataset, *, title: str | None = None) -> 
             parts.append(f"**{_target_name(result, t) or f'target {t}'}**")
         parts.append(_pipes(rows))
     notes = [
-        f"Mean ± SD over {result.sizes['fold']} folds of stimuli, in {_unit(result)}; train values are in-sample.",
+        f"Mean ± SD over {result.sizes['fold']} folds of stimuli, in {unit_of(result)}; train values are in-sample.",
         "nodes: features with a weight other than zero.",
     ]
     if references:
@@ -296,7 +297,7 @@ def _content(
         raise ValueError(
             f"permutations must cover the {count} targets of the result, got {permutations.sizes['target']}"
         )
-    unit = _unit(result)
+    unit = unit_of(result)
     short = unit.split()[-1]
     squared = str(result.attrs["comparator"]) in _SQUARED
     named = count > 1
@@ -315,12 +316,12 @@ def _content(
             name: result[name].values[t].astype(float)
             for name in ("full_train", "full_test", "pruned_train", "pruned_test", "n_kept")
         }
-        name = _shortened(_target_name(result, t) or str(t), 24)
+        name = shortened(_target_name(result, t) or str(t), 24)
         for space in ("full", "pruned"):
             kept = str(d) if space == "full" else _pm(one["n_kept"], 1)
             row = [space, kept, _pm(one[f"{space}_train"], 3), _pm(one[f"{space}_test"], 3)]
             if squared:
-                row += [_number(_mean_sd(one[f"{space}_{side}"] ** 2)[0], ".3f") for side in ("train", "test")]
+                row += [_number(mean_sd(one[f"{space}_{side}"] ** 2)[0], ".3f") for side in ("train", "test")]
             scores.append(([name if space == "full" else ""] if named else []) + row)
         test = paired_t(one["pruned_test"], one["full_test"])
         row = [_number(test.difference, "+.3f"), _number(test.t, ".2f"), _number(test.p, ".2g")]
@@ -348,7 +349,7 @@ def _number(value: float, form: str) -> str:
 
 
 def _pm(values: Matrix, digits: int) -> str:
-    mean, sd = _mean_sd(values)
+    mean, sd = mean_sd(values)
     if np.isnan(mean):
         return "–"
     return f"{mean:.{digits}f}" + ("" if np.isnan(sd) else f" ± {sd:.{digits}f}")

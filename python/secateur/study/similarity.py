@@ -44,7 +44,8 @@ import numpy as np
 
 from ..comparison import METHODS, compare, comparison_table
 from ..features import Features
-from ..report.figures import _mean_sd, _unit, comparison, consensus, embedding
+from ..report.drawing import mean_sd, unit_of
+from ..report.figures import comparison, consensus, embedding
 from ..report.folder import MOST_PAGES, SETTINGS, save_figure
 from ..report.tables import _SQUARED, Rows, comparison_markdown
 from ..similarity import UndefinedPairsWarning
@@ -228,22 +229,22 @@ def markdown(study: SimilarityStudy, result: Result) -> str:
     """
     whole = result.table()
     squared = str(whole.attrs["comparator"]) in _SQUARED
-    short = _unit(whole).split()[-1] + ("²" if squared else "")
+    short = unit_of(whole).split()[-1] + ("²" if squared else "")
     scores = whole["test_alignment"].values ** (2 if squared else 1)  # (approach, target, fold)
     names = [str(name) for name in whole["target"].values]
     rows: Rows = [[f"held-out {short}", *names]]
-    means = [[_mean_sd(one)[0] for one in method] for method in scores]
+    means = [[mean_sd(one)[0] for one in method] for method in scores]
     for m, method in enumerate(map(str, whole["approach"].values)):
         cells = []
         for t in range(len(names)):
-            mean, sd = _mean_sd(scores[m, t])
+            mean, sd = mean_sd(scores[m, t])
             words = "–" if np.isnan(mean) else f"{mean:.2f}" + ("" if np.isnan(sd) else f" ({sd:.2f})")
             best = mean == np.nanmax([one[t] for one in means]) if not np.isnan(mean) else False
             cells.append(f"**{words}**" if best and len(means) > 1 else words)
         rows.append([method, *cells])
     if "pruned" in whole["approach"].values:
         kept = whole["nodes"].sel(approach="pruned").values
-        spread = [(*_mean_sd(one), one) for one in kept]
+        spread = [(*mean_sd(one), one) for one in kept]
         rows.append(["nodes of pruned", *(f"{m:.0f}" + ("" if np.isnan(s) else f" ({s:.0f})") for m, s, _ in spread)])
     parts = [f"# {study.title}", pipes(rows)]
     parts.append(f"- Mean (SD) over {whole.sizes['fold']} folds of stimuli, the same for all methods of a target.")

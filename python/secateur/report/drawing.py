@@ -1,0 +1,185 @@
+"""What the pictures share: colours, sizes, axes, headings, groups of stimuli, numbers in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ..features import Matrix
+
+if TYPE_CHECKING:
+    import xarray
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe & Ito's colour-blind-safe colours, yellow last: it is faint on white.
+OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#F0E442")
+FULL, PRUNED, GAIN, FAINT, OTHER = "#0072B2", "#D55E00", "#00785A", "#9A9A9A", "#B5B5B5"
+SMALL, NORMAL, LARGE = 7.0, 8.0, 9.0
+A4 = (11.69, 8.27)
+UNITS = {
+    "pearson": "Pearson r",
+    "corr": "Pearson r",
+    "spearman": "Spearman ρ",
+    "cosine": "cosine",
+    "corr_cov": "whitened r",
+    "cosine_cov": "whitened cosine",
+    "rho-a": "rho-a",
+    "tau-a": "Kendall tau-a",
+}
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Groups of stimuli and their colours. Beyond eight groups the smaller ones share one grey."""
+
+    names: tuple[str, ...]
+    colours: tuple[str, ...]
+    of: npt.NDArray[np.int64]
+
+    @property
+    def order(self) -> npt.NDArray[np.int64]:
+        """Stimuli by group, in their own order within a group."""
+        return np.argsort(self.of, kind="stable")
+
+    @property
+    def labels(self) -> list[str]:
+        """Names with counts."""
+        return [f"{shortened(name, 30)} ({int((self.of == g).sum())})" for g, name in enumerate(self.names)]
+
+
+def read_groups(groups: Any, n: int) -> Groups | None:
+    """Groups in order of appearance; None where there are none."""
+    if groups is None:
+        return None
+    given = [str(g) for g in np.asarray(groups).ravel()]
+    if len(given) != n:
+        raise ValueError(f"groups must have one entry for each of {n} stimuli, got {len(given)}")
+    names = list(dict.fromkeys(given))
+    most = len(OKABE_ITO)
+    if len(names) <= most:
+        return Groups(tuple(names), OKABE_ITO[: len(names)], np.array([names.index(g) for g in given]))
+    count = {name: given.count(name) for name in names}
+    shown = sorted(sorted(names, key=lambda g: -count[g])[: most - 1], key=names.index)
+    of = np.array([shown.index(g) if g in shown else most - 1 for g in given])
+    return Groups((*shown, f"{len(names) - len(shown)} other groups"), (*OKABE_ITO[: most - 1], OTHER), of)
+
+
+def unit_of(result: xarray.Dataset) -> str:
+    return UNITS.get(str(result.attrs["comparator"]), str(result.attrs["comparator"]))
+
+
+def trimmed(words: str, most: int) -> str:
+    return words if len(words) <= most else words[: most - 1] + "…"
+
+
+def shortened(words: str, most: int) -> str:
+    """Cut in the middle: names of one kind often differ at their ends alone."""
+    return words if len(words) <= most else words[: most // 2] + "…" + words[len(words) - (most - 1 - most // 2) :]
+
+
+def signed(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "−")
+
+
+def mean_sd(values: Matrix) -> tuple[float, float]:
+    """Mean and SD (one degree of freedom lost) of what is not NaN."""
+    values = values[~np.isnan(values)]
+    nan = float("nan")
+    return (float(values.mean()) if len(values) else nan, float(values.std(ddof=1)) if len(values) > 1 else nan)
+
+
+def plus_minus(values: Matrix, digits: int) -> str:
+    mean, sd = mean_sd(np.asarray(values, dtype=float))
+    return f"{mean:.{digits}f}" + ("" if np.isnan(sd) else f" ± {sd:.{digits}f}")
+
+
+def p_words(p: float, n: int) -> str:
+    """A permutation p-value; the smallest that n relabellings can give is called so."""
+    if np.isnan(p):
+        return "p undefined"
+    floor = " (least possible)" if p <= 1 / (1 + n) + 1e-12 else ""
+    return f"p = {p:.2g}{floor}"
+
+
+def blank_figure(width: float, height: float) -> Figure:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=150, facecolor="white")
+
+
+def axes_at(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
+    """Axes at a place given in inches."""
+    across, up = figure.get_size_inches()
+    return figure.add_axes((left / across, bottom / up, width / across, height / up))
+
+
+def write_words(figure: Figure, left: float, bottom: float, words: str, size: float, **how: Any) -> None:
+    """Words at a place given in inches."""
+    across, up = figure.get_size_inches()
+    figure.text(left / across, bottom / up, words, fontsize=size, **how)
+
+
+def dress(axes: Axes, x: str, y: str) -> None:
+    axes.set_xlabel(x, fontsize=NORMAL)
+    axes.set_ylabel(y, fontsize=NORMAL)
+    axes.tick_params(labelsize=SMALL, width=0.6, length=3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_linewidth(0.6)
+
+
+def legend_above(axes: Axes, columns: int) -> None:
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=columns, frameon=False, fontsize=SMALL, borderaxespad=0.2,
+        handlelength=1.6, columnspacing=1.2, handletextpad=0.5,
+    )  # fmt: skip
+
+
+def heading(axes: Axes, words: str, above: float = 16) -> None:
+    axes.set_title(words, loc="left", fontsize=LARGE, fontweight="bold", pad=above)
+
+
+def from_zero(axes: Axes, scores: Matrix) -> None:
+    """An axis that holds zero: no alignment at all is where the eye should start."""
+    scores = scores[np.isfinite(scores)]
+    low, high = (float(scores.min()), float(scores.max())) if scores.size else (0.0, 1.0)
+    room = 0.08 * (max(high, 0) - min(low, 0) or 1)
+    axes.set_ylim(min(low - room, 0.0), max(high + room, 0.0))
+    if low < 0:
+        axes.axhline(0, color="black", linewidth=0.5)
+
+
+def draw_bar(
+    figure: Figure, axes: Axes, image: Any, label: str, at: Literal["horizontal", "vertical"] = "horizontal"
+) -> None:
+    bar = figure.colorbar(image, cax=axes, orientation=at)
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(labelsize=SMALL, width=0.6, length=2)
+    bar.set_label(label, fontsize=SMALL)
+
+
+def draw_groups(figure: Figure, groups: Groups, top: float) -> None:
+    """A legend of groups, centred, its top at this height in inches."""
+    from matplotlib.lines import Line2D
+
+    across, up = figure.get_size_inches()
+    figure.legend(
+        handles=[Line2D([], [], marker="s", linestyle="", color=c, markersize=5) for c in groups.colours],
+        labels=groups.labels,
+        loc="upper center", bbox_to_anchor=(0.5, top / up), ncols=legend_columns(groups, across), frameon=False,
+        fontsize=NORMAL, borderaxespad=0, columnspacing=1.4, handletextpad=0.3,
+    )  # fmt: skip
+
+
+def legend_columns(groups: Groups, width: float) -> int:
+    longest = max(map(len, groups.labels))
+    return max(1, min(len(groups.names), int(width / (0.065 * longest + 0.42))))
+
+
+def legend_height(groups: Groups | None, width: float) -> float:
+    if groups is None:
+        return 0.0
+    return 0.19 * -(-len(groups.names) // legend_columns(groups, width)) + 0.1
