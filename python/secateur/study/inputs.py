@@ -135,7 +135,7 @@ def read_tasks(study: Any, network: Network | None = None) -> tuple[list[Task], 
     Parameters
     ----------
     study : dataclass
-        With ``targets``, ``features``, ``images``, ``groups``, ``network`` and ``folds``.
+        With ``targets``, ``features``, ``images``, ``network`` and ``folds``, and ``groups`` where they are of use.
     network : Network, optional
         That of ``[network]``, where it is open already.
 
@@ -165,7 +165,7 @@ def read_tasks(study: Any, network: Network | None = None) -> tuple[list[Task], 
             raise ConfigError(f"{where} must have either features or images, got {'both' if own.features else 'none'}")
         if "/" in name:
             raise ConfigError(f"targets must have names without a slash, got {name!r}")
-        key = (own.features, own.images, target.groups or own.groups)
+        key = (own.features, own.images, target.groups or getattr(own, "groups", None))
         if key not in spaces:
             if own.images and network is None:
                 network = open_network(study.network)

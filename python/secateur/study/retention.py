@@ -95,7 +95,6 @@ class RetentionStudy:
     targets: dict[str, Target] = field(default_factory=dict)
     features: Place | None = None
     images: Place | None = None
-    groups: Place | None = None
     mapping: Place | None = None
     category: list[str] = field(default_factory=list)
     title: str = "What a pruned network still classifies"
