@@ -136,17 +136,18 @@ def test_full_batches_of_either_form_are_plain_descent_on_the_pairs_of_all_sets(
     found = trained(net, images, given, **terms)
     expected = by_autograd(net, images, rdms, [{(0, 4)}, set()], 4, 0.3)
     for name, value in weights_of(found).items():
-        np.testing.assert_allclose(value, expected[name], atol=2e-6)
+        np.testing.assert_allclose(value, expected[name], atol=1e-5)
+    assert np.abs(expected["7.weight"] - net.module.state_dict()["7.weight"].numpy()).max() > 0.05
     assert found.history_.attrs["training_pairs"] == 42
     # the first part frozen: its answers are computed once, the rest learns as before
     frozen = trained(net, images, given, freeze="up to 1", **terms)
     expected = by_autograd(net, images, rdms, [{(0, 4)}, set()], 4, 0.3, learns=("2.", "7."))
     for name, value in weights_of(frozen).items():
-        np.testing.assert_allclose(value, expected[name], atol=2e-6)
+        np.testing.assert_allclose(value, expected[name], atol=1e-5)
     middle = trained(net, images, given, freeze=["2"], **terms)
     expected = by_autograd(net, images, rdms, [{(0, 4)}, set()], 4, 0.3, learns=("0.", "7."))
     for name, value in weights_of(middle).items():
-        np.testing.assert_allclose(value, expected[name], atol=2e-6)
+        np.testing.assert_allclose(value, expected[name], atol=1e-5)
 
 
 def test_batches_of_images_are_unbiased():
@@ -199,7 +200,7 @@ def test_a_planted_matrix_is_learnt_and_holds_for_new_images(planted):
     images, new, teacher = planted
     net, goal = tiny(), rdm_of(teacher, images)
     before = fingerprint(net)
-    trainer = DissimilarityTrainer(net, lr=0.3, momentum=0.9, epochs=15, batch=100, validation=4, comparator="spearman")
+    trainer = DissimilarityTrainer(net, lr=0.3, momentum=0.9, epochs=30, batch=60, validation=4, comparator="spearman")
     assert trainer.fit(images, squareform(goal), progress=False) is trainer
     assert fingerprint(net) == before
     history = trainer.history_
@@ -212,8 +213,8 @@ def test_a_planted_matrix_is_learnt_and_holds_for_new_images(planted):
     )
     truth = rdm_of(teacher, new)
     untouched, tuned = (np.corrcoef(rdm, truth)[0, 1] for rdm in (rdm_of(net, new), trainer.rdm(new, "penultimate")))
-    assert tuned > untouched + 0.1
-    assert tuned > 0.8
+    assert tuned > untouched + 0.3
+    assert tuned > 0.6
     # the scores are those of the definition, on the held-out images, and epoch 0 is the untouched network
     _, held = sc.validation.split(40, 4, seed=0)[0][0]
     X = networks.embed(net, images[held], progress=False).values.astype(float)
@@ -227,11 +228,10 @@ def test_a_planted_matrix_is_learnt_and_holds_for_new_images(planted):
 
 
 def test_beside_pruning_on_the_same_folds(planted):
-    images, _, teacher = planted
-    net = tiny()
+    images, net, teacher = blobs(60, 3), tiny(), planted[2]
     X = networks.embed(net, images, progress=False)
     shuffled = squareform(rdm_of(teacher, images))
-    order = np.random.default_rng(0).permutation(40)
+    order = np.random.default_rng(0).permutation(60)
     shuffled = shuffled[np.ix_(order, order)]
     rdms = np.stack([squareform(rdm_of(teacher, images)), shuffled])
     trainer = DissimilarityTrainer(
@@ -251,7 +251,7 @@ def test_beside_pruning_on_the_same_folds(planted):
     for name in ("full", "pruned"):
         assert np.array_equal(alone.test_alignment.sel(approach=name), result.test_alignment.sel(approach=name))
     # a fold's tuned network has seen its training images alone: those of others may be anything
-    train, test = sc.validation.split(40, 3)[0][0]
+    train, test = sc.validation.split(60, 3)[0][0]
     target = -squareform(rdms[0][np.ix_(train, train)])
     own = FineTuned(trainer, images, progress=False).fit_stimuli(train, target).predict_stimuli(test)
     spoilt = images.copy()
@@ -259,7 +259,6 @@ def test_beside_pruning_on_the_same_folds(planted):
     other = FineTuned(trainer, spoilt, progress=False).fit_stimuli(train, target)
     for name, value in weights_of(other.trainer_).items():
         assert np.array_equal(value, weights_of(tuned.fit_stimuli(train, target).trainer_)[name])
-    assert sc.alignment(own, own) if False else own.shape == (len(test) * (len(test) - 1) // 2,)
     goal = rdms[0][np.ix_(test, test)][np.triu_indices(len(test), 1)]
     assert np.corrcoef(own, -goal)[0, 1] == pytest.approx(result.test_alignment.values[2, 0, 0], abs=1e-6)
 
@@ -554,16 +553,16 @@ def test_a_loss_that_is_no_number_leaves_the_best_network(tmp_path, planted):
             TrainingError, match=r"loss must stay a number, got nan: lower lr \(0\.3\); the network of epoch"
         ):
             trainer.fit(images, d, progress=False, checkpoint=tmp_path / "other.pt")
-    assert trainer.epoch_ == 2  # of 5 batches an epoch, the thirteenth broke
-    assert trainer.history_.sizes["epoch"] == 3
+    assert trainer.history_.sizes["epoch"] == 3  # of 5 batches an epoch, the thirteenth broke
+    assert trainer.epoch_ == good.history_.alignment.values[:3, 0].argmax()
     np.testing.assert_array_equal(trainer.history_.alignment, good.history_.alignment[:3])
     kept = trained(tiny(), images, d, tmp_path / "other.pt", epochs=3, **terms)
     same(kept, good)
 
 
 def test_features_that_overflow():
-    with pytest.raises(TrainingError, match=r"features of layer 'penultimate' are no longer finite|must vary"):
-        trained(tiny(), blobs(8), np.random.default_rng(0).random(28), epochs=20, lr=1e38)
+    with pytest.raises(TrainingError, match="features of layer '1' must stay finite, got some that are too large"):
+        trained(tiny(), blobs(8), np.random.default_rng(0).random(28), epochs=20, lr=1e30, layer="1", layers=["1"])
 
 
 def test_constant_features():

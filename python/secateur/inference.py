@@ -691,10 +691,10 @@ def noise_normalised_r2(models: Any, rdms: Any, comparator: str = "spearman") ->
     named = dict(models) if isinstance(models, Mapping) else {"model": models}
     if not named:
         raise ValueError("models must hold at least one model, got none")
+    for name, model in named.items():
+        if np.shape(model) not in ((n, n), (n * (n - 1) // 2,)):
+            raise ValueError(f"models must be one matrix of {n} stimuli each, got shape {np.shape(model)} for {name!r}")
     read = [read_target(one, n, "dissimilarity") for one in named.values()]
-    for name, one in zip(named, read, strict=True):
-        if len(one) != 1:
-            raise ValueError(f"models must be one matrix each, got {len(one)} for {name!r}")
     left_out = ~np.all([one.counts(0) for one in read], axis=0)
     if left_out.any():
         targets = targets.without(left_out)

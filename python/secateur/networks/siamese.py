@@ -432,7 +432,8 @@ class DissimilarityTrainer:
         coords = {"epoch": np.arange(len(at.alignment)), "layer": names}
         attrs = {
             "network": self.net.name, "layer": self.layer, "best_layer": self.layer_, "best_epoch": self.epoch_,
-            "comparator": self.comparator, "loss": self.loss, "lr": self.lr, "batch": self.batch, "form": self.form,
+            "comparator": self.comparator, "freeze": self.freeze or "", "loss": self.loss, "lr": self.lr,
+            "momentum": self.momentum, "batch": self.batch, "form": self.form,
             "training_images": len(task.train), "training_pairs": count, "seed": self.seed,
             "held_out_images": sum(len(one) for one, _ in task.held),
         }  # fmt: skip

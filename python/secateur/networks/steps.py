@@ -15,6 +15,7 @@ from .images import Images
 from .network import Network, import_torch
 from .network import steps as steps_in
 
+_ROLES: Final = ("last_conv", "penultimate", "final")
 _BATCH: Final = 32  # images at a time where nothing is learnt
 _COLUMNS: Final = 1 << 17  # features at a time of an inner product in double precision
 
@@ -41,7 +42,7 @@ class Steps:
         self.net = net
         self.modules: list[Any] = []
         self.names: list[str | None] = []
-        for role, part in zip(("last_conv", "penultimate", "final"), parts):
+        for role, part in zip(_ROLES, parts):
             if part is not None:
                 found = list(steps_in(part))
                 self.modules += found
@@ -101,8 +102,17 @@ class Steps:
             return chosen
         nn = import_torch().nn
         same = (nn.Dropout, nn.Identity, nn.Flatten)
-        named = {name: i for i, name in enumerate(self.names) if i >= first and name is not None}
-        return {name: i for name, i in named.items() if not isinstance(self.modules[i], same)}
+        found: dict[str, int] = {}
+        for i, name in enumerate(self.names):
+            if i < first or name is None:
+                continue
+            if isinstance(self.modules[i], same):  # the features of the step before
+                if name not in _ROLES:
+                    continue
+                if found and next(reversed(found.values())) == i - 1:
+                    found.popitem()
+            found[name] = i
+        return found
 
     def start(self, images: Images, cut: int, shown: Any = iter) -> Any:
         """What the first ``cut`` steps answer to all images, (n, …) on the CPU, computed once."""
@@ -169,11 +179,11 @@ def directions(features: Any, names: Sequence[str], layer: str) -> Any:
     """Rows centred and of length 1, whose inner products are Pearson's r; with gradients."""
     torch = import_torch()
     features = features.float()
-    if not torch.isfinite(features).all():
-        raise FloatingPointError(f"features of layer {layer!r} are no longer finite")
     mean = features.mean(1, keepdim=True)
     centred = features - mean
     norm = centred.norm(dim=1, keepdim=True)
+    if not torch.isfinite(norm).all():  # nor are the features, or their squares
+        raise FloatingPointError(f"features of layer {layer!r} must stay finite, got some that are too large: lower lr")
     flat = norm[:, 0] <= 1e-6 * features.shape[1] ** 0.5 * mean[:, 0].abs() + 1e-30
     if flat.any():
         which = names[int(flat.nonzero()[0])]
