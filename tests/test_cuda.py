@@ -9,6 +9,8 @@ from __future__ import annotations
 import ctypes
 import itertools
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -176,6 +178,38 @@ def test_single_recomputes_what_cancels(metric):
     cases.close(actual[:, 7], sc.leave_one_out(X, h, metric, device="cpu")[:, 7], 1e-7)
 
 
+@pytest.mark.parametrize("metric", reference.METRICS)
+@pytest.mark.parametrize("size", [1e2, 1e4, 1e8])
+def test_single_adds_a_feature_that_outweighs_all(metric, size):
+    X, h = cases.embedding(9, 25), cases.target(9, 2)
+    X[:, 7] *= size
+    actual, expected = (sc.add_one(X, h, [0, 1], metric, device="cuda", precision=p) for p in ("single", "double"))
+    cases.close(actual, expected, 1e-6)
+
+
+@pytest.mark.parametrize("metric", ["sqeuclidean", "euclidean", "correlation"])
+@pytest.mark.parametrize("targets", [None, 12])
+def test_single_far_from_the_origin(metric, targets):
+    """Where only differences count, what all stimuli share costs no digits."""
+    X, h = cases.embedding(20, 64) + 1e5, cases.target(20, targets)
+    for verb in ("leave_one_out", "add_one"):
+        full = call(verb, X, h, metric)
+        inside = None if verb == "leave_one_out" else np.random.default_rng(5).permutation(64)[:32]
+        change = np.abs(full - np.asarray(sc.alignment(X, h, metric, subset=inside))[..., None]).max()
+        assert np.abs(call(verb, X, h, metric, precision="single") - full).max() <= 2e-6 * change
+
+
+@pytest.mark.parametrize("size", [1e-52, 1e-30, 1e52])
+@pytest.mark.parametrize("targets", [None, 12])
+def test_single_with_weights_of_any_size(size, targets):
+    """Inverse variances, of squared femtotesla say."""
+    X, h = cases.embedding(12, 30), cases.target(12, targets)
+    w = cases.weights(h.shape, "own", "pearson")
+    for verb in ("leave_one_out", "add_one"):
+        expected = call(verb, X, h, weights=w, device="cpu")
+        cases.close(call(verb, X, h, weights=w * size, precision="single"), expected, 1e-6)
+
+
 def test_single_with_stimuli_without_direction():
     X, h = cases.embedding(9, 12, "sparse"), cases.target(9, 3)
     X[3] = 0
@@ -261,6 +295,60 @@ def test_a_failed_launch_gives_no_numbers(verb, targets, emulated, monkeypatch):
     assert len(said) == launch >= 5
     assert all(message.startswith("CUDA failed while") for message in said)
     cases.close(*both(verb, X, h))
+
+
+def test_no_room_for_a_stream(emulated, monkeypatch):
+    monkeypatch.setenv("SECATEUR_EMULATED_MEMORY", "0")
+    with pytest.raises(MemoryError, match="^out of device memory while making a stream: use device='cpu'"):
+        sc.leave_one_out(cases.embedding(8, 5), cases.target(8), device="cuda")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "reason"),
+    [
+        ("DRIVER", "12040", r"the driver is for CUDA 12\.4, older than this build's 13\.0"),
+        ("DRIVER", "0", "no CUDA device is visible"),
+        ("DRIVER", "forked", r"CUDA does not start, as in a process forked from one that has used it \(use .* 'spawn'\)"),
+        ("CAPABILITY", "61", r"the device has compute capability 6\.1 and this build starts at 7\.5"),
+    ],
+)
+def test_a_device_that_cannot_be_used(setting, value, reason, emulated, monkeypatch):
+    X, h = cases.embedding(8, 5), cases.target(8)
+    monkeypatch.setenv(f"SECATEUR_EMULATED_{setting}", value)
+    with pytest.raises(RuntimeError, match=f"^device='cuda' cannot be used, {reason}: use device='cpu'$"):
+        sc.leave_one_out(X, h, device="cuda")
+    np.testing.assert_array_equal(sc.leave_one_out(X, h, device="auto"), sc.leave_one_out(X, h, device="cpu"))
+
+
+def test_auto_leaves_the_driver_asleep_where_the_device_has_no_part(monkeypatch):
+    def wake():
+        raise AssertionError("the driver was asked")
+
+    monkeypatch.setattr(_core, "cuda_available", wake)
+    sc.leave_one_out(cases.embedding(8, 5), cases.target(8), comparator="spearman", device="auto")
+    sc.leave_one_out(cases.embedding(513, 2), cases.target(513), device="auto")
+
+
+def test_embeddings_may_go_while_another_call_runs(emulated):
+    """The running call asks Python for signals, in its turn on the device; whoever lets go of an embedding holds Python."""
+    script = """
+import threading, time
+import numpy as np
+from secateur import _core
+X, h = np.random.default_rng(0).normal(size=(33, 8000)), np.random.default_rng(1).normal(size=(1, 528))
+device = _core.cuda_open()
+used, other = (_core.cuda_load(device, X, "double") for _ in range(2))
+order = np.arange(8000)[None]
+running = threading.Thread(
+    target=_core.insertion_curve, args=(used, h, None, None, "cosine", "pearson", order, 1)
+)
+running.start()
+time.sleep(0.02)
+del other
+assert running.is_alive(), "the other call was over too soon to tell"
+running.join()
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
 
 def test_ctrl_c(emulated):

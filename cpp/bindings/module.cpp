@@ -225,7 +225,9 @@ struct Opened {  // a device's stream and memory, for as long as something runs 
 };
 
 Opened cuda_open() {
-    return {cuda::open()};
+    Opened opened;
+    run(1, 0, [&](const Context&) { opened.device = cuda::open(); });
+    return opened;
 }
 
 Loaded cuda_load(const Opened& opened, const Object& x, const std::string& precision) {

@@ -21,8 +21,30 @@ std::string in_words(std::size_t bytes) {
     return words.str();
 }
 
-bool says_no_device(cudaError_t status) {
-    return status == cudaErrorInsufficientDriver || status == cudaErrorNoDevice;
+// The least compute capability that this build has code for, as 75 for 7.5.
+constexpr int least_capability() {
+    int least = 1 << 30;
+    for (const int architecture : {__CUDA_ARCH_LIST__}) least = architecture < least ? architecture : least;
+    return least / 10;
+}
+
+std::string numbered(int major, int minor) {
+    return std::to_string(major) + "." + std::to_string(minor);
+}
+std::string cuda_version(int version) {
+    return numbered(version / 1000, version % 1000 / 10);
+}
+
+// Why no device can be used, where the driver refused so; empty where it did not. Where no driver is installed the runtime calls
+// it too old, of version 0.
+std::string refusal(cudaError_t status) {
+    int driver = 0;
+    if (status == cudaErrorInsufficientDriver && cudaDriverGetVersion(&driver) == cudaSuccess && driver > 0)
+        return "the driver is for CUDA " + cuda_version(driver) + ", older than this build's " + cuda_version(CUDART_VERSION);
+    if (status == cudaErrorInsufficientDriver || status == cudaErrorNoDevice) return "no CUDA device is visible";
+    if (status == cudaErrorInitializationError)
+        return "CUDA does not start, as in a process forked from one that has used it (use the start method 'spawn')";
+    return "";
 }
 
 __global__ void find_not_finite(const double* x, int64_t count, int* found) {
@@ -46,14 +68,9 @@ class Loaded : public Accelerator {
             device_->finish("copying X to the device");
         }
     }
-    ~Loaded() override {
-        const Device::Turn turn(*device_);
-        DeviceBuffer<double> gone = std::move(copy_);
-    }
-
     const double* host_features() override {
-        if (fetched_) return fetched_;
         const Device::Turn turn(*device_);
+        if (fetched_) return fetched_;
         fetch_.resize(x_.stimuli * x_.count);
         check(cudaMemcpyAsync(fetch_.data(), x_.values, fetch_.size() * sizeof(double), cudaMemcpyDeviceToHost, device_->stream()),
               "copying X from the device");
@@ -116,21 +133,27 @@ class Loaded : public Accelerator {
 void check(cudaError_t status, const std::string& what) {
     if (status == cudaSuccess) return;
     cudaGetLastError();  // what can be forgotten is: the next call starts clean
-    if (says_no_device(status)) throw std::runtime_error("no CUDA device is visible: use device='cpu'");
+    if (const std::string why = refusal(status); !why.empty()) throw std::runtime_error(why + ": use device='cpu'");
+    if (status == cudaErrorMemoryAllocation) throw OutOfMemory("out of device memory while " + what + ": use device='cpu'");
     throw std::runtime_error("CUDA failed while " + what + ": " + cudaGetErrorString(status));
 }
 
 bool available(std::string& reason) {
-    int devices = 0;
-    const cudaError_t status = cudaGetDeviceCount(&devices);
-    if (says_no_device(status) || (status == cudaSuccess && devices == 0))
-        reason = "no CUDA device is visible";
-    else if (status != cudaSuccess)
-        reason = std::string("the CUDA driver says: ") + cudaGetErrorString(status);
-    else
-        return true;
-    cudaGetLastError();
-    return false;
+    int devices = 0, number = 0, major = 0, minor = 0;
+    cudaError_t status = cudaGetDeviceCount(&devices);
+    if (status == cudaSuccess && devices == 0) status = cudaErrorNoDevice;
+    if (status == cudaSuccess) status = cudaGetDevice(&number);
+    if (status == cudaSuccess) status = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, number);
+    if (status == cudaSuccess) status = cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, number);
+    if (status != cudaSuccess) {
+        cudaGetLastError();
+        reason = refusal(status);
+        if (reason.empty()) reason = std::string("the CUDA driver says: ") + cudaGetErrorString(status);
+    } else if (major * 10 + minor < least_capability()) {
+        reason = "the device has compute capability " + numbered(major, minor) + " and this build starts at " +
+                 numbered(least_capability() / 10, least_capability() % 10);
+    }
+    return reason.empty();
 }
 
 std::string describe() {
@@ -163,17 +186,19 @@ Device::~Device() {
     cudaStreamDestroy(stream_);
 }
 
-// Unchecked, for destructors take turns too: where it fails, so does the call that follows.
-Device::Turn::Turn(Device& device) : held_(device.turn_) {
+// Where these fail, so does the call that follows.
+Device::Turn::Turn(Device& device) : held_(device.turn_), device_(device) {
     cudaGetDevice(&before_);
-    cudaSetDevice(device.number_);
+    if (before_ != device_.number_) cudaSetDevice(device_.number_);
 }
 
 Device::Turn::~Turn() {
-    cudaSetDevice(before_);
+    cudaStreamSynchronize(device_.stream_);  // idle by now, but after an interrupt or an error
+    if (before_ != device_.number_) cudaSetDevice(before_);  // which would also start a device that was never used
 }
 
 void* Device::take(std::size_t bytes, const char* what) {
+    const std::lock_guard<std::mutex> held(pool_);
     bytes = (bytes + 511) / 512 * 512;
     const auto kept = idle_.lower_bound(bytes);
     if (kept != idle_.end() && kept->first <= 2 * bytes) {
@@ -201,12 +226,14 @@ void* Device::take(std::size_t bytes, const char* what) {
 }
 
 void Device::give(void* memory) noexcept {
+    const std::lock_guard<std::mutex> held(pool_);
     idle_.emplace(size_[memory], memory);
 }
 
 std::size_t Device::available_bytes() const {
     std::size_t free = 0, total = 0;
     check(cudaMemGetInfo(&free, &total), "asking for free memory");
+    const std::lock_guard<std::mutex> held(pool_);
     for (const auto& [bytes, memory] : idle_) free += bytes;
     return free;
 }

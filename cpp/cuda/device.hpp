@@ -27,7 +27,8 @@ class Device {
     ~Device();
     Device(const Device&) = delete;
 
-    // While it lives, this thread's calls go to the device, and no other thread's.
+    // While it lives, this thread's calls go to the device, and no other thread's; what they started has ended when it ends. Whoever
+    // has a turn may wait for whom `Context::stop` asks, so nothing that can be waited for there may take one: no destructor does.
     class Turn {
       public:
         explicit Turn(Device&);
@@ -35,7 +36,8 @@ class Device {
         Turn(const Turn&) = delete;
 
       private:
-        std::lock_guard<std::mutex> held_;
+        const std::lock_guard<std::mutex> held_;
+        const Device& device_;
         int before_ = 0;
     };
 
@@ -51,6 +53,7 @@ class Device {
     int number_ = 0;
     cudaStream_t stream_ = nullptr;
     std::mutex turn_;
+    mutable std::mutex pool_;  // held for what is below, never for long
     std::multimap<std::size_t, void*> idle_;
     std::map<void*, std::size_t> size_;
     void release_idle() noexcept;
@@ -115,7 +118,6 @@ void launch(Device& device, const char* what, void (*kernel)(Parameters...), dim
             check(cudaLaunchKernel(kernel, grid, dim3(static_cast<unsigned>(threads)), pointers, shared, device.stream()), what);
         },
         held);
-    check(cudaGetLastError(), what);
 }
 
 inline dim3 grid_of(int64_t x, int64_t y = 1, int64_t z = 1) {

@@ -90,7 +90,7 @@ __device__ Real term_of(Metric metric, int sign, Real first, Real second, Real s
 }
 
 // z and r of every stimulus (blockIdx.y) and candidate of the tile; those behind the last candidate are zero.
-// Double: the factor and the inverse norm. Single: the factor over the norm, and the share by which the inverse norm grows.
+// Double: the factor and the inverse norm. Single: the factor over the new norm, and the share by which the inverse norm grows.
 template <class Rule, int sign, class Real>
 __global__ void factors(const double* x, int64_t features, const int64_t* candidates, int64_t count, int64_t stride,
                         const double* own, const double* mean, double weight, const double* least, const double* undefined,
@@ -107,7 +107,7 @@ __global__ void factors(const double* x, int64_t features, const int64_t* candid
             if constexpr (Rule::normalised && std::is_same_v<Real, float>) {
                 if (own[i] > 0 && rest > 0) {
                     other = inverse_growth(own[i], factor, sign);
-                    factor /= std::sqrt(own[i]);
+                    factor /= std::sqrt(rest);
                 } else {
                     factor = 0;  // no direction before: the exact way, if any pair of it counts
                     if (undefined[i] != 0 || rest > 0) again[c] = 1;
@@ -116,6 +116,8 @@ __global__ void factors(const double* x, int64_t features, const int64_t* candid
                 other = rest > 0 ? 1 / std::sqrt(rest) : undefined[i];
             }
         }
+        if constexpr (std::is_base_of_v<SquaredDistance, Rule> && std::is_same_v<Real, float>)
+            factor -= x[candidates[c]];  // differences are all that counts: theirs are the digits a float keeps
         if constexpr (!Rule::normalised && std::is_same_v<Real, float>) factor *= unit;
     }
     z[i * stride + c] = static_cast<Real>(factor);
@@ -330,8 +332,17 @@ __global__ void conclude(const double* sums, int64_t slices, int64_t columns, bo
     bool trusted;
     const double alignment = alignment_of(m, m.squares, raised, weight, centred, trusted);
     // The delta form never meets a stimulus without direction: what is not finite there is beyond a float's range.
-    if (!trusted || m.sum <= remain[pattern] || (base && std::isnan(all[0] + all[1]))) again[c] = 1;
+    if (!trusted || m.sum <= remain[pattern] || (base && !std::isfinite(all[0] + all[1]))) again[c] = 1;
     values[t * count + c] = alignment;
+}
+
+// Whether weights are of a size whose sums with small changes a float holds.
+bool fit_floats(const StandardRows& targets, int64_t pairs) {
+    for (int64_t u = 0; targets.weights && u < targets.patterns; ++u) {
+        const double most = *std::max_element(targets.weights + u * pairs, targets.weights + (u + 1) * pairs);
+        if (most > 0 && (most < 1e-12 || most > 1e12)) return false;
+    }
+    return true;
 }
 
 int64_t slices_for(int64_t blocks, int64_t longest) {
@@ -365,7 +376,8 @@ class Verb {
         if (single && !Rule::normalised) {  // so that squares of any features fit a float
             double largest = 0;
             for (int64_t p = 0; p < pairs_; ++p) largest = std::max(largest, std::abs(plan.pair[p]));
-            for (int64_t i = 0; i < n_; ++i) largest = std::max(largest, plan.own[i]);
+            if constexpr (!std::is_base_of_v<SquaredDistance, Rule>)
+                for (int64_t i = 0; i < n_; ++i) largest = std::max(largest, plan.own[i]);
             root_unit_ = largest > 0 ? 1 / std::sqrt(largest) : 1;
         }
         unit_ = Rule::rooted ? root_unit_ : root_unit_ * root_unit_;
@@ -399,7 +411,7 @@ class Verb {
     void batch(int64_t first, int64_t count, const Context& context, double* values, char* again) {
         const StandardRows& targets = plan_.targets;
         const int64_t candidates = plan_.candidates.count;
-        const bool by_target = targets.count <= few || (weighted_ && patterns_ >= targets.count);
+        const bool by_target = targets.count <= few || (weighted_ && patterns_ >= std::min(targets.count, most_in_a_batch));
         const int64_t columns = by_target ? count : patterns_;
         const DeviceBuffer<double> rows(device_, targets.rows + first * pairs_, count * pairs_, "targets");
         const DeviceBuffer<int64_t> pattern_of(device_, weighted_ ? targets.weight_of + first : nullptr, count, "weight patterns");
@@ -458,7 +470,7 @@ void one_feature(Device& device, const Features& x, Precision precision, const O
     with_rule(plan.metric, [&](auto rule) {
         using Rule = decltype(rule);
         const auto run = [&](auto verb) { verb.run(context, values, again); };
-        if (precision == Precision::single)
+        if (precision == Precision::single && fit_floats(plan.targets, x.pairs()))
             plan.sign > 0 ? run(Verb<Rule, 1, float>(device, x, plan)) : run(Verb<Rule, -1, float>(device, x, plan));
         else
             plan.sign > 0 ? run(Verb<Rule, 1, double>(device, x, plan)) : run(Verb<Rule, -1, double>(device, x, plan));

@@ -115,19 +115,19 @@ def place(
     """
     if precision not in ("double", "single"):
         raise ValueError(f"precision must be 'double' or 'single', got {precision!r}")
-    asked, count = device, thread_count(threads)
+    count = thread_count(threads)
     if on_cuda and device == "cpu":
         raise ValueError("X must lie in host memory for device='cpu', got a CUDA array: pass X.cpu() or device='cuda'")
-    runs_on = resolve("cuda" if on_cuda and device == "auto" else device)
     refusal = ""
     if comparator not in ON_CUDA:
         refusal = f"comparator must be 'pearson' or 'cosine' on a CUDA device, got {comparator!r}: use device='cpu'"
     elif stimuli > MOST_STIMULI:
         refusal = f"X must have at most {MOST_STIMULI} stimuli on a CUDA device, got {stimuli}: use device='cpu'"
+    # A call that a device does not take leaves the driver asleep: it takes long to wake, and does not survive a fork.
+    asked = "cuda" if on_cuda and device == "auto" else device
+    runs_on = "cpu" if asked == "auto" and refusal else resolve(asked)
     if runs_on == "cuda" and refusal:
-        if asked == "cuda" or on_cuda:
-            raise ValueError(refusal)
-        runs_on = "cpu"
+        raise ValueError(refusal)
     if runs_on == "cpu" and precision == "single":
         raise ValueError(
             "precision must be 'double' on the processor, got 'single': it is the fast form of CUDA devices "

@@ -7,6 +7,8 @@
 //               SECATEUR_EMULATED_ORDER=forward     threads of a block run forward, reverse, or shuffled by this seed
 //               SECATEUR_EMULATED_MEMORY=bytes      what cudaMalloc may hand out in all
 //               SECATEUR_EMULATED_FAILURE=k         launch k fails, counted from 0 since this was set
+//               SECATEUR_EMULATED_DRIVER=12040      the driver is of this version, older than the runtime; or "forked": it does not start
+//               SECATEUR_EMULATED_CAPABILITY=61     the device's compute capability
 #pragma once
 
 #include <cmath>
@@ -22,6 +24,8 @@
 #define __host__
 #define __shared__
 #define __launch_bounds__(...)
+#define __CUDA_ARCH_LIST__ 900, 750
+#define CUDART_VERSION 13000
 
 struct dim3 {
     unsigned x, y, z;
@@ -47,7 +51,9 @@ enum cudaError_t {
     cudaErrorIllegalAddress,
     cudaErrorLaunchFailure,
     cudaErrorInvalidConfiguration,
+    cudaErrorInitializationError,
 };
+enum cudaDeviceAttr { cudaDevAttrComputeCapabilityMajor, cudaDevAttrComputeCapabilityMinor };
 enum cudaMemcpyKind { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost };
 enum cudaMemoryType { cudaMemoryTypeUnregistered, cudaMemoryTypeHost, cudaMemoryTypeDevice, cudaMemoryTypeManaged };
 constexpr unsigned cudaStreamNonBlocking = 1;
@@ -67,6 +73,8 @@ cudaError_t cudaGetLastError();
 cudaError_t cudaGetDeviceCount(int*);
 cudaError_t cudaGetDevice(int*);
 cudaError_t cudaSetDevice(int);
+cudaError_t cudaDriverGetVersion(int*);
+cudaError_t cudaDeviceGetAttribute(int*, cudaDeviceAttr, int);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp*, int);
 cudaError_t cudaMalloc(void**, std::size_t);
 cudaError_t cudaFree(void*);

@@ -211,13 +211,25 @@ cudaError_t run(const std::function<void()>& thread, dim3 grid, dim3 block, std:
 const char* cudaGetErrorString(cudaError_t status) {
     static const char* words[] = {"no error",         "out of memory",           "CUDA driver version is insufficient",
                                   "no device",        "invalid argument",        "an illegal memory access was encountered",
-                                  "launch failure",   "invalid configuration"};
+                                  "launch failure",   "invalid configuration",   "initialization error"};
     return words[status];
 }
 cudaError_t cudaGetLastError() {
     return std::exchange(last_error, cudaSuccess);
 }
+cudaError_t cudaDriverGetVersion(int* version) {
+    *version = std::atoi(setting("SECATEUR_EMULATED_DRIVER"));
+    return cudaSuccess;
+}
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int) {
+    const int given = std::atoi(setting("SECATEUR_EMULATED_CAPABILITY")), capability = given ? given : 90;
+    *value = which == cudaDevAttrComputeCapabilityMajor ? capability / 10 : capability % 10;
+    return cudaSuccess;
+}
 cudaError_t cudaGetDeviceCount(int* count) {
+    const std::string driver = setting("SECATEUR_EMULATED_DRIVER");
+    if (driver == "forked") return noted(cudaErrorInitializationError);
+    if (!driver.empty()) return noted(cudaErrorInsufficientDriver);
     *count = present();
     return present() ? cudaSuccess : noted(cudaErrorNoDevice);
 }
@@ -281,6 +293,7 @@ cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStre
 }
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
     *stream = nullptr;
+    if (all_memory() == 0) return noted(cudaErrorMemoryAllocation);  // a stream takes some, and what comes before it does
     return present() ? cudaSuccess : noted(cudaErrorNoDevice);
 }
 cudaError_t cudaStreamDestroy(cudaStream_t) {

@@ -39,13 +39,13 @@ constexpr double orientation(Metric m) {
 
 // The quantity kept for a pair is a sum over features. `sign` is +1 to add a feature, -1 to remove one.
 // `change` is the delta form: by how much a value changes, with full relative precision in single as in double. There z comes
-// divided by the root of the stimulus's own sum of squares (where normalised), and e is by what share its inverse grows.
+// divided by the root of the stimulus's new sum of squares (where normalised), and e is by what share its inverse grows: -1 where
+// the feature outweighs all before it, and still no digit of the product is lost.
 struct Angular {  // s = pair * r_i * r_j,  r = 1/sqrt(own sum of squares)
     static constexpr bool normalised = true, rooted = false;
     template <int sign, class Real>
     HOST_DEVICE static ALWAYS_INLINE Real change(Real value, Real zi, Real ei, Real zj, Real ej) {
-        const Real grown = ei + ej + ei * ej, gone = zi * zj;
-        return sign > 0 ? value * grown + (gone + gone * grown) : value * grown - (gone + gone * grown);
+        return value * (ei + ej + ei * ej) + sign * (zi * zj);
     }
     template <int sign, class Pair, class A, class B>
     HOST_DEVICE static ALWAYS_INLINE auto moved(Pair pair, A a, B b) {

@@ -21,6 +21,13 @@
 #error "Secateur's vector kernels need GCC or Clang."
 #endif
 
+#if defined(__CUDACC__)
+#define UNROLL(times)  // a GCC pragma that nvcc's reader of host code warns of
+#else
+#define UNROLL(times) UNROLL_AS_SAID(GCC unroll times)
+#define UNROLL_AS_SAID(words) _Pragma(#words)
+#endif
+
 #if defined(SECATEUR_MULTIVERSION)
 #define TARGET_V4 __attribute__((target("arch=x86-64-v4")))
 #define TARGET_V3 __attribute__((target("arch=x86-64-v3")))
@@ -96,15 +103,15 @@ struct Simd {
     // L vectors as the rows of a matrix: rows and columns change places.
     ALWAYS_INLINE static void transpose(Vec (&v)[L]) {
         using Mask = decltype(Vec{} < Vec{});
-#pragma GCC unroll 3
+UNROLL(3)
         for (int step = 1; step < L; step *= 2) {
             Mask low, high;
-#pragma GCC unroll 8
+UNROLL(8)
             for (int l = 0; l < L; ++l) {
                 low[l] = l & step ? L + l - step : l;
                 high[l] = l & step ? L + l : l + step;
             }
-#pragma GCC unroll 8
+UNROLL(8)
             for (int i = 0; i < L; ++i)
                 if (!(i & step)) {
                     const Vec a = v[i], b = v[i + step];
