@@ -200,6 +200,14 @@ def test_demo(tmp_path, monkeypatch):
     assert 0.29 < found.max() < 0.35
 
 
+def test_times_that_look_like_milliseconds_are_noted(here, planted):
+    for name, times in (("ms", 1000 * TIMES), ("s", TIMES)):
+        np.savez(f"{name}.npz", patterns=planted[1].values[0], times=times, stimuli=NAMES)
+    noted = "note: the times of ms.npz run from -100 to 400 s: if they are milliseconds, divide them by 1000."
+    assert noted in run("timecourse", "x.csv", "ms.npz", "--out", "a").stderr
+    assert "note: the times" not in run("timecourse", "x.csv", "s.npz", "--out", "b").stderr
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -211,6 +219,7 @@ def test_demo(tmp_path, monkeypatch):
         (["x.csv", "study", "x.npy"], "RECORDINGS must be one folder or files, got the folder 'study' among others"),
         (["nope.csv", "study"], "FEATURES must be a file, got 'nope.csv', which does not exist"),
         (["x.csv", "other.npz"], "other.npz: stimuli must be names in the file, got 'item 0'"),
+        (["x.csv", "strange", "--pattern", "*/p.npz"], "strange/sub-02/p.npz: stimuli must be names in the file, got"),
         (["x.npy", "other.npz"], "for the 20 stimuli of X"),
         (["x.csv", "x.csv"], "path must end in .fif"),
         (["x.npy", "untimed.npy"], "recordings must hold their times in seconds, got none"),
@@ -227,4 +236,9 @@ def test_demo(tmp_path, monkeypatch):
 def test_bad_input_is_one_sentence(here, words, said):
     np.savez("other.npz", patterns=np.ones((3, 4, 5)), times=np.arange(5) * 0.1, stimuli=["a", "b", "c"])
     np.save("untimed.npy", np.ones((N, 4, 5)))
+    for subject, names in (("01", NAMES), ("02", [*NAMES[1:], "other"])):
+        place = Path("strange", f"sub-{subject}")
+        place.mkdir(parents=True)
+        patterns = np.random.default_rng(0).normal(size=(N, 4, 5))
+        np.savez(place / "p.npz", patterns=patterns, times=np.arange(5) * 0.1, stimuli=names)
     assert said in refused("timecourse", *words, "--out", "out")

@@ -217,6 +217,27 @@ def test_other_times_are_refused(many):
             report.alignment_over_time(many.course, **{name: getattr(many, name).isel(time=slice(3))})
 
 
+def test_one_time_point_is_seen(many):
+    course, at = many.course.isel(time=[18], time_scored=[18]), 1000 * TIMES[18]
+    figure = courses.course_page(course, timecourse.group_test(course), many.ceiling.isel(time=[18]))
+    check_layout(figure)
+    alignment, gain, kept = figure.axes[:3]
+    for axes, count in ((alignment, 2), (gain, 1), (kept, 1)):
+        points = [line for line in axes.lines if line.get_marker() == "o"]
+        assert [line.get_xdata().tolist() for line in points] == [[at]] * count
+    assert alignment.patches  # the ceiling
+    assert "1 time point ·" in told(figure)
+
+
+def test_a_p_that_can_t_be_reached_is_said(many):
+    course = many.course.isel(subject=slice(4))
+    test = timecourse.group_test(course)
+    said = "all 15 sign flips, so no p can be below 0.062"
+    assert said in told(courses.alignment_over_time(course, test))
+    assert said in " ".join(report.course_text(course, test).split())
+    assert "no p can be" not in told(courses.alignment_over_time(many.course, many.test))
+
+
 # Tables and the folder
 
 
@@ -271,6 +292,16 @@ def test_folder(many, tmp_path):
     for name in folder_module.PICTURES:
         assert (tmp_path / "out" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert "<svg" in (tmp_path / "out" / f"{name}.svg").read_text(encoding="utf-8")[:1000]
+
+
+def test_a_folder_that_can_t_be_written_is_found_first(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(folder_module.os, "access", lambda path, mode: asked.append(path))
+    (tmp_path / "there").mkdir()
+    for place in ("there", "new", "new/deep"):
+        with pytest.raises(PermissionError, match=f"in a folder that can be written, got .*{place}' in '{tmp_path}'"):
+            folder_module.check_destination(tmp_path / place)
+    assert asked == [tmp_path] * 3
 
 
 def test_folder_is_whole_or_absent(single, tmp_path, monkeypatch):

@@ -193,6 +193,15 @@ def test_windows_are_closed_and_average_matrices():
     np.testing.assert_array_equal(got["window_stop"], [0.185, 0.15])
 
 
+def test_windows_of_times_in_single_precision():
+    single = TIMES.astype(np.float32)
+    for i, start in enumerate(TIMES):
+        for stop in TIMES[i:]:
+            asked = [(float(start), float(stop))]
+            got = timecourse.rdm_movie(PATTERNS, times=single, windows=asked)
+            np.testing.assert_array_equal(got, timecourse.rdm_movie(PATTERNS, times=TIMES, windows=asked))
+
+
 def test_smoothing_is_a_centred_boxcar():
     movie = timecourse.rdm_movie(PATTERNS, times=TIMES).values
     got = timecourse.rdm_movie(PATTERNS, times=TIMES, smoothing=0.02).values
@@ -277,6 +286,8 @@ def test_epochs_are_averaged_by_condition_and_split():
         ({"times": TIMES, "windows": [(0.17, 0.16)]}, r"pairs \(start, stop\)"),
         ({"times": TIMES, "windows": []}, "at least one window"),
         ({"times": TIMES, "smoothing": 0}, "smoothing must be a positive width"),
+        ({"times": TIMES, "smoothing": 0.009}, "smoothing must reach a neighbouring time point, .*, got 0.009"),
+        ({"times": 1000 * TIMES, "smoothing": 0.05}, "smoothing must reach a neighbouring time point"),
         ({"times": TIMES[::-1]}, "finite and increasing"),
         ({"times": TIMES[1:]}, r"shape \(13,\)"),
         ({"stimuli": ["a"]}, "name each of 7 stimuli, got 1"),

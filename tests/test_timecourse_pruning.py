@@ -29,6 +29,10 @@ def stacked(movies=MOVIES):
     return whole.transpose("subject", "time", "pair")
 
 
+def in_units(movie, units):
+    return movie.assign_coords(time=("time", movie["time"].values, {"units": units}))
+
+
 def matrices(packed):
     """(..., pairs) -> (..., 18, 18)"""
     rows, columns = np.triu_indices(18, 1)
@@ -225,12 +229,16 @@ def test_arrays_of_dask_are_read_by_chunks(generalise, expected):
         (MOVIES["s0"].assign_attrs(stimuli=list("abcdefghijklmnopqr")), {}, "got 'a' where X has 'stimulus 0'"),
         (MOVIES["s0"].assign_attrs(kind="distance"), {}, "attribute kind must be"),
         (MOVIES["s0"].where(MOVIES["s0"]["time"] != 0.3, np.inf), {}, "got inf at 0.3 s of subject 0"),
-        (MOVIES["s0"].where(MOVIES["s0"]["time"] != 0.3, 1.0), {}, r"a constant one .target 0.3 s of subject 0"),
+        (MOVIES["s0"].where(MOVIES["s0"]["time"] != 0.3, 1.0), {}, r"must vary over the pairs, .*0.3 s of subject 0"),
+        (MOVIES["s0"].where(MOVIES["s0"]["time"] != 0.3), {}, r"hold a pair that is not NaN, .*0.3 s of subject 0"),
+        (MOVIES, {"times": TIMES[::-1]}, "times must be increasing"),
+        (MOVIES, {"times": np.round(TIMES)}, "times must be increasing"),
     ],
 )
-def test_refusals(movies, options, message):
+def test_refusals(movies, options, message, pruned_chunks):
     with pytest.raises(ValueError, match=message):
-        timecourse.prune(X, movies, cv=3, **options)
+        timecourse.prune(X, movies, cv=3, **{"chunk": 1, **options})
+    assert not pruned_chunks  # found before anything was computed
 
 
 def test_types_that_are_refused():
@@ -348,8 +356,10 @@ def test_other_values_under_a_mark_are_redone(tmp_path, expected):
         ({"generalise": False}, "generalise"),
         ({"pruner": sc.Pruner("correlation")}, "metric"),
         ({"pruner": sc.Pruner(feature_groups=np.arange(40) // 2)}, "feature_groups"),
+        ({"pruner": sc.Pruner(precision="single")}, "precision"),
         ({"subjects": ["a", "b"]}, "subjects"),
         ({"times": TIMES + 0.1}, "times"),
+        ({"movies": {name: in_units(movie, "ms") for name, movie in MOVIES.items()}}, "times"),
         ({"X": X.copy(data=X.values + 1e-13)}, "X"),
         ({"movies": stacked().copy(data=stacked().values + 1e-13)}, "movies"),
         ({"movies": stacked().copy(data=stacked().values + 1e-13).chunk(time=2)}, "movies"),
@@ -367,6 +377,24 @@ def test_a_store_of_another_run_is_refused(options, name, tmp_path, monkeypatch,
     with pytest.raises(ValueError, match=f"store must be of a run with the same {name}, got"):
         timecourse.prune(asked.pop("X"), asked.pop("movies"), **asked, store=place)
     assert before == {path: path.read_bytes() for path in before}
+
+
+class Thirds:
+    """A splitter that scikit-learn did not make: its repr is its address."""
+
+    def split(self, X, y=None, groups=None):
+        for k in range(3):
+            yield np.flatnonzero(np.arange(len(X)) % 3 != k), np.arange(k, len(X), 3)
+
+
+def test_a_splitter_of_one_s_own_goes_on(tmp_path, monkeypatch, pruned_chunks):
+    place, splitters = tmp_path / "course.zarr", [Thirds(), Thirds()]
+    assert str(splitters[0]) != str(splitters[1])
+    interrupt(monkeypatch, after=1)
+    with pytest.raises(KeyboardInterrupt):
+        timecourse.prune(X, MOVIES, cv=splitters[0], chunk=4, store=place)
+    course = timecourse.prune(X, MOVIES, cv=splitters[1], chunk=4, store=place)
+    xarray.testing.assert_identical(course, timecourse.prune(X, MOVIES, cv=splitters[0], chunk=4))
 
 
 def interrupt(monkeypatch, after):
@@ -490,5 +518,5 @@ def test_ctrl_c_leaves_no_work_on_a_cluster(client, tmp_path, monkeypatch, expec
 
 def test_a_refusal_comes_back_from_a_worker(client):
     movies = MOVIES | {"s0": MOVIES["s0"].where(MOVIES["s0"]["time"] != 0.3, 1.0)}
-    with pytest.raises(ValueError, match=r"a constant one .target 0.3 s of subject s0"):
+    with pytest.raises(ValueError, match=r"must vary over the pairs, .*0.3 s of subject s0"):
         timecourse.prune(X, movies, **ASKED, client=client)

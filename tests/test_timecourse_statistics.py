@@ -235,6 +235,17 @@ def test_undefined_folds_and_subjects(planted):
     )
 
 
+def test_a_perfect_alignment_has_a_z(planted):
+    course = planted[3].isel(time=slice(18, 21)).copy(deep=True)
+    course.full_test.values[:, 0] = course.pruned_test.values[:, 0] = 1.0  # X's own similarities as the target
+    course.pruned_test.values[3, 1] = 1.0
+    test = timecourse.group_test(course)
+    assert np.isnan(test.p[0])
+    assert float(test.gain[0]) == 0
+    assert np.isfinite(test.t.values[1:]).all()
+    assert float(test.pruned[1]) > float(timecourse.group_test(planted[3]).pruned[19])
+
+
 def test_group_test_can_be_saved(planted, tmp_path):
     import xarray
 

@@ -23,7 +23,17 @@ from .similarity import (
 )
 from .statistics import permutation_p
 from .targets import Targets, pair_positions, read_target
-from .validation import Fold, _names, _pruner_of, _settings, _with_progress, score_fold, split, training_place
+from .validation import (
+    Fold,
+    _cv_name,
+    _names,
+    _pruner_of,
+    _settings,
+    _with_progress,
+    score_fold,
+    split,
+    training_place,
+)
 
 if TYPE_CHECKING:
     import xarray
@@ -636,8 +646,7 @@ def noise_ceiling(
         variables[name] = ((), float(_mean_of_defined(by_subject[:, None])[0]))
     attrs: dict[str, Any] = {"comparator": comparator, "kind": targets.kind, "secateur_version": version("secateur")}
     if cv is not None:
-        named = isinstance(cv, (int, np.integer)) or hasattr(cv, "split")
-        attrs |= {"cv": str(cv) if named else "given folds", "repeats": int(repeats), "seed": int(seed)}
+        attrs |= {"cv": _cv_name(cv), "repeats": int(repeats), "seed": int(seed)}
     return xarray.Dataset(variables, {"subject": own[order]}, attrs)
 
 

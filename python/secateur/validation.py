@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -191,14 +192,22 @@ def _settings(pruner: Pruner, targets: Targets, cv: Any, repeats: int, seed: int
     limits = {name: getattr(pruner, name) for name in ("max_features", "tol", "patience")}
     if pruner.min_features > 1:
         limits["min_features"] = pruner.min_features
+    if pruner.precision != "double":
+        limits["precision"] = pruner.precision
     if pruner.search == "parsimonious":
         limits |= {"inner_cv": pruner.inner_cv, "search_seed": pruner.seed}
     return {
         "metric": pruner.metric, "comparator": pruner.comparator, "kind": targets.kind, "search": pruner.search,
         **{name: value for name, value in limits.items() if value is not None},
-        "cv": str(cv) if isinstance(cv, (int, np.integer)) or hasattr(cv, "split") else "given folds",
+        "cv": _cv_name(cv),
         "repeats": int(repeats), "seed": int(seed), "secateur_version": version("secateur"),
     }  # fmt: skip
+
+
+def _cv_name(cv: Any) -> str:
+    """What a result calls its folds: the same in every process, so without the addresses that some reprs hold."""
+    named = isinstance(cv, (int, np.integer)) or hasattr(cv, "split")
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", str(cv)) if named else "given folds"
 
 
 def _names(given: tuple[str, ...] | None, count: int) -> npt.NDArray[Any]:

@@ -162,7 +162,7 @@ def _read(place: str, recordings: list[str], pattern: str, picks: str | None, ho
         files = _files(recordings, pattern)
     for subject, path in files.items():
         inputs.append({"role": "recording", "subject": subject, **_record(path)})
-        with _input(path.name):
+        with _input(str(path)):  # every subject's file may have the same name
             made = _movies_in(path)
             if made is not None:
                 if len(files) > 1:
@@ -171,8 +171,11 @@ def _read(place: str, recordings: list[str], pattern: str, picks: str | None, ho
                     raise ValueError(
                         "--picks, --rdm, --windows and --smoothing must be left out for RDM movies, got one"
                     )
+                _note_times(made.time.values if "time" in made.coords else [0], path)
                 return _Study(features, made, f"{embedding.path.stem} pruned to {path.stem}", inputs)
             recording = _recording(path, stimuli, picks)
+            if not movies:
+                _note_times(recording.time.values, path)
             if "subject" in recording.dims:
                 if len(files) > 1:
                     raise ValueError("RECORDINGS must be one file where it holds several subjects, got several files")
@@ -225,6 +228,16 @@ def _recording(path: Path, stimuli: list[str] | None, picks: str | None) -> xarr
     if "time" not in recording.coords:
         raise ValueError("recordings must hold their times in seconds, got none: an .npz can have them beside patterns")
     return recording
+
+
+def _note_times(times: Any, path: Path) -> None:
+    """Say so where times can hardly be seconds."""
+    first, last = float(times[0]), float(times[-1])
+    if last - first > 60:
+        _say(
+            f"note: the times of {path.name} run from {first:g} to {last:g} s: if they are milliseconds, divide them "
+            "by 1000."
+        )
 
 
 def _movies_in(path: Path) -> Any:

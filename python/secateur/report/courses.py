@@ -51,6 +51,11 @@ class _Clock:
     windows: bool
 
     @property
+    def points(self) -> bool:
+        """Whether times are drawn as points: a line through one would not be seen."""
+        return self.windows or len(self.at) == 1
+
+    @property
     def reach(self) -> tuple[float, float]:
         room = 0.04 * np.ptp(self.at) + self.half.max() if self.windows else 0.0
         return float((self.at - self.half).min() - room), float((self.at + self.half).max() + room)
@@ -94,9 +99,10 @@ def _draw_course(axes: Axes, clock: _Clock, values: Matrix, colour: str, label: 
     """Mean over subjects with a band of its standard error; bars for windows."""
     mean, sem = mean_sem(values)
     sem = np.nan_to_num(sem)
-    if clock.windows:
+    if clock.points:
+        wide = clock.half if clock.windows else None
         axes.errorbar(
-            clock.at, mean, yerr=sem, xerr=clock.half, fmt="o", color=colour, markersize=4, linewidth=1.2, label=label
+            clock.at, mean, yerr=sem, xerr=wide, fmt="o", color=colour, markersize=4, linewidth=1.2, label=label
         )
         return
     axes.fill_between(clock.at, mean - sem, mean + sem, color=colour, alpha=0.22, linewidth=0)
@@ -120,7 +126,7 @@ def _draw_alignment(axes: Axes, course: xarray.Dataset, ceiling: xarray.Dataset 
         if not np.array_equal(ceiling["time"].values, course["time"].values):
             raise ValueError("ceiling must be of the course's times, got others")
         low, high = ceiling["lower"].values, ceiling["upper"].values
-        if clock.windows:
+        if clock.points:
             axes.bar(
                 clock.at, high - low, 2 * clock.half, low, color=CEILING, label="noise ceiling", zorder=0, linewidth=0
             )
@@ -175,10 +181,17 @@ def _test_words(course: xarray.Dataset, test: xarray.Dataset | None) -> str:
     alpha, count = float(test.attrs["alpha"]), int(test.attrs["subjects"])
     if "window_start" in course.coords:
         return f"q: paired t over {count} subjects ({side}), false discovery rate over {test.sizes['time']} windows."
-    flips = f"{'all ' if test.attrs['exact'] else ''}{test.attrs['flips']} sign flips"
+    flips = _flips_words(test)
     found = "Bar:" if _spans(test) else f"No cluster with p ≤ {alpha:g};"
     limit = f"p ≤ {alpha:g}, " if _spans(test) else ""
     return f"{found} {limit}cluster-based permutation test over {count} subjects ({side}, {flips})."
+
+
+def _flips_words(test: xarray.Dataset) -> str:
+    """How many sign flips there were, and whether they were too few to find anything."""
+    flips, least = int(test.attrs["flips"]), 1 / (1 + int(test.attrs["flips"]))
+    words = f"{'all ' if test.attrs['exact'] else ''}{flips} sign flips"
+    return words + (f", so no p can be below {least:.2g}" if least > test.attrs["alpha"] else "")
 
 
 def alignment_over_time(
@@ -231,8 +244,12 @@ def _footnotes(figure: Figure, left: float, notes: list[str]) -> None:
 
 def _band_words(course: xarray.Dataset, ceiling: xarray.Dataset | None = None) -> str:
     """What lines and bands are."""
-    drawn = "Point and vertical line" if "window_start" in course.coords else "Line and band"
-    drawn = f"{drawn}: {_subjects(course)}." if course.sizes["subject"] > 1 else "Line: mean over folds."
+    points = _clock(course).points
+    drawn = "Point and vertical line" if points else "Line and band"
+    if course.sizes["subject"] == 1:
+        drawn = f"{'Point' if points else 'Line'}: mean over folds."
+    else:
+        drawn += f": {_subjects(course)}."
     if ceiling is not None:
         drawn += " Grey: from the lower to the upper bound of what any model could reach for these subjects."
     return drawn
@@ -486,7 +503,8 @@ def _facts(course: xarray.Dataset) -> list[str]:
     names = course["subject"].values
     who = f"{count} subjects" if count > 1 else f"subject {shortened(str(names[0]), 20)}"
     repeats = int(attrs["repeats"])
-    what = "windows" if "window_start" in course.coords else "time points"
+    what = "window" if "window_start" in course.coords else "time point"
+    what += "" if course.sizes["time"] == 1 else "s"
     return [
         who,
         f"{course.sizes['time']} {what}",

@@ -96,8 +96,13 @@ def check_destination(folder: str | os.PathLike[str], overwrite: bool = False, f
     ------
     FileExistsError
         Where something is there that may not be replaced. Nothing is changed.
+    PermissionError
+        Where nothing may be written beside it.
     """
     place = Path(folder).resolve()
+    beside = next(p for p in place.parents if p.exists())
+    if beside.is_dir() and not os.access(beside, os.W_OK):
+        raise PermissionError(f"out must be in a folder that can be written, got {str(folder)!r} in {str(beside)!r}")
     if not place.exists():
         above = next(p for p in place.parents if p.exists())
         if not above.is_dir():

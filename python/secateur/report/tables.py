@@ -200,8 +200,8 @@ def _course_content(course: xarray.Dataset, test: xarray.Dataset | None) -> tupl
         f"{int(sure.sum())} of {len(sure)} times have q ≤ {float(test.attrs['alpha']):g} (paired t over subjects, "
         "false discovery rate over times): see summary.csv."
     )
-    flips = f"{'all ' if test.attrs['exact'] else ''}{test.attrs['flips']} sign flips"
-    notes.append(f"p: cluster-based permutation test, {flips} over {test.attrs['subjects']} subjects.")
+    over = f"over {test.attrs['subjects']} subjects"
+    notes.append(f"p: cluster-based permutation test {over}, {courses._flips_words(test)}.")
     return rows, notes
 
 

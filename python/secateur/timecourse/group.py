@@ -90,7 +90,7 @@ def group_test(
     for name, values in (("full", full), ("pruned", pruned), ("gain", pruned - full), ("n_kept", n_kept)):
         variables[name], variables[f"{name}_sem"] = mean_sem(values)
     variables["subjects"] = (~np.isnan(full)).sum(axis=0)
-    z = {"full": fisher_z(full), "pruned": fisher_z(pruned)}
+    z = {"full": _finite_z(full), "pruned": _finite_z(pruned)}
     found, clusters = _tested(z["pruned"] - z["full"], alpha, n, seed, alternative)
     variables |= found
     if against_zero:
@@ -120,6 +120,11 @@ def by_subject(course: xarray.Dataset) -> tuple[Matrix, Matrix, Matrix]:
     means = [np.where(both, values, 0).sum(axis=-1) / np.maximum(count, 1) for values in (full, pruned, kept)]
     full, pruned, kept = (np.where(count > 0, mean, np.nan) for mean in means)
     return full, pruned, kept
+
+
+def _finite_z(r: Matrix) -> Matrix:
+    """Fisher's z, large where r is 1: a perfect alignment, as of X with itself, is no reason to test nothing."""
+    return fisher_z(np.clip(r, -1 + 1e-12, 1 - 1e-12))
 
 
 def mean_sem(values: Matrix) -> tuple[Matrix, Matrix]:

@@ -231,12 +231,17 @@ def _whitening(noise: Any, sensors: int) -> Matrix | None:
 
 def _rows(windows: Any, smoothing: float | None, times: Matrix) -> tuple[list[list[int]], Matrix]:
     """Time points averaged in each output row, with repeats where smoothing counts one more than once; and weights."""
-    edge = 1e-6 * float(np.diff(times).min(initial=np.inf)) if len(times) > 1 else 1e-9
+    step = float(np.diff(times).min()) if len(times) > 1 else 1e-6
+    edge = 1e-3 * step  # times may have been stored in single precision
     weights = np.eye(len(times))
     if smoothing is not None:
         if not np.isfinite(smoothing) or smoothing <= 0:
             raise ValueError(f"smoothing must be a positive width in seconds, got {smoothing!r}")
         near = np.abs(times[:, None] - times) <= smoothing / 2 + edge
+        if len(times) > 1 and not (near.sum(axis=1) > 1).any():
+            raise ValueError(
+                f"smoothing must reach a neighbouring time point, {2 * step:.6g} s or more, got {smoothing!r}"
+            )
         weights = near / near.sum(axis=1, keepdims=True)
     if windows is not None:
         members = np.zeros((len(windows), len(times)))
@@ -312,7 +317,8 @@ def rdm_movie(
     windows : sequence of (start, stop), optional
         Seconds, both ends included: one matrix each, the mean of the matrices in it.
     smoothing : float, optional
-        Seconds: each matrix becomes the mean of those within half this width, fewer at both ends of the recording.
+        Seconds: each matrix becomes the mean of those within half this width, fewer at both ends of the recording;
+        twice the sampling step at least.
         Windows average what was smoothed.
     noise : array (sensors, sensors), optional
         Precision (inverse covariance) of the noise, for ``mahalanobis`` and ``crossnobis``; the identity by default.

@@ -154,7 +154,8 @@ def prune(
         Whether the features kept at each time are also scored at all others, on the same held-out stimuli.
     store : path, optional
         A Zarr store that takes the results chunk by chunk. A run that was killed goes on where it was, when it is
-        called again with the same arguments, and ends with the same bits; other settings or inputs are refused.
+        called again with the same arguments, and ends with the same bits (within 1e-9 where one part ran on a CUDA
+        device and the other did not); other settings or inputs are refused.
         :func:`open_store` opens it, and so does ``xarray.open_zarr``. Needs the extra ``cluster``.
     chunk : int, optional
         How many time points are pruned at once: by memory, and 64 at most, by default; 1 for searches that go
@@ -242,7 +243,7 @@ def prune(
     attrs = _settings(pruner, Targets(np.ones((1, 1)), None, None, features.n, kind=study.kind), cv, repeats, seed)
     settings = {**attrs, "generalise": study.generalise, **inputs}
     attrs |= {"inputs_sha256": digest(inputs), "settings": json.dumps(settings)}
-    course = blank(study, read, repeat, attrs)
+    course = blank(study, read, repeat, attrs, filled=store is None)
 
     def run(keys: list[int]) -> Generator[tuple[int, Laid], None, None]:
         calls = ((key, (chunks[key].names, *values_of(study, read, chunks[key]))) for key in keys)
@@ -308,7 +309,8 @@ def input_digests(study: Study, movies: Movies, chunks: list[Chunk], client: Any
     """SHA-256 of everything that a result depends on, by name."""
     features = study.features
     calls = ((key, (part.names, movies.at(part.subject, part.span))) for key, part in enumerate(chunks))
-    read = results(digests, (), calls, client if movies.arrays[0].chunks is not None else None)
+    shared = (study.pruner.comparator in ("cosine", "cosine_cov"),)
+    read = results(digests, shared, calls, client if movies.arrays[0].chunks is not None else None)
     rows = dict(_with_progress(read, len(chunks), "chunks read", progress))
     return {
         "X": digest(features.values),
@@ -316,7 +318,9 @@ def input_digests(study: Study, movies: Movies, chunks: list[Chunk], client: Any
         "feature_groups": digest(np.asarray(study.pruner.feature_groups).tolist()),
         "stimuli": digest(features.stimuli or movies.stimuli),
         "subjects": digest(movies.subjects.tolist()),
-        "times": digest([movies.times.tolist(), {name: values.tolist() for name, values in movies.windows.items()}]),
+        "times": digest(
+            [movies.units, movies.times.tolist(), {name: at.tolist() for name, at in movies.windows.items()}]
+        ),
         "folds": digest([side.tolist() for fold in study.folds for side in fold]),
         "movies": digest(np.concatenate([rows[key] for key in range(len(chunks))])),
     }
@@ -343,8 +347,10 @@ def laid_out(made: dict[str, npt.NDArray[Any]]) -> Laid:
     return out
 
 
-def blank(study: Study, movies: Movies, repeat: Indices, attrs: dict[str, Any]) -> xarray.Dataset:
-    """The result before anything has been pruned: NaN, and no features."""
+def blank(
+    study: Study, movies: Movies, repeat: Indices, attrs: dict[str, Any], *, filled: bool = True
+) -> xarray.Dataset:
+    """The result before anything has been pruned: NaN, and no features. A store's needs no memory to be filled."""
     import xarray
 
     features, folds, times = study.features, study.folds, len(movies.times)
@@ -353,7 +359,8 @@ def blank(study: Study, movies: Movies, repeat: Indices, attrs: dict[str, Any]) 
     sizes["time_scored"] = times
 
     def empty(dims: tuple[str, ...], fill: Any, dtype: Any = np.float64) -> Any:
-        return dims, np.full([sizes[dim] for dim in dims], fill, dtype)
+        shape = [sizes[dim] for dim in dims]
+        return dims, np.full(shape, fill, dtype) if filled else np.broadcast_to(np.array(fill, dtype), shape)
 
     variables: dict[str, Any] = {name: empty(scores, np.nan) for name in SCORES}
     variables |= {name: empty(scores, 0, np.int64) for name in ("n_kept", "undefined_pairs")}

@@ -47,16 +47,23 @@ class Movies:
         return part.data if part.chunks is not None else part.values
 
 
-def digests(names: Sequence[str], values: Any) -> npt.NDArray[np.uint8]:
+def digests(constant: bool, names: Sequence[str], values: Any) -> npt.NDArray[np.uint8]:
     """SHA-256 (times, 32) of each time point's pairs, as float64: of a matrix, those above its diagonal.
 
-    Every value passes here before anything is pruned, so infinite ones are refused here, by the names of the times.
+    Every value passes here before anything is pruned, so what can't be pruned to is refused here, by the names of the
+    times: infinite values, a time without values and, unless ``constant`` ones will do, without variation.
     """
     rows = as_float64(values, "movies")
     if np.isinf(rows).any():
         t, *_ = np.argwhere(np.isinf(rows))[0]
         raise ValueError(f"movies must not be infinite, got {rows[t][np.isinf(rows[t])][0]} at {names[t]}")
     rows = pack(rows) if rows.ndim == 3 else rows
+    for name, row in zip(names, rows, strict=True):
+        there = row[~np.isnan(row)]
+        if not there.size:
+            raise ValueError(f"movies must hold a pair that is not NaN, got none at {name}")
+        if not constant and np.ptp(there) == 0:
+            raise ValueError(f"movies must vary over the pairs, got {there[0]:g} throughout at {name}")
     return np.array([list(hashlib.sha256(row.tobytes()).digest()) for row in rows], dtype=np.uint8)
 
 
@@ -162,6 +169,9 @@ def _said(array: xarray.DataArray, times: Any) -> dict[str, Any]:
     if not np.isfinite(seconds).all():
         raise ValueError(f"times must be finite, got {seconds[~np.isfinite(seconds)][0]}")
     windows = {name: as_float64(array.coords[name].values, name) for name in WINDOW if name in array.coords}
+    if not windows and (np.diff(seconds) <= 0).any():  # neighbours in time form clusters
+        t = int(np.argmax(np.diff(seconds) <= 0))
+        raise ValueError(f"times must be increasing, got {seconds[t + 1]:g} after {seconds[t]:g}")
     named = array.attrs.get("stimuli")
     if named is None and "stimulus" in array.coords:
         named = array.coords["stimulus"].values
