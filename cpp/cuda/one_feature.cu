@@ -345,6 +345,24 @@ bool fit_floats(const StandardRows& targets, int64_t pairs) {
     return true;
 }
 
+// Whether similarities vary by more than a thousandth of their size: where they are all but equal, a feature's changes are large, all but
+// cancel, and floats lose what is left.
+template <class Rule>
+bool vary(const OneFeaturePlan& plan, int64_t n) {
+    double count = 0, sum = 0, squares = 0;
+    for (int64_t i = 0, p = 0; i < n; ++i)
+        for (int64_t j = i + 1; j < n; ++j, ++p) {
+            double value = plan.pair[p];
+            if constexpr (Rule::normalised) value /= std::sqrt(plan.own[i] * plan.own[j]);
+            if constexpr (Rule::rooted) value = std::sqrt(value);
+            if (!std::isfinite(value)) continue;
+            ++count;
+            sum += value;
+            squares += value * value;
+        }
+    return count == 0 || squares - sum * sum / count >= 1e-6 * squares;
+}
+
 int64_t slices_for(int64_t blocks, int64_t longest) {
     return std::clamp<int64_t>(enough_blocks / std::max<int64_t>(blocks, 1), 1, std::min(most_slices, longest));
 }
@@ -470,7 +488,7 @@ void one_feature(Device& device, const Features& x, Precision precision, const O
     with_rule(plan.metric, [&](auto rule) {
         using Rule = decltype(rule);
         const auto run = [&](auto verb) { verb.run(context, values, again); };
-        if (precision == Precision::single && fit_floats(plan.targets, x.pairs()))
+        if (precision == Precision::single && fit_floats(plan.targets, x.pairs()) && vary<Rule>(plan, x.stimuli))
             plan.sign > 0 ? run(Verb<Rule, 1, float>(device, x, plan)) : run(Verb<Rule, -1, float>(device, x, plan));
         else
             plan.sign > 0 ? run(Verb<Rule, 1, double>(device, x, plan)) : run(Verb<Rule, -1, double>(device, x, plan));

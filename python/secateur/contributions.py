@@ -41,7 +41,8 @@ def leave_one_out(
         The features present before the removal; all by default.
     precision : {"double", "single"}
         ``"single"``, on a CUDA device alone: the changes that features make are summed in single precision and added
-        to a double baseline, which keeps the order of the features but for near ties.
+        to a double baseline, which keeps the order of the features but for near ties. Similarities that hardly
+        vary stay in double.
 
     Returns
     -------
