@@ -137,6 +137,16 @@ def test_all_subjects_in_one_file(here, planted):
     assert "must be one file where it holds several subjects" in refused("timecourse", "x.csv", *files, "--out", "b")
 
 
+def test_the_subject_is_the_last_in_the_path(here, planted):
+    files = [f"sub-study/sub-{subject}.npz" for subject in SUBJECTS[:2]]
+    Path("sub-study").mkdir()
+    for file, patterns in zip(files, planted[1].values, strict=False):
+        np.savez(file, patterns=patterns, times=TIMES, stimuli=NAMES)
+    outcome = run("timecourse", "x.csv", *files, "--windows", "0.1-0.2", "--out", "out")
+    assert outcome.exit_code == 0, outcome.output
+    assert result("out").subject.values.tolist() == list(SUBJECTS[:2])
+
+
 def test_one_subject(here):
     file = "study/sub-02/meg/sub-02_patterns.npz"
     outcome = run("timecourse", "x.csv", file, "--out", "out")

@@ -266,6 +266,14 @@ def test_table_of_windows_and_of_one_subject(windows, single):
     assert "looked for, so it is no estimate" in " ".join(text.split())
 
 
+def test_what_has_no_score_is_counted(many):
+    course = many.course.copy(deep=True)
+    course.pruned_test.values[2, 3, 1] = course.full_test.values[0, 0, 0] = np.nan
+    total = course.pruned_test.size
+    assert f"2 of {total} held-out scores are undefined and left out" in " ".join(report.course_text(course).split())
+    assert "are undefined" not in report.course_text(many.course)
+
+
 def test_folder(many, tmp_path):
     files = report.write_course(
         tmp_path / "out", many.course, many.test, many.ceiling, title="T", settings={"command": ["x"]}

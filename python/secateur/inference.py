@@ -598,6 +598,9 @@ def noise_ceiling(
     pairs that it has; a pair that no other subject has is left out of the lower bound. Where subjects miss different
     pairs the upper bound is approximate too.
 
+    With ``cv`` the means are of whole matrices, compared among the test stimuli, as in rsatoolbox's
+    ``cv_noise_ceiling``: a model that knew those alone could lie a little above the upper bound.
+
     The bounds are of alignments with *single* subjects, averaged: a score against the mean of subjects is another
     quantity, and may well lie above them.
 

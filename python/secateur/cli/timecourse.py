@@ -206,8 +206,8 @@ def _files(recordings: list[str], pattern: str) -> dict[Any, Path]:
         return dict(subject_files(folders[0], pattern))
     found: dict[Any, Path] = {}
     for path in paths:
-        label = SUBJECT.search(str(path))
-        subject = label.group(1) if label and len(paths) > 1 else path.stem
+        labels = SUBJECT.findall(str(path))
+        subject = labels[-1] if labels and len(paths) > 1 else path.stem
         if subject in found:
             raise ValueError(f"RECORDINGS must be of one subject each, got {found[subject].name} and {path.name}")
         found[subject] = path

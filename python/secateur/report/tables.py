@@ -165,6 +165,12 @@ def _course_content(course: xarray.Dataset, test: xarray.Dataset | None) -> tupl
     full, pruned, kept = (mean_sem(values)[0] for values in by_subject(course))
     gain = pruned - full
     notes = [f"Held-out alignment in {unit}, {courses._subjects(course)}."]
+    missing = np.isnan(course["full_test"].values + course["pruned_test"].values)
+    if missing.any():
+        notes.append(
+            f"{missing.sum()} of {missing.size} held-out scores are undefined and left out: similarities that do not "
+            "vary among a fold's test stimuli, as where one feature is kept."
+        )
 
     def scores(t: int) -> list[str]:
         return [_number(full[t], ".3f"), _number(pruned[t], ".3f"), _number(gain[t], "+.3f"), _number(kept[t], ".1f")]
