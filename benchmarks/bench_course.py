@@ -3,7 +3,7 @@
 python benchmarks/bench_course.py
 
 The study is planted: 8 recordings of 306 sensors, simulated one by one, in which 32 of the 4096 features drive the
-patterns from 150 to 400 ms. Every run is a process of its own. Linux.
+patterns from 150 to 400 ms. Every run is a process of its own. PICTURE=page.png keeps the page of pictures. Linux.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ import secateur as sc
 SUBJECTS, N, D, PLANTED, SENSORS = 8, 96, 4096, 32, 306
 TIMES = np.round(np.arange(-20, 180) * 0.005, 3)
 MOVIES = "movies.zarr"
+PICTURE = "PICTURE"
 
 
 def embedding() -> np.ndarray:
@@ -92,8 +93,25 @@ def run(folder: Path, how: str, store: str, out: str) -> None:
         "outside": [float(mean[name][outside].mean()) for name in mean],
         "planted": [float(course.selection[:, inside, part].mean()) for part in (slice(PLANTED), slice(PLANTED, None))],
     }
+    if how == "memory":
+        said["clusters"] = clusters(course)
+        if PICTURE in os.environ:
+            sc.report.course_page(course, title="A planted study").savefig(os.environ[PICTURE], dpi=150)
     np.savez(Path(out).with_suffix(".npz"), **{name: course[name].values for name in course.data_vars})
     Path(out).write_text(json.dumps(said), encoding="utf-8")
+
+
+def clusters(course: xarray.Dataset) -> list[str]:
+    """Where the test over subjects finds that pruning helps: milliseconds, mean gain, p."""
+    test = sc.timecourse.group_test(course)
+    found = []
+    for label in range(1, int(test["cluster"].max()) + 1):
+        inside = test.isel(time=(test["cluster"] == label).values)
+        times, p = 1e3 * inside["time"].values, float(inside["cluster_p"][0])
+        if p <= 0.05:
+            gain = float(inside["mean_gain"].mean())
+            found.append(f"{times[0]:.0f} to {times[-1]:.0f} ms, gain {gain:+.3f}, p = {p:.4f}")
+    return found
 
 
 def child(folder: Path, how: str, store: str = "") -> tuple[subprocess.Popen[bytes], Path]:
@@ -158,6 +176,7 @@ def main() -> None:
             values = ", ".join(f"{name} {value:.3f}" for name, value in zip(names, memory[where], strict=True))
             print(f"{where} the planted window: {values}")
         one, other = memory["planted"]
+        print("clusters in which pruning helps: " + ("; ".join(memory["clusters"]) or "none"))
         print(f"share of folds inside that keep a planted feature: {one:.2f}; another: {other:.2f}")
 
 
