@@ -109,7 +109,7 @@ def clusters(course: xarray.Dataset) -> list[str]:
         inside = test.isel(time=(test["cluster"] == label).values)
         times, p = 1e3 * inside["time"].values, float(inside["cluster_p"][0])
         if p <= 0.05:
-            gain = float(inside["mean_gain"].mean())
+            gain = float(inside["gain"].mean())
             found.append(f"{times[0]:.0f} to {times[-1]:.0f} ms, gain {gain:+.3f}, p = {p:.4f}")
     return found
 

@@ -32,6 +32,7 @@ def beside(net, data, rdms, epochs: int, cv: int, title: str, out: Path | None) 
     start = time.perf_counter()
     result = sc.compare(X, mean, methods, cv, pruner=pruner, predictions=True)
     took = time.perf_counter() - start
+    history = tuned.trainer_.history_  # of the last fold
     print(report.comparison_markdown(result, title=title))
     scores = explained_variance(result, rdms)
     print(report.explained_markdown(scores))
@@ -47,7 +48,7 @@ def beside(net, data, rdms, epochs: int, cv: int, title: str, out: Path | None) 
         stem = title.split()[0].lower()
         report.comparison(result).savefig(out / f"{stem}_comparison.png")
         report.explained_variance(scores).savefig(out / f"{stem}_explained.png")
-        report.training(tuned.trainer_.history_).savefig(out / f"{stem}_training.png")
+        report.training(history).savefig(out / f"{stem}_training.png")
 
 
 def speed(net, data) -> None:

@@ -636,3 +636,6 @@ def test_similarities_are_refused():
         DissimilarityTrainer(tiny().module)
     with pytest.raises(ValueError, match="trainer must have a whole number of folds or None as validation"):
         FineTuned(DissimilarityTrainer(tiny(), validation=[0, 1, 2]), IMAGES)
+    tuned = FineTuned(DissimilarityTrainer(tiny()), IMAGES)
+    with pytest.raises(ValueError, match="images must be as many as the stimuli that are compared, got 8 images and"):
+        sc.compare(np.eye(9), np.arange(36.0), {"tuned": tuned}, 3)

@@ -686,6 +686,11 @@ class FineTuned:
         FineTuned
             Itself.
         """
+        if stimuli.max(initial=0) >= len(self.images):
+            raise ValueError(
+                "images must be as many as the stimuli that are compared, got "
+                f"{len(self.images)} images and stimulus {stimuli.max()}"
+            )
         goal = np.asarray(target, dtype=np.float64)
         key = hashlib.sha256(
             b"".join(np.ascontiguousarray(v).tobytes() for v in (stimuli, goal) if v is not None)

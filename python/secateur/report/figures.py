@@ -736,7 +736,7 @@ def comparison(result: xarray.Dataset) -> Figure:
     names, panels = [str(name) for name in result["approach"].values], result.sizes["target"]
     across = min(panels, 3)
     down = -(-panels // across)
-    wide = max(2.2, 0.72 * len(names))
+    wide = max(2.2, (0.72 if max(map(len, names)) < 12 else 0.86) * len(names))
     figure = blank_figure(0.4 + across * (wide + 0.55), 0.3 + 3.1 * down)
     scores = result["test_alignment"].values
     colours = {"full": FULL, "pruned": PRUNED}
