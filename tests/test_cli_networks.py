@@ -11,6 +11,7 @@ import xarray
 from PIL import Image
 from typer.testing import CliRunner
 
+from secateur import networks
 from secateur.cli import app
 
 RANDOM = ("--network", "squeezenet1_1", "--weights", "none")
@@ -46,6 +47,8 @@ def test_embed_then_prune(place, tmp_path):
     with xarray.open_dataarray(tmp_path / "out" / "embedding.nc", engine="h5netcdf") as X:
         assert X.dims == ("stimulus", "feature")
         assert X["stimulus"].values.tolist() == ["a/0", "a/2", "a/4", "b/1", "b/3", "b/5"]
+        own = networks.embed(networks.load("squeezenet1_1", weights=None), place / "photos", progress=False)
+        np.testing.assert_array_equal(X.values, own.values)  # to the bit
     settings = json.loads((tmp_path / "out" / "settings.json").read_text())
     assert settings["program"] == "secateur"
     assert settings["network"] == "squeezenet1_1"
@@ -97,7 +100,7 @@ def test_heatmap_with_saliency_from_files(place, tmp_path):
         (("maps", "photos", "nothing.npy"), "TARGET must be a file"),
         (("heatmap", "photos", "rdm.npy"), "pass --kind dissimilarity"),
         (("heatmap", "photos", "two.npy", "--kind", "dissimilarity"), "TARGET must be one target, got 2"),
-        (("heatmap", "photos", "rdm.npy", "--kind", "dissimilarity", "--saliency", "no"), "source must be a folder"),
+        (("heatmap", "photos", "rdm.npy", "--kind", "dissimilarity", "--saliency", "no"), "--saliency: source must be"),
     ],
 )
 def test_bad_input_ends_in_a_sentence(place, tmp_path, monkeypatch, words, told):
@@ -106,5 +109,6 @@ def test_bad_input_ends_in_a_sentence(place, tmp_path, monkeypatch, words, told)
     done = call(*words, "--out", tmp_path / "out", *RANDOM)
     assert done.exit_code == 2
     assert told in " ".join(done.output.split())
+    assert "Scoring" not in done.output  # said at once, not after the work
     assert not (tmp_path / "out").exists()
     assert not [file for file in tmp_path.iterdir() if file.name.endswith(".partial")]

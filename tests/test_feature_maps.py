@@ -363,6 +363,55 @@ def test_refusals(images, target):
         feature_maps.select(net, images, np.ones(PAIRS), progress=False)
 
 
+def test_tokens_are_no_maps(images, target):
+    """What a transformer's trunk gives, (images, tokens, channels), has no map to mask."""
+    trunk = nn.Sequential(nn.Conv2d(3, 8, 2, stride=2), nn.Flatten(2))
+    module = nn.Sequential(trunk, nn.Sequential(nn.Flatten(1), nn.Linear(72, 5)))
+    plain = sc.networks.Preprocessing(resize=None, crop=None)
+    net = sc.networks.wrap(module, trunk=module[0], neck=module[1], preprocessing=plain, name="tokens", size=SIDE)
+    words = r"net must give maps \(images, maps, height, width\) behind its trunk, got shape \(15, 8, 9\) from 'tokens'"
+    for call in (
+        lambda: feature_maps.alignment_importance(net, images, target),
+        lambda: feature_maps.select(net, images, target),
+        lambda: sc.heatmaps.heatmap(net, images, np.ones(8)),
+    ):
+        with pytest.raises(ValueError, match=words):
+            call()
+
+
+def test_rounding_is_the_same_on_every_device(images, target):
+    """CUDA's shorter floats (TensorFloat-32) stay off wherever a network is run."""
+
+    class Watched(nn.Module):
+        def forward(self, x):
+            seen.append(torch.backends.cudnn.allow_tf32)
+            return x
+
+    seen: list[bool] = []
+    plain = make("other")
+    module = nn.Sequential(nn.Sequential(Watched(), plain.trunk), nn.Sequential(Watched(), plain.neck), Watched())
+    net = sc.networks.Network(
+        "watched", module, preprocessing=plain.preprocessing, trunk=module[0], neck=module[1], classifier=module[2]
+    )
+    X = sc.networks.embed(net, images)
+    feature_maps.select(net, images, target, cv=3, repeats=1)
+    scores = feature_maps.alignment_importance(net, images, target, per_image=True)
+    sc.heatmaps.heatmap(net, images, scores)
+    sc.heatmaps.entropy(net, images)
+    sc.occlusion.occlude(net, images, target, only=[0], sizes=[6], stride=6)
+    sc.networks.retention.accuracy(net, X, np.zeros(N, int))
+    assert torch.backends.cudnn.allow_tf32  # torch's own default
+    assert not any(seen)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_memory_holds_for_many_images(kind, images, target):
+    """Masked embeddings and the n × n similarities made of each stay within what was allowed."""
+    asked = feature_maps._ask(make(kind), images, target, "similarity", None, "cosine", "spearman", None, 10_000, 1)
+    each = asked.neck.floats_each() * 4 * N + 8 * N * N
+    assert asked.neck.block == max(1, min(10_000 // each, MAPS))
+
+
 def test_names_are_held_against_the_target(tmp_path, images, target):
     from PIL import Image
 
@@ -379,6 +428,18 @@ def test_names_are_held_against_the_target(tmp_path, images, target):
     assert result.stimulus.values.tolist() == names
     with pytest.raises(ValueError, match="target must name the stimuli of X in the same order"):
         feature_maps.alignment_importance(net, tmp_path, named.iloc[::-1, ::-1])
+    # Images without names take the target's, and their heatmaps take the scores.
+    scores = feature_maps.alignment_importance(net, images, named, per_image=True)
+    assert scores.stimulus.values.tolist() == names
+    assert sc.heatmaps.heatmap(net, images, scores).image.values.tolist() == names
+    # Files called 0.png, 1.png, … have names.
+    (tmp_path / "numbers").mkdir()
+    for i, image in enumerate(images):
+        Image.fromarray(image).save(tmp_path / "numbers" / f"{i}.png")
+    with pytest.raises(ValueError, match="target must name the stimuli of X"):
+        feature_maps.alignment_importance(net, tmp_path / "numbers", named)
+    with pytest.raises(ValueError, match="importance must be of these 15 images, in their order, got others"):
+        sc.heatmaps.heatmap(net, tmp_path / "numbers", scores)
 
 
 def test_results_can_be_saved(tmp_path, images, target):

@@ -180,6 +180,34 @@ def test_cache(tmp_path, counted):
     assert len(counted) == 11
 
 
+def test_a_cache_knows_which_module_a_layer_is(tmp_path):
+    """Two networks of the same modules may call different ones their penultimate layer."""
+    bare = {"trunk": None, "neck": None, "classifier": None}
+    for module in ("6", "7"):
+        net = small_net(layers={"penultimate": module}, **bare)
+        kept = embed(net, PIXELS, cache=tmp_path, progress=False)
+        np.testing.assert_array_equal(kept.values, embed(net, PIXELS, module, progress=False).values)
+
+
+def test_a_cache_knows_a_palette(tmp_path):
+    """Two pictures of the same indices in other colours."""
+    from PIL import Image
+
+    indexed = Image.fromarray(PIXELS[0]).quantize(16)
+    other = indexed.copy()
+    other.putpalette(indexed.getpalette()[::-1])
+    for image in (indexed, other):
+        kept = embed(small_net(), [image], cache=tmp_path, progress=False)
+        np.testing.assert_array_equal(kept.values, embed(small_net(), [image], progress=False).values)
+
+
+def test_a_cache_must_be_a_folder(tmp_path, counted):
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"cache must be a folder, got '.*file', which is a file"):
+        embed(small_net(), PIXELS, cache=tmp_path / "file", progress=False)
+    assert not counted
+
+
 def test_nothing_half_written(tmp_path, monkeypatch):
     def full(stream, values):
         stream.write(b"half of it")

@@ -134,6 +134,7 @@ def test_refusals(folder, tmp_path):
         (RGB.astype(float), ValueError, r"floats must lie from 0 to 1, got 0.0 to 255.0: divide by 255"),
         (np.full((1, 4, 4, 3), np.nan), ValueError, "floats must lie from 0 to 1, got nan"),
         (RGB[..., :2], ValueError, r"must have shape \(n, height, width, 3\), got \(5, 12, 9, 2\)"),
+        (RGB[0], ValueError, r"got \(12, 9, 3\): one colour image is image\[None\]"),
         (RGB[0, 0], ValueError, r"must have shape \(n, height, width, 3\), got \(9, 3\)"),
         ([3], TypeError, "must be paths, PIL images or arrays, got int at 0"),
         ([Image.new("F", (4, 4))], ValueError, "got one of floats, whose scale is not known"),

@@ -445,6 +445,23 @@ def test_timm(name):
     assert net.module.get_submodule(net.layers["final"]).out_features == 1000
 
 
+@pytest.mark.parametrize(("name", "maps", "pooled"), [("mambaout_femto", 288, False), ("sequencer2d_s", 384, True)])
+def test_timm_with_channels_last(name, maps, pooled):
+    timm = pytest.importorskip("timm", reason="timm is not installed")
+    net = networks.load(f"timm:{name}", weights=None, seed=1)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        theirs = timm.create_model(name, pretrained=False).eval()
+    size = net.preprocessing.crop
+    x = torch.from_numpy(np.random.default_rng(0).standard_normal((1, 3, size, size), dtype=np.float32))
+    with torch.inference_mode():
+        features = theirs.forward_features(x)
+        torch.testing.assert_close(net.trunk(x), features.permute(0, 3, 1, 2))
+        assert net.trunk(x).shape[1] == maps
+        assert net.pooled is pooled
+        torch.testing.assert_close(net.neck(net.trunk(x)), theirs.forward_head(features, pre_logits=True))
+
+
 def test_timm_from_a_file(tmp_path):
     timm = pytest.importorskip("timm", reason="timm is not installed")
     state = timm.create_model("resnet10t", num_classes=5).state_dict()

@@ -92,3 +92,6 @@ def test_refusals(pixels, monkeypatch):
     monkeypatch.setitem(sys.modules, "lpips", None)
     with pytest.raises(ImportError, match=r"pip install 'secateur\[lpips\]'"):
         networks.lpips_rdm(pixels, weights=None)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ImportError, match=r"pip install 'secateur\[lpips\]'"):
+        networks.lpips_rdm(pixels, weights=None)

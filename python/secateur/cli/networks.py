@@ -33,6 +33,9 @@ Ranks = Annotated[
     typer.Option(metavar="NAME", help="Alignment of two similarity spaces: spearman, pearson, cosine, rho-a or tau-a."),
 ]
 Batch = Annotated[int, typer.Option(metavar="N", min=1, help="Images at a time.")]
+OwnBatch = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Images at a time; 1 by default, on a GPU what fits.")
+]
 Where = Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1, …")]
 
 
@@ -107,7 +110,7 @@ def embed(
         str, typer.Option(metavar="NAME", help="penultimate, final, last_conv, or any module of the network.")
     ] = "penultimate",
     pool: Annotated[str, typer.Option(metavar="HOW", help="What becomes of maps: flatten or mean.")] = "flatten",
-    batch: Batch = 16,
+    batch: OwnBatch = None,
     device: Where = "auto",
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of random weights.")] = 0,
     overwrite: Overwrite = False,
@@ -208,6 +211,7 @@ def heatmap(
     """Show which parts of each image matter when it is compared with the others: heatmaps by alignment importance."""
     with _spoken():
         from ..networks import heatmaps
+        from ..networks import saliency as of
         from ..networks.feature_maps import alignment_importance
         from ..report import contact_sheet, contours, precision_recall
 
@@ -216,11 +220,17 @@ def heatmap(
         targets, seen = _aim(target, kind, seen)
         bar = sys.stderr.isatty()
         how: dict[str, Any] = {"metric": metric, "comparator": comparator, "batch": batch, "threads": threads}
+        with _input():
+            pictures = heatmaps.seen(seen.net, seen.images)
+        salient = None
+        if saliency is not None:
+            with _input("--saliency"):
+                view = pictures.isel(channel=0, drop=True)
+                salient = of.spectral_residual(pictures) if saliency == "spectral" else of.read(saliency, view)
         _say(f"Scoring the feature maps of {seen.net.name} for each of {len(seen.images)} images.")
         with _input():
             scores = alignment_importance(seen.net, seen.images, targets, per_image=True, progress=bar, **how)
             heat = heatmaps.heatmap(seen.net, seen.images, scores, batch=batch, progress=bar)
-            pictures = heatmaps.seen(seen.net, seen.images)
         empty = [str(name) for name in heat["image"].values[heat["empty"].values]]
         if empty:
             few = ", ".join(empty[:3]) + (", …" if len(empty) > 3 else "")
@@ -231,12 +241,8 @@ def heatmap(
             "importance.nc": scores,
             "heatmaps.png": contact_sheet(pictures, heat, title=title),
         }
-        salient = None
-        if saliency is not None:
-            from ..networks import saliency as of
-
+        if salient is not None:
             with _input():
-                salient = of.spectral_residual(pictures) if saliency == "spectral" else of.read(saliency, heat)
                 risk = of.relative_risk(heat, salient)
                 curves = of.precision_recall(heat, salient)
             table = of.table(risk, seen.images.categories)

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .images import Images, read_images
-from .network import Network, find_device, import_torch
+from .network import Network, find_device, import_torch, running
 
 if TYPE_CHECKING:
     import xarray
@@ -71,8 +71,8 @@ def embed(
     Raises
     ------
     ValueError
-        Where an image can't be read, no module has the layer's name (the nearest are named), or the device is not
-        there.
+        Where an image can't be read, no module has the layer's name (the nearest are named), the device is not there,
+        or the cache is a file.
     TypeError
         Where ``net`` is no Network, or the layer's output is no tensor.
 
@@ -100,12 +100,15 @@ def embed(
         raise ValueError(f"batch must be a whole number of images from 1, got {batch!r}")
     read = _reader(net, layer)
     place = net.device if device is None else find_device(device)
+    if cache is not None and Path(cache).is_file():
+        raise ValueError(f"cache must be a folder, got {str(cache)!r}, which is a file")
     shown = read_images(images)
     if shown.notes:
         warnings.warn("; ".join(shown.notes), stacklevel=2)
     weights = fingerprint(net)
     digests = hashlib.sha256("".join(shown.digest(i) for i in range(len(shown))).encode()).hexdigest()
-    settings = {"layer": layer, "pool": pool, "preprocessing": json.dumps(asdict(net.preprocessing))}
+    module = net.layers.get(layer, layer)
+    settings = {"layer": layer, "module": module, "pool": pool, "preprocessing": json.dumps(asdict(net.preprocessing))}
 
     def compute() -> npt.NDArray[np.float32]:
         with _on(net, place):
@@ -114,11 +117,11 @@ def embed(
     if cache is None:
         values = compute()
     else:
-        recipe = json.dumps(["secateur 1", weights, digests, settings], sort_keys=True)
+        recipe = json.dumps(["secateur 2", weights, digests, settings], sort_keys=True)
         file = Path(cache) / f"{hashlib.sha256(recipe.encode()).hexdigest()}.npy"
         values = _kept(file, len(shown), compute)
     attrs = {
-        "network": net.name, **settings, "module": net.layers.get(layer, layer), **net.provenance,
+        "network": net.name, **settings, **net.provenance,
         "weights_sha256": weights, "images_sha256": digests, "device": str(place), "notes": "\n".join(shown.notes),
     }  # fmt: skip
     coords: dict[str, Any] = {"stimulus": list(shown.names)} if shown.named else {}
@@ -228,7 +231,7 @@ def _activations(
 
     torch = import_torch()
     values, shape = None, None
-    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=False):
+    with running():
         size = batch or 1
         if batch is None and net.device.type == "cuda":
             size = _batch_that_fits(net, images[0], torch.cuda.mem_get_info(net.device)[0])

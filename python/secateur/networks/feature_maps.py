@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["alignment_importance", "compare_networks", "correlations", "select", "spread"]
 
-MEMORY = 1 << 29  # bytes of masked embeddings at a time
+MEMORY = 1 << 29  # bytes of masked embeddings and their similarities at a time
 
 
 # Alignments -----------------------------------------------------------------------------------------------------
@@ -127,9 +127,9 @@ def _ask(
     n = len(pictures)
     if n < 3:
         raise ValueError(f"images must be at least 3, got {n}")
-    counted = pictures.names == tuple(map(str, range(n)))  # they have no names of their own
-    targets = read_target(target, n, kind, weights, None if counted else pictures.names)
-    names = targets.stimuli or (None if counted else pictures.names)
+    own = pictures.names if pictures.named else None
+    targets = read_target(target, n, kind, weights, own)
+    names = targets.stimuli or own
     neck = neck_of(net, pictures, batch or 32, memory or MEMORY, count)
     return Asked(neck, targets, names, metric, comparator, count)
 
@@ -180,7 +180,7 @@ def alignment_importance(
     batch : int, optional
         Images that go through the network at once; 32 by default.
     memory : int, optional
-        Bytes that masked embeddings may take at a time; 512 MiB by default.
+        Bytes that masked embeddings and their similarities may take at a time; 512 MiB by default.
     threads : int, optional
         All available processors by default. PyTorch keeps its own number.
     progress : bool

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from ..features import Matrix, as_float64
 from ..validation import _with_progress
 from .images import read_images
+from .network import maps_of, running
 
 if TYPE_CHECKING:
     import xarray
@@ -244,17 +245,20 @@ def heatmap(
     """
     pictures = read_images(images)
     scored = [str(name) for name in importance["stimulus"].values] if "stimulus" in _coords(importance) else None
-    if scored is not None and scored != list(pictures.names):
+    names = list(pictures.names)
+    if scored is not None and not pictures.named and len(scored) == len(names) and set(scored) != set(names):
+        names = scored  # the target's, for images that have none
+    if scored is not None and scored != names:
         raise ValueError(f"importance must be of these {len(pictures)} images, in their order, got others")
     parts: list[Matrix] = []
     views: list[View] = []
     for run in _batches(net, pictures, batch, "heatmaps", progress):
-        maps = _numbers(net.part("trunk")(run.pixels))
+        maps = _numbers(maps_of(net, run.pixels))
         if not parts:
             weights, undefined = _weights(importance, len(pictures), maps.shape[1])
         parts.append(_mean(maps, weights[len(views) : len(views) + len(maps)]))
         views += run.views
-    heat = _heatmaps(np.concatenate(parts), weights, undefined, views[0].size, coordinates_of(pictures.names, views))
+    heat = _heatmaps(np.concatenate(parts), weights, undefined, views[0].size, coordinates_of(names, views))
     heat.attrs["network"] = net.name
     return heat
 
@@ -369,7 +373,7 @@ def _batches(net: Network, pictures: Any, batch: int, what: str, progress: bool)
         block = range(start, min(start + batch, len(pictures)))
         inputs, views = zip(*(view_of(net, pictures[i]) for i in block), strict=True)
         check_sizes(views, [pictures.names[i] for i in block])
-        with torch.inference_mode():
+        with running():
             yield _Batch(torch.stack(inputs).to(net.device), views)
 
 

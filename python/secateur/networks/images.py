@@ -50,7 +50,7 @@ class Images(Sequence[Any]):
             return _to_rgb(image)
 
     def digest(self, i: int) -> str:
-        """SHA-256 of an image as it came: the bytes of its file, or its pixels.
+        """SHA-256 of an image: the bytes of its file, or its pixels in RGB.
 
         Parameters
         ----------
@@ -65,7 +65,8 @@ class Images(Sequence[Any]):
         source = self.sources[i]
         if isinstance(source, Path):
             return hashlib.sha256(source.read_bytes()).hexdigest()
-        return hashlib.sha256(f"{source.mode} {source.size}".encode() + source.tobytes()).hexdigest()
+        image = self[i]  # in RGB: the same indices may stand for other colours
+        return hashlib.sha256(f"{image.size}".encode() + image.tobytes()).hexdigest()
 
     def check_count(self, n: int, what: str = "target") -> None:
         """Raise unless there are ``n`` images.
@@ -213,6 +214,10 @@ def _from_array(values: Any) -> list[Any]:
         values = values[..., 0]
     if values.ndim not in (3, 4) or (values.ndim == 4 and values.shape[3] not in (3, 4)):
         raise ValueError(f"images must have shape (n, height, width, 3), got {values.shape}")
+    if values.ndim == 3 and values.shape[2] == 3:
+        raise ValueError(
+            f"images must have shape (n, height, width, 3), got {values.shape}: one colour image is image[None]"
+        )
     if values.dtype.kind == "f":
         if values.size and not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
             raise ValueError(

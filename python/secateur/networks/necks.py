@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from .. import _core
 from ..features import Indices
+from .network import maps_of, running
 
 Singles = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -38,7 +39,8 @@ class Neck:
         self.net, self.maps, self.batch = net, maps, batch
         self.n, self.count = int(maps.shape[0]), int(maps.shape[1])
         self.embedding: Singles = self._run(maps)
-        self.block = int(np.clip(memory // (self.floats_each() * 4 * self.n), 1, self.count))
+        # The similarities of each masked embedding, n × n in double, are held with it.
+        self.block = int(np.clip(memory // (self.floats_each() * 4 * self.n + 8 * self.n**2), 1, self.count))
 
     def floats_each(self) -> int:
         """Floats that a masked embedding of an image takes while it is made."""
@@ -47,7 +49,7 @@ class Neck:
     def _run(self, maps: Any) -> Singles:
         import torch
 
-        with torch.inference_mode():
+        with running():
             parts = [self.net.neck(part.clone()).float().flatten(1).cpu() for part in maps.split(self.batch)]
         return np.asarray(torch.cat(parts).numpy())
 
@@ -212,13 +214,13 @@ def neck_of(net: Any, images: Any, batch: int, memory: int, threads: int) -> Nec
     """The network's neck, on the maps of all images."""
     import torch
 
-    trunk, neck, parts = net.part("trunk"), net.part("neck"), []
-    with torch.inference_mode():
+    parts = []
+    with running():
         for start in range(0, len(images), batch):
             stop = min(start + batch, len(images))
             pixels = torch.stack([net.preprocessing(images[i]) for i in range(start, stop)])
-            parts.append(trunk(pixels.to(net.device)))
-    maps = torch.cat(parts)
+            parts.append(maps_of(net, pixels))
+    maps, neck = torch.cat(parts), net.part("neck")
     if net.pooled:
         return PooledNeck(net, maps, batch, memory)
     layers = rectified_layers(neck)

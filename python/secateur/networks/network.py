@@ -71,6 +71,14 @@ def find_device(device: Any) -> Any:
     return found
 
 
+@contextmanager
+def running() -> Iterator[None]:
+    """A network runs without gradients, and with whole single precision on CUDA too: no TensorFloat-32."""
+    torch = import_torch()
+    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=False):
+        yield
+
+
 @dataclass(frozen=True)
 class Preprocessing:
     """From a photograph to what a network was trained on.
@@ -224,6 +232,17 @@ class Network:
         return part
 
 
+def maps_of(net: Network, pixels: Any) -> Any:
+    """Maps (B, M, h, w) of images (B, 3, H, W); refused where the trunk gives something else, as tokens."""
+    maps = net.part("trunk")(pixels.to(net.device))
+    if maps.ndim != 4:
+        raise ValueError(
+            f"net must give maps (images, maps, height, width) behind its trunk, got shape {tuple(maps.shape)} from "
+            f"{net.name!r}"
+        )
+    return maps
+
+
 def sequence(module: Any, parts: Sequence[Any]) -> Any:
     """Some of a module's own modules in a row, sharing its weights.
 
@@ -298,7 +317,7 @@ def parts_agree(module: Any, trunk: Any, neck: Any, classifier: Any, size: int) 
         pooled = means is not None and same(embedding, means)
         try:
             whole_again = None if classifier is None else classifier(embedding)
-        except (TypeError, RuntimeError):  # such as a pair of heads, or a head of other inputs
+        except (TypeError, RuntimeError, IndexError):  # such as a pair of heads, or a head of other inputs
             return False, pooled
         return whole_again is not None and isinstance(whole, torch.Tensor) and same(whole_again, whole), pooled
 

@@ -18,6 +18,7 @@ from .extraction import _flat, _reader, embed
 from .feature_maps import _directed, _rows_of, _similarities_between
 from .heatmaps import View, check_sizes, coordinates_of, view_of
 from .images import read_images
+from .network import running
 
 if TYPE_CHECKING:
     import xarray
@@ -109,7 +110,6 @@ def occlude(
     >>> net = networks.load("squeezenet1_1", weights=None)                               # doctest: +SKIP
     >>> fall = occlusion.occlude(net, "photographs/", rdm, kind="dissimilarity")         # doctest: +SKIP
     """
-    import torch
     import xarray
 
     metric, comparator = check_metric(metric), check_comparator(comparator)
@@ -132,7 +132,7 @@ def occlude(
 
     def aligned(i: int, inputs: Any) -> Matrix:
         """(B,) alignments of inputs (B, 3, H, W) made of image i with the other images, uncovered."""
-        with torch.inference_mode():
+        with running():
             embedded = _flat(read(inputs.to(net.device)), layer, "flatten").double().cpu().numpy()
         similarities = _similarities_between(_directed(embedded[:, chosen], metric), np.delete(X, i, axis=0), metric)
         row = rows[i]

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..validation import _with_progress
 from .images import read_images
-from .network import import_torchvision, quiet
+from .network import import_torch, import_torchvision, quiet, running
 from .registry import load
 
 if TYPE_CHECKING:
@@ -76,7 +76,6 @@ def lpips_rdm(
     >>> rdm = networks.lpips_rdm("photographs/")                             # doctest: +SKIP
     >>> sc.alignment(X, rdm, comparator="spearman")                          # doctest: +SKIP
     """
-    import torch
     import xarray
 
     if net not in TRUNKS:
@@ -91,7 +90,7 @@ def lpips_rdm(
     model, source = _model(net, weights, seed)
     blocks = [range(start, min(start + batch, n)) for start in range(0, n, batch)]
     square = np.zeros((n, n))
-    with torch.inference_mode():
+    with running():
         for a, first in _with_progress(list(enumerate(blocks)), len(blocks), "LPIPS", progress):
             own = _layers(model, pictures, first, size)
             for second in blocks[a:]:
@@ -109,13 +108,12 @@ def lpips_rdm(
 
 def _model(net: str, weights: Any, seed: int) -> tuple[Any, str]:
     """The package's own model with these weights, and where they are from."""
-    import torch
-
-    import_torchvision()
     try:
+        torch = import_torch()
+        import_torchvision()
         import lpips
     except ImportError as error:
-        raise ImportError("lpips_rdm needs the package lpips: pip install 'secateur[lpips]'") from error
+        raise ImportError("lpips_rdm needs the package lpips, and PyTorch: pip install 'secateur[lpips]'") from error
     loaded = load(TRUNKS[net], weights, seed=seed)
     state = loaded.module.features.state_dict()
     with quiet(), torch.random.fork_rng(devices=[]):  # torchvision speaks of arguments that lpips passes by old names

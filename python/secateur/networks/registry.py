@@ -567,8 +567,13 @@ def assemble_timm(name: str, module: Any, provenance: Mapping[str, str]) -> Netw
         resize=(size, size) if data["crop_mode"] == "squash" else resize, crop=size, mean=tuple(data["mean"]),
         std=tuple(data["std"]), interpolation=data["interpolation"],
     )  # fmt: skip
-    trunk = function_module(lambda own, x: own.forward_features(x), module)
-    neck = function_module(lambda own, maps: own.forward_head(maps, pre_logits=True), module)
+    last = getattr(module, "output_fmt", "NCHW") == "NHWC"  # channels last, as in Swin
+    trunk = function_module(
+        lambda own, x: own.forward_features(x).permute(0, 3, 1, 2) if last else own.forward_features(x), module
+    )
+    neck = function_module(
+        lambda own, maps: own.forward_head(maps.permute(0, 2, 3, 1) if last else maps, pre_logits=True), module
+    )
     classifier = module.get_classifier()
     classifier = classifier if isinstance(classifier, torch.nn.Module) else None
     whole, pooled = parts_agree(module, trunk, neck, classifier, size)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..features import Indices, Matrix, as_float64
-from .network import Network, import_torch
+from .network import Network, import_torch, running
 
 if TYPE_CHECKING:
     import xarray
@@ -347,7 +347,7 @@ def _factors(versions: Any, d: int) -> dict[str, Matrix]:
 def _logits(net: Network, values: Matrix) -> Matrix:
     torch = import_torch()
     rows = []
-    with torch.inference_mode():
+    with running():
         for start in range(0, len(values), _ROWS):
             batch = torch.from_numpy(np.asarray(values[start : start + _ROWS], dtype=np.float32)).to(net.device)
             try:
