@@ -11,15 +11,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas
 import xarray
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-import lite0
 
 import secateur as sc
 from secateur.study.fmri import markdown
@@ -37,9 +33,8 @@ def main() -> None:
     options.add_argument("--figures", type=Path, help="where to save the pictures")
     options = options.parse_args()
     data = sc.datasets.fetch_kriegeskorte92(os.environ.get("SECATEUR_DATA"))
-    pooled = lite0.pooled_maps(data.images)
-    head = lite0.load()._fc
-    scores = pooled @ head.weight.detach().double().numpy().T + head.bias.detach().double().numpy()
+    net = sc.networks.load("efficientnet-lite0")
+    pooled, scores = (sc.networks.embed(net, data.images, layer).values for layer in ("penultimate", "final"))
     people = data.human_it.mean(axis=1)
     tests = []
     for seed in range(options.seeds):
