@@ -208,6 +208,8 @@ def _whitening(noise: Any, sensors: int) -> Matrix | None:
     """W (sensors, rank) with W W' = noise: distances in X W are Mahalanobis distances in X."""
     if noise is None:
         return None
+    from threadpoolctl import threadpool_limits
+
     precision = as_float64(noise, "noise")
     if precision.shape != (sensors, sensors):
         raise ValueError(f"noise must have shape ({sensors}, {sensors}), a precision matrix, got {precision.shape}")
@@ -217,11 +219,14 @@ def _whitening(noise: Any, sensors: int) -> Matrix | None:
     scale = float(np.abs(precision).max())
     if np.abs(precision - precision.T).max() > 1e-8 * scale:
         raise ValueError("noise must be symmetric, got a matrix that is not")
+    try:
+        with threadpool_limits(1, "blas"):  # threads of BLAS spin on after a call, on cores that are wanted
+            return np.asarray(np.linalg.cholesky(precision))  # half of it is zero, and costs nothing
+    except np.linalg.LinAlgError:
+        pass  # singular, or no precision at all
     values, vectors = np.linalg.eigh((precision + precision.T) / 2)
     if values[-1] <= 0 or values[0] < -1e-8 * values[-1]:
         raise ValueError(f"noise must be positive semidefinite and not zero, got an eigenvalue of {values[0]:.3g}")
-    if values[0] > 1e-10 * values[-1]:
-        return np.asarray(np.linalg.cholesky(precision))  # half of it is zero, and costs nothing
     kept = values > 0
     return np.ascontiguousarray(vectors[:, kept] * np.sqrt(values[kept]))
 
