@@ -11,6 +11,7 @@ diagonal. Pair weights go through blocks of pairs.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
@@ -286,7 +287,7 @@ def _solve_inside(design: _Design, goal: Matrix, penalty: float, weights: Matrix
 Candidates = Callable[[Matrix], Matrix]  # rows of other stimuli -> predictions (T, candidates, P)
 
 
-class _Reweighting(BaseEstimator):  # type: ignore[misc]
+class _Reweighting(ABC, BaseEstimator):  # type: ignore[misc]
     """What the baselines share: reading, the inner choice, predicting, scoring."""
 
     _metrics: tuple[str, ...] = PRODUCTS
@@ -371,6 +372,7 @@ class _Reweighting(BaseEstimator):  # type: ignore[misc]
         validate_data(self, X, dtype=None, reset=False)
         return _rows(features, self.metric, self._metrics)
 
+    @abstractmethod
     def predict(self, X: Any) -> Matrix:
         """Predicted similarities of every pair of these stimuli.
 
@@ -384,7 +386,6 @@ class _Reweighting(BaseEstimator):  # type: ignore[misc]
         ndarray (P,), or (T, P) after a fit to several targets
             In ``numpy.triu_indices(n, 1)`` order, oriented as similarities; NaN for a stimulus without a direction.
         """
-        raise NotImplementedError
 
     def score(self, X: Any, target: Any, *, weights: Any = None) -> Any:
         """Alignment of the predicted similarities with a target over the same or other stimuli.
@@ -446,13 +447,13 @@ class _Weights(_Reweighting):
         self.seed = seed
         self.standardize = standardize
 
+    @abstractmethod
     def _path(self, design: _Design, centred: Matrix, penalties: Matrix) -> Matrix:
         """(T, L) penalties, strongest first -> weights (T, L, d)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _grid(self, design: _Design, centred: Matrix) -> Matrix:
         """Default penalties (T, candidates), strongest first."""
-        raise NotImplementedError
 
     def _by_pattern(self, rows: Matrix, targets: Targets) -> Iterable[tuple[_Design, Indices, Matrix, Matrix]]:
         """Targets that share their pair weights share a design: it, which targets, their means, and they centred."""
