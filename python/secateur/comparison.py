@@ -16,7 +16,7 @@ from .pruning import Pruner
 from .similarity import compare_where_defined, held_out_alignment, similarity, warn_of_undefined_pairs
 from .statistics import holm, paired_t
 from .targets import Targets, pair_count, pair_positions, read_target
-from .validation import Fold, _names, _pruner_of, _settings, _with_progress, score_fold, split
+from .validation import Fold, _names, _settings, pruner_of, score_fold, split, with_progress
 
 if TYPE_CHECKING:
     import pandas
@@ -305,7 +305,7 @@ def compare(
     import xarray
 
     features = read_features(X)
-    pruner = _pruner_of(pruner, kind)
+    pruner = pruner_of(pruner, kind)
     pruner._terms()
     read = _read_methods(methods, pruner)
     targets = read_target(target, features.n, pruner.kind, weights, features.stimuli)
@@ -316,7 +316,7 @@ def compare(
     if predictions:
         predicted = np.full((len(read), len(targets), len(folds), pair_count(features.n)), np.nan)
     steps = [(f, m) for f in range(len(folds)) for m in range(len(read))]
-    for f, m in _with_progress(steps, len(steps), "methods x folds", progress):
+    for f, m in with_progress(steps, len(steps), "methods x folds", progress):
         name, method = list(read.items())[m]
         found = _score(method, features, targets, folds[f], pruner, groups, name)
         held_out = found.pop("predicted")

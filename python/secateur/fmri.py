@@ -15,7 +15,7 @@ from .pruning import Pruner
 from .similarity import held_out_alignment, warn_of_undefined_pairs
 from .statistics import benjamini_hochberg, fisher_z, paired_t
 from .targets import Targets, read_target
-from .validation import Fold, _pruner_of, _settings, _with_progress, split
+from .validation import Fold, _settings, pruner_of, split, with_progress
 
 if TYPE_CHECKING:
     import pandas
@@ -116,7 +116,7 @@ def four_tests(
     board = _Board(tests, tuple(plan.layers), plan.sets, names, people, len(plan.folds[0]))
     kept: dict[str, list[Mask]] = {layer: [] for layer in plan.layers}
     steps = [(layer, a) for layer in plan.layers for a in (0, 1)]
-    for layer, a in _with_progress(steps, len(steps), "layers and sets", progress):
+    for layer, a in with_progress(steps, len(steps), "layers and sets", progress):
         pruner, spaces, brain = plan.pruner, plan.layers[layer], plan.brains[a]
         space, other = spaces[a], plan.brains[1 - a]
         place = (list(plan.layers).index(layer), a)
@@ -178,7 +178,7 @@ def prepare(
     kind: str | None = None,
 ) -> Plan:
     """Read and check what :func:`four_tests` takes; nothing is pruned."""
-    pruner = _pruner_of(pruner, kind)
+    pruner = pruner_of(pruner, kind)
     pruner._terms()
     if supervise not in ("subject", "mean"):
         raise ValueError(f"supervise must be 'subject' or 'mean', got {supervise!r}")

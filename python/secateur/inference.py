@@ -27,12 +27,12 @@ from .validation import (
     Fold,
     _cv_name,
     _names,
-    _pruner_of,
     _settings,
-    _with_progress,
+    pruner_of,
     score_fold,
     split,
     training_place,
+    with_progress,
 )
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def permutation_test(
 
     n = _check_count(n, "permutations")
     features = read_features(X)
-    pruner = _pruner_of(pruner, kind)
+    pruner = pruner_of(pruner, kind)
     targets = read_target(target, features.n, pruner.kind, weights, features.stimuli)
     folds, _ = split(features.n, cv, repeats, seed, groups)
     rng = np.random.default_rng(seed)
@@ -151,7 +151,7 @@ def permutation_test(
     pruned: list[Matrix] = []
     where = training_place(pruner, folds)
     for step, batch in enumerate(
-        _with_progress([b for b in batches for _ in folds], len(batches) * len(folds), "relabelled folds", progress)
+        with_progress([b for b in batches for _ in folds], len(batches) * len(folds), "relabelled folds", progress)
     ):
         if not full:
             relabelled = _relabelled(targets, batch, positions)
@@ -320,7 +320,7 @@ def bootstrap(
     if method == "bca" and resample == "procedure":
         raise ValueError("method must be 'percentile' where resample is 'procedure', got 'bca'")
     features = read_features(X)
-    pruner = _pruner_of(pruner, kind)
+    pruner = pruner_of(pruner, kind)
     targets = read_target(target, features.n, pruner.kind, weights, features.stimuli)
     folds, _ = split(features.n, cv, repeats, seed, groups)
     if over != "stimuli":
@@ -341,7 +341,7 @@ def bootstrap(
                 draws += [_Draw(**{kind_of: 1 - np.eye(size, dtype=np.int64)[i]}) for i in range(size)]
                 parts.append(size)
     batches = resampler.batches(draws)
-    steps = _with_progress(batches, len(batches), "resamples", progress)
+    steps = with_progress(batches, len(batches), "resamples", progress)
     values = np.concatenate([resampler.scores(batch) for batch in steps], axis=1)
     warn_of_undefined_pairs(resampler.undefined)
     left_out = np.split(values[:, n:], np.cumsum(parts)[:-1], axis=1) if parts else []
@@ -947,7 +947,7 @@ def transfer(
     import xarray
 
     features = read_features(X)
-    pruner = _pruner_of(pruner, kind)
+    pruner = pruner_of(pruner, kind)
     metric, comparator, threads = pruner._terms()
     targets = read_target(target, features.n, pruner.kind, weights, features.stimuli)
     folds, repeat = split(features.n, cv, repeats, seed, groups)
@@ -957,7 +957,7 @@ def transfer(
     full_test = np.empty((len(targets), len(folds)))
     n_kept = np.empty(full_test.shape, dtype=np.int64)
     where = training_place(pruner, folds)
-    for f, (train, test) in enumerate(_with_progress(folds, len(folds), "folds", progress)):
+    for f, (train, test) in enumerate(with_progress(folds, len(folds), "folds", progress)):
         support = pruner.prune(features.among(train), targets.among(train), where).support
         held, goal = features.among(test), targets.among(test)
         full_test[:, f], _ = held_out_alignment(held, goal, everything, metric, comparator, threads)

@@ -167,14 +167,14 @@ def score_fold(
     return FoldScores(pruned.baseline, full, pruned.alignment, scores, undefined, pruned)
 
 
-def _with_progress(steps: Iterable[Any], total: int, what: str, shown: bool) -> Iterator[Any]:
+def with_progress(steps: Iterable[Any], total: int, what: str, shown: bool) -> Iterator[Any]:
     """A bar with the time left, on stderr, once a run has taken two seconds."""
     from tqdm.auto import tqdm
 
     yield from tqdm(steps, total=total, desc=what, delay=2, disable=not shown, leave=False)
 
 
-def _pruner_of(pruner: Pruner | None, kind: str | None) -> Pruner:
+def pruner_of(pruner: Pruner | None, kind: str | None) -> Pruner:
     pruner = Pruner() if pruner is None else pruner
     if not isinstance(pruner, Pruner):
         raise TypeError(f"pruner must be a secateur.Pruner, got {type(pruner).__name__}")
@@ -333,11 +333,11 @@ def cross_validate(
     3
     """
     features = read_features(X)
-    pruner = _pruner_of(pruner, kind)
+    pruner = pruner_of(pruner, kind)
     targets = read_target(target, features.n, pruner.kind, weights, features.stimuli)
     folds, repeat = split(features.n, cv, repeats, seed, groups)
     where = training_place(pruner, folds)
-    shown = _with_progress(folds, len(folds), "folds", progress)
+    shown = with_progress(folds, len(folds), "folds", progress)
     result = collect(
         (score_fold(features, targets, fold, pruner, where) for fold in shown), folds, repeat, targets,
         (_names(features.names, features.d), _names(features.stimuli or targets.stimuli, features.n)),

@@ -67,7 +67,7 @@ def _sentence(error: BaseException) -> str:
 
 
 @contextmanager
-def _spoken(left: str = "nothing was written") -> Iterator[None]:
+def spoken(left: str = "nothing was written") -> Iterator[None]:
     """Ctrl-C and full disks end in a sentence, with what a run leaves behind."""
     try:
         yield
@@ -122,14 +122,14 @@ def _about(
     pass
 
 
-def _check_terms(pruner: Pruner) -> None:
+def check_terms(pruner: Pruner) -> None:
     """Metric, comparator, kind and device, before any file is read."""
     pruner._terms()
     if pruner.kind not in ("similarity", "dissimilarity"):
         raise ValueError(f"kind must be 'similarity' or 'dissimilarity', got {pruner.kind!r}")
 
 
-def _destination(out: Path, overwrite: bool) -> None:
+def checked_destination(out: Path, overwrite: bool) -> None:
     from ..report.folder import check_destination
 
     with _input():

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from .app import Comparator, Device, Folds, Metric, Overwrite, Repeats, Search, _check_terms, _input, _say, _spoken, app
+from .app import Comparator, Device, Folds, Metric, Overwrite, Repeats, Search, _input, _say, app, check_terms, spoken
 
 
 @app.command()
@@ -70,7 +70,7 @@ def finetune(
     In each fold of the images the network is fine-tuned, pruned, and fine-tuned then pruned, on the training images
     alone. What is written as network.pt is then trained on all of them.
     """
-    with _spoken():
+    with spoken():
         from ..comparison import compare, explained_variance
         from ..files import Loaded, match, read_target_file
         from ..networks import load, read_images
@@ -83,7 +83,7 @@ def finetune(
         bar = sys.stderr.isatty()
         pruner = Pruner(metric, comparator, "dissimilarity", search)
         with _input():
-            _check_terms(pruner)
+            check_terms(pruner)
             if (net is None) == (preset is None):
                 raise ValueError("--net NAME or --preset NAME must be given, got both or neither")
             if preset is not None and preset not in PRESETS:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .app import Folds, Metric, Overwrite, Threads, _destination, _input, _say, _spoken, app
+from .app import Folds, Metric, Overwrite, Threads, _input, _say, app, checked_destination, spoken
 
 if TYPE_CHECKING:
     from ..networks import Images, Network
@@ -119,12 +119,12 @@ def embed(
 
     The folder's embedding.nc is FEATURES for secateur prune and secateur timecourse.
     """
-    with _spoken():
+    with spoken():
         from ..networks import embed as embedded
         from ..networks import heatmaps
         from ..report import contact_sheet
 
-        _destination(out, overwrite)
+        checked_destination(out, overwrite)
         seen = _open(photographs, network, weights, device, seed)
         _say(f"Embedding {len(seen.images)} images with {seen.net.name}, layer {layer}.")
         with _input(), warnings.catch_warnings():
@@ -158,12 +158,12 @@ def maps(
     overwrite: Overwrite = False,
 ) -> None:
     """Score the feature maps of a network's last convolution (AIS), and select among them in folds of images."""
-    with _spoken():
+    with spoken():
         from ..networks.feature_maps import alignment_importance, select
         from ..report import held_out, insertion_curves, tables
         from ..validation import kept_features, summary
 
-        _destination(out, overwrite)
+        checked_destination(out, overwrite)
         seen = _open(photographs, network, weights, device, seed)
         targets, seen = _aim(target, kind, seen)
         how: dict[str, Any] = {"metric": metric, "comparator": comparator, "batch": batch, "threads": threads}
@@ -209,13 +209,13 @@ def heatmap(
     overwrite: Overwrite = False,
 ) -> None:
     """Show which parts of each image matter when it is compared with the others: heatmaps by alignment importance."""
-    with _spoken():
+    with spoken():
         from ..networks import heatmaps
         from ..networks import saliency as of
         from ..networks.feature_maps import alignment_importance
         from ..report import contact_sheet, contours, precision_recall
 
-        _destination(out, overwrite)
+        checked_destination(out, overwrite)
         seen = _open(photographs, network, weights, device, seed)
         targets, seen = _aim(target, kind, seen)
         bar = sys.stderr.isatty()

@@ -18,12 +18,12 @@ from .app import (
     Repeats,
     Search,
     Threads,
-    _check_terms,
-    _destination,
     _input,
     _say,
-    _spoken,
     app,
+    check_terms,
+    checked_destination,
+    spoken,
 )
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def demo(
     Class prototypes of EfficientNet-lite0 (1280 features) for the 398 animals of ImageNet, pruned in five folds to
     WordNet's Wu-Palmer similarity. It needs no network and takes less than a minute.
     """
-    with _spoken():
+    with spoken():
         import numpy as np
 
         from ..datasets import imagenet_animals
@@ -56,7 +56,7 @@ def demo(
         from ..pruning import Pruner
         from ..targets import read_target
 
-        _destination(out, overwrite)
+        checked_destination(out, overwrite)
         _say("Loading 398 animals × 1280 features (EfficientNet-lite0) and their similarities in WordNet.")
         animals = imagenet_animals.load_imagenet_animals()
         features = Features(animals.X, tuple(map(str, animals.synsets)), None)
@@ -111,15 +111,15 @@ def prune(
     Files: .npy, .npz, .csv, .tsv, .mat, .h5, .hdf5, .nc. A KEY names one array of a file that holds several. Where both
     files name their stimuli, these are matched by name.
     """
-    with _spoken():
+    with spoken():
         from ..files import match, read_features_file, read_groups_file, read_target_file
         from ..pruning import Pruner
         from ..targets import read_target
 
         pruner = Pruner(metric, comparator, kind, search, device, threads, max_features)
         with _input():
-            _check_terms(pruner)
-        _destination(out, overwrite)
+            check_terms(pruner)
+        checked_destination(out, overwrite)
         with _input():
             if group_folds and groups is None:
                 raise ValueError("--group-folds must come with --groups FILE, got none")

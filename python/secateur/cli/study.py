@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .app import Overwrite, _input, _say, _spoken, app
+from .app import Overwrite, _input, _say, app, spoken
 
 if TYPE_CHECKING:
     from ..study.steps import Steps
@@ -40,7 +40,7 @@ def _steps(name: str) -> Steps:
 
 def _run(name: str, config: Path, out: Path | None, dry_run: bool, overwrite: bool) -> None:
     """Read, check, compute, tell and write."""
-    with _spoken():
+    with spoken():
         from ..report.folder import check_destination
         from ..study import read_config
 

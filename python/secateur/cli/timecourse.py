@@ -19,12 +19,12 @@ from .app import (
     Repeats,
     Search,
     Threads,
-    _check_terms,
-    _destination,
     _input,
     _say,
-    _spoken,
     app,
+    check_terms,
+    checked_destination,
+    spoken,
 )
 
 if TYPE_CHECKING:
@@ -101,12 +101,12 @@ def timecourse(
     Recordings: .fif (MNE epochs or evoked), .mat (FieldTrip), .npy, .npz, .nc, .zarr. Where FEATURES names its stimuli
     they are looked for by name. RDM movies, with dims (subject, time, pair), come as .nc or .zarr.
     """
-    with _spoken(f"what was done is in {store}" if store else "nothing was written"):
+    with spoken(f"what was done is in {store}" if store else "nothing was written"):
         from ..pruning import Pruner
 
         pruner = Pruner(metric, comparator, "dissimilarity", search, device, threads)
         with _input():
-            _check_terms(pruner)
+            check_terms(pruner)
             if demo == bool(features or recordings):
                 raise ValueError("timecourse must be given FEATURES and RECORDINGS, or --demo, got both or neither")
             if not demo and not recordings:
@@ -115,7 +115,7 @@ def timecourse(
                 raise ValueError(f"--alpha must be between 0 and 1, got {alpha}")
             how: dict[str, Any] = {"metric": rdm, "windows": _windows(windows), "smoothing": smoothing}
             how["threads"] = threads
-        _destination(out, overwrite)
+        checked_destination(out, overwrite)
         study = _planted(how, seed) if demo else _read(str(features), recordings or [], pattern, picks, how)
         _run(study, pruner, (cv, repeats, seed), generalise, alpha, flips, store, out, overwrite)
 

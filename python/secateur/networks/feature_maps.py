@@ -17,7 +17,7 @@ from ..pruning import Pruner
 from ..search import Pruned, best_prefix, check_baseline, rank
 from ..similarity import check_comparator, check_metric, held_out_alignment, warn_of_undefined_pairs
 from ..targets import Targets, pair_positions, read_target
-from ..validation import Fold, FoldScores, _names, _settings, _with_progress, collect, cross_validate, split
+from ..validation import Fold, FoldScores, _names, _settings, collect, cross_validate, split, with_progress
 from .images import read_images
 from .necks import Neck, PooledNeck, Singles, neck_of
 
@@ -232,7 +232,7 @@ def alignment_importance(
     unmasked = _directed(neck.embedding, asked.metric) if per_image else np.empty((0, 0))
     of_images = np.empty((len(targets), len(rows), neck.count))
     blocks = asked.blocks if per_image or not asked.is_removal else []
-    for maps in _with_progress(blocks, len(blocks), "maps", progress):
+    for maps in with_progress(blocks, len(blocks), "maps", progress):
         embeddings = neck.without_each(maps)
         if not asked.is_removal:
             masked[:, maps] = asked.aligned(asked.similarities(embeddings), targets, neck.n).T
@@ -333,7 +333,7 @@ def select(
     else:
         folds, repeat = split(asked.neck.n, cv, repeats, seed, groups)
         masked = _masked_by_fold(asked, folds, progress)
-        shown = _with_progress(zip(folds, masked), len(folds), "folds", progress)
+        shown = with_progress(zip(folds, masked), len(folds), "folds", progress)
         result = collect(
             (_score_fold(asked, fold, without) for fold, without in shown), folds, repeat, asked.targets,
             (np.arange(asked.neck.count), _names(asked.stimuli, asked.neck.n)),
@@ -349,7 +349,7 @@ def _masked_by_fold(asked: Asked, folds: list[Fold], progress: bool) -> list[Mat
     pairs = [pair_positions(train, asked.neck.n) for train, _ in folds]
     masked = [np.empty((len(asked.targets), asked.neck.count)) for _ in folds]
     blocks = asked.blocks
-    for maps in _with_progress(blocks, len(blocks), "maps", progress):
+    for maps in with_progress(blocks, len(blocks), "maps", progress):
         similarities = asked.similarities(asked.neck.without_each(maps))
         for of_fold, goal, at in zip(masked, goals, pairs):
             of_fold[:, maps] = asked.aligned(similarities[:, at], goal, goal.n).T

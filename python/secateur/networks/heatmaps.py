@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..features import Matrix, as_float64
-from ..validation import _with_progress
+from ..validation import with_progress
 from .images import read_images
 from .network import maps_of, running
 
@@ -369,7 +369,7 @@ def _batches(net: Network, pictures: Any, batch: int, what: str, progress: bool)
     if isinstance(batch, bool) or not isinstance(batch, (int, np.integer)) or batch < 1:
         raise ValueError(f"batch must be a positive integer, got {batch!r}")
     starts = range(0, len(pictures), batch)
-    for start in _with_progress(starts, len(starts), what, progress):
+    for start in with_progress(starts, len(starts), what, progress):
         block = range(start, min(start + batch, len(pictures)))
         inputs, views = zip(*(view_of(net, pictures[i]) for i in block), strict=True)
         check_sizes(views, [pictures.names[i] for i in block])

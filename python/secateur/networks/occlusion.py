@@ -13,7 +13,7 @@ from ..device import thread_count
 from ..features import Matrix, read_features, read_subset
 from ..similarity import check_comparator, check_metric
 from ..targets import read_target
-from ..validation import _with_progress
+from ..validation import with_progress
 from .extraction import _flat, _reader, embed
 from .feature_maps import _directed, _rows_of, _similarities_between
 from .heatmaps import View, check_sizes, coordinates_of, view_of
@@ -141,7 +141,7 @@ def occlude(
 
     views: list[View] = []
     drops, baseline, undefined = [], [], []
-    for i in _with_progress(covered, len(covered), "covering", progress):
+    for i in with_progress(covered, len(covered), "covering", progress):
         pixels, view = view_of(net, pictures[i])
         views.append(view)
         check_sizes(views, [names[c] for c in covered[: len(views)]])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..validation import _with_progress
+from ..validation import with_progress
 from .images import read_images
 from .network import import_torch, import_torchvision, quiet, running
 from .registry import load
@@ -91,7 +91,7 @@ def lpips_rdm(
     blocks = [range(start, min(start + batch, n)) for start in range(0, n, batch)]
     square = np.zeros((n, n))
     with running():
-        for a, first in _with_progress(list(enumerate(blocks)), len(blocks), "LPIPS", progress):
+        for a, first in with_progress(list(enumerate(blocks)), len(blocks), "LPIPS", progress):
             own = _layers(model, pictures, first, size)
             for second in blocks[a:]:
                 others = own if second is first else _layers(model, pictures, second, size)

@@ -226,7 +226,7 @@ def _targets(target: Any, n: int, result: xarray.Dataset) -> Targets:
     return targets
 
 
-def _target_name(result: xarray.Dataset, target: int) -> str:
+def target_name(result: xarray.Dataset, target: int) -> str:
     """The target's label, where it has one that is more than its position."""
     name = str(result["target"].values[target])
     return "" if name == str(target) else shortened(name, 40)
@@ -307,7 +307,7 @@ def _draw_held_out(axes: Axes, result: xarray.Dataset, t: int) -> None:
 
 
 def _draw_many(axes: Axes, result: xarray.Dataset) -> None:
-    names = [_target_name(result, t) or str(t) for t in range(result.sizes["target"])]
+    names = [target_name(result, t) or str(t) for t in range(result.sizes["target"])]
     at = np.arange(len(names))
     for name, colour, label, shift in (("full_test", FULL, "full", -0.12), ("pruned_test", PRUNED, "pruned", 0.12)):
         pairs = [mean_sd(row) for row in result[name].values]
@@ -401,7 +401,7 @@ def _spaces(
             _Space(f"{name}: {kept} features\n{unit_of(result)} {told}{note}", similarity(X, metric, subset=subset))
         )
     negated = "(dissimilarities, negated)" if result.attrs["kind"] == "dissimilarity" else "(similarities)"
-    name = _target_name(result, t)
+    name = target_name(result, t)
     spaces.append(_Space(f"target{': ' if name else ''}{shortened(name, 22)}\n{negated}", values))
     return spaces
 
@@ -533,7 +533,7 @@ def insertion_curves(
 
 
 def _of(result: xarray.Dataset, target: int) -> str:
-    name = _target_name(result, target)
+    name = target_name(result, target)
     if name:
         return f": {shortened(name, 20)}"
     return f": target {target}" if result.sizes["target"] > 1 else ""
@@ -995,7 +995,7 @@ def _footnote(folds: int, letters: str) -> str:
 def _facts(result: xarray.Dataset, n: int, d: int, t: int) -> list[str]:
     """How a result was made, in a line."""
     attrs = result.attrs
-    name, count = _target_name(result, t), result.sizes["target"]
+    name, count = target_name(result, t), result.sizes["target"]
     told = (
         [f"target {t + 1} of {count}" + (f": {name}" if name else "")]
         if count > 1

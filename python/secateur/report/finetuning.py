@@ -26,8 +26,8 @@ from .drawing import (
     write_words,
 )
 from .figures import comparison
-from .folder import SETTINGS, _plain, _tell, _whole, save_figure
-from .tables import _number, _pipes, comparison_markdown
+from .folder import SETTINGS, _plain, _whole, save_figure, write_settings
+from .tables import _number, comparison_markdown, pipe_table
 
 if TYPE_CHECKING:
     import xarray
@@ -215,7 +215,7 @@ def explained_markdown(scores: xarray.Dataset) -> str:
     ]
     if "folds" in scores.attrs:
         notes.append(f"Among the test stimuli of {scores.attrs['folds']} folds, averaged before the ratio.")
-    return _pipes(rows) + "\n\n" + "\n".join(f"- {note}" for note in notes) + "\n"
+    return pipe_table(rows) + "\n\n" + "\n".join(f"- {note}" for note in notes) + "\n"
 
 
 def write_finetuning(
@@ -292,6 +292,7 @@ def write_finetuning(
             save_figure(figure, draft / name)
         attrs = {name: _plain(value) for name, value in result.attrs.items()}
         trained = {name: _plain(value) for name, value in trainer.history_.attrs.items()}
-        _tell(draft, attrs, {"training": trained, "network": dict(trainer.network_.provenance), **(settings or {})})
+        network = dict(trainer.network_.provenance)
+        write_settings(draft, attrs, {"training": trained, "network": network, **(settings or {})})
 
     return _whole(folder, fill, CONTENTS, overwrite)

@@ -291,10 +291,10 @@ def _fill(
             pdf.savefig(figure, dpi=200)
             if t == 0:
                 figure.savefig(draft / "figures.png", dpi=200)
-    _tell(draft, {name: _plain(value) for name, value in result.attrs.items()}, settings)
+    write_settings(draft, {name: _plain(value) for name, value in result.attrs.items()}, settings)
 
 
-def _tell(draft: Path, attrs: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+def write_settings(draft: Path, attrs: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
     told = {**versions(), **attrs, **settings}
     (draft / SETTINGS).write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -372,7 +372,7 @@ def write_course(
         for name, figure in pictures.items():
             save_figure(figure, draft / name)
         attrs = {name: _plain(value) for name, value in course.attrs.items() if name != "settings"}
-        _tell(draft, attrs, settings or {})
+        write_settings(draft, attrs, settings or {})
 
     return _whole(folder, fill, COURSE_CONTENTS, overwrite)
 
@@ -434,7 +434,7 @@ def write_network(
                 file.write_text(what, encoding="utf-8")
             else:
                 what.savefig(file, dpi=150)
-        _tell(draft, {}, settings or {})
+        write_settings(draft, {}, settings or {})
 
     return _whole(folder, fill, NETWORK_CONTENTS, overwrite)
 

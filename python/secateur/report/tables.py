@@ -13,7 +13,7 @@ from ..statistics import paired_t
 from ..timecourse.group import by_subject, mean_sem
 from . import courses
 from .drawing import mean_sd, shortened, unit_of
-from .figures import _facts, _target_name
+from .figures import _facts, target_name
 
 if TYPE_CHECKING:
     import xarray
@@ -95,8 +95,8 @@ def markdown(
     body = [
         *heading,
         _facts_lines(result).replace("\n", " · "),
-        _pipes(scores),
-        _pipes(tests),
+        pipe_table(scores),
+        pipe_table(tests),
         "\n".join(f"- {n}" for n in [*told, *notes]),
     ]
     return "\n\n".join(body) + "\n"
@@ -154,7 +154,7 @@ def course_markdown(course: xarray.Dataset, test: xarray.Dataset | None = None, 
     """
     rows, notes = _course_content(course, test)
     parts = [f"# {courses._synthetic(course, title)}"] if title else []
-    parts += [" · ".join(courses._facts(course)), *([_pipes(rows)] if rows[1:] else [])]
+    parts += [" · ".join(courses._facts(course)), *([pipe_table(rows)] if rows[1:] else [])]
     return "\n\n".join([*parts, "\n".join(f"- {note}" for note in notes)]) + "\n"
 
 
@@ -266,15 +266,16 @@ def comparison_markdown(result: xarray.Dataset, *, title: str | None = None) -> 
             row = table.loc[(target, name)]
             one = result.isel(target=t).sel(approach=name)
             test = one.test_alignment.values
-            cells = [name, _pm(test, 3), *([_pm(test**2, 3)] if squared else [])]
-            cells += [_pm(one.train_alignment.values, 3), _pm(one.nodes.values, 0).removesuffix(" ± 0")]
+            cells = [name, plus_minus_words(test, 3), *([plus_minus_words(test**2, 3)] if squared else [])]
+            cells.append(plus_minus_words(one.train_alignment.values, 3))
+            cells.append(plus_minus_words(one.nodes.values, 0).removesuffix(" ± 0"))
             for reference in references:
                 gain, p = float(row[f"gain_{reference}"]), float(row[f"p_holm_{reference}"])
                 cells.append("" if name == reference else f"{_number(gain, '+.3f')} ({_number(p, '.2g')})")
             rows.append(cells)
         if result.sizes["target"] > 1:
-            parts.append(f"**{_target_name(result, t) or f'target {t}'}**")
-        parts.append(_pipes(rows))
+            parts.append(f"**{target_name(result, t) or f'target {t}'}**")
+        parts.append(pipe_table(rows))
     notes = [
         f"Mean ± SD over {result.sizes['fold']} folds of stimuli, in {unit_of(result)}; train values are in-sample.",
         "nodes: features with a weight other than zero.",
@@ -322,10 +323,10 @@ def _content(
             name: result[name].values[t].astype(float)
             for name in ("full_train", "full_test", "pruned_train", "pruned_test", "n_kept")
         }
-        name = shortened(_target_name(result, t) or str(t), 24)
+        name = shortened(target_name(result, t) or str(t), 24)
         for space in ("full", "pruned"):
-            kept = str(d) if space == "full" else _pm(one["n_kept"], 1)
-            row = [space, kept, _pm(one[f"{space}_train"], 3), _pm(one[f"{space}_test"], 3)]
+            kept = str(d) if space == "full" else plus_minus_words(one["n_kept"], 1)
+            row = [space, kept, plus_minus_words(one[f"{space}_train"], 3), plus_minus_words(one[f"{space}_test"], 3)]
             if squared:
                 row += [_number(mean_sd(one[f"{space}_{side}"] ** 2)[0], ".3f") for side in ("train", "test")]
             scores.append(([name if space == "full" else ""] if named else []) + row)
@@ -354,7 +355,7 @@ def _number(value: float, form: str) -> str:
     return "–" if np.isnan(value) else format(value, form)
 
 
-def _pm(values: Matrix, digits: int) -> str:
+def plus_minus_words(values: Matrix, digits: int) -> str:
     mean, sd = mean_sd(values)
     if np.isnan(mean):
         return "–"
@@ -375,7 +376,7 @@ def _plain(rows: Rows) -> str:
     return "\n".join(lines)
 
 
-def _pipes(rows: Rows) -> str:
+def pipe_table(rows: Rows) -> str:
     words = {"target", "features", "method"}
     safe = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     rule = ["---" if head in words else "---:" for head in rows[0]]

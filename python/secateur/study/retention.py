@@ -46,9 +46,9 @@ from ..datasets import load_imagenet_animals
 from ..features import Indices, Matrix
 from ..report.folder import SETTINGS, save_figure
 from ..report.retention import classification, consistency
-from ..report.tables import Rows, _number, _pm
+from ..report.tables import Rows, _number, plus_minus_words
 from ..targets import read_target
-from ..validation import _with_progress, cross_validate, split
+from ..validation import cross_validate, split, with_progress
 from .config import ConfigError, Folds, Place, Pruning
 from .inputs import (
     Net,
@@ -287,7 +287,7 @@ def _multipliers(study: RetentionStudy, task: Task, progress: bool) -> list[tupl
     folds, _ = split(X.n, **how)
     weights: dict[str, Any] = {name: [] for name in study.methods if name != "pruned"}
     steps = [(fold, name) for fold in folds for name in weights]
-    for (train, _), name in _with_progress(steps, len(steps), "reweightings", progress):
+    for (train, _), name in with_progress(steps, len(steps), "reweightings", progress):
         learner = clone(REWEIGHTING[name]).set_params(comparator=pruner.comparator)
         weights[name].append(learner.fit(X.among(train).values, targets.among(train)).coef_)  # (T, d)
     made = []
@@ -358,11 +358,11 @@ def markdown(result: xarray.Dataset, title: str) -> str:
     for v, version in enumerate(versions):
         for top, words in (("top1", "top-1"), ("top5", "top-5")):
             values = 100 * result[top].values[:, v]
-            cells = [_number(one[0], ".1f") if version == "full" else _pm(one, 1) for one in values]
+            cells = [_number(one[0], ".1f") if version == "full" else plus_minus_words(one, 1) for one in values]
             rows.append([version, words, *cells])
-    rows.append(["nodes of pruned", "", *(_pm(one, 0) for one in result["n_kept"].values.astype(float))])
+    rows.append(["nodes of pruned", "", *(plus_minus_words(one, 0) for one in result["n_kept"].values.astype(float))])
     for name, words in (("full_test", "full"), ("pruned_test", "pruned")):
-        rows.append([f"held-out alignment, {words}", "", *(_pm(one, 3) for one in result[name].values)])
+        rows.append([f"held-out alignment, {words}", "", *(plus_minus_words(one, 3) for one in result[name].values)])
     parts.append(pipes(rows, 2))
     parts.append("## Agreement of the folds' pruned networks")
     rows = [["correlation of class probabilities", *names]]
@@ -379,7 +379,7 @@ def markdown(result: xarray.Dataset, title: str) -> str:
         for p, place in enumerate(("in the category", "out of it")):
             for v, version in enumerate(versions):
                 share = 100 * result["share"].values[:, v, :, p]
-                cells = [_number(one[0], ".1f") if version == "full" else _pm(one, 1) for one in share]
+                cells = [_number(one[0], ".1f") if version == "full" else plus_minus_words(one, 1) for one in share]
                 rows.append([place, version, *cells])
         parts.append(pipes(rows, 2))
     notes = [f"Mean ± SD over {folds} folds, each a network of its own, without training; full: the network as it is."]

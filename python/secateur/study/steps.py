@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..report.folder import SETTINGS, _whole, check_destination, versions
-from ..report.tables import Rows, _pipes
+from ..report.tables import Rows, pipe_table
 from .config import plain, read_config
 
 if TYPE_CHECKING:
@@ -141,6 +141,6 @@ def folds_words(cv: Any, repeats: int) -> str:
 
 def pipes(rows: Rows, columns: int = 1) -> str:
     """A Markdown table with its first columns to the left."""
-    lines = _pipes(rows).split("\n")
+    lines = pipe_table(rows).split("\n")
     lines[1] = "| " + " | ".join(["---"] * columns + ["---:"] * (len(rows[0]) - columns)) + " |"
     return "\n".join(lines)

@@ -16,7 +16,7 @@ from ..features import Features, Indices, read_features
 from ..pruning import Pruner
 from ..similarity import held_out_alignment, warn_of_undefined_pairs
 from ..targets import Targets, pair_count, read_target
-from ..validation import Fold, _names, _pruner_of, _settings, _with_progress, score_fold, split
+from ..validation import Fold, _names, _settings, pruner_of, score_fold, split, with_progress
 from .cluster import check_client, results
 from .store import Laid, opened, place_of
 from .subjects import Movies, digests, read_movies
@@ -226,7 +226,7 @@ def prune(
     from sklearn.base import clone
 
     features = read_features(X)
-    pruner = _pruner_of(pruner, kind)
+    pruner = pruner_of(pruner, kind)
     check_client(client)
     if threads is not None:
         pruner = clone(pruner).set_params(threads=threads)
@@ -248,7 +248,7 @@ def prune(
     def run(keys: list[int]) -> Generator[tuple[int, Laid], None, None]:
         calls = ((key, (chunks[key].names, *values_of(study, read, chunks[key]))) for key in keys)
         with closing(results(prune_chunk, (study,), calls, client)) as made:
-            for key, part in _with_progress(made, len(keys), "chunks", progress):
+            for key, part in with_progress(made, len(keys), "chunks", progress):
                 yield key, laid_out(part)
 
     if store is None:
@@ -311,7 +311,7 @@ def input_digests(study: Study, movies: Movies, chunks: list[Chunk], client: Any
     calls = ((key, (part.names, movies.at(part.subject, part.span))) for key, part in enumerate(chunks))
     shared = (study.pruner.comparator in ("cosine", "cosine_cov"),)
     read = results(digests, shared, calls, client if movies.arrays[0].chunks is not None else None)
-    rows = dict(_with_progress(read, len(chunks), "chunks read", progress))
+    rows = dict(with_progress(read, len(chunks), "chunks read", progress))
     return {
         "X": digest(features.values),
         "features": digest(features.names),
