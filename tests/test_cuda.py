@@ -110,6 +110,102 @@ def test_little_memory_changes_no_bit(verb, precision, emulated, monkeypatch):
     np.testing.assert_array_equal(call(verb, X, h, precision=precision), whole)
 
 
+def pruned(X, h, device="cuda", **options):
+    """Whole folds: what of a cross-validation is numbers, one array after the other."""
+    found = sc.cross_validate(X, h, sc.Pruner(device=device, **options), cv=3, progress=False)
+    return [np.asarray(found[name], float) for name in found.data_vars]
+
+
+@pytest.mark.parametrize(("precision", "targets"), [("double", None), ("double", 13), ("single", 9)])
+def test_the_order_of_threads_changes_no_bit_of_a_fold(precision, targets, emulated, monkeypatch):
+    X, h = cases.embedding(15, 40), cases.target(15, targets)
+    seen = []
+    for order in ("forward", "reverse", "1"):
+        monkeypatch.setenv("SECATEUR_EMULATED_ORDER", order)
+        seen.append(pruned(X, h, precision=precision))
+    for other in seen[1:]:
+        for ours, theirs in zip(seen[0], other):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(("precision", "missing"), [("double", "different"), ("single", "none")])
+def test_little_memory_changes_no_bit_of_a_fold(precision, missing, emulated, monkeypatch):
+    X, h = cases.embedding(18, 30), cases.target(18, 12, missing)
+    X[3] /= 100
+    X[3, 5] = 1  # some is recomputed on the host
+    whole = pruned(X, h, precision=precision)
+    monkeypatch.setenv("SECATEUR_EMULATED_MEMORY", "200000")
+    for ours, theirs in zip(pruned(X, h, precision=precision), whole):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("metric", reference.METRICS)
+def test_folds_that_are_recomputed_in_part(metric):
+    """Features that outweigh all others, and first steps that are constant."""
+    X, h = np.abs(cases.embedding(24, 30)), cases.target(24, 5, "different")
+    X[:, 7] *= 100
+    X[4] /= 100
+    X[4, 3] = 1
+    for ours, theirs in zip(pruned(X, h, metric=metric), pruned(X, h, "cpu", metric=metric)):
+        cases.close(ours, theirs, 1e-9)
+
+
+def test_more_stimuli_than_a_fold_may_have():
+    """The limit is on what one pruning learns from."""
+    X, h = cases.embedding(530, 6), cases.target(530, 2)
+    folds = [(np.arange(f, f + 12), np.arange(f + 20, f + 530 - 500 + 3)) for f in (0, 497)]
+    results = [sc.cross_validate(X, h, sc.Pruner(device=device), folds, progress=False) for device in ("cuda", "cpu")]
+    for name in results[0].data_vars:
+        cases.close(np.asarray(results[0][name], float), np.asarray(results[1][name], float), 1e-9)
+    with pytest.raises(ValueError, match=r"^X must have at most 512 stimuli .*got 530"):
+        sc.Pruner(device="cuda").fit(X, h[0])
+
+
+def test_a_failed_launch_in_a_fold_gives_no_numbers(emulated, monkeypatch):
+    X, h = cases.embedding(15, 20), cases.target(15, 3, "different")
+    expected = pruned(X, h)
+    said, actual = [], []
+    while not actual:
+        monkeypatch.setenv("SECATEUR_EMULATED_FAILURE", str(7 * len(said)))
+        try:
+            actual = pruned(X, h)
+        except RuntimeError as error:
+            said.append(str(error))
+    assert len(said) >= 5
+    assert all(message.startswith("CUDA failed while") for message in said)
+    for ours, theirs in zip(actual, expected):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_fold_without_memory_leaves_the_processor_usable(emulated, monkeypatch):
+    X, h = cases.embedding(24, 50), cases.target(24, 6)
+    monkeypatch.setenv("SECATEUR_EMULATED_MEMORY", "60000")
+    with pytest.raises(MemoryError, match=r"^out of device memory: .* were asked for \(.*\)"):
+        pruned(X, h)
+    there = pruned(X, h, "cpu")
+    monkeypatch.delenv("SECATEUR_EMULATED_MEMORY")
+    for ours, theirs in zip(pruned(X, h), there):
+        cases.close(ours, theirs, 1e-9)
+
+
+def test_targets_and_x_lie_in_the_same_place():
+    X, h = cases.embedding(8, 5), cases.target(8)[None]
+    device = _core.cuda_open()
+    loaded, goals = _core.cuda_load(device, X, "double"), _core.cuda_load_targets(device, h, None, None, 8)
+    rest = ("cosine", "pearson", None, None, 1)
+    for x, target in ((X, goals), (loaded, h)):
+        with pytest.raises(ValueError, match="X and target must lie in the same place"):
+            _core.held_out_alignment(x, target, None, None, *rest)
+    with pytest.raises(ValueError, match="weights must be None for a target on a CUDA device"):
+        _core.held_out_alignment(loaded, goals, np.ones((1, 28)), np.zeros(1, dtype=np.int64), *rest)
+    seven = _core.cuda_load_targets(device, cases.target(7)[None], None, None, 7)
+    with pytest.raises(ValueError, match="target must be of the 8 stimuli of X, got one of 7"):
+        _core.held_out_alignment(loaded, seven, None, None, *rest)
+    elsewhere = _core.cuda_load_targets(_core.cuda_open(), h, None, None, 8)
+    with pytest.raises(ValueError, match="target must lie where X lies"):
+        _core.held_out_alignment(loaded, elsewhere, None, None, *rest)
+
+
 def test_pruning_is_the_same_on_both_devices():
     X, h = cases.embedding(30, 24), cases.target(30, 3)
     results = []
@@ -255,8 +351,9 @@ def test_the_core_refuses_on_its_own():
     h = cases.target(8)[None]
     with pytest.raises(ValueError, match="comparator must be 'pearson' or 'cosine' on a CUDA device, got 'spearman'"):
         _core.leave_one_out(loaded, h, None, None, "cosine", "spearman", np.arange(5), 1)
+    many = _core.cuda_load(_core.cuda_open(), cases.embedding(600, 2), "double")
     with pytest.raises(ValueError, match="X must have at most 512 stimuli on a CUDA device, got 600"):
-        _core.cuda_load(_core.cuda_open(), cases.embedding(600, 2), "double")
+        _core.similarity(many, "cosine", np.arange(2), 1)
     with pytest.raises(ValueError, match=r"precision must be one of 'double', 'single'; got 'half'"):
         _core.cuda_load(_core.cuda_open(), X, "half")
 

@@ -14,16 +14,16 @@ import secateur as sc
 EVERY = list(itertools.product(reference.METRICS, reference.COMPARATORS))
 
 
-def check(X, h, metric, comparator, kind="similarity"):
+def check(X, h, metric, comparator, kind="similarity", device="cpu", tolerance=1e-10):
     """Values as in the reference; order and prefix exactly as the rules make them from the values found."""
-    pruner = sc.Pruner(metric=metric, comparator=comparator, kind=kind).fit(X, h)
+    pruner = sc.Pruner(metric=metric, comparator=comparator, kind=kind, device=device).fit(X, h)
     slow = reference.prune(X, h, metric, comparator, kind)
-    assert pruner.baseline_ == pytest.approx(slow.baseline, abs=1e-10)
-    cases.close(pruner.importance_, slow.importance)
+    assert pruner.baseline_ == pytest.approx(slow.baseline, abs=tolerance)
+    cases.close(pruner.importance_, slow.importance, tolerance)
     np.testing.assert_array_equal(pruner.order_, reference.rank_features(pruner.importance_))
     in_our_order = slow.importance[pruner.order_]
     drops = np.diff(in_our_order[~np.isnan(in_our_order)])
-    assert (drops <= 2e-10).all(), "the order is not that of the importances"
+    assert (drops <= 2 * tolerance).all(), "the order is not that of the importances"
     values = reference.oriented(h, kind)
     cases.agree(pruner.curve_, cases.prefixes(X, metric, pruner.order_), values, None, comparator)
     length = reference.best_prefix(pruner.curve_)
@@ -46,6 +46,69 @@ def test_every_rule(metric, comparator):
             np.testing.assert_array_equal(pruner.order_, slow.order)
             if comparator not in reference.RANK_COMPARATORS:
                 np.testing.assert_array_equal(pruner.support_, slow.support)
+
+
+@pytest.mark.parametrize("comparator", ["pearson", "cosine"])
+@pytest.mark.parametrize("metric", reference.METRICS)
+def test_device(metric, comparator, device, device_tolerance):
+    where = device, device_tolerance
+    for n, d, missing in ((8, 24, "none"), (9, 13, "different"), (20, 300, "same")):
+        check(cases.embedding(n, d), cases.target(n, None, missing), metric, comparator, "similarity", *where)
+    X = cases.embedding(12, 40, "sparse")
+    X[3] = 0
+    X[3, 7] = X[3, 9] = 0.2  # without one of them, little is left
+    check(X, cases.target(12), metric, comparator, "dissimilarity", *where)
+    check(cases.embedding(9, 2), cases.target(9), metric, comparator, "similarity", *where)
+
+
+@pytest.mark.parametrize("least", [1, 7])
+@pytest.mark.parametrize("most", [7, 12, 30])
+def test_lengths_that_are_allowed(least, most, device):
+    X, h = cases.embedding(14, 30), cases.target(14, 6)
+    found = sc.search.find(X, h, min_features=least, max_features=most, device=device)
+    assert (found.support.sum(axis=1) >= least).all()
+    for t in range(6):
+        allowed = found.curve[t, least - 1 : most]
+        length = least + int(np.argmax(allowed >= allowed.max() - 1e-12))
+        assert found.alignment[t] == found.curve[t, length - 1]
+        np.testing.assert_array_equal(np.flatnonzero(found.support[t]), np.sort(found.order[t, :length]))
+        assert found.paths[t]["feature"].tolist() == found.order[t].tolist()
+
+
+def test_some_stimuli_are_as_if_there_were_no_others(device):
+    """In any order; and without the path, all else stays."""
+    X, h = cases.embedding(20, 25), cases.target(20, 4, "different")
+    features, targets = sc.features.Features(X), sc.targets.read_target(h, 20, "similarity")
+    chosen = np.random.default_rng(3).permutation(20)[:13]
+    pruner = sc.Pruner(device=device)
+    part = pruner.prune(features, targets, stimuli=chosen)
+    whole = pruner.prune(features.among(chosen), targets.among(chosen))
+    brief = pruner.prune(features, targets, stimuli=chosen, path=False)
+    for name in ("baseline", "importance", "order", "curve", "support", "alignment"):
+        np.testing.assert_array_equal(getattr(part, name), getattr(whole, name))
+        if name not in ("order", "curve"):
+            np.testing.assert_array_equal(getattr(part, name), getattr(brief, name))
+    assert brief.order.shape == brief.curve.shape == (0, 25)
+    assert len(brief.paths) == 0
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot"])
+def test_ties_and_missing_directions_on_any_device(metric, device):
+    """Equal features go by index, indispensable ones before all; many more features than threads sort them."""
+    X, h = cases.embedding(9, 700), cases.target(9, 3)
+    twins = [1, 350, 699]
+    X[:, twins] = X[:, [1]]
+    useless = [2, 11, 600]
+    X[:, useless] = 0
+    if metric == "cosine":
+        X[4] = 0
+        X[4, 650] = 0.1
+    found = sc.search.find(X, h, metric=metric, device=device)
+    for order in found.order:
+        assert sorted(order) == list(range(700))
+        assert [k for k in order if k in twins] == twins
+        assert [k for k in order if k in useless] == useless
+        assert metric == "dot" or order[0] == 650
 
 
 @pytest.mark.parametrize("comparator", reference.COMPARATORS)

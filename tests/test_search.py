@@ -632,9 +632,8 @@ def test_an_interrupt_before_anything_is_known_goes_on(monkeypatch):
 @pytest.mark.parametrize("search", ["forward", "ranking"])
 def test_whole_procedures_do_not_mix_whole_and_half_searches(monkeypatch, search):
     X, h = cases.embedding(16, 30), cases.target(16)
-    interrupt_after(
-        monkeypatch, 8 if search == "forward" else 0, "add_one" if search == "forward" else "insertion_curve"
-    )
+    verb = {"forward": "add_one", "ranking": "ranking"}.get(search, "insertion_curve")
+    interrupt_after(monkeypatch, 8 if search == "forward" else 0, verb)
     pruner = sc.Pruner(search=search, threads=1)
     with pytest.raises(KeyboardInterrupt):
         sc.cross_validate(X, h, pruner, cv=3, progress=False)

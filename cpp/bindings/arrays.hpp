@@ -56,6 +56,14 @@ struct Loaded {
     py::object owner;
 };
 
+// Targets on a device, and what they were copied from.
+struct LoadedTargets {
+    Targets targets;
+    int64_t stimuli;
+    std::unique_ptr<AcceleratedTargets> accelerated;
+    py::object values, weights, weight_of;
+};
+
 // X where it lies: in a numpy array, or (`elsewhere`) on a device.
 struct Embedding {
     Features features;

@@ -2,6 +2,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 
@@ -160,6 +161,99 @@ Array insertion_curve(const Object& x, const Object& values, const Object& weigh
     return out;
 }
 
+// Targets where they lie: in numpy arrays, or (`elsewhere`) on a device, as X must then do.
+struct Goals {
+    Targets targets;
+    AcceleratedTargets* elsewhere = nullptr;
+};
+
+Goals borrow_goals(const Object& values, const Object& weights, const Object& weight_of, const Embedding& x, Comparator comparator) {
+    const bool loaded = py::isinstance<LoadedTargets>(values);
+    if (loaded != (x.elsewhere != nullptr))
+        throw py::value_error("X and target must lie in the same place, got one of them on a CUDA device");
+    if (!loaded) return {borrow_targets(values, weights, weight_of, x.features.pairs(), comparator)};
+    const auto& held = values.cast<const LoadedTargets&>();
+    if (!weights.is_none() || !weight_of.is_none())
+        throw py::value_error("weights must be None for a target on a CUDA device, which has its own, got some");
+    if (held.stimuli != x.features.stimuli)
+        throw py::value_error("target must be of the " + std::to_string(x.features.stimuli) + " stimuli of X, got one of " +
+                              std::to_string(held.stimuli));
+    return {held.targets, held.accelerated.get()};
+}
+
+// Some of the stimuli; None: all, as they lie.
+Indices borrow_stimuli(const Object& stimuli, int64_t all) {
+    if (stimuli.is_none()) return {nullptr, all};
+    const Indices chosen = borrow_indices(stimuli, all, "stimuli", "stimulus");
+    if (chosen.count < 3) throw py::value_error("stimuli must name at least 3, got " + std::to_string(chosen.count));
+    return chosen;
+}
+
+// What of x is among the stimuli, for the sake of its size.
+Features among(Features x, Indices stimuli) {
+    x.stimuli = stimuli.count;
+    return x;
+}
+
+Object ranking(const Object& x, const Object& values, const Object& weights, const Object& weight_of, const std::string& metric,
+                  const std::string& comparator, const Object& stimuli, int64_t least, int64_t most, double tie, bool path,
+                  int threads) {
+    const Embedding embedding = borrow_embedding(x);
+    const Features& features = embedding.features;
+    const Metric rule = metric_named(metric);
+    const Comparator comparison = comparator_named(comparator);
+    expect_moments(embedding, comparison, comparator);
+    const Goals goals = borrow_goals(values, weights, weight_of, embedding, comparison);
+    const Indices chosen = borrow_stimuli(stimuli, features.stimuli);
+    if (least < 1 || most < least || most > features.count)
+        throw py::value_error("least and most must be lengths from 1 to " + std::to_string(features.count) + " in order, got " +
+                              std::to_string(least) + " and " + std::to_string(most));
+    const int64_t count = goals.targets.count, d = features.count;
+    Array baseline(count), alignment(count), importance({count, d}), curve({path ? count : 0, d});
+    py::array_t<int64_t> order({path ? count : 0, d}), length(count);
+    py::array_t<bool> support({count, d});
+    const Ranked out{baseline.mutable_data(),  importance.mutable_data(), path ? order.mutable_data() : nullptr,
+                     path ? curve.mutable_data() : nullptr, length.mutable_data(), alignment.mutable_data(), support.mutable_data()};
+    bool ranked = false;
+    run(threads, 2 * work_of(among(features, chosen), goals.targets, comparison), [&](const Context& context) {
+        ranked = cpu::ranking(features, goals.targets, rule, comparison, chosen, {least, most, tie}, context, out,
+                              embedding.elsewhere, goals.elsewhere);
+    });
+    if (!ranked) return py::none();
+    return py::make_tuple(baseline, importance, order, curve, length, alignment, support);
+}
+
+std::pair<Array, py::array_t<int64_t>> held_out_alignment(const Object& x, const Object& values, const Object& weights,
+                                                          const Object& weight_of, const std::string& metric,
+                                                          const std::string& comparator, const Object& stimuli,
+                                                          const Object& kept, int threads) {
+    const Embedding embedding = borrow_embedding(x);
+    const Features& features = embedding.features;
+    const Metric rule = metric_named(metric);
+    const Comparator comparison = comparator_named(comparator);
+    expect_moments(embedding, comparison, comparator);
+    const Goals goals = borrow_goals(values, weights, weight_of, embedding, comparison);
+    const Indices chosen = borrow_stimuli(stimuli, features.stimuli);
+    const bool* masks = nullptr;
+    int64_t moves = features.count;
+    if (!kept.is_none()) {
+        masks = borrow<bool>(kept, "kept", 2);
+        expect_extent(kept, 0, goals.targets.count, "kept", "rows, one a target");
+        expect_extent(kept, 1, features.count, "kept", "columns, one a feature");
+        moves = std::count(masks, masks + goals.targets.count * features.count, true);
+    }
+    Array out(goals.targets.count);
+    py::array_t<int64_t> undefined(goals.targets.count);
+    double* to = out.mutable_data();
+    int64_t* left_out = undefined.mutable_data();
+    const double work = static_cast<double>(among(features, chosen).pairs()) * static_cast<double>(moves + 20 * goals.targets.count);
+    run(threads, work, [&](const Context& context) {
+        cpu::held_out_alignment(features, goals.targets, rule, comparison, chosen, masks, context, to, left_out,
+                                embedding.elsewhere, goals.elsewhere);
+    });
+    return {out, undefined};
+}
+
 std::pair<bool, Array> rdm_movie(const Object& patterns, const std::string& metric, const Object& whitening, const Object& times,
                                  int threads) {
     const Recording recording = borrow_recording(patterns);
@@ -240,6 +334,14 @@ Loaded cuda_load(const Opened& opened, const Object& x, const std::string& preci
     return loaded;
 }
 
+LoadedTargets cuda_load_targets(const Opened& opened, const Object& values, const Object& weights, const Object& weight_of,
+                                int64_t stimuli) {
+    LoadedTargets loaded{borrow_targets(values, weights, weight_of, stimuli * (stimuli - 1) / 2, Comparator::pearson), stimuli,
+                         nullptr, values, weights, weight_of};
+    run(1, 0, [&](const Context&) { loaded.accelerated = cuda::load(opened.device, loaded.targets, stimuli); });
+    return loaded;
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_core, module) {
@@ -248,6 +350,7 @@ PYBIND11_MODULE(_core, module) {
         "). Arguments are checked, never converted; pairs are in numpy.triu_indices order.";
     py::class_<Opened>(module, "_Device");
     py::class_<Loaded>(module, "_Loaded");
+    py::class_<LoadedTargets>(module, "_LoadedTargets");
     module.def("similarity", &similarity, py::arg("X"), py::arg("metric"), py::arg("subset"), py::arg("threads"),
                "Similarities (pairs,) of the stimuli over the features of the subset.");
     module.def("compare", &compare, py::arg("similarities"), py::arg("stimuli"), py::arg("target"), py::arg("weights"),
@@ -261,6 +364,17 @@ PYBIND11_MODULE(_core, module) {
     module.def("insertion_curve", &insertion_curve, py::arg("X"), py::arg("target"), py::arg("weights"), py::arg("weight_of"),
                py::arg("metric"), py::arg("comparator"), py::arg("order"), py::arg("threads"),
                "Alignment (targets, steps) of each prefix of the order.");
+    module.def("ranking", &ranking, py::arg("X"), py::arg("target"), py::arg("weights"), py::arg("weight_of"), py::arg("metric"),
+               py::arg("comparator"), py::arg("stimuli"), py::arg("least"), py::arg("most"), py::arg("tie"), py::arg("path"),
+               py::arg("threads"),
+               "The search by ranking among some stimuli: baseline (targets), importance (targets, features), order and curve (the "
+               "same, or without rows unless `path`), length, alignment (targets) and support (targets, features) of the best "
+               "prefix of `least` to `most` features; length 0 where there is none. None where all features of a target have no "
+               "alignment.");
+    module.def("held_out_alignment", &held_out_alignment, py::arg("X"), py::arg("target"), py::arg("weights"), py::arg("weight_of"),
+               py::arg("metric"), py::arg("comparator"), py::arg("stimuli"), py::arg("kept"), py::arg("threads"),
+               "Alignment (targets) among some stimuli with each target's kept features, over the defined pairs, and how many with "
+               "weight were not.");
     module.def("rdm_movie", &rdm_movie, py::arg("patterns"), py::arg("metric"), py::arg("whitening"), py::arg("times"),
                py::arg("threads"), "Whether all patterns are finite, and dissimilarities (times, pairs) of the patterns at each time.");
     module.def("masked_embeddings", &masked_embeddings, py::arg("before"), py::arg("removed"), py::arg("weights"),
@@ -273,6 +387,8 @@ PYBIND11_MODULE(_core, module) {
     module.def("cuda_open", &cuda_open, "A stream on the CUDA device, and the memory that calls leave to the next.");
     module.def("cuda_load", &cuda_load, py::arg("device"), py::arg("X"), py::arg("precision"),
                "X on the device, to be given to the verbs in X's place: copied there, or taken as it lies there already.");
+    module.def("cuda_load_targets", &cuda_load_targets, py::arg("device"), py::arg("target"), py::arg("weights"), py::arg("weight_of"),
+               py::arg("stimuli"), "Targets on the device, to be given to `ranking` and `held_out_alignment` with an X that lies there.");
     module.def("simd_lanes", &simd_lanes, "Doubles that move together in the kernels chosen for this machine.");
 }
 

@@ -7,8 +7,7 @@
 #include <thread>
 #include <vector>
 
-#include "space.hpp"
-#include "targets.hpp"
+#include "insertion_curve.hpp"
 
 // The pair sums of one target run through its order; every step adds one feature and takes the three moments.
 // Steps: windows (threads that share a target meet in between) of chunks (factors stay in the second-level cache) of tiles
@@ -273,11 +272,11 @@ struct Exact {
     CompareScratch look;
     explicit Exact(const Features& x)
         : builder(x.stimuli, 1), space(x.stimuli), similarities(x.pairs()), look(x.stimuli, x.pairs()) {}
-    double operator()(const Job& job, int64_t target, Indices prefix) {
-        builder.build(job.x, job.metric, prefix, -1, space);
-        finish(space, job.x.stimuli, job.metric, similarities.get());
-        job.targets->look_at(job.targets->pattern_of(target), similarities.get(), look);
-        return job.targets->alignment(target, similarities.get(), look);
+    double operator()(const Features& x, const StandardTargets& targets, Metric metric, int64_t target, Indices prefix) {
+        builder.build(x, metric, prefix, -1, space);
+        finish(space, x.stimuli, metric, similarities.get());
+        targets.look_at(targets.pattern_of(target), similarities.get(), look);
+        return targets.alignment(target, similarities.get(), look);
     }
 };
 
@@ -335,25 +334,21 @@ void by_moments(const Job& job, const int64_t* orders, int64_t order_count, int6
                 }
             }
             for (int64_t s = 0; s < length && !context.stop(slot); ++s)
-                if (r.again[s]) out[t * steps + start + s] = exact[slot](job, t, {order, start + s + 1});
+                if (r.again[s]) out[t * steps + start + s] = exact[slot](job.x, targets, job.metric, t, {order, start + s + 1});
         }
     }
 }
 
-void sums_elsewhere(Job& job, const int64_t* orders, int64_t order_count, int64_t steps, Accelerator& elsewhere,
+void sums_elsewhere(const Job& job, const int64_t* orders, int64_t order_count, int64_t steps, Accelerator& elsewhere,
                     const Context& context, double* out) {
     const int64_t count = job.targets->count;
     std::vector<char> again(count * steps);
     elsewhere.insertion_curve({job.metric, job.targets->view(), orders, order_count, steps}, context, out, again.data());
     for (int64_t at = 0; at < count * steps; ++at) out[at] *= orientation(job.metric);
-    if (std::find(again.begin(), again.end(), 1) == again.end()) return;
-    job.x.values = elsewhere.host_features();
-    std::vector<Exact> exact;
-    for (int t = 0; t < context.threads; ++t) exact.emplace_back(job.x);
-#pragma omp parallel for schedule(dynamic) num_threads(context.threads) if (context.threads > 1)
+    std::vector<Prefix> left;
     for (int64_t at = 0; at < count * steps; ++at)
-        if (again[at] && !context.stop(omp_thread()))
-            out[at] = exact[omp_thread()](job, at / steps, {orders + (order_count > 1 ? at / steps * steps : 0), at % steps + 1});
+        if (again[at]) left.push_back({at / steps, {orders + (order_count > 1 ? at / steps * steps : 0), at % steps + 1}, out + at});
+    if (!left.empty() && !context.stop(0)) exactly({elsewhere.host_features(), job.x.stimuli, job.x.count}, *job.targets, job.metric, left, context);
 }
 
 // Any comparator: the similarities of every prefix, then the comparison.
@@ -411,9 +406,25 @@ void by_similarities(const Job& job, const int64_t* orders, int64_t order_count,
 
 }  // namespace
 
+void exactly(const Features& x, const StandardTargets& targets, Metric metric, const std::vector<Prefix>& asked,
+             const Context& context) {
+    std::vector<Exact> exact;
+    for (int t = 0; t < context.threads; ++t) exact.emplace_back(x);
+    const auto count = static_cast<int64_t>(asked.size());
+#pragma omp parallel for schedule(dynamic) num_threads(context.threads) if (context.threads > 1)
+    for (int64_t at = 0; at < count; ++at)
+        if (!context.stop(omp_thread()))
+            *asked[at].alignment = exact[omp_thread()](x, targets, metric, asked[at].target, asked[at].features);
+}
+
 void insertion_curve(const Features& x, const Targets& source, Metric metric, Comparator comparator, const int64_t* orders,
                      int64_t order_count, int64_t steps, const Context& context, double* out, Accelerator* elsewhere) {
     const StandardTargets targets(source, x.stimuli, x.pairs(), comparator, context.threads);
+    insertion_curve(x, targets, metric, orders, order_count, steps, context, out, elsewhere);
+}
+
+void insertion_curve(const Features& x, const StandardTargets& targets, Metric metric, const int64_t* orders, int64_t order_count,
+                     int64_t steps, const Context& context, double* out, Accelerator* elsewhere) {
     Job job{x, metric, &targets, Buffer(x.stimuli * widest), Buffer(widest), padded(x.stimuli), 0, row_groups(x.stimuli)};
     if (elsewhere) {
         sums_elsewhere(job, orders, order_count, steps, *elsewhere, context, out);
@@ -433,7 +444,7 @@ void insertion_curve(const Features& x, const Targets& source, Metric metric, Co
     }
     with_rule(metric, [&](auto rule) {
         using Rule = decltype(rule);
-        if (!secateur::by_moments(comparator))
+        if (!secateur::by_moments(targets.comparator))
             by_similarities<Rule>(job, orders, order_count, steps, context, out);
         else
             by_moments<Rule>(job, orders, order_count, steps, context, out);

@@ -2,9 +2,10 @@
 
 namespace secateur::cpu {
 
-void leave_one_out(const Features& x, const Targets& targets, Metric metric, Comparator comparator, Indices subset,
+void leave_one_out(const Features& x, const Targets& source, Metric metric, Comparator comparator, Indices subset,
                    const Context& context, double* out, Accelerator* elsewhere) {
-    one_feature(x, targets, metric, comparator, subset, subset, -1, context, out, elsewhere);
+    const StandardTargets targets(source, x.stimuli, x.pairs(), comparator, context.threads);
+    one_feature(x, targets, space_of(x, metric, subset, context, elsewhere), metric, subset, subset, -1, context, out, elsewhere);
 }
 
 }  // namespace secateur::cpu

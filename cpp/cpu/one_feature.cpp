@@ -5,9 +5,6 @@
 #include <numeric>
 #include <vector>
 
-#include "space.hpp"
-#include "targets.hpp"
-
 // Three ways to the same numbers:
 //   one target    sums fused with the similarities; lanes run over features, pairs are broadcast in packed order
 //   many targets  a block of similarities (pairs x features) times the targets: one small matrix product
@@ -19,21 +16,13 @@ namespace {
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 // What all tiles of a call share.
-struct Job {
+struct Job : Guards {
     Features x;
     Metric metric;
     int sign;
     Indices candidates;
     const StandardTargets* targets;
     const Space* space;
-    double weight;  // of a candidate's factor, rooted (centring_weight)
-    double shift;   // taken from every value: the mean over the unchanged space
-    // By weight pattern: at or below this sum of values the update has cancelled (squared distances); the squares of the
-    // unchanged similarities.
-    std::vector<double> remain, level;
-    // By stimulus: at or below `least`, what is left of its sum of squares can't be trusted; `undefined` stands in for
-    // the inverse norm of a stimulus without direction.
-    std::vector<double> least, undefined;
     // The pairs that count, in packed order, and where each stimulus's row begins.
     std::vector<int64_t> row;
     std::vector<int32_t> partner;
@@ -482,20 +471,69 @@ void by_similarities(Job& job, Indices subset, const Context& context) {
 void sums_elsewhere(const Job& job, Accelerator& elsewhere, const Context& context) {
     const int64_t count = job.candidates.count;
     Buffer values(job.targets->count * count);
-    const OneFeaturePlan plan{job.metric, job.sign, job.candidates, job.targets->view(), job.space->pair.get(),
-                              job.space->own.get(), job.space->mean.get(), job.weight, job.shift, job.remain.data(),
-                              job.level.data(), job.least.data(), job.undefined.data()};
-    elsewhere.one_feature(plan, context, values.get(), job.again);
+    elsewhere.one_feature(plan_of(job, *job.targets, *job.space, job.metric, job.candidates, job.sign), context, values.get(), job.again);
     for (int64_t t = 0; t < job.targets->count; ++t)
         for (int64_t c = 0; c < count; ++c) job.put(t, c, values[t * count + c]);
 }
 
-// The space of the subset with the candidate come or gone, built from the features.
-void exactly(const Job& job, Indices subset, const Context& context) {
-    std::vector<int64_t> left;
-    for (int64_t c = 0; c < job.candidates.count; ++c)
-        if (job.again[c]) left.push_back(c);
-    if (left.empty() || context.stop(0)) return;
+}  // namespace
+
+Guards guards_of(const StandardTargets& targets, const Space& space, Metric metric, Indices subset, int sign) {
+    const int64_t n = targets.stimuli, pairs = targets.pairs;
+    Guards guards;
+    if (metric == Metric::correlation) guards.weight = std::sqrt(centring_weight(static_cast<double>(subset.count), sign));
+    for (int64_t i = 0; i < n; ++i) {
+        const bool active = targets.active_somewhere(i), directionless = is_angular(metric) && !(space.own[i] > 0);
+        guards.undefined.push_back(active ? nan : 0);
+        // A removal that leaves next to nothing; an addition that leaves some targets undefined and others not.
+        guards.least.push_back(!active ? -1 : sign < 0 ? removal_guard * space.own[i] : targets.active_everywhere(i) ? -1 : 0);
+        if (sign < 0 && directionless && active) {
+            guards.dead.push_back(i);
+            guards.undefined[i] = 0;
+            guards.least[i] = -1;
+        }
+    }
+    Buffer values(pairs);
+    finish(space, n, metric, values.get());
+    double total = 0, count = 0;
+    for (int64_t p = 0; p < pairs; ++p)
+        if (!std::isnan(values[p])) total += orientation(metric) * values[p], ++count;
+    if (targets.centred && count > 0) guards.shift = total / count;
+    for (int64_t u = 0; u < targets.patterns; ++u) {
+        double sum = 0, squares = 0;
+        for (int64_t p = 0; p < pairs; ++p) {
+            const double w = targets.weighted ? targets.weights(u)[p] : 1;
+            if (!(w > 0) || std::isnan(values[p])) continue;
+            sum += w * space.pair[p];
+            squares += w * values[p] * values[p];
+        }
+        const bool cancels = metric == Metric::sqeuclidean && sign < 0;
+        guards.remain.push_back(cancels ? removal_guard * sum - guards.shift * targets.total(u)
+                                        : -std::numeric_limits<double>::infinity());
+        guards.level.push_back(squares);
+    }
+    return guards;
+}
+
+OneFeaturePlan plan_of(const Guards& guards, const StandardTargets& targets, const Space& space, Metric metric, Indices candidates,
+                       int sign) {
+    return {metric,
+            sign,
+            candidates,
+            targets.view(),
+            space.pair.get(),
+            space.own.get(),
+            space.mean.get(),
+            guards.weight,
+            guards.shift,
+            guards.remain.data(),
+            guards.level.data(),
+            guards.least.data(),
+            guards.undefined.data()};
+}
+
+void exactly(const Features& x, const StandardTargets& targets, Metric metric, Indices subset, const std::vector<Asked>& asked, int sign,
+             const Context& context, double* out, int64_t stride) {
     struct Scratch {
         SpaceBuilder builder;
         Space space;
@@ -512,37 +550,28 @@ void exactly(const Job& job, Indices subset, const Context& context) {
         }
     };
     std::vector<Scratch> scratch;
-    for (int t = 0; t < context.threads; ++t) scratch.emplace_back(job.x, subset);
-    std::vector<int64_t> position(job.x.count, -1);
+    for (int t = 0; t < context.threads; ++t) scratch.emplace_back(x, subset);
+    std::vector<int64_t> position(x.count, -1);
     for (int64_t s = 0; s < subset.count; ++s) position[subset.values[s]] = s;
-    const auto count = static_cast<int64_t>(left.size());
+    const auto count = static_cast<int64_t>(asked.size());
 #pragma omp parallel for schedule(dynamic) num_threads(context.threads) if (context.threads > 1)
     for (int64_t c = 0; c < count; ++c) {
         if (context.stop(omp_thread())) continue;
         Scratch& s = scratch[omp_thread()];
-        const int64_t k = job.candidates.values[left[c]];
-        s.features.back() = k;
-        const Indices features{s.features.data(), subset.count + (job.sign > 0)};
-        s.builder.build(job.x, job.metric, features, job.sign > 0 ? -1 : position[k], s.space);
-        finish(s.space, job.x.stimuli, job.metric, s.similarities.get());
-        compare_all(*job.targets, s.similarities.get(), s.look, job.out + k, job.x.count);
+        s.features.back() = asked[c].feature;
+        const Indices features{s.features.data(), subset.count + (sign > 0)};
+        s.builder.build(x, metric, features, sign > 0 ? -1 : position[asked[c].feature], s.space);
+        finish(s.space, x.stimuli, metric, s.similarities.get());
+        compare_all(targets, s.similarities.get(), s.look, out + asked[c].column, stride);
     }
 }
 
-}  // namespace
-
-void one_feature(const Features& x, const Targets& source, Metric metric, Comparator comparator, Indices subset,
+void one_feature(const Features& x, const StandardTargets& targets, const Space& space, Metric metric, Indices subset,
                  Indices candidates, int sign, const Context& context, double* out, Accelerator* elsewhere) {
-    const int64_t n = x.stimuli, d = x.count, pairs = x.pairs();
-    const StandardTargets targets(source, n, x.pairs(), comparator, context.threads);
-    Space space(n);
-    if (elsewhere)
-        elsewhere->space(metric, subset, space.pair.get(), space.own.get(), space.mean.get());
-    else
-        SpaceBuilder(n, context.threads).build(x, metric, subset, -1, space);
+    const int64_t n = x.stimuli, d = x.count;
     if (candidates.count < d) {
-        Buffer similarities(pairs);
-        CompareScratch look(n, pairs);
+        Buffer similarities(x.pairs());
+        CompareScratch look(n, x.pairs());
         finish(space, n, metric, similarities.get());
         for (int64_t t = 0; t < targets.count; ++t) {
             targets.look_at(targets.pattern_of(t), similarities.get(), look);
@@ -551,42 +580,9 @@ void one_feature(const Features& x, const Targets& source, Metric metric, Compar
     }
 
     std::vector<char> again(candidates.count);
-    Job job{x, metric, sign, candidates, &targets, &space, 1, 0, {}, {}, {}, {}, {}, {}, {}, {}, out, again.data()};
-    if (metric == Metric::correlation) job.weight = std::sqrt(centring_weight(static_cast<double>(subset.count), sign));
-    std::vector<int64_t> dead;  // no removal gives these stimuli a direction
-    for (int64_t i = 0; i < n; ++i) {
-        const bool active = targets.active_somewhere(i), directionless = is_angular(metric) && !(space.own[i] > 0);
-        job.undefined.push_back(active ? nan : 0);
-        // A removal that leaves next to nothing; an addition that leaves some targets undefined and others not.
-        job.least.push_back(!active ? -1 : sign < 0 ? removal_guard * space.own[i] : targets.active_everywhere(i) ? -1 : 0);
-        if (sign < 0 && directionless && active) {
-            dead.push_back(i);
-            job.undefined[i] = 0;
-            job.least[i] = -1;
-        }
-    }
-    {
-        Buffer values(pairs);
-        finish(space, n, metric, values.get());
-        double total = 0, count = 0;
-        for (int64_t p = 0; p < pairs; ++p)
-            if (!std::isnan(values[p])) total += orientation(metric) * values[p], ++count;
-        if (targets.centred && count > 0) job.shift = total / count;
-        for (int64_t u = 0; u < targets.patterns; ++u) {
-            double sum = 0, squares = 0;
-            for (int64_t p = 0; p < pairs; ++p) {
-                const double w = targets.weighted ? targets.weights(u)[p] : 1;
-                if (!(w > 0) || std::isnan(values[p])) continue;
-                sum += w * space.pair[p];
-                squares += w * values[p] * values[p];
-            }
-            const bool cancels = metric == Metric::sqeuclidean && sign < 0;
-            job.remain.push_back(cancels ? removal_guard * sum - job.shift * targets.total(u)
-                                         : -std::numeric_limits<double>::infinity());
-            job.level.push_back(squares);
-        }
-    }
-
+    Job job{guards_of(targets, space, metric, subset, sign), x, metric, sign, candidates, &targets, &space, {}, {}, {}, {}, out,
+            again.data()};
+    const Comparator comparator = targets.comparator;
     if (subset.count + sign <= (metric == Metric::correlation ? 1 : 0)) {
         std::fill(again.begin(), again.end(), 1);  // no update leads to fewer features than a similarity needs
     } else if (elsewhere) {
@@ -600,10 +596,15 @@ void one_feature(const Features& x, const Targets& source, Metric metric, Compar
                 sign > 0 ? by_moments<Rule, 1>(job, context) : by_moments<Rule, -1>(job, context);
         });
     }
-    if (elsewhere && std::find(again.begin(), again.end(), 1) != again.end()) job.x.values = elsewhere->host_features();
-    exactly(job, subset, context);
+    std::vector<Asked> left;
+    for (int64_t c = 0; c < candidates.count; ++c)
+        if (again[c]) left.push_back({candidates.values[c], candidates.values[c]});
+    if (!left.empty() && !context.stop(0)) {
+        if (elsewhere) job.x.values = elsewhere->host_features();
+        exactly(job.x, targets, metric, subset, left, sign, context, out, d);
+    }
     context.throw_if_stopped();
-    for (const int64_t i : dead)
+    for (const int64_t i : job.dead)
         for (int64_t t = 0; t < targets.count; ++t)
             if (targets.active(targets.pattern_of(t), i))
                 for (int64_t c = 0; c < candidates.count; ++c) out[t * d + candidates.values[c]] = nan;

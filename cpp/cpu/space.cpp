@@ -126,6 +126,15 @@ void SpaceBuilder::build(const Features& x, Metric metric, Indices subset, int64
     }
 }
 
+Space space_of(const Features& x, Metric metric, Indices subset, const Context& context, Accelerator* elsewhere) {
+    Space space(x.stimuli);
+    if (elsewhere)
+        elsewhere->space(metric, subset, space.pair.get(), space.own.get(), space.mean.get());
+    else
+        SpaceBuilder(x.stimuli, context.threads).build(x, metric, subset, -1, space);
+    return space;
+}
+
 void finish(const Space& space, int64_t n, Metric metric, double* out) {
     const int64_t pairs = n * (n - 1) / 2;
     if (is_angular(metric)) {
@@ -142,12 +151,7 @@ void finish(const Space& space, int64_t n, Metric metric, double* out) {
 }
 
 void similarity(const Features& x, Metric metric, Indices subset, const Context& context, double* out, Accelerator* elsewhere) {
-    Space space(x.stimuli);
-    if (elsewhere)
-        elsewhere->space(metric, subset, space.pair.get(), space.own.get(), space.mean.get());
-    else
-        SpaceBuilder(x.stimuli, context.threads).build(x, metric, subset, -1, space);
-    finish(space, x.stimuli, metric, out);
+    finish(space_of(x, metric, subset, context, elsewhere), x.stimuli, metric, out);
 }
 
 }  // namespace secateur::cpu

@@ -40,6 +40,9 @@ class SpaceBuilder {
     void pack(const Features&, const Space&, Indices subset, int64_t skip, int64_t from, int64_t count, double* rows) const;
 };
 
+// The space of a subset, here or (its sums) elsewhere.
+Space space_of(const Features&, Metric, Indices subset, const Context&, Accelerator*);
+
 // pair sums -> similarities, in packed order; NaN where undefined.
 void finish(const Space&, int64_t stimuli, Metric, double* similarities);
 

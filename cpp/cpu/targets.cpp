@@ -10,10 +10,6 @@ namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
-bool is_constant(double sum_of_squared_deviations, double sum_of_squares) {
-    return sum_of_squared_deviations <= constant_share * constant_share * sum_of_squares;
-}
-
 // Doubly centred: out_ij = v_ij - m_i - m_j + m, with m_i the sum of row i over n, and m that of all over n^2. The whitened
 // product of u and v (Diedrichsen et al. 2021, for independent patterns; also linear CKA) is the sum of u * out.
 void whiten(const double* v, int64_t n, double* means, double* out) {
@@ -39,6 +35,14 @@ bool only_zero_and_one(const Targets& t, int64_t pairs) {
 }  // namespace
 
 StandardTargets::StandardTargets(const Targets& source, int64_t n, int64_t pairs, Comparator comparator, int threads)
+    : StandardTargets(source, n, pairs, comparator) {
+    bring(source.values, threads);
+}
+
+StandardTargets::StandardTargets(const Targets& source, int64_t n, Comparator comparator)
+    : StandardTargets(source, n, n * (n - 1) / 2, comparator) {}
+
+StandardTargets::StandardTargets(const Targets& source, int64_t n, int64_t pairs, Comparator comparator)
     : stimuli(n),
       pairs(pairs),
       count(source.count),
@@ -48,7 +52,6 @@ StandardTargets::StandardTargets(const Targets& source, int64_t n, int64_t pairs
       weighted(any_other_than_one(source, pairs)),
       binary(only_zero_and_one(source, pairs)),
       source_(source),
-      rows_(source.count * pairs),
       totals_(patterns),
       active_(patterns * n),
       somewhere_(n),
@@ -70,6 +73,12 @@ StandardTargets::StandardTargets(const Targets& source, int64_t n, int64_t pairs
             everywhere_[i] &= active[i];
         }
     }
+}
+
+void StandardTargets::bring(const double* values, int threads) {
+    const int64_t n = stimuli;
+    source_.values = values;
+    rows_ = Buffer(count * pairs);
     std::vector<CompareScratch> scratch;
     for (int t = 0; t < threads; ++t)
         scratch.emplace_back(by_moments(comparator) ? 0 : n,

@@ -15,6 +15,10 @@ class StandardTargets {
     // (tau-a). A constant target has no direction: its row, and so its alignments, are NaN (rho-a, tau-a: 0).
     // Without `stimuli` (0) the pairs are any pairs, not all those of a set: none that is whitened.
     StandardTargets(const Targets&, int64_t stimuli, int64_t pairs, Comparator, int threads);
+    // The same with rows that an accelerator standardises; the source's values may be missing until `bring`.
+    StandardTargets(const Targets&, int64_t stimuli, Comparator);
+    // Rows of these values here, too.
+    void bring(const double* values, int threads);
 
     const int64_t stimuli, pairs, count, patterns;
     const Comparator comparator;
@@ -31,7 +35,7 @@ class StandardTargets {
     // All of it as plain arrays.
     StandardRows view() const {
         return {rows_.get(), count, pairs, weighted ? source_.weights : nullptr, weighted ? source_.weight_of : nullptr,
-                patterns, totals_.data(), active_.data(), centred};
+                patterns, totals_.data(), active_.data(), centred, count};
     }
     bool active_somewhere(int64_t stimulus) const { return somewhere_[stimulus]; }
     bool active_everywhere(int64_t stimulus) const { return everywhere_[stimulus]; }
@@ -42,7 +46,8 @@ class StandardTargets {
     void look_at(int64_t pattern, const double* similarities, CompareScratch&) const;
 
   private:
-    const Targets source_;
+    StandardTargets(const Targets&, int64_t stimuli, int64_t pairs, Comparator);
+    Targets source_;
     Buffer rows_;
     std::vector<double> totals_;
     std::vector<char> active_, somewhere_, everywhere_;

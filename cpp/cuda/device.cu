@@ -53,6 +53,12 @@ __global__ void find_not_finite(const double* x, int64_t count, int* found) {
         if (!(x[at] * 0.0 == 0.0)) *found = 1;  // whoever writes, writes the same
 }
 
+// out (stimuli, features): the rows of x of these stimuli.
+__global__ void take_rows(const double* x, int64_t features, const int64_t* stimuli, double* out) {
+    const int64_t k = int64_t{blockIdx.x} * blockDim.x + threadIdx.x, i = blockIdx.y;
+    if (k < features) out[i * features + k] = x[stimuli[i] * features + k];
+}
+
 // X on the device. Its own memory, or someone else's that outlives it.
 class Loaded : public Accelerator {
   public:
@@ -68,16 +74,23 @@ class Loaded : public Accelerator {
             device_->finish("copying X to the device");
         }
     }
+    // Some of the rows of what lies on the device.
+    Loaded(const Loaded& all, Indices stimuli)
+        : device_(all.device_), x_{nullptr, stimuli.count, all.x_.count}, precision_(all.precision_), fetched_(nullptr) {
+        const Device::Turn turn(*device_);
+        const DeviceBuffer<int64_t> rows(*device_, stimuli.values, stimuli.count, "stimuli");
+        copy_ = DeviceBuffer<double>(*device_, x_.stimuli * x_.count, "X");
+        launch(*device_, "taking rows of X", take_rows, grid_of((x_.count + 255) / 256, x_.stimuli), 256, 0, all.x_.values, x_.count,
+               rows.get(), copy_.get());
+        x_.values = copy_.get();
+        device_->finish("taking rows of X");
+    }
     const double* host_features() override {
         const Device::Turn turn(*device_);
-        if (fetched_) return fetched_;
-        fetch_.resize(x_.stimuli * x_.count);
-        check(cudaMemcpyAsync(fetch_.data(), x_.values, fetch_.size() * sizeof(double), cudaMemcpyDeviceToHost, device_->stream()),
-              "copying X from the device");
-        device_->finish("copying X from the device");
-        return fetched_ = fetch_.data();
+        return fetched();
     }
     void space(Metric metric, Indices subset, double* pair, double* own, double* mean) override {
+        expect_few_stimuli();
         const Device::Turn turn(*device_);
         cuda::space(*device_, x_, metric, subset, pair, own, mean);
     }
@@ -86,8 +99,19 @@ class Loaded : public Accelerator {
         cuda::one_feature(*device_, x_, precision_, plan, context, values, again);
     }
     void insertion_curve(const InsertionPlan& plan, const Context& context, double* values, char* again) override {
+        expect_few_stimuli();
         const Device::Turn turn(*device_);
         cuda::insertion_curve(*device_, x_, plan, context, values, again);
+    }
+    std::unique_ptr<Accelerator> among(Indices stimuli) override { return std::make_unique<Loaded>(*this, stimuli); }
+    bool ranking(const AcceleratedTargets& targets, const RankingPlan& plan, const Context& context, Ranked out) override {
+        const Device::Turn turn(*device_);
+        return cuda::ranking(*device_, x_, precision_, on_this_device(targets), plan, context, [this] { return fetched(); }, out);
+    }
+    void held_out_alignment(const AcceleratedTargets& targets, const HeldOutPlan& plan, int64_t count, const Context& context,
+                            double* out, int64_t* undefined) override {
+        const Device::Turn turn(*device_);
+        cuda::held_out_alignment(*device_, x_, on_this_device(targets), plan, count, context, out, undefined);
     }
 
   private:
@@ -97,6 +121,28 @@ class Loaded : public Accelerator {
     DeviceBuffer<double> copy_;
     std::vector<double> fetch_;
     const double* fetched_;
+
+    // X on the host; the caller has the turn.
+    const double* fetched() {
+        if (fetched_) return fetched_;
+        fetch_.resize(x_.stimuli * x_.count);
+        check(cudaMemcpyAsync(fetch_.data(), x_.values, fetch_.size() * sizeof(double), cudaMemcpyDeviceToHost, device_->stream()),
+              "copying X from the device");
+        device_->finish("copying X from the device");
+        return fetched_ = fetch_.data();
+    }
+
+    const LoadedTargets& on_this_device(const AcceleratedTargets& targets) const {
+        const auto& loaded = static_cast<const LoadedTargets&>(targets);
+        if (loaded.device != device_) throw std::invalid_argument("target must lie where X lies, got one loaded on another stream");
+        return loaded;
+    }
+
+    void expect_few_stimuli() const {
+        if (x_.stimuli > most_stimuli)
+            throw std::invalid_argument("X must have at most " + std::to_string(most_stimuli) +
+                                        " stimuli on a CUDA device, got " + std::to_string(x_.stimuli) + ": use device='cpu'");
+    }
 
     void take_as_it_lies(int64_t count) {
         cudaPointerAttributes where{};
@@ -170,9 +216,6 @@ std::shared_ptr<Device> open() {
 }
 
 std::unique_ptr<Accelerator> load(std::shared_ptr<Device> device, const Features& x, bool on_device, Precision precision) {
-    if (x.stimuli > most_stimuli)
-        throw std::invalid_argument("X must have at most " + std::to_string(most_stimuli) +
-                                    " stimuli on a CUDA device, got " + std::to_string(x.stimuli) + ": use device='cpu'");
     return std::make_unique<Loaded>(std::move(device), x, on_device, precision);
 }
 

@@ -3,6 +3,7 @@
 
 #include <cuda_runtime.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -59,7 +60,7 @@ class Device {
     void release_idle() noexcept;
 };
 
-// `count` values on the device, not initialised.
+// `count` values on the device, not initialised. What is copied to or from it may lie on the host or on the device.
 template <class T>
 class DeviceBuffer {
   public:
@@ -81,25 +82,27 @@ class DeviceBuffer {
     }
     T* get() const { return data_; }
     void upload(const T* host, int64_t count, int64_t at = 0) {
-        check(cudaMemcpyAsync(data_ + at, host, count * sizeof(T), cudaMemcpyHostToDevice, device_->stream()),
-              "copying to the device");
+        check(cudaMemcpyAsync(data_ + at, host, count * sizeof(T), cudaMemcpyDefault, device_->stream()), "copying to the device");
     }
     void zero() {
         if (data_) check(cudaMemsetAsync(data_, 0, count_ * sizeof(T), device_->stream()), "clearing device memory");
     }
-    // Rows of `width` values that lie `stride` apart on the host; waits for the device.
-    void download(T* host, int64_t rows, int64_t width, int64_t stride) const {
-        check(cudaMemcpy2DAsync(host, stride * sizeof(T), data_, width * sizeof(T), width * sizeof(T), rows,
-                                cudaMemcpyDeviceToHost, device_->stream()),
-              "copying from the device");
-        device_->finish("computing on the device");
-    }
+    // Rows of `width` values that lie `stride` apart where they go; waits for the device.
+    void download(T* to, int64_t rows, int64_t width, int64_t stride) const { copy(to, stride, width, rows, width); }
+    // The first `width` values of rows that lie `stride` apart here.
+    void download_columns(T* to, int64_t rows, int64_t width, int64_t stride) const { copy(to, width, stride, rows, width); }
     void download(T* host) const { download(host, 1, count_, count_); }
 
   private:
     Device* device_ = nullptr;
     int64_t count_ = 0;
     T* data_ = nullptr;
+    void copy(T* to, int64_t to_stride, int64_t from_stride, int64_t rows, int64_t width) const {
+        check(cudaMemcpy2DAsync(to, to_stride * sizeof(T), data_, from_stride * sizeof(T), width * sizeof(T), rows, cudaMemcpyDefault,
+                                device_->stream()),
+              "copying from the device");
+        device_->finish("computing on the device");
+    }
     void swap(DeviceBuffer& other) {
         std::swap(device_, other.device_);
         std::swap(count_, other.count_);
@@ -151,9 +154,70 @@ __device__ inline void sum_over_warp(double (&v)[count]) {
     }
 }
 
-// What the verbs of Accelerator do, each in its own file. x: (stimuli, count) on the device.
+// Over a block's threads, the same for all of them; `shared` holds one value a thread.
+template <class Join>
+__device__ double over_block(double value, double* shared, Join join) {
+    shared[threadIdx.x] = value;
+    __syncthreads();
+    for (unsigned half = blockDim.x / 2; half > 0; half /= 2) {
+        if (threadIdx.x < half) shared[threadIdx.x] = join(shared[threadIdx.x], shared[threadIdx.x + half]);
+        __syncthreads();
+    }
+    const double all = shared[0];
+    __syncthreads();
+    return all;
+}
+
+// Targets over the pairs of all stimuli.
+struct LoadedTargets : AcceleratedTargets {
+    LoadedTargets(std::shared_ptr<Device> device, DeviceBuffer<double> values, int64_t pairs)
+        : device(std::move(device)), values(std::move(values)), pairs(pairs) {}
+    const std::shared_ptr<Device> device;
+    const DeviceBuffer<double> values;  // (targets, pairs)
+    const int64_t pairs;
+};
+
+// The same over the pairs at some positions, with the weights of those.
+class TargetsAmong {
+  public:
+    TargetsAmong(Device&, const LoadedTargets&, Indices positions, const double* weights, const int64_t* weight_of, int64_t patterns,
+                 int64_t targets, bool centred);
+    // rows (count, pairs), on the device: standardised, as StandardRows has them.
+    void standardised(int64_t first, int64_t count, double* rows) const;
+    // alignments, undefined (count), on the device: with similarities that lie `stride` apart, or (0) the same for all. Undefined pairs
+    // are left out and counted, or (`strict`) make the alignment NaN.
+    void compared(int64_t first, int64_t count, const double* similarities, int64_t stride, bool strict, double* alignments,
+                  int64_t* undefined) const;
+
+  private:
+    Device& device_;
+    const LoadedTargets& loaded_;
+    const int64_t pairs_;
+    const bool centred_;
+    const DeviceBuffer<int64_t> positions_;
+    const DeviceBuffer<double> weights_;
+    const DeviceBuffer<int64_t> weight_of_;
+};
+
+// Lists of features on the device: (count, stride), each of its own length.
+struct Lists {
+    const int64_t* features;
+    const int64_t* lengths;
+    int64_t count, stride;
+};
+// sums (lists, pairs + stimuli): inner products or squared distances over each list; means (lists, stimuli) for correlation. A list is
+// summed up in `slices` parts, laid out behind one another, which are then added.
+void add_up(Device&, const Features& x, Metric, Lists, double* means, double* sums, int64_t slices = 1);
+
+// X on the host, fetched where it is not yet there.
+using HostFeatures = std::function<const double*()>;
+
+// What the verbs of Accelerator do, each in its own file. x: (stimuli, count) on the device. Values may be wanted there or on the host.
 void space(Device&, const Features& x, Metric, Indices subset, double* pair, double* own, double* mean);
 void one_feature(Device&, const Features& x, Precision, const OneFeaturePlan&, const Context&, double* values, char* again);
 void insertion_curve(Device&, const Features& x, const InsertionPlan&, const Context&, double* values, char* again);
+bool ranking(Device&, const Features& x, Precision, const LoadedTargets&, const RankingPlan&, const Context&, const HostFeatures&, Ranked);
+void held_out_alignment(Device&, const Features& x, const LoadedTargets&, const HeldOutPlan&, int64_t targets, const Context&,
+                        double* out, int64_t* undefined);
 
 }  // namespace secateur::cuda

@@ -429,7 +429,7 @@ class Verb {
     void batch(int64_t first, int64_t count, const Context& context, double* values, char* again) {
         const StandardRows& targets = plan_.targets;
         const int64_t candidates = plan_.candidates.count;
-        const bool by_target = targets.count <= few || (weighted_ && patterns_ >= std::min(targets.count, most_in_a_batch));
+        const bool by_target = targets.in_all <= few || (weighted_ && patterns_ >= std::min(targets.in_all, most_in_a_batch));
         const int64_t columns = by_target ? count : patterns_;
         const DeviceBuffer<double> rows(device_, targets.rows + first * pairs_, count * pairs_, "targets");
         const DeviceBuffer<int64_t> pattern_of(device_, weighted_ ? targets.weight_of + first : nullptr, count, "weight patterns");
@@ -445,10 +445,10 @@ class Verb {
         const int64_t each = 2 * sizeof(Real) * n_ + 8 * most_slices * (3 * columns + count) + 8 * count + 32;
         const int64_t tile = std::min(rounded_up(candidates, lanes), std::max<int64_t>(lanes, std::min(tile_bytes, room()) / each / lanes * lanes));
         const int64_t tiles = (candidates + lanes - 1) / lanes;
-        const int64_t slices = slices_for(tiles * (by_target ? targets.count : patterns_), (n_ + 2 * warps - 1) / (2 * warps));
-        const int64_t wide = targets.count <= 64 ? 64 : 256;
+        const int64_t slices = slices_for(tiles * (by_target ? targets.in_all : patterns_), (n_ + 2 * warps - 1) / (2 * warps));
+        const int64_t wide = targets.in_all <= 64 ? 64 : 256;
         const int64_t product_slices =
-            by_target ? 0 : slices_for(tiles * ((targets.count + wide - 1) / wide), (pairs_ + depth - 1) / depth);
+            by_target ? 0 : slices_for(tiles * ((targets.in_all + wide - 1) / wide), (pairs_ + depth - 1) / depth);
         const DeviceBuffer<Real> z(device_, n_ * tile, "factors"), r(device_, n_ * tile, "factors");
         const DeviceBuffer<double> sums(device_, slices * columns * 3 * tile, "sums"),
             product_sums(device_, product_slices * count * tile, "sums"), out(device_, count * tile, "alignments");

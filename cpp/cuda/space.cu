@@ -11,25 +11,13 @@ namespace {
 
 constexpr int tile = 16, depth = 32, slice_length = 1024;
 
-// Sum over a block's threads, the same for all of them; `shared` holds one value a thread.
-template <class Join>
-__device__ double over_block(double value, double* shared, Join join) {
-    shared[threadIdx.x] = value;
-    __syncthreads();
-    for (unsigned half = blockDim.x / 2; half > 0; half /= 2) {
-        if (threadIdx.x < half) shared[threadIdx.x] = join(shared[threadIdx.x], shared[threadIdx.x + half]);
-        __syncthreads();
-    }
-    const double all = shared[0];
-    __syncthreads();
-    return all;
-}
-
-// One block a stimulus: the mean over the subset in two passes, so that a large common mean costs no digits; a constant row's
+// One block a stimulus and list: the mean over the list in two passes, so that a large common mean costs no digits; a constant row's
 // is exact.
-__global__ void means(const double* x, int64_t features, const int64_t* subset, int64_t count, double* mean) {
+__global__ void means(const double* x, int64_t features, Lists lists, double* mean) {
     double* shared = reinterpret_cast<double*>(block_memory);
     const double* row = x + blockIdx.x * features;
+    const int64_t* subset = lists.features + blockIdx.y * lists.stride;
+    const int64_t count = lists.lengths[blockIdx.y];
     double low = INFINITY, high = -INFINITY, total = 0;
     for (int64_t s = threadIdx.x; s < count; s += blockDim.x) {
         const double value = row[subset[s]];
@@ -43,19 +31,22 @@ __global__ void means(const double* x, int64_t features, const int64_t* subset, 
     double rest = 0;
     for (int64_t s = threadIdx.x; s < count; s += blockDim.x) rest += row[subset[s]] - first;
     rest = over_block(rest, shared, [](double a, double b) { return a + b; });
-    if (threadIdx.x == 0) mean[blockIdx.x] = low < high ? first + rest / static_cast<double>(count) : count > 0 ? low : 0.0;
+    if (threadIdx.x == 0) mean[int64_t{blockIdx.y} * gridDim.x + blockIdx.x] = low < high ? first + rest / static_cast<double>(count) : count > 0 ? low : 0.0;
 }
 
-// One block a 16 x 16 tile of pairs and slice of the subset. sums: (slices, pairs + stimuli).
+// One block a 16 x 16 tile of pairs and slice of a list. sums: (slices, lists, pairs + stimuli).
 template <bool difference>
 __global__ void __launch_bounds__(tile* tile)
-    products(const double* x, int64_t features, int64_t n, const int64_t* subset, int64_t count, const double* mean, double* sums) {
+    products(const double* x, int64_t features, int64_t n, Lists lists, int64_t slices, const double* means, double* sums) {
     if (blockIdx.y < blockIdx.x) return;  // the whole block: below the diagonal
     double(*rows)[depth + 1] = reinterpret_cast<double(*)[depth + 1]>(block_memory);
     double(*columns)[depth + 1] = rows + tile;
     const int at = threadIdx.x % tile, other = threadIdx.x / tile;
     const int64_t i = int64_t{blockIdx.x} * tile + other, j = int64_t{blockIdx.y} * tile + at;
-    const int64_t from = int64_t{blockIdx.z} * slice_length, to = min(from + slice_length, count);
+    const int64_t list = blockIdx.z % lists.count, slice = blockIdx.z / lists.count, count = lists.lengths[list];
+    const int64_t from = slice * slice_length, to = slice + 1 < slices ? min(from + slice_length, count) : count;
+    const int64_t* subset = lists.features + list * lists.stride;
+    const double* mean = means ? means + list * n : nullptr;
     double sum = 0;
     for (int64_t start = from; start < to; start += depth) {
         for (int place = threadIdx.x; place < 2 * tile * depth; place += tile * tile) {
@@ -84,25 +75,31 @@ __global__ void add_slices(double* sums, int64_t size, int64_t slices) {
 
 }  // namespace
 
-void space(Device& device, const Features& x, Metric metric, Indices subset, double* pair, double* own, double* mean) {
-    const int64_t n = x.stimuli, pairs = x.pairs(), size = pairs + n, tiles = (n + tile - 1) / tile;
-    const int64_t slices = std::max<int64_t>(1, (subset.count + slice_length - 1) / slice_length);
-    const DeviceBuffer<int64_t> chosen(device, subset.values, subset.count, "a subset");
-    DeviceBuffer<double> sums(device, slices * size, "inner products"), centre;
-    for (int64_t i = 0; i < n; ++i) mean[i] = 0;
-    if (metric == Metric::correlation) {
-        centre = DeviceBuffer<double>(device, n, "means");
-        launch(device, "taking means", means, grid_of(n), 64, 64 * sizeof(double), x.values, x.count, chosen.get(), subset.count,
-               centre.get());
-    }
+void add_up(Device& device, const Features& x, Metric metric, Lists lists, double* mean, double* sums, int64_t slices) {
+    const int64_t n = x.stimuli, size = x.pairs() + n, tiles = (n + tile - 1) / tile;
+    if (metric == Metric::correlation)
+        launch(device, "taking means", means, grid_of(n, lists.count), 64, 64 * sizeof(double), x.values, x.count, lists, mean);
     constexpr std::size_t shared = 2 * tile * (depth + 1) * sizeof(double);
-    launch(device, "taking inner products", is_distance(metric) ? products<true> : products<false>, grid_of(tiles, tiles, slices),
-           tile * tile, shared, x.values, x.count, n, chosen.get(), subset.count, centre.get(), sums.get());
-    launch(device, "adding inner products", add_slices, grid_of((size + 255) / 256), 256, 0, sums.get(), size, slices);
+    launch(device, "taking inner products", is_distance(metric) ? products<true> : products<false>,
+           grid_of(tiles, tiles, slices * lists.count), tile * tile, shared, x.values, x.count, n, lists, slices,
+           metric == Metric::correlation ? mean : nullptr, sums);
+    if (slices > 1)
+        launch(device, "adding inner products", add_slices, grid_of((lists.count * size + 255) / 256), 256, 0, sums,
+               lists.count * size, slices);
+}
+
+void space(Device& device, const Features& x, Metric metric, Indices subset, double* pair, double* own, double* mean) {
+    const int64_t n = x.stimuli, pairs = x.pairs(), size = pairs + n;
+    const int64_t slices = std::max<int64_t>(1, (subset.count + slice_length - 1) / slice_length);
+    const DeviceBuffer<int64_t> chosen(device, subset.values, subset.count, "a subset"), length(device, &subset.count, 1, "its length");
+    const DeviceBuffer<double> sums(device, slices * size, "inner products"),
+        centre(device, metric == Metric::correlation ? n : 0, "means");
+    add_up(device, x, metric, {chosen.get(), length.get(), 1, subset.count}, centre.get(), sums.get(), slices);
     std::vector<double> all(size);
     sums.download(all.data(), 1, size, size);
     std::copy_n(all.data(), pairs, pair);
     std::copy_n(all.data() + pairs, n, own);
+    for (int64_t i = 0; i < n; ++i) mean[i] = 0;
     if (centre.get()) centre.download(mean);
 }
 

@@ -6,9 +6,11 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
+Booleans = npt.NDArray[np.bool_]
 
 class _Device: ...
 class _Loaded: ...
+class _LoadedTargets: ...
 
 def similarity(X: Floats | _Loaded, metric: str, subset: Integers, threads: int) -> Floats: ...
 def compare(
@@ -50,6 +52,31 @@ def insertion_curve(
     order: Integers,
     threads: int,
 ) -> Floats: ...
+def ranking(
+    X: Floats | _Loaded,
+    target: Floats | _LoadedTargets,
+    weights: Floats | None,
+    weight_of: Integers | None,
+    metric: str,
+    comparator: str,
+    stimuli: Integers | None,
+    least: int,
+    most: int,
+    tie: float,
+    path: bool,
+    threads: int,
+) -> tuple[Floats, Floats, Integers, Floats, Integers, Floats, Booleans] | None: ...
+def held_out_alignment(
+    X: Floats | _Loaded,
+    target: Floats | _LoadedTargets,
+    weights: Floats | None,
+    weight_of: Integers | None,
+    metric: str,
+    comparator: str,
+    stimuli: Integers | None,
+    kept: Booleans | None,
+    threads: int,
+) -> tuple[Floats, Integers]: ...
 def rdm_movie(
     patterns: npt.NDArray[np.float64] | npt.NDArray[np.float32],
     metric: str,
@@ -63,4 +90,7 @@ def cuda_available() -> tuple[bool, str]: ...
 def cuda_device() -> str: ...
 def cuda_open() -> _Device: ...
 def cuda_load(device: _Device, X: object, precision: str) -> _Loaded: ...
+def cuda_load_targets(
+    device: _Device, target: Floats, weights: Floats | None, weight_of: Integers | None, stimuli: int
+) -> _LoadedTargets: ...
 def simd_lanes() -> int: ...

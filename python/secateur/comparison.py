@@ -13,7 +13,7 @@ from .baselines import Lasso, Ridge, SimDR, _Reweighting
 from .features import Features, Indices, Matrix, read_features
 from .inference import noise_normalised_r2
 from .pruning import Pruner
-from .similarity import compare_where_defined, held_out_alignment, similarity, warn_of_undefined_pairs
+from .similarity import alignment_where_defined, compare_where_defined, similarity, warn_of_undefined_pairs
 from .statistics import holm, paired_t
 from .targets import Targets, pair_count, pair_positions, read_target
 from .validation import Fold, _names, _settings, pruner_of, score_fold, split, with_progress
@@ -160,7 +160,7 @@ def _score(
     if isinstance(method, str):  # the full space
         everything = np.arange(features.d, dtype=np.int64)
         (train, _), (test, undefined) = (
-            held_out_alignment(one, goal, everything, pruner.metric, comparator, threads) for one, goal in sides
+            alignment_where_defined(one, goal, everything, pruner.metric, comparator, threads) for one, goal in sides
         )
         held = similarity(sides[1][0].values, pruner.metric, threads=threads)
         return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any, Literal
 
@@ -98,6 +98,18 @@ class Place:
     def holding(self, X: Any) -> Any:
         """An embedding as the compiled verbs take it here: a numpy array, or what lies on the device."""
         return X if self.device == "cpu" else _core.cuda_load(self.memory, X, self.precision)
+
+    def hold(self, features: Any, targets: Any) -> tuple[Any, Any]:
+        """Features and targets with their copies on the device, made where there are none yet."""
+        if self.device == "cpu":
+            return features, targets
+        if features.held is None:
+            features = replace(features, held=self.holding(features.values))
+        if targets.held is None:
+            values, weights, weight_of = targets.rows
+            held = _core.cuda_load_targets(self.memory, values, weights, weight_of, targets.n)
+            targets = replace(targets, held=held)
+        return features, targets
 
 
 def place(

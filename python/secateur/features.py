@@ -39,11 +39,13 @@ class Features:
     """An embedding: ``values`` (n stimuli, d features), with labels where the input had them.
 
     Where ``read_features`` was told to leave it there, ``values`` may be an array in a CUDA device's memory.
+    ``held``: a copy on a device, for the compiled verbs that take one.
     """
 
     values: Matrix
     stimuli: tuple[str, ...] | None = None
     names: tuple[str, ...] | None = None
+    held: Any = None
 
     @property
     def on_cuda(self) -> bool:

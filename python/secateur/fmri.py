@@ -12,7 +12,7 @@ import numpy.typing as npt
 from .features import Features, Indices, Matrix, read_features
 from .inference import _mean_of_defined
 from .pruning import Pruner
-from .similarity import held_out_alignment, warn_of_undefined_pairs
+from .similarity import alignment_where_defined, warn_of_undefined_pairs
 from .statistics import benjamini_hochberg, fisher_z, paired_t
 from .targets import Targets, read_target
 from .validation import Fold, _settings, pruner_of, split, with_progress
@@ -415,12 +415,12 @@ class _Scored:
 def _score(held: Features, goals: Targets, support: Mask, source: Indices, pruner: Pruner) -> _Scored:
     """Score every goal with the features of its source; NaN where it has none (-1)."""
     metric, comparator, threads = pruner._terms()
-    full, _ = held_out_alignment(held, goals, np.arange(held.d, dtype=np.int64), metric, comparator, threads)
+    full, _ = alignment_where_defined(held, goals, np.arange(held.d, dtype=np.int64), metric, comparator, threads)
     scored = _Scored(full, *(np.full(len(goals), np.nan) for _ in range(3)))
     scored.full[source < 0] = np.nan
     for u in np.unique(source[source >= 0]):
         which, kept = np.flatnonzero(source == u), np.flatnonzero(support[u])
-        found = held_out_alignment(held, goals.only(which), kept, metric, comparator, threads)
+        found = alignment_where_defined(held, goals.only(which), kept, metric, comparator, threads)
         scored.pruned[which], scored.undefined_pairs[which] = found
         scored.n_kept[which] = len(kept)
     return scored

@@ -15,10 +15,10 @@ from .features import Features, Indices, Matrix, read_features
 from .pruning import Pruner
 from .search import SMALLEST_FOLD
 from .similarity import (
+    alignment_where_defined,
     check_comparator,
     compare,
     compare_where_defined,
-    held_out_alignment,
     warn_of_undefined_pairs,
 )
 from .statistics import permutation_p
@@ -154,7 +154,7 @@ def permutation_test(
         with_progress([b for b in batches for _ in folds], len(batches) * len(folds), "relabelled folds", progress)
     ):
         if not full:
-            relabelled = _relabelled(targets, batch, positions)
+            features, relabelled = pruner._hold(features, _relabelled(targets, batch, positions), where)
         scores = score_fold(features, relabelled, folds[step % len(folds)], pruner, where)
         undefined += int(scores.undefined.sum())
         full.append(scores.full_test)
@@ -183,7 +183,7 @@ def _relabelled(targets: Targets, orders: Indices, positions: Indices) -> Target
     n = orders.shape[1]
     rows, columns = np.triu_indices(n, 1)
     at = positions[orders[:, rows], orders[:, columns]]
-    values = np.concatenate([targets.values[:, one] for one in at])
+    values = np.ascontiguousarray(np.concatenate([targets.values[:, one] for one in at]))
     labels = None if targets.labels is None else targets.labels * len(at)
     if targets.weights is None or targets.weight_of is None:
         return Targets(values, None, None, n, labels=labels)
@@ -406,7 +406,8 @@ class _Resampler:
         """Keep what pruning to the targets as they are keeps in each fold, for all draws to come."""
         targets = self._averaged([_Draw()]) if self.mean else self.targets
         self.masks = [
-            self.pruner.prune(self.features.among(a), targets.among(a), self.where).support for a, _ in self.folds
+            self.pruner.prune(self.features, targets, self.where, stimuli=train, path=False).support
+            for train, _ in self.folds
         ]
 
     def scores(self, draws: list[_Draw]) -> npt.NDArray[np.float64]:
@@ -444,15 +445,16 @@ class _Resampler:
         else:
             learnt, known = features.among(train), targets.among(train)
             rows = rows[self._learnable(learnt, known)[rows]]
-            support = self.pruner.prune(learnt, known.only(rows), self.where).support if rows.size else ()
+            some = known.only(rows)
+            support = self.pruner.prune(learnt, some, self.where, path=False).support if rows.size else ()
             chosen = [(mask, np.array([row])) for mask, row in zip(support, rows)]
         everything = np.arange(features.d, dtype=np.int64)
         if rows.size:
-            full[rows] = held_out_alignment(held, goal.only(rows), everything, self.metric, self.comparator, 1)[0]
+            full[rows] = alignment_where_defined(held, goal.only(rows), everything, self.metric, self.comparator, 1)[0]
         for mask, mine in chosen:
             if mine.size:
                 kept, some = np.flatnonzero(mask), _some(goal, mine)
-                pruned[mine], undefined = held_out_alignment(held, some, kept, self.metric, self.comparator, 1)
+                pruned[mine], undefined = alignment_where_defined(held, some, kept, self.metric, self.comparator, 1)
                 self.undefined += int(undefined.sum())
 
     def _learnable(self, features: Features, targets: Targets) -> npt.NDArray[np.bool_]:
@@ -958,12 +960,12 @@ def transfer(
     n_kept = np.empty(full_test.shape, dtype=np.int64)
     where = training_place(pruner, folds)
     for f, (train, test) in enumerate(with_progress(folds, len(folds), "folds", progress)):
-        support = pruner.prune(features.among(train), targets.among(train), where).support
+        support = pruner.prune(features, targets, where, stimuli=train, path=False).support
         held, goal = features.among(test), targets.among(test)
-        full_test[:, f], _ = held_out_alignment(held, goal, everything, metric, comparator, threads)
+        full_test[:, f], _ = alignment_where_defined(held, goal, everything, metric, comparator, threads)
         for source, mask in enumerate(support):
             kept = np.flatnonzero(mask)
-            scores = held_out_alignment(held, goal, kept, metric, comparator, threads)
+            scores = alignment_where_defined(held, goal, kept, metric, comparator, threads)
             pruned_test[source, :, f], undefined[source, :, f] = scores
         n_kept[:, f] = support.sum(axis=1)
     warn_of_undefined_pairs(int(undefined.sum()))

@@ -12,9 +12,9 @@ from sklearn.feature_selection import SelectorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .device import Place, place, resolve, thread_count
-from .features import Features, read_features
+from .features import Features, Indices, read_features
 from .search import Pruned, Search, SearchInterrupted, prune
-from .similarity import check_comparator, check_metric, held_out_alignment, warn_of_undefined_pairs
+from .similarity import alignment_where_defined, check_comparator, check_metric, warn_of_undefined_pairs
 from .targets import Targets, read_target
 
 __all__ = ["Pruned", "Pruner"]
@@ -183,10 +183,22 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         comparator = check_comparator(self.comparator)
         return place(self.device, self.threads, self.precision, comparator=comparator, stimuli=stimuli)
 
-    def prune(self, features: Features, targets: Targets, where: Place | None = None) -> Pruned:
-        """Prune to each of T targets. The estimator itself is not changed; Ctrl-C goes on to the caller."""
+    def _hold(self, features: Features, targets: Targets, where: Place) -> tuple[Features, Targets]:
+        """Both with their copies on the device, where many prunings are to find them there."""
+        by_ranking = self.search == "ranking" and self.feature_groups is None
+        return where.hold(features, targets) if by_ranking else (features, targets)
+
+    def prune(
+        self, features: Features, targets: Targets, where: Place | None = None, *,
+        stimuli: Indices | None = None, path: bool = True,
+    ) -> Pruned:  # fmt: skip
+        """Prune to each of T targets. The estimator itself is not changed; Ctrl-C goes on to the caller.
+
+        ``stimuli``: those to learn from. Without ``path``, order and curve may be left out.
+        """
         metric, comparator, _ = self._terms()
-        return prune(features, targets, metric, comparator, where or self._place(features.n), self._how())
+        where = where or self._place(features.n if stimuli is None else len(stimuli))
+        return prune(features, targets, metric, comparator, where, self._how(), stimuli=stimuli, path=path)
 
     def fit(self, X: Any, target: Any, *, weights: Any = None) -> Pruner:
         """Learn which features to keep.
@@ -273,7 +285,7 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         features = read_features(X)
         validate_data(self, X, dtype=None, reset=False)
         targets, kept = self._read_one(target, features, weights), np.flatnonzero(self.support_)
-        scores, undefined = held_out_alignment(features, targets, kept, metric, comparator, threads)
+        scores, undefined = alignment_where_defined(features, targets, kept, metric, comparator, threads)
         warn_of_undefined_pairs(int(undefined[0]))
         return float(scores[0])
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from . import _core
 from .device import Place, place
 from .features import Features, Indices, Matrix, read_features
-from .similarity import check_comparator, check_metric, compare
+from .similarity import check_comparator, check_metric, compare, placed
 from .targets import Targets, read_target
 
 __all__ = [
@@ -66,6 +66,8 @@ class Pruned:
     alignment : (T,) alignment of the support
     paths : one array of STEPs a target
     interrupted : whether Ctrl-C ended the search
+
+    Where the way was not asked for (``path=False``), ``order`` and ``curve`` have no rows.
     """
 
     baseline: Matrix
@@ -74,8 +76,15 @@ class Pruned:
     curve: Matrix
     support: Mask
     alignment: Matrix
-    paths: tuple[Path, ...]
+    walked: tuple[Path, ...] | None = None  # None: the steps are those of an insertion
     interrupted: bool = False
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        if self.walked is not None:
+            return self.walked
+        count = np.arange(1, self.order.shape[1] + 1)
+        return tuple(_path_along(order, curve, count) for order, curve in zip(self.order, self.curve))
 
 
 @dataclass(frozen=True)
@@ -326,7 +335,7 @@ def _refuse_limits(search: Search) -> ValueError:
 
 def prune(
     features: Features, targets: Targets, metric: str, comparator: str, where: Place, search: Search,
-    *, progress: bool = False, keep_interrupted: bool = False,
+    *, stimuli: Indices | None = None, path: bool = True, progress: bool = False, keep_interrupted: bool = False,
 ) -> Pruned:  # fmt: skip
     """Find the features to keep, for each target by itself.
 
@@ -338,6 +347,10 @@ def prune(
         And where.
     search : Search
         How.
+    stimuli : (m,) int64, optional
+        Those to learn from; all by default.
+    path : bool
+        Whether order and curve are wanted.
     progress : bool
         Whether a bar may show, on stderr, once a sequential search has taken two seconds.
     keep_interrupted : bool
@@ -349,6 +362,10 @@ def prune(
     Pruned
     """
     most = search.check().most(features.d)
+    if search.name == "ranking" and search.feature_groups is None:
+        return _ranking(features, targets, metric, comparator, where, search, most, stimuli, path)
+    if stimuli is not None:
+        features, targets = features.among(stimuli), targets.among(stimuli)
     groups = read_groups(search.feature_groups, features.d)
     scorer = Scorer(features, targets, metric, comparator, groups, where)
     everything = np.ones(len(groups), dtype=bool)
@@ -370,7 +387,7 @@ def prune(
         curve=np.concatenate([row.curve for row in rows]),
         support=np.concatenate([row.support for row in rows]),
         alignment=np.concatenate([row.alignment for row in rows]),
-        paths=tuple(row.paths[0] for row in rows),
+        walked=tuple(row.paths[0] for row in rows),
         interrupted=any(row.interrupted for row in rows),
     )
 
@@ -565,13 +582,35 @@ def floating(X: Any, target: Any, backward: bool = False, **how: Any) -> Pruned:
 # By one ranking
 
 
-def _by_ranking(scorer: Scorer, baseline: Matrix, importance: Matrix, search: Search, most: int) -> Pruned:
-    """Rank by leaving each out, insert in that order, keep a prefix: the best, or the shortest that is as good.
+def _ranking(
+    features: Features, targets: Targets, metric: str, comparator: str, where: Place, search: Search, most: int,
+    stimuli: Indices | None, path: bool,
+) -> Pruned:  # fmt: skip
+    """Rank by leaving each out, insert in that order, keep the best prefix: all in the compiled core.
 
     References
     ----------
     Tarigopula, Fairhall & Hasson (2023), §2.2.
     """
+    there = placed(*where.hold(features, targets))
+    found = _core.ranking(*there, metric, comparator, stimuli, search.min_features, most, TIE, path, where.threads)
+    if found is None or (found[0] == 0).any():
+        if stimuli is not None:
+            features, targets = features.among(stimuli), targets.among(stimuli)
+        everything = np.arange(features.d, dtype=np.int64)
+        similarities = _core.similarity(features.values, metric, everything, where.threads)
+        baseline = compare(similarities, targets, comparator, where.threads)
+        check_baseline(features, targets, similarities, baseline, comparator)
+    if found is None:
+        raise ValueError("X and target must both vary over the pairs, got variation that is rounding alone")
+    baseline, importance, order, curve, length, alignment, support = found
+    if not length.all():
+        raise _refuse_limits(search)
+    return Pruned(baseline, importance, order, curve, support, alignment)
+
+
+def _by_ranking(scorer: Scorer, baseline: Matrix, importance: Matrix, search: Search, most: int) -> Pruned:
+    """As :func:`_ranking`, of groups of features; or keep the shortest prefix that is as good (``"parsimonious"``)."""
     groups = scorer.groups
     order = rank(importance, scorer.threads)
     curve = scorer.curve(order)
@@ -584,9 +623,9 @@ def _by_ranking(scorer: Scorer, baseline: Matrix, importance: Matrix, search: Se
     support = np.zeros(curve.shape, dtype=bool)
     np.put_along_axis(support, order, np.arange(len(groups)) < length[:, None], axis=1)
     best = np.take_along_axis(curve, length[:, None] - 1, axis=1)[:, 0]
-    paths = tuple(_path_along(*rows) for rows in zip(groups.first[order], curve, count))
     if groups.single:
-        return Pruned(baseline, importance, order, curve, support, best, paths)
+        return Pruned(baseline, importance, order, curve, support, best)
+    paths = tuple(_path_along(*rows) for rows in zip(groups.first[order], curve, count))
     by_count = np.full((len(curve), len(groups.of)), np.nan)
     np.put_along_axis(by_count, count - 1, curve, axis=1)
     spread = importance[:, groups.of], groups.laid_out(order), by_count, support[:, groups.of]
@@ -870,7 +909,7 @@ class Walk:
             curve=np.where(curve == -np.inf, np.nan, curve)[None],
             support=support[None],
             alignment=path["alignment"][[chosen]],
-            paths=(path,),
+            walked=(path,),
             interrupted=interrupted,
         )
 

@@ -81,13 +81,31 @@ def compare(similarities: Matrix, targets: Targets, comparator: str, threads: in
     return np.asarray(_core.compare(similarities[None], targets.n, *terms, threads)[0])
 
 
-def held_out_alignment(
+def alignment_where_defined(
     features: Features, targets: Targets, subset: Indices, metric: str, comparator: str, threads: int
 ) -> tuple[Matrix, Indices]:
-    """Alignment (T,) over the defined pairs, and how many pairs with weight were undefined (T,)."""
+    """Alignment (T,) over the pairs defined in one subset, and how many pairs with weight were undefined (T,)."""
     return compare_where_defined(
         _core.similarity(features.values, check_metric(metric), subset, threads), targets, comparator, threads
     )
+
+
+def held_out_alignment(
+    features: Features, targets: Targets, stimuli: Indices | None, kept: Any, metric: str, comparator: str, threads: int
+) -> tuple[Matrix, Indices]:
+    """As :func:`alignment_where_defined`, among some stimuli, each target with its own features.
+
+    ``kept``: (T, d) bool, or None for all features.
+    """
+    masks = None if kept is None else np.ascontiguousarray(kept)
+    return _core.held_out_alignment(*placed(features, targets), metric, comparator, stimuli, masks, threads)
+
+
+def placed(features: Features, targets: Targets) -> tuple[Any, Any, Matrix | None, Indices | None]:
+    """X, targets and their weights as the compiled verbs take them: on a device where both are held there."""
+    if features.held is not None and targets.held is not None:
+        return features.held, targets.held, None, None
+    return features.values, *targets.rows
 
 
 def compare_where_defined(

@@ -61,6 +61,7 @@ class Targets:
     labels : names of the targets, or None.
     stimuli : labels of the stimuli, or None.
     kind : what they were before they were oriented.
+    held : a copy on a CUDA device, for the compiled verbs that take one.
     """
 
     values: Matrix
@@ -71,9 +72,16 @@ class Targets:
     labels: tuple[str, ...] | None = None
     stimuli: tuple[str, ...] | None = None
     kind: str = "similarity"
+    held: Any = None
 
     def __len__(self) -> int:
         return int(self.values.shape[0])
+
+    @property
+    def rows(self) -> tuple[Matrix, Matrix | None, Indices | None]:
+        """Values, weights and the pattern of each target, row after row in memory."""
+        weights = None if self.weights is None else np.ascontiguousarray(self.weights)
+        return np.ascontiguousarray(self.values), weights, self.weight_of
 
     def among(self, stimuli: Indices) -> Targets:
         """The targets over the pairs among these stimuli alone, in this order."""
@@ -81,7 +89,7 @@ class Targets:
         weights = None if self.weights is None else np.ascontiguousarray(self.weights[:, at])
         values = np.ascontiguousarray(self.values[:, at])
         names = None if self.stimuli is None else tuple(self.stimuli[i] for i in stimuli)
-        return replace(self, values=values, weights=weights, n=len(stimuli), stimuli=names)
+        return replace(self, values=values, weights=weights, n=len(stimuli), stimuli=names, held=None)
 
     def only(self, chosen: slice | Indices) -> Targets:
         """Some of the targets."""
@@ -91,6 +99,7 @@ class Targets:
             weight_of=None if self.weight_of is None else np.ascontiguousarray(self.weight_of[chosen]),
             labels=None if self.labels is None else tuple(np.asarray(self.labels, dtype=object)[chosen]),
             single=False,
+            held=None,
         )
 
     def without(self, pairs: npt.NDArray[np.bool_]) -> Targets:
@@ -98,7 +107,7 @@ class Targets:
         weights = np.ones((1, len(pairs))) if self.weights is None else self.weights.copy()
         weights[:, pairs] = 0
         weight_of = np.zeros(len(self), dtype=np.int64) if self.weight_of is None else self.weight_of
-        return replace(self, weights=weights, weight_of=weight_of)
+        return replace(self, weights=weights, weight_of=weight_of, held=None)
 
     def counts(self, t: int) -> npt.NDArray[np.bool_]:
         """Which pairs (P,) have weight in target t."""

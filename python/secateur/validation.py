@@ -149,21 +149,16 @@ def training_place(pruner: Pruner, folds: list[Fold]) -> Place:
 
 
 def score_fold(
-    features: Features, targets: Targets, fold: Fold, pruner: Pruner, where: Place | None = None
+    features: Features, targets: Targets, fold: Fold, pruner: Pruner, where: Place | None = None, *, path: bool = False
 ) -> FoldScores:
     """Prune on the training stimuli's pairs, score on the test stimuli's. Nothing else crosses."""
     metric, comparator, threads = pruner._terms()
     train, test = fold
-    pruned = pruner.prune(features.among(train), targets.among(train), where)
-    held, goal = features.among(test), targets.among(test)
-    everything = np.arange(features.d, dtype=np.int64)
-    full, _ = held_out_alignment(held, goal, everything, metric, comparator, threads)
-    scores = np.empty(len(targets))
-    undefined = np.zeros(len(targets), dtype=np.int64)
-    for t in range(len(targets)):
-        kept = np.flatnonzero(pruned.support[t])
-        one = goal.only(slice(t, t + 1))
-        scores[t : t + 1], undefined[t : t + 1] = held_out_alignment(held, one, kept, metric, comparator, 1)
+    where = where or pruner._place(len(train))
+    features, targets = pruner._hold(features, targets, where)
+    pruned = pruner.prune(features, targets, where, stimuli=train, path=path)
+    full, _ = held_out_alignment(features, targets, test, None, metric, comparator, threads)
+    scores, undefined = held_out_alignment(features, targets, test, pruned.support, metric, comparator, threads)
     return FoldScores(pruned.baseline, full, pruned.alignment, scores, undefined, pruned)
 
 
@@ -337,12 +332,12 @@ def cross_validate(
     targets = read_target(target, features.n, pruner.kind, weights, features.stimuli)
     folds, repeat = split(features.n, cv, repeats, seed, groups)
     where = training_place(pruner, folds)
+    features, targets = pruner._hold(features, targets, where)
     shown = with_progress(folds, len(folds), "folds", progress)
-    result = collect(
-        (score_fold(features, targets, fold, pruner, where) for fold in shown), folds, repeat, targets,
-        (_names(features.names, features.d), _names(features.stimuli or targets.stimuli, features.n)),
-        _settings(pruner, targets, cv, repeats, seed), curves=curves,
-    )  # fmt: skip
+    scores = (score_fold(features, targets, fold, pruner, where, path=curves) for fold in shown)
+    names = _names(features.names, features.d), _names(features.stimuli or targets.stimuli, features.n)
+    settings = _settings(pruner, targets, cv, repeats, seed)
+    result = collect(scores, folds, repeat, targets, names, settings, curves=curves)
     warn_of_undefined_pairs(int(result["undefined_pairs"].sum()))
     return result
 

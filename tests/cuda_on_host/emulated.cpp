@@ -274,10 +274,12 @@ cudaError_t cudaMemcpy2DAsync(void* to, std::size_t to_pitch, const void* from, 
                               std::size_t height, cudaMemcpyKind kind, cudaStream_t) {
     const std::lock_guard<std::recursive_mutex> held(everything);
     if (width == 0 || height == 0) return cudaSuccess;
-    const bool up = kind == cudaMemcpyHostToDevice;
-    if (width > to_pitch || width > from_pitch || !inside(up ? to : from, (height - 1) * (up ? to_pitch : from_pitch) + width) ||
-        inside(up ? from : to, 1))
-        return noted(cudaErrorInvalidValue);
+    const bool to_there = kind == cudaMemcpyHostToDevice || (kind == cudaMemcpyDefault && inside(to, 1));
+    const bool from_there = kind == cudaMemcpyDeviceToHost || (kind == cudaMemcpyDefault && inside(from, 1));
+    const auto fits = [&](const void* memory, std::size_t pitch, bool there) {
+        return width <= pitch && (there ? inside(memory, (height - 1) * pitch + width) : !inside(memory, 1));
+    };
+    if (!fits(to, to_pitch, to_there) || !fits(from, from_pitch, from_there)) return noted(cudaErrorInvalidValue);
     for (std::size_t row = 0; row < height; ++row)
         std::memcpy(static_cast<char*>(to) + row * to_pitch, static_cast<const char*>(from) + row * from_pitch, width);
     return cudaSuccess;

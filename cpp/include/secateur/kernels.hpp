@@ -67,7 +67,25 @@ class Context {
     mutable std::atomic<bool> stopped_{false};
 };
 
+// Which prefix of an order is kept: of the allowed lengths the shortest whose alignment is within `tie` of the highest.
+struct PrefixRule {
+    int64_t least, most;
+    double tie;
+};
+
+// What a search by ranking finds for each target.
+struct Ranked {
+    double* baseline;    // (targets): alignment of all features
+    double* importance;  // (targets, features): baseline - alignment without the feature
+    int64_t* order;      // (targets, features), or nullptr: not wanted
+    double* curve;       // (targets, features), or nullptr: not wanted
+    int64_t* length;     // (targets): of the prefix that is kept; 0 where none has an alignment
+    double* alignment;   // (targets): of that prefix
+    bool* support;       // (targets, features): its features
+};
+
 class Accelerator;  // plan.hpp
+class AcceleratedTargets;
 
 // Where an accelerator is given, X lies there (Features::values may be null) and so do the sums over pairs.
 namespace cpu {
@@ -86,6 +104,14 @@ void add_one(const Features&, const Targets&, Metric, Comparator, Indices subset
 // out (targets, steps): alignment of each prefix. orders (orders, steps), where orders is 1 or the number of targets.
 void insertion_curve(const Features&, const Targets&, Metric, Comparator, const int64_t* orders, int64_t order_count,
                      int64_t steps, const Context&, double* out, Accelerator* = nullptr);
+// A search by ranking among some stimuli (values null: all): leave-one-out of all features, insertion in the order of their
+// importance, the best prefix. False, and baselines alone, where one of them is NaN: there is nothing to rank by.
+bool ranking(const Features&, const Targets&, Metric, Comparator, Indices stimuli, PrefixRule, const Context&, Ranked,
+             Accelerator* = nullptr, AcceleratedTargets* = nullptr);
+// out, undefined (targets): alignment among some stimuli of each target with the features that are kept for it, kept (targets,
+// features) or nullptr: all. Pairs of stimuli without direction are left out, and counted where they have weight.
+void held_out_alignment(const Features&, const Targets&, Metric, Comparator, Indices stimuli, const bool* kept, const Context&,
+                        double* out, int64_t* undefined, Accelerator* = nullptr, AcceleratedTargets* = nullptr);
 // out (times, pairs): dissimilarities of the patterns at each of these times. whitening (sensors, rank), or nullptr, comes
 // before distances. False, and nothing of use in out, where a pattern is not finite.
 bool rdm_movie(const Recording&, Dissimilarity, const double* whitening, int64_t rank, Indices times, const Context&, double* out);
@@ -121,6 +147,8 @@ enum class Precision { full, single };  // single: leave-one-out and add-one in 
 // X on the device: copied there from the host, or (`on_device`) taken as it lies. Throws where it is not finite
 // and on the device; on the host that is the caller's to check.
 std::unique_ptr<Accelerator> load(std::shared_ptr<Device>, const Features&, bool on_device, Precision);
+// The same for targets, with the number of stimuli that their pairs are of. Weights stay on the host.
+std::unique_ptr<AcceleratedTargets> load(std::shared_ptr<Device>, const Targets&, int64_t stimuli);
 }  // namespace cuda
 
 }  // namespace secateur

@@ -16,7 +16,7 @@ enum class Comparator { pearson, cosine, corr_cov, cosine_cov, spearman, rho_a, 
 HOST_DEVICE constexpr bool is_angular(Metric m) {
     return m == Metric::cosine || m == Metric::correlation;
 }
-constexpr bool is_distance(Metric m) {
+HOST_DEVICE constexpr bool is_distance(Metric m) {
     return m == Metric::sqeuclidean || m == Metric::euclidean;
 }
 constexpr bool is_crossed(Dissimilarity d) {
@@ -33,8 +33,15 @@ constexpr bool by_moments(Comparator c) {
     return c == Comparator::pearson || c == Comparator::cosine;
 }
 // Distances enter negated, so that larger always means more alike.
-constexpr double orientation(Metric m) {
+HOST_DEVICE constexpr double orientation(Metric m) {
     return is_distance(m) ? -1.0 : 1.0;
+}
+
+// Of a pair's sum over features and its stimuli's sums of squares; NaN where a stimulus has no direction.
+HOST_DEVICE inline double similarity_of(Metric m, double pair, double own_i, double own_j) {
+    if (is_angular(m) && !(own_i > 0 && own_j > 0)) return static_cast<double>(NAN);
+    if (is_angular(m)) return pair * (1 / std::sqrt(own_i) * (1 / std::sqrt(own_j)));
+    return orientation(m) * (m == Metric::euclidean ? std::sqrt(pair) : pair);
 }
 
 // The quantity kept for a pair is a sum over features. `sign` is +1 to add a feature, -1 to remove one.
@@ -130,6 +137,10 @@ inline constexpr double removal_guard = 1.0 / 1024;
 inline constexpr double root_guard = 1.0 / 16384;
 // Similarities whose standard deviation is below this share of their root mean square are constant.
 inline constexpr double constant_share = 1e-13;
+
+HOST_DEVICE inline bool is_constant(double sum_of_squared_deviations, double sum_of_squares) {
+    return sum_of_squared_deviations <= constant_share * constant_share * sum_of_squares;
+}
 
 // What the product is divided by: the root of the values' second moment, about their mean if `centred`. NaN stays NaN.
 // `trusted` is false where it is lost in rounding: small beside `raw`, the squares as they were summed up, or beside `level`,

@@ -1,6 +1,8 @@
 // A verb whose sums another machine takes: the host makes a plan of plain views and recomputes what comes back untrusted.
 #pragma once
 
+#include <vector>
+
 #include "secateur/kernels.hpp"
 
 namespace secateur {
@@ -14,7 +16,16 @@ struct StandardRows {  // targets centred, weighted and scaled: an alignment is 
     const double* totals;  // (patterns): sums of weights
     const char* active;    // (patterns, stimuli): whether a pair of the stimulus has weight
     bool centred;
+    int64_t in_all;  // targets of the call that these are of: how sums are split, and so their bits, goes by it
     int64_t pattern_of(int64_t target) const { return weights ? weight_of[target] : 0; }
+    // Those from `first` on, with these rows.
+    StandardRows part(int64_t first, int64_t some, const double* their_rows) const {
+        StandardRows those = *this;
+        those.rows = their_rows;
+        those.count = some;
+        if (weight_of) those.weight_of = weight_of + first;
+        return those;
+    }
 };
 
 struct OneFeaturePlan {
@@ -36,7 +47,50 @@ struct InsertionPlan {
     int64_t order_count, steps;
 };
 
-// X on another machine, and the sums over pairs that are taken there. All pointers are to host memory.
+// Recomputes on the host, from the features x, what an update can't be trusted with.
+class Exactly {
+  public:
+    struct Place {
+        int64_t target;
+        const int64_t* order;  // its first `steps`
+        int64_t steps;
+    };
+    virtual ~Exactly() = default;
+    // values (targets, features): alignment with each of these features left out.
+    virtual void left_out(const double* x, const std::vector<int64_t>& features, double* values) = 0;
+    // values (places): alignment of the first steps of a target's order.
+    virtual void inserted(const double* x, const std::vector<Place>&, double* values) = 0;
+};
+
+struct RankingPlan {
+    OneFeaturePlan leave_one_out;  // of all features; rows of its targets are null
+    Indices positions;             // of the pairs among the targets' pairs; values null: all of them
+    const double* similarities;    // (pairs): of all features
+    PrefixRule rule;
+    bool all_exactly;  // no removal can be trusted
+    Exactly& exactly;
+};
+
+struct HeldOutPlan {
+    Metric metric;
+    bool centred;
+    Indices positions;  // as in RankingPlan
+    const double* weights;  // (patterns, pairs), or nullptr
+    const int64_t* weight_of;
+    int64_t patterns;
+    // Lists of features (lists, stride), each of its own length; one a target, or one for all.
+    const int64_t* features;
+    const int64_t* lengths;
+    int64_t lists, stride;
+};
+
+// Targets on another machine.
+class AcceleratedTargets {
+  public:
+    virtual ~AcceleratedTargets() = default;
+};
+
+// X on another machine, and the sums over pairs that are taken there. Pointers are to host memory.
 class Accelerator {
   public:
     virtual ~Accelerator() = default;
@@ -48,6 +102,13 @@ class Accelerator {
     virtual void one_feature(const OneFeaturePlan&, const Context&, double* values, char* again) = 0;
     // values (targets, steps), not oriented; again (targets, steps).
     virtual void insertion_curve(const InsertionPlan&, const Context&, double* values, char* again) = 0;
+    // The same features of these stimuli alone.
+    virtual std::unique_ptr<Accelerator> among(Indices stimuli) = 0;
+    // As cpu::ranking; what one step makes stays there for the next.
+    virtual bool ranking(const AcceleratedTargets&, const RankingPlan&, const Context&, Ranked) = 0;
+    // As cpu::held_out_alignment.
+    virtual void held_out_alignment(const AcceleratedTargets&, const HeldOutPlan&, int64_t targets, const Context&, double* out,
+                                    int64_t* undefined) = 0;
 };
 
 }  // namespace secateur

@@ -15,7 +15,7 @@ from ..device import thread_count
 from ..features import Features, Indices, Matrix
 from ..pruning import Pruner
 from ..search import Pruned, best_prefix, check_baseline, rank
-from ..similarity import check_comparator, check_metric, held_out_alignment, warn_of_undefined_pairs
+from ..similarity import alignment_where_defined, check_comparator, check_metric, warn_of_undefined_pairs
 from ..targets import Targets, pair_positions, read_target
 from ..validation import Fold, FoldScores, _names, _settings, collect, cross_validate, split, with_progress
 from .images import read_images
@@ -362,7 +362,7 @@ def _score_fold(asked: Asked, fold: Fold, masked: Matrix) -> FoldScores:
     goal, held = asked.targets.among(train), asked.targets.among(test)
     terms = (asked.metric, asked.comparator, asked.threads)
     everything = np.arange(asked.neck.embedding.shape[1], dtype=np.int64)
-    full, _ = held_out_alignment(asked.features.among(test), held, everything, *terms)
+    full, _ = alignment_where_defined(asked.features.among(test), held, everything, *terms)
     baseline = asked.baseline(train)
     importance = baseline[:, None] - masked
     order = rank(importance)
@@ -379,7 +379,7 @@ def _score_fold(asked: Asked, fold: Fold, masked: Matrix) -> FoldScores:
         curve[t] = np.concatenate(rows)
         support[t, order[t, : best_prefix(curve[t])]] = True
         pruned = Features(asked.neck.keeping(test, support[t]).astype(np.float64))
-        scores[at], undefined[at] = held_out_alignment(pruned, held.only(at), everything, *terms)
+        scores[at], undefined[at] = alignment_where_defined(pruned, held.only(at), everything, *terms)
     alignment = np.take_along_axis(curve, best_prefix(curve)[:, None] - 1, axis=1)[:, 0]
     return FoldScores(
         baseline, full, alignment, scores, undefined, Pruned(baseline, importance, order, curve, support, alignment, ())

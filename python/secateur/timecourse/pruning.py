@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from ..features import Features, Indices, read_features
 from ..pruning import Pruner
-from ..similarity import held_out_alignment, warn_of_undefined_pairs
+from ..similarity import alignment_where_defined, warn_of_undefined_pairs
 from ..targets import Targets, pair_count, read_target
-from ..validation import Fold, _names, _settings, pruner_of, score_fold, split, with_progress
+from ..validation import Fold, _names, _settings, pruner_of, score_fold, split, training_place, with_progress
 from .cluster import check_client, results
 from .store import Laid, opened, place_of
 from .subjects import Movies, digests, read_movies
@@ -83,8 +83,10 @@ def prune_chunk(study: Study, names: tuple[str, ...], values: Any, scored: Any =
     goals = None if scored is None else study.targets(scored, (names[0],) * len(scored))
     if goals is not None:
         made |= {f"generalisation_{name}": np.empty((*shape, len(goals))) for name in ("full", "pruned")}
+    where = training_place(study.pruner, study.folds)
+    features, targets = study.pruner._hold(features, targets, where)
     for f, fold in enumerate(study.folds):
-        found = score_fold(features, targets, fold, study.pruner)
+        found = score_fold(features, targets, fold, study.pruner, where)
         support = found.pruned.support[:count]
         for name in SCORES:
             made[name][:, f] = getattr(found, name)[:count]
@@ -104,9 +106,9 @@ def from_one_to_all(
     metric, comparator, threads = study.pruner._terms()
     held, goal = study.features.among(fold[1]), goals.among(fold[1])
     everything = np.arange(study.features.d, dtype=np.int64)
-    made["generalisation_full"][:, f] = held_out_alignment(held, goal, everything, metric, comparator, threads)[0]
+    made["generalisation_full"][:, f] = alignment_where_defined(held, goal, everything, metric, comparator, threads)[0]
     for t, mask in enumerate(support):
-        scores, _ = held_out_alignment(held, goal, np.flatnonzero(mask), metric, comparator, threads)
+        scores, _ = alignment_where_defined(held, goal, np.flatnonzero(mask), metric, comparator, threads)
         made["generalisation_pruned"][t, f] = scores
 
 

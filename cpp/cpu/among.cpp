@@ -1,0 +1,53 @@
+#include "among.hpp"
+
+#include <algorithm>
+
+#include "space.hpp"
+
+namespace secateur::cpu {
+
+std::vector<int64_t> pair_positions(Indices stimuli, int64_t all) {
+    std::vector<int64_t> at;
+    at.reserve(stimuli.count * (stimuli.count - 1) / 2);
+    for (int64_t a = 0; a < stimuli.count; ++a)
+        for (int64_t b = a + 1; b < stimuli.count; ++b) {
+            const auto [i, j] = std::minmax(stimuli.values[a], stimuli.values[b]);
+            at.push_back(row_start(i, all) + j - i - 1);
+        }
+    return at;
+}
+
+Buffer columns_among(const double* values, int64_t rows, int64_t all, const std::vector<int64_t>& at, int threads) {
+    const auto count = static_cast<int64_t>(at.size());
+    Buffer out(rows * count);
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (int64_t row = 0; row < rows; ++row)
+        for (int64_t p = 0; p < count; ++p) out[row * count + p] = values[row * all + at[p]];
+    return out;
+}
+
+Among::Among(const Features& x, const Targets& source, Indices stimuli, const Context& context, bool values_too)
+    : features(x), targets(source), all_pairs_(x.pairs()) {
+    if (!values_too) targets.values = nullptr;
+    if (!stimuli.values) return;
+    features.stimuli = stimuli.count;
+    positions_ = pair_positions(stimuli, x.stimuli);
+    if (x.values) {
+        x_ = Buffer(stimuli.count * x.count);
+        for (int64_t i = 0; i < stimuli.count; ++i) std::copy_n(x.values + stimuli.values[i] * x.count, x.count, x_.get() + i * x.count);
+        features.values = x_.get();
+    }
+    if (source.weights) {
+        weights_ = columns_among(source.weights, source.patterns, all_pairs_, positions_, context.threads);
+        targets.weights = weights_.get();
+    }
+    if (values_too) targets.values = bring(source.values, context.threads);
+}
+
+const double* Among::bring(const double* all_values, int threads) {
+    if (positions_.empty()) return all_values;
+    values_ = columns_among(all_values, targets.count, all_pairs_, positions_, threads);
+    return values_.get();
+}
+
+}  // namespace secateur::cpu

@@ -1,0 +1,36 @@
+// What is left of features and targets among some of the stimuli.
+#pragma once
+
+#include <vector>
+
+#include "buffer.hpp"
+#include "secateur/plan.hpp"
+
+namespace secateur::cpu {
+
+// Where the pairs among these stimuli (in this order) lie among the pairs of `all` stimuli.
+std::vector<int64_t> pair_positions(Indices stimuli, int64_t all);
+
+// Rows, columns at these positions: (rows, count) of (rows, all).
+Buffer columns_among(const double* values, int64_t rows, int64_t all, const std::vector<int64_t>& at, int threads);
+
+// Copies among some stimuli; where stimuli.values is null all are asked for, and nothing is copied.
+class Among {
+  public:
+    Among(const Features&, const Targets&, Indices stimuli, const Context&, bool values_too = true);
+    Features features;  // values are null where they were
+    Targets targets;    // values are null without `values_too`
+    // Of the pairs among all pairs; values are null where all are asked for.
+    Indices positions() const {
+        return {positions_.empty() ? nullptr : positions_.data(), features.pairs()};
+    }
+    // (targets.count, pairs), if they were left out until now.
+    const double* bring(const double* all_values, int threads);
+
+  private:
+    Buffer x_, values_, weights_;
+    std::vector<int64_t> positions_;
+    int64_t all_pairs_;
+};
+
+}  // namespace secateur::cpu

@@ -1,0 +1,124 @@
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <vector>
+
+#include "among.hpp"
+#include "insertion_curve.hpp"
+#include "one_feature.hpp"
+
+namespace secateur::cpu {
+
+namespace {
+
+// Length, alignment and support of one target's best prefix.
+void keep_prefix(const int64_t* order, const double* curve, int64_t features, const PrefixRule& rule, int64_t& length,
+                 double& alignment, bool* support) {
+    double highest = -std::numeric_limits<double>::infinity();
+    for (int64_t s = rule.least - 1; s < rule.most; ++s) highest = std::fmax(highest, curve[s]);
+    length = 0;
+    alignment = std::numeric_limits<double>::quiet_NaN();
+    std::fill_n(support, features, false);
+    for (int64_t s = rule.least - 1; s < rule.most && length == 0; ++s)
+        if (curve[s] >= highest - rule.tie && highest > -std::numeric_limits<double>::infinity()) length = s + 1;
+    if (length == 0) return;
+    alignment = curve[length - 1];
+    for (int64_t s = 0; s < length; ++s) support[order[s]] = true;
+}
+
+// What an accelerator hands back, recomputed here. The targets' rows are made where they are needed, which is seldom.
+class ExactlyHere : public Exactly {
+  public:
+    ExactlyHere(Among& among, StandardTargets& targets, const double* values, Metric metric, Indices whole, const Context& context)
+        : among_(among), targets_(targets), values_(values), metric_(metric), whole_(whole), context_(context) {}
+    void left_out(const double* x, const std::vector<int64_t>& features, double* values) override {
+        std::vector<Asked> asked;
+        for (const int64_t feature : features) asked.push_back({feature, static_cast<int64_t>(asked.size())});
+        exactly(here(x), targets_, metric_, whole_, asked, -1, context_, values, static_cast<int64_t>(features.size()));
+        for (int64_t at = 0; at < targets_.count * static_cast<int64_t>(features.size()); ++at) values[at] *= orientation(metric_);
+    }
+    void inserted(const double* x, const std::vector<Place>& places, double* values) override {
+        std::vector<Prefix> asked;
+        for (const Place& place : places) asked.push_back({place.target, {place.order, place.steps}, values + asked.size()});
+        exactly(here(x), targets_, metric_, asked, context_);
+        for (std::size_t at = 0; at < places.size(); ++at) values[at] *= orientation(metric_);
+    }
+
+  private:
+    Among& among_;
+    StandardTargets& targets_;
+    const double* values_;
+    const Metric metric_;
+    const Indices whole_;
+    const Context& context_;
+    bool brought_ = false;
+
+    Features here(const double* x) {
+        if (!brought_) targets_.bring(among_.bring(values_, context_.threads), context_.threads);
+        brought_ = true;
+        return {x, among_.features.stimuli, among_.features.count};
+    }
+};
+
+bool ranking_elsewhere(const Features& all, const Targets& source, Metric metric, Comparator comparator, Indices stimuli,
+                       Indices whole, PrefixRule rule, const Context& context, Ranked out, Accelerator& elsewhere,
+                       const AcceleratedTargets& targets_elsewhere) {
+    const auto part = stimuli.values ? elsewhere.among(stimuli) : nullptr;
+    Accelerator& there = part ? *part : elsewhere;
+    Among among(all, source, stimuli, context, false);
+    const Features& x = among.features;
+    StandardTargets targets(among.targets, x.stimuli, comparator);
+    const Space space = space_of(x, metric, whole, context, &there);
+    const Guards guards = guards_of(targets, space, metric, whole, -1);
+    Buffer similarities(x.pairs());
+    finish(space, x.stimuli, metric, similarities.get());
+    ExactlyHere exactly(among, targets, source.values, metric, whole, context);
+    const RankingPlan plan{plan_of(guards, targets, space, metric, whole, -1),
+                           among.positions(),
+                           similarities.get(),
+                           rule,
+                           whole.count - 1 <= (metric == Metric::correlation ? 1 : 0),
+                           exactly};
+    const bool ranked = there.ranking(targets_elsewhere, plan, context, out);
+    context.throw_if_stopped();
+    return ranked;
+}
+
+}  // namespace
+
+bool ranking(const Features& all, const Targets& source, Metric metric, Comparator comparator, Indices stimuli, PrefixRule rule,
+             const Context& context, Ranked out, Accelerator* elsewhere, AcceleratedTargets* targets_elsewhere) {
+    const int64_t d = all.count, count = source.count;
+    std::vector<int64_t> everything(d);
+    std::iota(everything.begin(), everything.end(), int64_t{0});
+    const Indices whole{everything.data(), d};
+    if (elsewhere)
+        return ranking_elsewhere(all, source, metric, comparator, stimuli, whole, rule, context, out, *elsewhere,
+                                 *targets_elsewhere);
+    const Among among(all, source, stimuli, context);
+    const Features& x = among.features;
+    const StandardTargets targets(among.targets, x.stimuli, x.pairs(), comparator, context.threads);
+    std::vector<int64_t> orders(out.order ? 0 : count * d);
+    Buffer curves(out.curve ? 0 : count * d);
+    if (!out.order) out.order = orders.data();
+    if (!out.curve) out.curve = curves.get();
+    const Space space = space_of(x, metric, whole, context, nullptr);
+    {
+        Buffer similarities(x.pairs());
+        CompareScratch look(x.stimuli, x.pairs());
+        finish(space, x.stimuli, metric, similarities.get());
+        compare_all(targets, similarities.get(), look, out.baseline, 1);
+    }
+    if (std::any_of(out.baseline, out.baseline + count, [](double r) { return std::isnan(r); })) return false;
+    one_feature(x, targets, space, metric, whole, whole, -1, context, out.importance, nullptr);
+    for (int64_t t = 0; t < count; ++t)
+        for (int64_t k = 0; k < d; ++k) out.importance[t * d + k] = out.baseline[t] - out.importance[t * d + k];
+    rank(out.importance, count, d, context, out.order);
+    insertion_curve(x, targets, metric, out.order, count, d, context, out.curve, nullptr);
+#pragma omp parallel for schedule(static) num_threads(context.threads) if (context.threads > 1)
+    for (int64_t t = 0; t < count; ++t)
+        keep_prefix(out.order + t * d, out.curve + t * d, d, rule, out.length[t], out.alignment[t], out.support + t * d);
+    return true;
+}
+
+}  // namespace secateur::cpu

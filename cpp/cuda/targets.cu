@@ -1,0 +1,127 @@
+// Targets on the device: standardised among some stimuli, and compared with similarities.
+#include <cmath>
+
+#include "device.hpp"
+
+namespace secateur::cuda {
+
+namespace {
+
+constexpr int threads = 256;
+
+__device__ double plus(double a, double b) {
+    return a + b;
+}
+
+// One block a target. rows (targets, pairs): w (h - mean) / norm over the pairs at these positions; NaN for a constant target.
+__global__ void __launch_bounds__(threads)
+    standardise(const double* values, int64_t all_pairs, const int64_t* at, int64_t pairs, const double* weights,
+                const int64_t* pattern_of, bool centred, double* rows) {
+    double* shared = reinterpret_cast<double*>(block_memory);
+    const int64_t t = blockIdx.x;
+    const double* h = values + t * all_pairs;
+    const double* w = weights ? weights + pattern_of[t] * pairs : nullptr;
+    double mean = 0, total = 0, deviation = 0, squares = 0;
+    if (centred) {
+        for (int64_t p = threadIdx.x; p < pairs; p += threads) {
+            const double weight = w ? w[p] : 1.0;
+            total += weight;
+            if (weight > 0) mean += weight * h[at ? at[p] : p];
+        }
+        total = over_block(total, shared, plus);
+        mean = over_block(mean, shared, plus) / total;
+    }
+    for (int64_t p = threadIdx.x; p < pairs; p += threads) {
+        const double weight = w ? w[p] : 1.0, value = weight > 0 ? h[at ? at[p] : p] : 0.0, gap = weight > 0 ? value - mean : 0.0;
+        deviation += weight * gap * gap;
+        squares += weight * value * value;
+        rows[t * pairs + p] = weight * gap;
+    }
+    deviation = over_block(deviation, shared, plus);
+    squares = over_block(squares, shared, plus);
+    const double scale = is_constant(deviation, squares) ? static_cast<double>(NAN) : 1 / std::sqrt(deviation);
+    for (int64_t p = threadIdx.x; p < pairs; p += threads) rows[t * pairs + p] *= scale;
+}
+
+// One block a target: its alignment with similarities (stride 0: one for all targets). Undefined pairs are left out and counted, or
+// (`strict`) make the alignment NaN.
+__global__ void __launch_bounds__(threads)
+    compare(const double* values, int64_t all_pairs, const int64_t* at, int64_t pairs, const double* weights, const int64_t* pattern_of,
+            const double* similarities, int64_t stride, bool centred, bool strict, double* alignments, int64_t* undefined) {
+    double* shared = reinterpret_cast<double*>(block_memory);
+    const int64_t t = blockIdx.x;
+    const double *h = values + t * all_pairs, *s = similarities + t * stride;
+    const double* w = weights ? weights + pattern_of[t] * pairs : nullptr;
+    double total = 0, lost = 0, mean_h = 0, mean_s = 0;
+    for (int64_t p = threadIdx.x; p < pairs; p += threads) {
+        const double weight = w ? w[p] : 1.0;
+        if (!(weight > 0)) continue;
+        if (std::isnan(s[p])) {
+            lost += 1;
+            continue;
+        }
+        total += weight;
+        mean_h += weight * h[at ? at[p] : p];
+        mean_s += weight * s[p];
+    }
+    total = over_block(total, shared, plus);
+    lost = over_block(lost, shared, plus);
+    mean_h = over_block(mean_h, shared, plus) / total;
+    mean_s = over_block(mean_s, shared, plus) / total;
+    if (!centred) mean_h = mean_s = 0;
+    double of_h[2] = {0, 0}, of_s[2] = {0, 0}, product = 0;  // squared deviations, squares
+    for (int64_t p = threadIdx.x; p < pairs; p += threads) {
+        const double weight = w ? w[p] : 1.0;
+        if (!(weight > 0) || std::isnan(s[p])) continue;
+        const double value = h[at ? at[p] : p], a = value - mean_h, b = s[p] - mean_s;
+        of_h[0] += weight * a * a;
+        of_h[1] += weight * value * value;
+        of_s[0] += weight * b * b;
+        of_s[1] += weight * s[p] * s[p];
+        product += weight * a * b;
+    }
+    for (int m = 0; m < 2; ++m) {
+        of_h[m] = over_block(of_h[m], shared, plus);
+        of_s[m] = over_block(of_s[m], shared, plus);
+    }
+    product = over_block(product, shared, plus);
+    if (threadIdx.x != 0) return;
+    const bool none = !(total > 0) || (strict && lost > 0) || is_constant(of_h[0], of_h[1]) || is_constant(of_s[0], of_s[1]);
+    alignments[t] = none ? static_cast<double>(NAN) : product / std::sqrt(of_h[0]) / std::sqrt(of_s[0]);
+    if (undefined) undefined[t] = static_cast<int64_t>(lost);
+}
+
+}  // namespace
+
+std::unique_ptr<AcceleratedTargets> load(std::shared_ptr<Device> device, const Targets& targets, int64_t stimuli) {
+    const Device::Turn turn(*device);
+    const int64_t pairs = stimuli * (stimuli - 1) / 2;
+    DeviceBuffer<double> values(*device, targets.values, targets.count * pairs, "targets");
+    device->finish("copying targets to the device");
+    return std::make_unique<LoadedTargets>(device, std::move(values), pairs);
+}
+
+TargetsAmong::TargetsAmong(Device& device, const LoadedTargets& loaded, Indices positions, const double* weights,
+                           const int64_t* weight_of, int64_t patterns, int64_t targets, bool centred)
+    : device_(device),
+      loaded_(loaded),
+      pairs_(positions.count),
+      centred_(centred),
+      positions_(device, positions.values, positions.count, "pairs"),
+      weights_(device, weights, patterns * positions.count, "weights"),
+      weight_of_(device, weights ? weight_of : nullptr, targets, "weight patterns") {}
+
+void TargetsAmong::standardised(int64_t first, int64_t count, double* rows) const {
+    launch(device_, "standardising targets", standardise, grid_of(count), threads, threads * sizeof(double),
+           loaded_.values.get() + first * loaded_.pairs, loaded_.pairs, positions_.get(), pairs_, weights_.get(),
+           weights_.get() ? weight_of_.get() + first : nullptr, centred_, rows);
+}
+
+void TargetsAmong::compared(int64_t first, int64_t count, const double* similarities, int64_t stride, bool strict, double* alignments,
+                            int64_t* undefined) const {
+    launch(device_, "comparing", compare, grid_of(count), threads, threads * sizeof(double),
+           loaded_.values.get() + first * loaded_.pairs, loaded_.pairs, positions_.get(), pairs_, weights_.get(),
+           weights_.get() ? weight_of_.get() + first : nullptr, similarities, stride, centred_, strict, alignments, undefined);
+}
+
+}  // namespace secateur::cuda
