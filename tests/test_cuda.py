@@ -190,20 +190,26 @@ def test_a_fold_without_memory_leaves_the_processor_usable(emulated, monkeypatch
 
 def test_targets_and_x_lie_in_the_same_place():
     X, h = cases.embedding(8, 5), cases.target(8)[None]
-    device = _core.cuda_open()
-    loaded, goals = _core.cuda_load(device, X, "double"), _core.cuda_load_targets(device, h, None, None, 8)
-    rest = ("cosine", "pearson", None, None, 1)
-    for x, target in ((X, goals), (loaded, h)):
-        with pytest.raises(ValueError, match="X and target must lie in the same place"):
-            _core.held_out_alignment(x, target, None, None, *rest)
-    with pytest.raises(ValueError, match="weights must be None for a target on a CUDA device"):
-        _core.held_out_alignment(loaded, goals, np.ones((1, 28)), np.zeros(1, dtype=np.int64), *rest)
-    seven = _core.cuda_load_targets(device, cases.target(7)[None], None, None, 7)
-    with pytest.raises(ValueError, match="target must be of the 8 stimuli of X, got one of 7"):
-        _core.held_out_alignment(loaded, seven, None, None, *rest)
-    elsewhere = _core.cuda_load_targets(_core.cuda_open(), h, None, None, 8)
-    with pytest.raises(ValueError, match="target must lie where X lies"):
-        _core.held_out_alignment(loaded, elsewhere, None, None, *rest)
+    device, rest = _core.cuda_open(), ("cosine", "pearson", None, None, 1)
+
+    def goals(h=h, n=8, weights=None, device=device):
+        return _core.cuda_load_targets(device, h, weights, None if weights is None else np.zeros(1, np.int64), n, False)
+
+    loaded, half = _core.cuda_load(device, X, "double"), np.full((1, 28), 0.5)
+    for target, more, message in (
+        (h, (None, None), "target must lie on the CUDA device that X lies on, got it in host memory"),
+        (goals(), (half, np.zeros(1, np.int64)), "weights must be None for a target on a CUDA device"),
+        (goals(cases.target(7)[None], 7), (None, None), "target must be of the 8 stimuli of X, got one of 7"),
+        (goals(device=_core.cuda_open()), (None, None), "target must lie where X lies, got one loaded on another"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            _core.held_out_alignment(loaded, target, *more, *rest)
+    with pytest.raises(ValueError, match="X must lie on the CUDA device that target lies on, got it in host memory"):
+        _core.held_out_alignment(X, goals(), None, None, *rest)
+    with pytest.raises(ValueError, match="target must have no weights on a CUDA device here"):
+        _core.leave_one_out(loaded, goals(weights=half), None, None, "cosine", "pearson", np.arange(5), 1)
+    np.testing.assert_array_equal(_core.cuda_fetch(loaded), X)
+    np.testing.assert_array_equal(_core.cuda_fetch(goals()), h)
 
 
 def test_pruning_is_the_same_on_both_devices():
@@ -428,6 +434,25 @@ def test_auto_leaves_the_driver_asleep_where_the_device_has_no_part(monkeypatch)
     sc.leave_one_out(cases.embedding(513, 2), cases.target(513), device="auto")
 
 
+def test_auto_weighs_the_work(monkeypatch):
+    """A little is not worth a device; X that lies there, or single precision, is."""
+    def where(*size, **more):
+        return secateur.device.place("auto", work=secateur.device.multiply_adds(*size), **more).device
+
+    assert where(96, 4096, 1) == "cpu"
+    assert where(96, 4096, 1, precision="single") == where(96, 4096, 1, on_cuda="X") == "cuda"
+    assert where(96, 4096, 200) == where(96, 4096, 1, 1000) == secateur.device.place("auto").device == "cuda"
+    assert secateur.device.place("cuda", work=1).device == "cuda"
+    X, h = cases.embedding(12, 6), cases.target(12)
+    woken = []
+    monkeypatch.setattr(_core, "cuda_available", lambda: woken.append(1) or (False, "not now"))
+    sc.leave_one_out(X, h)
+    sc.Pruner().fit(X, h)
+    with pytest.raises(ValueError, match="precision must be 'double'"):
+        sc.leave_one_out(X, h, precision="single")
+    assert len(woken) == 1
+
+
 def test_embeddings_may_go_while_another_call_runs(emulated):
     """The running call asks Python for signals in its turn on the device; whoever lets one go holds Python."""
     script = """
@@ -506,7 +531,11 @@ def test_arrays_on_the_device_that_are_refused(emulated):
         ValueError, match=r"X must lie in host memory for device='cpu', got a CUDA array: pass X.cpu\(\)"
     ):
         sc.leave_one_out(OnDevice(X), h, device="cpu")
-    for wrong in (sc.similarity, lambda X: sc.cross_validate(X, h)):
+    for wrong in (
+        sc.similarity,
+        lambda X: sc.Pruner().fit(X, h),
+        lambda X: sc.cross_validate(X, h, sc.Pruner(search="forward")),
+    ):
         with pytest.raises(TypeError, match=r"X must lie in host memory here, got a CUDA array: pass X.cpu\(\)"):
             wrong(OnDevice(X))
     with pytest.raises(TypeError, match="X must have dtype float64 on a CUDA device, got '<f4'"):
@@ -524,12 +553,90 @@ def test_arrays_on_the_device_that_are_refused(emulated):
         sc.leave_one_out(elsewhere, h)
 
 
+@pytest.mark.parametrize("comparator", MOMENTS)
+@pytest.mark.parametrize("metric", reference.METRICS)
+@pytest.mark.parametrize("targets", [None, 3, 12])
+def test_a_target_on_the_device(metric, comparator, targets, emulated):
+    X, h = np.abs(cases.embedding(9, 20)), cases.target(9, targets)
+    X[:, 7] *= 1e3
+    X[4] /= 100
+    X[4, 3] = 1  # so that some is recomputed on the host
+    for verb, kind in itertools.product(VERBS, ("similarity", "dissimilarity")):
+        expected = call(verb, X, h, metric, comparator, kind=kind, device="cpu")
+        for x in (X, OnDevice(X)):
+            if verb == "insertion_curve":  # it reads how many targets there are
+                order = np.random.default_rng(5).permutation(20)
+                expected = sc.insertion_curve(X, h, order, metric, comparator, kind=kind, device="cpu")
+                actual = sc.insertion_curve(x, OnDevice(h), order, metric, comparator, kind=kind)
+            else:
+                inside = {} if verb == "leave_one_out" else {"subset": np.random.default_rng(5).permutation(20)[:10]}
+                actual = getattr(sc, verb)(x, OnDevice(h), metric=metric, comparator=comparator, kind=kind, **inside)
+            cases.close(actual, expected, 1e-9)
+
+
+@pytest.mark.parametrize("kind", ["similarity", "dissimilarity"])
+def test_folds_of_arrays_on_the_device(kind, emulated):
+    X, h = cases.embedding(24, 20), cases.target(24, 3)
+    X[4] /= 100
+    X[4, 3] = 1
+    expected = sc.cross_validate(X, h, sc.Pruner(device="cuda"), cv=3, kind=kind, progress=False)
+    for x, target in ((OnDevice(X), OnDevice(h)), (X, OnDevice(h)), (OnDevice(X), h)):
+        found = sc.cross_validate(x, target, cv=3, kind=kind, progress=False)  # "auto", wherever one of them lies
+        for name in expected.data_vars:
+            np.testing.assert_array_equal(found[name], expected[name])
+    with pytest.raises(ValueError, match="target must lie in host memory for device='cpu', got a CUDA array"):
+        sc.cross_validate(X, OnDevice(h), sc.Pruner(device="cpu"))
+    null = [
+        sc.permutation_test(x, h, 3, sc.Pruner(device="cuda"), cv=3, progress=False) for x in (X, OnDevice(X))
+    ]
+    for name in null[0].data_vars:
+        cases.close(np.asarray(null[0][name], float), null[1][name], 1e-9)
+    found = [sc.search.find(x, h, kind=kind, device="cuda") for x in (X, OnDevice(X))]
+    np.testing.assert_array_equal(found[0].order, found[1].order)
+
+
+def test_what_cannot_be_learnt_from_is_named_on_the_device_too(emulated):
+    X, h = cases.embedding(12, 6), cases.target(12, 2)
+    same = h.copy()
+    same[1] = 3
+    for x, target in ((X, same), (OnDevice(X), OnDevice(same))):
+        with pytest.raises(ValueError, match=r"target must vary over the pairs, got a constant one \(target 1\)"):
+            sc.search.find(x, target, device="cuda")
+    X[5] = 0
+    for x, target in ((X, h), (OnDevice(X), OnDevice(h))):
+        with pytest.raises(ValueError, match="X must give every stimulus a direction, got stimulus 5"):
+            sc.search.find(x, target, device="cuda")
+
+
+def test_targets_on_the_device_that_are_refused(emulated):
+    X, h = cases.embedding(9, 6), cases.target(9, 2)
+    for wrong in (lambda h: sc.alignment(X, h), lambda h: sc.permutation_test(X, h), lambda h: sc.Pruner().fit(X, h)):
+        with pytest.raises(TypeError, match=r"target must lie in host memory here, got a CUDA array: pass target.cpu"):
+            wrong(OnDevice(h))
+    for target, options, message in (
+        (OnDevice(h[:, :35]), {}, r"target must have shape \(36,\) or \(T, 36\) on a CUDA device .* got \(2, 35\)"),
+        (OnDevice(np.zeros((9, 9))), {}, r"target must have shape .* got \(9, 9\)"),
+        (OnDevice(h), {"weights": np.ones(36)}, "weights must be None for a target on a CUDA device"),
+        (OnDevice(h, strides=(8, 16)), {}, "target must be C-contiguous on a CUDA device"),
+        (OnDevice(np.where(h == h[1, 7], np.nan, h)), {}, "target must be finite .* got nan at target 1, pair 7"),
+        (OnDevice(h), {"device": "cpu"}, "target must lie in host memory for device='cpu', got a CUDA array"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            sc.leave_one_out(X, target, **options)
+    with pytest.raises(TypeError, match="target must have dtype float64 on a CUDA device, got '<f4'"):
+        sc.leave_one_out(X, OnDevice(h.astype(np.float32)))
+
+
 def test_a_torch_tensor_on_the_device():
     torch = pytest.importorskip("torch")
     if not torch.cuda.is_available():
         pytest.skip("torch sees no CUDA device")
     X, h = cases.embedding(17, 33), cases.target(17, 3)
-    cases.close(sc.leave_one_out(torch.from_numpy(X).cuda(), h), sc.leave_one_out(X, h, device="cpu"), 1e-9)
+    x, target = torch.from_numpy(X).cuda(), torch.from_numpy(h).cuda()
+    for goal in (h, target):
+        cases.close(sc.leave_one_out(x, goal), sc.leave_one_out(X, h, device="cpu"), 1e-9)
+    folds = [sc.cross_validate(*given, cv=3, progress=False).pruned_test for given in ((x, target), (X, h))]
+    cases.close(folds[0], folds[1], 1e-9)
 
 
 # The emulator

@@ -70,24 +70,50 @@ struct Embedding {
     Accelerator* elsewhere = nullptr;
 };
 
-// Device memory, by the interface that torch, cupy and numba share.
-inline Features borrow_device_features(const py::object& x) {
-    const auto facts = py::dict(x.attr("__cuda_array_interface__"));
+inline bool lies_on_device(const py::object& object) {
+    return !py::isinstance<py::array>(object) && py::hasattr(object, "__cuda_array_interface__");
+}
+
+// Device memory, by the interface that torch, cupy and numba share: C-contiguous float64.
+struct DeviceArray {
+    const double* values;
+    std::vector<int64_t> shape;
+};
+inline DeviceArray borrow_device_array(const py::object& object, const std::string& name) {
+    const auto facts = py::dict(object.attr("__cuda_array_interface__"));
     const auto type = text(facts["typestr"]);
-    if (type != "<f8") throw py::type_error("X must have dtype float64 on a CUDA device, got '" + type + "': convert it there first");
-    const auto shape = py::tuple(facts["shape"]);
-    if (shape.size() != 2) throw py::value_error("X must have 2 dimension(s), got shape " + text(shape));
-    const Features features{reinterpret_cast<const double*>(py::tuple(facts["data"])[0].cast<std::uintptr_t>()),
-                            shape[0].cast<int64_t>(), shape[1].cast<int64_t>()};
+    if (type != "<f8") throw py::type_error(name + " must have dtype float64 on a CUDA device, got '" + type + "': convert it there first");
+    DeviceArray array{reinterpret_cast<const double*>(py::tuple(facts["data"])[0].cast<std::uintptr_t>()), {}};
+    for (const auto extent : py::tuple(facts["shape"])) array.shape.push_back(extent.cast<int64_t>());
     if (facts.contains("strides") && !facts["strides"].is_none()) {
         const auto strides = py::tuple(facts["strides"]);
-        if (strides[1].cast<int64_t>() != 8 || strides[0].cast<int64_t>() != 8 * features.count)
-            throw py::value_error("X must be C-contiguous on a CUDA device, got other strides");
+        int64_t expected = sizeof(double);
+        for (std::size_t axis = array.shape.size(); axis-- > 0; expected *= array.shape[axis])
+            if (strides[axis].cast<int64_t>() != expected)
+                throw py::value_error(name + " must be C-contiguous on a CUDA device, got other strides");
     }
+    return array;
+}
+
+inline Features borrow_device_features(const py::object& x) {
+    const DeviceArray array = borrow_device_array(x, "X");
+    if (array.shape.size() != 2)
+        throw py::value_error("X must have 2 dimension(s), got shape " + text(x.attr("__cuda_array_interface__")["shape"]));
+    const Features features{array.values, array.shape[0], array.shape[1]};
     if (features.stimuli < 3)
         throw py::value_error("X must have at least 3 stimuli (rows), got " + std::to_string(features.stimuli));
     if (features.count < 1) throw py::value_error("X must have at least 1 feature (column), got 0");
     return features;
+}
+
+// Targets (targets, pairs), or one (pairs).
+inline Targets borrow_device_targets(const py::object& target, int64_t pairs) {
+    const DeviceArray array = borrow_device_array(target, "target");
+    const auto& shape = array.shape;
+    if (shape.empty() || shape.size() > 2 || shape.back() != pairs || (shape.size() == 2 && shape[0] < 1))
+        throw py::value_error("target must have shape (" + std::to_string(pairs) + ",) or (T, " + std::to_string(pairs) +
+                              ") on a CUDA device, got " + text(target.attr("__cuda_array_interface__")["shape"]));
+    return {array.values, shape.size() == 2 ? shape[0] : 1, nullptr, nullptr, 0};
 }
 
 inline Features borrow_features(const py::object& x) {

@@ -119,6 +119,32 @@ Array compare(const Object& similarities, int64_t stimuli, const Object& values,
     return out;
 }
 
+// Targets where they lie: in numpy arrays, or (`elsewhere`) on a device, as X must then do.
+struct Goals {
+    Targets targets;
+    AcceleratedTargets* elsewhere = nullptr;
+    void expect_beside(const Embedding& x) const {
+        if (x.elsewhere && !elsewhere) throw py::value_error("target must lie on the CUDA device that X lies on, got it in host memory");
+    }
+    void expect_no_weights() const {
+        if (elsewhere && targets.weights)
+            throw py::value_error("target must have no weights on a CUDA device here, got some: pass it as a numpy array");
+    }
+};
+
+Goals borrow_goals(const Object& values, const Object& weights, const Object& weight_of, const Embedding& x, Comparator comparator) {
+    const bool loaded = py::isinstance<LoadedTargets>(values);
+    if (loaded && !x.elsewhere) throw py::value_error("X must lie on the CUDA device that target lies on, got it in host memory");
+    if (!loaded) return {borrow_targets(values, weights, weight_of, x.features.pairs(), comparator)};
+    const auto& held = values.cast<const LoadedTargets&>();
+    if (!weights.is_none() || !weight_of.is_none())
+        throw py::value_error("weights must be None for a target on a CUDA device, which has its own, got some");
+    if (held.stimuli != x.features.stimuli)
+        throw py::value_error("target must be of the " + std::to_string(x.features.stimuli) + " stimuli of X, got one of " +
+                              std::to_string(held.stimuli));
+    return {held.targets, held.accelerated.get()};
+}
+
 template <auto kernel>
 Array one_feature(const Object& x, const Object& values, const Object& weights, const Object& weight_of,
                   const std::string& metric, const std::string& comparator, const Object& subset, int threads) {
@@ -127,12 +153,15 @@ Array one_feature(const Object& x, const Object& values, const Object& weights, 
     const Metric rule = metric_named(metric);
     const Comparator comparison = comparator_named(comparator);
     expect_moments(embedding, comparison, comparator);
-    const Targets targets = borrow_targets(values, weights, weight_of, features.pairs(), comparison);
+    const Goals goals = borrow_goals(values, weights, weight_of, embedding, comparison);
+    goals.expect_no_weights();
+    const Targets& targets = goals.targets;
     const Indices chosen = borrow_indices(subset, features.count, "subset");
     Array out({targets.count, features.count});
     double* to = out.mutable_data();
-    run(threads, work_of(features, targets, comparison),
-        [&](const Context& context) { kernel(features, targets, rule, comparison, chosen, context, to, embedding.elsewhere); });
+    run(threads, work_of(features, targets, comparison), [&](const Context& context) {
+        kernel(features, targets, rule, comparison, chosen, context, to, embedding.elsewhere, goals.elsewhere);
+    });
     return out;
 }
 
@@ -143,7 +172,9 @@ Array insertion_curve(const Object& x, const Object& values, const Object& weigh
     const Metric rule = metric_named(metric);
     const Comparator comparison = comparator_named(comparator);
     expect_moments(embedding, comparison, comparator);
-    const Targets targets = borrow_targets(values, weights, weight_of, features.pairs(), comparison);
+    const Goals goals = borrow_goals(values, weights, weight_of, embedding, comparison);
+    goals.expect_no_weights();
+    const Targets& targets = goals.targets;
     const int64_t* orders = borrow<int64_t>(order, "order", 2);
     const int64_t count = extent(order, 0), steps = extent(order, 1);
     if (count != 1 && count != targets.count)
@@ -156,29 +187,9 @@ Array insertion_curve(const Object& x, const Object& values, const Object& weigh
     double* to = out.mutable_data();
     run(threads, work_of(features, targets, comparison), [&](const Context& context) {
         cpu::insertion_curve(features, targets, rule, comparison, orders, count, steps, context, to,
-                             embedding.elsewhere);
+                             embedding.elsewhere, goals.elsewhere);
     });
     return out;
-}
-
-// Targets where they lie: in numpy arrays, or (`elsewhere`) on a device, as X must then do.
-struct Goals {
-    Targets targets;
-    AcceleratedTargets* elsewhere = nullptr;
-};
-
-Goals borrow_goals(const Object& values, const Object& weights, const Object& weight_of, const Embedding& x, Comparator comparator) {
-    const bool loaded = py::isinstance<LoadedTargets>(values);
-    if (loaded != (x.elsewhere != nullptr))
-        throw py::value_error("X and target must lie in the same place, got one of them on a CUDA device");
-    if (!loaded) return {borrow_targets(values, weights, weight_of, x.features.pairs(), comparator)};
-    const auto& held = values.cast<const LoadedTargets&>();
-    if (!weights.is_none() || !weight_of.is_none())
-        throw py::value_error("weights must be None for a target on a CUDA device, which has its own, got some");
-    if (held.stimuli != x.features.stimuli)
-        throw py::value_error("target must be of the " + std::to_string(x.features.stimuli) + " stimuli of X, got one of " +
-                              std::to_string(held.stimuli));
-    return {held.targets, held.accelerated.get()};
 }
 
 // Some of the stimuli; None: all, as they lie.
@@ -204,6 +215,7 @@ Object ranking(const Object& x, const Object& values, const Object& weights, con
     const Comparator comparison = comparator_named(comparator);
     expect_moments(embedding, comparison, comparator);
     const Goals goals = borrow_goals(values, weights, weight_of, embedding, comparison);
+    goals.expect_beside(embedding);
     const Indices chosen = borrow_stimuli(stimuli, features.stimuli);
     if (least < 1 || most < least || most > features.count)
         throw py::value_error("least and most must be lengths from 1 to " + std::to_string(features.count) + " in order, got " +
@@ -233,6 +245,7 @@ std::pair<Array, py::array_t<int64_t>> held_out_alignment(const Object& x, const
     const Comparator comparison = comparator_named(comparator);
     expect_moments(embedding, comparison, comparator);
     const Goals goals = borrow_goals(values, weights, weight_of, embedding, comparison);
+    goals.expect_beside(embedding);
     const Indices chosen = borrow_stimuli(stimuli, features.stimuli);
     const bool* masks = nullptr;
     int64_t moves = features.count;
@@ -327,7 +340,7 @@ Opened cuda_open() {
 Loaded cuda_load(const Opened& opened, const Object& x, const std::string& precision) {
     const auto how = named<cuda::Precision>({{"double", cuda::Precision::full}, {"single", cuda::Precision::single}}, precision,
                                             "precision");
-    const bool on_device = !py::isinstance<py::array>(x) && py::hasattr(x, "__cuda_array_interface__");
+    const bool on_device = lies_on_device(x);
     Loaded loaded{on_device ? borrow_device_features(x) : borrow_features(x), nullptr, x};
     run(1, 0, [&](const Context&) { loaded.accelerator = cuda::load(opened.device, loaded.shape, on_device, how); });
     loaded.shape.values = nullptr;
@@ -335,11 +348,37 @@ Loaded cuda_load(const Opened& opened, const Object& x, const std::string& preci
 }
 
 LoadedTargets cuda_load_targets(const Opened& opened, const Object& values, const Object& weights, const Object& weight_of,
-                                int64_t stimuli) {
-    LoadedTargets loaded{borrow_targets(values, weights, weight_of, stimuli * (stimuli - 1) / 2, Comparator::pearson), stimuli,
-                         nullptr, values, weights, weight_of};
-    run(1, 0, [&](const Context&) { loaded.accelerated = cuda::load(opened.device, loaded.targets, stimuli); });
+                                int64_t stimuli, bool turned) {
+    const int64_t pairs = stimuli * (stimuli - 1) / 2;
+    const bool on_device = lies_on_device(values);
+    if (on_device && !weights.is_none())
+        throw py::value_error("weights must be None for a target on a CUDA device, got some");
+    LoadedTargets loaded{on_device ? borrow_device_targets(values, pairs)
+                                   : borrow_targets(values, weights, weight_of, pairs, Comparator::pearson),
+                         stimuli, nullptr, values, weights, weight_of};
+    run(1, 0, [&](const Context&) {
+        loaded.accelerated = cuda::load(opened.device, loaded.targets, stimuli, on_device, turned ? -1 : 1);
+    });
+    loaded.targets.values = nullptr;
     return loaded;
+}
+
+// What lies on the device, as a numpy array: X or targets.
+Array cuda_fetch(const Object& loaded) {
+    if (py::isinstance<LoadedTargets>(loaded)) {
+        const auto& held = loaded.cast<const LoadedTargets&>();
+        Array out({held.targets.count, held.stimuli * (held.stimuli - 1) / 2});
+        double* to = out.mutable_data();
+        const int64_t size = out.size();
+        run(1, 0, [&](const Context&) { std::copy_n(held.accelerated->host_values(), size, to); });
+        return out;
+    }
+    const auto& held = loaded.cast<const Loaded&>();
+    Array out({held.shape.stimuli, held.shape.count});
+    double* to = out.mutable_data();
+    const int64_t size = out.size();
+    run(1, 0, [&](const Context&) { std::copy_n(held.accelerator->host_features(), size, to); });
+    return out;
 }
 
 }  // namespace
@@ -388,7 +427,9 @@ PYBIND11_MODULE(_core, module) {
     module.def("cuda_load", &cuda_load, py::arg("device"), py::arg("X"), py::arg("precision"),
                "X on the device, to be given to the verbs in X's place: copied there, or taken as it lies there already.");
     module.def("cuda_load_targets", &cuda_load_targets, py::arg("device"), py::arg("target"), py::arg("weights"), py::arg("weight_of"),
-               py::arg("stimuli"), "Targets on the device, to be given to `ranking` and `held_out_alignment` with an X that lies there.");
+               py::arg("stimuli"), py::arg("turned"),
+               "Targets on the device, to be given to the verbs with an X that lies there; a copy, negated if `turned`.");
+    module.def("cuda_fetch", &cuda_fetch, py::arg("loaded"), "What was loaded on the device, as a numpy array.");
     module.def("simd_lanes", &simd_lanes, "Doubles that move together in the kernels chosen for this machine.");
 }
 

@@ -339,7 +339,7 @@ void by_moments(const Job& job, const int64_t* orders, int64_t order_count, int6
     }
 }
 
-void sums_elsewhere(const Job& job, const int64_t* orders, int64_t order_count, int64_t steps, Accelerator& elsewhere,
+void sums_elsewhere(const Job& job, StandardTargets& targets, const int64_t* orders, int64_t order_count, int64_t steps, Accelerator& elsewhere,
                     const Context& context, double* out) {
     const int64_t count = job.targets->count;
     std::vector<char> again(count * steps);
@@ -348,7 +348,9 @@ void sums_elsewhere(const Job& job, const int64_t* orders, int64_t order_count, 
     std::vector<Prefix> left;
     for (int64_t at = 0; at < count * steps; ++at)
         if (again[at]) left.push_back({at / steps, {orders + (order_count > 1 ? at / steps * steps : 0), at % steps + 1}, out + at});
-    if (!left.empty() && !context.stop(0)) exactly({elsewhere.host_features(), job.x.stimuli, job.x.count}, *job.targets, job.metric, left, context);
+    if (left.empty() || context.stop(0)) return;
+    targets.bring(context.threads);
+    exactly({elsewhere.host_features(), job.x.stimuli, job.x.count}, targets, job.metric, left, context);
 }
 
 // Any comparator: the similarities of every prefix, then the comparison.
@@ -418,16 +420,17 @@ void exactly(const Features& x, const StandardTargets& targets, Metric metric, c
 }
 
 void insertion_curve(const Features& x, const Targets& source, Metric metric, Comparator comparator, const int64_t* orders,
-                     int64_t order_count, int64_t steps, const Context& context, double* out, Accelerator* elsewhere) {
-    const StandardTargets targets(source, x.stimuli, x.pairs(), comparator, context.threads);
+                     int64_t order_count, int64_t steps, const Context& context, double* out, Accelerator* elsewhere,
+                     AcceleratedTargets* targets_elsewhere) {
+    StandardTargets targets = standard_targets(source, x, comparator, context, targets_elsewhere);
     insertion_curve(x, targets, metric, orders, order_count, steps, context, out, elsewhere);
 }
 
-void insertion_curve(const Features& x, const StandardTargets& targets, Metric metric, const int64_t* orders, int64_t order_count,
+void insertion_curve(const Features& x, StandardTargets& targets, Metric metric, const int64_t* orders, int64_t order_count,
                      int64_t steps, const Context& context, double* out, Accelerator* elsewhere) {
     Job job{x, metric, &targets, Buffer(x.stimuli * widest), Buffer(widest), padded(x.stimuli), 0, row_groups(x.stimuli)};
     if (elsewhere) {
-        sums_elsewhere(job, orders, order_count, steps, *elsewhere, context, out);
+        sums_elsewhere(job, targets, orders, order_count, steps, *elsewhere, context, out);
         return context.throw_if_stopped();
     }
     // Moments of a window: threads that share a target keep about four megabytes, others a chunk's.

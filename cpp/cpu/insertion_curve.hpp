@@ -9,7 +9,7 @@
 namespace secateur::cpu {
 
 // As kernels.hpp has it.
-void insertion_curve(const Features&, const StandardTargets&, Metric, const int64_t* orders, int64_t order_count, int64_t steps,
+void insertion_curve(const Features&, StandardTargets&, Metric, const int64_t* orders, int64_t order_count, int64_t steps,
                      const Context&, double* out, Accelerator*);
 
 // The alignment of a target with one prefix, from a space built without updates.

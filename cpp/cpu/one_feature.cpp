@@ -566,17 +566,14 @@ void exactly(const Features& x, const StandardTargets& targets, Metric metric, I
     }
 }
 
-void one_feature(const Features& x, const StandardTargets& targets, const Space& space, Metric metric, Indices subset,
+void one_feature(const Features& x, StandardTargets& targets, const Space& space, Metric metric, Indices subset,
                  Indices candidates, int sign, const Context& context, double* out, Accelerator* elsewhere) {
     const int64_t n = x.stimuli, d = x.count;
     if (candidates.count < d) {
         Buffer similarities(x.pairs());
-        CompareScratch look(n, x.pairs());
         finish(space, n, metric, similarities.get());
-        for (int64_t t = 0; t < targets.count; ++t) {
-            targets.look_at(targets.pattern_of(t), similarities.get(), look);
-            std::fill_n(out + t * d, d, targets.alignment(t, similarities.get(), look));
-        }
+        targets.alignments(similarities.get(), out, d);
+        for (int64_t t = 0; t < targets.count; ++t) std::fill_n(out + t * d + 1, d - 1, out[t * d]);
     }
 
     std::vector<char> again(candidates.count);
@@ -601,6 +598,7 @@ void one_feature(const Features& x, const StandardTargets& targets, const Space&
         if (again[c]) left.push_back({candidates.values[c], candidates.values[c]});
     if (!left.empty() && !context.stop(0)) {
         if (elsewhere) job.x.values = elsewhere->host_features();
+        targets.bring(context.threads);
         exactly(job.x, targets, metric, subset, left, sign, context, out, d);
     }
     context.throw_if_stopped();

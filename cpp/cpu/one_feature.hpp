@@ -26,7 +26,7 @@ OneFeaturePlan plan_of(const Guards&, const StandardTargets&, const Space&, Metr
 
 // out (targets, x.count): alignment of the subset with each candidate added (sign +1) or removed (sign -1).
 // Features that are no candidates get the alignment of the subset itself.
-void one_feature(const Features& x, const StandardTargets&, const Space& of_subset, Metric, Indices subset, Indices candidates,
+void one_feature(const Features& x, StandardTargets&, const Space& of_subset, Metric, Indices subset, Indices candidates,
                  int sign, const Context&, double* out, Accelerator*);
 
 // The same for a few features, from spaces built without updates. out (targets, stride), at `column` of each.

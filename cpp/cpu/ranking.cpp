@@ -29,32 +29,31 @@ void keep_prefix(const int64_t* order, const double* curve, int64_t features, co
 // What an accelerator hands back, recomputed here. The targets' rows are made where they are needed, which is seldom.
 class ExactlyHere : public Exactly {
   public:
-    ExactlyHere(Among& among, StandardTargets& targets, const double* values, Metric metric, Indices whole, const Context& context)
-        : among_(among), targets_(targets), values_(values), metric_(metric), whole_(whole), context_(context) {}
-    void left_out(const double* x, const std::vector<int64_t>& features, double* values) override {
+    ExactlyHere(Among& among, StandardTargets& targets, Metric metric, Indices whole, const Context& context)
+        : among_(among), targets_(targets), metric_(metric), whole_(whole), context_(context) {}
+    void left_out(const double* x, const double* all_targets, const std::vector<int64_t>& features, double* values) override {
         std::vector<Asked> asked;
         for (const int64_t feature : features) asked.push_back({feature, static_cast<int64_t>(asked.size())});
-        exactly(here(x), targets_, metric_, whole_, asked, -1, context_, values, static_cast<int64_t>(features.size()));
+        exactly(here(x, all_targets), targets_, metric_, whole_, asked, -1, context_, values, static_cast<int64_t>(features.size()));
         for (int64_t at = 0; at < targets_.count * static_cast<int64_t>(features.size()); ++at) values[at] *= orientation(metric_);
     }
-    void inserted(const double* x, const std::vector<Place>& places, double* values) override {
+    void inserted(const double* x, const double* all_targets, const std::vector<Place>& places, double* values) override {
         std::vector<Prefix> asked;
         for (const Place& place : places) asked.push_back({place.target, {place.order, place.steps}, values + asked.size()});
-        exactly(here(x), targets_, metric_, asked, context_);
+        exactly(here(x, all_targets), targets_, metric_, asked, context_);
         for (std::size_t at = 0; at < places.size(); ++at) values[at] *= orientation(metric_);
     }
 
   private:
     Among& among_;
     StandardTargets& targets_;
-    const double* values_;
     const Metric metric_;
     const Indices whole_;
     const Context& context_;
     bool brought_ = false;
 
-    Features here(const double* x) {
-        if (!brought_) targets_.bring(among_.bring(values_, context_.threads), context_.threads);
+    Features here(const double* x, const double* all_targets) {
+        if (!brought_) targets_.bring(among_.bring(all_targets, context_.threads), context_.threads);
         brought_ = true;
         return {x, among_.features.stimuli, among_.features.count};
     }
@@ -62,7 +61,7 @@ class ExactlyHere : public Exactly {
 
 bool ranking_elsewhere(const Features& all, const Targets& source, Metric metric, Comparator comparator, Indices stimuli,
                        Indices whole, PrefixRule rule, const Context& context, Ranked out, Accelerator& elsewhere,
-                       const AcceleratedTargets& targets_elsewhere) {
+                       AcceleratedTargets& targets_elsewhere) {
     const auto part = stimuli.values ? elsewhere.among(stimuli) : nullptr;
     Accelerator& there = part ? *part : elsewhere;
     Among among(all, source, stimuli, context, false);
@@ -72,7 +71,7 @@ bool ranking_elsewhere(const Features& all, const Targets& source, Metric metric
     const Guards guards = guards_of(targets, space, metric, whole, -1);
     Buffer similarities(x.pairs());
     finish(space, x.stimuli, metric, similarities.get());
-    ExactlyHere exactly(among, targets, source.values, metric, whole, context);
+    ExactlyHere exactly(among, targets, metric, whole, context);
     const RankingPlan plan{plan_of(guards, targets, space, metric, whole, -1),
                            among.positions(),
                            similarities.get(),
@@ -97,7 +96,7 @@ bool ranking(const Features& all, const Targets& source, Metric metric, Comparat
                                  *targets_elsewhere);
     const Among among(all, source, stimuli, context);
     const Features& x = among.features;
-    const StandardTargets targets(among.targets, x.stimuli, x.pairs(), comparator, context.threads);
+    StandardTargets targets(among.targets, x.stimuli, x.pairs(), comparator, context.threads);
     std::vector<int64_t> orders(out.order ? 0 : count * d);
     Buffer curves(out.curve ? 0 : count * d);
     if (!out.order) out.order = orders.data();

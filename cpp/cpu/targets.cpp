@@ -39,8 +39,10 @@ StandardTargets::StandardTargets(const Targets& source, int64_t n, int64_t pairs
     bring(source.values, threads);
 }
 
-StandardTargets::StandardTargets(const Targets& source, int64_t n, Comparator comparator)
-    : StandardTargets(source, n, n * (n - 1) / 2, comparator) {}
+StandardTargets::StandardTargets(const Targets& source, int64_t n, Comparator comparator, AcceleratedTargets* elsewhere)
+    : StandardTargets(source, n, n * (n - 1) / 2, comparator) {
+    elsewhere_ = elsewhere;
+}
 
 StandardTargets::StandardTargets(const Targets& source, int64_t n, int64_t pairs, Comparator comparator)
     : stimuli(n),
@@ -181,6 +183,17 @@ double StandardTargets::alignment(int64_t t, const double* s, CompareScratch& lo
     for (int64_t p = 0; p < pairs; ++p)
         if (!weighted || h[p] != 0) product += h[p] * (s[p] - look.mean);
     return product / std::sqrt(look.deviation);
+}
+
+void StandardTargets::alignments(const double* similarities, double* out, int64_t stride) const {
+    if (elsewhere_ && !rows_.get()) {
+        std::vector<double> all(count);
+        elsewhere_->compare(similarities, centred, all.data());
+        for (int64_t t = 0; t < count; ++t) out[t * stride] = all[t];
+        return;
+    }
+    CompareScratch look(stimuli, pairs);
+    compare_all(*this, similarities, look, out, stride);
 }
 
 void compare_all(const StandardTargets& targets, const double* s, CompareScratch& scratch, double* out, int64_t stride) {

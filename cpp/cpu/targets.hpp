@@ -15,10 +15,14 @@ class StandardTargets {
     // (tau-a). A constant target has no direction: its row, and so its alignments, are NaN (rho-a, tau-a: 0).
     // Without `stimuli` (0) the pairs are any pairs, not all those of a set: none that is whitened.
     StandardTargets(const Targets&, int64_t stimuli, int64_t pairs, Comparator, int threads);
-    // The same with rows that an accelerator standardises; the source's values may be missing until `bring`.
-    StandardTargets(const Targets&, int64_t stimuli, Comparator);
+    // The same with rows elsewhere, or none yet; the source's values may be missing until `bring`.
+    StandardTargets(const Targets&, int64_t stimuli, Comparator, AcceleratedTargets* elsewhere = nullptr);
     // Rows of these values here, too.
     void bring(const double* values, int threads);
+    // The same of rows that are elsewhere.
+    void bring(int threads) {
+        if (elsewhere_ && !rows_.get()) bring(elsewhere_->host_values(), threads);
+    }
 
     const int64_t stimuli, pairs, count, patterns;
     const Comparator comparator;
@@ -34,12 +38,14 @@ class StandardTargets {
     bool active(int64_t pattern, int64_t stimulus) const { return active_[pattern * stimuli + stimulus]; }
     // All of it as plain arrays.
     StandardRows view() const {
-        return {rows_.get(), count, pairs, weighted ? source_.weights : nullptr, weighted ? source_.weight_of : nullptr,
+        return {elsewhere_ ? elsewhere_->standardised(centred) : rows_.get(), count, pairs, weighted ? source_.weights : nullptr, weighted ? source_.weight_of : nullptr,
                 patterns, totals_.data(), active_.data(), centred, count};
     }
     bool active_somewhere(int64_t stimulus) const { return somewhere_[stimulus]; }
     bool active_everywhere(int64_t stimulus) const { return everywhere_[stimulus]; }
 
+    // out, in strides: every target with similarities, wherever its row is.
+    void alignments(const double* similarities, double* out, int64_t stride) const;
     // Alignment of a target with given similarities, in two passes. NaN similarities of weight > 0 give NaN.
     double alignment(int64_t target, const double* similarities, struct CompareScratch&) const;
     // Scratch that `alignment` can share between targets of one pattern is refreshed here, once per vector.
@@ -49,9 +55,17 @@ class StandardTargets {
     StandardTargets(const Targets&, int64_t stimuli, int64_t pairs, Comparator);
     Targets source_;
     Buffer rows_;
+    AcceleratedTargets* elsewhere_ = nullptr;
     std::vector<double> totals_;
     std::vector<char> active_, somewhere_, everywhere_;
 };
+
+// Standardised here, or where they already are.
+inline StandardTargets standard_targets(const Targets& source, const Features& x, Comparator comparator, const Context& context,
+                                        AcceleratedTargets* elsewhere) {
+    return elsewhere ? StandardTargets(source, x.stimuli, comparator, elsewhere)
+                     : StandardTargets(source, x.stimuli, x.pairs(), comparator, context.threads);
+}
 
 // What one vector of similarities looks like to all targets of one weight pattern.
 struct CompareScratch {

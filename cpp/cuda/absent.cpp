@@ -23,7 +23,7 @@ std::shared_ptr<Device> open() {
 std::unique_ptr<Accelerator> load(std::shared_ptr<Device>, const Features&, bool, Precision) {
     refuse();
 }
-std::unique_ptr<AcceleratedTargets> load(std::shared_ptr<Device>, const Targets&, int64_t) {
+std::unique_ptr<AcceleratedTargets> load(std::shared_ptr<Device>, const Targets&, int64_t, bool, double) {
     refuse();
 }
 

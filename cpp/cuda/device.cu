@@ -104,11 +104,11 @@ class Loaded : public Accelerator {
         cuda::insertion_curve(*device_, x_, plan, context, values, again);
     }
     std::unique_ptr<Accelerator> among(Indices stimuli) override { return std::make_unique<Loaded>(*this, stimuli); }
-    bool ranking(const AcceleratedTargets& targets, const RankingPlan& plan, const Context& context, Ranked out) override {
+    bool ranking(AcceleratedTargets& targets, const RankingPlan& plan, const Context& context, Ranked out) override {
         const Device::Turn turn(*device_);
         return cuda::ranking(*device_, x_, precision_, on_this_device(targets), plan, context, [this] { return fetched(); }, out);
     }
-    void held_out_alignment(const AcceleratedTargets& targets, const HeldOutPlan& plan, int64_t count, const Context& context,
+    void held_out_alignment(AcceleratedTargets& targets, const HeldOutPlan& plan, int64_t count, const Context& context,
                             double* out, int64_t* undefined) override {
         const Device::Turn turn(*device_);
         cuda::held_out_alignment(*device_, x_, on_this_device(targets), plan, count, context, out, undefined);
@@ -132,9 +132,9 @@ class Loaded : public Accelerator {
         return fetched_ = fetch_.data();
     }
 
-    const LoadedTargets& on_this_device(const AcceleratedTargets& targets) const {
-        const auto& loaded = static_cast<const LoadedTargets&>(targets);
-        if (loaded.device != device_) throw std::invalid_argument("target must lie where X lies, got one loaded on another stream");
+    LoadedTargets& on_this_device(AcceleratedTargets& targets) const {
+        auto& loaded = static_cast<LoadedTargets&>(targets);
+        if (loaded.device() != device_.get()) throw std::invalid_argument("target must lie where X lies, got one loaded on another stream");
         return loaded;
     }
 
@@ -145,36 +145,39 @@ class Loaded : public Accelerator {
     }
 
     void take_as_it_lies(int64_t count) {
-        cudaPointerAttributes where{};
-        check(cudaPointerGetAttributes(&where, x_.values), "looking where X lies");
-        if (where.type != cudaMemoryTypeDevice && where.type != cudaMemoryTypeManaged)
-            throw std::invalid_argument("X must lie in a CUDA device's memory, got a pointer to other memory");
-        if (where.type == cudaMemoryTypeDevice && where.device != device_->number())
-            throw std::invalid_argument("X must lie on CUDA device " + std::to_string(device_->number()) + ", the current one, got device " +
-                                        std::to_string(where.device));
-        check(cudaDeviceSynchronize(), "waiting for X");  // whoever wrote it, on whatever stream
-        DeviceBuffer<int> found(*device_, 1, "a flag");
-        found.zero();
-        launch(*device_, "looking for NaN in X", find_not_finite, grid_of(256), 256, 0, x_.values, count, found.get());
-        int any = 0;
-        found.download(&any);
-        if (!any) return;
-        const Features on_host{nullptr, x_.stimuli, x_.count};
-        fetch_.resize(count);
-        check(cudaMemcpyAsync(fetch_.data(), x_.values, count * sizeof(double), cudaMemcpyDeviceToHost, device_->stream()),
-              "copying X from the device");
-        device_->finish("copying X from the device");
+        expect_on_device(*device_, x_.values, "X");
+        if (all_finite(*device_, x_.values, count)) return;
+        const double* values = fetched();
         for (int64_t at = 0; at < count; ++at)
-            if (!std::isfinite(fetch_[at])) {
+            if (!std::isfinite(values[at])) {
                 std::ostringstream message;
-                message << "X must be finite, got " << fetch_[at] << " at stimulus " << at / on_host.count << ", feature "
-                        << at % on_host.count;
+                message << "X must be finite, got " << values[at] << " at stimulus " << at / x_.count << ", feature " << at % x_.count;
                 throw std::invalid_argument(message.str());
             }
     }
 };
 
 }  // namespace
+
+void expect_on_device(const Device& device, const double* values, const char* name) {
+    cudaPointerAttributes where{};
+    check(cudaPointerGetAttributes(&where, values), std::string("looking where ") + name + " lies");
+    if (where.type != cudaMemoryTypeDevice && where.type != cudaMemoryTypeManaged)
+        throw std::invalid_argument(std::string(name) + " must lie in a CUDA device's memory, got a pointer to other memory");
+    if (where.type == cudaMemoryTypeDevice && where.device != device.number())
+        throw std::invalid_argument(std::string(name) + " must lie on CUDA device " + std::to_string(device.number()) +
+                                    ", the current one, got device " + std::to_string(where.device));
+    check(cudaDeviceSynchronize(), std::string("waiting for ") + name);
+}
+
+bool all_finite(Device& device, const double* values, int64_t count) {
+    DeviceBuffer<int> found(device, 1, "a flag");
+    found.zero();
+    launch(device, "looking for NaN", find_not_finite, grid_of(256), 256, 0, values, count, found.get());
+    int any = 0;
+    found.download(&any);
+    return !any;
+}
 
 void check(cudaError_t status, const std::string& what) {
     if (status == cudaSuccess) return;

@@ -10,6 +10,7 @@
 #include <string>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "secateur/plan.hpp"
 
@@ -168,13 +169,33 @@ __device__ double over_block(double value, double* shared, Join join) {
     return all;
 }
 
+// Throws unless memory given as an argument lies on the device; waits for whoever wrote it, on whatever stream.
+void expect_on_device(const Device&, const double* values, const char* name);
+// Whether all values on the device are finite.
+bool all_finite(Device&, const double* values, int64_t count);
+
 // Targets over the pairs of all stimuli.
-struct LoadedTargets : AcceleratedTargets {
-    LoadedTargets(std::shared_ptr<Device> device, DeviceBuffer<double> values, int64_t pairs)
-        : device(std::move(device)), values(std::move(values)), pairs(pairs) {}
-    const std::shared_ptr<Device> device;
-    const DeviceBuffer<double> values;  // (targets, pairs)
-    const int64_t pairs;
+class LoadedTargets : public AcceleratedTargets {
+  public:
+    LoadedTargets(std::shared_ptr<Device>, const Targets&, int64_t pairs, bool on_device, double sign);
+    const double* host_values() override;
+    const double* standardised(bool centred) override;
+    void compare(const double* similarities, bool centred, double* out) override;
+
+    const Device* device() const { return device_.get(); }
+    const double* row(int64_t target) const { return values_.get() + target * pairs_; }
+    int64_t pairs() const { return pairs_; }
+    // As host_values, for a caller that has the turn.
+    const double* fetched();
+
+  private:
+    const std::shared_ptr<Device> device_;
+    const Targets given_;  // its values lie on the host, or `on_device_`
+    const bool on_device_;
+    const int64_t pairs_;
+    DeviceBuffer<double> values_;   // (targets, pairs)
+    DeviceBuffer<double> rows_[2];  // by `centred`: (targets, pairs)
+    std::vector<double> fetch_;
 };
 
 // The same over the pairs at some positions, with the weights of those.
@@ -209,14 +230,14 @@ struct Lists {
 // summed up in `slices` parts, laid out behind one another, which are then added.
 void add_up(Device&, const Features& x, Metric, Lists, double* means, double* sums, int64_t slices = 1);
 
-// X on the host, fetched where it is not yet there.
-using HostFeatures = std::function<const double*()>;
+// What lies on the device, on the host; fetched where it is not yet there, by whoever has the turn.
+using OnHost = std::function<const double*()>;
 
 // What the verbs of Accelerator do, each in its own file. x: (stimuli, count) on the device. Values may be wanted there or on the host.
 void space(Device&, const Features& x, Metric, Indices subset, double* pair, double* own, double* mean);
 void one_feature(Device&, const Features& x, Precision, const OneFeaturePlan&, const Context&, double* values, char* again);
 void insertion_curve(Device&, const Features& x, const InsertionPlan&, const Context&, double* values, char* again);
-bool ranking(Device&, const Features& x, Precision, const LoadedTargets&, const RankingPlan&, const Context&, const HostFeatures&, Ranked);
+bool ranking(Device&, const Features& x, Precision, LoadedTargets&, const RankingPlan&, const Context&, const OnHost& x_here, Ranked);
 void held_out_alignment(Device&, const Features& x, const LoadedTargets&, const HeldOutPlan&, int64_t targets, const Context&,
                         double* out, int64_t* undefined);
 

@@ -133,7 +133,7 @@ void put(Device& device, double* values, const std::vector<int64_t>& places, con
 
 // Alignments (targets, features) with each feature left out, on the device. False if asked to stop.
 bool leave_one_out(Device& device, const Features& x, Precision precision, const RankingPlan& plan, const StandardRows& targets,
-                   int64_t first, const Context& context, const HostFeatures& x_here, double* values) {
+                   int64_t first, const Context& context, const OnHost& x_here, LoadedTargets& loaded, double* values) {
     const int64_t d = x.count;
     std::vector<char> again(d, plan.all_exactly);
     if (!plan.all_exactly) {
@@ -148,7 +148,7 @@ bool leave_one_out(Device& device, const Features& x, Precision precision, const
     if (features.empty()) return true;
     const auto some = static_cast<int64_t>(features.size());
     std::vector<double> exact(plan.leave_one_out.targets.count * some);
-    plan.exactly.left_out(x_here(), features, exact.data());
+    plan.exactly.left_out(x_here(), loaded.fetched(), features, exact.data());
     if (context.stop(0)) return false;
     for (int64_t t = 0; t < targets.count; ++t)
         for (const int64_t k : features) places.push_back(t * d + k);
@@ -158,7 +158,7 @@ bool leave_one_out(Device& device, const Features& x, Precision precision, const
 
 // The curves (targets, features) of the orders, on the device, not oriented. False if asked to stop.
 bool insert(Device& device, const Features& x, const RankingPlan& plan, const StandardRows& targets, int64_t first,
-            const Context& context, const HostFeatures& x_here, const DeviceBuffer<int64_t>& orders, double* curve) {
+            const Context& context, const OnHost& x_here, LoadedTargets& loaded, const DeviceBuffer<int64_t>& orders, double* curve) {
     const int64_t d = x.count;
     std::vector<char> again(targets.count * d);
     insertion_curve(device, x, {plan.leave_one_out.metric, targets, orders.get(), targets.count, d}, context, curve, again.data());
@@ -176,7 +176,7 @@ bool insert(Device& device, const Features& x, const RankingPlan& plan, const St
     std::vector<Exactly::Place> asked;
     for (const int64_t at : places) asked.push_back({first + at / d, beginnings.data() + at / d * longest, at % d + 1});
     std::vector<double> exact(places.size());
-    plan.exactly.inserted(x_here(), asked, exact.data());
+    plan.exactly.inserted(x_here(), loaded.fetched(), asked, exact.data());
     if (context.stop(0)) return false;
     put(device, curve, places, exact);
     return true;
@@ -184,8 +184,8 @@ bool insert(Device& device, const Features& x, const RankingPlan& plan, const St
 
 }  // namespace
 
-bool ranking(Device& device, const Features& x, Precision precision, const LoadedTargets& loaded, const RankingPlan& plan,
-             const Context& context, const HostFeatures& x_here, Ranked out) {
+bool ranking(Device& device, const Features& x, Precision precision, LoadedTargets& loaded, const RankingPlan& plan,
+             const Context& context, const OnHost& x_here, Ranked out) {
     const StandardRows& targets = plan.leave_one_out.targets;
     const int64_t d = x.count, pairs = x.pairs();
     const double sign = orientation(plan.leave_one_out.metric);
@@ -211,10 +211,10 @@ bool ranking(Device& device, const Features& x, Precision precision, const Loade
         const int64_t count = std::min(largest, targets.count - first);
         among.standardised(first, count, rows.get());
         const StandardRows part = targets.part(first, count, rows.get());
-        if (!leave_one_out(device, x, precision, plan, part, first, context, x_here, values.get())) return true;
+        if (!leave_one_out(device, x, precision, plan, part, first, context, x_here, loaded, values.get())) return true;
         launch(device, "ranking features", rank, grid_of(count), threads, sorting, values.get(), baseline.get() + first, sign, d,
                keys.get(), places.get(), order.get());
-        if (!insert(device, x, plan, part, first, context, x_here, order, curve.get())) return true;
+        if (!insert(device, x, plan, part, first, context, x_here, loaded, order, curve.get())) return true;
         launch(device, "choosing prefixes", keep_prefix, grid_of(count), threads, threads * sizeof(double), curve.get(), order.get(), sign,
                d, plan.rule, length.get(), alignment.get(), support.get());
         values.download(out.importance + first * d, 1, count * d, count * d);

@@ -1,5 +1,6 @@
 // Targets on the device: standardised among some stimuli, and compared with similarities.
 #include <cmath>
+#include <sstream>
 
 #include "device.hpp"
 
@@ -8,6 +9,11 @@ namespace secateur::cuda {
 namespace {
 
 constexpr int threads = 256;
+
+__global__ void turn_about(double* values, int64_t count) {
+    const int64_t at = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+    if (at < count) values[at] = -values[at];
+}
 
 __device__ double plus(double a, double b) {
     return a + b;
@@ -93,12 +99,61 @@ __global__ void __launch_bounds__(threads)
 
 }  // namespace
 
-std::unique_ptr<AcceleratedTargets> load(std::shared_ptr<Device> device, const Targets& targets, int64_t stimuli) {
-    const Device::Turn turn(*device);
-    const int64_t pairs = stimuli * (stimuli - 1) / 2;
-    DeviceBuffer<double> values(*device, targets.values, targets.count * pairs, "targets");
-    device->finish("copying targets to the device");
-    return std::make_unique<LoadedTargets>(device, std::move(values), pairs);
+LoadedTargets::LoadedTargets(std::shared_ptr<Device> device, const Targets& targets, int64_t pairs, bool on_device, double sign)
+    : device_(std::move(device)), given_(targets), on_device_(on_device), pairs_(pairs) {
+    const Device::Turn turn(*device_);
+    const int64_t size = targets.count * pairs;
+    if (on_device) expect_on_device(*device_, targets.values, "target");
+    values_ = DeviceBuffer<double>(*device_, targets.values, size, "targets");
+    if (sign != 1) launch(*device_, "turning targets", turn_about, grid_of((size + 255) / 256), 256, 0, values_.get(), size);
+    device_->finish("copying targets to the device");
+    if (!on_device || all_finite(*device_, values_.get(), size)) return;
+    const double* values = fetched();
+    for (int64_t at = 0; at < size; ++at)
+        if (!std::isfinite(values[at])) {
+            std::ostringstream message;
+            message << "target must be finite on a CUDA device, got " << values[at] << " at target " << at / pairs << ", pair " << at % pairs;
+            throw std::invalid_argument(message.str());
+        }
+}
+
+const double* LoadedTargets::fetched() {
+    if (!on_device_) return given_.values;
+    if (fetch_.empty()) {
+        fetch_.resize(given_.count * pairs_);
+        values_.download(fetch_.data());
+    }
+    return fetch_.data();
+}
+
+const double* LoadedTargets::host_values() {
+    const Device::Turn turn(*device_);
+    return fetched();
+}
+
+const double* LoadedTargets::standardised(bool centred) {
+    const Device::Turn turn(*device_);
+    DeviceBuffer<double>& rows = rows_[centred];
+    if (!rows.get()) {
+        rows = DeviceBuffer<double>(*device_, given_.count * pairs_, "targets");
+        TargetsAmong(*device_, *this, {nullptr, pairs_}, nullptr, nullptr, 0, given_.count, centred).standardised(0, given_.count, rows.get());
+        device_->finish("standardising targets");
+    }
+    return rows.get();
+}
+
+void LoadedTargets::compare(const double* similarities, bool centred, double* out) {
+    const Device::Turn turn(*device_);
+    const DeviceBuffer<double> given(*device_, similarities, pairs_, "similarities");
+    const DeviceBuffer<double> alignments(*device_, given_.count, "alignments");
+    TargetsAmong(*device_, *this, {nullptr, pairs_}, nullptr, nullptr, 0, given_.count, centred)
+        .compared(0, given_.count, given.get(), 0, true, alignments.get(), nullptr);
+    alignments.download(out);
+}
+
+std::unique_ptr<AcceleratedTargets> load(std::shared_ptr<Device> device, const Targets& targets, int64_t stimuli, bool on_device,
+                                         double sign) {
+    return std::make_unique<LoadedTargets>(std::move(device), targets, stimuli * (stimuli - 1) / 2, on_device, sign);
 }
 
 TargetsAmong::TargetsAmong(Device& device, const LoadedTargets& loaded, Indices positions, const double* weights,
@@ -113,14 +168,14 @@ TargetsAmong::TargetsAmong(Device& device, const LoadedTargets& loaded, Indices 
 
 void TargetsAmong::standardised(int64_t first, int64_t count, double* rows) const {
     launch(device_, "standardising targets", standardise, grid_of(count), threads, threads * sizeof(double),
-           loaded_.values.get() + first * loaded_.pairs, loaded_.pairs, positions_.get(), pairs_, weights_.get(),
+           loaded_.row(first), loaded_.pairs(), positions_.get(), pairs_, weights_.get(),
            weights_.get() ? weight_of_.get() + first : nullptr, centred_, rows);
 }
 
 void TargetsAmong::compared(int64_t first, int64_t count, const double* similarities, int64_t stride, bool strict, double* alignments,
                             int64_t* undefined) const {
     launch(device_, "comparing", compare, grid_of(count), threads, threads * sizeof(double),
-           loaded_.values.get() + first * loaded_.pairs, loaded_.pairs, positions_.get(), pairs_, weights_.get(),
+           loaded_.row(first), loaded_.pairs(), positions_.get(), pairs_, weights_.get(),
            weights_.get() ? weight_of_.get() + first : nullptr, similarities, stride, centred_, strict, alignments, undefined);
 }
 

@@ -24,7 +24,7 @@ def compare(
 ) -> Floats: ...
 def leave_one_out(
     X: Floats | _Loaded,
-    target: Floats,
+    target: Floats | _LoadedTargets,
     weights: Floats | None,
     weight_of: Integers | None,
     metric: str,
@@ -34,7 +34,7 @@ def leave_one_out(
 ) -> Floats: ...
 def add_one(
     X: Floats | _Loaded,
-    target: Floats,
+    target: Floats | _LoadedTargets,
     weights: Floats | None,
     weight_of: Integers | None,
     metric: str,
@@ -44,7 +44,7 @@ def add_one(
 ) -> Floats: ...
 def insertion_curve(
     X: Floats | _Loaded,
-    target: Floats,
+    target: Floats | _LoadedTargets,
     weights: Floats | None,
     weight_of: Integers | None,
     metric: str,
@@ -91,6 +91,12 @@ def cuda_device() -> str: ...
 def cuda_open() -> _Device: ...
 def cuda_load(device: _Device, X: object, precision: str) -> _Loaded: ...
 def cuda_load_targets(
-    device: _Device, target: Floats, weights: Floats | None, weight_of: Integers | None, stimuli: int
+    device: _Device,
+    target: object,
+    weights: Floats | None,
+    weight_of: Integers | None,
+    stimuli: int,
+    turned: bool,
 ) -> _LoadedTargets: ...
+def cuda_fetch(loaded: _Loaded | _LoadedTargets) -> Floats: ...
 def simd_lanes() -> int: ...

@@ -7,10 +7,17 @@ from typing import Any
 import numpy as np
 
 from . import _core
-from .device import place
-from .features import read_features, read_order, read_subset
-from .similarity import check_comparator, check_metric
-from .targets import read_target
+from .device import Place, multiply_adds, place
+from .features import Features, read_features, read_order, read_subset
+from .similarity import check_comparator, check_metric, on_cuda, placed
+from .targets import Targets, read_target
+
+
+def _sides(features: Features, targets: Targets, where: Place) -> tuple[Any, Any, Any, Any]:
+    """X, targets and their weights as the compiled verbs take them here; host targets are standardised on the host."""
+    if targets.on_cuda:
+        return placed(*where.hold(features, targets))
+    return where.holding(features.values), *targets.rows
 
 
 def leave_one_out(
@@ -34,7 +41,8 @@ def leave_one_out(
     Parameters
     ----------
     X : array (n stimuli, d features)
-        Finite; converted to float64. A float64 array on a CUDA device (``__cuda_array_interface__``) stays there.
+        Finite; converted to float64. A float64 array on a CUDA device (``__cuda_array_interface__``) stays there, as
+        does a target (P,) or (T, P) without missing pairs.
     target, metric, comparator, kind, weights, device, threads
         As in :func:`secateur.alignment`.
     subset : bool mask (d,) or integer indices, optional
@@ -66,13 +74,15 @@ def leave_one_out(
     (5,)
     """
     features = read_features(X, on_device=True)
-    targets = read_target(target, features.n, kind, weights, features.stimuli)
+    targets = read_target(target, features.n, kind, weights, features.stimuli, on_device=True)
     chosen = read_subset(subset, features.d)
     terms = check_metric(metric), check_comparator(comparator)
-    where = place(device, threads, precision, comparator=terms[1], stimuli=features.n, on_cuda=features.on_cuda)
+    where = place(
+        device, threads, precision, comparator=terms[1], stimuli=features.n, on_cuda=on_cuda(features, targets),
+        work=multiply_adds(features.n, features.d, len(targets)),
+    )  # fmt: skip
     result = _core.leave_one_out(
-        where.holding(features.values), targets.values, targets.weights, targets.weight_of,
-        *terms, chosen, where.threads,
+        *_sides(features, targets, where), *terms, chosen, where.threads,
     )  # fmt: skip
     return targets.shaped(result)
 
@@ -95,7 +105,8 @@ def add_one(
     Parameters
     ----------
     X : array (n stimuli, d features)
-        Finite; converted to float64. A float64 array on a CUDA device (``__cuda_array_interface__``) stays there.
+        Finite; converted to float64. A float64 array on a CUDA device (``__cuda_array_interface__``) stays there, as
+        does a target (P,) or (T, P) without missing pairs.
     subset : bool mask (d,) or integer indices
         The features present before the addition; may be empty.
     target, metric, comparator, kind, weights, device, threads
@@ -125,13 +136,15 @@ def add_one(
     (5,)
     """
     features = read_features(X, on_device=True)
-    targets = read_target(target, features.n, kind, weights, features.stimuli)
+    targets = read_target(target, features.n, kind, weights, features.stimuli, on_device=True)
     chosen = read_subset(subset, features.d, empty=True)
     terms = check_metric(metric), check_comparator(comparator)
-    where = place(device, threads, precision, comparator=terms[1], stimuli=features.n, on_cuda=features.on_cuda)
+    where = place(
+        device, threads, precision, comparator=terms[1], stimuli=features.n, on_cuda=on_cuda(features, targets),
+        work=multiply_adds(features.n, features.d, len(targets)),
+    )  # fmt: skip
     result = _core.add_one(
-        where.holding(features.values), targets.values, targets.weights, targets.weight_of,
-        *terms, chosen, where.threads,
+        *_sides(features, targets, where), *terms, chosen, where.threads,
     )  # fmt: skip
     return targets.shaped(result)
 
@@ -154,7 +167,8 @@ def insertion_curve(
     Parameters
     ----------
     X : array (n stimuli, d features)
-        Finite; converted to float64. A float64 array on a CUDA device (``__cuda_array_interface__``) stays there.
+        Finite; converted to float64. A float64 array on a CUDA device (``__cuda_array_interface__``) stays there, as
+        does a target (P,) or (T, P) without missing pairs.
     order : integer array (m,) or (T, m)
         Distinct feature indices, first to be inserted first; one order for all targets, or one each.
     target, metric, comparator, kind, weights, device, threads
@@ -183,7 +197,7 @@ def insertion_curve(
     (3,)
     """
     features = read_features(X, on_device=True)
-    targets = read_target(target, features.n, kind, weights, features.stimuli)
+    targets = read_target(target, features.n, kind, weights, features.stimuli, on_device=True)
     rows = np.atleast_2d(np.asarray(order))
     if rows.ndim != 2 or len(rows) not in (1, len(targets)):
         raise ValueError(f"order must have shape (m,) or ({len(targets)}, m), got shape {np.shape(order)}")
@@ -191,9 +205,11 @@ def insertion_curve(
         raise TypeError("order must hold feature indices, got booleans")
     orders = np.stack([read_order(row, features.d) for row in rows])
     terms = check_metric(metric), check_comparator(comparator)
-    where = place(device, threads, precision, comparator=terms[1], stimuli=features.n, on_cuda=features.on_cuda)
+    where = place(
+        device, threads, precision, comparator=terms[1], stimuli=features.n, on_cuda=on_cuda(features, targets),
+        work=multiply_adds(features.n, features.d, len(targets)),
+    )  # fmt: skip
     result = _core.insertion_curve(
-        where.holding(features.values), targets.values, targets.weights, targets.weight_of,
-        *terms, orders, where.threads,
+        *_sides(features, targets, where), *terms, orders, where.threads,
     )  # fmt: skip
     return targets.shaped(result)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, replace
 from numbers import Integral
@@ -52,9 +53,24 @@ def resolve(device: str) -> Literal["cpu", "cuda"]:
     return "cpu"
 
 
+def check_device(device: str) -> str:
+    """``device``, if it is the name of one that can be had; ``"auto"`` leaves the driver asleep."""
+    if device != "auto":
+        resolve(device)
+    return device
+
+
 # What the kernels take: comparators whose sums run over pairs once, and so many stimuli.
 ON_CUDA = ("pearson", "cosine")
 MOST_STIMULI = 512
+
+# Multiply-adds that one core does in some 20 ms: for less, "auto" neither wakes a device nor feeds it.
+WORTH_CUDA = 1e9
+
+
+def multiply_adds(stimuli: int, features: int, targets: int, runs: int = 1) -> float:
+    """About what so many runs of leave-one-out and insertion take."""
+    return runs * (stimuli * (stimuli - 1) / 2) * features * (5 + 6 * targets)
 
 
 def describe(device: str) -> str:
@@ -107,16 +123,28 @@ class Place:
             features = replace(features, held=self.holding(features.values))
         if targets.held is None:
             values, weights, weight_of = targets.rows
-            held = _core.cuda_load_targets(self.memory, values, weights, weight_of, targets.n)
+            turned = targets.on_cuda and targets.kind == "dissimilarity"  # elsewhere that is done
+            held = _core.cuda_load_targets(self.memory, values, weights, weight_of, targets.n, turned)
             targets = replace(targets, held=held)
+        return features, targets
+
+
+    def fetched(self, features: Any, targets: Any) -> tuple[Any, Any]:
+        """Both in host memory, however they came; targets oriented as similarities."""
+        if features.on_cuda:
+            features = replace(features, values=_core.cuda_fetch(features.held), held=None)
+        if targets.on_cuda:
+            targets = replace(targets, values=_core.cuda_fetch(targets.held), held=None)
         return features, targets
 
 
 def place(
     device: str, threads: int | None = None, precision: str = "double", *, comparator: str = "pearson",
-    stimuli: int = 0, on_cuda: bool = False,
+    stimuli: int = 0, on_cuda: str = "", work: float = math.inf,
 ) -> Place:  # fmt: skip
-    """Where a call of this comparator and this many stimuli runs. An X that lies ``on_cuda`` is not brought elsewhere.
+    """Where a call of this comparator, this many stimuli and so much work (multiply-adds) runs.
+
+    What lies ``on_cuda``, "X" or "target", is not brought elsewhere. ``"auto"`` leaves little work to the processor.
 
     Raises
     ------
@@ -129,7 +157,10 @@ def place(
         raise ValueError(f"precision must be 'double' or 'single', got {precision!r}")
     count = thread_count(threads)
     if on_cuda and device == "cpu":
-        raise ValueError("X must lie in host memory for device='cpu', got a CUDA array: pass X.cpu() or device='cuda'")
+        raise ValueError(
+            f"{on_cuda} must lie in host memory for device='cpu', got a CUDA array: "
+            f"pass {on_cuda}.cpu() or device='cuda'"
+        )
     refusal = ""
     if comparator not in ON_CUDA:
         refusal = f"comparator must be 'pearson' or 'cosine' on a CUDA device, got {comparator!r}: use device='cpu'"
@@ -137,7 +168,8 @@ def place(
         refusal = f"X must have at most {MOST_STIMULI} stimuli on a CUDA device, got {stimuli}: use device='cpu'"
     # A call that a device does not take leaves the driver asleep: it takes long to wake, and does not survive a fork.
     asked = "cuda" if on_cuda and device == "auto" else device
-    runs_on = "cpu" if asked == "auto" and refusal else resolve(asked)
+    little = work < WORTH_CUDA and precision == "double"
+    runs_on = "cpu" if asked == "auto" and (refusal or little) else resolve(asked)
     if runs_on == "cuda" and refusal:
         raise ValueError(refusal)
     if runs_on == "cpu" and precision == "single":

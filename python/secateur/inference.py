@@ -137,8 +137,8 @@ def permutation_test(
     import xarray
 
     n = _check_count(n, "permutations")
-    features = read_features(X)
     pruner = pruner_of(pruner, kind)
+    features = read_features(X, on_device=pruner._how().on_device)
     targets = read_target(target, features.n, pruner.kind, weights, features.stimuli)
     folds, _ = split(features.n, cv, repeats, seed, groups)
     rng = np.random.default_rng(seed)
@@ -149,7 +149,7 @@ def permutation_test(
     undefined = 0
     full: list[Matrix] = []
     pruned: list[Matrix] = []
-    where = training_place(pruner, folds)
+    where = training_place(pruner, folds, features, targets, n + 1)
     for step, batch in enumerate(
         with_progress([b for b in batches for _ in folds], len(batches) * len(folds), "relabelled folds", progress)
     ):
@@ -390,7 +390,7 @@ class _Resampler:
     def __init__(self, features: Features, targets: Targets, mean: bool, folds: list[Fold], pruner: Pruner) -> None:
         self.features, self.targets, self.mean, self.folds, self.pruner = features, targets, mean, folds, pruner
         self.metric, self.comparator, self.threads = pruner._terms()
-        self.where = training_place(pruner, folds)
+        self.where = training_place(pruner, folds, features, targets, None)
         self.per_draw = 1 if mean else len(targets)
         self.masks: list[npt.NDArray[np.bool_]] | None = None
         self.undefined = 0
@@ -958,7 +958,7 @@ def transfer(
     undefined = np.empty(pruned_test.shape, dtype=np.int64)
     full_test = np.empty((len(targets), len(folds)))
     n_kept = np.empty(full_test.shape, dtype=np.int64)
-    where = training_place(pruner, folds)
+    where = training_place(pruner, folds, features, targets)
     for f, (train, test) in enumerate(with_progress(folds, len(folds), "folds", progress)):
         support = pruner.prune(features, targets, where, stimuli=train, path=False).support
         held, goal = features.among(test), targets.among(test)

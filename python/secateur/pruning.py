@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -11,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.feature_selection import SelectorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .device import Place, place, resolve, thread_count
+from .device import Place, check_device, place, thread_count
 from .features import Features, Indices, read_features
 from .search import Pruned, Search, SearchInterrupted, prune
 from .similarity import alignment_where_defined, check_comparator, check_metric, warn_of_undefined_pairs
@@ -175,18 +176,19 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
     def _terms(self) -> tuple[str, str, int]:
         """Checked metric, comparator and threads; refuses a search or device that can't be had."""
         self._how()
-        resolve(self.device)
+        check_device(self.device)
         return check_metric(self.metric), check_comparator(self.comparator), thread_count(self.threads)
 
-    def _place(self, stimuli: int) -> Place:
+    def _place(self, stimuli: int, on_cuda: str = "", work: float = math.inf) -> Place:
         """Where prunings of up to this many stimuli run. Those that share it share a device's memory."""
-        comparator = check_comparator(self.comparator)
-        return place(self.device, self.threads, self.precision, comparator=comparator, stimuli=stimuli)
+        return place(
+            self.device, self.threads, self.precision, comparator=check_comparator(self.comparator), stimuli=stimuli,
+            on_cuda=on_cuda, work=work,
+        )  # fmt: skip
 
     def _hold(self, features: Features, targets: Targets, where: Place) -> tuple[Features, Targets]:
         """Both with their copies on the device, where many prunings are to find them there."""
-        by_ranking = self.search == "ranking" and self.feature_groups is None
-        return where.hold(features, targets) if by_ranking else (features, targets)
+        return where.hold(features, targets) if self._how().on_device else (features, targets)
 
     def prune(
         self, features: Features, targets: Targets, where: Place | None = None, *,
@@ -234,8 +236,9 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         validate_data(self, X, None if target is None else "no_validation", dtype=None, ensure_min_samples=3)
         targets = self._read_one(target, features, weights)
         metric, comparator, _ = self._terms()
+        where = self._place(features.n, work=self._how().work(features.n, features.d, 1))
         pruned = prune(
-            features, targets, metric, comparator, self._place(features.n), self._how(),
+            features, targets, metric, comparator, where, self._how(),
             progress=bool(self.progress), keep_interrupted=True,
         )  # fmt: skip
         self.support_ = pruned.support[0]

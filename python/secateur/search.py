@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
-from .device import Place, place
+from .device import Place, multiply_adds, place
 from .features import Features, Indices, Matrix, read_features
-from .similarity import check_comparator, check_metric, compare, placed
+from .similarity import check_comparator, check_metric, compare, on_cuda, placed
 from .targets import Targets, read_target
 
 __all__ = [
@@ -117,6 +117,16 @@ class Search:
                 f"max_features must not be below min_features ({self.min_features}), got {self.max_features}"
             )
         return self
+
+    @property
+    def on_device(self) -> bool:
+        """Whether all of it runs where X lies, on a device say; other searches come back to the host at each step."""
+        return self.name == "ranking" and self.feature_groups is None
+
+    def work(self, stimuli: int, features: int, targets: int, runs: int = 1) -> float:
+        """About how many multiply-adds so many searches take."""
+        by_ranking = self.name in ("ranking", "parsimonious")
+        return multiply_adds(stimuli, features, targets, runs) * (1 if by_ranking else features)
 
     def most(self, d: int) -> int:
         """The largest number of features that may be kept, of d."""
@@ -362,7 +372,7 @@ def prune(
     Pruned
     """
     most = search.check().most(features.d)
-    if search.name == "ranking" and search.feature_groups is None:
+    if search.on_device:
         return _ranking(features, targets, metric, comparator, where, search, most, stimuli, path)
     if stimuli is not None:
         features, targets = features.among(stimuli), targets.among(stimuli)
@@ -444,11 +454,14 @@ def find(
     >>> np.flatnonzero(found.support[0]).tolist()
     [0, 1, 2]
     """
-    features = read_features(X)
-    targets = read_target(target, features.n, kind, weights, features.stimuli)
     how = Search(search, **limits)
+    features = read_features(X, on_device=how.on_device)
+    targets = read_target(target, features.n, kind, weights, features.stimuli, on_device=how.on_device)
     terms = check_metric(metric), check_comparator(comparator)
-    where = place(device, threads, precision, comparator=terms[1], stimuli=features.n)
+    where = place(
+        device, threads, precision, comparator=terms[1], stimuli=features.n, on_cuda=on_cuda(features, targets),
+        work=how.work(features.n, features.d, len(targets)),
+    )  # fmt: skip
     return prune(features, targets, *terms, where, how, progress=progress)
 
 
@@ -592,9 +605,13 @@ def _ranking(
     ----------
     Tarigopula, Fairhall & Hasson (2023), §2.2.
     """
-    there = placed(*where.hold(features, targets))
-    found = _core.ranking(*there, metric, comparator, stimuli, search.min_features, most, TIE, path, where.threads)
+    features, targets = where.hold(features, targets)
+    limits = search.min_features, most, TIE
+    found = _core.ranking(
+        *placed(features, targets), metric, comparator, stimuli, *limits, path, where.threads
+    )  # fmt: skip
     if found is None or (found[0] == 0).any():
+        features, targets = where.fetched(features, targets)
         if stimuli is not None:
             features, targets = features.among(stimuli), targets.among(stimuli)
         everything = np.arange(features.d, dtype=np.int64)

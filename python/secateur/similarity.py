@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import _core
-from .device import place, resolve, thread_count
+from .device import check_device, place, thread_count
 from .features import Features, Indices, Matrix, read_features, read_subset
 from .targets import Targets, read_target
 
@@ -99,6 +99,11 @@ def held_out_alignment(
     """
     masks = None if kept is None else np.ascontiguousarray(kept)
     return _core.held_out_alignment(*placed(features, targets), metric, comparator, stimuli, masks, threads)
+
+
+def on_cuda(features: Features, targets: Targets) -> str:
+    """What of the two came as an array on a CUDA device; empty where neither did."""
+    return "X" if features.on_cuda else "target" if targets.on_cuda else ""
 
 
 def placed(features: Features, targets: Targets) -> tuple[Any, Any, Matrix | None, Indices | None]:
@@ -192,9 +197,9 @@ def alignment(
     features = read_features(X, on_device=True)
     targets = read_target(target, features.n, kind, weights, features.stimuli)
     chosen = read_subset(subset, features.d)
-    resolve(device)
+    check_device(device)
     # One space is too little to bring X to a device for; the comparison is the processor's.
     at_hand = "cpu" if device == "auto" and not features.on_cuda else device
-    where = place(at_hand, threads, stimuli=features.n, on_cuda=features.on_cuda)
+    where = place(at_hand, threads, stimuli=features.n, on_cuda="X" if features.on_cuda else "")
     similarities = _core.similarity(where.holding(features.values), check_metric(metric), chosen, where.threads)
     return targets.shaped(compare(similarities, targets, comparator, where.threads))

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from .features import Indices, Matrix, as_float64
+from .features import Indices, Matrix, as_float64, lies_on_cuda
 
 __all__ = ["average"]
 
@@ -52,7 +52,8 @@ class Targets:
     Attributes
     ----------
     values : (T, P) float64
-        Oriented as similarities; 0 where a pair was missing (its weight is 0).
+        Oriented as similarities; 0 where a pair was missing (its weight is 0). Where ``read_target`` was told to leave
+        it there, an array (T, P) or (P,) in a CUDA device's memory, as it was given.
     weights, weight_of : (U, P) float64 and (T,) int64, or None
         Distinct weight patterns and the one of each target; None where every pair counts once.
     n : int
@@ -75,11 +76,17 @@ class Targets:
     held: Any = None
 
     def __len__(self) -> int:
-        return int(self.values.shape[0])
+        return int(self.values.shape[0]) if len(self.values.shape) > 1 else 1
+
+    @property
+    def on_cuda(self) -> bool:
+        return lies_on_cuda(self.values)
 
     @property
     def rows(self) -> tuple[Matrix, Matrix | None, Indices | None]:
         """Values, weights and the pattern of each target, row after row in memory."""
+        if self.on_cuda:
+            return self.values, None, None
         weights = None if self.weights is None else np.ascontiguousarray(self.weights)
         return np.ascontiguousarray(self.values), weights, self.weight_of
 
@@ -209,8 +216,9 @@ def _names_in(descriptors: Any) -> tuple[str, ...] | None:
 
 
 def read_target(
-    target: Any, n: int, kind: str = "similarity", weights: Any = None, stimuli: tuple[str, ...] | None = None
-) -> Targets:
+    target: Any, n: int, kind: str = "similarity", weights: Any = None, stimuli: tuple[str, ...] | None = None,
+    *, on_device: bool = False,
+) -> Targets:  # fmt: skip
     """Read a target in any accepted form.
 
     Parameters
@@ -229,6 +237,8 @@ def read_target(
         Weight of each pair, finite and not negative; one pattern for all targets, or one each.
     stimuli : tuple of str, optional
         What X calls its stimuli.
+    on_device : bool
+        Whether an array in a CUDA device's memory is left as it lies (the compiled core checks it), or refused.
 
     Raises
     ------
@@ -244,6 +254,18 @@ def read_target(
         return target
     if kind not in ("similarity", "dissimilarity"):
         raise ValueError(f"kind must be 'similarity' or 'dissimilarity', got {kind!r}")
+    if lies_on_cuda(target):
+        if not on_device:
+            raise TypeError("target must lie in host memory here, got a CUDA array: pass target.cpu()")
+        if weights is not None:
+            raise ValueError("weights must be None for a target on a CUDA device, got some: pass target.cpu()")
+        shape = tuple(target.shape)
+        if len(shape) not in (1, 2) or shape[-1] != pair_count(n) or not shape[0]:
+            raise ValueError(
+                f"target must have shape ({pair_count(n)},) or (T, {pair_count(n)}) on a CUDA device for {n} stimuli, "
+                f"got {shape}"
+            )
+        return Targets(target, None, None, n, len(shape) == 1, kind=kind)
     labels, own = None, None
     if hasattr(target, "dissimilarities") and hasattr(target, "pattern_descriptors"):  # rsatoolbox RDMs
         kind, packed = "dissimilarity", np.asarray(target.dissimilarities)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from .device import Place
 from .features import Features, Indices, Matrix, read_features
 from .pruning import Pruned, Pruner
 from .search import SMALLEST_FOLD
-from .similarity import held_out_alignment, warn_of_undefined_pairs
+from .similarity import held_out_alignment, on_cuda, warn_of_undefined_pairs
 from .statistics import paired_t
 from .targets import Targets, read_target
 
@@ -143,9 +144,18 @@ class FoldScores:
     pruned: Pruned
 
 
-def training_place(pruner: Pruner, folds: list[Fold]) -> Place:
-    """Where the prunings of all folds run: one place, so that a device's memory goes from one to the next."""
-    return pruner._place(max(len(train) for train, _ in folds))
+def training_place(
+    pruner: Pruner, folds: list[Fold], features: Features, targets: Targets, draws: int | None = 1
+) -> Place:
+    """Where the prunings of all folds run, and of so many draws of them (None: of more than can be said).
+
+    It is one place, so that a device's memory goes from one to the next.
+    """
+    stimuli = max(len(train) for train, _ in folds)
+    work = math.inf
+    if draws is not None:
+        work = pruner._how().work(stimuli, features.d, len(targets) * draws, len(folds))
+    return pruner._place(stimuli, on_cuda(features, targets), work)
 
 
 def score_fold(
@@ -327,11 +337,13 @@ def cross_validate(
     >>> dict(result.sizes)["fold"]
     3
     """
-    features = read_features(X)
     pruner = pruner_of(pruner, kind)
-    targets = read_target(target, features.n, pruner.kind, weights, features.stimuli)
+    features = read_features(X, on_device=pruner._how().on_device)
+    targets = read_target(
+        target, features.n, pruner.kind, weights, features.stimuli, on_device=pruner._how().on_device
+    )
     folds, repeat = split(features.n, cv, repeats, seed, groups)
-    where = training_place(pruner, folds)
+    where = training_place(pruner, folds, features, targets)
     features, targets = pruner._hold(features, targets, where)
     shown = with_progress(folds, len(folds), "folds", progress)
     scores = (score_fold(features, targets, fold, pruner, where, path=curves) for fold in shown)

@@ -87,7 +87,8 @@ struct Ranked {
 class Accelerator;  // plan.hpp
 class AcceleratedTargets;
 
-// Where an accelerator is given, X lies there (Features::values may be null) and so do the sums over pairs.
+// Where an accelerator is given, X lies there (Features::values may be null) and the sums over pairs are taken there; the same goes
+// for targets.
 namespace cpu {
 // out (pairs): similarities; NaN where a stimulus has no direction.
 void similarity(const Features&, Metric, Indices subset, const Context&, double* out, Accelerator* = nullptr);
@@ -97,13 +98,13 @@ void compare(const double* similarities, int64_t count, int64_t pairs, int64_t s
              double* out);
 // out (targets, features): alignment with one feature of the subset removed; the subset's own elsewhere.
 void leave_one_out(const Features&, const Targets&, Metric, Comparator, Indices subset, const Context&, double* out,
-                   Accelerator* = nullptr);
+                   Accelerator* = nullptr, AcceleratedTargets* = nullptr);
 // out (targets, features): alignment with one feature added to the subset; the subset's own for its members.
 void add_one(const Features&, const Targets&, Metric, Comparator, Indices subset, const Context&, double* out,
-             Accelerator* = nullptr);
+             Accelerator* = nullptr, AcceleratedTargets* = nullptr);
 // out (targets, steps): alignment of each prefix. orders (orders, steps), where orders is 1 or the number of targets.
 void insertion_curve(const Features&, const Targets&, Metric, Comparator, const int64_t* orders, int64_t order_count,
-                     int64_t steps, const Context&, double* out, Accelerator* = nullptr);
+                     int64_t steps, const Context&, double* out, Accelerator* = nullptr, AcceleratedTargets* = nullptr);
 // A search by ranking among some stimuli (values null: all): leave-one-out of all features, insertion in the order of their
 // importance, the best prefix. False, and baselines alone, where one of them is NaN: there is nothing to rank by.
 bool ranking(const Features&, const Targets&, Metric, Comparator, Indices stimuli, PrefixRule, const Context&, Ranked,
@@ -147,8 +148,9 @@ enum class Precision { full, single };  // single: leave-one-out and add-one in 
 // X on the device: copied there from the host, or (`on_device`) taken as it lies. Throws where it is not finite
 // and on the device; on the host that is the caller's to check.
 std::unique_ptr<Accelerator> load(std::shared_ptr<Device>, const Features&, bool on_device, Precision);
-// The same for targets, with the number of stimuli that their pairs are of. Weights stay on the host.
-std::unique_ptr<AcceleratedTargets> load(std::shared_ptr<Device>, const Targets&, int64_t stimuli);
+// The same for targets, with the number of stimuli that their pairs are of, as a copy there times `sign`: -1 turns dissimilarities
+// that lie there into similarities. Weights stay on the host.
+std::unique_ptr<AcceleratedTargets> load(std::shared_ptr<Device>, const Targets&, int64_t stimuli, bool on_device, double sign);
 }  // namespace cuda
 
 }  // namespace secateur

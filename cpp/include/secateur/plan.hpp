@@ -47,7 +47,7 @@ struct InsertionPlan {
     int64_t order_count, steps;
 };
 
-// Recomputes on the host, from the features x, what an update can't be trusted with.
+// Recomputes on the host, from the features x and the values of the targets, what an update can't be trusted with.
 class Exactly {
   public:
     struct Place {
@@ -57,9 +57,9 @@ class Exactly {
     };
     virtual ~Exactly() = default;
     // values (targets, features): alignment with each of these features left out.
-    virtual void left_out(const double* x, const std::vector<int64_t>& features, double* values) = 0;
+    virtual void left_out(const double* x, const double* targets, const std::vector<int64_t>& features, double* values) = 0;
     // values (places): alignment of the first steps of a target's order.
-    virtual void inserted(const double* x, const std::vector<Place>&, double* values) = 0;
+    virtual void inserted(const double* x, const double* targets, const std::vector<Place>&, double* values) = 0;
 };
 
 struct RankingPlan {
@@ -88,6 +88,12 @@ struct HeldOutPlan {
 class AcceleratedTargets {
   public:
     virtual ~AcceleratedTargets() = default;
+    // (targets, pairs) as they were given, on the host; fetched once where they do not lie there.
+    virtual const double* host_values() = 0;
+    // The rows of StandardRows there, of targets whose every pair counts once; made once.
+    virtual const double* standardised(bool centred) = 0;
+    // out (targets): alignment with these similarities (pairs), which are all defined or make it NaN.
+    virtual void compare(const double* similarities, bool centred, double* out) = 0;
 };
 
 // X on another machine, and the sums over pairs that are taken there. Pointers are to host memory.
@@ -105,9 +111,9 @@ class Accelerator {
     // The same features of these stimuli alone.
     virtual std::unique_ptr<Accelerator> among(Indices stimuli) = 0;
     // As cpu::ranking; what one step makes stays there for the next.
-    virtual bool ranking(const AcceleratedTargets&, const RankingPlan&, const Context&, Ranked) = 0;
+    virtual bool ranking(AcceleratedTargets&, const RankingPlan&, const Context&, Ranked) = 0;
     // As cpu::held_out_alignment.
-    virtual void held_out_alignment(const AcceleratedTargets&, const HeldOutPlan&, int64_t targets, const Context&, double* out,
+    virtual void held_out_alignment(AcceleratedTargets&, const HeldOutPlan&, int64_t targets, const Context&, double* out,
                                     int64_t* undefined) = 0;
 };
 

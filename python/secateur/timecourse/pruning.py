@@ -83,7 +83,7 @@ def prune_chunk(study: Study, names: tuple[str, ...], values: Any, scored: Any =
     goals = None if scored is None else study.targets(scored, (names[0],) * len(scored))
     if goals is not None:
         made |= {f"generalisation_{name}": np.empty((*shape, len(goals))) for name in ("full", "pruned")}
-    where = training_place(study.pruner, study.folds)
+    where = training_place(study.pruner, study.folds, features, targets, None)
     features, targets = study.pruner._hold(features, targets, where)
     for f, fold in enumerate(study.folds):
         found = score_fold(features, targets, fold, study.pruner, where)
