@@ -212,6 +212,14 @@ def test_targets_and_x_lie_in_the_same_place():
     np.testing.assert_array_equal(_core.cuda_fetch(goals()), h)
 
 
+def test_what_was_done_is_timed():
+    X, h = cases.embedding(15, 20), cases.target(15, 3)
+    where = secateur.device.place("cuda", 1)
+    before = where.memory.seconds
+    where.hold(sc.features.Features(X), sc.targets.read_target(h, 15))
+    assert 0 < where.memory.seconds - before < 60
+
+
 def test_pruning_is_the_same_on_both_devices():
     X, h = cases.embedding(30, 24), cases.target(30, 3)
     results = []

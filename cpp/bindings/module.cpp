@@ -387,7 +387,9 @@ PYBIND11_MODULE(_core, module) {
     module.doc() =
         "Secateur's compiled core (CUDA: " SECATEUR_CUDA
         "). Arguments are checked, never converted; pairs are in numpy.triu_indices order.";
-    py::class_<Opened>(module, "_Device");
+    py::class_<Opened>(module, "_Device").def_property_readonly("seconds", [](const Opened& opened) {
+        return cuda::seconds(*opened.device);
+    });
     py::class_<Loaded>(module, "_Loaded");
     py::class_<LoadedTargets>(module, "_LoadedTargets");
     module.def("similarity", &similarity, py::arg("X"), py::arg("metric"), py::arg("subset"), py::arg("threads"),

@@ -17,6 +17,9 @@ bool available(std::string& reason) {
 std::string describe() {
     refuse();
 }
+double seconds(const Device&) {
+    refuse();
+}
 std::shared_ptr<Device> open() {
     refuse();
 }

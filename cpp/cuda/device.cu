@@ -214,6 +214,10 @@ std::string describe() {
            std::to_string(properties.minor) + ", " + in_words(properties.totalGlobalMem);
 }
 
+double seconds(const Device& device) {
+    return device.seconds();
+}
+
 std::shared_ptr<Device> open() {
     return std::make_shared<Device>();
 }
@@ -225,10 +229,15 @@ std::unique_ptr<Accelerator> load(std::shared_ptr<Device> device, const Features
 Device::Device() {
     check(cudaGetDevice(&number_), "asking for the current device");
     check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream");
+    cudaEventCreate(&began_);  // without them nothing is timed
+    cudaEventCreate(&ended_);
+    cudaGetLastError();
 }
 
 Device::~Device() {
     for (const auto& [memory, bytes] : size_) cudaFree(memory);
+    if (began_) cudaEventDestroy(began_);
+    if (ended_) cudaEventDestroy(ended_);
     cudaStreamDestroy(stream_);
 }
 
@@ -236,10 +245,15 @@ Device::~Device() {
 Device::Turn::Turn(Device& device) : held_(device.turn_), device_(device) {
     cudaGetDevice(&before_);
     if (before_ != device_.number_) cudaSetDevice(device_.number_);
+    if (device_.began_) cudaEventRecord(device_.began_, device_.stream_);
 }
 
 Device::Turn::~Turn() {
+    if (device_.ended_) cudaEventRecord(device_.ended_, device_.stream_);
     cudaStreamSynchronize(device_.stream_);  // idle by now, but after an interrupt or an error
+    float milliseconds = 0;
+    if (device_.ended_ && cudaEventElapsedTime(&milliseconds, device_.began_, device_.ended_) == cudaSuccess)
+        device_.seconds_ = device_.seconds_ + milliseconds / 1e3;
     if (before_ != device_.number_) cudaSetDevice(before_);  // which would also start a device that was never used
 }
 

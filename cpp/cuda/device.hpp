@@ -3,6 +3,7 @@
 
 #include <cuda_runtime.h>
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -39,7 +40,7 @@ class Device {
 
       private:
         const std::lock_guard<std::mutex> held_;
-        const Device& device_;
+        Device& device_;
         int before_ = 0;
     };
 
@@ -50,10 +51,14 @@ class Device {
     void finish(const char* what) const { check(cudaStreamSynchronize(stream_), what); }
     cudaStream_t stream() const { return stream_; }
     int number() const { return number_; }
+    // What all turns took until now, by the device's clock, transfers included.
+    double seconds() const { return seconds_; }
 
   private:
     int number_ = 0;
     cudaStream_t stream_ = nullptr;
+    cudaEvent_t began_ = nullptr, ended_ = nullptr;
+    std::atomic<double> seconds_{0};
     std::mutex turn_;
     mutable std::mutex pool_;  // held for what is below, never for long
     std::multimap<std::size_t, void*> idle_;

@@ -142,6 +142,8 @@ std::string describe();
 // A device's stream and the memory that calls leave to the next: one a study, shared by all that is loaded on it.
 class Device;
 std::shared_ptr<Device> open();
+// What has been done there took so long until now, by the device's own clock, transfers included.
+double seconds(const Device&);
 
 enum class Precision { full, single };  // single: leave-one-out and add-one in the delta form
 
