@@ -212,6 +212,15 @@ def test_targets_and_x_lie_in_the_same_place():
     np.testing.assert_array_equal(_core.cuda_fetch(goals()), h)
 
 
+@pytest.mark.parametrize("procedure", ["cross_validate", "transfer", "permutation_test", "bootstrap"])
+def test_x_goes_to_the_device_once(procedure, monkeypatch):
+    X, h, loads = cases.embedding(18, 9), cases.target(18, 2), []
+    monkeypatch.setattr(_core, "cuda_load", lambda *given, load=_core.cuda_load: loads.append(1) or load(*given))
+    more = {"bootstrap": (5,), "permutation_test": (5,)}.get(procedure, ())
+    getattr(sc, procedure)(X, h, *more, pruner=sc.Pruner(device="cuda"), cv=3, progress=False)
+    assert len(loads) == 1
+
+
 def test_what_was_done_is_timed():
     X, h = cases.embedding(15, 20), cases.target(15, 3)
     where = secateur.device.place("cuda", 1)

@@ -75,6 +75,20 @@ def test_lengths_that_are_allowed(least, most, device):
         assert found.paths[t]["feature"].tolist() == found.order[t].tolist()
 
 
+@pytest.mark.parametrize("comparator", reference.COMPARATORS)
+def test_a_constant_target_is_not_pruned_to(comparator):
+    """The core says so before it has done the work."""
+    X, h = cases.embedding(9, 6), cases.target(9, 3)
+    h[1] = 2.5
+    found = sc._core.ranking(X, h, None, None, "cosine", comparator, None, 1, 6, 1e-12, True, 1)
+    assert (found is None) == (comparator not in ("cosine", "cosine_cov"))
+
+
+def test_what_is_asked_for_again_is_the_same_object():
+    found = sc.search.find(cases.embedding(9, 6), cases.target(9, 3))
+    assert found.paths is found.paths
+
+
 def test_some_stimuli_are_as_if_there_were_no_others(device):
     """In any order; and without the path, all else stays."""
     X, h = cases.embedding(20, 25), cases.target(20, 4, "different")

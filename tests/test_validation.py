@@ -374,6 +374,48 @@ def test_pairs_without_weight_are_not_counted():
     sc.cross_validate(X, np.where((j >= 12) | (i >= 12), np.nan, h), cv=folds)
 
 
+@pytest.mark.parametrize(
+    ("comparator", "given"), [("corr_cov", "missing"), ("spearman", "half"), ("tau-a", "half"), ("corr_cov", "unused")]
+)
+def test_what_a_comparator_asks_of_weights_it_asks_of_the_pairs_it_sees(comparator, given):
+    """Pairs across training and test stimuli, and those of stimuli in no fold, are nobody's."""
+    X, h = cases.embedding(17, 12), cases.target(17)
+    folds = [(np.arange(8), np.arange(8, 16)), (np.arange(8, 16), np.arange(8))]
+    i, j = np.triu_indices(17, 1)
+    outside = (j == 16) if given == "unused" else (i < 8) & (j >= 8)
+    changed, weights = h.copy(), None
+    if given == "half":
+        weights = np.where(outside, 0.5, 1.0)
+    else:
+        changed[outside] = np.nan
+    pruner = sc.Pruner(comparator=comparator)
+    expected = sc.cross_validate(X, h, pruner, folds, progress=False)
+    found = sc.cross_validate(X, changed, pruner, folds, weights=weights, progress=False)
+    for name in expected.data_vars:
+        np.testing.assert_array_equal(found[name], expected[name])
+    changed, message = h.copy(), r"weights must be (1|0 or 1).* at pair 3"
+    changed[3] = np.nan if comparator == "corr_cov" else changed[3]
+    more = np.where(np.arange(136) == 3, 0.5, 1.0) if comparator != "corr_cov" else None
+    with pytest.raises(ValueError, match=message):
+        sc.cross_validate(X, changed, pruner, folds, weights=more, progress=False)
+
+
+@pytest.mark.parametrize("comparator", reference.COMPARATORS)
+def test_undefined_pairs_have_no_whitened_alignment(comparator):
+    X, h = cases.embedding(18, 12), cases.target(18)
+    X[10] = 0
+    folds = [(np.arange(8), np.arange(8, 18))]
+    pruner = sc.Pruner(comparator=comparator)
+    if "cov" not in comparator:
+        with pytest.warns(sc.UndefinedPairsWarning):
+            sc.cross_validate(X, h, pruner, folds, progress=False)
+        return
+    message = "X must give every stimulus a direction for a whitened comparator, got .* undefined pairs"
+    for verb in (sc.cross_validate, sc.transfer):
+        with pytest.raises(ValueError, match=message):
+            verb(X, h[None], pruner, folds, progress=False)
+
+
 def test_a_training_stimulus_without_direction_is_named():
     X = embedding()
     X[9] = 0

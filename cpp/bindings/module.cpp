@@ -124,6 +124,7 @@ struct Goals {
     Targets targets;
     AcceleratedTargets* elsewhere = nullptr;
     void expect_beside(const Embedding& x) const {
+        if (targets.count < 1) throw py::value_error("target must hold at least one target, got none");
         if (x.elsewhere && !elsewhere) throw py::value_error("target must lie on the CUDA device that X lies on, got it in host memory");
     }
     void expect_no_weights() const {
@@ -214,7 +215,8 @@ Object ranking(const Object& x, const Object& values, const Object& weights, con
     const Metric rule = metric_named(metric);
     const Comparator comparison = comparator_named(comparator);
     expect_moments(embedding, comparison, comparator);
-    const Goals goals = borrow_goals(values, weights, weight_of, embedding, comparison);
+    // What a comparator asks of weights holds among the stimuli alone: the kernels look there.
+    const Goals goals = borrow_goals(values, weights, weight_of, embedding, Comparator::pearson);
     goals.expect_beside(embedding);
     const Indices chosen = borrow_stimuli(stimuli, features.stimuli);
     if (least < 1 || most < least || most > features.count)
@@ -227,7 +229,7 @@ Object ranking(const Object& x, const Object& values, const Object& weights, con
     const Ranked out{baseline.mutable_data(),  importance.mutable_data(), path ? order.mutable_data() : nullptr,
                      path ? curve.mutable_data() : nullptr, length.mutable_data(), alignment.mutable_data(), support.mutable_data()};
     bool ranked = false;
-    run(threads, 2 * work_of(among(features, chosen), goals.targets, comparison), [&](const Context& context) {
+    run(threads, work_of(among(features, chosen), goals.targets, comparison), [&](const Context& context) {
         ranked = cpu::ranking(features, goals.targets, rule, comparison, chosen, {least, most, tie}, context, out,
                               embedding.elsewhere, goals.elsewhere);
     });
@@ -244,7 +246,8 @@ std::pair<Array, py::array_t<int64_t>> held_out_alignment(const Object& x, const
     const Metric rule = metric_named(metric);
     const Comparator comparison = comparator_named(comparator);
     expect_moments(embedding, comparison, comparator);
-    const Goals goals = borrow_goals(values, weights, weight_of, embedding, comparison);
+    // What a comparator asks of weights holds among the stimuli alone: the kernels look there.
+    const Goals goals = borrow_goals(values, weights, weight_of, embedding, Comparator::pearson);
     goals.expect_beside(embedding);
     const Indices chosen = borrow_stimuli(stimuli, features.stimuli);
     const bool* masks = nullptr;
@@ -411,7 +414,7 @@ PYBIND11_MODULE(_core, module) {
                "The search by ranking among some stimuli: baseline (targets), importance (targets, features), order and curve (the "
                "same, or without rows unless `path`), length, alignment (targets) and support (targets, features) of the best "
                "prefix of `least` to `most` features; length 0 where there is none. None where all features of a target have no "
-               "alignment.");
+               "alignment, or the target is constant.");
     module.def("held_out_alignment", &held_out_alignment, py::arg("X"), py::arg("target"), py::arg("weights"), py::arg("weight_of"),
                py::arg("metric"), py::arg("comparator"), py::arg("stimuli"), py::arg("kept"), py::arg("threads"),
                "Alignment (targets) among some stimuli with each target's kept features, over the defined pairs, and how many with "

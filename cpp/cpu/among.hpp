@@ -17,20 +17,18 @@ Buffer columns_among(const double* values, int64_t rows, int64_t all, const std:
 // Copies among some stimuli; where stimuli.values is null all are asked for, and nothing is copied.
 class Among {
   public:
-    Among(const Features&, const Targets&, Indices stimuli, const Context&, bool values_too = true);
+    // Throws where the comparator doesn't take the weights of the pairs that are asked for.
+    Among(const Features&, const Targets&, Indices stimuli, Comparator, const Context&, bool values_too = true);
     Features features;  // values are null where they were
     Targets targets;    // values are null without `values_too`
     // Of the pairs among all pairs; values are null where all are asked for.
     Indices positions() const {
         return {positions_.empty() ? nullptr : positions_.data(), features.pairs()};
     }
-    // (targets.count, pairs), if they were left out until now.
-    const double* bring(const double* all_values, int threads);
 
   private:
     Buffer x_, values_, weights_;
     std::vector<int64_t> positions_;
-    int64_t all_pairs_;
 };
 
 }  // namespace secateur::cpu

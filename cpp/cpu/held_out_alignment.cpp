@@ -2,9 +2,11 @@
 #include <cmath>
 #include <numeric>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "among.hpp"
+#include "failure.hpp"
 #include "space.hpp"
 #include "targets.hpp"
 
@@ -18,32 +20,9 @@ struct Scratch {
     Space space;
     Buffer similarities, weights;
     CompareScratch look;
+    std::vector<int64_t> features;
     Scratch(int64_t stimuli, int64_t pairs)
         : builder(stimuli, 1), space(stimuli), similarities(pairs), weights(pairs), look(stimuli, pairs) {}
-};
-
-// The features that are kept, ascending, by target; without `kept` one list of all.
-struct Lists {
-    std::vector<int64_t> features, lengths;
-    int64_t stride = 1;
-    Lists(const bool* kept, int64_t targets, int64_t d) {
-        if (!kept) {
-            stride = d;
-            lengths.assign(1, d);
-            features.resize(d);
-            std::iota(features.begin(), features.end(), int64_t{0});
-            return;
-        }
-        for (int64_t t = 0; t < targets; ++t) lengths.push_back(std::count(kept + t * d, kept + (t + 1) * d, true));
-        for (const int64_t length : lengths) stride = std::max(stride, length);
-        features.resize(targets * stride);
-        for (int64_t t = 0; t < targets; ++t) {
-            int64_t* next = features.data() + t * stride;
-            for (int64_t k = 0; k < d; ++k)
-                if (kept[t * d + k]) *next++ = k;
-        }
-    }
-    Indices of(int64_t t) const { return {features.data() + t * stride, lengths[t]}; }
 };
 
 // Alignment of target t over the pairs where the similarities are defined.
@@ -72,36 +51,47 @@ void held_out_alignment(const Features& all, const Targets& source, Metric metri
                         const bool* kept, const Context& context, double* out, int64_t* undefined, Accelerator* elsewhere,
                         AcceleratedTargets* targets_elsewhere) {
     const int64_t d = all.count, count = source.count;
-    const Among among(all, source, stimuli, context, !elsewhere);
+    const Among among(all, source, stimuli, comparator, context, !elsewhere);
     const Features& x = among.features;
     const int64_t n = x.stimuli, pairs = x.pairs();
-    const Lists lists(kept, count, d);
     if (elsewhere) {
         const auto part = stimuli.values ? elsewhere->among(stimuli) : nullptr;
         const HeldOutPlan plan{metric, comparator == Comparator::pearson, among.positions(), among.targets.weights,
-                               among.targets.weight_of, among.targets.patterns, lists.features.data(), lists.lengths.data(),
-                               kept ? count : 1, lists.stride};
-        (part ? *part : *elsewhere).held_out_alignment(*targets_elsewhere, plan, count, context, out, undefined);
+                               among.targets.weight_of, among.targets.patterns, count, kept};
+        (part ? *part : *elsewhere).held_out_alignment(*targets_elsewhere, plan, context, out, undefined);
         return context.throw_if_stopped();
     }
     Buffer whole(kept ? 0 : pairs);
-    if (!kept) finish(space_of(x, metric, lists.of(0), context, nullptr), n, metric, whole.get());
+    if (!kept) {
+        std::vector<int64_t> everything(d);
+        std::iota(everything.begin(), everything.end(), int64_t{0});
+        finish(space_of(x, metric, {everything.data(), d}, context, nullptr), n, metric, whole.get());
+    }
     std::vector<Scratch> scratch;
     for (int t = 0; t < context.threads; ++t) scratch.emplace_back(n, pairs);
+    FirstFailure failure;
 #pragma omp parallel for schedule(dynamic) num_threads(context.threads) if (context.threads > 1)
     for (int64_t t = 0; t < count; ++t) {
         if (context.stop(omp_thread())) continue;
-        Scratch& own = scratch[omp_thread()];
-        if (kept) {
-            own.builder.build(x, metric, lists.of(t), -1, own.space);
-            finish(own.space, n, metric, own.similarities.get());
-        }
-        const double* similarities = kept ? own.similarities.get() : whole.get();
-        out[t] = align(among.targets, t, n, pairs, similarities, comparator, own.weights, own.look, undefined[t]);
+        failure.guard([&] {
+            Scratch& own = scratch[omp_thread()];
+            if (kept) {
+                own.features.clear();
+                for (int64_t k = 0; k < d; ++k)
+                    if (kept[t * d + k]) own.features.push_back(k);
+                own.builder.build(x, metric, {own.features.data(), static_cast<int64_t>(own.features.size())}, -1, own.space);
+                finish(own.space, n, metric, own.similarities.get());
+            }
+            const double* similarities = kept ? own.similarities.get() : whole.get();
+            out[t] = align(among.targets, t, n, pairs, similarities, comparator, own.weights, own.look, undefined[t]);
+        });
     }
+    failure.rethrow();
     context.throw_if_stopped();
-    if (is_whitened(comparator) && std::any_of(undefined, undefined + count, [](int64_t pairs) { return pairs > 0; }))
-        throw std::invalid_argument("X must give every stimulus a direction for a whitened comparator, got an undefined pair");
+    const int64_t most = is_whitened(comparator) ? *std::max_element(undefined, undefined + count) : 0;
+    if (most > 0)
+        throw std::invalid_argument("X must give every stimulus a direction for a whitened comparator, got " + std::to_string(most) +
+                                    " undefined pairs");
 }
 
 }  // namespace secateur::cpu

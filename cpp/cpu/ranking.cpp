@@ -26,58 +26,35 @@ void keep_prefix(const int64_t* order, const double* curve, int64_t features, co
     for (int64_t s = 0; s < length; ++s) support[order[s]] = true;
 }
 
-// What an accelerator hands back, recomputed here. The targets' rows are made where they are needed, which is seldom.
-class ExactlyHere : public Exactly {
-  public:
-    ExactlyHere(Among& among, StandardTargets& targets, Metric metric, Indices whole, const Context& context)
-        : among_(among), targets_(targets), metric_(metric), whole_(whole), context_(context) {}
-    void left_out(const double* x, const double* all_targets, const std::vector<int64_t>& features, double* values) override {
-        std::vector<Asked> asked;
-        for (const int64_t feature : features) asked.push_back({feature, static_cast<int64_t>(asked.size())});
-        exactly(here(x, all_targets), targets_, metric_, whole_, asked, -1, context_, values, static_cast<int64_t>(features.size()));
-        for (int64_t at = 0; at < targets_.count * static_cast<int64_t>(features.size()); ++at) values[at] *= orientation(metric_);
-    }
-    void inserted(const double* x, const double* all_targets, const std::vector<Place>& places, double* values) override {
-        std::vector<Prefix> asked;
-        for (const Place& place : places) asked.push_back({place.target, {place.order, place.steps}, values + asked.size()});
-        exactly(here(x, all_targets), targets_, metric_, asked, context_);
-        for (std::size_t at = 0; at < places.size(); ++at) values[at] *= orientation(metric_);
-    }
-
-  private:
-    Among& among_;
-    StandardTargets& targets_;
-    const Metric metric_;
-    const Indices whole_;
-    const Context& context_;
-    bool brought_ = false;
-
-    Features here(const double* x, const double* all_targets) {
-        if (!brought_) targets_.bring(among_.bring(all_targets, context_.threads), context_.threads);
-        brought_ = true;
-        return {x, among_.features.stimuli, among_.features.count};
-    }
-};
+// Whether all pairs that count have one value: a rank comparator calls their alignment 0.
+bool is_constant(const Targets& targets, int64_t t, int64_t pairs) {
+    const double *h = targets.values + t * pairs, *w = targets.weights ? targets.weights + targets.weight_of[t] * pairs : nullptr;
+    double low = std::numeric_limits<double>::infinity(), high = -low;
+    for (int64_t p = 0; p < pairs; ++p)
+        if (!w || w[p] > 0) {
+            low = std::min(low, h[p]);
+            high = std::max(high, h[p]);
+        }
+    return !(low < high);
+}
 
 bool ranking_elsewhere(const Features& all, const Targets& source, Metric metric, Comparator comparator, Indices stimuli,
                        Indices whole, PrefixRule rule, const Context& context, Ranked out, Accelerator& elsewhere,
                        AcceleratedTargets& targets_elsewhere) {
     const auto part = stimuli.values ? elsewhere.among(stimuli) : nullptr;
     Accelerator& there = part ? *part : elsewhere;
-    Among among(all, source, stimuli, context, false);
+    const Among among(all, source, stimuli, comparator, context, false);
     const Features& x = among.features;
-    StandardTargets targets(among.targets, x.stimuli, comparator);
+    const StandardTargets targets(among.targets, x.stimuli, comparator);
     const Space space = space_of(x, metric, whole, context, &there);
     const Guards guards = guards_of(targets, space, metric, whole, -1);
     Buffer similarities(x.pairs());
     finish(space, x.stimuli, metric, similarities.get());
-    ExactlyHere exactly(among, targets, metric, whole, context);
     const RankingPlan plan{plan_of(guards, targets, space, metric, whole, -1),
                            among.positions(),
                            similarities.get(),
                            rule,
-                           whole.count - 1 <= (metric == Metric::correlation ? 1 : 0),
-                           exactly};
+                           whole.count - 1 <= (metric == Metric::correlation ? 1 : 0)};
     const bool ranked = there.ranking(targets_elsewhere, plan, context, out);
     context.throw_if_stopped();
     return ranked;
@@ -94,7 +71,7 @@ bool ranking(const Features& all, const Targets& source, Metric metric, Comparat
     if (elsewhere)
         return ranking_elsewhere(all, source, metric, comparator, stimuli, whole, rule, context, out, *elsewhere,
                                  *targets_elsewhere);
-    const Among among(all, source, stimuli, context);
+    const Among among(all, source, stimuli, comparator, context);
     const Features& x = among.features;
     StandardTargets targets(among.targets, x.stimuli, x.pairs(), comparator, context.threads);
     std::vector<int64_t> orders(out.order ? 0 : count * d);
@@ -106,9 +83,15 @@ bool ranking(const Features& all, const Targets& source, Metric metric, Comparat
         Buffer similarities(x.pairs());
         CompareScratch look(x.stimuli, x.pairs());
         finish(space, x.stimuli, metric, similarities.get());
-        compare_all(targets, similarities.get(), look, out.baseline, 1);
+        for (int64_t t = 0, seen = -1; t < count && !context.stop(0); ++t) {
+            if (targets.pattern_of(t) != seen) targets.look_at(seen = targets.pattern_of(t), similarities.get(), look);
+            out.baseline[t] = targets.alignment(t, similarities.get(), look);
+        }
     }
-    if (std::any_of(out.baseline, out.baseline + count, [](double r) { return std::isnan(r); })) return false;
+    context.throw_if_stopped();
+    for (int64_t t = 0; t < count; ++t)
+        if (std::isnan(out.baseline[t]) || (out.baseline[t] == 0 && comparator != Comparator::cosine && is_constant(among.targets, t, x.pairs())))
+            return false;
     one_feature(x, targets, space, metric, whole, whole, -1, context, out.importance, nullptr);
     for (int64_t t = 0; t < count; ++t)
         for (int64_t k = 0; k < d; ++k) out.importance[t * d + k] = out.baseline[t] - out.importance[t * d + k];

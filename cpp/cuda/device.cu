@@ -106,12 +106,12 @@ class Loaded : public Accelerator {
     std::unique_ptr<Accelerator> among(Indices stimuli) override { return std::make_unique<Loaded>(*this, stimuli); }
     bool ranking(AcceleratedTargets& targets, const RankingPlan& plan, const Context& context, Ranked out) override {
         const Device::Turn turn(*device_);
-        return cuda::ranking(*device_, x_, precision_, on_this_device(targets), plan, context, [this] { return fetched(); }, out);
+        return cuda::ranking(*device_, x_, precision_, on_this_device(targets), plan, context, out);
     }
-    void held_out_alignment(AcceleratedTargets& targets, const HeldOutPlan& plan, int64_t count, const Context& context,
-                            double* out, int64_t* undefined) override {
+    void held_out_alignment(AcceleratedTargets& targets, const HeldOutPlan& plan, const Context& context, double* out,
+                            int64_t* undefined) override {
         const Device::Turn turn(*device_);
-        cuda::held_out_alignment(*device_, x_, on_this_device(targets), plan, count, context, out, undefined);
+        cuda::held_out_alignment(*device_, x_, on_this_device(targets), plan, context, out, undefined);
     }
 
   private:

@@ -4,7 +4,6 @@
 #include <cuda_runtime.h>
 
 #include <atomic>
-#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -94,21 +93,21 @@ class DeviceBuffer {
         if (data_) check(cudaMemsetAsync(data_, 0, count_ * sizeof(T), device_->stream()), "clearing device memory");
     }
     // Rows of `width` values that lie `stride` apart where they go; waits for the device.
-    void download(T* to, int64_t rows, int64_t width, int64_t stride) const { copy(to, stride, width, rows, width); }
-    // The first `width` values of rows that lie `stride` apart here.
-    void download_columns(T* to, int64_t rows, int64_t width, int64_t stride) const { copy(to, width, stride, rows, width); }
+    void download(T* to, int64_t rows, int64_t width, int64_t stride) const {
+        if (rows == 1 || stride == width)
+            check(cudaMemcpyAsync(to, data_, rows * width * sizeof(T), cudaMemcpyDefault, device_->stream()), "copying from the device");
+        else
+            check(cudaMemcpy2DAsync(to, stride * sizeof(T), data_, width * sizeof(T), width * sizeof(T), rows, cudaMemcpyDefault,
+                                    device_->stream()),
+                  "copying from the device");
+        device_->finish("computing on the device");
+    }
     void download(T* host) const { download(host, 1, count_, count_); }
 
   private:
     Device* device_ = nullptr;
     int64_t count_ = 0;
     T* data_ = nullptr;
-    void copy(T* to, int64_t to_stride, int64_t from_stride, int64_t rows, int64_t width) const {
-        check(cudaMemcpy2DAsync(to, to_stride * sizeof(T), data_, from_stride * sizeof(T), width * sizeof(T), rows, cudaMemcpyDefault,
-                                device_->stream()),
-              "copying from the device");
-        device_->finish("computing on the device");
-    }
     void swap(DeviceBuffer& other) {
         std::swap(device_, other.device_);
         std::swap(count_, other.count_);
@@ -179,6 +178,21 @@ void expect_on_device(const Device&, const double* values, const char* name);
 // Whether all values on the device are finite.
 bool all_finite(Device&, const double* values, int64_t count);
 
+// Of the values of the threads before this one, their sum; `shared` holds one value a thread, and blockDim.x is a power of two.
+__device__ inline uint32_t sum_before(uint32_t value, uint32_t* shared) {
+    shared[threadIdx.x] = value;
+    __syncthreads();
+    for (unsigned step = 1; step < blockDim.x; step *= 2) {
+        const uint32_t before = threadIdx.x >= step ? shared[threadIdx.x - step] : 0;
+        __syncthreads();
+        shared[threadIdx.x] += before;
+        __syncthreads();
+    }
+    const uint32_t all = shared[threadIdx.x];
+    __syncthreads();
+    return all - value;
+}
+
 // Targets over the pairs of all stimuli.
 class LoadedTargets : public AcceleratedTargets {
   public:
@@ -190,8 +204,6 @@ class LoadedTargets : public AcceleratedTargets {
     const Device* device() const { return device_.get(); }
     const double* row(int64_t target) const { return values_.get() + target * pairs_; }
     int64_t pairs() const { return pairs_; }
-    // As host_values, for a caller that has the turn.
-    const double* fetched();
 
   private:
     const std::shared_ptr<Device> device_;
@@ -201,6 +213,7 @@ class LoadedTargets : public AcceleratedTargets {
     DeviceBuffer<double> values_;   // (targets, pairs)
     DeviceBuffer<double> rows_[2];  // by `centred`: (targets, pairs)
     std::vector<double> fetch_;
+    const double* fetched();  // the caller has the turn
 };
 
 // The same over the pairs at some positions, with the weights of those.
@@ -210,10 +223,17 @@ class TargetsAmong {
                  int64_t targets, bool centred);
     // rows (count, pairs), on the device: standardised, as StandardRows has them.
     void standardised(int64_t first, int64_t count, double* rows) const;
-    // alignments, undefined (count), on the device: with similarities that lie `stride` apart, or (0) the same for all. Undefined pairs
-    // are left out and counted, or (`strict`) make the alignment NaN.
-    void compared(int64_t first, int64_t count, const double* similarities, int64_t stride, bool strict, double* alignments,
-                  int64_t* undefined) const;
+    // What is compared with what, all on the device: each of some targets, those from `first` on or (`which`, counted from there) any,
+    // with its own similarities, `stride` apart, or (stride 0) with each of `spaces` that lie behind one another.
+    struct Comparison {
+        int64_t first, count;
+        const int64_t* which;
+        const double* similarities;
+        int64_t stride, spaces;
+    };
+    // alignments, undefined (spaces, count), on the device. Undefined pairs are left out and counted, or (`strict`) make the
+    // alignment NaN.
+    void compared(const Comparison&, bool strict, double* alignments, int64_t* undefined) const;
 
   private:
     Device& device_;
@@ -231,19 +251,33 @@ struct Lists {
     const int64_t* lengths;
     int64_t count, stride;
 };
-// sums (lists, pairs + stimuli): inner products or squared distances over each list; means (lists, stimuli) for correlation. A list is
-// summed up in `slices` parts, laid out behind one another, which are then added.
-void add_up(Device&, const Features& x, Metric, Lists, double* means, double* sums, int64_t slices = 1);
 
-// What lies on the device, on the host; fetched where it is not yet there, by whoever has the turn.
-using OnHost = std::function<const double*()>;
+// Similarities over lists of features, from the features alone.
+class Spaces {
+  public:
+    // Of up to so many lists; `beside`: the bytes that a list takes its maker.
+    Spaces(Device&, const Features& x, Metric, int64_t lists, int64_t beside);
+    int64_t at_once() const { return at_once_; }
+    // (lists, pairs), until the next call; NaN where undefined.
+    const double* of(Lists);
+    // Of one list: pair (pairs), own (stimuli), mean (stimuli), on the host.
+    void sums_of(Lists, double* pair, double* own, double* mean);
+
+  private:
+    Device& device_;
+    const Features x_;
+    const Metric metric_;
+    int64_t at_once_, slices_;
+    DeviceBuffer<double> sums_, means_, similarities_;
+    void add_up(Lists);
+};
 
 // What the verbs of Accelerator do, each in its own file. x: (stimuli, count) on the device. Values may be wanted there or on the host.
 void space(Device&, const Features& x, Metric, Indices subset, double* pair, double* own, double* mean);
 void one_feature(Device&, const Features& x, Precision, const OneFeaturePlan&, const Context&, double* values, char* again);
 void insertion_curve(Device&, const Features& x, const InsertionPlan&, const Context&, double* values, char* again);
-bool ranking(Device&, const Features& x, Precision, LoadedTargets&, const RankingPlan&, const Context&, const OnHost& x_here, Ranked);
-void held_out_alignment(Device&, const Features& x, const LoadedTargets&, const HeldOutPlan&, int64_t targets, const Context&,
-                        double* out, int64_t* undefined);
+bool ranking(Device&, const Features& x, Precision, const LoadedTargets&, const RankingPlan&, const Context&, Ranked);
+void held_out_alignment(Device&, const Features& x, const LoadedTargets&, const HeldOutPlan&, const Context&, double* out,
+                        int64_t* undefined);
 
 }  // namespace secateur::cuda

@@ -1,5 +1,6 @@
 // Alignments with each target's own features: the similarities of every list of features, then the comparison.
 #include <algorithm>
+#include <vector>
 
 #include "device.hpp"
 
@@ -7,44 +8,43 @@ namespace secateur::cuda {
 
 namespace {
 
-constexpr int threads = 128;
-constexpr int64_t batch_bytes = 1 << 30, most_in_a_batch = 32768;
+constexpr int threads = 256;
 
-// sums (lists, pairs + stimuli) -> similarities (lists, pairs), NaN where undefined.
-__global__ void similarities(const double* sums, int64_t n, Metric metric, double* values) {
-    const int64_t i = blockIdx.y, j = int64_t{blockIdx.x} * blockDim.x + threadIdx.x, pairs = n * (n - 1) / 2;
-    if (j <= i || j >= n) return;
-    const double *pair = sums + blockIdx.z * (pairs + n), *own = pair + pairs;
-    const int64_t p = row_start(i, n) + j - i - 1;
-    values[blockIdx.z * pairs + p] = similarity_of(metric, pair[p], own[i], own[j]);
+// One block a target. features (lists, count), lengths (lists): the places where kept (lists, count) is true, ascending.
+__global__ void __launch_bounds__(threads)
+    list(const bool* kept, int64_t count, int64_t* features, int64_t* lengths) {
+    uint32_t* shared = reinterpret_cast<uint32_t*>(block_memory);
+    const int64_t row = blockIdx.x, each = (count + threads - 1) / threads;
+    const int64_t from = min(int64_t{threadIdx.x} * each, count), to = min(from + each, count);
+    uint32_t own = 0;
+    for (int64_t k = from; k < to; ++k) own += kept[row * count + k];
+    int64_t at = sum_before(own, shared);
+    if (threadIdx.x == threads - 1) lengths[row] = at + own;
+    for (int64_t k = from; k < to; ++k)
+        if (kept[row * count + k]) features[row * count + at++] = k;
 }
 
 }  // namespace
 
-void held_out_alignment(Device& device, const Features& x, const LoadedTargets& loaded, const HeldOutPlan& plan, int64_t targets,
+void held_out_alignment(Device& device, const Features& x, const LoadedTargets& loaded, const HeldOutPlan& plan,
                         const Context& context, double* out, int64_t* undefined) {
-    const int64_t n = x.stimuli, pairs = x.pairs(), size = pairs + n;
+    const int64_t d = x.count, targets = plan.targets, all = plan.kept ? targets : 1;
     const TargetsAmong among(device, loaded, plan.positions, plan.weights, plan.weight_of, plan.patterns, targets, plan.centred);
     DeviceBuffer<double> alignments(device, targets, "alignments");
     DeviceBuffer<int64_t> left_out(device, targets, "counts");
-    const int64_t each = 8 * (size + pairs + n + plan.stride + 1);
-    const auto room = static_cast<int64_t>(device.available_bytes() / 3);
-    const int64_t largest = std::clamp<int64_t>(std::min(batch_bytes, room) / each, 1, std::min(plan.lists, most_in_a_batch));
-    DeviceBuffer<double> sums(device, largest * size, "inner products"), values(device, largest * pairs, "similarities"),
-        mean(device, plan.metric == Metric::correlation ? largest * n : 0, "means");
-    DeviceBuffer<int64_t> features(device, largest * plan.stride, "kept features"), lengths(device, largest, "lengths");
-    for (int64_t first = 0; first < plan.lists && !context.stop(0); first += largest) {
-        const int64_t count = std::min(largest, plan.lists - first);
-        features.upload(plan.features + first * plan.stride, count * plan.stride);
-        lengths.upload(plan.lengths + first, count);
-        const Lists lists{features.get(), lengths.get(), count, plan.stride};
-        add_up(device, x, plan.metric, lists, mean.get(), sums.get());
-        launch(device, "taking similarities", similarities, grid_of((n + threads - 1) / threads, n, count), threads, 0, sums.get(), n,
-               plan.metric, values.get());
-        if (plan.lists == 1)
-            among.compared(0, targets, values.get(), 0, false, alignments.get(), left_out.get());
-        else
-            among.compared(first, count, values.get(), pairs, false, alignments.get() + first, left_out.get() + first);
+    Spaces spaces(device, x, plan.metric, all, 9 * d + 8);
+    DeviceBuffer<bool> kept(device, spaces.at_once() * d, "kept features");
+    DeviceBuffer<int64_t> features(device, spaces.at_once() * d, "kept features"), lengths(device, spaces.at_once(), "lengths");
+    const std::vector<char> everything(plan.kept ? 0 : d, 1);
+    for (int64_t first = 0; first < all && !context.stop(0); first += spaces.at_once()) {
+        const int64_t count = std::min(spaces.at_once(), all - first);
+        kept.upload(plan.kept ? plan.kept + first * d : reinterpret_cast<const bool*>(everything.data()), count * d);
+        launch(device, "listing kept features", list, grid_of(count), threads, threads * sizeof(uint32_t), kept.get(), d, features.get(),
+               lengths.get());
+        const double* similarities = spaces.of({features.get(), lengths.get(), count, d});
+        const TargetsAmong::Comparison each{first, count, nullptr, similarities, x.pairs(), 1};
+        const TargetsAmong::Comparison shared{0, targets, nullptr, similarities, 0, 1};
+        among.compared(plan.kept ? each : shared, false, alignments.get() + first, left_out.get() + first);
     }
     alignments.download(out);
     left_out.download(undefined);

@@ -15,7 +15,7 @@ namespace secateur::cuda {
 
 namespace {
 
-constexpr int side = 4, together = 4, lanes = 32, threads = 256;
+constexpr int side = 4, together = 4, lanes = 32, threads = 128, ahead = 8;
 constexpr int64_t longest_window = 128, shortest_window = 8, windows_ahead = 16, most_in_a_batch = 32768;
 constexpr int64_t batch_bytes = 1 << 30;
 
@@ -35,22 +35,31 @@ __global__ void factors(const double* x, int64_t features, int64_t n, int64_t pa
     // Correlation: the first feature's values are taken from all, for their digits.
     const double centre = !correlation ? 0.0 : start == 0 ? row[order[0]] : centres[at];
     double own = start == 0 ? 0.0 : own_sums[at], mean = start == 0 ? 0.0 : means[at];
-    for (int64_t s = 0; s < filled; ++s) {
-        double factor = 0, inverse = 0;
-        if (s < steps && i < n) {
-            const double seen = static_cast<double>(start + s), gap = row[order[start + s]] - centre - mean;
-            factor = gap;
-            if (correlation) {
-                factor *= std::sqrt(centring_weight(seen, 1));
-                mean += gap / (seen + 1);
+    for (int64_t from = 0; from < filled; from += ahead) {
+        double next[ahead];  // gathered before they are needed: each takes two trips to memory
+#pragma unroll
+        for (int k = 0; k < ahead; ++k) next[k] = from + k < steps ? row[order[start + from + k]] : 0.0;
+#pragma unroll
+        for (int k = 0; k < ahead; ++k) {
+            const int64_t s = from + k;
+            double factor = 0, inverse = 0;
+            if (s < steps && i < n) {
+                const double seen = static_cast<double>(start + s), gap = next[k] - centre - mean;
+                factor = gap;
+                if (correlation) {
+                    factor *= std::sqrt(centring_weight(seen, 1));
+                    mean += gap / (seen + 1);
+                }
+                if constexpr (Rule::normalised) {
+                    own += factor * factor;
+                    inverse = own > 0 ? 1 / std::sqrt(own) : undefined;
+                }
             }
-            if constexpr (Rule::normalised) {
-                own += factor * factor;
-                inverse = own > 0 ? 1 / std::sqrt(own) : undefined;
+            if (s < filled) {
+                z[(t * longest_window + s) * padded + i] = factor;
+                r[(t * longest_window + s) * padded + i] = inverse;
             }
         }
-        z[(t * longest_window + s) * padded + i] = factor;
-        r[(t * longest_window + s) * padded + i] = inverse;
     }
     own_sums[at] = own;
     means[at] = mean;
@@ -243,7 +252,7 @@ void run(Device& device, const Features& x, const InsertionPlan& plan, const Con
                tiled.get());
         int64_t windows = 0;
         for (int64_t start = 0, now; start < steps; start += now) {
-            if (context.stop(0)) return;
+            if (context.stop(0)) return device.finish("inserting features");  // before what was copied from goes
             now = window_at(start, steps);
             launch(device, "making factors", factors<Rule>, grid_of((padded + 63) / 64, count), 64, 0, x.values, x.count, n, padded,
                    orders.get(), plan.order_count > 1 ? steps : 0, plan.metric == Metric::correlation, active.get(), pattern_of.get(),

@@ -1,5 +1,5 @@
 // A search by ranking whose matrices (targets, features) stay on the device: leave-one-out, the order of importance, insertion, the best
-// prefix. What an update can't be trusted with is recomputed on the host and put in its place.
+// prefix. What an update can't be trusted with is made anew, from spaces built of the features, and put in its place.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -11,7 +11,7 @@ namespace secateur::cuda {
 
 namespace {
 
-constexpr int threads = 256, digit = 4, buckets = 1 << digit;
+constexpr int threads = 256, sorters = 512, digit = 4, buckets = 1 << digit;
 constexpr int64_t batch_bytes = int64_t{1} << 32, most_in_a_batch = 32768;
 
 // Integers that ascend where values descend; NaN as if infinite.
@@ -26,20 +26,20 @@ __device__ uint64_t key_of(double value) {
 // One block a target: importance = baseline - alignment without the feature, in place, and the places of its values, largest first, ties
 // by place. A radix sort: each thread counts and moves its own stretch, so that equal digits keep their order.
 // keys, places: (2, targets, count), where blocks sort to and fro.
-__global__ void __launch_bounds__(threads, 1)
+__global__ void __launch_bounds__(sorters, 1)
     rank(double* values, const double* baseline, double sign, int64_t count, uint64_t* keys, uint32_t* places, int64_t* order) {
-    uint32_t* counts = reinterpret_cast<uint32_t*>(block_memory);  // (buckets, threads)
-    uint32_t* sums = counts + buckets * threads;                   // (threads)
-    uint64_t* differing = reinterpret_cast<uint64_t*>(sums + threads);  // (threads)
+    uint32_t* counts = reinterpret_cast<uint32_t*>(block_memory);       // (buckets, sorters)
+    uint32_t* sums = counts + buckets * sorters;                        // (sorters)
+    uint64_t* differing = reinterpret_cast<uint64_t*>(sums + sorters);  // (sorters)
     const int64_t row = blockIdx.x, rows = gridDim.x;
-    const int64_t each = (count + threads - 1) / threads;
+    const int64_t each = (count + sorters - 1) / sorters;
     const int64_t from = min(int64_t{threadIdx.x} * each, count), to = min(from + each, count);
     uint64_t *key = keys + row * count, *next_key = keys + (rows + row) * count;
     uint32_t *place = places + row * count, *next_place = places + (rows + row) * count;
     const uint64_t first = key_of(baseline[row] - sign * values[row * count]);
     __syncthreads();  // before a thread overwrites the first value
     uint64_t differs = 0;
-    for (int64_t k = threadIdx.x; k < count; k += threads) {
+    for (int64_t k = threadIdx.x; k < count; k += sorters) {
         const double importance = baseline[row] - sign * values[row * count + k];
         values[row * count + k] = importance;
         key[k] = key_of(importance);
@@ -48,28 +48,20 @@ __global__ void __launch_bounds__(threads, 1)
     }
     differing[threadIdx.x] = differs;
     __syncthreads();
-    for (unsigned half = threads / 2; half > 0; half /= 2) {
+    for (unsigned half = sorters / 2; half > 0; half /= 2) {
         if (threadIdx.x < half) differing[threadIdx.x] |= differing[threadIdx.x + half];
         __syncthreads();
     }
     differs = differing[0];
     for (int shift = 0; shift < 64; shift += digit) {
         if (!(differs >> shift & (buckets - 1))) continue;  // the same for the whole block
-        for (int b = 0; b < buckets; ++b) counts[b * threads + threadIdx.x] = 0;
-        for (int64_t k = from; k < to; ++k) ++counts[(key[k] >> shift & (buckets - 1)) * threads + threadIdx.x];
+        for (int b = 0; b < buckets; ++b) counts[b * sorters + threadIdx.x] = 0;
+        for (int64_t k = from; k < to; ++k) ++counts[(key[k] >> shift & (buckets - 1)) * sorters + threadIdx.x];
         __syncthreads();
         // Where each thread's share of each bucket begins: sums over all that lies before, bucket by bucket.
         uint32_t sum = 0;
         for (int b = 0; b < buckets; ++b) sum += counts[threadIdx.x * buckets + b];
-        sums[threadIdx.x] = sum;
-        __syncthreads();
-        for (unsigned step = 1; step < threads; step *= 2) {
-            const uint32_t before = threadIdx.x >= step ? sums[threadIdx.x - step] : 0;
-            __syncthreads();
-            sums[threadIdx.x] += before;
-            __syncthreads();
-        }
-        uint32_t start = sums[threadIdx.x] - sum;
+        uint32_t start = sum_before(sum, sums);
         for (int b = 0; b < buckets; ++b) {
             const uint32_t here = counts[threadIdx.x * buckets + b];
             counts[threadIdx.x * buckets + b] = start;
@@ -77,7 +69,7 @@ __global__ void __launch_bounds__(threads, 1)
         }
         __syncthreads();
         for (int64_t k = from; k < to; ++k) {
-            const uint32_t at = counts[(key[k] >> shift & (buckets - 1)) * threads + threadIdx.x]++;
+            const uint32_t at = counts[(key[k] >> shift & (buckets - 1)) * sorters + threadIdx.x]++;
             next_key[at] = key[k];
             next_place[at] = place[k];
         }
@@ -89,7 +81,7 @@ __global__ void __launch_bounds__(threads, 1)
         place = next_place;
         next_place = places_now;
     }
-    for (int64_t k = threadIdx.x; k < count; k += threads) order[row * count + k] = place[k];
+    for (int64_t k = threadIdx.x; k < count; k += sorters) order[row * count + k] = place[k];
 }
 
 // One block a target: the curve, oriented in place; length, alignment and support of its best prefix (cpu/ranking.cpp).
@@ -117,87 +109,158 @@ __global__ void __launch_bounds__(threads)
     alignment[row] = kept > 0 ? values[kept - 1] : static_cast<double>(NAN);
 }
 
-__global__ void replace(double* values, const int64_t* places, const double* by, int64_t count) {
+// Where a flag is set, in any order; found: how many.
+__global__ void find(const char* flags, int64_t size, unsigned long long* found, int64_t* places) {
     const int64_t at = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
-    if (at < count) values[places[at]] = by[at];
+    if (at < size && flags[at]) places[atomicAdd(found, 1ull)] = at;
 }
 
-void put(Device& device, double* values, const std::vector<int64_t>& places, const std::vector<double>& by) {
-    const auto count = static_cast<int64_t>(places.size());
-    const DeviceBuffer<int64_t> to(device, places.data(), count, "places");
-    const DeviceBuffer<double> from(device, by.data(), count, "alignments");
-    launch(device, "putting alignments in their place", replace, grid_of((count + threads - 1) / threads), threads, 0, values, to.get(),
-           from.get(), count);
-    device.finish("putting alignments in their place");  // before what was copied from goes
+// One block a list: features (lists, count - 1), lengths (lists): all features but one.
+__global__ void list_all_but(const int64_t* without, int64_t count, int64_t* features, int64_t* lengths) {
+    const int64_t row = blockIdx.x, left = count - 1;
+    for (int64_t k = threadIdx.x; k < left; k += threads) features[row * left + k] = k < without[row] ? k : k + 1;
+    if (threadIdx.x == 0) lengths[row] = left;
 }
 
-// Alignments (targets, features) with each feature left out, on the device. False if asked to stop.
-bool leave_one_out(Device& device, const Features& x, Precision precision, const RankingPlan& plan, const StandardRows& targets,
-                   int64_t first, const Context& context, const OnHost& x_here, LoadedTargets& loaded, double* values) {
-    const int64_t d = x.count;
-    std::vector<char> again(d, plan.all_exactly);
-    if (!plan.all_exactly) {
-        OneFeaturePlan part = plan.leave_one_out;
-        part.targets = targets;
-        one_feature(device, x, precision, part, context, values, again.data());
-    }
-    if (context.stop(0)) return false;
-    std::vector<int64_t> features, places;
-    for (int64_t k = 0; k < d; ++k)
-        if (again[k]) features.push_back(k);
-    if (features.empty()) return true;
-    const auto some = static_cast<int64_t>(features.size());
-    std::vector<double> exact(plan.leave_one_out.targets.count * some);
-    plan.exactly.left_out(x_here(), loaded.fetched(), features, exact.data());
-    if (context.stop(0)) return false;
-    for (int64_t t = 0; t < targets.count; ++t)
-        for (const int64_t k : features) places.push_back(t * d + k);
-    put(device, values, places, {exact.begin() + first * some, exact.begin() + (first + targets.count) * some});
-    return true;
+// One block a list: features (lists, stride): the beginning of a target's order, of its length.
+__global__ void list_beginnings(const int64_t* order, int64_t count, const int64_t* targets, const int64_t* lengths, int64_t stride,
+                                int64_t* features) {
+    const int64_t row = blockIdx.x;
+    for (int64_t k = threadIdx.x; k < lengths[row]; k += threads) features[row * stride + k] = order[targets[row] * count + k];
 }
 
-// The curves (targets, features) of the orders, on the device, not oriented. False if asked to stop.
-bool insert(Device& device, const Features& x, const RankingPlan& plan, const StandardRows& targets, int64_t first,
-            const Context& context, const OnHost& x_here, LoadedTargets& loaded, const DeviceBuffer<int64_t>& orders, double* curve) {
-    const int64_t d = x.count;
-    std::vector<char> again(targets.count * d);
-    insertion_curve(device, x, {plan.leave_one_out.metric, targets, orders.get(), targets.count, d}, context, curve, again.data());
-    if (context.stop(0)) return false;
-    std::vector<int64_t> places;
-    int64_t longest = 0;
-    for (int64_t at = 0; at < targets.count * d; ++at)
-        if (again[at]) {
-            places.push_back(at);
-            longest = std::max(longest, at % d + 1);
+// values (targets, count), in the columns of some features := sign * alignments (features, targets).
+__global__ void put_columns(const double* alignments, double sign, const int64_t* features, int64_t targets, int64_t count, double* values) {
+    const int64_t t = int64_t{blockIdx.y} * blockDim.x + threadIdx.x;
+    if (t < targets) values[t * count + features[blockIdx.x]] = sign * alignments[blockIdx.x * targets + t];
+}
+
+// values (targets, count) behind so many steps of some targets := sign * alignments (places).
+__global__ void put_steps(const double* alignments, double sign, const int64_t* targets, const int64_t* steps, int64_t places, int64_t count,
+                          double* values) {
+    const int64_t at = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+    if (at < places) values[targets[at] * count + steps[at] - 1] = sign * alignments[at];
+}
+
+// A part of the targets, and what is made for them: (targets, features), on the device.
+struct Part {
+    int64_t first, count;
+    StandardRows targets;
+    double *values, *curve;
+    int64_t* order;
+    char* flags;
+};
+
+class Search {
+  public:
+    Search(Device& device, const Features& x, Precision precision, const TargetsAmong& among, const RankingPlan& plan, const Context& context)
+        : device_(device), x_(x), precision_(precision), among_(among), plan_(plan), context_(context) {}
+
+    // Alignments with each feature left out. False if asked to stop.
+    bool leave_one_out(const Part& part) const {
+        std::vector<char> again(x_.count, plan_.no_updates);
+        if (!plan_.no_updates) {
+            OneFeaturePlan plan = plan_.leave_one_out;
+            plan.targets = part.targets;
+            one_feature(device_, x_, precision_, plan, context_, part.values, again.data());
         }
-    if (places.empty()) return true;
-    std::vector<int64_t> beginnings(targets.count * longest);
-    orders.download_columns(beginnings.data(), targets.count, longest, d);
-    std::vector<Exactly::Place> asked;
-    for (const int64_t at : places) asked.push_back({first + at / d, beginnings.data() + at / d * longest, at % d + 1});
-    std::vector<double> exact(places.size());
-    plan.exactly.inserted(x_here(), loaded.fetched(), asked, exact.data());
-    if (context.stop(0)) return false;
-    put(device, curve, places, exact);
-    return true;
-}
+        std::vector<int64_t> features;
+        for (int64_t k = 0; k < x_.count; ++k)
+            if (again[k]) features.push_back(k);
+        const auto some = static_cast<int64_t>(features.size());
+        if (some > 0 && !context_.stop(0)) leave_out_anew(part, features);
+        return !context_.stop(0);
+    }
+
+    // The curves of the orders, not oriented. False if asked to stop.
+    bool insert(const Part& part) const {
+        const int64_t size = part.count * x_.count;
+        insertion_curve(device_, x_, {plan_.leave_one_out.metric, part.targets, part.order, part.count, x_.count}, context_, part.curve,
+                        part.flags);
+        if (context_.stop(0)) return false;
+        DeviceBuffer<unsigned long long> found(device_, 1, "a count");
+        const DeviceBuffer<int64_t> places(device_, size, "places");
+        found.zero();
+        launch(device_, "looking for flags", find, grid_of((size + threads - 1) / threads), threads, 0, part.flags, size, found.get(),
+               places.get());
+        unsigned long long count = 0;
+        found.download(&count);
+        if (count == 0) return true;
+        std::vector<int64_t> flagged(count);
+        places.download(flagged.data(), 1, static_cast<int64_t>(count), static_cast<int64_t>(count));
+        insert_anew(part, flagged);
+        return !context_.stop(0);
+    }
+
+  private:
+    Device& device_;
+    const Features x_;
+    const Precision precision_;
+    const TargetsAmong& among_;
+    const RankingPlan& plan_;
+    const Context& context_;
+
+    double sign() const { return orientation(plan_.leave_one_out.metric); }
+
+    void leave_out_anew(const Part& part, const std::vector<int64_t>& all) const {
+        const auto count = static_cast<int64_t>(all.size()), left = x_.count - 1;
+        Spaces spaces(device_, x_, plan_.leave_one_out.metric, count, 8 * (left + 2 + part.count));
+        const DeviceBuffer<double> alignments(device_, spaces.at_once() * part.count, "alignments");
+        const DeviceBuffer<int64_t> lists(device_, spaces.at_once() * left, "lists of features"), lengths(device_, spaces.at_once(), "lengths"),
+            features(device_, all.data(), count, "features");
+        for (int64_t from = 0; from < count && !context_.stop(0); from += spaces.at_once()) {
+            const int64_t now = std::min(spaces.at_once(), count - from);
+            launch(device_, "listing features", list_all_but, grid_of(now), threads, 0, features.get() + from, x_.count, lists.get(),
+                   lengths.get());
+            const double* similarities = spaces.of({lists.get(), lengths.get(), now, left});
+            among_.compared({part.first, part.count, nullptr, similarities, 0, now}, true, alignments.get(), nullptr);
+            launch(device_, "putting alignments in their place", put_columns, grid_of(now, (part.count + threads - 1) / threads), threads, 0,
+                   alignments.get(), sign(), features.get() + from, part.count, x_.count, part.values);
+        }
+        device_.finish("leaving features out");  // before what was copied from goes
+    }
+
+    void insert_anew(const Part& part, const std::vector<int64_t>& places) const {
+        const auto count = static_cast<int64_t>(places.size());
+        std::vector<int64_t> rows, steps;
+        for (const int64_t place : places) {
+            rows.push_back(place / x_.count);
+            steps.push_back(place % x_.count + 1);
+        }
+        const int64_t longest = *std::max_element(steps.begin(), steps.end());
+        Spaces spaces(device_, x_, plan_.leave_one_out.metric, count, 8 * longest);
+        const DeviceBuffer<int64_t> targets(device_, rows.data(), count, "places"), lengths(device_, steps.data(), count, "lengths"),
+            lists(device_, spaces.at_once() * longest, "lists of features");
+        const DeviceBuffer<double> alignments(device_, count, "alignments");
+        for (int64_t from = 0; from < count && !context_.stop(0); from += spaces.at_once()) {
+            const int64_t now = std::min(spaces.at_once(), count - from);
+            launch(device_, "listing features", list_beginnings, grid_of(now), threads, 0, part.order, x_.count, targets.get() + from,
+                   lengths.get() + from, longest, lists.get());
+            const double* similarities = spaces.of({lists.get(), lengths.get() + from, now, longest});
+            among_.compared({part.first, now, targets.get() + from, similarities, x_.pairs(), 1}, true, alignments.get() + from, nullptr);
+        }
+        launch(device_, "putting alignments in their place", put_steps, grid_of((count + threads - 1) / threads), threads, 0,
+               alignments.get(), sign(), targets.get(), lengths.get(), count, x_.count, part.curve);
+        device_.finish("inserting features");  // before what was copied from goes
+    }
+};
 
 }  // namespace
 
-bool ranking(Device& device, const Features& x, Precision precision, LoadedTargets& loaded, const RankingPlan& plan,
-             const Context& context, const OnHost& x_here, Ranked out) {
+bool ranking(Device& device, const Features& x, Precision precision, const LoadedTargets& loaded, const RankingPlan& plan,
+             const Context& context, Ranked out) {
     const StandardRows& targets = plan.leave_one_out.targets;
     const int64_t d = x.count, pairs = x.pairs();
     const double sign = orientation(plan.leave_one_out.metric);
     const TargetsAmong among(device, loaded, plan.positions, targets.weights, targets.weight_of, targets.patterns, targets.count,
                              targets.centred);
     const DeviceBuffer<double> similarities(device, plan.similarities, pairs, "similarities");
-    DeviceBuffer<double> baseline(device, targets.count, "alignments");
-    among.compared(0, targets.count, similarities.get(), 0, true, baseline.get(), nullptr);
+    const DeviceBuffer<double> baseline(device, targets.count, "alignments");
+    among.compared({0, targets.count, nullptr, similarities.get(), 0, 1}, true, baseline.get(), nullptr);
     baseline.download(out.baseline);
     if (std::any_of(out.baseline, out.baseline + targets.count, [](double r) { return std::isnan(r); })) return false;
 
-    const int64_t each = 8 * pairs + d * (8 + 8 + 8 + 2 * (8 + 4) + 1) + 16;
+    const int64_t each = 8 * pairs + d * (8 + 8 + 8 + 8 + 2 * (8 + 4) + 2) + 16;
     const auto room = static_cast<int64_t>(device.available_bytes() / 3);
     const int64_t largest = std::clamp<int64_t>(std::min(batch_bytes, room) / each, 1, std::min(targets.count, most_in_a_batch));
     DeviceBuffer<double> rows(device, largest * pairs, "targets"), values(device, largest * d, "importances"),
@@ -206,15 +269,17 @@ bool ranking(Device& device, const Features& x, Precision precision, LoadedTarge
     DeviceBuffer<uint64_t> keys(device, 2 * largest * d, "keys");
     DeviceBuffer<uint32_t> places(device, 2 * largest * d, "places");
     DeviceBuffer<bool> support(device, largest * d, "kept features");
-    constexpr std::size_t sorting = (buckets + 1) * threads * sizeof(uint32_t) + threads * sizeof(uint64_t);
+    DeviceBuffer<char> flags(device, largest * d, "flags");
+    const Search search(device, x, precision, among, plan, context);
+    constexpr std::size_t sorting = (buckets + 1) * sorters * sizeof(uint32_t) + sorters * sizeof(uint64_t);
     for (int64_t first = 0; first < targets.count; first += largest) {
         const int64_t count = std::min(largest, targets.count - first);
         among.standardised(first, count, rows.get());
-        const StandardRows part = targets.part(first, count, rows.get());
-        if (!leave_one_out(device, x, precision, plan, part, first, context, x_here, loaded, values.get())) return true;
-        launch(device, "ranking features", rank, grid_of(count), threads, sorting, values.get(), baseline.get() + first, sign, d,
+        const Part part{first, count, targets.part(first, count, rows.get()), values.get(), curve.get(), order.get(), flags.get()};
+        if (!search.leave_one_out(part)) return true;
+        launch(device, "ranking features", rank, grid_of(count), sorters, sorting, values.get(), baseline.get() + first, sign, d,
                keys.get(), places.get(), order.get());
-        if (!insert(device, x, plan, part, first, context, x_here, loaded, order, curve.get())) return true;
+        if (!search.insert(part)) return true;
         launch(device, "choosing prefixes", keep_prefix, grid_of(count), threads, threads * sizeof(double), curve.get(), order.get(), sign,
                d, plan.rule, length.get(), alignment.get(), support.get());
         values.download(out.importance + first * d, 1, count * d, count * d);

@@ -9,7 +9,8 @@ namespace secateur::cuda {
 
 namespace {
 
-constexpr int tile = 16, depth = 32, slice_length = 1024;
+constexpr int tile = 16, depth = 32;
+constexpr int64_t slice_length = 1024, most_slices = 1024, batch_bytes = 1 << 30, most_in_a_batch = 32768;
 
 // One block a stimulus and list: the mean over the list in two passes, so that a large common mean costs no digits; a constant row's
 // is exact.
@@ -44,7 +45,7 @@ __global__ void __launch_bounds__(tile* tile)
     const int at = threadIdx.x % tile, other = threadIdx.x / tile;
     const int64_t i = int64_t{blockIdx.x} * tile + other, j = int64_t{blockIdx.y} * tile + at;
     const int64_t list = blockIdx.z % lists.count, slice = blockIdx.z / lists.count, count = lists.lengths[list];
-    const int64_t from = slice * slice_length, to = slice + 1 < slices ? min(from + slice_length, count) : count;
+    const int64_t each = rounded_up((count + slices - 1) / slices, depth), from = min(slice * each, count), to = min(from + each, count);
     const int64_t* subset = lists.features + list * lists.stride;
     const double* mean = means ? means + list * n : nullptr;
     double sum = 0;
@@ -73,34 +74,64 @@ __global__ void add_slices(double* sums, int64_t size, int64_t slices) {
     for (int64_t s = 1; s < slices; ++s) sums[at] += sums[s * size + at];
 }
 
-}  // namespace
-
-void add_up(Device& device, const Features& x, Metric metric, Lists lists, double* mean, double* sums, int64_t slices) {
-    const int64_t n = x.stimuli, size = x.pairs() + n, tiles = (n + tile - 1) / tile;
-    if (metric == Metric::correlation)
-        launch(device, "taking means", means, grid_of(n, lists.count), 64, 64 * sizeof(double), x.values, x.count, lists, mean);
-    constexpr std::size_t shared = 2 * tile * (depth + 1) * sizeof(double);
-    launch(device, "taking inner products", is_distance(metric) ? products<true> : products<false>,
-           grid_of(tiles, tiles, slices * lists.count), tile * tile, shared, x.values, x.count, n, lists, slices,
-           metric == Metric::correlation ? mean : nullptr, sums);
-    if (slices > 1)
-        launch(device, "adding inner products", add_slices, grid_of((lists.count * size + 255) / 256), 256, 0, sums,
-               lists.count * size, slices);
+// sums (lists, pairs + stimuli) -> similarities (lists, pairs), NaN where undefined.
+__global__ void finish(const double* sums, int64_t n, Metric metric, double* similarities) {
+    const int64_t i = blockIdx.y, j = int64_t{blockIdx.x} * blockDim.x + threadIdx.x, pairs = n * (n - 1) / 2;
+    if (j <= i || j >= n) return;
+    const double *pair = sums + blockIdx.z * (pairs + n), *own = pair + pairs;
+    const int64_t p = row_start(i, n) + j - i - 1;
+    similarities[blockIdx.z * pairs + p] = similarity_of(metric, pair[p], own[i], own[j]);
 }
 
-void space(Device& device, const Features& x, Metric metric, Indices subset, double* pair, double* own, double* mean) {
-    const int64_t n = x.stimuli, pairs = x.pairs(), size = pairs + n;
-    const int64_t slices = std::max<int64_t>(1, (subset.count + slice_length - 1) / slice_length);
-    const DeviceBuffer<int64_t> chosen(device, subset.values, subset.count, "a subset"), length(device, &subset.count, 1, "its length");
-    const DeviceBuffer<double> sums(device, slices * size, "inner products"),
-        centre(device, metric == Metric::correlation ? n : 0, "means");
-    add_up(device, x, metric, {chosen.get(), length.get(), 1, subset.count}, centre.get(), sums.get(), slices);
+}  // namespace
+
+Spaces::Spaces(Device& device, const Features& x, Metric metric, int64_t lists, int64_t beside)
+    : device_(device), x_(x), metric_(metric) {
+    const int64_t n = x.stimuli, pairs = x.pairs(), size = pairs + n, each = 8 * (size + pairs + n) + beside;
+    // One list has blocks enough in slices alone; with many, slices are not worth their memory.
+    slices_ = lists == 1 ? std::clamp<int64_t>((x.count + slice_length - 1) / slice_length, 1, most_slices) : 1;
+    const auto room = static_cast<int64_t>(device.available_bytes() / 3);
+    at_once_ = std::clamp<int64_t>(std::min(batch_bytes, room) / each, 1, std::min(lists, most_in_a_batch));
+    sums_ = DeviceBuffer<double>(device, slices_ * at_once_ * size, "inner products");
+    means_ = DeviceBuffer<double>(device, metric == Metric::correlation ? at_once_ * n : 0, "means");
+    similarities_ = DeviceBuffer<double>(device, at_once_ * pairs, "similarities");
+}
+
+void Spaces::add_up(Lists lists) {
+    const int64_t n = x_.stimuli, size = x_.pairs() + n, tiles = (n + tile - 1) / tile;
+    if (means_.get())
+        launch(device_, "taking means", means, grid_of(n, lists.count), 64, 64 * sizeof(double), x_.values, x_.count, lists, means_.get());
+    constexpr std::size_t shared = 2 * tile * (depth + 1) * sizeof(double);
+    launch(device_, "taking inner products", is_distance(metric_) ? products<true> : products<false>,
+           grid_of(tiles, tiles, slices_ * lists.count), tile * tile, shared, x_.values, x_.count, n, lists, slices_, means_.get(),
+           sums_.get());
+    if (slices_ > 1)
+        launch(device_, "adding inner products", add_slices, grid_of((lists.count * size + 255) / 256), 256, 0, sums_.get(),
+               lists.count * size, slices_);
+}
+
+const double* Spaces::of(Lists lists) {
+    const int64_t n = x_.stimuli;
+    add_up(lists);
+    launch(device_, "taking similarities", finish, grid_of((n + 127) / 128, n, lists.count), 128, 0, sums_.get(), n, metric_,
+           similarities_.get());
+    return similarities_.get();
+}
+
+void Spaces::sums_of(Lists list, double* pair, double* own, double* mean) {
+    const int64_t n = x_.stimuli, pairs = x_.pairs(), size = pairs + n;
+    add_up(list);
     std::vector<double> all(size);
-    sums.download(all.data(), 1, size, size);
+    sums_.download(all.data(), 1, size, size);
     std::copy_n(all.data(), pairs, pair);
     std::copy_n(all.data() + pairs, n, own);
     for (int64_t i = 0; i < n; ++i) mean[i] = 0;
-    if (centre.get()) centre.download(mean);
+    if (means_.get()) means_.download(mean);
+}
+
+void space(Device& device, const Features& x, Metric metric, Indices subset, double* pair, double* own, double* mean) {
+    const DeviceBuffer<int64_t> chosen(device, subset.values, subset.count, "a subset"), length(device, &subset.count, 1, "its length");
+    Spaces(device, x, metric, 1, 0).sums_of({chosen.get(), length.get(), 1, subset.count}, pair, own, mean);
 }
 
 }  // namespace secateur::cuda

@@ -49,14 +49,14 @@ __global__ void __launch_bounds__(threads)
     for (int64_t p = threadIdx.x; p < pairs; p += threads) rows[t * pairs + p] *= scale;
 }
 
-// One block a target: its alignment with similarities (stride 0: one for all targets). Undefined pairs are left out and counted, or
-// (`strict`) make the alignment NaN.
+// One block a target and space (TargetsAmong::Comparison).
 __global__ void __launch_bounds__(threads)
     compare(const double* values, int64_t all_pairs, const int64_t* at, int64_t pairs, const double* weights, const int64_t* pattern_of,
-            const double* similarities, int64_t stride, bool centred, bool strict, double* alignments, int64_t* undefined) {
+            const int64_t* which, const double* similarities, int64_t stride, bool centred, bool strict, double* alignments,
+            int64_t* undefined) {
     double* shared = reinterpret_cast<double*>(block_memory);
-    const int64_t t = blockIdx.x;
-    const double *h = values + t * all_pairs, *s = similarities + t * stride;
+    const int64_t place = int64_t{blockIdx.y} * gridDim.x + blockIdx.x, t = which ? which[blockIdx.x] : int64_t{blockIdx.x};
+    const double *h = values + t * all_pairs, *s = similarities + (stride ? blockIdx.x * stride : blockIdx.y * pairs);
     const double* w = weights ? weights + pattern_of[t] * pairs : nullptr;
     double total = 0, lost = 0, mean_h = 0, mean_s = 0;
     for (int64_t p = threadIdx.x; p < pairs; p += threads) {
@@ -93,8 +93,8 @@ __global__ void __launch_bounds__(threads)
     product = over_block(product, shared, plus);
     if (threadIdx.x != 0) return;
     const bool none = !(total > 0) || (strict && lost > 0) || is_constant(of_h[0], of_h[1]) || is_constant(of_s[0], of_s[1]);
-    alignments[t] = none ? static_cast<double>(NAN) : product / std::sqrt(of_h[0]) / std::sqrt(of_s[0]);
-    if (undefined) undefined[t] = static_cast<int64_t>(lost);
+    alignments[place] = none ? static_cast<double>(NAN) : product / std::sqrt(of_h[0]) / std::sqrt(of_s[0]);
+    if (undefined) undefined[place] = static_cast<int64_t>(lost);
 }
 
 }  // namespace
@@ -147,7 +147,7 @@ void LoadedTargets::compare(const double* similarities, bool centred, double* ou
     const DeviceBuffer<double> given(*device_, similarities, pairs_, "similarities");
     const DeviceBuffer<double> alignments(*device_, given_.count, "alignments");
     TargetsAmong(*device_, *this, {nullptr, pairs_}, nullptr, nullptr, 0, given_.count, centred)
-        .compared(0, given_.count, given.get(), 0, true, alignments.get(), nullptr);
+        .compared({0, given_.count, nullptr, given.get(), 0, 1}, true, alignments.get(), nullptr);
     alignments.download(out);
 }
 
@@ -172,11 +172,10 @@ void TargetsAmong::standardised(int64_t first, int64_t count, double* rows) cons
            weights_.get() ? weight_of_.get() + first : nullptr, centred_, rows);
 }
 
-void TargetsAmong::compared(int64_t first, int64_t count, const double* similarities, int64_t stride, bool strict, double* alignments,
-                            int64_t* undefined) const {
-    launch(device_, "comparing", compare, grid_of(count), threads, threads * sizeof(double),
-           loaded_.row(first), loaded_.pairs(), positions_.get(), pairs_, weights_.get(),
-           weights_.get() ? weight_of_.get() + first : nullptr, similarities, stride, centred_, strict, alignments, undefined);
+void TargetsAmong::compared(const Comparison& c, bool strict, double* alignments, int64_t* undefined) const {
+    launch(device_, "comparing", compare, grid_of(c.count, c.spaces), threads, threads * sizeof(double), loaded_.row(c.first),
+           loaded_.pairs(), positions_.get(), pairs_, weights_.get(), weights_.get() ? weight_of_.get() + c.first : nullptr, c.which,
+           c.similarities, c.stride, centred_, strict, alignments, undefined);
 }
 
 }  // namespace secateur::cuda

@@ -388,9 +388,10 @@ class _Resampler:
     """Scores of the cross-validated pruning for draws of stimuli and subjects."""
 
     def __init__(self, features: Features, targets: Targets, mean: bool, folds: list[Fold], pruner: Pruner) -> None:
-        self.features, self.targets, self.mean, self.folds, self.pruner = features, targets, mean, folds, pruner
+        self.targets, self.mean, self.folds, self.pruner = targets, mean, folds, pruner
         self.metric, self.comparator, self.threads = pruner._terms()
         self.where = training_place(pruner, folds, features, targets, None)
+        self.features, _ = pruner._hold(features, targets, self.where)
         self.per_draw = 1 if mean else len(targets)
         self.masks: list[npt.NDArray[np.bool_]] | None = None
         self.undefined = 0
@@ -405,8 +406,9 @@ class _Resampler:
     def learn(self) -> None:
         """Keep what pruning to the targets as they are keeps in each fold, for all draws to come."""
         targets = self._averaged([_Draw()]) if self.mean else self.targets
+        features, targets = self.pruner._hold(self.features, targets, self.where)
         self.masks = [
-            self.pruner.prune(self.features, targets, self.where, stimuli=train, path=False).support
+            self.pruner.prune(features, targets, self.where, stimuli=train, path=False).support
             for train, _ in self.folds
         ]
 
@@ -445,8 +447,9 @@ class _Resampler:
         else:
             learnt, known = features.among(train), targets.among(train)
             rows = rows[self._learnable(learnt, known)[rows]]
-            some = known.only(rows)
-            support = self.pruner.prune(learnt, some, self.where, path=False).support if rows.size else ()
+            some = targets.only(rows)
+            found = self.pruner.prune(features, some, self.where, stimuli=train, path=False) if rows.size else None
+            support = found.support if found else ()
             chosen = [(mask, np.array([row])) for mask, row in zip(support, rows)]
         everything = np.arange(features.d, dtype=np.int64)
         if rows.size:
@@ -959,8 +962,9 @@ def transfer(
     full_test = np.empty((len(targets), len(folds)))
     n_kept = np.empty(full_test.shape, dtype=np.int64)
     where = training_place(pruner, folds, features, targets)
+    there = pruner._hold(features, targets, where)
     for f, (train, test) in enumerate(with_progress(folds, len(folds), "folds", progress)):
-        support = pruner.prune(features, targets, where, stimuli=train, path=False).support
+        support = pruner.prune(*there, where, stimuli=train, path=False).support
         held, goal = features.among(test), targets.among(test)
         full_test[:, f], _ = alignment_where_defined(held, goal, everything, metric, comparator, threads)
         for source, mask in enumerate(support):

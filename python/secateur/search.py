@@ -67,7 +67,7 @@ class Pruned:
     paths : one array of STEPs a target
     interrupted : whether Ctrl-C ended the search
 
-    Where the way was not asked for (``path=False``), ``order`` and ``curve`` have no rows.
+    Where the way was not asked for (``path=False``), ``order`` and ``curve`` have no rows, and there are no ``paths``.
     """
 
     baseline: Matrix
@@ -79,8 +79,9 @@ class Pruned:
     walked: tuple[Path, ...] | None = None  # None: the steps are those of an insertion
     interrupted: bool = False
 
-    @property
+    @cached_property
     def paths(self) -> tuple[Path, ...]:
+        """The steps to each target's set, made when they are first asked for."""
         if self.walked is not None:
             return self.walked
         count = np.arange(1, self.order.shape[1] + 1)

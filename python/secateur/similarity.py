@@ -110,7 +110,7 @@ def placed(features: Features, targets: Targets) -> tuple[Any, Any, Matrix | Non
     """X, targets and their weights as the compiled verbs take them: on a device where both are held there."""
     if features.held is not None and targets.held is not None:
         return features.held, targets.held, None, None
-    return features.values, *targets.rows
+    return np.ascontiguousarray(features.values), *targets.rows
 
 
 def compare_where_defined(
@@ -120,6 +120,11 @@ def compare_where_defined(
     undefined = np.isnan(similarities)
     left_out = np.zeros(len(targets), dtype=np.int64)
     if undefined.any():
+        if comparator in ("corr_cov", "cosine_cov"):
+            raise ValueError(
+                "X must give every stimulus a direction for a whitened comparator, got "
+                f"{int(undefined.sum())} undefined pairs"
+            )
         left_out[:] = [np.sum(undefined & targets.counts(t)) for t in range(len(targets))]
         targets = targets.without(undefined)
     return compare(similarities, targets, comparator, threads), left_out

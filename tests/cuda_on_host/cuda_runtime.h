@@ -36,6 +36,9 @@ extern dim3 threadIdx, blockIdx, blockDim, gridDim;
 void __syncthreads();
 double __shfl_xor_sync(unsigned mask, double value, int lane_mask);
 
+inline unsigned long long atomicAdd(unsigned long long* at, unsigned long long more) {
+    return std::exchange(*at, *at + more);
+}
 inline int64_t min(int64_t a, int64_t b) {
     return a < b ? a : b;
 }

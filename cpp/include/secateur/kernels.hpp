@@ -106,7 +106,7 @@ void add_one(const Features&, const Targets&, Metric, Comparator, Indices subset
 void insertion_curve(const Features&, const Targets&, Metric, Comparator, const int64_t* orders, int64_t order_count,
                      int64_t steps, const Context&, double* out, Accelerator* = nullptr, AcceleratedTargets* = nullptr);
 // A search by ranking among some stimuli (values null: all): leave-one-out of all features, insertion in the order of their
-// importance, the best prefix. False, and baselines alone, where one of them is NaN: there is nothing to rank by.
+// importance, the best prefix. False, and baselines alone, where one is NaN or a target is constant: there is nothing to rank by.
 bool ranking(const Features&, const Targets&, Metric, Comparator, Indices stimuli, PrefixRule, const Context&, Ranked,
              Accelerator* = nullptr, AcceleratedTargets* = nullptr);
 // out, undefined (targets): alignment among some stimuli of each target with the features that are kept for it, kept (targets,

@@ -1,8 +1,6 @@
 // A verb whose sums another machine takes: the host makes a plan of plain views and recomputes what comes back untrusted.
 #pragma once
 
-#include <vector>
-
 #include "secateur/kernels.hpp"
 
 namespace secateur {
@@ -47,41 +45,22 @@ struct InsertionPlan {
     int64_t order_count, steps;
 };
 
-// Recomputes on the host, from the features x and the values of the targets, what an update can't be trusted with.
-class Exactly {
-  public:
-    struct Place {
-        int64_t target;
-        const int64_t* order;  // its first `steps`
-        int64_t steps;
-    };
-    virtual ~Exactly() = default;
-    // values (targets, features): alignment with each of these features left out.
-    virtual void left_out(const double* x, const double* targets, const std::vector<int64_t>& features, double* values) = 0;
-    // values (places): alignment of the first steps of a target's order.
-    virtual void inserted(const double* x, const double* targets, const std::vector<Place>&, double* values) = 0;
-};
-
 struct RankingPlan {
     OneFeaturePlan leave_one_out;  // of all features; rows of its targets are null
     Indices positions;             // of the pairs among the targets' pairs; values null: all of them
     const double* similarities;    // (pairs): of all features
     PrefixRule rule;
-    bool all_exactly;  // no removal can be trusted
-    Exactly& exactly;
+    bool no_updates;  // no removal can be trusted
 };
 
 struct HeldOutPlan {
     Metric metric;
     bool centred;
-    Indices positions;  // as in RankingPlan
+    Indices positions;      // as in RankingPlan
     const double* weights;  // (patterns, pairs), or nullptr
     const int64_t* weight_of;
-    int64_t patterns;
-    // Lists of features (lists, stride), each of its own length; one a target, or one for all.
-    const int64_t* features;
-    const int64_t* lengths;
-    int64_t lists, stride;
+    int64_t patterns, targets;
+    const bool* kept;  // (targets, features), or nullptr: all
 };
 
 // Targets on another machine.
@@ -113,7 +92,7 @@ class Accelerator {
     // As cpu::ranking; what one step makes stays there for the next.
     virtual bool ranking(AcceleratedTargets&, const RankingPlan&, const Context&, Ranked) = 0;
     // As cpu::held_out_alignment.
-    virtual void held_out_alignment(AcceleratedTargets&, const HeldOutPlan&, int64_t targets, const Context&, double* out,
+    virtual void held_out_alignment(AcceleratedTargets&, const HeldOutPlan&, const Context&, double* out,
                                     int64_t* undefined) = 0;
 };
 
