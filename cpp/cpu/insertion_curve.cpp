@@ -298,9 +298,7 @@ void by_moments(const Job& job, const int64_t* orders, int64_t order_count, int6
         running.emplace_back(job);
         exact.emplace_back(job.x);
     }
-#pragma omp parallel for schedule(dynamic) num_threads(outer) if (outer > 1)
-    for (int64_t t = 0; t < targets.count; ++t) {
-        const int slot = outer > 1 ? omp_thread() : 0;
+    const auto run_target = [&](int64_t t, int slot) {
         Running& r = running[slot];
         const int64_t* order = orders + (order_count > 1 ? t * steps : 0);
         const int64_t pattern = targets.pattern_of(t);
@@ -336,7 +334,13 @@ void by_moments(const Job& job, const int64_t* orders, int64_t order_count, int6
             for (int64_t s = 0; s < length && !context.stop(slot); ++s)
                 if (r.again[s]) out[t * steps + start + s] = exact[slot](job.x, targets, job.metric, t, {order, start + s + 1});
         }
+    };
+    if (inner > 1) {  // no team around it: threads of a nested one are started anew each time
+        for (int64_t t = 0; t < targets.count; ++t) run_target(t, 0);
+        return;
     }
+#pragma omp parallel for schedule(dynamic) num_threads(outer) if (outer > 1)
+    for (int64_t t = 0; t < targets.count; ++t) run_target(t, outer > 1 ? omp_thread() : 0);
 }
 
 void sums_elsewhere(const Job& job, StandardTargets& targets, const int64_t* orders, int64_t order_count, int64_t steps, Accelerator& elsewhere,
