@@ -80,7 +80,7 @@ def test_a_constant_target_is_not_pruned_to(comparator):
     """The core says so before it has done the work."""
     X, h = cases.embedding(9, 6), cases.target(9, 3)
     h[1] = 2.5
-    found = sc._core.ranking(X, h, None, None, "cosine", comparator, None, 1, 6, 1e-12, True, 1)
+    found = sc._core.ranking(X, h, None, None, "cosine", comparator, None, 1, 6, 1e-12, "path", 1)
     assert (found is None) == (comparator not in ("cosine", "cosine_cov"))
 
 
@@ -97,12 +97,16 @@ def test_some_stimuli_are_as_if_there_were_no_others(device):
     pruner = sc.Pruner(device=device)
     part = pruner.prune(features, targets, stimuli=chosen)
     whole = pruner.prune(features.among(chosen), targets.among(chosen))
-    brief = pruner.prune(features, targets, stimuli=chosen, path=False)
+    brief, briefest = (
+        pruner.prune(features, targets, stimuli=chosen, wanted=wanted) for wanted in ("importance", "support")
+    )
     for name in ("baseline", "importance", "order", "curve", "support", "alignment"):
         np.testing.assert_array_equal(getattr(part, name), getattr(whole, name))
-        if name not in ("order", "curve"):
-            np.testing.assert_array_equal(getattr(part, name), getattr(brief, name))
-    assert brief.order.shape == brief.curve.shape == (0, 25)
+        for less, without in ((brief, ("order", "curve")), (briefest, ("order", "curve", "importance"))):
+            if name in without:
+                assert getattr(less, name).shape == (0, 25)
+            else:
+                np.testing.assert_array_equal(getattr(part, name), getattr(less, name))
     assert len(brief.paths) == 0
 
 

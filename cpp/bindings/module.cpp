@@ -208,12 +208,13 @@ Features among(Features x, Indices stimuli) {
 }
 
 Object ranking(const Object& x, const Object& values, const Object& weights, const Object& weight_of, const std::string& metric,
-                  const std::string& comparator, const Object& stimuli, int64_t least, int64_t most, double tie, bool path,
-                  int threads) {
+                  const std::string& comparator, const Object& stimuli, int64_t least, int64_t most, double tie,
+                  const std::string& wanted, int threads) {
     const Embedding embedding = borrow_embedding(x);
     const Features& features = embedding.features;
     const Metric rule = metric_named(metric);
     const Comparator comparison = comparator_named(comparator);
+    const int much = named<int>({{"support", 0}, {"importance", 1}, {"path", 2}}, wanted, "wanted");
     expect_moments(embedding, comparison, comparator);
     // What a comparator asks of weights holds among the stimuli alone: the kernels look there.
     const Goals goals = borrow_goals(values, weights, weight_of, embedding, Comparator::pearson);
@@ -222,12 +223,17 @@ Object ranking(const Object& x, const Object& values, const Object& weights, con
     if (least < 1 || most < least || most > features.count)
         throw py::value_error("least and most must be lengths from 1 to " + std::to_string(features.count) + " in order, got " +
                               std::to_string(least) + " and " + std::to_string(most));
-    const int64_t count = goals.targets.count, d = features.count;
-    Array baseline(count), alignment(count), importance({count, d}), curve({path ? count : 0, d});
-    py::array_t<int64_t> order({path ? count : 0, d}), length(count);
+    const int64_t count = goals.targets.count, d = features.count, of_path = much > 1 ? count : 0;
+    Array baseline(count), alignment(count), importance({much > 0 ? count : 0, d}), curve({of_path, d});
+    py::array_t<int64_t> order({of_path, d}), length(count);
     py::array_t<bool> support({count, d});
-    const Ranked out{baseline.mutable_data(),  importance.mutable_data(), path ? order.mutable_data() : nullptr,
-                     path ? curve.mutable_data() : nullptr, length.mutable_data(), alignment.mutable_data(), support.mutable_data()};
+    const Ranked out{baseline.mutable_data(),
+                     much > 0 ? importance.mutable_data() : nullptr,
+                     of_path ? order.mutable_data() : nullptr,
+                     of_path ? curve.mutable_data() : nullptr,
+                     length.mutable_data(),
+                     alignment.mutable_data(),
+                     support.mutable_data()};
     bool ranked = false;
     run(threads, work_of(among(features, chosen), goals.targets, comparison), [&](const Context& context) {
         ranked = cpu::ranking(features, goals.targets, rule, comparison, chosen, {least, most, tie}, context, out,
@@ -409,11 +415,12 @@ PYBIND11_MODULE(_core, module) {
                py::arg("metric"), py::arg("comparator"), py::arg("order"), py::arg("threads"),
                "Alignment (targets, steps) of each prefix of the order.");
     module.def("ranking", &ranking, py::arg("X"), py::arg("target"), py::arg("weights"), py::arg("weight_of"), py::arg("metric"),
-               py::arg("comparator"), py::arg("stimuli"), py::arg("least"), py::arg("most"), py::arg("tie"), py::arg("path"),
-               py::arg("threads"),
+               py::arg("comparator"), py::arg("stimuli"), py::arg("least"), py::arg("most"), py::arg("tie"),
+               py::arg("wanted"), py::arg("threads"),
                "The search by ranking among some stimuli: baseline (targets), importance (targets, features), order and curve (the "
-               "same, or without rows unless `path`), length, alignment (targets) and support (targets, features) of the best "
-               "prefix of `least` to `most` features; length 0 where there is none. None where all features of a target have no "
+               "same), length, alignment (targets) and support (targets, features) of the best prefix of `least` to `most` "
+               "features. `wanted`: 'support' (importance, order and curve have no rows), 'importance' (order and curve have "
+               "none), or 'path'; length 0 where there is none. None where all features of a target have no "
                "alignment, or the target is constant.");
     module.def("held_out_alignment", &held_out_alignment, py::arg("X"), py::arg("target"), py::arg("weights"), py::arg("weight_of"),
                py::arg("metric"), py::arg("comparator"), py::arg("stimuli"), py::arg("kept"), py::arg("threads"),

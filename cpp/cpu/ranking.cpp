@@ -75,7 +75,8 @@ bool ranking(const Features& all, const Targets& source, Metric metric, Comparat
     const Features& x = among.features;
     StandardTargets targets(among.targets, x.stimuli, x.pairs(), comparator, context.threads);
     std::vector<int64_t> orders(out.order ? 0 : count * d);
-    Buffer curves(out.curve ? 0 : count * d);
+    Buffer importances(out.importance ? 0 : count * d), curves(out.curve ? 0 : count * d);
+    if (!out.importance) out.importance = importances.get();
     if (!out.order) out.order = orders.data();
     if (!out.curve) out.curve = curves.get();
     const Space space = space_of(x, metric, whole, context, nullptr);

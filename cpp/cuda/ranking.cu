@@ -282,7 +282,7 @@ bool ranking(Device& device, const Features& x, Precision precision, const Loade
         if (!search.insert(part)) return true;
         launch(device, "choosing prefixes", keep_prefix, grid_of(count), threads, threads * sizeof(double), curve.get(), order.get(), sign,
                d, plan.rule, length.get(), alignment.get(), support.get());
-        values.download(out.importance + first * d, 1, count * d, count * d);
+        if (out.importance) values.download(out.importance + first * d, 1, count * d, count * d);
         if (out.order) order.download(out.order + first * d, 1, count * d, count * d);
         if (out.curve) curve.download(out.curve + first * d, 1, count * d, count * d);
         length.download(out.length + first, 1, count, count);

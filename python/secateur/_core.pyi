@@ -66,7 +66,7 @@ def ranking(
     least: int,
     most: int,
     tie: float,
-    path: bool,
+    wanted: str,
     threads: int,
 ) -> tuple[Floats, Floats, Integers, Floats, Integers, Floats, Booleans] | None: ...
 def held_out_alignment(

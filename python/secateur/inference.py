@@ -408,7 +408,7 @@ class _Resampler:
         targets = self._averaged([_Draw()]) if self.mean else self.targets
         features, targets = self.pruner._hold(self.features, targets, self.where)
         self.masks = [
-            self.pruner.prune(features, targets, self.where, stimuli=train, path=False).support
+            self.pruner.prune(features, targets, self.where, stimuli=train, wanted="support").support
             for train, _ in self.folds
         ]
 
@@ -447,9 +447,10 @@ class _Resampler:
         else:
             learnt, known = features.among(train), targets.among(train)
             rows = rows[self._learnable(learnt, known)[rows]]
-            some = targets.only(rows)
-            found = self.pruner.prune(features, some, self.where, stimuli=train, path=False) if rows.size else None
-            support = found.support if found else ()
+            support: Any = ()
+            if rows.size:
+                some = targets.only(rows)
+                support = self.pruner.prune(features, some, self.where, stimuli=train, wanted="support").support
             chosen = [(mask, np.array([row])) for mask, row in zip(support, rows)]
         everything = np.arange(features.d, dtype=np.int64)
         if rows.size:
@@ -964,7 +965,7 @@ def transfer(
     where = training_place(pruner, folds, features, targets)
     there = pruner._hold(features, targets, where)
     for f, (train, test) in enumerate(with_progress(folds, len(folds), "folds", progress)):
-        support = pruner.prune(*there, where, stimuli=train, path=False).support
+        support = pruner.prune(*there, where, stimuli=train, wanted="support").support
         held, goal = features.among(test), targets.among(test)
         full_test[:, f], _ = alignment_where_defined(held, goal, everything, metric, comparator, threads)
         for source, mask in enumerate(support):

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .device import Place, check_device, place, thread_count
 from .features import Features, Indices, read_features
-from .search import Pruned, Search, SearchInterrupted, prune
+from .search import Pruned, Search, SearchInterrupted, Wanted, prune
 from .similarity import alignment_where_defined, check_comparator, check_metric, warn_of_undefined_pairs
 from .targets import Targets, read_target
 
@@ -192,15 +192,15 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
 
     def prune(
         self, features: Features, targets: Targets, where: Place | None = None, *,
-        stimuli: Indices | None = None, path: bool = True,
+        stimuli: Indices | None = None, wanted: Wanted = "path",
     ) -> Pruned:  # fmt: skip
         """Prune to each of T targets. The estimator itself is not changed; Ctrl-C goes on to the caller.
 
-        ``stimuli``: those to learn from. Without ``path``, order and curve may be left out.
+        ``stimuli``: those to learn from. ``wanted``: "support", "importance" or "path" (:class:`Pruned`).
         """
         metric, comparator, _ = self._terms()
         where = where or self._place(features.n if stimuli is None else len(stimuli))
-        return prune(features, targets, metric, comparator, where, self._how(), stimuli=stimuli, path=path)
+        return prune(features, targets, metric, comparator, where, self._how(), stimuli=stimuli, wanted=wanted)
 
     def fit(self, X: Any, target: Any, *, weights: Any = None) -> Pruner:
         """Learn which features to keep.

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,8 @@ __all__ = [
 
 Mask = npt.NDArray[np.bool_]
 Path = npt.NDArray[np.void]
+
+Wanted = Literal["support", "importance", "path"]
 
 SEARCHES = ("ranking", "parsimonious", "forward", "backward", "floating", "floating-backward")
 
@@ -67,7 +69,7 @@ class Pruned:
     paths : one array of STEPs a target
     interrupted : whether Ctrl-C ended the search
 
-    Where the way was not asked for (``path=False``), ``order`` and ``curve`` have no rows, and there are no ``paths``.
+    What was not ``wanted`` has no rows: ``order``, ``curve`` and ``paths``, or ``importance`` too.
     """
 
     baseline: Matrix
@@ -346,7 +348,7 @@ def _refuse_limits(search: Search) -> ValueError:
 
 def prune(
     features: Features, targets: Targets, metric: str, comparator: str, where: Place, search: Search,
-    *, stimuli: Indices | None = None, path: bool = True, progress: bool = False, keep_interrupted: bool = False,
+    *, stimuli: Indices | None = None, wanted: Wanted = "path", progress: bool = False, keep_interrupted: bool = False,
 ) -> Pruned:  # fmt: skip
     """Find the features to keep, for each target by itself.
 
@@ -360,8 +362,8 @@ def prune(
         How.
     stimuli : (m,) int64, optional
         Those to learn from; all by default.
-    path : bool
-        Whether order and curve are wanted.
+    wanted : {"support", "importance", "path"}
+        How much of what is found is to be brought along; each holds what stands before it.
     progress : bool
         Whether a bar may show, on stderr, once a sequential search has taken two seconds.
     keep_interrupted : bool
@@ -374,7 +376,7 @@ def prune(
     """
     most = search.check().most(features.d)
     if search.on_device:
-        return _ranking(features, targets, metric, comparator, where, search, most, stimuli, path)
+        return _ranking(features, targets, metric, comparator, where, search, most, stimuli, wanted)
     if stimuli is not None:
         features, targets = features.among(stimuli), targets.among(stimuli)
     groups = read_groups(search.feature_groups, features.d)
@@ -598,7 +600,7 @@ def floating(X: Any, target: Any, backward: bool = False, **how: Any) -> Pruned:
 
 def _ranking(
     features: Features, targets: Targets, metric: str, comparator: str, where: Place, search: Search, most: int,
-    stimuli: Indices | None, path: bool,
+    stimuli: Indices | None, wanted: Wanted,
 ) -> Pruned:  # fmt: skip
     """Rank by leaving each out, insert in that order, keep the best prefix: all in the compiled core.
 
@@ -609,7 +611,7 @@ def _ranking(
     features, targets = where.hold(features, targets)
     limits = search.min_features, most, TIE
     found = _core.ranking(
-        *placed(features, targets), metric, comparator, stimuli, *limits, path, where.threads
+        *placed(features, targets), metric, comparator, stimuli, *limits, wanted, where.threads
     )  # fmt: skip
     if found is None or (found[0] == 0).any():
         features, targets = where.fetched(features, targets)

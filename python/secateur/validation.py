@@ -14,7 +14,7 @@ import numpy.typing as npt
 from .device import Place
 from .features import Features, Indices, Matrix, read_features
 from .pruning import Pruned, Pruner
-from .search import SMALLEST_FOLD
+from .search import SMALLEST_FOLD, Wanted
 from .similarity import held_out_alignment, on_cuda, warn_of_undefined_pairs
 from .statistics import paired_t
 from .targets import Targets, read_target
@@ -159,14 +159,15 @@ def training_place(
 
 
 def score_fold(
-    features: Features, targets: Targets, fold: Fold, pruner: Pruner, where: Place | None = None, *, path: bool = False
-) -> FoldScores:
+    features: Features, targets: Targets, fold: Fold, pruner: Pruner, where: Place | None = None,
+    *, wanted: Wanted = "support",
+) -> FoldScores:  # fmt: skip
     """Prune on the training stimuli's pairs, score on the test stimuli's. Nothing else crosses."""
     metric, comparator, threads = pruner._terms()
     train, test = fold
     where = where or pruner._place(len(train))
     features, targets = pruner._hold(features, targets, where)
-    pruned = pruner.prune(features, targets, where, stimuli=train, path=path)
+    pruned = pruner.prune(features, targets, where, stimuli=train, wanted=wanted)
     full, _ = held_out_alignment(features, targets, test, None, metric, comparator, threads)
     scores, undefined = held_out_alignment(features, targets, test, pruned.support, metric, comparator, threads)
     return FoldScores(pruned.baseline, full, pruned.alignment, scores, undefined, pruned)
@@ -346,7 +347,8 @@ def cross_validate(
     where = training_place(pruner, folds, features, targets)
     features, targets = pruner._hold(features, targets, where)
     shown = with_progress(folds, len(folds), "folds", progress)
-    scores = (score_fold(features, targets, fold, pruner, where, path=curves) for fold in shown)
+    wanted: Wanted = "path" if curves else "importance"
+    scores = (score_fold(features, targets, fold, pruner, where, wanted=wanted) for fold in shown)
     names = _names(features.names, features.d), _names(features.stimuli or targets.stimuli, features.n)
     settings = _settings(pruner, targets, cv, repeats, seed)
     result = collect(scores, folds, repeat, targets, names, settings, curves=curves)

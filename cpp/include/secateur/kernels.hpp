@@ -76,7 +76,7 @@ struct PrefixRule {
 // What a search by ranking finds for each target.
 struct Ranked {
     double* baseline;    // (targets): alignment of all features
-    double* importance;  // (targets, features): baseline - alignment without the feature
+    double* importance;  // (targets, features): baseline - alignment without the feature; or nullptr: not wanted
     int64_t* order;      // (targets, features), or nullptr: not wanted
     double* curve;       // (targets, features), or nullptr: not wanted
     int64_t* length;     // (targets): of the prefix that is kept; 0 where none has an alignment
