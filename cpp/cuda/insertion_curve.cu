@@ -119,7 +119,7 @@ __device__ ALWAYS_INLINE void four_steps(const double* z, const double* r, int64
 
 // sums (targets, 3, warps, longest_window): of w v, w v^2, h v by warp and step, v shifted by the target's shift.
 template <class Rule, bool weighted>
-__global__ void __launch_bounds__(threads)
+__global__ void __launch_bounds__(2 * threads)  // what the compiler makes of this bound spills on no architecture
     advance(const double* z, const double* r, const uint32_t* corners, int64_t n, int64_t padded, int64_t tiles, int64_t steps,
             const double* targets, const double* weights, const int64_t* pattern_of, const double* shifts, double* pairs, int64_t warps,
             double* sums) {
