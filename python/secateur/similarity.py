@@ -173,8 +173,9 @@ def alignment(
     weights : array shaped like a target, optional
         Weight of each pair; 0 or 1 for rank comparators.
     device : {"auto", "cpu", "cuda"}
-        ``"cuda"`` never falls back to the processor; ``"auto"`` does, where no CUDA device can be used or the call is
-        not one for it: it takes the comparators ``pearson`` and ``cosine`` and up to 512 stimuli.
+        ``"cuda"`` never falls back to the processor; ``"auto"`` does, where no CUDA device can be used, where the call
+        is not one for it (it takes the comparators ``pearson`` and ``cosine`` and up to 512 stimuli), or where there
+        is little to do.
     threads : int, optional
         All available processors by default. The result is the same, bit for bit, for any number.
 
