@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,31 @@ from .similarity import check_comparator, check_metric, on_cuda, placed
 from .targets import Targets, read_target
 
 
-def _sides(features: Features, targets: Targets, where: Place) -> tuple[Any, Any, Any, Any]:
-    """X, targets and their weights as the compiled verbs take them here; host targets are standardised on the host."""
-    if targets.on_cuda:
-        return placed(*where.hold(features, targets))
-    return where.holding(features.values), *targets.rows
+@dataclass(frozen=True)
+class _Call:
+    """What the three verbs share of their arguments, read and checked."""
+
+    features: Features
+    targets: Targets
+    terms: tuple[str, str]
+    where: Place
+
+    @classmethod
+    def read(cls, X: Any, target: Any, terms: tuple[str, str], kind: str, weights: Any, *where: Any) -> _Call:
+        features = read_features(X, on_device=True)
+        targets = read_target(target, features.n, kind, weights, features.stimuli, on_device=True)
+        metric, comparator = check_metric(terms[0]), check_comparator(terms[1])
+        work = multiply_adds(features.n, features.d, len(targets))
+        lies = on_cuda(features, targets)
+        found = place(*where, comparator=comparator, stimuli=features.n, on_cuda=lies, work=work)
+        return cls(features, targets, (metric, comparator), found)
+
+    @property
+    def sides(self) -> tuple[Any, Any, Any, Any]:
+        """X, targets and weights as the compiled verbs take them here; host targets are standardised on the host."""
+        if self.targets.on_cuda:
+            return placed(*self.where.hold(self.features, self.targets))
+        return self.where.holding(self.features.values), *self.targets.rows
 
 
 def leave_one_out(
@@ -73,18 +94,9 @@ def leave_one_out(
     >>> leave_one_out(X, X @ X.T).shape
     (5,)
     """
-    features = read_features(X, on_device=True)
-    targets = read_target(target, features.n, kind, weights, features.stimuli, on_device=True)
-    chosen = read_subset(subset, features.d)
-    terms = check_metric(metric), check_comparator(comparator)
-    where = place(
-        device, threads, precision, comparator=terms[1], stimuli=features.n, on_cuda=on_cuda(features, targets),
-        work=multiply_adds(features.n, features.d, len(targets)),
-    )  # fmt: skip
-    result = _core.leave_one_out(
-        *_sides(features, targets, where), *terms, chosen, where.threads,
-    )  # fmt: skip
-    return targets.shaped(result)
+    call = _Call.read(X, target, (metric, comparator), kind, weights, device, threads, precision)
+    chosen = read_subset(subset, call.features.d)
+    return call.targets.shaped(_core.leave_one_out(*call.sides, *call.terms, chosen, call.where.threads))
 
 
 def add_one(
@@ -135,18 +147,9 @@ def add_one(
     >>> add_one(X, X @ X.T, subset=[0, 3]).shape
     (5,)
     """
-    features = read_features(X, on_device=True)
-    targets = read_target(target, features.n, kind, weights, features.stimuli, on_device=True)
-    chosen = read_subset(subset, features.d, empty=True)
-    terms = check_metric(metric), check_comparator(comparator)
-    where = place(
-        device, threads, precision, comparator=terms[1], stimuli=features.n, on_cuda=on_cuda(features, targets),
-        work=multiply_adds(features.n, features.d, len(targets)),
-    )  # fmt: skip
-    result = _core.add_one(
-        *_sides(features, targets, where), *terms, chosen, where.threads,
-    )  # fmt: skip
-    return targets.shaped(result)
+    call = _Call.read(X, target, (metric, comparator), kind, weights, device, threads, precision)
+    chosen = read_subset(subset, call.features.d, empty=True)
+    return call.targets.shaped(_core.add_one(*call.sides, *call.terms, chosen, call.where.threads))
 
 
 def insertion_curve(
@@ -196,20 +199,11 @@ def insertion_curve(
     >>> insertion_curve(X, X @ X.T, order=[4, 2, 0]).shape
     (3,)
     """
-    features = read_features(X, on_device=True)
-    targets = read_target(target, features.n, kind, weights, features.stimuli, on_device=True)
+    call = _Call.read(X, target, (metric, comparator), kind, weights, device, threads, precision)
     rows = np.atleast_2d(np.asarray(order))
-    if rows.ndim != 2 or len(rows) not in (1, len(targets)):
-        raise ValueError(f"order must have shape (m,) or ({len(targets)}, m), got shape {np.shape(order)}")
+    if rows.ndim != 2 or len(rows) not in (1, len(call.targets)):
+        raise ValueError(f"order must have shape (m,) or ({len(call.targets)}, m), got shape {np.shape(order)}")
     if rows.dtype == np.bool_:
         raise TypeError("order must hold feature indices, got booleans")
-    orders = np.stack([read_order(row, features.d) for row in rows])
-    terms = check_metric(metric), check_comparator(comparator)
-    where = place(
-        device, threads, precision, comparator=terms[1], stimuli=features.n, on_cuda=on_cuda(features, targets),
-        work=multiply_adds(features.n, features.d, len(targets)),
-    )  # fmt: skip
-    result = _core.insertion_curve(
-        *_sides(features, targets, where), *terms, orders, where.threads,
-    )  # fmt: skip
-    return targets.shaped(result)
+    orders = np.stack([read_order(row, call.features.d) for row in rows])
+    return call.targets.shaped(_core.insertion_curve(*call.sides, *call.terms, orders, call.where.threads))
