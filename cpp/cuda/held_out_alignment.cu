@@ -32,7 +32,7 @@ void held_out_alignment(Device& device, const Features& x, const LoadedTargets& 
     const TargetsAmong among(device, loaded, plan.positions, plan.weights, plan.weight_of, plan.patterns, targets, plan.centred);
     DeviceBuffer<double> alignments(device, targets, "alignments");
     DeviceBuffer<int64_t> left_out(device, targets, "counts");
-    Spaces spaces(device, x, plan.metric, all, 9 * d + 8);
+    Spaces spaces(device, x, plan.metric, all, 9 * d + 8, !plan.kept);
     DeviceBuffer<bool> kept(device, spaces.at_once() * d, "kept features");
     DeviceBuffer<int64_t> features(device, spaces.at_once() * d, "kept features"), lengths(device, spaces.at_once(), "lengths");
     const std::vector<char> everything(plan.kept ? 0 : d, 1);

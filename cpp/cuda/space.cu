@@ -85,11 +85,10 @@ __global__ void finish(const double* sums, int64_t n, Metric metric, double* sim
 
 }  // namespace
 
-Spaces::Spaces(Device& device, const Features& x, Metric metric, int64_t lists, int64_t beside)
+Spaces::Spaces(Device& device, const Features& x, Metric metric, int64_t lists, int64_t beside, bool in_slices)
     : device_(device), x_(x), metric_(metric) {
     const int64_t n = x.stimuli, pairs = x.pairs(), size = pairs + n, each = 8 * (size + pairs + n) + beside;
-    // One list has blocks enough in slices alone; with many, slices are not worth their memory.
-    slices_ = lists == 1 ? std::clamp<int64_t>((x.count + slice_length - 1) / slice_length, 1, most_slices) : 1;
+    slices_ = in_slices ? std::clamp<int64_t>((x.count + slice_length - 1) / slice_length, 1, most_slices) : 1;
     const auto room = static_cast<int64_t>(device.available_bytes() / 3);
     at_once_ = std::clamp<int64_t>(std::min(batch_bytes, room) / each, 1, std::min(lists, most_in_a_batch));
     sums_ = DeviceBuffer<double>(device, slices_ * at_once_ * size, "inner products");
@@ -131,7 +130,7 @@ void Spaces::sums_of(Lists list, double* pair, double* own, double* mean) {
 
 void space(Device& device, const Features& x, Metric metric, Indices subset, double* pair, double* own, double* mean) {
     const DeviceBuffer<int64_t> chosen(device, subset.values, subset.count, "a subset"), length(device, &subset.count, 1, "its length");
-    Spaces(device, x, metric, 1, 0).sums_of({chosen.get(), length.get(), 1, subset.count}, pair, own, mean);
+    Spaces(device, x, metric, 1, 0, true).sums_of({chosen.get(), length.get(), 1, subset.count}, pair, own, mean);
 }
 
 }  // namespace secateur::cuda
