@@ -93,6 +93,24 @@ def test_clusters_against_mne(tail):
     np.testing.assert_allclose(test.p[at], p, atol=1e-12 if tail == 0 else 1 / 256 + 1e-12)
 
 
+@pytest.mark.parametrize("tail", [1, 0])
+def test_times_that_are_apart(tail):
+    """As if times that nobody has lay between them."""
+    values = gains(2, subjects=6, times=20)
+    apart = np.zeros(20, dtype=bool)
+    apart[[3, 4, 11, 12]] = True
+    test = cluster_test(values, tail=tail, threshold=0.5, apart=apart)
+    spread = np.insert(values, np.flatnonzero(apart), np.nan, axis=1)
+    expected = cluster_test(spread, tail=tail, threshold=0.5)
+    np.testing.assert_allclose(test.masses, expected.masses, rtol=1e-12)
+    np.testing.assert_array_equal(test.p, expected.p)
+    assert len(test.masses) > len(cluster_test(values, tail=tail, threshold=0.5).masses)
+    alone = cluster_test(values, tail=tail, threshold=0.5, apart=np.ones(20, dtype=bool))
+    np.testing.assert_allclose(alone.masses, alone.t[alone.labels > 0], rtol=1e-12)
+    with pytest.raises(ValueError, match="apart must be booleans, one for each of 20 times"):
+        cluster_test(values, apart=[True])
+
+
 def test_random_signs_approach_the_exact_test():
     values = gains(2, subjects=11)
     exact, drawn = cluster_test(values, n=5000), cluster_test(values, n=2000, seed=3)
@@ -290,6 +308,16 @@ def to_squares(movie):
     from scipy.spatial.distance import squareform
 
     return np.stack([squareform(row) for row in movie.values])
+
+
+def test_windows_with_time_between_them_are_clusters_of_their_own(planted):
+    patterns, truth, _, _ = planted
+    touching, parted = [(0.25, 0.27), (0.27, 0.29)], [(0.255, 0.265), (0.275, 0.285)]
+    for windows, count in ((touching, 1), (parted, 2)):
+        course = timecourse.prune(truth.X, timecourse.rdm_movies(patterns, windows=windows), cv=3, progress=False)
+        test = timecourse.group_test(course)
+        assert (test.t > test.attrs["cluster_threshold"]).all(), "the case is no case"
+        assert len(np.unique(test.cluster)) == count
 
 
 def test_the_paper_s_windows(planted):

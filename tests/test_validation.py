@@ -269,6 +269,12 @@ def test_dims_coords_and_attrs():
     assert sc.cross_validate(embedding(), targets(1), cv=KFold(3)).attrs["cv"].startswith("KFold(n_splits=3")
 
 
+def test_an_alias_is_recorded_by_its_name():
+    X, h = cases.embedding(12, 6), cases.target(12)
+    names = [sc.cross_validate(X, h, sc.Pruner(comparator=c), cv=3).comparator for c in ("corr", "pearson")]
+    assert names == ["pearson", "pearson"]
+
+
 def test_one_target_has_a_target_dim_too():
     result = sc.cross_validate(embedding(), targets(1)[0], cv=3)
     xr.testing.assert_identical(result, sc.cross_validate(embedding(), targets(1), cv=3))

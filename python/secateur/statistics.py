@@ -271,7 +271,7 @@ class ClusterTest:
 
 
 def cluster_test(
-    values: Any, *, threshold: float | None = None, tail: int = 1, n: int = 1000, seed: int = 0
+    values: Any, *, threshold: float | None = None, tail: int = 1, n: int = 1000, seed: int = 0, apart: Any = None
 ) -> ClusterTest:
     """Cluster-based permutation test over time: is the mean over subjects different from zero somewhere?
 
@@ -291,6 +291,8 @@ def cluster_test(
         Random flips; where there are no more sets of signs than that, each is taken once (an exact test).
     seed : int
         Of the flips.
+    apart : bool array (times,), optional
+        Times that are no neighbours of the one before, such as windows with time between them; a cluster ends there.
 
     Returns
     -------
@@ -329,6 +331,9 @@ def cluster_test(
         raise ValueError(f"tail must be 1, 0 or -1, got {tail!r}")
     if isinstance(n, bool) or int(n) != n or n < 1:
         raise ValueError(f"n must be a positive integer, got {n!r}")
+    new = np.zeros(x.shape[1], dtype=bool) if apart is None else np.asarray(apart)
+    if new.shape != (x.shape[1],) or new.dtype != np.bool_:
+        raise ValueError(f"apart must be booleans, one for each of {x.shape[1]} times, got {apart!r}")
     if threshold is None:
         from scipy.stats import t as student
 
@@ -339,7 +344,7 @@ def cluster_test(
     t, count = _one_sample_t(x)
     sides = {1: (1,), -1: (-1,), 0: (1, -1)}[tail]
     above = [side * np.nan_to_num(t) > threshold for side in sides]
-    starts = sum((side & ~np.r_[False, side[:-1]]).astype(np.int64) for side in above)
+    starts = sum((side & (new | ~np.r_[False, side[:-1]])).astype(np.int64) for side in above)
     inside = np.any(above, axis=0)
     labels = np.where(inside, np.cumsum(starts), 0)
     masses = np.array([t[labels == k].sum() for k in range(1, int(labels.max()) + 1)])
@@ -356,8 +361,8 @@ def cluster_test(
         drawn = np.where(fine, total / np.sqrt(np.where(fine, rest, 1)), 0)
         for side in sides:
             run = np.zeros(len(drawn))
-            for column in (side * drawn).T:
-                run = np.where(column > threshold, run + column, 0)
+            for begins, column in zip(new, (side * drawn).T):
+                run = np.where(column > threshold, column + (0 if begins else run), 0)
                 np.maximum(null[first : first + size], run, out=null[first : first + size])
     reached = null >= np.abs(masses)[:, None] * (1 - 1e-9)
     p = (1 + reached.sum(axis=1)) / (1 + len(null))

@@ -15,7 +15,7 @@ from .device import Place
 from .features import Features, Indices, Matrix, read_features
 from .pruning import Pruned, Pruner
 from .search import SMALLEST_FOLD, Wanted
-from .similarity import held_out_alignment, on_cuda, warn_of_undefined_pairs
+from .similarity import check_comparator, held_out_alignment, on_cuda, warn_of_undefined_pairs
 from .statistics import paired_t
 from .targets import Targets, read_target
 
@@ -203,7 +203,8 @@ def _settings(pruner: Pruner, targets: Targets, cv: Any, repeats: int, seed: int
     if pruner.search == "parsimonious":
         limits |= {"inner_cv": pruner.inner_cv, "search_seed": pruner.seed}
     return {
-        "metric": pruner.metric, "comparator": pruner.comparator, "kind": targets.kind, "search": pruner.search,
+        "metric": pruner.metric, "comparator": check_comparator(pruner.comparator), "kind": targets.kind,
+        "search": pruner.search,
         **{name: value for name, value in limits.items() if value is not None},
         "cv": _cv_name(cv),
         "repeats": int(repeats), "seed": int(seed), "secateur_version": version("secateur"),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from .. import inference
 from ..features import Matrix
@@ -57,7 +58,8 @@ def group_test(
         ``full``, ``pruned``, ``gain``, ``n_kept``: means over subjects, the first three in the comparator's units, each
         with ``…_sem``, the standard error over subjects. ``t``, ``df``, ``p``, ``d`` (Cohen's, paired) of the gain in
         Fisher's z, uncorrected; ``q``, ``significant`` (Benjamini-Hochberg over time); ``cluster`` (0: none),
-        ``cluster_mass``, ``cluster_p``: of the cluster that a time belongs to, corrected over time. ``subjects``: how
+        ``cluster_mass``, ``cluster_p``: of the cluster that a time belongs to, corrected over time; windows with time
+        between them are clusters of their own. ``subjects``: how
         many are defined at that time; those with no fold in which both alignments are defined are left out there.
 
     Raises
@@ -91,11 +93,12 @@ def group_test(
         variables[name], variables[f"{name}_sem"] = mean_sem(values)
     variables["subjects"] = (~np.isnan(full)).sum(axis=0)
     z = {"full": _finite_z(full), "pruned": _finite_z(pruned)}
-    found, clusters = _tested(z["pruned"] - z["full"], alpha, n, seed, alternative)
+    apart = _apart(course)
+    found, clusters = _tested(z["pruned"] - z["full"], alpha, n, seed, alternative, apart)
     variables |= found
     if against_zero:
         for name, values in z.items():
-            found, _ = _tested(values, alpha, n, seed, "greater")
+            found, _ = _tested(values, alpha, n, seed, "greater", apart)
             variables |= {f"{name}_{what}": value for what, value in found.items()}
     kept = ("metric", "comparator", "kind", "search", "cv", "repeats", "seed", "secateur_version", "synthetic")
     attrs = {name: course.attrs[name] for name in kept if name in course.attrs}
@@ -137,11 +140,22 @@ def mean_sem(values: Matrix) -> tuple[Matrix, Matrix]:
     return np.where(count > 0, mean, np.nan), np.where(count > 1, sem, np.nan)
 
 
-def _tested(values: Matrix, alpha: float, n: int, seed: int, alternative: Alternative) -> tuple[dict[str, Any], Any]:
+def _apart(course: xarray.Dataset) -> npt.NDArray[np.bool_] | None:
+    """Which windows don't go on where the one before ends; None for time points."""
+    if any(name not in course.coords for name in WINDOW):
+        return None
+    start, stop = (course.coords[name].values for name in WINDOW)
+    ends = np.r_[-np.inf, stop[:-1]]
+    return np.asarray((start > ends + 1e-9) | (start < np.r_[-np.inf, start[:-1]]))
+
+
+def _tested(
+    values: Matrix, alpha: float, n: int, seed: int, alternative: Alternative, apart: npt.NDArray[np.bool_] | None
+) -> tuple[dict[str, Any], Any]:
     """t, p, d, discoveries and clusters of courses (subjects, times) against 0."""
     from scipy.stats import t as student
 
-    clusters = cluster_test(values, tail=TAILS[alternative], n=n, seed=seed)
+    clusters = cluster_test(values, tail=TAILS[alternative], n=n, seed=seed, apart=apart)
     t, df = clusters.t, np.maximum((~np.isnan(values)).sum(axis=0) - 1, 0)
     with np.errstate(invalid="ignore"):
         p = {"greater": student.sf(t, df), "less": student.cdf(t, df), "two-sided": 2 * student.sf(np.abs(t), df)}
