@@ -72,6 +72,18 @@ def refused(*words: str) -> str:
 # A run ----------------------------------------------------------------------------------------------------------
 
 
+def test_a_reader_who_goes_ends_no_run(tmp_path):
+    """As behind `| head`: the results are written all the same."""
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(15, 6)))
+    np.save(tmp_path / "h.npy", np.random.default_rng(1).normal(size=105))
+    words = ("x.npy", "h.npy", "--kind", "similarity", "--cv", "3", "--permutations", "0", "--out", "results")
+    with process("prune", *words, cwd=tmp_path) as run:
+        run.stdout.close()
+        said = run.stderr.read()
+        assert run.wait(120) == 0, said
+    assert (tmp_path / "results" / "summary.csv").is_file()
+
+
 def test_prune_writes_what_the_library_computes(here: Path, X: Any, S: Any) -> None:
     outcome = run(
         "prune", "x.npy", "s.npy", "--out", "out", "--cv", "4", "--repeats", "2", "--permutations", "3", "--seed", "5"

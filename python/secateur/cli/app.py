@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -54,6 +55,23 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier
 def _say(words: str) -> None:
     """A line on stderr."""
     typer.echo(words, err=True)
+
+
+def show(text: str) -> None:
+    """Text on stdout. That its reader has gone, as behind ``| head``, ends no run that has yet to write its results."""
+    try:
+        typer.echo(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
+def show_files(out: Path, files: Iterable[Path], contents: Mapping[str, str]) -> None:
+    """What a results folder holds, file by file."""
+    names = [file.name for file in files]
+    lines = [f"  {name:<{max(map(len, names))}}  {contents[name]}" for name in names]
+    show("\n".join([f"Written to {out}:", *lines]))
 
 
 def _sentence(error: BaseException) -> str:

@@ -9,7 +9,22 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from .app import Comparator, Device, Folds, Metric, Overwrite, Repeats, Search, _input, _say, app, check_terms, spoken
+from .app import (
+    Comparator,
+    Device,
+    Folds,
+    Metric,
+    Overwrite,
+    Repeats,
+    Search,
+    _input,
+    _say,
+    app,
+    check_terms,
+    show,
+    show_files,
+    spoken,
+)
 
 
 @app.command()
@@ -134,9 +149,9 @@ def finetune(
             if several and len(values) > 1:
                 scores = explained_variance(result, values)
         title = f"{name} fine-tuned and pruned to {goal.path.stem}"
-        typer.echo(comparison_markdown(result, title=title))
+        show(comparison_markdown(result, title=title))
         if scores is not None:
-            typer.echo(explained_markdown(scores))
+            show(explained_markdown(scores))
         _say(f"Fine-tuning {name} on all {n} images.")
         with _input():
             trainer.fit(shown, matrix, checkpoint=checkpoint, progress=bar)
@@ -146,6 +161,4 @@ def finetune(
         files = finetuning.write_finetuning(
             out, trainer, result, scores, title=title, settings=settings, overwrite=overwrite
         )
-        typer.echo(f"Written to {out}:")
-        for file in files:
-            typer.echo(f"  {file.name:<18} {finetuning.CONTENTS[file.name]}")
+        show_files(out, files, finetuning.CONTENTS)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .app import Folds, Metric, Overwrite, Threads, _input, _say, app, checked_destination, spoken
+from .app import Folds, Metric, Overwrite, Threads, _input, _say, app, checked_destination, show, show_files, spoken
 
 if TYPE_CHECKING:
     from ..networks import Images, Network
@@ -95,9 +95,7 @@ def _write(out: Path, content: dict[str, Any], settings: dict[str, Any], overwri
     from ..report import folder
 
     files = folder.write_network(out, content, settings=settings, overwrite=overwrite)
-    typer.echo(f"Written to {out}:")
-    for file in files:
-        typer.echo(f"  {file.name:<20} {folder.NETWORK_CONTENTS[file.name]}")
+    show_files(out, files, folder.NETWORK_CONTENTS)
 
 
 @app.command()
@@ -131,7 +129,7 @@ def embed(
             warnings.simplefilter("ignore", UserWarning)  # its notes on the images were said already
             X = embedded(seen.net, seen.images, layer, pool=pool, batch=batch, progress=sys.stderr.isatty())
             pictures = heatmaps.seen(seen.net, seen.images)
-        typer.echo(f"{X.sizes['stimulus']} images × {X.sizes['feature']} features\n")
+        show(f"{X.sizes['stimulus']} images × {X.sizes['feature']} features\n")
         content = {
             "embedding.nc": X.rename("embedding"),
             "images.png": contact_sheet(pictures, columns=10, title=f"What {seen.net.name} saw"),
@@ -173,7 +171,7 @@ def maps(
             scores = alignment_importance(seen.net, seen.images, targets, **how)
             result = select(seen.net, seen.images, targets, cv=cv, repeats=repeats, seed=seed, **how)
         title = f"Feature maps of {seen.net.name}, selected by {targets.labels[0] if targets.labels else 'target'}"
-        typer.echo(f"{title}\n\n{tables.text(result)}")
+        show(f"{title}\n\n{tables.text(result)}")
         content = {
             "importance.nc": scores,
             "selection.nc": result,
@@ -246,7 +244,7 @@ def heatmap(
                 risk = of.relative_risk(heat, salient)
                 curves = of.precision_recall(heat, salient)
             table = of.table(risk, seen.images.categories)
-            typer.echo(f"Relative risk of heat where it is salient\n\n{table.round(2).to_string(index=False)}\n")
+            show(f"Relative risk of heat where it is salient\n\n{table.round(2).to_string(index=False)}\n")
             content |= {
                 "saliency.nc": risk.merge(curves, combine_attrs="drop"),
                 "saliency.csv": table,

@@ -23,6 +23,8 @@ from .app import (
     app,
     check_terms,
     checked_destination,
+    show,
+    show_files,
     spoken,
 )
 
@@ -192,9 +194,9 @@ def _run(job: _Job, out: Path, overwrite: bool) -> None:
         _say(f"Pruning again for each of {job.permutations} relabellings of the stimuli.")
         with _input("relabellings"):
             null = permutation_test(features, targets, job.permutations, *terms, progress=bar)
-    typer.echo(f"{job.title}\n\n{tables.text(result, null)}")
+    show(f"{job.title}\n\n{tables.text(result, null)}")
     if len(targets) > folder.MOST_PAGES:
-        typer.echo(f"figures.pdf shows the first {folder.MOST_PAGES} of {len(targets)} targets.\n")
+        show(f"figures.pdf shows the first {folder.MOST_PAGES} of {len(targets)} targets.\n")
     _say("Drawing and writing.")
     settings = {
         "command": ["secateur", *sys.argv[1:]],
@@ -215,6 +217,4 @@ def _run(job: _Job, out: Path, overwrite: bool) -> None:
         overwrite=overwrite,
         seed=job.seed,
     )
-    typer.echo(f"Written to {out}:")
-    for file in files:
-        typer.echo(f"  {file.name:<18} {folder.CONTENTS[file.name]}")
+    show_files(out, files, folder.CONTENTS)

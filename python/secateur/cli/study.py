@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .app import Overwrite, _input, _say, app, spoken
+from .app import Overwrite, _input, _say, app, show, show_files, spoken
 
 if TYPE_CHECKING:
     from ..study.steps import Steps
@@ -59,11 +59,9 @@ def _run(name: str, config: Path, out: Path | None, dry_run: bool, overwrite: bo
             _say(f"note: {note}.")
         with _input():
             result = steps.compute(asked, inputs, progress=sys.stderr.isatty())
-        typer.echo(steps.markdown(asked, inputs, result))
+        show(steps.markdown(asked, inputs, result))
         files = steps.write(out, asked, inputs, result, source, overwrite=overwrite)
-        typer.echo(f"Written to {out}:")
-        for file in files:
-            typer.echo(f"  {file.name:<24} {steps.contents[file.name]}")
+        show_files(out, files, steps.contents)
 
 
 @study.command()

@@ -24,6 +24,8 @@ from .app import (
     app,
     check_terms,
     checked_destination,
+    show,
+    show_files,
     spoken,
 )
 
@@ -296,7 +298,7 @@ def _run(
             test = group_test(course, alpha=alpha, n=flips, seed=seed)
             ceiling = noise_ceiling(study.movies, pruner.comparator, cv=cv, repeats=repeats, seed=seed)
     heading = f"Synthetic recording: {study.title}" if study.synthetic else study.title
-    typer.echo(f"{heading}\n\n{tables.course_text(course, test)}")
+    show(f"{heading}\n\n{tables.course_text(course, test)}")
     _say("Drawing and writing.")
     settings = {
         "command": ["secateur", *sys.argv[1:]],
@@ -306,6 +308,4 @@ def _run(
         "flips": flips,
     }
     files = folder.write_course(out, course, test, ceiling, title=study.title, settings=settings, overwrite=overwrite)
-    typer.echo(f"Written to {out}:")
-    for file in files:
-        typer.echo(f"  {file.name:<20} {folder.COURSE_CONTENTS[file.name]}")
+    show_files(out, files, folder.COURSE_CONTENTS)
