@@ -179,8 +179,7 @@ inline Recording borrow_recording(const py::object& object) {
 }
 
 // values (targets, pairs); weights (patterns, pairs) with weight_of (targets,), or both None.
-inline Targets borrow_targets(const py::object& values, const py::object& weights, const py::object& weight_of, int64_t pairs,
-                              Comparator comparator) {
+inline Targets borrow_targets(const py::object& values, const py::object& weights, const py::object& weight_of, int64_t pairs) {
     Targets targets{borrow<double>(values, "target", 2), extent(values, 0), nullptr, nullptr, 0};
     expect_extent(values, 1, pairs, "target", "pairs");
     if (!weights.is_none()) {
@@ -197,12 +196,6 @@ inline Targets borrow_targets(const py::object& values, const py::object& weight
             if (!(w >= 0) || std::isinf(w))
                 throw py::value_error("weights must be finite and not negative, got " + std::to_string(w) + " at pair " +
                                       std::to_string(p % pairs));
-            if (is_whitened(comparator) && w != 1)
-                throw py::value_error("weights must be 1, and no pair missing, for a whitened comparator, got " +
-                                      std::to_string(w) + " at pair " + std::to_string(p % pairs));
-            if (is_rank(comparator) && w != 0 && w != 1)
-                throw py::value_error("weights must be 0 or 1 for a rank comparator, got " + std::to_string(w) + " at pair " +
-                                      std::to_string(p % pairs));
         }
     }
     for (int64_t at = 0; at < targets.count * pairs; ++at) {
@@ -215,6 +208,27 @@ inline Targets borrow_targets(const py::object& values, const py::object& weight
         }
     }
     return targets;
+}
+
+// What a comparator asks of the weights of the pairs that count: those where `counted` (pairs) is true, or all without it.
+inline void expect_weights(const Targets& targets, int64_t pairs, Comparator comparator, const std::vector<char>* counted = nullptr) {
+    if (!targets.weights || !(is_whitened(comparator) || is_rank(comparator))) return;
+    for (int64_t at = 0; at < targets.patterns * pairs; ++at) {
+        const double w = targets.weights[at];
+        if ((counted && !(*counted)[at % pairs]) || w == 1 || (w == 0 && is_rank(comparator))) continue;
+        throw py::value_error(std::string("weights must be ") +
+                              (is_rank(comparator) ? "0 or 1 for a rank comparator" : "1, and no pair missing, for a whitened comparator") +
+                              ", got " + std::to_string(w) + " at pair " + std::to_string(at % pairs));
+    }
+}
+
+// By pair of `all` stimuli: whether both are among these.
+inline std::vector<char> pairs_among(Indices stimuli, int64_t all) {
+    std::vector<char> member(all), counted;
+    for (int64_t s = 0; s < stimuli.count; ++s) member[stimuli.values[s]] = 1;
+    for (int64_t i = 0; i < all; ++i)
+        for (int64_t j = i + 1; j < all; ++j) counted.push_back(member[i] && member[j]);
+    return counted;
 }
 
 inline int checked_threads(int threads) {

@@ -111,7 +111,8 @@ Array compare(const Object& similarities, int64_t stimuli, const Object& values,
     if (stimuli != 0) expect_extent(similarities, 1, stimuli * (stimuli - 1) / 2, "similarities", "pairs");
     if (stimuli == 0 && is_whitened(rule))
         throw py::value_error("comparator must not be whitened for pairs that are not all of a set, got '" + comparator + "'");
-    const Targets targets = borrow_targets(values, weights, weight_of, pairs, rule);
+    const Targets targets = borrow_targets(values, weights, weight_of, pairs);
+    expect_weights(targets, pairs, rule);
     Array out({count, targets.count});
     double* to = out.mutable_data();
     run(threads, static_cast<double>(count * targets.count * pairs) * (by_moments(rule) ? 2 : 20),
@@ -133,10 +134,10 @@ struct Goals {
     }
 };
 
-Goals borrow_goals(const Object& values, const Object& weights, const Object& weight_of, const Embedding& x, Comparator comparator) {
+Goals borrow_goals(const Object& values, const Object& weights, const Object& weight_of, const Embedding& x) {
     const bool loaded = py::isinstance<LoadedTargets>(values);
     if (loaded && !x.elsewhere) throw py::value_error("X must lie on the CUDA device that target lies on, got it in host memory");
-    if (!loaded) return {borrow_targets(values, weights, weight_of, x.features.pairs(), comparator)};
+    if (!loaded) return {borrow_targets(values, weights, weight_of, x.features.pairs())};
     const auto& held = values.cast<const LoadedTargets&>();
     if (!weights.is_none() || !weight_of.is_none())
         throw py::value_error("weights must be None for a target on a CUDA device, which has its own, got some");
@@ -154,8 +155,9 @@ Array one_feature(const Object& x, const Object& values, const Object& weights, 
     const Metric rule = metric_named(metric);
     const Comparator comparison = comparator_named(comparator);
     expect_moments(embedding, comparison, comparator);
-    const Goals goals = borrow_goals(values, weights, weight_of, embedding, comparison);
+    const Goals goals = borrow_goals(values, weights, weight_of, embedding);
     goals.expect_no_weights();
+    expect_weights(goals.targets, features.pairs(), comparison);
     const Targets& targets = goals.targets;
     const Indices chosen = borrow_indices(subset, features.count, "subset");
     Array out({targets.count, features.count});
@@ -173,8 +175,9 @@ Array insertion_curve(const Object& x, const Object& values, const Object& weigh
     const Metric rule = metric_named(metric);
     const Comparator comparison = comparator_named(comparator);
     expect_moments(embedding, comparison, comparator);
-    const Goals goals = borrow_goals(values, weights, weight_of, embedding, comparison);
+    const Goals goals = borrow_goals(values, weights, weight_of, embedding);
     goals.expect_no_weights();
+    expect_weights(goals.targets, features.pairs(), comparison);
     const Targets& targets = goals.targets;
     const int64_t* orders = borrow<int64_t>(order, "order", 2);
     const int64_t count = extent(order, 0), steps = extent(order, 1);
@@ -201,6 +204,12 @@ Indices borrow_stimuli(const Object& stimuli, int64_t all) {
     return chosen;
 }
 
+void expect_weights_among(const Targets& targets, const Features& x, Comparator comparator, Indices stimuli) {
+    if (!stimuli.values || by_moments(comparator)) return expect_weights(targets, x.pairs(), comparator);
+    const std::vector<char> counted = pairs_among(stimuli, x.stimuli);
+    expect_weights(targets, x.pairs(), comparator, &counted);
+}
+
 // What of x is among the stimuli, for the sake of its size.
 Features among(Features x, Indices stimuli) {
     x.stimuli = stimuli.count;
@@ -216,10 +225,10 @@ Object ranking(const Object& x, const Object& values, const Object& weights, con
     const Comparator comparison = comparator_named(comparator);
     const int much = named<int>({{"support", 0}, {"importance", 1}, {"path", 2}}, wanted, "wanted");
     expect_moments(embedding, comparison, comparator);
-    // What a comparator asks of weights holds among the stimuli alone: the kernels look there.
-    const Goals goals = borrow_goals(values, weights, weight_of, embedding, Comparator::pearson);
+    const Goals goals = borrow_goals(values, weights, weight_of, embedding);
     goals.expect_beside(embedding);
     const Indices chosen = borrow_stimuli(stimuli, features.stimuli);
+    expect_weights_among(goals.targets, features, comparison, chosen);
     if (least < 1 || most < least || most > features.count)
         throw py::value_error("least and most must be lengths from 1 to " + std::to_string(features.count) + " in order, got " +
                               std::to_string(least) + " and " + std::to_string(most));
@@ -252,10 +261,10 @@ std::pair<Array, py::array_t<int64_t>> held_out_alignment(const Object& x, const
     const Metric rule = metric_named(metric);
     const Comparator comparison = comparator_named(comparator);
     expect_moments(embedding, comparison, comparator);
-    // What a comparator asks of weights holds among the stimuli alone: the kernels look there.
-    const Goals goals = borrow_goals(values, weights, weight_of, embedding, Comparator::pearson);
+    const Goals goals = borrow_goals(values, weights, weight_of, embedding);
     goals.expect_beside(embedding);
     const Indices chosen = borrow_stimuli(stimuli, features.stimuli);
+    expect_weights_among(goals.targets, features, comparison, chosen);
     const bool* masks = nullptr;
     int64_t moves = features.count;
     if (!kept.is_none()) {
@@ -363,7 +372,7 @@ LoadedTargets cuda_load_targets(const Opened& opened, const Object& values, cons
     if (on_device && !weights.is_none())
         throw py::value_error("weights must be None for a target on a CUDA device, got some");
     LoadedTargets loaded{on_device ? borrow_device_targets(values, pairs)
-                                   : borrow_targets(values, weights, weight_of, pairs, Comparator::pearson),
+                                   : borrow_targets(values, weights, weight_of, pairs),
                          stimuli, nullptr, values, weights, weight_of};
     run(1, 0, [&](const Context&) {
         loaded.accelerated = cuda::load(opened.device, loaded.targets, stimuli, on_device, turned ? -1 : 1);

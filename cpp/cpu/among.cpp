@@ -1,31 +1,12 @@
 #include "among.hpp"
 
 #include <algorithm>
-#include <stdexcept>
-#include <string>
-
-#include "space.hpp"
 
 namespace secateur::cpu {
 
 namespace {
 
-void expect_weights(const Targets& targets, Indices at, int64_t all_pairs, Comparator comparator) {
-    if (!targets.weights || !(is_whitened(comparator) || is_rank(comparator))) return;
-    for (int64_t u = 0; u < targets.patterns; ++u)
-        for (int64_t p = 0; p < at.count; ++p) {
-            const int64_t pair = at.values ? at.values[p] : p;
-            const double w = targets.weights[u * all_pairs + pair];
-            if (w == 1 || (w == 0 && is_rank(comparator))) continue;
-            throw std::invalid_argument(std::string("weights must be ") +
-                                        (is_rank(comparator) ? "0 or 1 for a rank comparator"
-                                                             : "1, and no pair missing, for a whitened comparator") +
-                                        ", got " + std::to_string(w) + " at pair " + std::to_string(pair));
-        }
-}
-
-}  // namespace
-
+// Where the pairs among these stimuli (in this order) lie among the pairs of `all` stimuli.
 std::vector<int64_t> pair_positions(Indices stimuli, int64_t all) {
     std::vector<int64_t> at;
     at.reserve(stimuli.count * (stimuli.count - 1) / 2);
@@ -37,6 +18,7 @@ std::vector<int64_t> pair_positions(Indices stimuli, int64_t all) {
     return at;
 }
 
+// Columns at these positions: (rows, count) of (rows, all).
 Buffer columns_among(const double* values, int64_t rows, int64_t all, const std::vector<int64_t>& at, int threads) {
     const auto count = static_cast<int64_t>(at.size());
     Buffer out(rows * count);
@@ -46,14 +28,12 @@ Buffer columns_among(const double* values, int64_t rows, int64_t all, const std:
     return out;
 }
 
-Among::Among(const Features& x, const Targets& source, Indices stimuli, Comparator comparator, const Context& context,
-             bool values_too)
-    : features(x), targets(source) {
-    if (!values_too) targets.values = nullptr;
-    features.stimuli = stimuli.count;
-    if (stimuli.values) positions_ = pair_positions(stimuli, x.stimuli);
-    expect_weights(source, positions(), x.pairs(), comparator);
+}  // namespace
+
+Among::Among(const Features& x, const Targets& source, Indices stimuli, const Context& context) : features(x), targets(source) {
     if (!stimuli.values) return;
+    features.stimuli = stimuli.count;
+    positions_ = pair_positions(stimuli, x.stimuli);
     if (x.values) {
         x_ = Buffer(stimuli.count * x.count);
         for (int64_t i = 0; i < stimuli.count; ++i) std::copy_n(x.values + stimuli.values[i] * x.count, x.count, x_.get() + i * x.count);
@@ -63,7 +43,7 @@ Among::Among(const Features& x, const Targets& source, Indices stimuli, Comparat
         weights_ = columns_among(source.weights, source.patterns, x.pairs(), positions_, context.threads);
         targets.weights = weights_.get();
     }
-    if (values_too) {
+    if (source.values) {
         values_ = columns_among(source.values, source.count, x.pairs(), positions_, context.threads);
         targets.values = values_.get();
     }

@@ -51,7 +51,7 @@ void held_out_alignment(const Features& all, const Targets& source, Metric metri
                         const bool* kept, const Context& context, double* out, int64_t* undefined, Accelerator* elsewhere,
                         AcceleratedTargets* targets_elsewhere) {
     const int64_t d = all.count, count = source.count;
-    const Among among(all, source, stimuli, comparator, context, !elsewhere);
+    const Among among(all, source, stimuli, context);
     const Features& x = among.features;
     const int64_t n = x.stimuli, pairs = x.pairs();
     if (elsewhere) {

@@ -43,7 +43,7 @@ bool ranking_elsewhere(const Features& all, const Targets& source, Metric metric
                        AcceleratedTargets& targets_elsewhere) {
     const auto part = stimuli.values ? elsewhere.among(stimuli) : nullptr;
     Accelerator& there = part ? *part : elsewhere;
-    const Among among(all, source, stimuli, comparator, context, false);
+    const Among among(all, source, stimuli, context);
     const Features& x = among.features;
     const StandardTargets targets(among.targets, x.stimuli, comparator);
     const Space space = space_of(x, metric, whole, context, &there);
@@ -71,7 +71,7 @@ bool ranking(const Features& all, const Targets& source, Metric metric, Comparat
     if (elsewhere)
         return ranking_elsewhere(all, source, metric, comparator, stimuli, whole, rule, context, out, *elsewhere,
                                  *targets_elsewhere);
-    const Among among(all, source, stimuli, comparator, context);
+    const Among among(all, source, stimuli, context);
     const Features& x = among.features;
     StandardTargets targets(among.targets, x.stimuli, x.pairs(), comparator, context.threads);
     std::vector<int64_t> orders(out.order ? 0 : count * d);
@@ -84,10 +84,7 @@ bool ranking(const Features& all, const Targets& source, Metric metric, Comparat
         Buffer similarities(x.pairs());
         CompareScratch look(x.stimuli, x.pairs());
         finish(space, x.stimuli, metric, similarities.get());
-        for (int64_t t = 0, seen = -1; t < count && !context.stop(0); ++t) {
-            if (targets.pattern_of(t) != seen) targets.look_at(seen = targets.pattern_of(t), similarities.get(), look);
-            out.baseline[t] = targets.alignment(t, similarities.get(), look);
-        }
+        compare_all(targets, similarities.get(), look, out.baseline, 1, &context);
     }
     context.throw_if_stopped();
     for (int64_t t = 0; t < count; ++t)

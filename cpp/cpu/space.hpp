@@ -8,11 +8,6 @@
 
 namespace secateur::cpu {
 
-// Start of stimulus i's row in packed upper-triangle order.
-constexpr int64_t row_start(int64_t i, int64_t n) {
-    return i * (2 * n - i - 1) / 2;
-}
-
 struct Space {
     Buffer pair;     // (pairs): inner products, or squared distances
     Buffer own;      // (stimuli): sums of squares (angular metrics and dot)

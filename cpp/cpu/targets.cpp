@@ -196,9 +196,10 @@ void StandardTargets::alignments(const double* similarities, double* out, int64_
     compare_all(*this, similarities, look, out, stride);
 }
 
-void compare_all(const StandardTargets& targets, const double* s, CompareScratch& scratch, double* out, int64_t stride) {
+void compare_all(const StandardTargets& targets, const double* s, CompareScratch& scratch, double* out, int64_t stride,
+                 const Context* context) {
     int64_t seen = -1;
-    for (int64_t t = 0; t < targets.count; ++t) {
+    for (int64_t t = 0; t < targets.count && !(context && context->stop(0)); ++t) {
         const int64_t pattern = targets.pattern_of(t);
         if (pattern != seen) targets.look_at(seen = pattern, s, scratch);
         out[t * stride] = targets.alignment(t, s, scratch);

@@ -77,7 +77,8 @@ struct CompareScratch {
     CompareScratch(int64_t stimuli, int64_t pairs);
 };
 
-// out (targets): every target against one vector of similarities.
-void compare_all(const StandardTargets&, const double* similarities, CompareScratch&, double* out, int64_t stride);
+// out (targets): every target against one vector of similarities. With a context, the caller's thread asks whether to stop.
+void compare_all(const StandardTargets&, const double* similarities, CompareScratch&, double* out, int64_t stride,
+                 const Context* = nullptr);
 
 }  // namespace secateur::cpu

@@ -1,5 +1,5 @@
 // The device itself: is there one, what does its driver say, and what lies on it?
-#include "device.hpp"
+#include "verbs.hpp"
 
 #include <cmath>
 #include <sstream>

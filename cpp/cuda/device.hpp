@@ -134,9 +134,6 @@ inline dim3 grid_of(int64_t x, int64_t y = 1, int64_t z = 1) {
 HOST_DEVICE constexpr int64_t rounded_up(int64_t count, int64_t to) {
     return (count + to - 1) / to * to;
 }
-HOST_DEVICE constexpr int64_t row_start(int64_t i, int64_t n) {  // of stimulus i in packed upper-triangle order
-    return i * (2 * n - i - 1) / 2;
-}
 
 // Sums of `count` values a lane over the 32 lanes of a warp, in a fixed order and with count + 3 exchanges, not 5 * count: after it
 // v[0] of lane l is the sum of value (l / (32 / count)).
@@ -159,16 +156,20 @@ __device__ inline void sum_over_warp(double (&v)[count]) {
     }
 }
 
+__device__ inline double plus(double a, double b) {
+    return a + b;
+}
+
 // Over a block's threads, the same for all of them; `shared` holds one value a thread.
-template <class Join>
-__device__ double over_block(double value, double* shared, Join join) {
+template <class T, class Join>
+__device__ T over_block(T value, T* shared, Join join) {
     shared[threadIdx.x] = value;
     __syncthreads();
     for (unsigned half = blockDim.x / 2; half > 0; half /= 2) {
         if (threadIdx.x < half) shared[threadIdx.x] = join(shared[threadIdx.x], shared[threadIdx.x + half]);
         __syncthreads();
     }
-    const double all = shared[0];
+    const T all = shared[0];
     __syncthreads();
     return all;
 }
@@ -192,92 +193,5 @@ __device__ inline uint32_t sum_before(uint32_t value, uint32_t* shared) {
     __syncthreads();
     return all - value;
 }
-
-// Targets over the pairs of all stimuli.
-class LoadedTargets : public AcceleratedTargets {
-  public:
-    LoadedTargets(std::shared_ptr<Device>, const Targets&, int64_t pairs, bool on_device, double sign);
-    const double* host_values() override;
-    const double* standardised(bool centred) override;
-    void compare(const double* similarities, bool centred, double* out) override;
-
-    const Device* device() const { return device_.get(); }
-    const double* row(int64_t target) const { return values_.get() + target * pairs_; }
-    int64_t pairs() const { return pairs_; }
-
-  private:
-    const std::shared_ptr<Device> device_;
-    const Targets given_;  // its values lie on the host, or `on_device_`
-    const bool on_device_;
-    const int64_t pairs_;
-    DeviceBuffer<double> values_;   // (targets, pairs)
-    DeviceBuffer<double> rows_[2];  // by `centred`: (targets, pairs)
-    std::vector<double> fetch_;
-    const double* fetched();  // the caller has the turn
-};
-
-// The same over the pairs at some positions, with the weights of those.
-class TargetsAmong {
-  public:
-    TargetsAmong(Device&, const LoadedTargets&, Indices positions, const double* weights, const int64_t* weight_of, int64_t patterns,
-                 int64_t targets, bool centred);
-    // rows (count, pairs), on the device: standardised, as StandardRows has them.
-    void standardised(int64_t first, int64_t count, double* rows) const;
-    // What is compared with what, all on the device: each of some targets, those from `first` on or (`which`, counted from there) any,
-    // with its own similarities, `stride` apart, or (stride 0) with each of `spaces` that lie behind one another.
-    struct Comparison {
-        int64_t first, count;
-        const int64_t* which;
-        const double* similarities;
-        int64_t stride, spaces;
-    };
-    // alignments, undefined (spaces, count), on the device. Undefined pairs are left out and counted, or (`strict`) make the
-    // alignment NaN.
-    void compared(const Comparison&, bool strict, double* alignments, int64_t* undefined) const;
-
-  private:
-    Device& device_;
-    const LoadedTargets& loaded_;
-    const int64_t pairs_;
-    const bool centred_;
-    const DeviceBuffer<int64_t> positions_;
-    const DeviceBuffer<double> weights_;
-    const DeviceBuffer<int64_t> weight_of_;
-};
-
-// Lists of features on the device: (count, stride), each of its own length.
-struct Lists {
-    const int64_t* features;
-    const int64_t* lengths;
-    int64_t count, stride;
-};
-
-// Similarities over lists of features, from the features alone.
-class Spaces {
-  public:
-    // Of up to so many lists; `beside`: the bytes that a list takes its maker. A single one may be summed up in slices, side by side.
-    Spaces(Device&, const Features& x, Metric, int64_t lists, int64_t beside, bool in_slices = false);
-    int64_t at_once() const { return at_once_; }
-    // (lists, pairs), until the next call; NaN where undefined.
-    const double* of(Lists);
-    // Of one list: pair (pairs), own (stimuli), mean (stimuli), on the host.
-    void sums_of(Lists, double* pair, double* own, double* mean);
-
-  private:
-    Device& device_;
-    const Features x_;
-    const Metric metric_;
-    int64_t at_once_, slices_;
-    DeviceBuffer<double> sums_, means_, similarities_;
-    void add_up(Lists);
-};
-
-// What the verbs of Accelerator do, each in its own file. x: (stimuli, count) on the device. Values may be wanted there or on the host.
-void space(Device&, const Features& x, Metric, Indices subset, double* pair, double* own, double* mean);
-void one_feature(Device&, const Features& x, Precision, const OneFeaturePlan&, const Context&, double* values, char* again);
-void insertion_curve(Device&, const Features& x, const InsertionPlan&, const Context&, double* values, char* again);
-bool ranking(Device&, const Features& x, Precision, const LoadedTargets&, const RankingPlan&, const Context&, Ranked);
-void held_out_alignment(Device&, const Features& x, const LoadedTargets&, const HeldOutPlan&, const Context&, double* out,
-                        int64_t* undefined);
 
 }  // namespace secateur::cuda

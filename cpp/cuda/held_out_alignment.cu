@@ -2,7 +2,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "device.hpp"
+#include "space.hpp"
+#include "verbs.hpp"
 
 namespace secateur::cuda {
 

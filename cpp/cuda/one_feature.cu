@@ -9,7 +9,7 @@
 #include <limits>
 #include <vector>
 
-#include "device.hpp"
+#include "verbs.hpp"
 
 namespace secateur::cuda {
 

@@ -5,7 +5,8 @@
 #include <cstring>
 #include <vector>
 
-#include "device.hpp"
+#include "space.hpp"
+#include "verbs.hpp"
 
 namespace secateur::cuda {
 
@@ -46,13 +47,7 @@ __global__ void __launch_bounds__(sorters, 1)
         place[k] = static_cast<uint32_t>(k);
         differs |= key[k] ^ first;
     }
-    differing[threadIdx.x] = differs;
-    __syncthreads();
-    for (unsigned half = sorters / 2; half > 0; half /= 2) {
-        if (threadIdx.x < half) differing[threadIdx.x] |= differing[threadIdx.x + half];
-        __syncthreads();
-    }
-    differs = differing[0];
+    differs = over_block(differs, differing, [](uint64_t a, uint64_t b) { return a | b; });
     for (int shift = 0; shift < 64; shift += digit) {
         if (!(differs >> shift & (buckets - 1))) continue;  // the same for the whole block
         for (int b = 0; b < buckets; ++b) counts[b * sorters + threadIdx.x] = 0;

@@ -3,7 +3,8 @@
 #include <cmath>
 #include <vector>
 
-#include "device.hpp"
+#include "space.hpp"
+#include "verbs.hpp"
 
 namespace secateur::cuda {
 
@@ -28,10 +29,10 @@ __global__ void means(const double* x, int64_t features, Lists lists, double* me
     }
     low = over_block(low, shared, [](double a, double b) { return fmin(a, b); });
     high = over_block(high, shared, [](double a, double b) { return fmax(a, b); });
-    const double first = over_block(total, shared, [](double a, double b) { return a + b; }) / static_cast<double>(count);
+    const double first = over_block(total, shared, plus) / static_cast<double>(count);
     double rest = 0;
     for (int64_t s = threadIdx.x; s < count; s += blockDim.x) rest += row[subset[s]] - first;
-    rest = over_block(rest, shared, [](double a, double b) { return a + b; });
+    rest = over_block(rest, shared, plus);
     if (threadIdx.x == 0) mean[int64_t{blockIdx.y} * gridDim.x + blockIdx.x] = low < high ? first + rest / static_cast<double>(count) : count > 0 ? low : 0.0;
 }
 

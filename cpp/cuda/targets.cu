@@ -2,7 +2,7 @@
 #include <cmath>
 #include <sstream>
 
-#include "device.hpp"
+#include "targets.hpp"
 
 namespace secateur::cuda {
 
@@ -13,10 +13,6 @@ constexpr int threads = 256;
 __global__ void turn_about(double* values, int64_t count) {
     const int64_t at = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
     if (at < count) values[at] = -values[at];
-}
-
-__device__ double plus(double a, double b) {
-    return a + b;
 }
 
 // One block a target. rows (targets, pairs): w (h - mean) / norm over the pairs at these positions; NaN for a constant target.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cmath>
+#include <cstdint>
 #include <limits>
 
 #include "secateur/portable.hpp"
@@ -35,6 +36,11 @@ constexpr bool by_moments(Comparator c) {
 // Distances enter negated, so that larger always means more alike.
 HOST_DEVICE constexpr double orientation(Metric m) {
     return is_distance(m) ? -1.0 : 1.0;
+}
+
+// Where the row of stimulus i begins among the pairs of n stimuli, in packed upper-triangle order.
+HOST_DEVICE constexpr int64_t row_start(int64_t i, int64_t n) {
+    return i * (2 * n - i - 1) / 2;
 }
 
 // Of a pair's sum over features and its stimuli's sums of squares; NaN where a stimulus has no direction.

@@ -1,0 +1,63 @@
+// Targets that lie on the device.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "device.hpp"
+
+namespace secateur::cuda {
+
+// Targets over the pairs of all stimuli.
+class LoadedTargets : public AcceleratedTargets {
+  public:
+    LoadedTargets(std::shared_ptr<Device>, const Targets&, int64_t pairs, bool on_device, double sign);
+    const double* host_values() override;
+    const double* standardised(bool centred) override;
+    void compare(const double* similarities, bool centred, double* out) override;
+
+    const Device* device() const { return device_.get(); }
+    const double* row(int64_t target) const { return values_.get() + target * pairs_; }
+    int64_t pairs() const { return pairs_; }
+
+  private:
+    const std::shared_ptr<Device> device_;
+    const Targets given_;  // its values lie on the host, or `on_device_`
+    const bool on_device_;
+    const int64_t pairs_;
+    DeviceBuffer<double> values_;   // (targets, pairs)
+    DeviceBuffer<double> rows_[2];  // by `centred`: (targets, pairs)
+    std::vector<double> fetch_;
+    const double* fetched();  // the caller has the turn
+};
+
+// The same over the pairs at some positions, with the weights of those.
+class TargetsAmong {
+  public:
+    TargetsAmong(Device&, const LoadedTargets&, Indices positions, const double* weights, const int64_t* weight_of, int64_t patterns,
+                 int64_t targets, bool centred);
+    // rows (count, pairs), on the device: standardised, as StandardRows has them.
+    void standardised(int64_t first, int64_t count, double* rows) const;
+    // What is compared with what, all on the device: each of some targets, those from `first` on or (`which`, counted from there) any,
+    // with its own similarities, `stride` apart, or (stride 0) with each of `spaces` that lie behind one another.
+    struct Comparison {
+        int64_t first, count;
+        const int64_t* which;
+        const double* similarities;
+        int64_t stride, spaces;
+    };
+    // alignments, undefined (spaces, count), on the device. Undefined pairs are left out and counted, or (`strict`) make the
+    // alignment NaN.
+    void compared(const Comparison&, bool strict, double* alignments, int64_t* undefined) const;
+
+  private:
+    Device& device_;
+    const LoadedTargets& loaded_;
+    const int64_t pairs_;
+    const bool centred_;
+    const DeviceBuffer<int64_t> positions_;
+    const DeviceBuffer<double> weights_;
+    const DeviceBuffer<int64_t> weight_of_;
+};
+
+}  // namespace secateur::cuda

@@ -1,0 +1,16 @@
+// What the verbs of Accelerator do, each in its own file.
+#pragma once
+
+#include "targets.hpp"
+
+namespace secateur::cuda {
+
+// x: (stimuli, count) on the device. Values may be wanted there or on the host.
+void space(Device&, const Features& x, Metric, Indices subset, double* pair, double* own, double* mean);
+void one_feature(Device&, const Features& x, Precision, const OneFeaturePlan&, const Context&, double* values, char* again);
+void insertion_curve(Device&, const Features& x, const InsertionPlan&, const Context&, double* values, char* again);
+bool ranking(Device&, const Features& x, Precision, const LoadedTargets&, const RankingPlan&, const Context&, Ranked);
+void held_out_alignment(Device&, const Features& x, const LoadedTargets&, const HeldOutPlan&, const Context&, double* out,
+                        int64_t* undefined);
+
+}  // namespace secateur::cuda
