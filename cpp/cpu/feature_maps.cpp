@@ -47,7 +47,7 @@ struct Rectify {
             }
         }
         for (int64_t s = 0; s < *kept; ++s)
-#pragma GCC unroll 12
+UNROLL(12)
             for (int64_t r = 0; r < tall; ++r) moved[s * tall + r] = scratch[r * pitch + unit[s]];
     }
 };
@@ -62,12 +62,12 @@ struct TileProduct {
         for (int64_t r0 = 0; r0 < tall; r0 += rows)
             for (int64_t c0 = 0; c0 < wide; c0 += 2 * S::lanes) {
                 Vec left[rows], right[rows];
-#pragma GCC unroll 12
+UNROLL(12)
                 for (int r = 0; r < rows; ++r) left[r] = right[r] = Vec{};
                 for (int64_t s = 0; s < kept; ++s) {
                     const float* line = lines + unit[s] * wide + c0;
                     const Vec a = S::load(line), b = S::load(line + S::lanes);
-#pragma GCC unroll 12
+UNROLL(12)
                     for (int r = 0; r < rows; ++r) {
                         const Vec factor = S::splat(moved[s * tall + r0 + r]);
                         left[r] += factor * a;

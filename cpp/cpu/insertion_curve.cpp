@@ -179,7 +179,7 @@ struct Advance {
         using Vec = typename S::Vec;
         const int64_t n = job.x.stimuli, stride = job.stride;
         Vec a[steps], b[steps], c[steps];
-#pragma GCC unroll 8
+UNROLL(8)
         for (int s = 0; s < steps; ++s) a[s] = b[s] = c[s] = Vec{};
         const double shift = r.shift[group];
         for (int64_t i = job.groups[group]; i < job.groups[group + 1]; ++i) {
@@ -192,7 +192,7 @@ struct Advance {
                 Vec w{}, keep{};
                 if constexpr (weighted) w = S::load(&r.weight[i * stride + j]);
                 if constexpr (masked()) keep = S::load(mask);
-#pragma GCC unroll 8
+UNROLL(8)
                 for (int s = 0; s < steps; ++s) {
                     pair = Rule::template moved<1>(pair, zi[s * widest], S::load(zj + s * widest));
                     Vec value;

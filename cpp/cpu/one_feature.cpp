@@ -114,7 +114,7 @@ struct OneTargetTile {
         Vec cancelled[V] = {};
         for (int64_t i = 0; i < n; ++i) {
             Vec zi[V], ci[V], a[V] = {}, b[V] = {}, c[V] = {};
-#pragma GCC unroll 4
+UNROLL(4)
             for (int v = 0; v < V; ++v) {
                 zi[v] = S::load(&f.z[i * width + v * L]);
                 if constexpr (Rule::normalised) ci[v] = S::load(&f.shifted[i * width + v * L]);
@@ -122,7 +122,7 @@ struct OneTargetTile {
             for (int64_t p = job.row[i]; p < job.row[i + 1]; ++p) {
                 const int64_t j = job.partner[p] * int64_t{width};
                 const double base = job.base[p], h = job.target[p];
-#pragma GCC unroll 4
+UNROLL(4)
                 for (int v = 0; v < V; ++v) {
                     Vec value = Rule::template moved<sign>(base, zi[v], S::load(&f.z[j + v * L]));
                     if constexpr (Rule::normalised) value = value * S::load(&f.inverse[j + v * L]) - ci[v];
@@ -135,7 +135,7 @@ struct OneTargetTile {
                     c[v] += h * value;
                 }
             }
-#pragma GCC unroll 4
+UNROLL(4)
             for (int v = 0; v < V; ++v) {
                 if constexpr (Rule::normalised) {
                     if (job.row[i] == job.row[i + 1]) continue;
@@ -237,19 +237,19 @@ struct ProductTile {
         for (int64_t from = 0; from < strip; from += slice)
             for (int64_t q = 0; q < panel; q += wide) {
                 typename S::Vec acc[wide][vectors];
-#pragma GCC unroll 12
+UNROLL(12)
                 for (int t = 0; t < wide; ++t)
                     for (int s = 0; s < vectors; ++s) acc[t][s] = S::load(c + (q + t) * block + from + s * L);
                 for (int64_t p = 0; p < pairs; ++p) {
                     const auto v0 = S::load(v + p * strip + from), v1 = S::load(v + p * strip + from + L);
-#pragma GCC unroll 12
+UNROLL(12)
                     for (int t = 0; t < wide; ++t) {
                         const double target = h[p * panel + q + t];
                         acc[t][0] += v0 * target;
                         acc[t][1] += v1 * target;
                     }
                 }
-#pragma GCC unroll 12
+UNROLL(12)
                 for (int t = 0; t < wide; ++t)
                     for (int s = 0; s < vectors; ++s) S::store(c + (q + t) * block + from + s * L, acc[t][s]);
             }
@@ -302,7 +302,7 @@ struct ManyTargetsTile {
                     for (; p < stop; ++p) {
                         const int64_t j = job.partner[p] * strip;
                         const double base = job.base[p];
-#pragma GCC unroll 8
+UNROLL(8)
                         for (int v = 0; v < V; ++v) {
                             Vec value = Rule::template moved<sign>(base, zi[v], S::load(z + j + v * L));
                             if constexpr (Rule::normalised) value = value * (ri[v] * S::load(inverse + j + v * L)) - job.shift;

@@ -53,14 +53,14 @@ struct Movie {
                                    int64_t rows, double* out, int64_t out_stride) {
         using S = Simd<L>;
         typename S::Vec acc[R][3];
-#pragma GCC unroll 8
+UNROLL(8)
         for (int r = 0; r < R; ++r)
-#pragma GCC unroll 3
+UNROLL(3)
             for (int c = 0; c < 3; ++c) acc[r][c] = S::load(out + r * out_stride + c * L);
         for (int64_t k = 0; k < rows; ++k) {
             const double *a = left + k * left_stride, *b = right + k * right_stride;
             const typename S::Vec b0 = S::load(b), b1 = S::load(b + L), b2 = S::load(b + 2 * L);
-#pragma GCC unroll 8
+UNROLL(8)
             for (int r = 0; r < R; ++r) {
                 const double factor = minus ? -a[r] : a[r];
                 acc[r][0] += factor * b0;
@@ -68,9 +68,9 @@ struct Movie {
                 acc[r][2] += factor * b2;
             }
         }
-#pragma GCC unroll 8
+UNROLL(8)
         for (int r = 0; r < R; ++r)
-#pragma GCC unroll 3
+UNROLL(3)
             for (int c = 0; c < 3; ++c) S::store(out + r * out_stride + c * L, acc[r][c]);
     }
 
@@ -115,15 +115,15 @@ struct Movie {
                 double* to = turned + c * job.stride + j;
                 if (in_line) {
                     for (int l = 0; l < L; ++l) __builtin_prefetch(rows[l] + (c + ahead) * x.steps[2] + at[0]);
-#pragma GCC unroll 4
+UNROLL(4)
                     for (int t = 0; t < together; t += L) {
                         typename S::Vec v[L];
-#pragma GCC unroll 8
+UNROLL(8)
                         for (int l = 0; l < L; ++l) v[l] = S::load(rows[l] + c * x.steps[2] + at[0] + t);
-#pragma GCC unroll 8
+UNROLL(8)
                         for (int l = 0; l < L; ++l) doubt += v[l] * 0.0;
                         S::transpose(v);
-#pragma GCC unroll 8
+UNROLL(8)
                         for (int l = 0; l < L; ++l) S::store(to + (t + l) * job.panel(), v[l]);
                     }
                 } else {

@@ -17,17 +17,17 @@ struct GramTile {
         using S = Simd<L>;
         using Vec = typename S::Vec;
         Vec acc[block][block];
-#pragma GCC unroll 4
+UNROLL(4)
         for (int p = 0; p < block; ++p)
             for (int q = 0; q < block; ++q) acc[p][q] = Vec{};
         for (int64_t k = 0; k < count; k += L) {
             Vec vb[block];
-#pragma GCC unroll 4
+UNROLL(4)
             for (int q = 0; q < block; ++q) vb[q] = S::load(b + q * pitch + k);
-#pragma GCC unroll 4
+UNROLL(4)
             for (int p = 0; p < block; ++p) {
                 const Vec va = S::load(a + p * pitch + k);
-#pragma GCC unroll 4
+UNROLL(4)
                 for (int q = 0; q < block; ++q) {
                     const Vec factor = difference ? va - vb[q] : vb[q];
                     acc[p][q] += (difference ? factor : va) * factor;
