@@ -157,6 +157,14 @@ inline Indices borrow_indices(const py::object& object, int64_t size, const char
     return indices;
 }
 
+// How many pairs so many stimuli have, where that is a number that can be counted with.
+inline int64_t pairs_of(int64_t stimuli) {
+    constexpr int64_t most = int64_t{1} << 31;
+    if (stimuli < 2 || stimuli > most)
+        throw py::value_error("stimuli must be from 2 to " + std::to_string(most) + ", got " + std::to_string(stimuli));
+    return stimuli * (stimuli - 1) / 2;
+}
+
 // Patterns (splits, stimuli, sensors, times) of float64 or float32, with any strides.
 inline Recording borrow_recording(const py::object& object) {
     if (!py::isinstance<py::array>(object))

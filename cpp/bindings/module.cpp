@@ -65,6 +65,7 @@ void run(int threads, double work, Kernel&& kernel) {
     using Clock = std::chrono::steady_clock;
     auto last = Clock::now();
     const int wanted = checked_threads(threads);
+    simd_level();  // one that can't be had is refused while the GIL is held
     const Context context(work < worth_threads ? 1 : wanted, [last]() mutable {
         if (Clock::now() - last < std::chrono::milliseconds(50)) return false;
         last = Clock::now();
@@ -108,7 +109,7 @@ Array compare(const Object& similarities, int64_t stimuli, const Object& values,
     const Comparator rule = comparator_named(comparator);
     const double* given = borrow<double>(similarities, "similarities", 2);
     const int64_t count = extent(similarities, 0), pairs = extent(similarities, 1);
-    if (stimuli != 0) expect_extent(similarities, 1, stimuli * (stimuli - 1) / 2, "similarities", "pairs");
+    if (stimuli != 0) expect_extent(similarities, 1, pairs_of(stimuli), "similarities", "pairs");
     if (stimuli == 0 && is_whitened(rule))
         throw py::value_error("comparator must not be whitened for pairs that are not all of a set, got '" + comparator + "'");
     const Targets targets = borrow_targets(values, weights, weight_of, pairs);
@@ -367,7 +368,7 @@ Loaded cuda_load(const Opened& opened, const Object& x, const std::string& preci
 
 LoadedTargets cuda_load_targets(const Opened& opened, const Object& values, const Object& weights, const Object& weight_of,
                                 int64_t stimuli, bool turned) {
-    const int64_t pairs = stimuli * (stimuli - 1) / 2;
+    const int64_t pairs = pairs_of(stimuli);
     const bool on_device = lies_on_device(values);
     if (on_device && !weights.is_none())
         throw py::value_error("weights must be None for a target on a CUDA device, got some");
@@ -451,6 +452,13 @@ PYBIND11_MODULE(_core, module) {
                py::arg("stimuli"), py::arg("turned"),
                "Targets on the device, to be given to the verbs with an X that lies there; a copy, negated if `turned`.");
     module.def("cuda_fetch", &cuda_fetch, py::arg("loaded"), "What was loaded on the device, as a numpy array.");
+    module.def("simd_level", [] { return name_of(simd_level()); },
+               "The instruction level in use: the one that SECATEUR_SIMD named at the first call, else the widest.");
+    module.def("simd_levels", [] {
+        std::vector<std::string> names;
+        for (const Level level : simd_levels()) names.push_back(name_of(level));
+        return names;
+    }, "The instruction levels of this build that this machine runs, narrowest first.");
     module.def("simd_lanes", &simd_lanes, "Doubles that move together in the kernels chosen for this machine.");
 }
 

@@ -97,7 +97,7 @@ def describe(device: str) -> str:
     True
     """
     if device == "cpu":
-        return f"processor, {_core.simd_lanes()} doubles at a time"
+        return f"processor, instruction level {_core.simd_level()}, {_core.simd_lanes()} doubles at a time"
     resolve(device)
     return _core.cuda_device()
 

@@ -2,7 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
 
 #if defined(_OPENMP)
 #include <omp.h>
@@ -52,23 +57,33 @@ inline int omp_team() {
 #endif
 }
 
+// Lanes picked from two vectors laid end to end.
+#if defined(__clang__)
+#define SHUFFLE(Lanes, a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else  // GCC has that one from 12 on
+#define SHUFFLE(Lanes, a, b, ...) __builtin_shuffle(a, b, typename Lanes::Mask{__VA_ARGS__})
+#endif
+
 template <int L>
 struct Lanes;
 template <>
 struct Lanes<2> {
     typedef double Vec __attribute__((vector_size(16)));
+    typedef int64_t Mask __attribute__((vector_size(16)));
     typedef float Half __attribute__((vector_size(8)));
     typedef float Floats __attribute__((vector_size(16)));
 };
 template <>
 struct Lanes<4> {
     typedef double Vec __attribute__((vector_size(32)));
+    typedef int64_t Mask __attribute__((vector_size(32)));
     typedef float Half __attribute__((vector_size(16)));
     typedef float Floats __attribute__((vector_size(32)));
 };
 template <>
 struct Lanes<8> {
     typedef double Vec __attribute__((vector_size(64)));
+    typedef int64_t Mask __attribute__((vector_size(64)));
     typedef float Half __attribute__((vector_size(32)));
     typedef float Floats __attribute__((vector_size(64)));
 };
@@ -102,23 +117,28 @@ struct Simd {
     }
     // L vectors as the rows of a matrix: rows and columns change places.
     ALWAYS_INLINE static void transpose(Vec (&v)[L]) {
-        using Mask = decltype(Vec{} < Vec{});
-UNROLL(3)
-        for (int step = 1; step < L; step *= 2) {
-            Mask low, high;
+        exchange<1>(v);
+        if constexpr (L > 2) exchange<2>(v);
+        if constexpr (L > 4) exchange<4>(v);
+    }
+    // Rows and columns whose numbers differ by `step` alone change places.
+    template <int step>
+    ALWAYS_INLINE static void exchange(Vec (&v)[L]) {
 UNROLL(8)
-            for (int l = 0; l < L; ++l) {
-                low[l] = l & step ? L + l - step : l;
-                high[l] = l & step ? L + l : l + step;
+        for (int i = 0; i < L; ++i)
+            if (!(i & step)) {
+                const Vec a = v[i], b = v[i + step];
+                v[i] = low<step>(a, b, std::make_integer_sequence<int, L>{});
+                v[i + step] = high<step>(a, b, std::make_integer_sequence<int, L>{});
             }
-UNROLL(8)
-            for (int i = 0; i < L; ++i)
-                if (!(i & step)) {
-                    const Vec a = v[i], b = v[i + step];
-                    v[i] = __builtin_shuffle(a, b, low);
-                    v[i + step] = __builtin_shuffle(a, b, high);
-                }
-        }
+    }
+    template <int step, int... lane>
+    ALWAYS_INLINE static Vec low(Vec a, Vec b, std::integer_sequence<int, lane...>) {
+        return SHUFFLE(Lanes<L>, a, b, (lane & step ? L + lane - step : lane)...);
+    }
+    template <int step, int... lane>
+    ALWAYS_INLINE static Vec high(Vec a, Vec b, std::integer_sequence<int, lane...>) {
+        return SHUFFLE(Lanes<L>, a, b, (lane & step ? L + lane : lane + step)...);
     }
     ALWAYS_INLINE static double sum(Vec v) {
         double total = v[0];
@@ -153,8 +173,46 @@ inline constexpr int native_lanes = 4;
 inline constexpr int native_lanes = 2;
 #endif
 
-// Kernel::run<L>(args...) compiled for several instruction sets; choose<Kernel, Args...>() returns the widest that
-// this machine runs. Everything that run<L> calls must be ALWAYS_INLINE, or it is compiled for the baseline.
+// The instruction levels that kernels are compiled for, narrowest first: that of the compiler's flags, and two of x86-64's.
+enum class Level { baseline, v3, v4 };
+
+inline const char* name_of(Level level) {
+    constexpr const char* names[] = {"baseline", "x86-64-v3", "x86-64-v4"};
+    return names[static_cast<int>(level)];
+}
+
+// Those of this build that this machine runs.
+inline std::vector<Level> simd_levels() {
+    std::vector<Level> levels{Level::baseline};
+#if defined(SECATEUR_MULTIVERSION)
+    if (__builtin_cpu_supports("x86-64-v3")) levels.push_back(Level::v3);
+    if (__builtin_cpu_supports("x86-64-v4")) levels.push_back(Level::v4);
+#endif
+    return levels;
+}
+
+// The level in use: the one that the environment variable SECATEUR_SIMD names when this is first asked, else the widest.
+inline Level simd_level() {
+    static const Level chosen = [] {
+        const std::vector<Level> levels = simd_levels();
+        const char* asked = std::getenv("SECATEUR_SIMD");
+        if (!asked || !*asked) return levels.back();
+        std::string message = "SECATEUR_SIMD must name an instruction level that this build has and this processor runs (";
+        for (const Level level : levels) {
+            if (std::string(asked) == name_of(level)) return level;
+            message += std::string(level == levels.front() ? "'" : ", '") + name_of(level) + "'";
+        }
+        throw std::invalid_argument(message + "), got '" + asked + "'");
+    }();
+    return chosen;
+}
+
+inline int simd_lanes() {
+    return simd_level() == Level::v4 ? 8 : simd_level() == Level::v3 ? 4 : native_lanes;
+}
+
+// Kernel::run<L>(args...) compiled for every level; choose<Kernel, Args...>() returns the one in use. Everything that run<L>
+// calls must be ALWAYS_INLINE, or it is compiled for the baseline.
 template <class Kernel, class... Args>
 void run_native(Args... args) {
     Kernel::template run<native_lanes>(args...);
@@ -170,20 +228,11 @@ TARGET_V3 void run_v3(Args... args) {
 }
 #endif
 
-inline int simd_lanes() {
-#if defined(SECATEUR_MULTIVERSION)
-    static const int lanes = __builtin_cpu_supports("x86-64-v4") ? 8 : __builtin_cpu_supports("x86-64-v3") ? 4 : native_lanes;
-    return lanes;
-#else
-    return native_lanes;
-#endif
-}
-
 template <class Kernel, class... Args>
 auto choose() -> void (*)(Args...) {
 #if defined(SECATEUR_MULTIVERSION)
-    if (simd_lanes() == 8) return &run_v4<Kernel, Args...>;
-    if (simd_lanes() == 4) return &run_v3<Kernel, Args...>;
+    if (simd_level() == Level::v4) return &run_v4<Kernel, Args...>;
+    if (simd_level() == Level::v3) return &run_v3<Kernel, Args...>;
 #endif
     return &run_native<Kernel, Args...>;
 }
