@@ -309,3 +309,9 @@ class TestIncludes:
         for path in sources("bindings"):
             ours = {name for name in includes(path) if name.endswith(".hpp")}
             assert ours <= {"secateur/plan.hpp", "arrays.hpp"}, f"{path.name} includes {ours}"
+
+    def test_every_switch_names_all_that_it_may_meet(self):
+        """So that the compiler finds what a new member of an enum lacks."""
+        for path in sources("include", "cpu", "cuda", "bindings"):
+            found = re.search(r"\bdefault\s*:", path.read_text(encoding="utf-8"))
+            assert not found, f"{path.name} has a switch with a default"

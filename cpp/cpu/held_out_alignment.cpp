@@ -56,7 +56,7 @@ void held_out_alignment(const Features& all, const Targets& source, Metric metri
     const int64_t n = x.stimuli, pairs = x.pairs();
     if (elsewhere) {
         const auto part = stimuli.values ? elsewhere->among(stimuli) : nullptr;
-        const HeldOutPlan plan{metric, comparator == Comparator::pearson, among.positions(), among.targets.weights,
+        const HeldOutPlan plan{metric, is_centred(comparator), among.positions(), among.targets.weights,
                                among.targets.weight_of, among.targets.patterns, count, kept};
         (part ? *part : *elsewhere).held_out_alignment(*targets_elsewhere, plan, context, out, undefined);
         return context.throw_if_stopped();

@@ -26,7 +26,7 @@ void keep_prefix(const int64_t* order, const double* curve, int64_t features, co
     for (int64_t s = 0; s < length; ++s) support[order[s]] = true;
 }
 
-// Whether all pairs that count have one value: a rank comparator calls their alignment 0.
+// Whether all pairs that count have one value: some comparators call their alignment 0.
 bool is_constant(const Targets& targets, int64_t t, int64_t pairs) {
     const double *h = targets.values + t * pairs, *w = targets.weights ? targets.weights + targets.weight_of[t] * pairs : nullptr;
     double low = std::numeric_limits<double>::infinity(), high = -low;
@@ -88,7 +88,7 @@ bool ranking(const Features& all, const Targets& source, Metric metric, Comparat
     }
     context.throw_if_stopped();
     for (int64_t t = 0; t < count; ++t)
-        if (std::isnan(out.baseline[t]) || (out.baseline[t] == 0 && comparator != Comparator::cosine && is_constant(among.targets, t, x.pairs())))
+        if (std::isnan(out.baseline[t]) || (out.baseline[t] == 0 && traits_of(comparator).zero_where_constant && is_constant(among.targets, t, x.pairs())))
             return false;
     one_feature(x, targets, space, metric, whole, whole, -1, context, out.importance, nullptr);
     for (int64_t t = 0; t < count; ++t)

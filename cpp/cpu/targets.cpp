@@ -50,7 +50,7 @@ StandardTargets::StandardTargets(const Targets& source, int64_t n, int64_t pairs
       count(source.count),
       patterns(source.weights ? source.patterns : 1),
       comparator(comparator),
-      centred(comparator == Comparator::pearson || comparator == Comparator::corr_cov),
+      centred(is_centred(comparator)),
       weighted(any_other_than_one(source, pairs)),
       binary(only_zero_and_one(source, pairs)),
       source_(source),
@@ -95,7 +95,7 @@ void StandardTargets::bring(const double* values, int threads) {
             s.values.clear();
             for (int64_t p = 0; p < pairs; ++p)
                 if (!w || w[p] > 0) s.values.push_back(h[p]);
-            if (comparator == Comparator::tau_a)
+            if (by_order(comparator))
                 std::copy(s.values.begin(), s.values.end(), row);
             else
                 s.sorter.average_ranks(s.values.data(), static_cast<int64_t>(s.values.size()), row);
@@ -160,7 +160,7 @@ void StandardTargets::look_at(int64_t pattern, const double* s, CompareScratch& 
     look.values.clear();
     for (int64_t p = 0; p < pairs; ++p)
         if (!w || w[p] > 0) look.values.push_back(s[p]);
-    if (comparator != Comparator::tau_a)
+    if (by_ranks(comparator))
         look.sorter.average_ranks(look.values.data(), static_cast<int64_t>(look.values.size()), look.ranks.data());
 }
 
@@ -168,17 +168,20 @@ double StandardTargets::alignment(int64_t t, const double* s, CompareScratch& lo
     if (!look.defined || totals_[pattern_of(t)] <= 0) return nan;
     const double* h = row(t);
     const auto m = static_cast<int64_t>(look.values.size());
+    if (look.constant) return traits_of(comparator).zero_where_constant ? 0 : nan;
     switch (comparator) {
         case Comparator::spearman:
-            return look.constant ? nan : spearman(look.ranks.data(), h, m);
+            return spearman(look.ranks.data(), h, m);
         case Comparator::rho_a:
-            return look.constant ? 0 : rho_a(look.ranks.data(), h, m);
+            return rho_a(look.ranks.data(), h, m);
         case Comparator::tau_a:
-            return look.constant ? 0 : look.sorter.tau_a(look.values.data(), h, m);
-        default:
+            return look.sorter.tau_a(look.values.data(), h, m);
+        case Comparator::pearson:
+        case Comparator::cosine:
+        case Comparator::corr_cov:
+        case Comparator::cosine_cov:
             break;
     }
-    if (look.constant) return nan;
     double product = 0;
     for (int64_t p = 0; p < pairs; ++p)
         if (!weighted || h[p] != 0) product += h[p] * (s[p] - look.mean);

@@ -15,6 +15,7 @@ from .features import Features, Indices, Matrix, read_features
 from .pruning import Pruner
 from .search import SMALLEST_FOLD
 from .similarity import (
+    RANK_COMPARATORS,
     alignment_where_defined,
     check_comparator,
     compare,
@@ -38,7 +39,6 @@ from .validation import (
 if TYPE_CHECKING:
     import xarray
 
-RANKS = ("spearman", "rho-a", "tau-a")
 SCORES = ("full_test", "pruned_test", "gain")
 
 
@@ -399,7 +399,7 @@ class _Resampler:
 
     def batches(self, draws: list[_Draw]) -> list[list[_Draw]]:
         """Draws that go through the core together: ranks can't be weighted, so their draws go one by one."""
-        copied = self.comparator in RANKS and any(draw.stimuli is not None for draw in draws)
+        copied = self.comparator in RANK_COMPARATORS and any(draw.stimuli is not None for draw in draws)
         at_once = 1 if copied else _at_once(self.features, self.per_draw)
         return [draws[b : b + at_once] for b in range(0, len(draws), at_once)]
 
@@ -422,7 +422,7 @@ class _Resampler:
             once = np.ones(features.n, dtype=np.int64)
             counts = np.stack([once if draw.stimuli is None else draw.stimuli for draw in draws])
             counted = _weighted(targets, counts)
-            if self.comparator in RANKS:
+            if self.comparator in RANK_COMPARATORS:
                 features, targets, folds = self._copied(counts[0], targets)
             else:
                 targets = counted
@@ -774,7 +774,7 @@ def _on_one_scale(targets: Targets, comparator: str) -> tuple[npt.NDArray[np.boo
         if not has.any() or (not values.any() if comparator in ("cosine", "cosine_cov") else np.ptp(values) == 0):
             name = targets.labels[t] if targets.labels else t
             raise ValueError(f"rdms must vary over the pairs, got a constant or empty one (subject {name})")
-        if comparator in RANKS:
+        if comparator in RANK_COMPARATORS:
             # About 0, so that order and reverse order give one mean; as wide as ranks of the most pairs.
             scaled[t, has] = (rankdata(values) - (len(values) + 1) / 2) * (present.sum(axis=1).max() / len(values))
             continue

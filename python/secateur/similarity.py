@@ -14,6 +14,9 @@ from .targets import Targets, read_target
 
 METRICS = ("cosine", "correlation", "dot", "sqeuclidean", "euclidean")
 COMPARATORS = ("pearson", "cosine", "corr_cov", "cosine_cov", "spearman", "rho-a", "tau-a")
+RANK_COMPARATORS = ("spearman", "rho-a", "tau-a")
+# rsatoolbox's other words, each with the name that results record.
+ALIASES = {"corr": "pearson"}
 
 
 class UndefinedPairsWarning(UserWarning):
@@ -28,11 +31,13 @@ def check_metric(metric: str) -> str:
 
 
 def check_comparator(comparator: str) -> str:
-    """The comparator's name; ``corr`` is rsatoolbox's word for ``pearson``."""
-    if comparator == "corr":
-        return "pearson"
+    """The comparator's own name, also of one that goes by an alias."""
+    for alias, name in ALIASES.items():
+        if comparator == alias:
+            return name
     if comparator not in COMPARATORS:
-        raise ValueError(f"comparator must be one of {', '.join(map(repr, COMPARATORS))} or 'corr'; got {comparator!r}")
+        allowed = f"{', '.join(map(repr, COMPARATORS))} or {', '.join(map(repr, ALIASES))}"
+        raise ValueError(f"comparator must be one of {allowed}; got {comparator!r}")
     return comparator
 
 

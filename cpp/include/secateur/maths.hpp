@@ -23,15 +23,51 @@ HOST_DEVICE constexpr bool is_distance(Metric m) {
 constexpr bool is_crossed(Dissimilarity d) {
     return d == Dissimilarity::crossed_euclidean || d == Dissimilarity::crossed_correlation;
 }
-constexpr bool is_whitened(Comparator c) {
-    return c == Comparator::corr_cov || c == Comparator::cosine_cov;
-}
-// The others need no more than three sums over pairs.
-constexpr bool is_rank(Comparator c) {
-    return c >= Comparator::spearman;
+// What a comparator is: one row each, and all that others know of it. A comparator without its row doesn't compile.
+struct ComparatorTraits {
+    // What it takes of the similarities: three sums over pairs, all pairs whitened together, their ranks, or which of two pairs
+    // is the larger.
+    enum class Takes { moments, whitened, ranks, order } takes;
+    bool centred;              // a constant added to the similarities doesn't matter to its sums
+    bool zero_where_constant;  // the alignment of what doesn't vary is 0 and not NaN
+};
+constexpr ComparatorTraits traits_of(Comparator c) {
+    using Takes = ComparatorTraits::Takes;
+    switch (c) {
+        case Comparator::pearson:
+            return {Takes::moments, true, false};
+        case Comparator::cosine:
+            return {Takes::moments, false, false};
+        case Comparator::corr_cov:
+            return {Takes::whitened, true, false};
+        case Comparator::cosine_cov:
+            return {Takes::whitened, false, false};
+        case Comparator::spearman:
+            return {Takes::ranks, false, false};
+        case Comparator::rho_a:
+            return {Takes::ranks, false, true};
+        case Comparator::tau_a:
+            return {Takes::order, false, true};
+    }
+    return {};
 }
 constexpr bool by_moments(Comparator c) {
-    return c == Comparator::pearson || c == Comparator::cosine;
+    return traits_of(c).takes == ComparatorTraits::Takes::moments;
+}
+constexpr bool is_whitened(Comparator c) {
+    return traits_of(c).takes == ComparatorTraits::Takes::whitened;
+}
+constexpr bool by_ranks(Comparator c) {
+    return traits_of(c).takes == ComparatorTraits::Takes::ranks;
+}
+constexpr bool by_order(Comparator c) {
+    return traits_of(c).takes == ComparatorTraits::Takes::order;
+}
+constexpr bool is_rank(Comparator c) {
+    return by_ranks(c) || by_order(c);
+}
+constexpr bool is_centred(Comparator c) {
+    return traits_of(c).centred;
 }
 // Distances enter negated, so that larger always means more alike.
 HOST_DEVICE constexpr double orientation(Metric m) {
