@@ -18,8 +18,8 @@ import numpy as np
 from scipy.stats import rankdata
 
 METRICS = ("cosine", "correlation", "dot", "sqeuclidean", "euclidean")
-COMPARATORS = ("pearson", "cosine", "spearman", "rho-a", "tau-a")
-RANK_COMPARATORS = ("spearman", "rho-a", "tau-a")
+COMPARATORS = ("pearson", "cosine", "spearman", "rho-a", "tau-a", "tau-b")
+RANK_COMPARATORS = ("spearman", "rho-a", "tau-a", "tau-b")
 
 Array = np.ndarray[Any, Any]
 
@@ -102,17 +102,21 @@ def compare(s: Any, h: Any, w: Any = None, comparator: str = "pearson") -> Any:
         return np.nan if flat else pearson(s, h, w)
     if comparator == "spearman":
         return np.nan if flat else pearson(rankdata(s), rankdata(h), w)
+    if comparator == "tau-b":
+        return np.nan if flat else concordance(s, h) / np.sqrt(concordance(s, s) * concordance(h, h))
     if flat:
         return 0.0
     if comparator == "rho-a":
         centre = (m + 1) / 2
         return 12 * ((rankdata(s) - centre) * (rankdata(h) - centre)).sum() / (float(m) ** 3 - m)
     if comparator == "tau-a":
-        concordant_minus_discordant = 0.0
-        for a in range(m):
-            concordant_minus_discordant += (np.sign(s[a] - s[a + 1 :]) * np.sign(h[a] - h[a + 1 :])).sum()
-        return concordant_minus_discordant / (m * (m - 1) / 2)
+        return concordance(s, h) / (m * (m - 1) / 2)
     raise ValueError(comparator)
+
+
+def concordance(s: Array, h: Array) -> float:
+    """Concordant pairs of places less discordant ones; of a vector with itself, those that are not tied."""
+    return float(sum((np.sign(s[a] - s[a + 1 :]) * np.sign(h[a] - h[a + 1 :])).sum() for a in range(len(s))))
 
 
 def oriented(target: Any, kind: str) -> Array:
@@ -350,7 +354,7 @@ def rank_interval(
     width = max(tie * np.sqrt((s * s).mean()), 1e-13 * unit)
     cluster = np.empty(m, int)
     cluster[by_value] = np.concatenate([[0], np.cumsum(np.diff(s[by_value]) > width)])
-    if comparator == "tau-a":
+    if comparator in ("tau-a", "tau-b"):
         certain = uncertain = 0.0
         for a in range(m):
             sure = np.sign(cluster[a] - cluster[a + 1 :])
@@ -358,6 +362,13 @@ def rank_interval(
             certain += (sure * other).sum()
             uncertain += np.abs(other[sure == 0]).sum()
         total = m * (m - 1) / 2
+        if comparator == "tau-b":
+            untied = concordance(h, h)
+            scales = [np.sqrt(untied * concordance(cluster, cluster)), np.sqrt(untied * total)]
+            if min(scales) == 0:
+                return -1.0, 1.0
+            ends = [x / scale for x in (certain - uncertain, certain + uncertain) for scale in scales]
+            return max(-1.0, min(ends)), min(1.0, max(ends))
         return (certain - uncertain) / total, (certain + uncertain) / total
     centred_h = rankdata(h) - (m + 1) / 2
     tied = rankdata(cluster) - (m + 1) / 2  # all of a cluster tied

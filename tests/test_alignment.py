@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.spatial.distance import pdist
 
 import cases
 import reference
@@ -20,6 +21,7 @@ RSATOOLBOX_NAMES = {
     "spearman": "spearman",
     "rho-a": "rho-a",
     "tau-a": "tau-a",
+    "tau-b": "kendall",
 }
 
 
@@ -65,6 +67,7 @@ def test_one_target_is_a_float():
     assert sc.alignment(X, h[None]).shape == (1,)
     assert sc.alignment(X, h) == sc.alignment(X, h[None])[0]
     assert sc.alignment(X, h, comparator="corr") == sc.alignment(X, h)
+    assert sc.alignment(X, h, comparator="kendall") == sc.alignment(X, h, comparator="tau-b")
 
 
 @pytest.mark.parametrize("comparator", reference.COMPARATORS)
@@ -128,7 +131,24 @@ def test_scipy(ties):
     if not ties:
         assert sc.alignment(X, h, "euclidean", "tau-a") == pytest.approx(stats.kendalltau(s, h)[0], abs=1e-12)
         assert sc.alignment(X, h, "euclidean", "rho-a") == pytest.approx(stats.spearmanr(s, h)[0], abs=1e-12)
+    assert sc.alignment(X, h, "euclidean", "tau-b") == pytest.approx(stats.kendalltau(s, h)[0], abs=1e-12)
     assert reference.compare(s, h, None, "spearman") == pytest.approx(stats.spearmanr(s, h)[0], abs=1e-12)
+    assert reference.compare(s, h, None, "tau-b") == pytest.approx(stats.kendalltau(s, h)[0], abs=1e-12)
+
+
+def test_tau_b_of_tied_integers_is_scipys():
+    rng = np.random.default_rng(7)
+    for n, values in itertools.product((3, 5, 12, 30), (2, 3, 10)):
+        X = rng.integers(0, values, (n, 3)).astype(float)
+        h = rng.integers(0, values, (4, n * (n - 1) // 2)).astype(float)
+        h[1, ::3] = np.nan
+        w = rng.integers(0, 2, h.shape).astype(float)
+        s = -pdist(X, "sqeuclidean")
+        expected = []
+        for row, used in zip(h, w * ~np.isnan(h) > 0):
+            varies = used.sum() > 1 and np.ptp(s[used]) > 0 and np.ptp(row[used]) > 0
+            expected.append(stats.kendalltau(s[used], row[used])[0] if varies else np.nan)
+        cases.close(sc.alignment(X, h, "sqeuclidean", "tau-b", weights=w), expected, 1e-14)
 
 
 @pytest.mark.parametrize("metric", ["dot", "sqeuclidean", "euclidean"])
@@ -201,7 +221,7 @@ def test_constant_similarities(metric, comparator):
     row = np.random.default_rng(5).normal(size=13)
     X = np.outer([1, 2, 3, 0.1, 5, 1 / 3], row)
     value = sc.alignment(X, cases.target(6), metric, comparator)
-    if comparator in ("pearson", "spearman"):
+    if comparator in ("pearson", "spearman", "tau-b"):
         assert np.isnan(value)
     elif comparator == "cosine":
         cases.close(value, reference.alignment(X, cases.target(6), metric, comparator))
@@ -215,7 +235,7 @@ def test_constant_target(comparator):
     h[1], h[2], h[3] = 0.1, 0, 1e6 + 0.1
     values = sc.alignment(X, h, comparator=comparator)
     cases.close(values, reference.alignment(X, h, comparator=comparator))
-    expected = {"pearson": [1, 1, 1], "spearman": [1, 1, 1], "cosine": [0, 1, 0]}.get(comparator, [0, 0, 0])
+    expected = {"cosine": [0, 1, 0], "rho-a": [0, 0, 0], "tau-a": [0, 0, 0]}.get(comparator, [1, 1, 1])
     np.testing.assert_array_equal(np.isnan(values[1:]), np.array(expected, bool))
     if comparator in ("rho-a", "tau-a"):
         np.testing.assert_array_equal(values[1:], 0)

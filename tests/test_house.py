@@ -11,9 +11,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
+import reference
 import secateur
 
 PACKAGE = Path(secateur.__file__).parent
@@ -212,6 +214,24 @@ def test_docstrings(function):
     if "." not in function.__qualname__:  # a method's example may be its class's
         assert "Examples" in found
         assert any(line.startswith(">>>") for line in found["Examples"])
+
+
+def test_every_list_of_comparators_holds_them_all():
+    from secateur.report.drawing import UNITS
+    from secateur.similarity import ALIASES, COMPARATORS, RANK_COMPARATORS
+    from secateur.study.config import Pruning
+
+    assert set(reference.COMPARATORS) | {"corr_cov", "cosine_cov"} == set(COMPARATORS)
+    assert reference.RANK_COMPARATORS == RANK_COMPARATORS
+    assert set(get_args(get_type_hints(Pruning)["comparator"])) == {*COMPARATORS, *ALIASES}
+    assert set(COMPARATORS) <= set(UNITS)
+    documented = 0
+    for path in SOURCES:
+        for listed in re.findall(r"^ *comparator : \{(.*)\}", path.read_text(encoding="utf-8"), re.MULTILINE):
+            if "..." not in listed:
+                assert set(re.findall(r'"([^"]+)"', listed)) == set(COMPARATORS), name_of(path)
+                documented += 1
+    assert documented >= 5
 
 
 MODULES = ["secateur", *(m.name for m in pkgutil.walk_packages([str(PACKAGE)], "secateur.") if "_core" not in m.name)]

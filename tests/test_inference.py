@@ -19,8 +19,8 @@ from secateur.validation import split
 N, D = 18, 7
 P = N * (N - 1) // 2
 ROWS, COLUMNS = np.triu_indices(N, 1)
-COMPARATORS = ["pearson", "cosine", "spearman", "rho-a", "tau-a"]
-RANKS = ["spearman", "rho-a", "tau-a"]
+COMPARATORS = reference.COMPARATORS
+RANKS = reference.RANK_COMPARATORS
 SCORES = ("full_test", "pruned_test", "gain")
 RSATOOLBOX = {"pearson": "corr"}
 

@@ -218,7 +218,7 @@ def test_a_constant_target_is_refused():
     constant = np.full(pairs, 0.1)
     with_missing = constant.copy()
     with_missing[3] = np.nan
-    for comparator in ("pearson", "spearman", "rho-a", "tau-a"):
+    for comparator in ("pearson", "spearman", "rho-a", "tau-a", "tau-b"):
         for target in (constant, with_missing):
             with pytest.raises(ValueError, match=r"^target must vary over the pairs, got a constant one \(target 0\)$"):
                 sc.Pruner(comparator=comparator).fit(X, target)

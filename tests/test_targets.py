@@ -144,7 +144,7 @@ def test_rsatoolbox_agrees(X):
     from rsatoolbox.rdm import RDMs, compare
 
     values = np.abs(packed(squares(3)))
-    for comparator in ("corr", "cosine", "spearman", "rho-a", "tau-a"):
+    for comparator in ("corr", "cosine", "spearman", "rho-a", "tau-a", "tau-b", "kendall"):
         theirs = compare(RDMs(1 - sc.similarity(X)[None]), RDMs(values), method=comparator)[0]
         if comparator != "cosine":  # not centred: 1 - s and -s part
             np.testing.assert_allclose(sc.alignment(X, RDMs(values), comparator=comparator), theirs, atol=1e-10)

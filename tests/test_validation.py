@@ -70,7 +70,7 @@ def test_integer_cv(metric, comparator):
         check(result, kfold(cv, 4), targets(), metric, comparator)
 
 
-@pytest.mark.parametrize("comparator", ["spearman", "rho-a", "tau-a"])
+@pytest.mark.parametrize("comparator", reference.RANK_COMPARATORS)
 def test_ranks(comparator):
     # dot products: no ties of 1 and -1 in the first steps of the curves
     result = sc.cross_validate(embedding(), targets(1), sc.Pruner("dot", comparator), cv=3)
@@ -271,8 +271,9 @@ def test_dims_coords_and_attrs():
 
 def test_an_alias_is_recorded_by_its_name():
     X, h = cases.embedding(12, 6), cases.target(12)
-    names = [sc.cross_validate(X, h, sc.Pruner(comparator=c), cv=3).comparator for c in ("corr", "pearson")]
-    assert names == ["pearson", "pearson"]
+    given = ("corr", "pearson", "kendall", "tau-b")
+    names = [sc.cross_validate(X, h, sc.Pruner(comparator=c), cv=3).comparator for c in given]
+    assert names == ["pearson", "pearson", "tau-b", "tau-b"]
 
 
 def test_one_target_has_a_target_dim_too():

@@ -37,7 +37,8 @@ Comparator comparator_named(const std::string& name) {
                               {"cosine_cov", Comparator::cosine_cov},
                               {"spearman", Comparator::spearman},
                               {"rho-a", Comparator::rho_a},
-                              {"tau-a", Comparator::tau_a}},
+                              {"tau-a", Comparator::tau_a},
+                              {"tau-b", Comparator::tau_b}},
                              name, "comparator");
 }
 

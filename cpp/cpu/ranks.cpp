@@ -10,17 +10,18 @@ namespace secateur::cpu {
 
 namespace {
 
-// Sum over groups of equal neighbours of size * (size - 1) / 2.
-template <class Same>
-int64_t tied_pairs(int64_t count, Same same) {
-    int64_t tied = 0, run = 1;
-    for (int64_t i = 1; i <= count; ++i) {
-        if (i < count && same(i - 1, i)) {
-            ++run;
-        } else {
-            tied += run * (run - 1) / 2;
-            run = 1;
-        }
+int64_t pairs_among(int64_t count) {
+    return count * (count - 1) / 2;
+}
+
+// Pairs in the runs of equal neighbours among order[from .. to).
+int64_t tied_pairs(const double* value, const std::vector<int64_t>& order, int64_t from, int64_t to) {
+    int64_t tied = 0;
+    for (int64_t i = from; i < to;) {
+        int64_t end = i + 1;
+        while (end < to && value[order[end]] == value[order[i]]) ++end;
+        tied += pairs_among(end - i);
+        i = end;
     }
     return tied;
 }
@@ -54,9 +55,17 @@ Sorter::Sorter(int64_t capacity) {
     keyed_.reserve(capacity);
     order_.reserve(capacity);
     merge_.reserve(capacity);
+    ends_.reserve(capacity);
 }
 
 void Sorter::sort(const double* values, int64_t count) {
+    order(values, count);
+    ends_.clear();
+    for (int64_t i = 1; i <= count; ++i)
+        if (i == count || keyed_[i].value != keyed_[i - 1].value) ends_.push_back(i);
+}
+
+void Sorter::order(const double* values, int64_t count) {
     const bool known = static_cast<int64_t>(keyed_.size()) == count;
     keyed_.resize(count);
     if (known) {
@@ -78,14 +87,31 @@ void Sorter::sort(const double* values, int64_t count) {
     std::sort(keyed_.begin(), keyed_.end(), [](const Keyed& a, const Keyed& b) { return a.value < b.value; });
 }
 
-void Sorter::average_ranks(const double* values, int64_t count, double* ranks) {
-    sort(values, count);
-    for (int64_t i = 0; i < count;) {
-        int64_t end = i + 1;
-        while (end < count && keyed_[end].value == keyed_[i].value) ++end;
+void Sorter::average_ranks(double* ranks) const {
+    int64_t i = 0;
+    for (const int64_t end : ends_) {
         const double rank = 0.5 * static_cast<double>(i + 1 + end);
         for (; i < end; ++i) ranks[keyed_[i].at] = rank;
     }
+}
+
+PairCounts Sorter::count_pairs(const double* other) {
+    const auto count = static_cast<int64_t>(keyed_.size());
+    order_.resize(count);
+    for (int64_t i = 0; i < count; ++i) order_[i] = keyed_[i].at;
+    PairCounts found{pairs_among(count), 0, 0, 0, 0};
+    int64_t i = 0;
+    for (const int64_t end : ends_) {
+        if (end - i > 1) {  // what is tied here goes by the other
+            std::sort(order_.begin() + i, order_.begin() + end, [&](int64_t p, int64_t q) { return other[p] < other[q]; });
+            found.tied += pairs_among(end - i);
+            found.tied_in_both += tied_pairs(other, order_, i, end);
+        }
+        i = end;
+    }
+    found.discordant = sort_counting_swaps(other, order_, merge_);
+    found.tied_in_other = tied_pairs(other, order_, 0, count);
+    return found;
 }
 
 double spearman(const double* a, const double* b, int64_t count) {
@@ -107,25 +133,14 @@ double rho_a(const double* a, const double* b, int64_t count) {
     return 12 * ab / (m * m * m - m);
 }
 
-double Sorter::tau_a(const double* a, const double* b, int64_t count) {
-    sort(a, count);
-    auto& order = order_;
-    order.resize(count);
-    for (int64_t i = 0; i < count; ++i) order[i] = keyed_[i].at;
-    for (int64_t i = 0; i < count;) {  // ties of a by b
-        int64_t end = i + 1;
-        while (end < count && a[order[end]] == a[order[i]]) ++end;
-        if (end - i > 1) std::sort(order.begin() + i, order.begin() + end, [&](int64_t p, int64_t q) { return b[p] < b[q]; });
-        i = end;
-    }
-    const int64_t pairs = count * (count - 1) / 2;
-    const int64_t tied_a = tied_pairs(count, [&](int64_t i, int64_t j) { return a[order[i]] == a[order[j]]; });
-    const int64_t tied_both =
-        tied_pairs(count, [&](int64_t i, int64_t j) { return a[order[i]] == a[order[j]] && b[order[i]] == b[order[j]]; });
-    const int64_t discordant = sort_counting_swaps(b, order, merge_);
-    const int64_t tied_b = tied_pairs(count, [&](int64_t i, int64_t j) { return b[order[i]] == b[order[j]]; });
-    const int64_t concordant = pairs - tied_a - tied_b + tied_both - discordant;
-    return static_cast<double>(concordant - discordant) / static_cast<double>(pairs);
+double tau_a(const PairCounts& counts) {
+    return static_cast<double>(counts.concordant_minus_discordant()) / static_cast<double>(counts.pairs);
+}
+
+double tau_b(const PairCounts& counts) {
+    const auto untied = static_cast<double>(counts.pairs - counts.tied);
+    const auto untied_in_other = static_cast<double>(counts.pairs - counts.tied_in_other);
+    return static_cast<double>(counts.concordant_minus_discordant()) / std::sqrt(untied * untied_in_other);
 }
 
 // Radix sort of the bits, flipped so that integers ascend where values descend.

@@ -97,8 +97,10 @@ void StandardTargets::bring(const double* values, int threads) {
                 if (!w || w[p] > 0) s.values.push_back(h[p]);
             if (by_order(comparator))
                 std::copy(s.values.begin(), s.values.end(), row);
-            else
-                s.sorter.average_ranks(s.values.data(), static_cast<int64_t>(s.values.size()), row);
+            else {
+                s.sorter.sort(s.values.data(), static_cast<int64_t>(s.values.size()));
+                s.sorter.average_ranks(row);
+            }
             continue;
         }
         double mean = 0;
@@ -160,8 +162,8 @@ void StandardTargets::look_at(int64_t pattern, const double* s, CompareScratch& 
     look.values.clear();
     for (int64_t p = 0; p < pairs; ++p)
         if (!w || w[p] > 0) look.values.push_back(s[p]);
-    if (by_ranks(comparator))
-        look.sorter.average_ranks(look.values.data(), static_cast<int64_t>(look.values.size()), look.ranks.data());
+    look.sorter.sort(look.values.data(), static_cast<int64_t>(look.values.size()));
+    if (by_ranks(comparator)) look.sorter.average_ranks(look.ranks.data());
 }
 
 double StandardTargets::alignment(int64_t t, const double* s, CompareScratch& look) const {
@@ -175,7 +177,9 @@ double StandardTargets::alignment(int64_t t, const double* s, CompareScratch& lo
         case Comparator::rho_a:
             return rho_a(look.ranks.data(), h, m);
         case Comparator::tau_a:
-            return look.sorter.tau_a(look.values.data(), h, m);
+            return tau_a(look.sorter.count_pairs(h));
+        case Comparator::tau_b:
+            return tau_b(look.sorter.count_pairs(h));
         case Comparator::pearson:
         case Comparator::cosine:
         case Comparator::corr_cov:

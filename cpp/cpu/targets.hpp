@@ -12,7 +12,7 @@ namespace secateur::cpu {
 class StandardTargets {
   public:
     // Moment comparators: rows hold w (h - mean) / norm. Whitened: that, whitened. Ranks: ranks, or the values themselves
-    // (tau-a). A constant target has no direction: its row, and so its alignments, are NaN (rho-a, tau-a: 0).
+    // (tau). A constant target has no direction: its alignments are NaN (rho-a, tau-a: 0).
     // Without `stimuli` (0) the pairs are any pairs, not all those of a set: none that is whitened.
     StandardTargets(const Targets&, int64_t stimuli, int64_t pairs, Comparator, int threads);
     // The same with rows elsewhere, or none yet; the source's values may be missing until `bring`.

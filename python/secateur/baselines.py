@@ -556,7 +556,7 @@ class Ridge(_Weights):
         ``"dot"``: products of the features as they are (PAG18). ``"cosine"``, ``"correlation"``: of rows scaled to unit
         length, or centred and scaled. ``"sqeuclidean"``: negated squared differences instead of products, so that a
         positive weight again makes likeness.
-    comparator : {"pearson" (or "corr"), "cosine", "corr_cov", "cosine_cov", "spearman", "rho-a", "tau-a"}
+    comparator : {"pearson", "cosine", "corr_cov", "cosine_cov", "spearman", "rho-a", "tau-a", "tau-b"}
         Alignment that the inner folds choose by, and :meth:`score` gives.
     kind : {"similarity", "dissimilarity"}
         What targets hold; dissimilarities enter negated.

@@ -572,7 +572,7 @@ def noise_ceiling(
     ----------
     rdms : (T, P) | (T, n, n) array, rsatoolbox RDMs, or xarray DataArray
         One matrix a subject, two at least. NaN: the subject has no such pair.
-    comparator : {"pearson" (or "corr"), "cosine", "corr_cov", "cosine_cov", "spearman", "rho-a", "tau-a"}
+    comparator : {"pearson", "cosine", "corr_cov", "cosine_cov", "spearman", "rho-a", "tau-a", "tau-b"}
         What models are scored by.
     subjects : array (T,), optional
         Whose each matrix is, where a subject has several (sessions); these are left out together.
@@ -599,10 +599,10 @@ def noise_ceiling(
     -----
     The upper bound aligns each subject with the mean of all, itself included; the lower bound with the mean of the
     others. Matrices are brought to one scale before the mean: z-scored for pearson, divided by their root mean square
-    for cosine, ranked (relative to the number of pairs) for spearman, rho-a and tau-a; for tau-a the mean of ranks need
-    not be the best matrix, so that the upper bound is approximate. A subject enters the mean, and is aligned, in the
-    pairs that it has; a pair that no other subject has is left out of the lower bound. Where subjects miss different
-    pairs the upper bound is approximate too.
+    for cosine, ranked (relative to the number of pairs) for spearman, rho-a, tau-a and tau-b; for the taus the mean of
+    ranks need not be the best matrix, so that the upper bound is approximate. A subject enters the mean, and is
+    aligned, in the pairs that it has; a pair that no other subject has is left out of the lower bound. Where subjects
+    miss different pairs the upper bound is approximate too.
 
     With ``cv`` the means are of whole matrices, compared among the test stimuli, as in rsatoolbox's
     ``cv_noise_ceiling``: a model that knew those alone could lie a little above the upper bound.

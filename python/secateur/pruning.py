@@ -28,7 +28,7 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean"}
         Similarity of two stimuli; distances enter negated.
-    comparator : {"pearson" (or "corr"), "cosine", "corr_cov", "cosine_cov", "spearman", "rho-a", "tau-a"}
+    comparator : {"pearson", "cosine", "corr_cov", "cosine_cov", "spearman", "rho-a", "tau-a", "tau-b"}
         Alignment of two similarity spaces.
     kind : {"similarity", "dissimilarity"}
         What targets hold. rsatoolbox RDMs carry their own.

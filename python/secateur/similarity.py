@@ -13,10 +13,10 @@ from .features import Features, Indices, Matrix, read_features, read_subset
 from .targets import Targets, read_target
 
 METRICS = ("cosine", "correlation", "dot", "sqeuclidean", "euclidean")
-COMPARATORS = ("pearson", "cosine", "corr_cov", "cosine_cov", "spearman", "rho-a", "tau-a")
-RANK_COMPARATORS = ("spearman", "rho-a", "tau-a")
+COMPARATORS = ("pearson", "cosine", "corr_cov", "cosine_cov", "spearman", "rho-a", "tau-a", "tau-b")
+RANK_COMPARATORS = ("spearman", "rho-a", "tau-a", "tau-b")
 # rsatoolbox's other words, each with the name that results record.
-ALIASES = {"corr": "pearson"}
+ALIASES = {"corr": "pearson", "kendall": "tau-b"}
 
 
 class UndefinedPairsWarning(UserWarning):
@@ -168,9 +168,10 @@ def alignment(
         Pairs in ``numpy.triu_indices(n, 1)`` order; NaN leaves a pair out of that target.
     metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean"}
         As in :func:`secateur.similarity`.
-    comparator : {"pearson" (or "corr"), "cosine", "corr_cov", "cosine_cov", "spearman", "rho-a", "tau-a"}
-        rsatoolbox's comparators, taken over pairs. The whitened ones (``_cov``) take the noise of pairs that share a
-        stimulus for independent patterns, and need every pair.
+    comparator : {"pearson", "cosine", "corr_cov", "cosine_cov", "spearman", "rho-a", "tau-a", "tau-b"}
+        rsatoolbox's comparators, taken over pairs; its ``"corr"`` is ``"pearson"``, its ``"kendall"`` is ``"tau-b"``.
+        The whitened ones (``_cov``) take the noise of pairs that share a stimulus for independent patterns, and need
+        every pair. Kendall's tau-a is of all pairs of pairs, tau-b of those tied on neither side.
     subset : bool mask (d,) or integer indices, optional
         The features that are present; all by default.
     kind : {"similarity", "dissimilarity"}
@@ -187,7 +188,7 @@ def alignment(
     Returns
     -------
     float, or ndarray (T,) for several targets
-        NaN where a pair that counts is undefined, or where similarities or target are constant.
+        NaN where a pair that counts is undefined, or where similarities or target are constant (rho-a and tau-a: 0).
 
     Raises
     ------

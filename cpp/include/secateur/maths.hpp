@@ -12,7 +12,7 @@ namespace secateur {
 
 enum class Metric { cosine, correlation, dot, sqeuclidean, euclidean };
 enum class Dissimilarity { correlation, euclidean, crossed_euclidean, crossed_correlation };
-enum class Comparator { pearson, cosine, corr_cov, cosine_cov, spearman, rho_a, tau_a };
+enum class Comparator { pearson, cosine, corr_cov, cosine_cov, spearman, rho_a, tau_a, tau_b };
 
 HOST_DEVICE constexpr bool is_angular(Metric m) {
     return m == Metric::cosine || m == Metric::correlation;
@@ -48,6 +48,8 @@ constexpr ComparatorTraits traits_of(Comparator c) {
             return {Takes::ranks, false, true};
         case Comparator::tau_a:
             return {Takes::order, false, true};
+        case Comparator::tau_b:
+            return {Takes::order, false, false};
     }
     return {};
 }

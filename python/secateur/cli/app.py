@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..similarity import COMPARATORS
+
 if TYPE_CHECKING:
     from ..pruning import Pruner
 
@@ -35,7 +37,7 @@ Comparator = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="Alignment of two similarity spaces: pearson, cosine, corr_cov, cosine_cov, spearman, rho-a or tau-a.",
+        help=f"Alignment of two similarity spaces: {', '.join(COMPARATORS[:-1])} or {COMPARATORS[-1]}.",
     ),
 ]
 Search = Annotated[

@@ -10,7 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .app import Folds, Metric, Overwrite, Threads, _input, _say, app, checked_destination, show, show_files, spoken
+from .app import (
+    Comparator,
+    Folds,
+    Metric,
+    Overwrite,
+    Threads,
+    _input,
+    _say,
+    app,
+    checked_destination,
+    show,
+    show_files,
+    spoken,
+)
 
 if TYPE_CHECKING:
     from ..networks import Images, Network
@@ -28,10 +41,6 @@ Weights = Annotated[
     str, typer.Option(metavar="FILE", help="A file of its weights; by default those that it is known for, or none.")
 ]
 Kind = Annotated[str, typer.Option(metavar="KIND", help="What TARGET holds: similarity or dissimilarity (RDMs).")]
-Ranks = Annotated[
-    str,
-    typer.Option(metavar="NAME", help="Alignment of two similarity spaces: spearman, pearson, cosine, rho-a or tau-a."),
-]
 Batch = Annotated[int, typer.Option(metavar="N", min=1, help="Images at a time.")]
 OwnBatch = Annotated[
     int | None, typer.Option(metavar="N", min=1, help="Images at a time; 1 by default, on a GPU what fits.")
@@ -146,7 +155,7 @@ def maps(
     network: Name = "efficientnet-lite0",
     weights: Weights = "default",
     metric: Metric = "cosine",
-    comparator: Ranks = "spearman",
+    comparator: Comparator = "spearman",
     cv: Folds = 5,
     repeats: Annotated[int, typer.Option(metavar="N", min=1, help="How often the folds are drawn anew.")] = 8,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of folds and random weights.")] = 0,
@@ -193,7 +202,7 @@ def heatmap(
     network: Name = "efficientnet-lite0",
     weights: Weights = "default",
     metric: Metric = "cosine",
-    comparator: Ranks = "spearman",
+    comparator: Comparator = "spearman",
     saliency: Annotated[
         str | None,
         typer.Option(

@@ -168,7 +168,7 @@ def alignment_importance(
         against the images'.
     metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean"}
         Similarity of two embeddings. A masked map leaves a zero in a pooled embedding; a correlation's mean counts it.
-    comparator : {"spearman", "pearson" (or "corr"), "cosine", "corr_cov", "cosine_cov", "rho-a", "tau-a"}
+    comparator : {"spearman", "pearson", "cosine", "corr_cov", "cosine_cov", "rho-a", "tau-a", "tau-b"}
         How similarities are compared with the target's.
     kind : {"similarity", "dissimilarity"}
         What the target holds.

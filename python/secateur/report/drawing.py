@@ -29,6 +29,7 @@ UNITS = {
     "cosine_cov": "whitened cosine",
     "rho-a": "rho-a",
     "tau-a": "Kendall tau-a",
+    "tau-b": "Kendall tau-b",
 }
 
 

@@ -33,7 +33,9 @@ class Pruning:
     """``[pruning]``: how features are found; the parameters of :class:`secateur.Pruner`."""
 
     metric: Literal["cosine", "correlation", "dot", "sqeuclidean", "euclidean"] = "cosine"
-    comparator: Literal["pearson", "corr", "cosine", "corr_cov", "cosine_cov", "spearman", "rho-a", "tau-a"] = "pearson"
+    comparator: Literal[
+        "pearson", "corr", "cosine", "corr_cov", "cosine_cov", "spearman", "rho-a", "tau-a", "tau-b", "kendall"
+    ] = "pearson"
     search: Literal["ranking", "parsimonious", "forward", "backward", "floating", "floating-backward"] = "ranking"
     max_features: int | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
