@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,16 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile("stable")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def many_processors() -> Iterator[None]:
+    """As many threads as a test names, on a machine of any size."""
+    import secateur.device
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(secateur.device, "processors", lambda: 16)
+        yield
 
 
 @pytest.fixture(params=["cpu", "cuda"])

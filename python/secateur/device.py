@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any, Literal
@@ -54,7 +55,11 @@ def resolve(device: str) -> Literal["cpu", "cuda"]:
 
 
 def check_device(device: str) -> str:
-    """``device``, if it is the name of one that can be had; ``"auto"`` leaves the driver asleep."""
+    """``device``, if it is the name of one that can be had; ``"auto"`` leaves the driver asleep.
+
+    ``SECATEUR_SIMD`` is held against the levels that can be had too, before any work is done.
+    """
+    _core.simd_level()
     if device != "auto":
         resolve(device)
     return device
@@ -84,12 +89,15 @@ def describe(device: str) -> str:
     Returns
     -------
     str
-        Of a CUDA device: name, compute capability, memory.
+        Of the processor: the instruction level in use (the environment variable ``SECATEUR_SIMD`` names another, read
+        once). Of a CUDA device: name, compute capability, memory.
 
     Raises
     ------
     RuntimeError
         Where the device cannot be used.
+    ValueError
+        Where ``SECATEUR_SIMD`` names a level that this build or this processor does not have.
 
     Examples
     --------
@@ -180,14 +188,64 @@ def place(
     return Place(runs_on, count, precision, _core.cuda_open() if runs_on == "cuda" else None)
 
 
+def processors() -> int:
+    """How many processors this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
 def thread_count(threads: int | None) -> int:
-    """``threads``, or where None: ``OMP_NUM_THREADS``, else the processors this process may use."""
+    """``threads``, or where None: ``OMP_NUM_THREADS``, else all processors. No more than there are processors.
+
+    One in a child of :func:`os.fork`, where OpenMP would wait for ever for threads that stayed with the parent; results
+    are the same bits for any number.
+
+    Raises
+    ------
+    ValueError
+        Where ``threads`` is neither a positive integer nor None.
+
+    Warns
+    -----
+    ForkWarning
+        Once in a process, where it would have had more than one.
+    """
     if threads is None:
         limit = os.environ.get("OMP_NUM_THREADS", "")
-        if limit.isdecimal() and int(limit) > 0:
-            return int(limit)
-        affinity = getattr(os, "sched_getaffinity", None)
-        return len(affinity(0)) if affinity else os.cpu_count() or 1
-    if isinstance(threads, bool) or not isinstance(threads, Integral) or threads < 1:
+        asked = int(limit) if limit.isdecimal() and int(limit) > 0 else processors()
+    elif isinstance(threads, bool) or not isinstance(threads, Integral) or threads < 1:
         raise ValueError(f"threads must be a positive integer or None, got {threads!r}")
-    return int(threads)
+    else:
+        asked = int(threads)
+    count = min(asked, processors())
+    if count > 1 and _ancestry.forked:
+        if not _ancestry.said:
+            _ancestry.said = True
+            warnings.warn(
+                f"threads is 1, not {count}, in this process: it was made by os.fork(), which OpenMP's threads don't "
+                "survive; start processes by 'spawn', 'forkserver' or loky, or pass threads=1",
+                ForkWarning,
+                stacklevel=2,
+            )
+        return 1
+    return count
+
+
+class ForkWarning(RuntimeWarning):
+    """A forked process computes on one thread."""
+
+
+@dataclass
+class _Ancestry:
+    """Whether this process was forked from one that had this module loaded, and whether that was said."""
+
+    forked: bool = False
+    said: bool = False
+
+    def fork(self) -> None:
+        self.forked, self.said = True, False
+
+
+_ancestry = _Ancestry()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_ancestry.fork)
