@@ -52,8 +52,9 @@ def test_subset(metric, form):
 def test_subset_as_a_list_and_in_any_order():
     X = cases.embedding(7, 9)
     expected = sc.similarity(X, subset=np.array([1, 4, 8]))
+    off = 2 * (3 + 4) * np.finfo(float).eps  # each a cosine over 3 features: products, two norms, a quotient
     for chosen in ([8, 1, 4], (4, 8, 1), np.array([8, 4, 1], np.int32), np.array([1, 8, 4], np.uint16)):
-        np.testing.assert_allclose(sc.similarity(X, subset=chosen), expected, rtol=0, atol=1e-15)
+        np.testing.assert_allclose(sc.similarity(X, subset=chosen), expected, rtol=0, atol=off)
 
 
 @pytest.mark.parametrize("offset", [1e2, 1e4, 1e6])
@@ -104,10 +105,14 @@ def test_one_feature():
     cases.close(
         sc.similarity(X, "cosine", subset=[2]),
         np.sign(np.outer(X[:, 2], X[:, 2])[np.triu_indices(5, 1)]),
-        1e-15,
+        5 * np.finfo(float).eps,  # a product, two norms, a quotient
     )
-    for metric in ("dot", "sqeuclidean", "euclidean"):
-        cases.close(sc.similarity(X, metric, subset=[2]), reference.similarity(X, metric, [2]), 1e-15)
+    # Distances are of centred features: three roundings, of what is no larger than twice the largest value, squared.
+    off = 3 * np.finfo(float).eps * (2 * np.abs(X[:, 2]).max()) ** 2
+    for metric in ("dot", "sqeuclidean"):
+        cases.close(sc.similarity(X, metric, subset=[2]), reference.similarity(X, metric, [2]), off)
+    squares = reference.similarity(X, "sqeuclidean", [2])
+    cases.close(-(sc.similarity(X, "euclidean", subset=[2]) ** 2), squares, 2 * off)
 
 
 @pytest.mark.parametrize("metric", reference.METRICS)
