@@ -4,50 +4,94 @@
 
 #include <algorithm>
 #include <chrono>
-#include <map>
+#include <string>
+#include <vector>
 
 #include "arrays.hpp"
 
 namespace secateur::bindings {
 namespace {
 
+// The names that Python knows each by: null behind the last one.
+const char* name_of(Metric metric) {
+    return traits_of(metric).name;
+}
+const char* name_of(Comparator comparator) {
+    switch (comparator) {
+        case Comparator::pearson:
+            return "pearson";
+        case Comparator::cosine:
+            return "cosine";
+        case Comparator::corr_cov:
+            return "corr_cov";
+        case Comparator::cosine_cov:
+            return "cosine_cov";
+        case Comparator::spearman:
+            return "spearman";
+        case Comparator::rho_a:
+            return "rho-a";
+        case Comparator::tau_a:
+            return "tau-a";
+        case Comparator::tau_b:
+            return "tau-b";
+    }
+    return nullptr;
+}
+const char* name_of(Dissimilarity dissimilarity) {
+    switch (dissimilarity) {
+        case Dissimilarity::correlation:
+            return "correlation";
+        case Dissimilarity::euclidean:
+            return "euclidean";
+        case Dissimilarity::crossed_euclidean:
+            return "crossnobis";
+        case Dissimilarity::crossed_correlation:
+            return "split-half";
+    }
+    return nullptr;
+}
+const char* name_of(cuda::Precision precision) {
+    switch (precision) {
+        case cuda::Precision::full:
+            return "double";
+        case cuda::Precision::single:
+            return "single";
+    }
+    return nullptr;
+}
+
+// All of them, in the order of the enum.
 template <class Choice>
-Choice named(const std::map<std::string, Choice>& choices, const std::string& value, const char* argument) {
-    const auto found = choices.find(value);
-    if (found != choices.end()) return found->second;
+std::vector<std::string> names() {
+    std::vector<std::string> all;
+    for (int at = 0; const char* name = name_of(static_cast<Choice>(at)); ++at) all.emplace_back(name);
+    return all;
+}
+
+int64_t place_among(const std::vector<std::string>& all, const std::string& value, const char* argument) {
+    const auto found = std::find(all.begin(), all.end(), value);
+    if (found != all.end()) return found - all.begin();
     std::string message = std::string(argument) + " must be one of";
-    for (const auto& choice : choices) message += " '" + choice.first + "',";
+    for (const auto& name : all) message += " '" + name + "',";
     message.back() = ';';
     throw py::value_error(message + " got '" + value + "'");
 }
 
+template <class Choice>
+Choice named(const std::string& value, const char* argument) {
+    return static_cast<Choice>(place_among(names<Choice>(), value, argument));
+}
+
 Metric metric_named(const std::string& name) {
-    return named<Metric>({{"cosine", Metric::cosine},
-                          {"correlation", Metric::correlation},
-                          {"dot", Metric::dot},
-                          {"sqeuclidean", Metric::sqeuclidean},
-                          {"euclidean", Metric::euclidean}},
-                         name, "metric");
+    return named<Metric>(name, "metric");
 }
 
 Comparator comparator_named(const std::string& name) {
-    return named<Comparator>({{"pearson", Comparator::pearson},
-                              {"cosine", Comparator::cosine},
-                              {"corr_cov", Comparator::corr_cov},
-                              {"cosine_cov", Comparator::cosine_cov},
-                              {"spearman", Comparator::spearman},
-                              {"rho-a", Comparator::rho_a},
-                              {"tau-a", Comparator::tau_a},
-                              {"tau-b", Comparator::tau_b}},
-                             name, "comparator");
+    return named<Comparator>(name, "comparator");
 }
 
 Dissimilarity dissimilarity_named(const std::string& name) {
-    return named<Dissimilarity>({{"correlation", Dissimilarity::correlation},
-                                 {"euclidean", Dissimilarity::euclidean},
-                                 {"crossnobis", Dissimilarity::crossed_euclidean},
-                                 {"split-half", Dissimilarity::crossed_correlation}},
-                                name, "metric");
+    return named<Dissimilarity>(name, "metric");
 }
 
 // Multiply-adds below which waking threads costs more than they save, above all where other programs keep the cores busy.
@@ -225,7 +269,7 @@ Object ranking(const Object& x, const Object& values, const Object& weights, con
     const Features& features = embedding.features;
     const Metric rule = metric_named(metric);
     const Comparator comparison = comparator_named(comparator);
-    const int much = named<int>({{"support", 0}, {"importance", 1}, {"path", 2}}, wanted, "wanted");
+    const int64_t much = place_among({"support", "importance", "path"}, wanted, "wanted");
     expect_moments(embedding, comparison, comparator);
     const Goals goals = borrow_goals(values, weights, weight_of, embedding);
     goals.expect_beside(embedding);
@@ -358,8 +402,7 @@ Opened cuda_open() {
 }
 
 Loaded cuda_load(const Opened& opened, const Object& x, const std::string& precision) {
-    const auto how = named<cuda::Precision>({{"double", cuda::Precision::full}, {"single", cuda::Precision::single}}, precision,
-                                            "precision");
+    const auto how = named<cuda::Precision>(precision, "precision");
     const bool on_device = lies_on_device(x);
     Loaded loaded{on_device ? borrow_device_features(x) : borrow_features(x), nullptr, x};
     run(1, 0, [&](const Context&) { loaded.accelerator = cuda::load(opened.device, loaded.shape, on_device, how); });
@@ -460,6 +503,8 @@ PYBIND11_MODULE(_core, module) {
         for (const Level level : simd_levels()) names.push_back(name_of(level));
         return names;
     }, "The instruction levels of this build that this machine runs, narrowest first.");
+    module.def("metrics", &names<Metric>, "The names of the metrics that the verbs know.");
+    module.def("comparators", &names<Comparator>, "The names of the comparators that the verbs know.");
     module.def("simd_lanes", &simd_lanes, "Doubles that move together in the kernels chosen for this machine.");
 }
 

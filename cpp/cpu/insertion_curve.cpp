@@ -42,6 +42,7 @@ std::vector<int64_t> row_groups(int64_t n) {
 struct Job {
     Features x;
     Metric metric;
+    Traits traits;
     const StandardTargets* targets;
     Buffer in_front;  // (stimuli, widest): mask that blanks what is no pair in the first vector of a row
     Buffer at_end;    // (widest): mask that blanks the lanes behind the last stimulus
@@ -63,7 +64,7 @@ struct GroupMoments {
 // One thread's factors of a chunk's steps, and the sums over features that they come from.
 struct Factors {
     Buffer own, mean;   // (stride)
-    Buffer centre;      // (stride): correlation: the first feature's values, taken from all, for their digits
+    Buffer centre;      // (stride): where centred: the first feature's values, taken from all, for their digits
     Buffer z, inverse;  // Job::at(step in chunk, stimulus)
     explicit Factors(const Job& job)
         : own(job.stride), mean(job.stride), centre(job.stride), z(chunk * job.stride), inverse(chunk * job.stride) {}
@@ -72,7 +73,7 @@ struct Factors {
         std::fill_n(own.get(), job.stride, 0.0);
         std::fill_n(mean.get(), job.stride, 0.0);
         std::fill_n(centre.get(), job.stride, 0.0);
-        if (job.metric == Metric::correlation)
+        if (job.traits.centred)
             for (int64_t i = 0; i < job.x.stimuli; ++i) centre[i] = job.x.values[i * job.x.count + feature];
     }
 };
@@ -116,7 +117,7 @@ struct Running {
 };
 
 // Factors of a chunk's steps, `before` which others came, for the stimuli [from, from + widest): gathered, centred
-// (correlation), normed.
+// and normed as the rule asks.
 template <class Rule>
 struct Prepare {
     template <int L>
@@ -141,7 +142,7 @@ struct Prepare {
             for (int l = 0; l < widest; ++l) x[l] = rows[l][order[s]] - centre[l];
             double* z = &f->z[job->at(s, from)];
             double* inverse = &f->inverse[job->at(s, from)];
-            if (job->metric == Metric::correlation) {
+            if constexpr (Rule::centred) {
                 const double seen = static_cast<double>(before + s);
                 const double weight = std::sqrt(centring_weight(seen, 1)), share = 1 / (seen + 1);
 #pragma omp simd
@@ -327,7 +328,7 @@ void by_moments(const Job& job, const int64_t* orders, int64_t order_count, int6
                     double raw = 0, level = 0;
                     const Moments m = put_together(job, r, s, weight, raw, level);
                     out[t * steps + start + s] =
-                        orientation(job.metric) * alignment_of(m, raw, level, weight, targets.centred, trusted);
+                        job.traits.orientation * alignment_of(m, raw, level, weight, targets.centred, trusted);
                     r.again[s] = !trusted;
                 }
             }
@@ -348,7 +349,7 @@ void sums_elsewhere(const Job& job, StandardTargets& targets, const int64_t* ord
     const int64_t count = job.targets->count;
     std::vector<char> again(count * steps);
     elsewhere.insertion_curve({job.metric, job.targets->view(), orders, order_count, steps}, context, out, again.data());
-    for (int64_t at = 0; at < count * steps; ++at) out[at] *= orientation(job.metric);
+    for (int64_t at = 0; at < count * steps; ++at) out[at] *= job.traits.orientation;
     std::vector<Prefix> left;
     for (int64_t at = 0; at < count * steps; ++at)
         if (again[at]) left.push_back({at / steps, {orders + (order_count > 1 ? at / steps * steps : 0), at % steps + 1}, out + at});
@@ -386,12 +387,12 @@ void by_similarities(const Job& job, const int64_t* orders, int64_t order_count,
                 const double* column = job.x.values + orders[t * steps + s];
                 double *z = space.inverse.get(), *centre = own.centre.get();
                 for (int64_t i = 0; i < n; ++i) {
-                    if (s == 0) centre[i] = job.metric == Metric::correlation ? column[i * job.x.count] : 0;
+                    if (s == 0) centre[i] = Rule::centred ? column[i * job.x.count] : 0;
                     const double x = column[i * job.x.count] - centre[i];
                     const double gap = x - space.mean[i], before = static_cast<double>(s);
-                    z[i] = job.metric == Metric::correlation ? gap * std::sqrt(centring_weight(before, 1)) : x;
-                    if (job.metric == Metric::correlation) space.mean[i] += gap / (before + 1);
-                    if (is_angular(job.metric)) space.own[i] += z[i] * z[i];
+                    z[i] = Rule::centred ? gap * std::sqrt(centring_weight(before, 1)) : x;
+                    if constexpr (Rule::centred) space.mean[i] += gap / (before + 1);
+                    if constexpr (Rule::normalised) space.own[i] += z[i] * z[i];
                 }
                 for (int64_t i = 0, p = 0; i < n; ++i)
                     for (int64_t j = i + 1; j < n; ++j, ++p) space.pair[p] = Rule::template moved<1>(space.pair[p], z[i], z[j]);
@@ -432,7 +433,7 @@ void insertion_curve(const Features& x, const Targets& source, Metric metric, Co
 
 void insertion_curve(const Features& x, StandardTargets& targets, Metric metric, const int64_t* orders, int64_t order_count,
                      int64_t steps, const Context& context, double* out, Accelerator* elsewhere) {
-    Job job{x, metric, &targets, Buffer(x.stimuli * widest), Buffer(widest), padded(x.stimuli), 0, row_groups(x.stimuli)};
+    Job job{x, metric, traits_of(metric), &targets, Buffer(x.stimuli * widest), Buffer(widest), padded(x.stimuli), 0, row_groups(x.stimuli)};
     if (elsewhere) {
         sums_elsewhere(job, targets, orders, order_count, steps, *elsewhere, context, out);
         return context.throw_if_stopped();

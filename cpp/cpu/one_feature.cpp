@@ -19,6 +19,7 @@ constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 struct Job : Guards {
     Features x;
     Metric metric;
+    double orientation;
     int sign;
     Indices candidates;
     const StandardTargets* targets;
@@ -33,7 +34,7 @@ struct Job : Guards {
 
     int64_t pair_count() const { return row.back(); }
     void put(int64_t target, int64_t candidate, double r) const {
-        out[target * x.count + candidates.values[candidate]] = orientation(metric) * r;
+        out[target * x.count + candidates.values[candidate]] = orientation * r;
     }
 };
 
@@ -50,8 +51,12 @@ struct FactorBuffers {
 };
 
 // A candidate's factor at a stimulus.
+template <class Rule>
 ALWAYS_INLINE double factor(const Job& job, int64_t stimulus, double x) {
-    return job.metric == Metric::correlation ? (x - job.space->mean[stimulus]) * job.weight : x;
+    if constexpr (Rule::centred)
+        return (x - job.space->mean[stimulus]) * job.weight;
+    else
+        return x;
 }
 
 template <class Rule, int sign, int width>
@@ -68,12 +73,12 @@ ALWAYS_INLINE void fill_factors(const Job& job, int64_t first, Factors f, double
             for (int w = 0; w < width; ++w) z[w] = x[k[0] + w];
         else
             for (int w = 0; w < width; ++w) z[w] = w < left ? x[k[w]] : 0.0;
-        if (job.metric == Metric::correlation) {
+        if constexpr (Rule::centred) {
             const double mean = job.space->mean[i], weight = job.weight;
 #pragma omp simd
             for (int w = 0; w < width; ++w) z[w] = (z[w] - mean) * weight;
         }
-        if constexpr (!std::is_base_of_v<SquaredDistance, Rule>) {
+        if constexpr (Rule::guard == Guard::own) {
             const double own = job.space->own[i], least = job.least[i], undefined = job.undefined[i], shift = job.shift;
             double* inverse = f.inverse + i * width;
             double* shifted = f.shifted + i * width;
@@ -127,7 +132,7 @@ UNROLL(4)
                     Vec value = Rule::template moved<sign>(base, zi[v], S::load(&f.z[j + v * L]));
                     if constexpr (Rule::normalised) value = value * S::load(&f.inverse[j + v * L]) - ci[v];
                     if constexpr (Rule::rooted) {
-                        if (sign < 0) cancelled[v] = value < S::splat(least_pair(base)) ? S::splat(1.0) : cancelled[v];
+                        if constexpr (Rule::guard == Guard::pair && sign < 0) cancelled[v] = value < S::splat(least_pair(base)) ? S::splat(1.0) : cancelled[v];
                         value = S::sqrt(value > 0 ? value : Vec{}) - job.shift;
                     }
                     a[v] += value;
@@ -307,7 +312,7 @@ UNROLL(8)
                             Vec value = Rule::template moved<sign>(base, zi[v], S::load(z + j + v * L));
                             if constexpr (Rule::normalised) value = value * (ri[v] * S::load(inverse + j + v * L)) - job.shift;
                             if constexpr (Rule::rooted) {
-                                if (sign < 0) cancelled[v] = value < S::splat(least_pair(base)) ? S::splat(1.0) : cancelled[v];
+                                if constexpr (Rule::guard == Guard::pair && sign < 0) cancelled[v] = value < S::splat(least_pair(base)) ? S::splat(1.0) : cancelled[v];
                                 value = S::sqrt(value > 0 ? value : Vec{}) - job.shift;
                             }
                             S::store(values + (p - start) * strip + v * L, value);
@@ -367,7 +372,7 @@ template <class Rule, int sign>
 bool updated_similarities(const Job& job, Indices subset, int64_t candidate, double* z, double* inverse, double* out) {
     const int64_t n = job.x.stimuli, d = job.x.count, k = job.candidates.values[candidate];
     for (int64_t i = 0; i < n; ++i) {
-        z[i] = factor(job, i, job.x.values[i * d + k]);
+        z[i] = factor<Rule>(job, i, job.x.values[i * d + k]);
         if constexpr (Rule::normalised) {
             const double rest = job.space->own[i] + sign * (z[i] * z[i]);
             if (rest <= job.least[i]) return false;
@@ -379,7 +384,7 @@ bool updated_similarities(const Job& job, Indices subset, int64_t candidate, dou
             const double pair = job.space->pair[p];
             double value = Rule::template moved<sign>(pair, z[i], z[j]);
             // Ranks see the last bit: what cancels (to a tie at zero, most often) is summed up again.
-            if (sign < 0 && job.metric != Metric::correlation && value != pair &&
+            if (sign < 0 && !Rule::centred && value != pair &&
                 std::abs(value) <= removal_guard * std::abs(pair)) {
                 value = 0;
                 for (int64_t s = 0; s < subset.count; ++s) {
@@ -387,9 +392,7 @@ bool updated_similarities(const Job& job, Indices subset, int64_t candidate, dou
                     if (f != k) value = Rule::template moved<1>(value, job.x.values[i * d + f], job.x.values[j * d + f]);
                 }
             }
-            if constexpr (Rule::normalised) value *= inverse[i] * inverse[j];
-            if constexpr (Rule::rooted) value = std::sqrt(value);
-            out[p] = orientation(job.metric) * value;
+            out[p] = similarity_of<Rule>(value, inverse[i], inverse[j]);
         }
     return true;
 }
@@ -480,10 +483,11 @@ void sums_elsewhere(const Job& job, Accelerator& elsewhere, const Context& conte
 
 Guards guards_of(const StandardTargets& targets, const Space& space, Metric metric, Indices subset, int sign) {
     const int64_t n = targets.stimuli, pairs = targets.pairs;
+    const Traits traits = traits_of(metric);
     Guards guards;
-    if (metric == Metric::correlation) guards.weight = std::sqrt(centring_weight(static_cast<double>(subset.count), sign));
+    if (traits.centred) guards.weight = std::sqrt(centring_weight(static_cast<double>(subset.count), sign));
     for (int64_t i = 0; i < n; ++i) {
-        const bool active = targets.active_somewhere(i), directionless = is_angular(metric) && !(space.own[i] > 0);
+        const bool active = targets.active_somewhere(i), directionless = traits.normalised && !(space.own[i] > 0);
         guards.undefined.push_back(active ? nan : 0);
         // A removal that leaves next to nothing; an addition that leaves some targets undefined and others not.
         guards.least.push_back(!active ? -1 : sign < 0 ? removal_guard * space.own[i] : targets.active_everywhere(i) ? -1 : 0);
@@ -497,7 +501,7 @@ Guards guards_of(const StandardTargets& targets, const Space& space, Metric metr
     finish(space, n, metric, values.get());
     double total = 0, count = 0;
     for (int64_t p = 0; p < pairs; ++p)
-        if (!std::isnan(values[p])) total += orientation(metric) * values[p], ++count;
+        if (!std::isnan(values[p])) total += traits.orientation * values[p], ++count;
     if (targets.centred && count > 0) guards.shift = total / count;
     for (int64_t u = 0; u < targets.patterns; ++u) {
         double sum = 0, squares = 0;
@@ -507,7 +511,7 @@ Guards guards_of(const StandardTargets& targets, const Space& space, Metric metr
             sum += w * space.pair[p];
             squares += w * values[p] * values[p];
         }
-        const bool cancels = metric == Metric::sqeuclidean && sign < 0;
+        const bool cancels = traits.guard == Guard::total && sign < 0;
         guards.remain.push_back(cancels ? removal_guard * sum - guards.shift * targets.total(u)
                                         : -std::numeric_limits<double>::infinity());
         guards.level.push_back(squares);
@@ -577,10 +581,10 @@ void one_feature(const Features& x, StandardTargets& targets, const Space& space
     }
 
     std::vector<char> again(candidates.count);
-    Job job{guards_of(targets, space, metric, subset, sign), x, metric, sign, candidates, &targets, &space, {}, {}, {}, {}, out,
-            again.data()};
+    Job job{guards_of(targets, space, metric, subset, sign), x, metric, traits_of(metric).orientation, sign, candidates, &targets, &space,
+            {}, {}, {}, {}, out, again.data()};
     const Comparator comparator = targets.comparator;
-    if (subset.count + sign <= (metric == Metric::correlation ? 1 : 0)) {
+    if (subset.count + sign < traits_of(metric).least_features()) {
         std::fill(again.begin(), again.end(), 1);  // no update leads to fewer features than a similarity needs
     } else if (elsewhere) {
         sums_elsewhere(job, *elsewhere, context);

@@ -12,7 +12,7 @@ namespace secateur::cpu {
 struct Guards {
     double weight = 1;  // of a candidate's factor, rooted (centring_weight)
     double shift = 0;   // taken from every value: the mean over the unchanged space
-    // By weight pattern: at or below this sum of values the update has cancelled (squared distances); the squares of the
+    // By weight pattern: at or below this sum of values the update has cancelled (Guard::total); the squares of the
     // unchanged similarities.
     std::vector<double> remain, level;
     // By stimulus: at or below `least`, what is left of its sum of squares can't be trusted; `undefined` stands in for

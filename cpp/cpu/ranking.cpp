@@ -54,7 +54,7 @@ bool ranking_elsewhere(const Features& all, const Targets& source, Metric metric
                            among.positions(),
                            similarities.get(),
                            rule,
-                           whole.count - 1 <= (metric == Metric::correlation ? 1 : 0)};
+                           whole.count - 1 < traits_of(metric).least_features()};
     const bool ranked = there.ranking(targets_elsewhere, plan, context, out);
     context.throw_if_stopped();
     return ranked;

@@ -10,7 +10,7 @@ namespace {
 constexpr int block = 4, widest = 8;
 
 // The 4 x 4 sums over features between two blocks of rows; lanes run over features.
-template <bool difference>
+template <class Rule>
 struct GramTile {
     template <int L>
     ALWAYS_INLINE static void run(const double* a, const double* b, int64_t pitch, int64_t count, double* out) {
@@ -28,10 +28,7 @@ UNROLL(4)
             for (int p = 0; p < block; ++p) {
                 const Vec va = S::load(a + p * pitch + k);
 UNROLL(4)
-                for (int q = 0; q < block; ++q) {
-                    const Vec factor = difference ? va - vb[q] : vb[q];
-                    acc[p][q] += (difference ? factor : va) * factor;
-                }
+                for (int q = 0; q < block; ++q) acc[p][q] = Rule::template moved<1>(acc[p][q], va, vb[q]);
             }
         }
         for (int p = 0; p < block; ++p)
@@ -94,10 +91,11 @@ void SpaceBuilder::pack(const Features& x, const Space& space, Indices subset, i
 void SpaceBuilder::build(const Features& x, Metric metric, Indices subset, int64_t skip, Space& space) {
     const int64_t n = stimuli_, m = subset.count - (skip >= 0), pairs = n * (n - 1) / 2, size = pairs + n;
     using Tile = void (*)(const double*, const double*, int64_t, int64_t, double*);
-    const Tile tile = is_distance(metric) ? choose<GramTile<true>, const double*, const double*, int64_t, int64_t, double*>()
-                                          : choose<GramTile<false>, const double*, const double*, int64_t, int64_t, double*>();
+    Tile tile = nullptr;
+    with_rule(metric, [&](auto rule) { tile = choose<GramTile<decltype(rule)>, const double*, const double*, int64_t, int64_t, double*>(); });
+    const bool centred = traits_of(metric).centred;
     for (int64_t i = 0; i < n; ++i)
-        space.mean[i] = metric == Metric::correlation ? mean_of(x.values + i * x.count, subset, skip) : 0;
+        space.mean[i] = centred ? mean_of(x.values + i * x.count, subset, skip) : 0;
 
     const int64_t panels = (m + panel - 1) / panel, used = std::min(parts, panels);
 #pragma omp parallel for schedule(dynamic) num_threads(threads_) if (threads_ > 1)
@@ -136,18 +134,13 @@ Space space_of(const Features& x, Metric metric, Indices subset, const Context& 
 }
 
 void finish(const Space& space, int64_t n, Metric metric, double* out) {
-    const int64_t pairs = n * (n - 1) / 2;
-    if (is_angular(metric)) {
-        const Buffer& inverse = space.inverse;
-        for (int64_t i = 0; i < n; ++i)
-            inverse[i] = space.own[i] > 0 ? 1 / std::sqrt(space.own[i]) : std::numeric_limits<double>::quiet_NaN();
+    with_rule(metric, [&](auto rule) {
+        using Rule = decltype(rule);
+        if constexpr (Rule::normalised)
+            for (int64_t i = 0; i < n; ++i) space.inverse[i] = inverse_norm(space.own[i]);
         for (int64_t i = 0, p = 0; i < n; ++i)
-            for (int64_t j = i + 1; j < n; ++j, ++p) out[p] = space.pair[p] * (inverse[i] * inverse[j]);
-    } else if (metric == Metric::dot) {
-        std::copy_n(space.pair.get(), pairs, out);
-    } else {
-        for (int64_t p = 0; p < pairs; ++p) out[p] = metric == Metric::euclidean ? -std::sqrt(space.pair[p]) : -space.pair[p];
-    }
+            for (int64_t j = i + 1; j < n; ++j, ++p) out[p] = similarity_of<Rule>(space.pair[p], space.inverse[i], space.inverse[j]);
+    });
 }
 
 void similarity(const Features& x, Metric metric, Indices subset, const Context& context, double* out, Accelerator* elsewhere) {

@@ -9,9 +9,9 @@
 namespace secateur::cpu {
 
 struct Space {
-    Buffer pair;     // (pairs): inner products, or squared distances
-    Buffer own;      // (stimuli): sums of squares (angular metrics and dot)
-    Buffer mean;     // (stimuli): means over the subset (correlation; else zeros)
+    Buffer pair;     // (pairs): sums over features, as the metric's rule has them (maths.hpp)
+    Buffer own;      // (stimuli): the same sums of each with itself
+    Buffer mean;     // (stimuli): means over the subset (where the rule is centred; else zeros)
     Buffer inverse;  // (stimuli): scratch of finish()
     explicit Space(int64_t stimuli) : pair(stimuli * (stimuli - 1) / 2), own(stimuli), mean(stimuli), inverse(stimuli) {}
 };

@@ -23,7 +23,7 @@ constexpr int64_t batch_bytes = 1 << 30;
 // z, r (targets, longest_window, padded): zeros behind the last stimulus and the last step. `start`: the steps before the window.
 template <class Rule>
 __global__ void factors(const double* x, int64_t features, int64_t n, int64_t padded, const int64_t* orders, int64_t order_stride,
-                        bool correlation, const char* active, const int64_t* pattern_of, int64_t start, int64_t steps, double* own_sums,
+                        const char* active, const int64_t* pattern_of, int64_t start, int64_t steps, double* own_sums,
                         double* means, double* centres, double* z, double* r) {
     const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x, t = blockIdx.y;
     if (i >= padded) return;
@@ -32,8 +32,8 @@ __global__ void factors(const double* x, int64_t features, int64_t n, int64_t pa
     const double* row = x + (i < n ? i : 0) * features;
     const bool counts = i < n && active[(pattern_of ? pattern_of[t] : 0) * n + i];
     const double undefined = counts ? static_cast<double>(NAN) : 0.0;
-    // Correlation: the first feature's values are taken from all, for their digits.
-    const double centre = !correlation ? 0.0 : start == 0 ? row[order[0]] : centres[at];
+    // Where centred: the first feature's values are taken from all, for their digits.
+    const double centre = !Rule::centred ? 0.0 : start == 0 ? row[order[0]] : centres[at];
     double own = start == 0 ? 0.0 : own_sums[at], mean = start == 0 ? 0.0 : means[at];
     for (int64_t from = 0; from < filled; from += ahead) {
         double next[ahead];  // gathered before they are needed: each takes two trips to memory
@@ -46,7 +46,7 @@ __global__ void factors(const double* x, int64_t features, int64_t n, int64_t pa
             if (s < steps && i < n) {
                 const double seen = static_cast<double>(start + s), gap = next[k] - centre - mean;
                 factor = gap;
-                if (correlation) {
+                if constexpr (Rule::centred) {
                     factor *= std::sqrt(centring_weight(seen, 1));
                     mean += gap / (seen + 1);
                 }
@@ -255,7 +255,7 @@ void run(Device& device, const Features& x, const InsertionPlan& plan, const Con
             if (context.stop(0)) return device.finish("inserting features");  // before what was copied from goes
             now = window_at(start, steps);
             launch(device, "making factors", factors<Rule>, grid_of((padded + 63) / 64, count), 64, 0, x.values, x.count, n, padded,
-                   orders.get(), plan.order_count > 1 ? steps : 0, plan.metric == Metric::correlation, active.get(), pattern_of.get(),
+                   orders.get(), plan.order_count > 1 ? steps : 0, active.get(), pattern_of.get(),
                    start, now, own.get(), mean.get(), centre.get(), z.get(), r.get());
             launch(device, "inserting features", advance<Rule, weighted>, grid_of(blocks, count), width,
                    2 * together * padded * sizeof(double), z.get(), r.get(), corner.get(), n, padded, tiles, now, tiled.get(),

@@ -49,7 +49,7 @@ __device__ ALWAYS_INLINE void contribution(double pair, double, double shift, do
     double value = Rule::template moved<sign>(pair, zi, zj);
     if constexpr (Rule::normalised) value *= ri * rj;
     if constexpr (Rule::rooted) {
-        if (sign < 0) lost |= value < least_pair(pair);
+        if constexpr (Rule::guard == Guard::pair && sign < 0) lost |= value < least_pair(pair);
         value = std::sqrt(value > 0 ? value : 0.0);
     }
     term = value - shift;
@@ -59,7 +59,7 @@ template <class Rule, int sign>
 __device__ ALWAYS_INLINE void contribution(float value, float shifted, float, float zi, float ei, float zj, float ej, float& term,
                                            float& square, bool& lost) {
     term = Rule::template change<sign>(value, zi, ei, zj, ej);
-    if constexpr (Rule::rooted && sign < 0) {
+    if constexpr (Rule::guard == Guard::pair && sign < 0) {
         const float left = value + term;
         lost |= left * left < least_pair(value * value);
     }
@@ -71,21 +71,13 @@ template <class Real>
 __device__ Real term_of(Metric metric, int sign, Real first, Real second, Real shift, Real zi, Real ri, Real zj, Real rj) {
     Real term = 0, square;
     bool lost = false;  // `moments` has said so
-    const auto by = [&](auto rule) {
+    with_rule(metric, [&](auto rule) {
         using Rule = decltype(rule);
         if (sign > 0)
             contribution<Rule, 1>(first, second, shift, zi, ri, zj, rj, term, square, lost);
         else
             contribution<Rule, -1>(first, second, shift, zi, ri, zj, rj, term, square, lost);
-    };
-    if (is_angular(metric))
-        by(Angular{});
-    else if (metric == Metric::dot)
-        by(Product{});
-    else if (metric == Metric::sqeuclidean)
-        by(SquaredDistance{});
-    else
-        by(Distance{});
+    });
     return term;
 }
 
@@ -100,8 +92,8 @@ __global__ void factors(const double* x, int64_t features, const int64_t* candid
     double factor = 0, other = 0;
     if (c < count) {
         const double value = x[i * features + candidates[c]];
-        factor = mean ? (value - mean[i]) * weight : value;
-        if constexpr (!std::is_base_of_v<SquaredDistance, Rule>) {
+        factor = Rule::centred ? (value - mean[i]) * weight : value;
+        if constexpr (Rule::guard == Guard::own) {
             const double rest = own[i] + sign * (factor * factor);
             if (rest <= least[i]) again[c] = 1;
             if constexpr (Rule::normalised && std::is_same_v<Real, float>) {
@@ -116,7 +108,7 @@ __global__ void factors(const double* x, int64_t features, const int64_t* candid
                 other = rest > 0 ? 1 / std::sqrt(rest) : undefined[i];
             }
         }
-        if constexpr (std::is_base_of_v<SquaredDistance, Rule> && std::is_same_v<Real, float>)
+        if constexpr (Rule::difference && std::is_same_v<Real, float>)
             factor -= x[candidates[c]];  // differences are all that counts: theirs are the digits a float keeps
         if constexpr (!Rule::normalised && std::is_same_v<Real, float>) factor *= unit;
     }
@@ -380,7 +372,7 @@ class Verb {
           weighted_(plan.targets.weights != nullptr),
           pair_(device, plan.pair, pairs_, "inner products"),
           own_(device, plan.own, n_, "norms"),
-          mean_(device, plan.metric == Metric::correlation ? plan.mean : nullptr, n_, "means"),
+          mean_(device, Rule::centred ? plan.mean : nullptr, n_, "means"),
           least_(device, plan.least, n_, "guards"),
           undefined_(device, plan.undefined, n_, "guards"),
           remain_(device, plan.remain, patterns_, "guards"),
@@ -391,14 +383,14 @@ class Verb {
           stimuli_(device, pairs_, "pairs"),
           value_(device, single ? pairs_ : 0, "similarities"),
           shifted_(device, single ? pairs_ : 0, "similarities") {
-        if (single && !Rule::normalised) {  // so that squares of any features fit a float
+        if (single && !Rule::normalised) {  // so that the sums of any features fit a float
             double largest = 0;
             for (int64_t p = 0; p < pairs_; ++p) largest = std::max(largest, std::abs(plan.pair[p]));
-            if constexpr (!std::is_base_of_v<SquaredDistance, Rule>)
+            if constexpr (!Rule::difference)
                 for (int64_t i = 0; i < n_; ++i) largest = std::max(largest, plan.own[i]);
-            root_unit_ = largest > 0 ? 1 / std::sqrt(largest) : 1;
+            factor_unit_ = largest > 0 ? 1 / (Rule::degree == 2 ? std::sqrt(largest) : largest) : 1;
         }
-        unit_ = Rule::rooted ? root_unit_ : root_unit_ * root_unit_;
+        unit_ = Rule::degree == 2 && !Rule::rooted ? factor_unit_ * factor_unit_ : factor_unit_;
         launch(device, "laying out pairs", prepare<Rule>, grid_of((n_ + 127) / 128, n_), 128, 0, pair_.get(), own_.get(), n_,
                plan.shift, unit_, stimuli_.get(), value_.get(), shifted_.get());
     }
@@ -421,7 +413,7 @@ class Verb {
     const DeviceBuffer<int64_t> candidates_;
     const DeviceBuffer<uint32_t> stimuli_;
     const DeviceBuffer<float> value_, shifted_;
-    double root_unit_ = 1, unit_ = 1;
+    double factor_unit_ = 1, unit_ = 1;
 
     // A share of the memory that is left; how sums are split, and so their bits, never depends on it.
     int64_t room() const { return static_cast<int64_t>(device_.available_bytes() / 4); }
@@ -460,7 +452,7 @@ class Verb {
             flags.zero();
             launch(device_, "making factors", factors<Rule, sign, Real>, grid_of((stride + 127) / 128, n_), 128, 0, x_.values,
                    x_.count, candidates_.get() + c, now, stride, own_.get(), mean_.get(), plan_.weight, least_.get(),
-                   undefined_.get(), root_unit_, z.get(), r.get(), flags.get());
+                   undefined_.get(), factor_unit_, z.get(), r.get(), flags.get());
             launch(device_, "summing pairs", weighted_ ? moments<Rule, sign, Real, true> : moments<Rule, sign, Real, false>,
                    grid_of(stride / lanes, columns, slices), threads, 3 * threads * sizeof(double), pair_.get(), value_.get(),
                    shifted_.get(), n_, z.get(), r.get(), stride, plan_.shift, by_target ? rows.get() : nullptr, weights_.get(),

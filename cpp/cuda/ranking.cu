@@ -195,7 +195,7 @@ class Search {
     const RankingPlan& plan_;
     const Context& context_;
 
-    double sign() const { return orientation(plan_.leave_one_out.metric); }
+    double sign() const { return traits_of(plan_.leave_one_out.metric).orientation; }
 
     void leave_out_anew(const Part& part, const std::vector<int64_t>& all) const {
         const auto count = static_cast<int64_t>(all.size()), left = x_.count - 1;
@@ -246,7 +246,7 @@ bool ranking(Device& device, const Features& x, Precision precision, const Loade
              const Context& context, Ranked out) {
     const StandardRows& targets = plan.leave_one_out.targets;
     const int64_t d = x.count, pairs = x.pairs();
-    const double sign = orientation(plan.leave_one_out.metric);
+    const double sign = traits_of(plan.leave_one_out.metric).orientation;
     const TargetsAmong among(device, loaded, plan.positions, targets.weights, targets.weight_of, targets.patterns, targets.count,
                              targets.centred);
     const DeviceBuffer<double> similarities(device, plan.similarities, pairs, "similarities");

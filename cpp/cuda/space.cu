@@ -1,4 +1,4 @@
-// Inner products (or squared distances) of all stimuli over a subset of features.
+// Sums over a subset of features of all pairs of stimuli, as the metric's rule has them.
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -37,7 +37,7 @@ __global__ void means(const double* x, int64_t features, Lists lists, double* me
 }
 
 // One block a 16 x 16 tile of pairs and slice of a list. sums: (slices, lists, pairs + stimuli).
-template <bool difference>
+template <class Rule>
 __global__ void __launch_bounds__(tile* tile)
     products(const double* x, int64_t features, int64_t n, Lists lists, int64_t slices, const double* means, double* sums) {
     if (blockIdx.y < blockIdx.x) return;  // the whole block: below the diagonal
@@ -59,10 +59,7 @@ __global__ void __launch_bounds__(tile* tile)
         }
         __syncthreads();
 #pragma unroll 8
-        for (int k = 0; k < depth; ++k) {
-            const double a = rows[other][k], b = columns[at][k];
-            sum += difference ? (a - b) * (a - b) : a * b;
-        }
+        for (int k = 0; k < depth; ++k) sum = Rule::template moved<1>(sum, rows[other][k], columns[at][k]);
         __syncthreads();
     }
     const int64_t pairs = n * (n - 1) / 2;
@@ -76,12 +73,13 @@ __global__ void add_slices(double* sums, int64_t size, int64_t slices) {
 }
 
 // sums (lists, pairs + stimuli) -> similarities (lists, pairs), NaN where undefined.
-__global__ void finish(const double* sums, int64_t n, Metric metric, double* similarities) {
+template <class Rule>
+__global__ void finish(const double* sums, int64_t n, double* similarities) {
     const int64_t i = blockIdx.y, j = int64_t{blockIdx.x} * blockDim.x + threadIdx.x, pairs = n * (n - 1) / 2;
     if (j <= i || j >= n) return;
     const double *pair = sums + blockIdx.z * (pairs + n), *own = pair + pairs;
     const int64_t p = row_start(i, n) + j - i - 1;
-    similarities[blockIdx.z * pairs + p] = similarity_of(metric, pair[p], own[i], own[j]);
+    similarities[blockIdx.z * pairs + p] = similarity_of<Rule>(pair[p], inverse_norm(own[i]), inverse_norm(own[j]));
 }
 
 }  // namespace
@@ -93,7 +91,7 @@ Spaces::Spaces(Device& device, const Features& x, Metric metric, int64_t lists, 
     const auto room = static_cast<int64_t>(device.available_bytes() / 3);
     at_once_ = std::clamp<int64_t>(std::min(batch_bytes, room) / each, 1, std::min(lists, most_in_a_batch));
     sums_ = DeviceBuffer<double>(device, slices_ * at_once_ * size, "inner products");
-    means_ = DeviceBuffer<double>(device, metric == Metric::correlation ? at_once_ * n : 0, "means");
+    means_ = DeviceBuffer<double>(device, traits_of(metric).centred ? at_once_ * n : 0, "means");
     similarities_ = DeviceBuffer<double>(device, at_once_ * pairs, "similarities");
 }
 
@@ -102,9 +100,10 @@ void Spaces::add_up(Lists lists) {
     if (means_.get())
         launch(device_, "taking means", means, grid_of(n, lists.count), 64, 64 * sizeof(double), x_.values, x_.count, lists, means_.get());
     constexpr std::size_t shared = 2 * tile * (depth + 1) * sizeof(double);
-    launch(device_, "taking inner products", is_distance(metric_) ? products<true> : products<false>,
-           grid_of(tiles, tiles, slices_ * lists.count), tile * tile, shared, x_.values, x_.count, n, lists, slices_, means_.get(),
-           sums_.get());
+    with_rule(metric_, [&](auto rule) {
+        launch(device_, "taking inner products", products<decltype(rule)>, grid_of(tiles, tiles, slices_ * lists.count), tile * tile,
+               shared, x_.values, x_.count, n, lists, slices_, means_.get(), sums_.get());
+    });
     if (slices_ > 1)
         launch(device_, "adding inner products", add_slices, grid_of((lists.count * size + 255) / 256), 256, 0, sums_.get(),
                lists.count * size, slices_);
@@ -113,8 +112,10 @@ void Spaces::add_up(Lists lists) {
 const double* Spaces::of(Lists lists) {
     const int64_t n = x_.stimuli;
     add_up(lists);
-    launch(device_, "taking similarities", finish, grid_of((n + 127) / 128, n, lists.count), 128, 0, sums_.get(), n, metric_,
-           similarities_.get());
+    with_rule(metric_, [&](auto rule) {
+        launch(device_, "taking similarities", finish<decltype(rule)>, grid_of((n + 127) / 128, n, lists.count), 128, 0, sums_.get(), n,
+               similarities_.get());
+    });
     return similarities_.get();
 }
 

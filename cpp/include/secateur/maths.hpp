@@ -5,23 +5,26 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <type_traits>
 
 #include "secateur/portable.hpp"
 
 namespace secateur {
 
-enum class Metric { cosine, correlation, dot, sqeuclidean, euclidean };
+enum class Metric { cosine, correlation, dot, sqeuclidean, euclidean, cityblock };
 enum class Dissimilarity { correlation, euclidean, crossed_euclidean, crossed_correlation };
 enum class Comparator { pearson, cosine, corr_cov, cosine_cov, spearman, rho_a, tau_a, tau_b };
 
-HOST_DEVICE constexpr bool is_angular(Metric m) {
-    return m == Metric::cosine || m == Metric::correlation;
-}
-HOST_DEVICE constexpr bool is_distance(Metric m) {
-    return m == Metric::sqeuclidean || m == Metric::euclidean;
-}
 constexpr bool is_crossed(Dissimilarity d) {
-    return d == Dissimilarity::crossed_euclidean || d == Dissimilarity::crossed_correlation;
+    switch (d) {
+        case Dissimilarity::correlation:
+        case Dissimilarity::euclidean:
+            return false;
+        case Dissimilarity::crossed_euclidean:
+        case Dissimilarity::crossed_correlation:
+            return true;
+    }
+    return false;
 }
 // What a comparator is: one row each, and all that others know of it. A comparator without its row doesn't compile.
 struct ComparatorTraits {
@@ -71,32 +74,52 @@ constexpr bool is_rank(Comparator c) {
 constexpr bool is_centred(Comparator c) {
     return traits_of(c).centred;
 }
-// Distances enter negated, so that larger always means more alike.
-HOST_DEVICE constexpr double orientation(Metric m) {
-    return is_distance(m) ? -1.0 : 1.0;
-}
-
 // Where the row of stimulus i begins among the pairs of n stimuli, in packed upper-triangle order.
 HOST_DEVICE constexpr int64_t row_start(int64_t i, int64_t n) {
     return i * (2 * n - i - 1) / 2;
 }
 
-// Of a pair's sum over features and its stimuli's sums of squares; NaN where a stimulus has no direction.
-HOST_DEVICE inline double similarity_of(Metric m, double pair, double own_i, double own_j) {
-    if (is_angular(m) && !(own_i > 0 && own_j > 0)) return static_cast<double>(NAN);
-    if (is_angular(m)) return pair * (1 / std::sqrt(own_i) * (1 / std::sqrt(own_j)));
-    return orientation(m) * (m == Metric::euclidean ? std::sqrt(pair) : pair);
+// The absolute value, of one number or of lanes.
+template <class Value>
+HOST_DEVICE ALWAYS_INLINE Value magnitude(Value v) {
+    if constexpr (std::is_floating_point_v<Value>) {
+        return std::fabs(v);
+    } else {  // of doubles, by their sign bits
+        using Bits = decltype(v < v);
+        return (Value)((Bits)v & std::numeric_limits<int64_t>::max());
+    }
 }
 
-// The quantity kept for a pair is a sum over features. `sign` is +1 to add a feature, -1 to remove one.
-// `change` is the delta form: by how much a value changes, with full relative precision in single as in double. There z comes
-// divided by the root of the stimulus's new sum of squares (where normalised), and e is by what share its inverse grows: -1 where
-// the feature outweighs all before it, and still no digit of the product is lost.
-struct Angular {  // s = pair * r_i * r_j,  r = 1/sqrt(own sum of squares)
-    static constexpr bool normalised = true, rooted = false;
+// Where a removal that has cancelled shows. What is left of a pair's sum errs by a rounding of what was there before.
+enum class Guard {
+    own,    // in a stimulus's `own`, which bounds the sums of its pairs: removal_guard
+    total,  // in the sum over all pairs, since alignments weigh the errors of all against the spread of all: removal_guard
+    pair,   // in each pair, since a root magnifies the errors of small ones: root_guard
+};
+
+// A metric is a rule: one struct that says what a feature adds to a pair of stimuli and how that becomes a similarity. Whatever else
+// asks for a metric asks for its rule; a new one is a name in `Metric`, a struct here and a line of `with_rule`.
+//   z       what a feature gives a stimulus: its value or, if `centred`, its distance from the stimulus's mean over the features that
+//           came before (or stay behind), weighted by the root of centring_weight: sums of it are those of rows centred anew.
+//   pair    of two stimuli: a sum over features. moved<+1> adds a feature, moved<-1> takes it away.
+//   own     of one stimulus: the same sum of it with itself; where moved goes by differences of z alone (`difference`), nothing, and
+//           what a feature has in common in all stimuli may be taken off.
+//   value   pair; its root if `rooted`; if `normalised` pair / sqrt(own_i own_j), undefined where one has no `own`.
+//   similarity  orientation * value: larger always means more alike.
+//   degree  the power of the features' unit that `pair` has.
+//   guard   where cancellation shows: there an update is given up, and the pair summed up anew from the features.
+//   change  the delta form: by how much a value changes, with full relative precision in single as in double. There z comes divided by
+//           the root of the stimulus's new `own` (where normalised), and e is by what share its inverse grows: -1 where the
+//           feature outweighs all before it, and still no digit of the product is lost.
+struct Dot {
+    static constexpr const char* name = "dot";
+    static constexpr double orientation = 1;
+    static constexpr bool centred = false, normalised = false, rooted = false, difference = false;
+    static constexpr int degree = 2;
+    static constexpr Guard guard = Guard::own;
     template <int sign, class Real>
-    HOST_DEVICE static ALWAYS_INLINE Real change(Real value, Real zi, Real ei, Real zj, Real ej) {
-        return value * (ei + ej + ei * ej) + sign * (zi * zj);
+    HOST_DEVICE static ALWAYS_INLINE Real change(Real, Real zi, Real, Real zj, Real) {
+        return sign * (zi * zj);
     }
     template <int sign, class Pair, class A, class B>
     HOST_DEVICE static ALWAYS_INLINE auto moved(Pair pair, A a, B b) {
@@ -106,15 +129,24 @@ struct Angular {  // s = pair * r_i * r_j,  r = 1/sqrt(own sum of squares)
             return pair - a * b;
     }
 };
-struct Product : Angular {  // s = pair
-    static constexpr bool normalised = false, rooted = false;
+struct Cosine : Dot {
+    static constexpr const char* name = "cosine";
+    static constexpr bool normalised = true;
     template <int sign, class Real>
-    HOST_DEVICE static ALWAYS_INLINE Real change(Real, Real zi, Real, Real zj, Real) {
-        return sign * (zi * zj);
+    HOST_DEVICE static ALWAYS_INLINE Real change(Real value, Real zi, Real ei, Real zj, Real ej) {
+        return value * (ei + ej + ei * ej) + sign * (zi * zj);
     }
 };
-struct SquaredDistance {  // s = -pair
-    static constexpr bool normalised = false, rooted = false;
+struct Correlation : Cosine {
+    static constexpr const char* name = "correlation";
+    static constexpr bool centred = true;
+};
+struct SquaredEuclidean {
+    static constexpr const char* name = "sqeuclidean";
+    static constexpr double orientation = -1;
+    static constexpr bool centred = false, normalised = false, rooted = false, difference = true;
+    static constexpr int degree = 2;
+    static constexpr Guard guard = Guard::total;
     template <int sign, class Real>
     HOST_DEVICE static ALWAYS_INLINE Real change(Real, Real zi, Real, Real zj, Real) {
         return sign * ((zi - zj) * (zi - zj));
@@ -128,29 +160,83 @@ struct SquaredDistance {  // s = -pair
             return pair - gap * gap;
     }
 };
-struct Distance : SquaredDistance {  // s = -sqrt(pair)
+struct Euclidean : SquaredEuclidean {
+    static constexpr const char* name = "euclidean";
     static constexpr bool rooted = true;
+    static constexpr Guard guard = Guard::pair;
     template <int sign, class Real>
     HOST_DEVICE static ALWAYS_INLINE Real change(Real value, Real zi, Real, Real zj, Real) {
         const Real moved = sign * ((zi - zj) * (zi - zj)), pair = value * value + moved;
         return moved == 0 ? moved : moved / (value + std::sqrt(pair > 0 ? pair : Real{0}));
     }
 };
+struct Cityblock {
+    static constexpr const char* name = "cityblock";
+    static constexpr double orientation = -1;
+    static constexpr bool centred = false, normalised = false, rooted = false, difference = true;
+    static constexpr int degree = 1;
+    static constexpr Guard guard = Guard::total;
+    template <int sign, class Real>
+    HOST_DEVICE static ALWAYS_INLINE Real change(Real, Real zi, Real, Real zj, Real) {
+        return sign * magnitude(zi - zj);
+    }
+    template <int sign, class Pair, class A, class B>
+    HOST_DEVICE static ALWAYS_INLINE auto moved(Pair pair, A a, B b) {
+        if constexpr (sign > 0)
+            return pair + magnitude(a - b);
+        else
+            return pair - magnitude(a - b);
+    }
+};
 
-// Calls body(rule) with the rule of the metric: the one place where a run-time metric becomes a type.
+// Calls body(rule) with the rule of the metric, on the host or the device: the one place where a run-time metric becomes a type.
+EITHER_SIDE
 template <class Body>
-void with_rule(Metric metric, Body&& body) {
+HOST_DEVICE constexpr void with_rule(Metric metric, Body&& body) {
     switch (metric) {
         case Metric::cosine:
+            return body(Cosine{});
         case Metric::correlation:
-            return body(Angular{});
+            return body(Correlation{});
         case Metric::dot:
-            return body(Product{});
+            return body(Dot{});
         case Metric::sqeuclidean:
-            return body(SquaredDistance{});
+            return body(SquaredEuclidean{});
         case Metric::euclidean:
-            return body(Distance{});
+            return body(Euclidean{});
+        case Metric::cityblock:
+            return body(Cityblock{});
     }
+}
+
+// What is asked of a rule where a type is more than is needed. The name is null behind the last metric.
+struct Traits {
+    const char* name = nullptr;
+    double orientation = 1;
+    bool centred = false, normalised = false;
+    Guard guard = Guard::own;
+    // Fewer features than this give no similarity.
+    constexpr int least_features() const { return centred ? 2 : 1; }
+};
+constexpr Traits traits_of(Metric metric) {
+    Traits traits;
+    with_rule(metric, [&](auto rule) {
+        using Rule = decltype(rule);
+        traits = {Rule::name, Rule::orientation, Rule::centred, Rule::normalised, Rule::guard};
+    });
+    return traits;
+}
+
+// Of a pair's sum and its stimuli's inverse norms (where normalised).
+template <class Rule>
+HOST_DEVICE inline double similarity_of(double pair, double inverse_i, double inverse_j) {
+    if constexpr (Rule::normalised) pair *= inverse_i * inverse_j;
+    if constexpr (Rule::rooted) pair = std::sqrt(pair);
+    return Rule::orientation * pair;
+}
+// NaN where a stimulus has no direction.
+HOST_DEVICE inline double inverse_norm(double own) {
+    return own > 0 ? 1 / std::sqrt(own) : static_cast<double>(NAN);
 }
 
 // The delta form's e of a stimulus whose own sum of squares is `own` and changes by `sign` z^2.
