@@ -18,10 +18,9 @@ import numpy as np
 import secateur as sc
 import secateur.device
 from secateur.features import read_features
+from secateur.similarity import METRICS
 from secateur.targets import read_target
 from secateur.validation import score_fold, split, training_place
-
-METRICS = ("cosine", "correlation", "dot", "sqeuclidean", "euclidean")
 
 
 def seconds(run: Callable[[], object], rounds: int = 7) -> float:

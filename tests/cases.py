@@ -169,7 +169,9 @@ class Problem:
     @property
     def unit(self) -> float:
         """How large the terms of a similarity are."""
-        return 1.0 if self.metric in ("cosine", "correlation") else float(np.abs(self.X).max() ** 2)
+        largest = float(np.abs(self.X).max())
+        powers = {"cosine": 0, "correlation": 0, "cityblock": 1}
+        return largest ** powers.get(self.metric, 2)
 
 
 @st.composite

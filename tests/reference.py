@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 from scipy.stats import rankdata
 
-METRICS = ("cosine", "correlation", "dot", "sqeuclidean", "euclidean")
+METRICS = ("cosine", "correlation", "dot", "sqeuclidean", "euclidean", "cityblock")
 COMPARATORS = ("pearson", "cosine", "spearman", "rho-a", "tau-a", "tau-b")
+WHITENED = ("corr_cov", "cosine_cov")  # of all pairs of a set of stimuli, none missing
 RANK_COMPARATORS = ("spearman", "rho-a", "tau-a", "tau-b")
 
 Array = np.ndarray[Any, Any]
@@ -43,6 +44,8 @@ def similarity(X: Any, metric: str = "cosine", subset: Any = None, dtype: Any = 
     if metric in ("sqeuclidean", "euclidean"):
         squares = ((X[i] - X[j]) ** 2).sum(axis=1)
         return -squares if metric == "sqeuclidean" else -np.sqrt(squares)
+    if metric == "cityblock":
+        return -np.abs(X[i] - X[j]).sum(axis=1)
     if metric == "dot":
         return (X @ X.T)[i, j]
     if metric == "cosine":
@@ -87,6 +90,20 @@ def used_pairs(s: Array, h: Array, w: Array | None) -> tuple[Array, Array, Array
     return s[used], h[used], w[used].astype(s.dtype)
 
 
+def whitened(s: Array, h: Array, comparator: str) -> Any:
+    """s' V^-1 h over their lengths, V the covariance of distances between independent patterns (Diedrichsen 2021)."""
+    n = round((1 + np.sqrt(1 + 8 * len(s))) / 2)
+    contrasts = np.zeros((len(s), n))
+    pairs = np.arange(len(s))
+    rows, columns = np.triu_indices(n, 1)
+    contrasts[pairs, rows], contrasts[pairs, columns] = 1, -1
+    V = (contrasts @ contrasts.T) ** 2
+    if comparator == "corr_cov":
+        s, h = s - s.mean(), h - h.mean()
+    inverse = np.linalg.inv(V)
+    return s @ inverse @ h / np.sqrt((s @ inverse @ s) * (h @ inverse @ h))
+
+
 def compare(s: Any, h: Any, w: Any = None, comparator: str = "pearson") -> Any:
     """One alignment of similarities (P,) with target values (P,), both larger = more alike."""
     s, h, w = used_pairs(np.asarray(s), np.asarray(h, float), w)
@@ -98,6 +115,8 @@ def compare(s: Any, h: Any, w: Any = None, comparator: str = "pearson") -> Any:
         ss, hh = (w * s * s).sum(), (w * h * h).sum()
         return (w * s * h).sum() / np.sqrt(ss * hh) if ss > 0 and hh > 0 else np.nan
     flat = is_constant(s, w) or is_constant(h, w)
+    if comparator in WHITENED:
+        return np.nan if flat else whitened(s, h, comparator)
     if comparator in ("pearson", "corr"):
         return np.nan if flat else pearson(s, h, w)
     if comparator == "spearman":

@@ -133,7 +133,7 @@ def test_the_other_features_are_not_read(metric, comparator):
 
 
 @pytest.mark.parametrize("offset", [1e1, 1e2, 1e3, 1e4, 1e6])
-@pytest.mark.parametrize("metric", ["correlation", "sqeuclidean", "euclidean"])
+@pytest.mark.parametrize("metric", ["correlation", "sqeuclidean", "euclidean", "cityblock"])
 def test_large_means(metric, offset):
     X, h = cases.embedding(9, 25) + offset, cases.target(9, 2)
     subset = np.arange(0, 25, 2)
@@ -189,7 +189,7 @@ def test_every_stimulus_in_one_direction(metric, comparator, targets):
         cases.agree(actual, cases.with_each(X, metric, subset), h, None, comparator)
 
 
-@pytest.mark.parametrize("metric", ["dot", "sqeuclidean", "euclidean"])
+@pytest.mark.parametrize("metric", ["dot", "sqeuclidean", "euclidean", "cityblock"])
 @pytest.mark.parametrize("comparator", reference.RANK_COMPARATORS)
 def test_tied_similarities(metric, comparator):
     for n, d in ((5, 3), (9, 7), (17, 24)):

@@ -151,7 +151,7 @@ def test_tau_b_of_tied_integers_is_scipys():
         cases.close(sc.alignment(X, h, "sqeuclidean", "tau-b", weights=w), expected, 1e-14)
 
 
-@pytest.mark.parametrize("metric", ["dot", "sqeuclidean", "euclidean"])
+@pytest.mark.parametrize("metric", ["dot", "sqeuclidean", "euclidean", "cityblock"])
 @pytest.mark.parametrize("comparator", reference.RANK_COMPARATORS)
 def test_tied_similarities(metric, comparator):
     """Integers give these metrics without rounding, so that ties are ties for everyone."""
@@ -261,7 +261,7 @@ def test_few_pairs_left(comparator):
 
 
 @pytest.mark.parametrize("offset", [1e2, 1e4, 1e6])
-@pytest.mark.parametrize("metric", ["correlation", "sqeuclidean", "euclidean"])
+@pytest.mark.parametrize("metric", ["correlation", "sqeuclidean", "euclidean", "cityblock"])
 @pytest.mark.parametrize("comparator", reference.COMPARATORS)
 def test_large_means(metric, comparator, offset):
     X, h = cases.embedding(9, 25) + offset, cases.target(9, 3)

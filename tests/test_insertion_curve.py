@@ -151,7 +151,7 @@ def test_a_dominating_feature(metric, where, place):
 
 
 @pytest.mark.parametrize("offset", [1e1, 1e2, 1e3, 1e4, 1e6])
-@pytest.mark.parametrize("metric", ["correlation", "sqeuclidean", "euclidean"])
+@pytest.mark.parametrize("metric", ["correlation", "sqeuclidean", "euclidean", "cityblock"])
 def test_large_means(metric, offset):
     X, h, order = cases.embedding(9, 25) + offset, cases.target(9, 2), order_of(25)
     for comparator in reference.COMPARATORS:
@@ -245,7 +245,7 @@ def test_no_feature_in_common_is_a_tie_at_zero(comparator):
     cases.close(actual, reference.insertion_curve(X, h, order, "dot", comparator))
 
 
-@pytest.mark.parametrize("metric", ["dot", "sqeuclidean", "euclidean"])
+@pytest.mark.parametrize("metric", ["dot", "sqeuclidean", "euclidean", "cityblock"])
 @pytest.mark.parametrize("comparator", reference.RANK_COMPARATORS)
 def test_tied_similarities(metric, comparator):
     for n, d in ((5, 3), (9, 7), (17, 24)):

@@ -179,7 +179,7 @@ def test_a_ladder_of_magnitudes(metric):
 
 
 @pytest.mark.parametrize("offset", [1e1, 1e2, 1e3, 1e4, 1e6])
-@pytest.mark.parametrize("metric", ["correlation", "sqeuclidean", "euclidean"])
+@pytest.mark.parametrize("metric", ["correlation", "sqeuclidean", "euclidean", "cityblock"])
 def test_large_means(metric, offset):
     X, h = cases.embedding(9, 25) + offset, cases.target(9, 2)
     for comparator in reference.COMPARATORS:
@@ -230,7 +230,7 @@ def test_equal_stimuli(metric, comparator):
 
 
 @pytest.mark.parametrize("comparator", reference.COMPARATORS)
-@pytest.mark.parametrize("metric", ["cosine", "dot", "sqeuclidean"])
+@pytest.mark.parametrize("metric", ["cosine", "dot", "sqeuclidean", "cityblock"])
 def test_a_feature_of_zeros_changes_nothing(metric, comparator):
     X, h = cases.embedding(9, 25), cases.target(9, 2)
     X[:, [0, 13, 24]] = 0
@@ -252,7 +252,7 @@ def test_no_feature_in_common_is_a_tie_at_zero(metric, comparator):
         cases.close(sc.leave_one_out(X, h, metric, comparator), reference.leave_one_out(X, h, metric, comparator))
 
 
-@pytest.mark.parametrize("metric", ["dot", "sqeuclidean", "euclidean"])
+@pytest.mark.parametrize("metric", ["dot", "sqeuclidean", "euclidean", "cityblock"])
 @pytest.mark.parametrize("comparator", reference.RANK_COMPARATORS)
 def test_tied_similarities(metric, comparator):
     """Integers give these metrics without rounding, so that ties are ties for everyone."""
@@ -275,7 +275,7 @@ def test_all_similarities_vanish_with_one_feature(comparator, value):
 
 
 @pytest.mark.parametrize("comparator", reference.COMPARATORS)
-@pytest.mark.parametrize("metric", ["sqeuclidean", "euclidean"])
+@pytest.mark.parametrize("metric", ["sqeuclidean", "euclidean", "cityblock"])
 def test_all_distances_vanish_with_one_feature(metric, comparator):
     rng = np.random.default_rng(3)
     X, h = np.repeat(rng.normal(size=(1, 12)), 7, axis=0), cases.target(7, 2)

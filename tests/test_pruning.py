@@ -19,6 +19,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import cases
 import reference
 import secateur as sc
+from secateur.similarity import METRICS
 
 N, D = 12, 20
 ATTRIBUTES = ("support_", "importance_", "order_", "curve_", "baseline_", "alignment_", "n_features_")
@@ -100,7 +101,7 @@ def test_every_form_of_the_embedding():
     same(sc.Pruner().fit(X.astype(np.float32).astype(float), target), sc.Pruner().fit(X.astype(np.float32), target))
 
 
-@pytest.mark.parametrize("metric", ["cosine", "dot", "sqeuclidean", "euclidean"])
+@pytest.mark.parametrize("metric", ["cosine", "dot", "sqeuclidean", "euclidean", "cityblock"])
 def test_features_of_zeros_never_lengthen_the_prefix(metric):
     X, target = planted()
     kept = sc.Pruner(metric).fit(X, target)
@@ -114,7 +115,7 @@ def test_features_of_zeros_never_lengthen_the_prefix(metric):
     np.testing.assert_allclose(wider.importance_[original == -1], 0, atol=1e-12)
 
 
-@pytest.mark.parametrize("metric", ["cosine", "correlation", "dot", "sqeuclidean", "euclidean"])
+@pytest.mark.parametrize("metric", METRICS)
 def test_duplicates_go_by_index(metric):
     X, target = planted()
     twins = [2, 9, 17]

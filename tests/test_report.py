@@ -23,6 +23,7 @@ from scipy.stats import rankdata
 import secateur as sc
 from secateur import report
 from secateur.report import folder as folder_module
+from secateur.similarity import METRICS
 
 N, D = 24, 12
 
@@ -174,7 +175,7 @@ def test_mds_recovers_a_plane() -> None:
     np.testing.assert_array_equal(places, report.mds(X, metric="euclidean", max_iter=1000)[0])
 
 
-@pytest.mark.parametrize("metric", ["cosine", "correlation", "dot", "sqeuclidean", "euclidean"])
+@pytest.mark.parametrize("metric", METRICS)
 def test_maps_of_every_metric_are_aligned(metric: str) -> None:
     X = np.random.default_rng(2).normal(size=(15, 6))
     figure = report.embedding(X, np.ones(6, dtype=bool), metric=metric, groups=np.arange(15) % 2)

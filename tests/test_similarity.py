@@ -18,6 +18,7 @@ FROM_PDIST = {
     "dot": lambda X: (X @ X.T)[np.triu_indices(len(X), 1)],
     "sqeuclidean": lambda X: -pdist(X, "sqeuclidean"),
     "euclidean": lambda X: -pdist(X, "euclidean"),
+    "cityblock": lambda X: -pdist(X, "cityblock"),
 }
 
 
@@ -58,7 +59,7 @@ def test_subset_as_a_list_and_in_any_order():
 
 
 @pytest.mark.parametrize("offset", [1e2, 1e4, 1e6])
-@pytest.mark.parametrize("metric", ["correlation", "sqeuclidean", "euclidean"])
+@pytest.mark.parametrize("metric", ["correlation", "sqeuclidean", "euclidean", "cityblock"])
 def test_large_means(metric, offset):
     X = cases.embedding(17, 65) + offset
     cases.close(sc.similarity(X, metric), reference.similarity(X, metric))
@@ -111,6 +112,8 @@ def test_one_feature():
     off = 3 * np.finfo(float).eps * (2 * np.abs(X[:, 2]).max()) ** 2
     for metric in ("dot", "sqeuclidean"):
         cases.close(sc.similarity(X, metric, subset=[2]), reference.similarity(X, metric, [2]), off)
+    once = 3 * np.finfo(float).eps * 2 * np.abs(X[:, 2]).max()  # the same roundings, not squared
+    cases.close(sc.similarity(X, "cityblock", subset=[2]), reference.similarity(X, "cityblock", [2]), once)
     squares = reference.similarity(X, "sqeuclidean", [2])
     cases.close(-(sc.similarity(X, "euclidean", subset=[2]) ** 2), squares, 2 * off)
 
@@ -125,6 +128,7 @@ def test_alike_to_itself(metric):
         "correlation": 1.0,
         "sqeuclidean": 0.0,
         "euclidean": 0.0,
+        "cityblock": 0.0,
         "dot": (X[1] ** 2).sum(),
     }[metric]
     assert s[1, 4] == pytest.approx(most, abs=1e-12)

@@ -8,21 +8,7 @@ import pytest
 import reference
 import secateur as sc
 
-COMPARATORS = ("corr_cov", "cosine_cov")
-
-
-def whitened(s: np.ndarray, h: np.ndarray, comparator: str) -> float:
-    """s' V^-1 h over their lengths, V the covariance of distances between independent patterns (Diedrichsen 2021)."""
-    n = round((1 + np.sqrt(1 + 8 * len(s))) / 2)
-    contrasts = np.zeros((len(s), n))
-    pairs = np.arange(len(s))
-    rows, columns = np.triu_indices(n, 1)
-    contrasts[pairs, rows], contrasts[pairs, columns] = 1, -1
-    V = (contrasts @ contrasts.T) ** 2
-    if comparator == "corr_cov":
-        s, h = s - s.mean(), h - h.mean()
-    inverse = np.linalg.inv(V)
-    return float(s @ inverse @ h / np.sqrt((s @ inverse @ s) * (h @ inverse @ h)))
+COMPARATORS = reference.WHITENED
 
 
 def data(n: int = 9, d: int = 14) -> tuple[np.ndarray, np.ndarray]:
@@ -37,7 +23,7 @@ def test_every_verb_equals_the_definition(metric: str, comparator: str) -> None:
     d = X.shape[1]
 
     def of(subset: list[int]) -> list[float]:
-        return [whitened(reference.similarity(X, metric, np.array(subset)), row, comparator) for row in h]
+        return [reference.whitened(reference.similarity(X, metric, np.array(subset)), row, comparator) for row in h]
 
     everything = list(range(d))
     np.testing.assert_allclose(sc.alignment(X, h, metric, comparator), of(everything), atol=1e-10)

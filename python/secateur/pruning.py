@@ -26,7 +26,7 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean"}
+    metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean", "cityblock"}
         Similarity of two stimuli; distances enter negated.
     comparator : {"pearson", "cosine", "corr_cov", "cosine_cov", "spearman", "rho-a", "tau-a", "tau-b"}
         Alignment of two similarity spaces.

@@ -12,7 +12,7 @@ from .device import check_device, place, thread_count
 from .features import Features, Indices, Matrix, read_features, read_subset
 from .targets import Targets, read_target
 
-METRICS = ("cosine", "correlation", "dot", "sqeuclidean", "euclidean")
+METRICS = ("cosine", "correlation", "dot", "sqeuclidean", "euclidean", "cityblock")
 COMPARATORS = ("pearson", "cosine", "corr_cov", "cosine_cov", "spearman", "rho-a", "tau-a", "tau-b")
 RANK_COMPARATORS = ("spearman", "rho-a", "tau-a", "tau-b")
 # rsatoolbox's other words, each with the name that results record.
@@ -48,8 +48,9 @@ def similarity(X: Any, metric: str = "cosine", *, subset: Any = None, threads: i
     ----------
     X : array (n stimuli, d features)
         Finite; converted to float64.
-    metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean"}
-        ``correlation`` is Pearson's over features. Distances enter negated: larger always means more alike.
+    metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean", "cityblock"}
+        ``correlation`` is Pearson's over features, ``cityblock`` the sum of absolute differences. Distances enter
+        negated: larger always means more alike.
     subset : bool mask (d,) or integer indices, optional
         The features that are present; all by default. An absent feature is absent from norms and means too.
     threads : int, optional
@@ -166,7 +167,7 @@ def alignment(
         Finite; converted to float64.
     target : (n, n) | (P,) | (T, P) | (T, n, n) array, rsatoolbox RDMs, or xarray DataArray
         Pairs in ``numpy.triu_indices(n, 1)`` order; NaN leaves a pair out of that target.
-    metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean"}
+    metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean", "cityblock"}
         As in :func:`secateur.similarity`.
     comparator : {"pearson", "cosine", "corr_cov", "cosine_cov", "spearman", "rho-a", "tau-a", "tau-b"}
         rsatoolbox's comparators, taken over pairs; its ``"corr"`` is ``"pearson"``, its ``"kendall"`` is ``"tau-b"``.

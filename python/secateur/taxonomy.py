@@ -330,7 +330,7 @@ def linkage(X: Any, metric: str = "cosine", *, subset: Any = None) -> NDArray[np
     ----------
     X : array (n stimuli, d features), or (P,) similarities
         What is clustered; pairs in ``numpy.triu_indices(n, 1)`` order.
-    metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean"}
+    metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean", "cityblock"}
         Similarity of two stimuli, where X holds features.
     subset : bool mask (d,) or indices, optional
         The features that are present; all by default.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..similarity import COMPARATORS
+from ..similarity import COMPARATORS, METRICS
 
 if TYPE_CHECKING:
     from ..pruning import Pruner
@@ -30,7 +30,7 @@ app = typer.Typer(
 Metric = Annotated[
     str,
     typer.Option(
-        metavar="METRIC", help="Similarity of two stimuli: cosine, correlation, dot, sqeuclidean or euclidean."
+        metavar="METRIC", help=f"Similarity of two stimuli: {', '.join(METRICS[:-1])} or {METRICS[-1]}."
     ),
 ]
 Comparator = Annotated[

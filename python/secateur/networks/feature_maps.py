@@ -34,7 +34,7 @@ MEMORY = 1 << 29  # bytes of masked embeddings and their similarities at a time
 
 
 def _directed(X: Singles | Matrix, metric: str) -> Matrix:
-    """Rows whose inner products are similarities: of length 1 for angular metrics, NaN where there is no direction."""
+    """Rows that similarities are taken of: of length 1 for angular metrics, NaN where there is no direction."""
     Z = X.astype(np.float64)
     if metric == "correlation":
         Z = np.where(np.ptp(Z, axis=1, keepdims=True) > 0, Z - Z.mean(axis=1, keepdims=True), 0)
@@ -46,6 +46,10 @@ def _directed(X: Singles | Matrix, metric: str) -> Matrix:
 
 def _similarities_between(X: Matrix, Y: Matrix, metric: str) -> Matrix:
     """Similarities of the rows of X with those of Y, both as :func:`_directed` leaves them."""
+    if metric == "cityblock":
+        from scipy.spatial.distance import cdist
+
+        return np.asarray(-cdist(X, Y, "cityblock"))
     inner = X @ Y.T
     if metric not in ("sqeuclidean", "euclidean"):
         return np.asarray(inner)
@@ -166,7 +170,7 @@ def alignment_importance(
     target : (n, n) | (P,) | (T, P) | (T, n, n) array, rsatoolbox RDMs, or xarray DataArray
         As in :func:`secateur.alignment`, in the order of the images. Where it names its stimuli, the names are held
         against the images'.
-    metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean"}
+    metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean", "cityblock"}
         Similarity of two embeddings. A masked map leaves a zero in a pooled embedding; a correlation's mean counts it.
     comparator : {"spearman", "pearson", "cosine", "corr_cov", "cosine_cov", "rho-a", "tau-a", "tau-b"}
         How similarities are compared with the target's.

@@ -52,6 +52,25 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+# By metric: what a map of dissimilarities is in units of, and what similarities are.
+DISSIMILARITIES = {
+    "cosine": "1 − cosine",
+    "correlation": "1 − r",
+    "dot": "distance",
+    "sqeuclidean": "squared distance",
+    "euclidean": "distance",
+    "cityblock": "city-block distance",
+}
+SIMILARITIES = {
+    "cosine": "cosine similarity",
+    "correlation": "correlation similarity",
+    "dot": "dot product",
+    "sqeuclidean": "− squared distance",
+    "euclidean": "− distance",
+    "cityblock": "− city-block distance",
+}
+
+
 def _search(result: xarray.Dataset) -> str:
     return str(result.attrs.get("search", "ranking"))
 
@@ -112,8 +131,8 @@ def mds(
 ) -> tuple[Matrix, float]:
     """Two-dimensional metric scaling (MDS) of a similarity space.
 
-    Dissimilarities are 1 - s for cosine and correlation, the distance itself for euclidean and sqeuclidean, and
-    the Euclidean distance for dot.
+    Dissimilarities are 1 - s for cosine and correlation, the distance itself for distances, and the Euclidean distance
+    for dot.
 
     Parameters
     ----------
@@ -121,7 +140,7 @@ def mds(
         The embedding.
     support : bool mask (d,) or indices, optional
         The features that are present; all by default.
-    metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean"}
+    metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean", "cityblock"}
         Similarity of two stimuli.
     seed : int
         Of the random initialisations.
@@ -485,7 +504,7 @@ def _place_both(X: Matrix, support: Any, metric: str, seed: int) -> tuple[list[t
         note = f"\nstress-1 {stress:.2f}" + (f", {lost} without a direction left out" if lost else "")
         panels.append((places, f"{name}: {kept} features{note}"))
     far = max((float(np.nanmax(np.abs(p))) for p, _ in panels if np.isfinite(p).any()), default=1.0)
-    unit = {"cosine": "1 − cosine", "correlation": "1 − r", "sqeuclidean": "squared distance"}.get(metric, "distance")
+    unit = DISSIMILARITIES[metric]
     return panels, 1.06 * far or 1.0, unit
 
 
@@ -649,10 +668,7 @@ def matrices(
 
 
 def _value_label(result: xarray.Dataset) -> str:
-    metric = str(result.attrs["metric"])
-    return {"euclidean": "− distance", "sqeuclidean": "− squared distance", "dot": "dot product"}.get(
-        metric, f"{metric} similarity"
-    )
+    return SIMILARITIES[str(result.attrs["metric"])]
 
 
 def _sorted_words(groups: Groups | None) -> str:
@@ -675,7 +691,7 @@ def embedding(
         The kept features, as from :func:`consensus` or a Pruner's ``support_``.
     groups : array (n,), optional
         Colours. Beyond eight groups the smaller ones share one grey.
-    metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean"}
+    metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean", "cityblock"}
         Similarity of two stimuli.
     seed : int
         Of the initialisations; see :func:`mds` for their number and the number of steps.
@@ -784,7 +800,7 @@ def dendrograms(
         The kept features.
     groups : array (n,), optional
         Colours of the strip below each tree: a stroke a stimulus. Beyond eight groups the smaller ones share one grey.
-    metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean"}
+    metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean", "cityblock"}
         Similarity of two stimuli.
     clusters : int, optional
         Where to cut: at a dashed line, the branches below it coloured.

@@ -32,7 +32,7 @@ class ConfigError(ValueError):
 class Pruning:
     """``[pruning]``: how features are found; the parameters of :class:`secateur.Pruner`."""
 
-    metric: Literal["cosine", "correlation", "dot", "sqeuclidean", "euclidean"] = "cosine"
+    metric: Literal["cosine", "correlation", "dot", "sqeuclidean", "euclidean", "cityblock"] = "cosine"
     comparator: Literal[
         "pearson", "corr", "cosine", "corr_cov", "cosine_cov", "spearman", "rho-a", "tau-a", "tau-b", "kendall"
     ] = "pearson"

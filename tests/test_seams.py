@@ -1,0 +1,209 @@
+"""What the core lists is what the library offers; each metric with each comparator in each verb is the definition.
+
+The lists are the core's own: a metric or comparator that is added there, and not to ``reference.py``, fails here.
+"""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import re
+from functools import partial
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+import numpy as np
+import pytest
+
+import cases
+import reference
+import secateur as sc
+from secateur import _core
+from secateur.device import place
+from secateur.features import Features
+from secateur.similarity import COMPARATORS as OFFERED_COMPARATORS
+from secateur.similarity import METRICS as OFFERED_METRICS
+from secateur.similarity import compare, held_out_alignment
+from secateur.targets import read_target
+
+METRICS, COMPARATORS = _core.metrics(), _core.comparators()
+ON_CUDA = ("pearson", "cosine")
+PACKAGE = Path(sc.__file__).parent
+N, D, T = 9, 11, 2
+SUBSET, ORDER = [1, 2, 5, 9, 10], np.random.default_rng(3).permutation(D)
+
+
+def aligned(X, h, metric, comparator, device, close):
+    expected = reference.alignment(X, h, metric, comparator, SUBSET)
+    close(sc.alignment(X, h, metric, comparator, subset=SUBSET, device=device), expected)
+
+
+def compared(X, h, metric, comparator, device, close):
+    s = reference.similarity(X, metric)
+    expected = reference.against_targets(s, h, None, comparator)
+    close(compare(s, read_target(h, N, "similarity", None), comparator, 1), expected)
+
+
+def left_out(X, h, metric, comparator, device, close):
+    expected = reference.leave_one_out(X, h, metric, comparator)
+    close(sc.leave_one_out(X, h, metric, comparator, device=device), expected)
+
+
+def added(X, h, metric, comparator, device, close):
+    expected = reference.add_one(X, h, SUBSET, metric, comparator)
+    close(sc.add_one(X, h, SUBSET, metric, comparator, device=device), expected)
+
+
+def inserted(X, h, metric, comparator, device, close):
+    curve = sc.insertion_curve(X, h, ORDER, metric, comparator, device=device)
+    # one or two features make similarities that tie on paper
+    cases.agree(curve, cases.prefixes(X, metric, ORDER), h, None, comparator, close.keywords["atol"])
+
+
+def ranked(X, h, metric, comparator, device, close):
+    found = sc.search.ranking(X, h, metric=metric, comparator=comparator, device=device)
+    for t in range(T):
+        slow = reference.prune(X, h[t], metric, comparator)
+        close(found.baseline[t], slow.baseline)
+        close(found.importance[t], slow.importance)
+        np.testing.assert_array_equal(found.order[t], reference.rank_features(found.importance[t]))
+        prefixes = cases.prefixes(X, metric, found.order[t])
+        cases.agree(found.curve[t], prefixes, h[t], None, comparator, close.keywords["atol"])
+        length = reference.best_prefix(found.curve[t])
+        np.testing.assert_array_equal(np.flatnonzero(found.support[t]), np.sort(found.order[t][:length]))
+
+
+def held_out(X, h, metric, comparator, device, close):
+    stimuli, kept = np.array([7, 1, 2, 8, 4, 0]), np.arange(T * D).reshape(T, D) % 3 > 0
+    where = place(device, 1)
+    features, targets = where.hold(Features(X), read_target(h, N, "similarity", None))
+    scores, undefined = held_out_alignment(features, targets, stimuli, kept, metric, comparator, 1)
+    for t in range(T):
+        values = reference.among(h[t], stimuli, N)
+        expected = reference.held_out_alignment(X[stimuli], values, metric, comparator, kept[t], np.ones(len(values)))
+        close(scores[t], expected[0])
+        assert undefined[t] == expected[1] == 0
+
+
+# By the core's own functions that take a metric or a comparator; those without a comparator have tests of their own.
+VERBS = {
+    "compare": compared,
+    "leave_one_out": left_out,
+    "add_one": added,
+    "insertion_curve": inserted,
+    "ranking": ranked,
+    "held_out_alignment": held_out,
+}
+
+
+def test_every_verb_of_the_core_is_here():
+    found = {
+        name
+        for name, value in vars(_core).items()
+        if callable(value) and not inspect.isclass(value) and "comparator: " in value.__doc__.splitlines()[0]
+    }
+    assert found == set(VERBS)
+
+
+@pytest.mark.parametrize(("metric", "comparator"), list(itertools.product(METRICS, COMPARATORS)))
+def test_every_metric_with_every_comparator_in_every_verb(metric, comparator, device, device_tolerance):
+    if device == "cuda" and comparator not in ON_CUDA:
+        with pytest.raises(ValueError, match="on a CUDA device"):
+            sc.leave_one_out(cases.embedding(N, D), cases.target(N, T), metric, comparator, device=device)
+        return
+
+    close = partial(cases.close, atol=device_tolerance)
+    X, h = cases.embedding(N, D), cases.target(N, T)
+    for verb in (aligned, *VERBS.values()):
+        verb(X, h, metric, comparator, device, close)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_every_metric_has_similarities(metric, device, device_tolerance):
+    X = cases.embedding(N, D)
+    cases.close(sc.similarity(X, metric, subset=SUBSET), reference.similarity(X, metric, SUBSET))
+    where = place(device, 1)
+    held = where.hold(Features(X), read_target(cases.target(N), N, "similarity", None))[0]
+    loaded = X if held.held is None else held.held
+    whole = _core.similarity(loaded, metric, np.arange(D), 1)
+    cases.close(whole, reference.similarity(X, metric), device_tolerance)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("comparator", COMPARATORS)
+def test_every_metric_and_comparator_goes_through_folds(metric, comparator, device, device_tolerance):
+    if device == "cuda" and comparator not in ON_CUDA:
+        return  # refused, as above
+    X, h = cases.embedding(12, 6), cases.target(12)
+    halves = [(np.arange(6), np.arange(6, 12)), (np.arange(6, 12), np.arange(6))]
+    pruner = sc.Pruner(metric, comparator, device=device)
+    found = sc.cross_validate(X, h, pruner, cv=halves, progress=False)
+    slow = reference.cross_validate(X, h, halves, metric, comparator)
+    for name in ("full_train", "full_test", "importance"):
+        cases.close(np.asarray(found[name]).squeeze(), slow[name].squeeze(), device_tolerance)
+    if device == "cuda":
+        return  # a null is more of the same folds
+    null = sc.permutation_test(X, h, n=1, pruner=pruner, cv=halves, progress=False)
+    assert null.observed_pruned_test.item() == pytest.approx(found.pruned_test.mean().item(), abs=1e-12)
+
+
+# What Python offers
+
+
+def test_python_offers_what_the_core_lists():
+    assert tuple(METRICS) == OFFERED_METRICS
+    assert tuple(COMPARATORS) == OFFERED_COMPARATORS
+    assert set(METRICS) == set(reference.METRICS)
+
+
+def test_every_list_of_metrics_holds_them_all():
+    from secateur.report.figures import DISSIMILARITIES, SIMILARITIES
+    from secateur.study.config import Pruning
+
+    assert set(get_args(get_type_hints(Pruning)["metric"])) == set(METRICS)
+    assert set(DISSIMILARITIES) == set(SIMILARITIES) == set(METRICS)
+    documented = 0
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for listed in re.findall(r"^ *metric : \{(.*)\}", path.read_text(encoding="utf-8"), re.MULTILINE):
+            named = set(re.findall(r'"([^"]+)"', listed))
+            if path.name == "baselines.py" or named & {"crossnobis", "mahalanobis"}:
+                continue  # reweightings of products, and dissimilarities of recordings: lists of their own
+            assert named == set(METRICS), path.name
+            documented += 1
+    assert documented >= 7
+
+
+def test_the_command_line_names_every_metric():
+    from secateur.cli.app import Metric
+
+    (option,) = Metric.__metadata__
+    assert set(re.findall(r"[a-z]+", option.help.split(":")[1])) - {"or"} == set(METRICS)
+
+
+@pytest.mark.parametrize(("argument", "names"), [("metric", METRICS), ("comparator", COMPARATORS)])
+def test_the_core_refuses_what_it_does_not_list(argument, names):
+    X, h = cases.embedding(N, D), np.atleast_2d(cases.target(N))
+    terms = {"metric": "cosine", "comparator": "pearson", argument: "l3"}
+    with pytest.raises(ValueError, match=f"{argument} must be one of '{names[0]}'.*'{names[-1]}'; got 'l3'"):
+        _core.leave_one_out(X, h, None, None, terms["metric"], terms["comparator"], np.arange(D), 1)
+
+
+# A sum of absolute differences
+
+
+@pytest.mark.parametrize("targets", [None, 13])
+@pytest.mark.parametrize("share", [10.0, 1e3, 1e5, 1e9])
+def test_a_feature_that_is_nearly_all_of_a_cityblock_distance(share, targets, device, device_tolerance):
+    """Without it, sums `share` times as large leave a rounding behind; past removal_guard they are made anew."""
+    X, h = cases.embedding(16, 20), cases.target(16, targets)
+    X[:, 7] *= share
+    actual = sc.leave_one_out(X, h, "cityblock", device=device)
+    exact = reference.leave_one_out(X, h, "cityblock", dtype=np.longdouble)
+    cases.close(actual, exact.astype(float), device_tolerance)
+
+
+def test_what_stimuli_have_in_common_is_no_cityblock_distance():
+    X, h = np.round(cases.embedding(9, 25) * 2**20) / 2**20, cases.target(9, 3)
+    shift = np.random.default_rng(1).integers(-(2**20), 2**20, 25).astype(float)  # exact in binary
+    for verb in (sc.alignment, sc.leave_one_out):
+        np.testing.assert_array_equal(verb(X + shift, h, "cityblock"), verb(X, h, "cityblock"))
