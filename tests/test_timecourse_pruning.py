@@ -479,6 +479,14 @@ def test_a_cluster_gives_the_same_bits(lazy, client, tmp_path, expected):
         xarray.testing.assert_identical(course, expected)
 
 
+def test_relabellings_on_a_cluster(client):
+    asked = {"cv": 3, "progress": False, "pruner": None}
+    here = timecourse.permutation_test(X, MOVIES, 9, threads=1, **asked)
+    xarray.testing.assert_identical(timecourse.permutation_test(X, MOVIES, 9, client=client, **asked), here)
+    lazy = timecourse.permutation_test(X, stacked().chunk(time=3), 9, client=client, **asked)
+    xarray.testing.assert_identical(lazy, here)
+
+
 @pytest.mark.parametrize(("lazy", "workers"), [(True, 1), (False, 2)])
 def test_a_lost_worker_costs_its_chunks(lazy, workers, tmp_path, monkeypatch):
     """A worker, or all of them, with the features that were sent to it, killed when two chunks are in the store."""

@@ -342,12 +342,8 @@ def cluster_test(
         raise ValueError(f"threshold must be positive, got {threshold!r}")
 
     t, count = _one_sample_t(x)
-    sides = {1: (1,), -1: (-1,), 0: (1, -1)}[tail]
-    above = [side * np.nan_to_num(t) > threshold for side in sides]
-    starts = sum((side & (new | ~np.r_[False, side[:-1]])).astype(np.int64) for side in above)
-    inside = np.any(above, axis=0)
-    labels = np.where(inside, np.cumsum(starts), 0)
-    masses = np.array([t[labels == k].sum() for k in range(1, int(labels.max()) + 1)])
+    sides = sides_of(tail)
+    labels, masses = clusters_along(t, threshold, sides, new)
 
     signs, exact = _signs(len(x), int(n), tail, seed)
     filled, usable = np.nan_to_num(x), np.isfinite(t)
@@ -359,14 +355,41 @@ def cluster_test(
         rest = (square - total**2 / np.maximum(count, 1)) * count / np.maximum(count - 1, 1)
         fine = usable & (rest > 1e-12 * square)
         drawn = np.where(fine, total / np.sqrt(np.where(fine, rest, 1)), 0)
-        for side in sides:
-            run = np.zeros(len(drawn))
-            for begins, column in zip(new, (side * drawn).T):
-                run = np.where(column > threshold, column + (0 if begins else run), 0)
-                np.maximum(null[first : first + size], run, out=null[first : first + size])
+        null[first : first + size] = largest_masses(drawn, threshold, sides, new)
     reached = null >= np.abs(masses)[:, None] * (1 - 1e-9)
     p = (1 + reached.sum(axis=1)) / (1 + len(null))
-    return ClusterTest(t, float(threshold), np.asarray(labels, dtype=np.int64), masses, p, null, exact)
+    return ClusterTest(t, float(threshold), labels, masses, p, null, exact)
+
+
+def sides_of(tail: int) -> tuple[int, ...]:
+    """Signs of what a test of this tail looks for: 1 above, -1 below, 0 both."""
+    return {1: (1,), -1: (-1,), 0: (1, -1)}[tail]
+
+
+def clusters_along(
+    course: Matrix, threshold: float, sides: tuple[int, ...], new: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.int64], Matrix]:
+    """Runs of neighbouring times at which a course (times,) passes a threshold: labels (times,) and masses.
+
+    ``new`` (times,) says which times are no neighbours of the one before. NaN is in no cluster.
+    """
+    above = [side * np.nan_to_num(course) > threshold for side in sides]
+    starts = sum((side & (new | ~np.r_[False, side[:-1]])).astype(np.int64) for side in above)
+    labels = np.asarray(np.where(np.any(above, axis=0), np.cumsum(starts), 0), dtype=np.int64)
+    return labels, np.array([course[labels == k].sum() for k in range(1, int(labels.max()) + 1)])
+
+
+def largest_masses(
+    courses: Matrix, threshold: float, sides: tuple[int, ...], new: npt.NDArray[np.bool_]
+) -> Matrix:
+    """The largest absolute mass of the clusters of each course, (courses, times) -> (courses,); 0 where none is."""
+    largest = np.zeros(len(courses))
+    for side in sides:
+        run = np.zeros(len(courses))
+        for begins, column in zip(new, (side * courses).T, strict=True):
+            run = np.where(column > threshold, column + (0 if begins else run), 0)
+            np.maximum(largest, run, out=largest)
+    return largest
 
 
 def _signs(subjects: int, n: int, tail: int, seed: int) -> tuple[Matrix, bool]:

@@ -8,12 +8,14 @@
     store       results kept chunk by chunk
     pruning     every time point of every subject, out of sample
     group       tests over subjects, the noise ceiling, the paper's windows
+    permutation tests over features: stimuli relabelled alike for all subjects
 
 Imports run downwards in this list.
 """
 
 from .group import group_test, noise_ceiling, paper_windows
 from .movies import rdm_movie
+from .permutation import permutation_test
 from .planted import PlantedTimecourse, simulate
 from .pruning import prune
 from .recordings import rdm_movies, read_recording, read_recordings
@@ -25,6 +27,7 @@ __all__ = [
     "noise_ceiling",
     "open_store",
     "paper_windows",
+    "permutation_test",
     "prune",
     "rdm_movie",
     "rdm_movies",

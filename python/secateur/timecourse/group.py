@@ -37,6 +37,9 @@ def group_test(
     The alignments of a subject are averaged over folds and taken through Fisher's z; the differences enter a paired t
     over subjects at each time, with false discoveries controlled over time, and a cluster-based permutation test.
 
+    It generalises to other subjects, with this X and these stimuli. Structure that subjects share aligns with any X by
+    chance, in every subject: whether it is these features and not just any is what :func:`permutation_test` asks.
+
     Parameters
     ----------
     course : xarray.Dataset
@@ -83,8 +86,7 @@ def group_test(
     """
     import xarray
 
-    if alternative not in TAILS:
-        raise ValueError(f"alternative must be one of {', '.join(map(repr, TAILS))}; got {alternative!r}")
+    check_alternative(alternative)
     full, pruned, n_kept = by_subject(course)
     if len(full) < 2:
         raise ValueError(f"course must have at least 2 subjects, got {len(full)}")
@@ -92,8 +94,9 @@ def group_test(
     for name, values in (("full", full), ("pruned", pruned), ("gain", pruned - full), ("n_kept", n_kept)):
         variables[name], variables[f"{name}_sem"] = mean_sem(values)
     variables["subjects"] = (~np.isnan(full)).sum(axis=0)
-    z = {"full": _finite_z(full), "pruned": _finite_z(pruned)}
-    apart = _apart(course)
+    z = {"full": finite_z(full), "pruned": finite_z(pruned)}
+    start, stop = (course.coords[name].values if name in course.coords else None for name in WINDOW)
+    apart = apart_of(start, stop, course.sizes["time"])
     found, clusters = _tested(z["pruned"] - z["full"], alpha, n, seed, alternative, apart)
     variables |= found
     if against_zero:
@@ -118,14 +121,25 @@ def by_subject(course: xarray.Dataset) -> tuple[Matrix, Matrix, Matrix]:
         raise ValueError("course must be what secateur.timecourse.prune returns, with dims subject, time, fold")
     order = ("subject", "time", "fold")
     full, pruned, kept = (course[name].transpose(*order).values for name in ("full_test", "pruned_test", "n_kept"))
-    both = ~(np.isnan(full) | np.isnan(pruned))
-    count = both.sum(axis=-1)
-    means = [np.where(both, values, 0).sum(axis=-1) / np.maximum(count, 1) for values in (full, pruned, kept)]
-    full, pruned, kept = (np.where(count > 0, mean, np.nan) for mean in means)
+    (full, pruned), (kept,) = means_of_folds(full, pruned, kept)
     return full, pruned, kept
 
 
-def _finite_z(r: Matrix) -> Matrix:
+def means_of_folds(full: Matrix, pruned: Matrix, *others: Matrix) -> tuple[list[Matrix], list[Matrix]]:
+    """Means over the last axis, of the folds in which full and pruned alignment are both defined."""
+    both = ~(np.isnan(full) | np.isnan(pruned))
+    count = both.sum(axis=-1)
+    means = [np.where(both, values, 0).sum(axis=-1) / np.maximum(count, 1) for values in (full, pruned, *others)]
+    means = [np.where(count > 0, mean, np.nan) for mean in means]
+    return means[:2], means[2:]
+
+
+def check_alternative(alternative: str) -> None:
+    if alternative not in TAILS:
+        raise ValueError(f"alternative must be one of {', '.join(map(repr, TAILS))}; got {alternative!r}")
+
+
+def finite_z(r: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Fisher's z, large where r is 1: a perfect alignment, as of X with itself, is no reason to test nothing."""
     return fisher_z(np.clip(r, -1 + 1e-12, 1 - 1e-12))
 
@@ -140,17 +154,16 @@ def mean_sem(values: Matrix) -> tuple[Matrix, Matrix]:
     return np.where(count > 0, mean, np.nan), np.where(count > 1, sem, np.nan)
 
 
-def _apart(course: xarray.Dataset) -> npt.NDArray[np.bool_] | None:
-    """Which windows don't go on where the one before ends; None for time points."""
-    if any(name not in course.coords for name in WINDOW):
-        return None
-    start, stop = (course.coords[name].values for name in WINDOW)
+def apart_of(start: Matrix | None, stop: Matrix | None, count: int) -> npt.NDArray[np.bool_]:
+    """Which of so many times don't go on where the one before ends: windows with time between them; no time points."""
+    if start is None or stop is None:
+        return np.zeros(count, dtype=bool)
     ends = np.r_[-np.inf, stop[:-1]]
     return np.asarray((start > ends + 1e-9) | (start < np.r_[-np.inf, start[:-1]]))
 
 
 def _tested(
-    values: Matrix, alpha: float, n: int, seed: int, alternative: Alternative, apart: npt.NDArray[np.bool_] | None
+    values: Matrix, alpha: float, n: int, seed: int, alternative: Alternative, apart: npt.NDArray[np.bool_]
 ) -> tuple[dict[str, Any], Any]:
     """t, p, d, discoveries and clusters of courses (subjects, times) against 0."""
     from scipy.stats import t as student

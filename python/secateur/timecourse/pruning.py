@@ -225,24 +225,12 @@ def prune(
     >>> course.pruned_test.dims, course.pruned_test.shape
     (('subject', 'time', 'fold'), (2, 6, 3))
     """
-    from sklearn.base import clone
-
-    features = read_features(X)
-    pruner = pruner_of(pruner, kind)
-    check_client(client)
-    if threads is not None:
-        pruner = clone(pruner).set_params(threads=threads)
-    if client is not None and pruner.threads is None:  # dask runs as many chunks at once as a worker has threads
-        pruner = clone(pruner).set_params(threads=1)
-    pruner._terms()
-    read = read_movies(movies, features.n, subjects, times)
-    named = read.kind or pruner.kind
-    check_stimuli(read, features)
-    folds, repeat = split(features.n, cv, repeats, seed, groups)
-    study = Study(features, folds, pruner, named, bool(generalise), len(read.times) == 1)
+    study, read, repeat = planned(
+        X, movies, pruner, (cv, repeats, seed, groups), kind, subjects, times, client, threads, generalise=generalise
+    )
     chunks = divided(study, read, chunk)
     inputs = input_digests(study, read, chunks, client, progress)
-    attrs = _settings(pruner, Targets(np.ones((1, 1)), None, None, features.n, kind=study.kind), cv, repeats, seed)
+    attrs = settings_of(study, cv, repeats, seed)
     settings = {**attrs, "generalise": study.generalise, **inputs}
     attrs |= {"inputs_sha256": digest(inputs), "settings": json.dumps(settings)}
     course = blank(study, read, repeat, attrs, filled=store is None)
@@ -269,6 +257,35 @@ def prune(
 
 
 # What goes in
+
+
+def planned(
+    X: Any, movies: Any, pruner: Pruner | None, how: tuple[Any, int, int, Any], kind: str | None, subjects: Any,
+    times: Any, client: Any, threads: int | None, *, generalise: bool = False,
+) -> tuple[Study, Movies, Indices]:  # fmt: skip
+    """Everything that a run along time is given, read and checked: also to which repeat each fold belongs."""
+    from sklearn.base import clone
+
+    features = read_features(X)
+    pruner = pruner_of(pruner, kind)
+    check_client(client)
+    if threads is not None:
+        pruner = clone(pruner).set_params(threads=threads)
+    if client is not None and pruner.threads is None:  # dask runs as many chunks at once as a worker has threads
+        pruner = clone(pruner).set_params(threads=1)
+    pruner._terms()
+    read = read_movies(movies, features.n, subjects, times)
+    check_stimuli(read, features)
+    cv, repeats, seed, groups = how
+    folds, repeat = split(features.n, cv, repeats, seed, groups)
+    study = Study(features, folds, pruner, read.kind or pruner.kind, bool(generalise), len(read.times) == 1)
+    return study, read, repeat
+
+
+def settings_of(study: Study, cv: Any, repeats: int, seed: int) -> dict[str, Any]:
+    """What a result records of how it was made."""
+    targets = Targets(np.ones((1, 1)), None, None, study.features.n, kind=study.kind)
+    return _settings(study.pruner, targets, cv, repeats, seed)
 
 
 def check_stimuli(movies: Movies, features: Features) -> None:
