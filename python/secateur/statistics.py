@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from .features import Matrix
 
+SIDES = {1: (1,), -1: (-1,), 0: (1, -1)}  # what a test of each tail looks for: above, below
+
 
 @dataclass(frozen=True)
 class PairedTest:
@@ -342,8 +344,7 @@ def cluster_test(
         raise ValueError(f"threshold must be positive, got {threshold!r}")
 
     t, count = _one_sample_t(x)
-    sides = sides_of(tail)
-    labels, masses = clusters_along(t, threshold, sides, new)
+    labels, masses = clusters_along(t, threshold, tail, new)
 
     signs, exact = _signs(len(x), int(n), tail, seed)
     filled, usable = np.nan_to_num(x), np.isfinite(t)
@@ -355,36 +356,69 @@ def cluster_test(
         rest = (square - total**2 / np.maximum(count, 1)) * count / np.maximum(count - 1, 1)
         fine = usable & (rest > 1e-12 * square)
         drawn = np.where(fine, total / np.sqrt(np.where(fine, rest, 1)), 0)
-        null[first : first + size] = largest_masses(drawn, threshold, sides, new)
+        null[first : first + size] = largest_masses(drawn, threshold, tail, new)
     reached = null >= np.abs(masses)[:, None] * (1 - 1e-9)
     p = (1 + reached.sum(axis=1)) / (1 + len(null))
     return ClusterTest(t, float(threshold), labels, masses, p, null, exact)
 
 
-def sides_of(tail: int) -> tuple[int, ...]:
-    """Signs of what a test of this tail looks for: 1 above, -1 below, 0 both."""
-    return {1: (1,), -1: (-1,), 0: (1, -1)}[tail]
-
-
 def clusters_along(
-    course: Matrix, threshold: float, sides: tuple[int, ...], new: npt.NDArray[np.bool_]
+    course: Matrix, threshold: float, tail: int, new: npt.NDArray[np.bool_]
 ) -> tuple[npt.NDArray[np.int64], Matrix]:
-    """Runs of neighbouring times at which a course (times,) passes a threshold: labels (times,) and masses.
+    """Runs of neighbouring times at which a course passes a threshold.
 
-    ``new`` (times,) says which times are no neighbours of the one before. NaN is in no cluster.
+    Parameters
+    ----------
+    course : array (times,)
+        Such as t. NaN is in no cluster.
+    threshold : float
+        Positive.
+    tail : {1, 0, -1}
+        Above the threshold, beyond it on either side (each of its own), or below its negative.
+    new : bool array (times,)
+        Times that are no neighbours of the one before.
+
+    Returns
+    -------
+    labels : (times,) int64
+        0 outside of clusters, else the cluster's number.
+    masses : (clusters,) float64
+        Sum of the course over each.
+
+    Examples
+    --------
+    >>> labels, masses = clusters_along(np.array([3.0, 2.5, 0.0, -4.0]), 2.0, 0, np.zeros(4, dtype=bool))
+    >>> labels.tolist(), masses.tolist()
+    ([1, 1, 0, 2], [5.5, -4.0])
     """
-    above = [side * np.nan_to_num(course) > threshold for side in sides]
+    above = [side * np.nan_to_num(course) > threshold for side in SIDES[tail]]
     starts = sum((side & (new | ~np.r_[False, side[:-1]])).astype(np.int64) for side in above)
     labels = np.asarray(np.where(np.any(above, axis=0), np.cumsum(starts), 0), dtype=np.int64)
     return labels, np.array([course[labels == k].sum() for k in range(1, int(labels.max()) + 1)])
 
 
-def largest_masses(
-    courses: Matrix, threshold: float, sides: tuple[int, ...], new: npt.NDArray[np.bool_]
-) -> Matrix:
-    """The largest absolute mass of the clusters of each course, (courses, times) -> (courses,); 0 where none is."""
+def largest_masses(courses: Matrix, threshold: float, tail: int, new: npt.NDArray[np.bool_]) -> Matrix:
+    """The largest absolute mass of the clusters of each course.
+
+    Parameters
+    ----------
+    courses : array (courses, times)
+        Without NaN.
+    threshold, tail, new
+        As in :func:`clusters_along`.
+
+    Returns
+    -------
+    ndarray of float64, shape (courses,)
+        0 where there is no cluster.
+
+    Examples
+    --------
+    >>> largest_masses(np.array([[3.0, 2.5, 0.0, -4.0], [0.0] * 4]), 2.0, 1, np.zeros(4, dtype=bool)).tolist()
+    [5.5, 0.0]
+    """
     largest = np.zeros(len(courses))
-    for side in sides:
+    for side in SIDES[tail]:
         run = np.zeros(len(courses))
         for begins, column in zip(new, (side * courses).T, strict=True):
             run = np.where(column > threshold, column + (0 if begins else run), 0)

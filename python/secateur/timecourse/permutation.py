@@ -12,7 +12,7 @@ from ..features import Indices, Matrix
 from ..inference import _check_count, _positions, _relabelled
 from ..pruning import Pruner
 from ..similarity import warn_of_undefined_pairs
-from ..statistics import clusters_along, largest_masses, permutation_p, sides_of
+from ..statistics import clusters_along, largest_masses, permutation_p
 from ..targets import pair_count
 from ..validation import score_fold, training_place, with_progress
 from .cluster import results
@@ -225,8 +225,8 @@ def against_relabellings(course: Matrix, tail: int, apart: npt.NDArray[np.bool_]
     family = np.where(np.isnan(reach[1:]) & usable, np.inf, np.where(usable, reach[1:], -np.inf))
     largest = family.max(axis=1, initial=-np.inf)
     threshold = float(norm.isf(FORMING / (2 if tail == 0 else 1)))
-    labels, masses = clusters_along(z[0], threshold, sides_of(tail), apart)
-    null = largest_masses(np.nan_to_num(z[1:]), threshold, sides_of(tail), apart)
+    labels, masses = clusters_along(z[0], threshold, tail, apart)
+    null = largest_masses(np.nan_to_num(z[1:]), threshold, tail, apart)
     null[(np.isnan(z[1:]) & usable).any(axis=1)] = np.inf
     p = permutation_p(np.abs(masses), np.broadcast_to(null, (len(masses), len(null))))
     inside = labels > 0
