@@ -248,7 +248,11 @@ def _movies_in(path: Path) -> Any:
         return None
     import xarray
 
+    from ..timecourse.codecs import check_zarr
+
     try:
+        if path.suffix == ".zarr":
+            check_zarr(path)
         opened = xarray.open_zarr(path) if path.suffix == ".zarr" else xarray.open_dataset(path, engine="h5netcdf")
     except (OSError, ValueError):
         return None  # whoever reads it as a recording says why

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..features import as_float64
+from .codecs import check_zarr
 from .movies import DIMS, SENSOR_TYPES, Recording, _read_epochs, _read_evoked, _read_recording, rdm_movie
 
 if TYPE_CHECKING:
@@ -353,6 +354,8 @@ def _chosen(array: xarray.DataArray, names: tuple[str, ...] | None) -> xarray.Da
 def _from_xarray(path: Path, names: tuple[str, ...] | None, key: str | None) -> xarray.DataArray:
     import xarray
 
+    if path.suffix.lower() == ".zarr":
+        check_zarr(path)
     try:
         held = (
             xarray.open_zarr(path) if path.suffix.lower() == ".zarr" else xarray.open_dataset(path, engine="h5netcdf")

@@ -21,11 +21,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from .codecs import check_zarr
+
 if TYPE_CHECKING:
     import xarray
 
 OWN = Path("test", ".secateur")  # inside an array: in a group Zarr would take it for one of its own, and say so
-LAYOUT = 1
+LAYOUT = 2
+FRAME = "frame.json"  # what a store holds besides scores: coordinates, test stimuli, attributes, layout
 
 Laid = dict[str, tuple[tuple[str, ...], npt.NDArray[Any]]]
 
@@ -131,19 +134,22 @@ def opened(
     RuntimeError
         Where another process writes it.
     ValueError
-        Where it was begun with other settings; one that differs is named.
+        Where it was begun with other settings, or is damaged; what differs is named.
     """
     try:
         import zarr
     except ImportError as error:
         raise ImportError("store needs zarr and dask: pip install 'secateur[cluster]'") from error
     place = Path(path).absolute()
+    if (place / OWN).is_dir():
+        check_zarr(place, "store")
     settings = {"layout": LAYOUT, "chunk": places[0][1].stop, **settings}
     dims = {str(name): tuple(map(str, array.dims)) for name, array in blank.data_vars.items() if "time" in array.dims}
     lock = None if (place / OWN).is_dir() else _begin(place, blank, dims, settings)
     lock = _locked(place) if lock is None else lock
     try:
         _check_settings(place, settings)
+        _check_frame(place, _frame(blank, _chunks(blank, dims, settings["chunk"])), str(path), "store")
         store = Store(place, zarr.open_group(str(place), mode="r+"), dims, dict(blank.attrs), places)
         store.check()
         yield store
@@ -168,6 +174,8 @@ def open_store(path: str | os.PathLike[str]) -> xarray.Dataset:
     ------
     FileNotFoundError
         Where there is no such store.
+    ValueError
+        Where its metadata, its coordinates or its test stimuli are not those that were written.
 
     Warns
     -----
@@ -190,11 +198,13 @@ def open_store(path: str | os.PathLike[str]) -> xarray.Dataset:
     place = Path(path).absolute()
     if not (place / OWN).is_dir():
         raise FileNotFoundError(f"path must be a store that prune has written, got {str(path)!r}")
+    check_zarr(place)
+    settings, frame = (_read_own(place, file, str(path), "path") for file in ("settings.json", FRAME))
+    _check_frame(place, frame, str(path), "path")
     course: xarray.Dataset = xarray.open_zarr(place, chunks=None)
     if "unfinished" in course.attrs:
-        chunk = json.loads((place / OWN / "settings.json").read_text(encoding="utf-8"))["chunk"]
-        total = course.sizes["subject"] * -(-course.sizes["time"] // chunk)
-        done = sum(mark.suffix == ".json" for mark in (place / OWN / "done").iterdir())
+        total = course.sizes["subject"] * -(-course.sizes["time"] // int(settings["chunk"]))
+        done = len(list((place / OWN / "done").glob("*.json")))
         warnings.warn(
             f"{str(path)!r} is unfinished, {done} of {total} chunks are done: prune with the same arguments goes on",
             UserWarning,
@@ -217,10 +227,8 @@ def _begin(
     place.parent.mkdir(parents=True, exist_ok=True)
     draft = place.parent / f".{place.name}-{os.getpid()}-{secrets.token_hex(4)}.partial"
     empty = blank.copy()
-    for name, own in dims.items():
-        sizes = {"subject": 1, "time": settings["chunk"]}
-        array = blank[name]
-        chunks = tuple(min(sizes.get(dim, size), size) for dim, size in zip(own, array.shape, strict=True))
+    for name, chunks in _chunks(blank, dims, settings["chunk"]).items():
+        own, array = dims[name], blank[name]
         fill = np.nan if array.dtype.kind == "f" else 0
         empty[name] = own, full(array.shape, fill, dtype=array.dtype, chunks=chunks)
     empty.attrs["unfinished"] = "secateur.timecourse.open_store says how far it is"
@@ -228,6 +236,7 @@ def _begin(
     try:
         empty.to_zarr(draft, mode="w-", compute=False, consolidated=True, **form)
         (draft / OWN / "done").mkdir(parents=True)
+        _write(draft / OWN / FRAME, _frame(blank, _chunks(blank, dims, settings["chunk"])))
         _write(draft / OWN / "settings.json", settings)
         lock = _locked(draft)
         try:
@@ -260,13 +269,65 @@ def _locked(place: Path) -> int:
 
 def _check_settings(place: Path, settings: dict[str, Any]) -> None:
     """Refuse a store of a run with other settings or inputs."""
-    begun = json.loads((place / OWN / "settings.json").read_text(encoding="utf-8"))
+    begun = _read_own(place, "settings.json", str(place), "store")
     now = json.loads(json.dumps(settings))
     for name in [*now, *begun]:
         if begun.get(name) != now.get(name):
             raise ValueError(
                 f"store must be of a run with the same {name}, got {str(place)!r}, begun with "
                 f"{_short(begun.get(name))} where this run has {_short(now.get(name))}"
+            )
+
+
+def _read_own(place: Path, file: str, path: str, name: str) -> dict[str, Any]:
+    """A JSON object of ours beside the arrays."""
+    try:
+        held = json.loads((place / OWN / file).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{name} must be as prune wrote it, got {path!r}, whose {OWN / file} can't be read") from error
+    if not isinstance(held, dict):
+        raise ValueError(f"{name} must be as prune wrote it, got {path!r}, whose {OWN / file} holds something else")
+    return held
+
+
+def _chunks(blank: xarray.Dataset, dims: dict[str, tuple[str, ...]], times: int) -> dict[str, list[int]]:
+    """How scores are cut: a subject and so many times in each file."""
+    most = {"subject": 1, "time": times}
+    return {name: [min(most.get(str(dim), size), size) for dim, size in blank[name].sizes.items()] for name in dims}
+
+
+def _frame(course: xarray.Dataset, chunks: dict[str, Any]) -> dict[str, Any]:
+    """What a course is besides the values of its scores (those with chunks), as JSON has it."""
+    frame: dict[str, Any] = {"attributes": {name: v for name, v in course.attrs.items() if name != "unfinished"}}
+    for name, array in course.variables.items():
+        dtype = array.dtype.name if array.dtype.kind in "biuf" else array.dtype.kind
+        said = {"dims": list(array.dims), "shape": list(array.shape), "dtype": dtype, **array.attrs}
+        if name in chunks:
+            said["chunks"] = list(chunks[name])
+        else:
+            said["values"] = hashlib.sha256(json.dumps(array.values.tolist()).encode()).hexdigest()
+        frame[str(name)] = said
+    return json.loads(json.dumps(frame))  # type: ignore[no-any-return]
+
+
+def _check_frame(place: Path, frame: dict[str, Any], path: str, name: str) -> None:
+    """Refuse a store that says otherwise, in its arrays' own metadata or in the consolidated copy of them."""
+    import xarray
+
+    scores = [variable for variable, said in frame.items() if variable != "attributes" and "chunks" in said]
+    for consolidated in (True, False):
+        try:
+            with xarray.open_zarr(place, chunks=None, consolidated=consolidated) as course:
+                found = _frame(course, {score: course[score].encoding["chunks"] for score in scores})
+        except Exception as error:  # xarray, Zarr and codecs differ in what they say of damage
+            reason = " ".join(str(error).split())[:120].rstrip(".") or type(error).__name__
+            words = f"{name} must be as prune wrote it, got {path!r}, which can't be opened: {reason}"
+            raise ValueError(words) from error
+        other = [what for what in {**frame, **found} if frame.get(what) != found.get(what)]
+        if other:
+            raise ValueError(
+                f"{name} must be as prune wrote it, got {path!r}, whose {other[0]} is damaged or another's: "
+                "prune into a new one"
             )
 
 
