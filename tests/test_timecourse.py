@@ -287,7 +287,16 @@ def test_epochs_are_averaged_by_condition_and_split():
         ({"times": TIMES, "windows": []}, "at least one window"),
         ({"times": TIMES, "smoothing": 0}, "smoothing must be a positive width"),
         ({"times": TIMES, "smoothing": 0.009}, "smoothing must reach a neighbouring time point, .*, got 0.009"),
-        ({"times": 1000 * TIMES, "smoothing": 0.05}, "smoothing must reach a neighbouring time point"),
+        ({"times": 1000 * TIMES, "smoothing": 0.05}, "times must be in seconds, got steps of 5: divide milliseconds"),
+        ({"times": 150 * TIMES, "smoothing": 0.05}, "smoothing must reach a neighbouring time point"),
+        ({"times": TIMES, "smoothing": 20}, r"at most half of the recording, 0.03 s, got 20 s: .*, as in '20ms'"),
+        ({"times": TIMES, "smoothing": 0.034}, r"smoothing must be at most half of the recording, 0.03 s"),
+        ({"times": TIMES, "smoothing": "20 m"}, "smoothing must be in seconds, or have a unit, as in '20ms'"),
+        ({"times": TIMES, "windows": ["150-160ms", "soon"]}, "windows must be START-STOP, .* 150-300ms, got 'soon'"),
+        ({"times": TIMES, "windows": "160-150ms"}, "the earlier first, got '160-150ms'"),
+        ({"times": TIMES, "windows": "150-160"}, r"got none in \(150.0, 160.0\) s: .*, as in '150-300ms'"),
+        ({"times": TIMES, "windows": [(0.15, 0.16, 0.17)]}, r"windows must be pairs \(start, stop\)"),
+        ({"picks": "mag"}, "picks must be left out unless patterns are MNE objects, got 'mag' for ndarray"),
         ({"times": TIMES[::-1]}, "finite and increasing"),
         ({"times": TIMES[1:]}, r"shape \(13,\)"),
         ({"stimuli": ["a"]}, "name each of 7 stimuli, got 1"),
@@ -303,6 +312,82 @@ def test_epochs_are_averaged_by_condition_and_split():
 def test_refusals(options, message):
     with pytest.raises(ValueError, match=message):
         timecourse.rdm_movie(PATTERNS, **options)
+
+
+@pytest.mark.parametrize(
+    ("windows", "seconds"),
+    [
+        ("150-160ms, 0.17-.18", [(0.15, 0.16), (0.17, 0.18)]),
+        (["150ms-160ms", "150-160 ms", "1.5e-1 - 0.16", "150ms-0.16s"], [(0.15, 0.16)] * 4),
+        ([("150ms", "160 ms"), ("0.15s", 0.16), np.array([0.15, 0.16])], [(0.15, 0.16)] * 3),
+        ("-10-0ms,-0.1--0.05,-100–-50ms", [(-0.01, 0), (-0.1, -0.05), (-0.1, -0.05)]),
+        ("150-160ms,150ms-160", [(0.15, 0.16)] * 2),
+    ],
+)
+def test_units_that_are_written(windows, seconds):
+    assert movies.read_windows(windows) == seconds
+
+
+def test_smoothing_and_windows_with_units_are_those_in_seconds():
+    expected = timecourse.rdm_movie(PATTERNS, times=TIMES, smoothing=0.02, windows=[(0.15, 0.17)])
+    for width in ("20ms", "20 ms", "0.02s", "0.02", ".02 s", np.float32(0.02)):
+        got = timecourse.rdm_movie(PATTERNS, times=TIMES, smoothing=width, windows="150-170ms")
+        np.testing.assert_allclose(got, expected, rtol=1e-13)
+    with pytest.raises(TypeError, match="smoothing must be a number of seconds"):
+        timecourse.rdm_movie(PATTERNS, times=TIMES, smoothing=True)
+
+
+def test_masked_values_are_refused_and_missing_in_movies():
+    masked = np.ma.array(PATTERNS)
+    np.testing.assert_array_equal(timecourse.rdm_movie(masked), timecourse.rdm_movie(PATTERNS))
+    masked[1, 2, 3] = masked[2, 2, 3] = np.ma.masked
+    said = r"patterns must hold no masked values, got 2: .* fill them with \.filled\(\)"
+    for given in (masked, list(masked), tuple(list(one) for one in masked), {k: v for k, v in enumerate(masked)}):
+        with pytest.raises(ValueError, match=said if not isinstance(given, dict) else "no masked values, got 1"):
+            timecourse.rdm_movie(given)
+    movie = np.ma.array(timecourse.rdm_movie(PATTERNS).values[:2])
+    movie[0, 4] = movie[1, 7] = np.ma.masked
+    X = np.random.default_rng(0).normal(size=(len(PATTERNS), 5))
+    scores = timecourse.prune(X, np.ma.stack([movie, movie]), cv=2, progress=False)
+    missing = movie.filled(np.nan)
+    assert np.isnan(missing).sum() == 2
+    xarray.testing.assert_identical(timecourse.prune(X, np.stack([missing] * 2), cv=2, progress=False), scores)
+    xarray.testing.assert_identical(timecourse.prune(X, [movie, movie], cv=2, progress=False), scores)
+
+
+def test_sensors_of_mne_objects_follow_the_rules_of_files():
+    mne = pytest.importorskip("mne")
+    rng = np.random.default_rng(0)
+    info = mne.create_info([f"c{c}" for c in range(9)], 100.0, ["mag"] * 3 + ["eeg"] * 4 + ["eog", "stim"])
+    data = rng.normal(size=(6, 9, 5)) * np.r_[np.full(3, 1e-13), np.full(4, 1e-6), 1, 1][:, None]
+    events = np.column_stack([np.arange(6), np.zeros(6, int), np.repeat([1, 2, 3], 2)])
+    names = {"a": 1, "b": 2, "c": 3}
+    epochs = mne.EpochsArray(data, info, events, event_id=names, verbose="error")
+    epochs.info["bads"] = ["c4"]
+    means = data.reshape(3, 2, 9, 5).mean(axis=1)
+    evoked = [epochs[name].average(picks="all") for name in names]
+    for one, name in zip(evoked, names, strict=True):
+        one.comment = name
+    good = {"mag": [0, 1, 2], "eeg": [3, 5, 6], ("c3", "c0"): [3, 0]}
+    for picks, rows in good.items():
+        asked = list(picks) if isinstance(picks, tuple) else picks
+        expected = timecourse.rdm_movie(means[:, sorted(rows)], times=epochs.times)
+        for given in (epochs, evoked, dict(zip(names, evoked, strict=True))):
+            np.testing.assert_allclose(timecourse.rdm_movie(given, picks=asked), expected, rtol=1e-9)
+        movie = timecourse.rdm_movies({"s": epochs}, picks=asked)["s"]
+        np.testing.assert_allclose(movie, expected, rtol=1e-9)
+    for given in (epochs, evoked):
+        with pytest.raises(ValueError, match="units differ: picks='eeg' or picks='mag', got none"):
+            timecourse.rdm_movie(given)
+        with pytest.raises(ValueError, match="picks must name sensors of the patterns, got 'nirs'"):
+            timecourse.rdm_movie(given, picks="nirs")
+    alone = epochs.copy().pick(["mag", "eog"])
+    np.testing.assert_allclose(timecourse.rdm_movie(alone), timecourse.rdm_movie(means[:, :3]), rtol=1e-9)
+    with pytest.raises(ValueError, match="patterns must hold sensors alone, got channels of type 'eog'"):
+        timecourse.rdm_movie(epochs, picks=["c0", "c7"])
+    with pytest.raises(ValueError, match="patterns must hold sensors, got channels of type 'eog' in the patterns"):
+        timecourse.rdm_movie(epochs.copy().pick("eog"))
+    assert epochs.info["bads"] == ["c4"]  # nothing is changed
 
 
 def test_values_that_are_refused():

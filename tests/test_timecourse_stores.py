@@ -128,7 +128,7 @@ def test_other_codecs_of_format_3_are_refused(codecs_3, more, tmp_path):
         timecourse.read_recording(tmp_path / "a.zarr")
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::RuntimeWarning")  # of strings, and of speed
+@pytest.mark.filterwarnings("ignore::Warning")  # of strings of format 3, and of speed
 @pytest.mark.parametrize("form", [2, 3])
 @pytest.mark.parametrize("consolidated", [True, False])
 def test_what_xarray_writes_is_read(form, consolidated, tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
 
     from ..features import Features
     from ..pruning import Pruner
-
-WINDOW = re.compile(r"(-?\d*\.?\d+)-(-?\d*\.?\d+)")
 
 
 @dataclass(frozen=True)
@@ -75,10 +72,11 @@ def timecourse(
     ] = "correlation",
     windows: Annotated[
         str | None,
-        typer.Option(metavar="LIST", help="Average in windows, in seconds: 0.175-0.185,0.275-0.285."),
+        typer.Option(metavar="LIST", help="Average in windows: 0.175-0.185,0.275-0.285 (seconds) or 175-185ms."),
     ] = None,
     smoothing: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Width of a running mean over the matrices.")
+        str | None,
+        typer.Option(metavar="WIDTH", help="Width of a running mean over the matrices: 0.02 (seconds) or 20ms."),
     ] = None,
     metric: Metric = "cosine",
     comparator: Comparator = "pearson",
@@ -90,7 +88,13 @@ def timecourse(
     ] = False,
     alpha: Annotated[float, typer.Option(metavar="P", help="Of the tests over subjects.")] = 0.05,
     flips: Annotated[int, typer.Option(metavar="N", min=1, help="Sign flips of the cluster test.")] = 1000,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of folds and flips.")] = 0,
+    permutations: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=0, help="Relabellings of stimuli for a test of the features; 0 for none."
+        ),
+    ] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of folds, flips and relabellings.")] = 0,
     store: Annotated[
         Path | None, typer.Option(metavar="ZARR", help="Keep every chunk here as it is done; a killed run goes on.")
     ] = None,
@@ -105,6 +109,7 @@ def timecourse(
     """
     with spoken(f"what was done is in {store}" if store else "nothing was written"):
         from ..pruning import Pruner
+        from ..timecourse.movies import read_seconds, read_windows
 
         pruner = Pruner(metric, comparator, "dissimilarity", search, device, threads)
         with _input():
@@ -115,22 +120,12 @@ def timecourse(
                 raise ValueError("RECORDINGS must be given after FEATURES, got none")
             if not 0 < alpha < 1:
                 raise ValueError(f"--alpha must be between 0 and 1, got {alpha}")
-            how: dict[str, Any] = {"metric": rdm, "windows": _windows(windows), "smoothing": smoothing}
-            how["threads"] = threads
+            how: dict[str, Any] = {"metric": rdm, "threads": threads}
+            how["windows"] = None if windows is None else read_windows(windows, "--windows")
+            how["smoothing"] = None if smoothing is None else read_seconds(smoothing, "--smoothing")
         checked_destination(out, overwrite)
         study = _planted(how, seed) if demo else _read(str(features), recordings or [], pattern, picks, how)
-        _run(study, pruner, (cv, repeats, seed), generalise, alpha, flips, store, out, overwrite)
-
-
-def _windows(given: str | None) -> list[tuple[float, float]] | None:
-    """(start, stop) of each window."""
-    if given is None:
-        return None
-    found = [WINDOW.fullmatch(words.strip()) for words in given.split(",")]
-    windows = [(float(match[1]), float(match[2])) for match in found if match]
-    if len(windows) < len(found) or any(start > stop for start, stop in windows):
-        raise ValueError(f"--windows must be START-STOP in seconds, as in 0.175-0.185,0.275-0.285, got {given!r}")
-    return windows
+        _run(study, pruner, (cv, repeats, seed), generalise, alpha, (flips, permutations), store, out, overwrite)
 
 
 def _planted(how: dict[str, Any], seed: int) -> _Study:
@@ -269,16 +264,16 @@ def _run(
     folds: tuple[int, int, int],
     generalise: bool,
     alpha: float,
-    flips: int,
+    counts: tuple[int, int],
     store: Path | None,
     out: Path,
     overwrite: bool,
 ) -> None:
     """Prune, test, print the table, write the folder, name its files."""
     from ..report import folder, tables
-    from ..timecourse import group_test, noise_ceiling, prune
+    from ..timecourse import group_test, noise_ceiling, permutation_test, prune
 
-    cv, repeats, seed = folds
+    (cv, repeats, seed), (flips, permutations) = folds, counts
     d, n = study.features.d, study.features.n
     _say(f"Pruning {d} features at every time of every subject, in {cv * repeats} folds of {n} stimuli.")
     with _input():
@@ -295,14 +290,21 @@ def _run(
         )
     if study.synthetic:
         course.attrs["synthetic"] = "true"
-    test = ceiling = None
+    test = ceiling = null = None
     if course.sizes["subject"] > 1:
         _say(f"Testing over {course.sizes['subject']} subjects.")
         with _input():
             test = group_test(course, alpha=alpha, n=flips, seed=seed)
             ceiling = noise_ceiling(study.movies, pruner.comparator, cv=cv, repeats=repeats, seed=seed)
+    if permutations:
+        _say(f"Pruning again for each of {permutations} relabellings of the stimuli.")
+        terms = (permutations, pruner, cv, repeats, seed)
+        with _input():
+            null = permutation_test(
+                study.features, study.movies, *terms, alpha=alpha, progress=sys.stderr.isatty()
+            )
     heading = f"Synthetic recording: {study.title}" if study.synthetic else study.title
-    show(f"{heading}\n\n{tables.course_text(course, test)}")
+    show(f"{heading}\n\n{tables.course_text(course, test, null)}")
     _say("Drawing and writing.")
     settings = {
         "command": ["secateur", *sys.argv[1:]],
@@ -310,6 +312,9 @@ def _run(
         "device": pruner.device,
         "alpha": alpha,
         "flips": flips,
+        "permutations": permutations,
     }
-    files = folder.write_course(out, course, test, ceiling, title=study.title, settings=settings, overwrite=overwrite)
+    files = folder.write_course(
+        out, course, test, ceiling, null, title=study.title, settings=settings, overwrite=overwrite
+    )
     show_files(out, files, folder.COURSE_CONTENTS)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CEILING = "#C8C8C8"
+RELABELLED = "#000000"
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,11 @@ def _synthetic(course: xarray.Dataset, words: str) -> str:
     return f"Synthetic recording: {words[0].lower() if words[1:2].islower() else words[0]}{words[1:]}"
 
 
+def _check_permutations(course: xarray.Dataset, permutations: xarray.Dataset | None) -> None:
+    if permutations is not None and not np.array_equal(permutations["time"].values, course["time"].values):
+        raise ValueError("permutations must be of the course's times, got others")
+
+
 def _test_of(course: xarray.Dataset, test: xarray.Dataset | None) -> xarray.Dataset | None:
     if test is None and course.sizes["subject"] > 1:
         return group_test(course)
@@ -111,6 +117,7 @@ def _draw_course(axes: Axes, clock: _Clock, values: Matrix, colour: str, label: 
 
 def _dress_time(axes: Axes, clock: _Clock, y: str, named: bool = True) -> None:
     dress(axes, clock.label if named else "", y)
+    axes.xaxis.label.set_parse_math(False)  # it holds the unit's name
     axes.yaxis.set_label_coords(-0.55 / (axes.bbox.width / axes.figure.dpi), 0.5)  # inches: labels line up
     axes.set_xlim(*clock.reach)
     if clock.reach[0] < 0 < clock.reach[1]:
@@ -139,36 +146,41 @@ def _draw_alignment(axes: Axes, course: xarray.Dataset, ceiling: xarray.Dataset 
     legend_above(axes, 3)
 
 
-def _draw_gain(axes: Axes, course: xarray.Dataset, test: xarray.Dataset | None) -> None:
-    """Pruned - full, with bars below where a cluster is significant; for windows q above each."""
+def _draw_gain(
+    axes: Axes, course: xarray.Dataset, test: xarray.Dataset | None, permutations: xarray.Dataset | None
+) -> None:
+    """Pruned - full, with bars below where a cluster is significant; for windows q and p of relabellings above each."""
     clock = _clock(course)
     full, pruned, _ = by_subject(course)
     axes.axhline(0, color="black", linewidth=0.6)
     _draw_course(axes, clock, pruned - full, GAIN)
     _dress_time(axes, clock, f"gain\n({unit_of(course)})")
-    if test is None:
-        return
+    tests = [(test, "", GAIN), (permutations, "_gain", RELABELLED)]
+    drawn = [(one, suffix, colour) for one, suffix, colour in tests if one is not None]
     low, high = axes.get_ylim()
     height = high - low
     if clock.windows:
-        axes.set_ylim(low, high + 0.2 * height)
-        for x, q in zip(clock.at, test["q"].values, strict=True):
-            words = "–" if np.isnan(q) else f"q = {q:.2g}"
-            axes.text(x, high + 0.05 * height, words, fontsize=SMALL, color=GAIN, ha="center", va="bottom")
+        axes.set_ylim(low, high + 0.2 * len(drawn) * height)
+        for row, (one, suffix, colour) in enumerate(drawn):
+            name = "p_max_gain" if suffix else "q"
+            for x, value in zip(clock.at, one[name].values, strict=True):
+                words = "–" if np.isnan(value) else f"{name[0]} = {value:.2g}"
+                up = high + (0.05 + 0.2 * row) * height
+                axes.text(x, up, words, fontsize=SMALL, color=colour, ha="center", va="bottom")
         return
-    axes.set_ylim(low - 0.26 * height, high)
-    for span, p in _spans(test):
-        left, right = clock.at[span[0]] - clock.half[span[0]], clock.at[span[-1]] + clock.half[span[-1]]
-        y = low - 0.05 * height
-        axes.plot([left, right], [y, y], color=GAIN, linewidth=4, solid_capstyle="butt")
-        axes.text(
-            (left + right) / 2, y - 0.06 * height, f"p = {p:.2g}", fontsize=SMALL, color=GAIN, ha="center", va="top"
-        )
+    axes.set_ylim(low - 0.26 * len(drawn) * height, high)
+    for row, (one, suffix, colour) in enumerate(drawn):
+        for span, p in _spans(one, suffix):
+            left, right = clock.at[span[0]] - clock.half[span[0]], clock.at[span[-1]] + clock.half[span[-1]]
+            y = low - (0.05 + 0.26 * row) * height
+            axes.plot([left, right], [y, y], color=colour, linewidth=4, solid_capstyle="butt")
+            words = f"p = {p:.2g}"
+            axes.text((left + right) / 2, y - 0.06 * height, words, fontsize=SMALL, color=colour, ha="center", va="top")
 
 
-def _spans(test: xarray.Dataset) -> list[tuple[Any, float]]:
+def _spans(test: xarray.Dataset, suffix: str = "") -> list[tuple[Any, float]]:
     """Positions in time, and p, of the clusters that are significant at the test's alpha."""
-    labels, p = test["cluster"].values, test["cluster_p"].values
+    labels, p = test[f"cluster{suffix}"].values, test[f"cluster_p{suffix}"].values
     spans = [np.flatnonzero(labels == k) for k in range(1, int(labels.max(initial=0)) + 1)]
     return [(span, float(p[span[0]])) for span in spans if p[span[0]] <= test.attrs["alpha"]]
 
@@ -187,6 +199,31 @@ def _test_words(course: xarray.Dataset, test: xarray.Dataset | None) -> str:
     return f"{found} {limit}cluster-based permutation test over {count} subjects ({side}, {flips})."
 
 
+def _tests_words(
+    course: xarray.Dataset, test: xarray.Dataset | None, permutations: xarray.Dataset | None
+) -> list[str]:
+    """What marks the gain and, where stimuli were relabelled too, which question each test answers."""
+    if permutations is None:
+        return [_test_words(course, test)]
+    side = {"greater": "pruned > full", "less": "pruned < full", "two-sided": "two-sided"}
+    alpha, n = float(permutations.attrs["alpha"]), int(permutations.attrs["n"])
+    how = f"stimuli relabelled alike for all subjects {n} times ({side[permutations.attrs['alternative']]})"
+    how += f", so no p can be below {1 / (1 + n):.2g}" if 1 / (1 + n) > alpha else ""
+    if "window_start" in permutations.coords:
+        words = f"Black p: {how}, largest value over {permutations.sizes['time']} windows."
+    elif _spans(permutations, "_gain"):
+        words = f"Black bar: p ≤ {alpha:g}, {how}, largest cluster."
+    else:
+        words = f"No cluster with p ≤ {alpha:g} where {how}."
+    if test is None:
+        return [f"{words} It asks whether these features fit better than if dealt to other stimuli."]
+    return [
+        _test_words(course, test),
+        f"{words} The test over subjects asks whether other people would show the gain with these features and "
+        "stimuli; relabelling, whether these features fit better than if dealt to other stimuli.",
+    ]
+
+
 def _flips_words(test: xarray.Dataset) -> str:
     """How many sign flips there were, and whether they were too few to find anything."""
     flips, least = int(test.attrs["flips"]), 1 / (1 + int(test.attrs["flips"]))
@@ -195,7 +232,10 @@ def _flips_words(test: xarray.Dataset) -> str:
 
 
 def alignment_over_time(
-    course: xarray.Dataset, test: xarray.Dataset | None = None, ceiling: xarray.Dataset | None = None
+    course: xarray.Dataset,
+    test: xarray.Dataset | None = None,
+    ceiling: xarray.Dataset | None = None,
+    permutations: xarray.Dataset | None = None,
 ) -> Figure:
     """Held-out alignment over time, full and pruned, and the gain with the times where it is significant.
 
@@ -207,6 +247,8 @@ def alignment_over_time(
         From :func:`secateur.timecourse.group_test`; computed with its defaults where there are 2 subjects or more.
     ceiling : xarray.Dataset, optional
         From :func:`secateur.timecourse.noise_ceiling`, of the same folds.
+    permutations : xarray.Dataset, optional
+        From :func:`secateur.timecourse.permutation_test`: a second, black bar, and which question each test answers.
 
     Returns
     -------
@@ -225,12 +267,15 @@ def alignment_over_time(
     'time (ms, 0 = stimulus onset)'
     """
     test = _test_of(course, test)
-    figure = blank_figure(6.4, 4.85)
-    upper, lower = axes_at(figure, 0.95, 2.45, 5.2, 1.7), axes_at(figure, 0.95, 1.1, 5.2, 1.15)
+    _check_permutations(course, permutations)
+    notes = [_band_words(course, ceiling), *_tests_words(course, test, permutations)]
+    more = 0.0 if permutations is None else 0.5
+    figure = blank_figure(6.4, 4.85 + more)
+    upper, lower = axes_at(figure, 0.95, 2.45 + more, 5.2, 1.7), axes_at(figure, 0.95, 1.1 + more, 5.2, 1.15)
     _draw_alignment(upper, course, ceiling, named=False)
-    _draw_gain(lower, course, test)
+    _draw_gain(lower, course, test, permutations)
     heading(upper, _synthetic(course, "Held-out alignment over time"), 20)
-    _footnotes(figure, 0.2, [_band_words(course, ceiling), _test_words(course, test)])
+    _footnotes(figure, 0.2, notes)
     return figure
 
 
@@ -301,6 +346,7 @@ def _draw_selection(axes: Axes, course: xarray.Dataset, most: int) -> tuple[Any,
     axes.invert_yaxis()
     shown = f"{len(order)} of the {len(ever)} features" if len(order) < len(ever) else f"the {len(ever)} features"
     dress(axes, "window (ms)" if clock.windows else clock.label, "features, most often kept first")
+    axes.xaxis.label.set_parse_math(False)
     axes.locator_params(axis="y", integer=True, nbins=6)
     if clock.windows:
         axes.set_xticks(range(len(clock.at)))
@@ -376,6 +422,8 @@ def _draw_generalisation(figure: Figure, axes: Axes, bar: Axes, course: xarray.D
     axes.plot(ends, ends, color="black", linewidth=0.6, linestyle="--")
     unit = clock.label.split("(")[1].split(",")[0].rstrip(")")
     dress(axes, f"scored at ({unit})", f"features chosen at ({unit})")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.label.set_parse_math(False)
     axes.locator_params(nbins=5)
     if clock.windows:
         names = [f"{a - h:g}–{a + h:g}" for a, h in zip(clock.at, clock.half, strict=True)]
@@ -432,6 +480,7 @@ def course_page(
     course: xarray.Dataset,
     test: xarray.Dataset | None = None,
     ceiling: xarray.Dataset | None = None,
+    permutations: xarray.Dataset | None = None,
     *,
     title: str | None = None,
 ) -> Figure:
@@ -441,7 +490,7 @@ def course_page(
     ----------
     course : xarray.Dataset
         From :func:`secateur.timecourse.prune`; with ``generalise=True`` the page also shows from one time to another.
-    test, ceiling : xarray.Dataset, optional
+    test, ceiling, permutations : xarray.Dataset, optional
         As in :func:`alignment_over_time`.
     title : str, optional
         The page's heading.
@@ -459,10 +508,11 @@ def course_page(
     [11.69, 8.27]
     """
     test = _test_of(course, test)
+    _check_permutations(course, permutations)
     figure, left = blank_figure(*A4), 0.45
     heading = _synthetic(course, title or "Pruning along a time course")
-    write_words(figure, left, 7.83, trimmed(heading, 100), 13, fontweight="bold")
-    write_words(figure, left, 7.59, " · ".join(_facts(course)), NORMAL, color="#404040")
+    write_words(figure, left, 7.83, trimmed(heading, 100), 13, fontweight="bold", parse_math=False)
+    write_words(figure, left, 7.59, " · ".join(_facts(course)), NORMAL, color="#404040", parse_math=False)
     letters = iter("ABCDE")
 
     def head(at: float, up: float, words: str) -> None:
@@ -471,7 +521,7 @@ def course_page(
     wide = 6.1
     upper, lower = axes_at(figure, 1.1, 5.35, wide, 1.6), axes_at(figure, 1.1, 4.05, wide, 1.1)
     _draw_alignment(upper, course, ceiling, named=False)
-    _draw_gain(lower, course, test)
+    _draw_gain(lower, course, test, permutations)
     head(left, 7.25, f"Held-out alignment: {_subjects(course)}")
     kept = axes_at(figure, 8.35, 4.05, 3.0, 2.9)
     _draw_kept(kept, course)
@@ -490,7 +540,8 @@ def course_page(
                 panel.set_ylabel("")
                 panel.set_yticklabels([])
             head(at - (0.1 if gain else 0.6), low + side + 0.2, words)
-    notes = [_band_words(course, ceiling), _test_words(course, test), f"C: {rows[0].lower()}{rows[1:]}."]
+    notes = [_band_words(course, ceiling), *_tests_words(course, test, permutations)]
+    notes.append(f"C: {rows[0].lower()}{rows[1:]}.")
     if both:
         notes[-1] += f" D and E: {_generalisation_words(course)[0].lower()}{_generalisation_words(course)[1:]}"
     _footnotes(figure, left, notes)

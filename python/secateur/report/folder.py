@@ -304,6 +304,7 @@ def write_course(
     course: xarray.Dataset,
     test: xarray.Dataset | None = None,
     ceiling: xarray.Dataset | None = None,
+    permutations: xarray.Dataset | None = None,
     *,
     title: str | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -321,6 +322,8 @@ def write_course(
         From :func:`secateur.timecourse.group_test`, where there are 2 subjects or more.
     ceiling : xarray.Dataset, optional
         From :func:`secateur.timecourse.noise_ceiling`.
+    permutations : xarray.Dataset, optional
+        From :func:`secateur.timecourse.permutation_test`.
     title : str, optional
         Heading of the page and the table.
     settings : mapping, optional
@@ -355,15 +358,16 @@ def write_course(
 
     def fill(draft: Path) -> None:
         course.to_netcdf(draft / "course.nc", engine="h5netcdf")
-        group = _group(test, ceiling)
+        group = _group(test, ceiling, permutations)
         if group is not None:
             group.to_netcdf(draft / "group.nc", engine="h5netcdf")
-        course_table(course, test, ceiling).to_csv(draft / "summary.csv", index=False)
-        (draft / "summary.md").write_text(course_markdown(course, test, title=title), encoding="utf-8")
+        course_table(course, test, ceiling, permutations).to_csv(draft / "summary.csv", index=False)
+        words = course_markdown(course, test, permutations, title=title)
+        (draft / "summary.md").write_text(words, encoding="utf-8")
         course_features(course).to_csv(draft / "kept_features.csv", index=False)
         pictures = {
-            "course": courses.course_page(course, test, ceiling, title=title),
-            "alignment": courses.alignment_over_time(course, test, ceiling),
+            "course": courses.course_page(course, test, ceiling, permutations, title=title),
+            "alignment": courses.alignment_over_time(course, test, ceiling, permutations),
             "kept": courses.kept_over_time(course),
             "selection": courses.selection_over_time(course),
         }
@@ -439,23 +443,42 @@ def write_network(
     return _whole(folder, fill, NETWORK_CONTENTS, overwrite)
 
 
-def _group(test: xarray.Dataset | None, ceiling: xarray.Dataset | None) -> xarray.Dataset | None:
+def _group(
+    test: xarray.Dataset | None, ceiling: xarray.Dataset | None, permutations: xarray.Dataset | None
+) -> xarray.Dataset | None:
     """Tests and noise ceiling in one Dataset."""
-    if ceiling is None:
-        return test
-    named = ceiling.rename({name: f"ceiling_{name}" for name in ceiling.data_vars})
-    return named if test is None else test.merge(named)
+    parts = [] if test is None else [test]
+    for name, part in (("ceiling", ceiling), ("permutation", permutations)):
+        if part is not None:
+            parts.append(part.rename({own: f"{name}_{own}" for own in part.data_vars}))
+    if not parts:
+        return None
+    whole = parts[0]
+    for part in parts[1:]:
+        whole = whole.merge(part)
+    if permutations is not None:
+        kept = ("n", "alpha", "alternative", "seed")
+        whole = whole.assign_attrs({f"permutation_{name}": permutations.attrs[name] for name in kept})
+    return whole
 
 
 def course_table(
-    course: xarray.Dataset, test: xarray.Dataset | None = None, ceiling: xarray.Dataset | None = None
+    course: xarray.Dataset,
+    test: xarray.Dataset | None = None,
+    ceiling: xarray.Dataset | None = None,
+    permutations: xarray.Dataset | None = None,
 ) -> pandas.DataFrame:
-    """One row a time: the group test, or the one subject's means over folds, with the noise ceiling beside it."""
+    """One row a time: the group test, or the one subject's means over folds, with the noise ceiling beside it.
+
+    Columns of times end in their unit: ``time_s``.
+    """
     import pandas
 
     time = course["time"]
-    columns: dict[str, Any] = {"time": time.values}
-    columns |= {name: course[name].values for name in ("window_start", "window_stop") if name in course.coords}
+    unit = _time_unit(course)
+    columns: dict[str, Any] = {f"time_{unit}": time.values}
+    windows = [name for name in ("window_start", "window_stop") if name in course.coords]
+    columns |= {f"{name}_{unit}": course[name].values for name in windows}
     if test is None:
         full, pruned, kept = (mean_sem(values)[0] for values in by_subject(course))
         columns |= {"full": full, "pruned": pruned, "gain": pruned - full, "n_kept": kept}
@@ -463,7 +486,16 @@ def course_table(
         columns |= {str(name): values.values for name, values in test.data_vars.items()}
     if ceiling is not None:
         columns |= {f"ceiling_{name}": ceiling[name].values for name in ("lower", "upper")}
+    if permutations is not None:
+        own = [str(name) for name, values in permutations.data_vars.items() if values.dims == ("time",)]
+        columns |= {f"permutation_{name}": permutations[name].values for name in own}
     return pandas.DataFrame(columns)
+
+
+def _time_unit(course: xarray.Dataset) -> str:
+    """What columns of times end in: s, or what the movies say."""
+    unit = str(course["time"].attrs.get("units", "s"))
+    return "s" if unit in ("sec", "second", "seconds") else unit
 
 
 def course_features(course: xarray.Dataset) -> pandas.DataFrame:
@@ -476,7 +508,7 @@ def course_features(course: xarray.Dataset) -> pandas.DataFrame:
         {
             "feature": course["feature"].values,
             "mean_share": share.mean(axis=0),
-            "most_at": course["time"].values[best],
+            f"most_at_{_time_unit(course)}": course["time"].values[best],
             "share_then": share.max(axis=0),
         }
     )

@@ -102,7 +102,9 @@ def markdown(
     return "\n\n".join(body) + "\n"
 
 
-def course_text(course: xarray.Dataset, test: xarray.Dataset | None = None) -> str:
+def course_text(
+    course: xarray.Dataset, test: xarray.Dataset | None = None, permutations: xarray.Dataset | None = None
+) -> str:
     """Where pruning helps along a time course, as plain text.
 
     Parameters
@@ -111,6 +113,8 @@ def course_text(course: xarray.Dataset, test: xarray.Dataset | None = None) -> s
         From :func:`secateur.timecourse.prune`.
     test : xarray.Dataset, optional
         From :func:`secateur.timecourse.group_test`.
+    permutations : xarray.Dataset, optional
+        From :func:`secateur.timecourse.permutation_test`.
 
     Returns
     -------
@@ -126,17 +130,24 @@ def course_text(course: xarray.Dataset, test: xarray.Dataset | None = None) -> s
     '3 time points'
     """
     rows, notes = _course_content(course, test)
+    notes += _permutation_notes(permutations, test)
     facts = wrap(" · ".join(courses._facts(course)), WIDTH)
     told = [line for note in notes for line in wrap(note, WIDTH, subsequent_indent="  ")]
     return "\n\n".join(["\n".join(facts), *([_plain(rows)] if rows[1:] else []), "\n".join(told)]) + "\n"
 
 
-def course_markdown(course: xarray.Dataset, test: xarray.Dataset | None = None, *, title: str | None = None) -> str:
+def course_markdown(
+    course: xarray.Dataset,
+    test: xarray.Dataset | None = None,
+    permutations: xarray.Dataset | None = None,
+    *,
+    title: str | None = None,
+) -> str:
     """The same as :func:`course_text`, as Markdown.
 
     Parameters
     ----------
-    course, test
+    course, test, permutations
         As in :func:`course_text`.
     title : str, optional
         A heading.
@@ -153,6 +164,7 @@ def course_markdown(course: xarray.Dataset, test: xarray.Dataset | None = None, 
     '# A'
     """
     rows, notes = _course_content(course, test)
+    notes += _permutation_notes(permutations, test)
     parts = [f"# {courses._synthetic(course, title)}"] if title else []
     parts += [" · ".join(courses._facts(course)), *([pipe_table(rows)] if rows[1:] else [])]
     return "\n\n".join([*parts, "\n".join(f"- {note}" for note in notes)]) + "\n"
@@ -209,6 +221,26 @@ def _course_content(course: xarray.Dataset, test: xarray.Dataset | None) -> tupl
     over = f"over {test.attrs['subjects']} subjects"
     notes.append(f"p: cluster-based permutation test {over}, {courses._flips_words(test)}.")
     return rows, notes
+
+
+def _permutation_notes(permutations: xarray.Dataset | None, test: xarray.Dataset | None) -> list[str]:
+    """Where the gain stands out from that of relabelled stimuli, and what that says."""
+    if permutations is None:
+        return []
+    clock = courses._clock(permutations)
+    unit, alpha = clock.label.split("(")[1].split(",")[0].rstrip(")"), float(permutations.attrs["alpha"])
+    found = []
+    for name in ("full", "pruned", "gain"):
+        spans = courses._spans(permutations, f"_{name}")
+        said = [f"{clock.at[s[0]]:g}–{clock.at[s[-1]]:g} {unit} (p = {p:.2g})" for s, p in spans]
+        least = permutations[f"p_max_{name}"].values
+        lowest = f"least p over time {np.nanmin(least):.2g}" if np.isfinite(least).any() else "undefined"
+        found.append(f"{name} {', '.join(said) if said else f'no cluster with p ≤ {alpha:g}'}; {lowest}")
+    return [
+        f"Stimuli relabelled alike for all subjects, {int(permutations.attrs['n'])} times: {'. '.join(found)}.",
+        "Relabelling asks whether these features fit better than if dealt to other stimuli"
+        + ("." if test is None else "; the test over subjects, whether other people would show the gain."),
+    ]
 
 
 def _facts_lines(result: xarray.Dataset) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy.typing as npt
 from .. import inference
 from ..features import Matrix
 from ..statistics import benjamini_hochberg, cluster_test, cohens_d, fisher_z
+from .movies import read_windows
 from .pruning import prune
 from .recordings import rdm_movies
 from .subjects import WINDOW, read_movies
@@ -271,7 +271,7 @@ def _stimuli_of(movies: Any) -> int:
 def paper_windows(
     X: Any,
     recordings: Any,
-    windows: Sequence[tuple[float, float]] = ((0.175, 0.185), (0.275, 0.285)),
+    windows: Any = ((0.175, 0.185), (0.275, 0.285)),
     pruner: Any = None,
     cv: Any = 5,
     repeats: int = 1,
@@ -292,8 +292,8 @@ def paper_windows(
         The embedding.
     recordings : dict or list of recordings, or DataArray with a dim subject
         As :func:`rdm_movies` takes them, with times in seconds.
-    windows : sequence of (start, stop)
-        Seconds, both ends included.
+    windows : sequence of (start, stop) or of str, or str
+        As in :func:`rdm_movie`: seconds, both ends included, or such as ``"175-185ms"``.
     pruner, cv, repeats, seed, groups
         As in :func:`prune`.
     alternative : {"greater", "two-sided", "less"}
@@ -327,6 +327,7 @@ def paper_windows(
     """
     import pandas
 
+    windows = read_windows(windows)
     movies = rdm_movies(recordings, windows=windows)
     if len(movies) < 2:
         raise ValueError(f"recordings must be of at least 2 participants, got {len(movies)}")

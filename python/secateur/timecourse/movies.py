@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,9 @@ DIMS = {
     "time": ("time", "times"),
 }
 SENSOR_TYPES = {"mag", "grad", "eeg", "seeg", "ecog", "dbs", "csd"}
+NUMBER = r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*"
+LENGTH = re.compile(rf"\s*{NUMBER}(ms|s)?\s*")
+WINDOW = re.compile(rf"\s*{NUMBER}(ms|s)?\s*[-–]\s*{NUMBER}(ms|s)?\s*")
 BLOCK = 1 << 22  # bytes of matrices that wait to be averaged
 
 
@@ -43,10 +47,22 @@ class Recording:
 
 def _real(array: Any, name: str = "patterns") -> npt.NDArray[Any]:
     """An array of numbers, not copied: blocks are converted to float64 one by one."""
+    masked = sum(int(np.ma.getmaskarray(one).sum()) for one in _parts(array) if isinstance(one, np.ma.MaskedArray))
+    if masked:
+        raise ValueError(
+            f"{name} must hold no masked values, got {masked}: leave out what they lie in, or fill them with .filled()"
+        )
     values = np.asarray(array)
     if values.dtype.kind not in "fiub":
         raise TypeError(f"{name} must hold real numbers, got dtype {values.dtype}")
     return values
+
+
+def _parts(array: Any) -> list[Any]:
+    """An array, or all those that lists hold, whose masks numpy would drop."""
+    if not isinstance(array, list | tuple):
+        return [array]
+    return [part for one in array for part in _parts(one)] if array and not np.isscalar(array[0]) else []
 
 
 def _select(known: Sequence[str], stimuli: tuple[str, ...] | None, where: str) -> list[int]:
@@ -169,13 +185,54 @@ def _read_epochs(epochs: Any, stimuli: tuple[str, ...] | None, splits: Any) -> R
     return Recording(values, as_float64(epochs.times, "times"), tuple(names[i] for i in chosen))
 
 
-def _read_recording(patterns: Any, stimuli: Any, splits: Any) -> Recording:
+def picked(thing: Any, picks: Any, what: str, where: str) -> Any:
+    """The sensors of an MNE object that are asked for, without the bad ones.
+
+    ``what`` is the argument that holds no sensors, and ``where`` what sensors are called after, in messages.
+    """
+    kinds = sorted(set(thing.get_channel_types()) & SENSOR_TYPES)
+    if picks is None and len(kinds) != 1:
+        words = " or ".join(f"picks={kind!r}" for kind in kinds)
+        raise ValueError(
+            f"picks must choose among the sensors of {where}, whose units differ: {words}, got none"
+            if kinds
+            else f"{what} must hold sensors, got channels of type {thing.get_channel_types()[0]!r} in {where}"
+        )
+    try:
+        return thing.copy().pick(kinds[0] if picks is None else picks, exclude="bads", verbose="error")
+    except ValueError as error:
+        raise ValueError(f"picks must name sensors of {where}, got {picks!r}") from error
+
+
+def _is_mne(thing: Any) -> bool:
+    """Whether channels have types that can be picked."""
+    return hasattr(thing, "get_channel_types") and hasattr(thing, "pick")
+
+
+def _all_picked(patterns: Any, picks: Any) -> Any:
+    """Every MNE object in patterns with the sensors that are asked for."""
+    listed = isinstance(patterns, list | tuple)
+    things = list(patterns.values()) if isinstance(patterns, Mapping) else list(patterns) if listed else [patterns]
+    if not any(map(_is_mne, things)):
+        if picks is not None:
+            raise ValueError(
+                f"picks must be left out unless patterns are MNE objects, got {picks!r} for {type(patterns).__name__}"
+            )
+        return patterns
+    chosen = [picked(one, picks, "patterns", "the patterns") if _is_mne(one) else one for one in things]
+    if isinstance(patterns, Mapping):
+        return dict(zip(patterns, chosen, strict=True))
+    return chosen if listed else chosen[0]
+
+
+def _read_recording(patterns: Any, stimuli: Any, splits: Any, picks: Any = None) -> Recording:
     """Every accepted form of patterns."""
     if isinstance(stimuli, str):
         raise TypeError(f"stimuli must be a sequence of names, got {stimuli!r}")
     names = None if stimuli is None else tuple(map(str, stimuli))
     if names is not None and len(set(names)) < len(names):
         raise ValueError("stimuli must be distinct, got a name twice")
+    patterns = _all_picked(patterns, picks)
     if hasattr(patterns, "get_data") and hasattr(patterns, "events"):
         return _read_epochs(patterns, names, splits)
     if splits is not None:
@@ -202,6 +259,48 @@ def read_times(times: Any, count: int) -> Matrix:
     if not np.isfinite(values).all() or (np.diff(values) <= 0).any():
         raise ValueError("times must be finite and increasing, got others")
     return values
+
+
+def check_step(times: Matrix) -> None:
+    """Refuse steps that no recording has: of more than a second."""
+    step = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+    if step > 1:
+        raise ValueError(f"times must be in seconds, got steps of {step:g}: divide milliseconds by 1000")
+
+
+def read_seconds(value: Any, name: str) -> float:
+    """Seconds from a number of them, or from words with a unit: 0.02, "0.02s", "20ms"."""
+    if isinstance(value, str):
+        match = LENGTH.fullmatch(value)
+        if not match:
+            raise ValueError(f"{name} must be in seconds, or have a unit, as in '20ms' and '0.02s', got {value!r}")
+        return float(match[1]) / (1000 if match[2] == "ms" else 1)
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        raise TypeError(f"{name} must be a number of seconds, or have a unit, as in '20ms', got {value!r}")
+    return float(value)
+
+
+def read_windows(windows: Any, name: str = "windows") -> list[tuple[float, float]]:
+    """(start, stop) in seconds of each window; as one text, windows have commas between them: "150-185ms,275-285ms"."""
+    found = []
+    for window in windows.split(",") if isinstance(windows, str) else windows:
+        if isinstance(window, str):
+            match = WINDOW.fullmatch(window)
+            if not match:
+                raise ValueError(
+                    f"{name} must be START-STOP, in seconds or with a unit, as in 0.175-0.185 and 150-300ms, got "
+                    f"{window!r}"
+                )
+            first, second = match[2] or match[4] or "s", match[4] or match[2] or "s"
+            start, stop = read_seconds(match[1] + first, name), read_seconds(match[3] + second, name)
+        elif np.shape(window) == (2,):
+            start, stop = (read_seconds(edge, name) for edge in window)
+        else:
+            raise ValueError(f"{name} must be pairs (start, stop) in seconds, got {window!r}")
+        if not start <= stop:
+            raise ValueError(f"{name} must be pairs (start, stop), START-STOP, the earlier first, got {window!r}")
+        found.append((start, stop))
+    return found
 
 
 def _whitening(noise: Any, sensors: int) -> Matrix | None:
@@ -242,6 +341,12 @@ def _rows(windows: Any, smoothing: float | None, times: Matrix) -> tuple[list[li
     if smoothing is not None:
         if not np.isfinite(smoothing) or smoothing <= 0:
             raise ValueError(f"smoothing must be a positive width in seconds, got {smoothing!r}")
+        half = (times[-1] - times[0]) / 2
+        if len(times) > 1 and smoothing > half + edge:
+            raise ValueError(
+                f"smoothing must be at most half of the recording, {half:.6g} s, got {smoothing:g} s: milliseconds "
+                "have their unit written, as in '20ms'"
+            )
         near = np.abs(times[:, None] - times) <= smoothing / 2 + edge
         if len(times) > 1 and not (near.sum(axis=1) > 1).any():
             raise ValueError(
@@ -251,13 +356,12 @@ def _rows(windows: Any, smoothing: float | None, times: Matrix) -> tuple[list[li
     if windows is not None:
         members = np.zeros((len(windows), len(times)))
         for k, window in enumerate(windows):
-            if np.shape(window) != (2,) or not window[0] <= window[1]:
-                raise ValueError(f"windows must be pairs (start, stop) in seconds, got {window!r}")
             inside = (times >= window[0] - edge) & (times <= window[1] + edge)
             if not inside.any():
+                unit = ", and milliseconds have their unit written, as in '150-300ms'" if window[1] > 10 else ""
                 raise ValueError(
                     f"windows must each hold a time point, got none in {tuple(map(float, window))} s: times run from "
-                    f"{times[0]:.6g} to {times[-1]:.6g} s"
+                    f"{times[0]:.6g} to {times[-1]:.6g} s{unit}"
                 )
             members[k] = inside / inside.sum()
         weights = members @ weights
@@ -293,10 +397,11 @@ def rdm_movie(
     *,
     times: Any = None,
     stimuli: Sequence[str] | None = None,
-    windows: Sequence[tuple[float, float]] | None = None,
-    smoothing: float | None = None,
+    windows: Any = None,
+    smoothing: float | str | None = None,
     noise: Any = None,
     splits: Any = None,
+    picks: Any = None,
     threads: int | None = None,
 ) -> xarray.DataArray:
     """Dissimilarity matrix of the sensor patterns at every time point, or averaged in windows.
@@ -307,7 +412,7 @@ def rdm_movie(
         Cross-validated metrics need at least 2 splits: independent measurements of every stimulus, such as runs.
         A DataArray has these dims, by name, in any order; its coordinates name the stimuli and give the times in
         seconds. A dict or a list of MNE ``Evoked`` has one entry a stimulus (a list is named by its comments where
-        they are distinct); MNE ``Epochs`` are averaged by condition. Pick the sensors first, bad ones excluded.
+        they are distinct); MNE ``Epochs`` are averaged by condition; their bad channels are always left out.
     metric : {"correlation", "euclidean", "mahalanobis", "crossnobis", "split-half"}
         ``correlation``: 1 - Pearson over sensors. ``euclidean`` and ``mahalanobis``: squared, divided by the number
         of sensors, as in rsatoolbox. ``crossnobis``: the squared Mahalanobis distance with both factors from different
@@ -315,21 +420,25 @@ def rdm_movie(
         1 - Pearson between the patterns of two stimuli in different splits, averaged over all pairs of splits; noise
         independent between splits makes no two stimuli alike, but still draws correlations towards 0.
     times : array (times,), optional
-        Seconds, increasing. Overrides what ``patterns`` say; sample numbers where neither does.
+        Seconds, increasing, in steps of 1 at most. Overrides what ``patterns`` say; sample numbers where neither does.
     stimuli : sequence of str, optional
         Which named stimuli, in which order; or the names, where ``patterns`` have none. By default the order of the
         patterns; of ``event_id`` for epochs.
-    windows : sequence of (start, stop), optional
-        Seconds, both ends included: one matrix each, the mean of the matrices in it.
-    smoothing : float, optional
-        Seconds: each matrix becomes the mean of those within half this width, fewer at both ends of the recording;
-        twice the sampling step at least.
+    windows : sequence of (start, stop) or of str, or str, optional
+        Seconds, both ends included: one matrix each, the mean of the matrices in it. Words may have a unit:
+        ``"150-300ms"``, ``"0.15-0.3s"``, several with commas between them.
+    smoothing : float or str, optional
+        Seconds, or words with a unit (``"20ms"``): each matrix becomes the mean of those within half this width, fewer
+        at both ends of the recording; twice the sampling step at least, and half of the recording at most.
         Windows average what was smoothed.
     noise : array (sensors, sensors), optional
         Precision (inverse covariance) of the noise, for ``mahalanobis`` and ``crossnobis``; the identity by default.
     splits : int or array (epochs,), optional
         For epochs: how many splits to deal the epochs of each condition into, in turn; or a label for each epoch,
         such as its run. Splits that share slow drifts are not independent: prefer runs.
+    picks : str or sequence of str, optional
+        MNE objects: sensor type ("mag", "grad", "meg", "eeg") or names. Needed where sensors are of several types:
+        their units differ, and patterns over both follow the larger numbers.
     threads : int, optional
         All available processors by default. The result is the same, bit for bit, for any number.
 
@@ -368,7 +477,9 @@ def rdm_movie(
 
     if metric not in METRICS:
         raise ValueError(f"metric must be one of {', '.join(map(repr, METRICS))}; got {metric!r}")
-    recording = _read_recording(patterns, stimuli, splits)
+    windows = None if windows is None else read_windows(windows)
+    smoothing = None if smoothing is None else read_seconds(smoothing, "smoothing")
+    recording = _read_recording(patterns, stimuli, splits, picks)
     values, names = recording.values, recording.stimuli
     n_splits, n, sensors, n_times = values.shape
     if n < 2 or sensors < 1 or n_times < 1:
@@ -387,6 +498,8 @@ def rdm_movie(
     if given is None and (windows is not None or smoothing is not None):
         raise ValueError("times must be given in seconds for windows or smoothing, got none")
     seconds = np.arange(n_times, dtype=np.float64) if given is None else read_times(given, n_times)
+    if given is not None:
+        check_step(seconds)
     if windows is not None and not len(windows):
         raise ValueError("windows must hold at least one window, got none")
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from ..features import as_float64
 from .codecs import check_zarr
-from .movies import DIMS, SENSOR_TYPES, Recording, _read_epochs, _read_evoked, _read_recording, rdm_movie
+from .movies import DIMS, Recording, _read_epochs, _read_evoked, _read_recording, picked, rdm_movie
 
 if TYPE_CHECKING:
     import xarray
@@ -187,7 +187,7 @@ def rdm_movies(recordings: Any, metric: str = "correlation", **how: Any) -> dict
     metric : str
         As in :func:`rdm_movie`.
     **how
-        As in :func:`rdm_movie`: ``windows``, ``smoothing``, ``stimuli``, …
+        As in :func:`rdm_movie`: ``windows``, ``smoothing``, ``stimuli``, ``picks``, …
 
     Returns
     -------
@@ -270,34 +270,18 @@ def _from_mne(path: Path, names: tuple[str, ...] | None, picks: Any, splits: Any
         raise ImportError("reading .fif files needs mne: pip install 'secateur[interop]'") from error
     kind = mne.what(path)
     if kind == "epochs":
-        epochs = _picked(mne.read_epochs(path, preload=True, verbose="error"), picks, path)
+        epochs = picked(mne.read_epochs(path, preload=True, verbose="error"), picks, "path", path.name)
         read = _read_epochs(epochs, names, splits)
         return _labelled(read, epochs.ch_names, _counted(epochs, read.stimuli or ()))
     if kind != "evoked":
         raise ValueError(f"path must hold epochs or evoked, got {kind} in {path.name}")
     if splits is not None:
         raise ValueError(f"splits must be left out for evoked, got {splits!r} for {path.name}")
-    evoked = [_picked(one, picks, path) for one in mne.read_evokeds(path, verbose="error")]
+    evoked = [picked(one, picks, "path", path.name) for one in mne.read_evokeds(path, verbose="error")]
     read = _read_evoked(evoked, names)
     by_name = {str(one.comment): int(one.nave) for one in evoked}
     counts = [by_name.get(name, 0) for name in read.stimuli] if read.stimuli else [int(one.nave) for one in evoked]
     return _labelled(read, evoked[0].ch_names, np.array(counts))
-
-
-def _picked(thing: Any, picks: Any, path: Path) -> Any:
-    """The sensors that are asked for, without the bad ones."""
-    kinds = sorted(set(thing.get_channel_types()) & SENSOR_TYPES)
-    if picks is None and len(kinds) != 1:
-        words = " or ".join(f"picks={kind!r}" for kind in kinds)
-        raise ValueError(
-            f"picks must choose among the sensors of {path.name}, whose units differ: {words}, got none"
-            if kinds
-            else f"path must hold sensors, got channels of type {thing.get_channel_types()[0]!r} in {path.name}"
-        )
-    try:
-        return thing.copy().pick(kinds[0] if picks is None else picks, exclude="bads", verbose="error")
-    except ValueError as error:
-        raise ValueError(f"picks must name sensors of {path.name}, got {picks!r}") from error
 
 
 def _from_numpy(path: Path, names: tuple[str, ...] | None, times: Any, key: str | None) -> xarray.DataArray:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ..features import Matrix, as_float64
 from ..targets import pack, pair_count
+from .movies import check_step
 
 if TYPE_CHECKING:
     import xarray
@@ -136,6 +137,8 @@ def _oriented(movie: Any, n: int) -> xarray.DataArray:
             )
         array = movie.transpose(*wanted)
     else:
+        masked = any(np.ma.is_masked(one) for one in (movie if isinstance(movie, list | tuple) else [movie]))
+        movie = np.ma.filled(np.ma.asarray(movie, dtype=np.float64), np.nan) if masked else movie  # as a missing pair
         shaped = movie if hasattr(movie, "shape") and hasattr(movie, "dtype") else np.asarray(movie)
         square = shaped.ndim >= 3 and shaped.shape[-2:] == (n, n)
         space = ("stimulus", "stimulus2") if square else ("pair",)
@@ -169,6 +172,8 @@ def _said(array: xarray.DataArray, times: Any) -> dict[str, Any]:
     if not np.isfinite(seconds).all():
         raise ValueError(f"times must be finite, got {seconds[~np.isfinite(seconds)][0]}")
     windows = {name: as_float64(array.coords[name].values, name) for name in WINDOW if name in array.coords}
+    if not windows and units in ("s", "sec", "second", "seconds"):
+        check_step(seconds)
     if not windows and (np.diff(seconds) <= 0).any():  # neighbours in time form clusters
         t = int(np.argmax(np.diff(seconds) <= 0))
         raise ValueError(f"times must be increasing, got {seconds[t + 1]:g} after {seconds[t]:g}")
