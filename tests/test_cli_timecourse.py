@@ -18,6 +18,7 @@ N, D = 20, 12
 NAMES = [f"item {i}" for i in range(N)]
 TIMES = np.round(np.arange(-2, 9) * 0.05, 2)
 SUBJECTS = ("01", "02", "03")
+PATTERNS = "study/sub-01/meg/sub-01_patterns.npz"
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +64,7 @@ def test_a_folder_is_what_the_library_computes(here, planted):
     outcome = run(
         "timecourse", "x.csv", "study", "--pattern", "sub-*/meg/*_patterns.npz", "--out", "out", "--cv", "4",
         "--repeats", "2", "--seed", "3", "--generalise", "--flips", "7", "--comparator", "spearman",
+        "--permutations", "9",
     )  # fmt: skip
     assert outcome.exit_code == 0, outcome.output
     assert outcome.exception is None
@@ -81,6 +83,9 @@ def test_a_folder_is_what_the_library_computes(here, planted):
         test = timecourse.group_test(expected, n=7, seed=3)
         np.testing.assert_allclose(group.p, test.p, rtol=1e-9)
         assert group.attrs["exact"] == 1
+        null = timecourse.permutation_test(X, movies, 9, pruner, cv=4, repeats=2, seed=3, progress=False)
+        np.testing.assert_allclose(group.permutation_gain, null.gain, atol=1e-9)
+        np.testing.assert_allclose(group.permutation_p_max_pruned, null.p_max_pruned, atol=1e-12)
         bounds = timecourse.noise_ceiling(movies, "spearman", cv=4, repeats=2, seed=3)
         np.testing.assert_allclose(group.ceiling_lower, bounds.lower, atol=1e-12)
     settings = json.loads((here / "out" / "settings.json").read_text())
@@ -92,6 +97,9 @@ def test_a_folder_is_what_the_library_computes(here, planted):
     for name in folder.COURSE_CONTENTS:
         assert name in outcome.stdout
     assert "3 subjects · 11 time points" in outcome.stdout
+    assert "Stimuli relabelled alike for all subjects, 9 times" in outcome.stdout
+    assert "Pruning again for each of 9 relabellings of the stimuli." in outcome.stderr
+    assert settings["permutations"] == 9
     assert max(len(line) for line in outcome.stdout.split("Written to")[0].splitlines()) <= 80
     assert "unless overwrite is given" in refused("timecourse", "x.csv", "study", "--out", "out")
     again = run("timecourse", "x.csv", *files[1:], "--out", "out", "--overwrite", "--cv", "4")
@@ -101,7 +109,7 @@ def test_a_folder_is_what_the_library_computes(here, planted):
 
 def test_windows_and_names(here, planted):
     files = [f"study/sub-{s}/meg/sub-{s}_patterns.npz" for s in SUBJECTS]
-    outcome = run("timecourse", "x.csv", *files, "--out", "out", "--windows", "0.05-0.1, .25-.3", "--rdm", "euclidean")
+    outcome = run("timecourse", "x.csv", *files, "--out", "out", "--windows", "50-100ms, .25-.3", "--rdm", "euclidean")
     assert outcome.exit_code == 0, outcome.output
     X, movies = of(planted, metric="euclidean", windows=[(0.05, 0.1), (0.25, 0.3)])
     expected = timecourse.prune(X, movies, progress=False)
@@ -153,6 +161,10 @@ def test_one_subject(here):
     assert outcome.exit_code == 0, outcome.output
     assert "looked for, so it is no estimate" in " ".join(outcome.stdout.split())
     assert not (here / "out" / "group.nc").exists()
+    outcome = run("timecourse", "x.csv", file, "--out", "tested", "--permutations", "9")
+    assert outcome.exit_code == 0, outcome.output
+    with xarray.open_dataset(here / "tested" / "group.nc", engine="h5netcdf") as group:
+        assert group.sizes["permutation"] == group.attrs["permutation_n"] == 9
 
 
 def test_epochs_of_mne(here, planted):
@@ -211,9 +223,10 @@ def test_demo(tmp_path, monkeypatch):
 
 
 def test_times_that_look_like_milliseconds_are_noted(here, planted):
-    for name, times in (("ms", 1000 * TIMES), ("s", TIMES)):
+    long = np.r_[np.arange(-2, 8) * 0.05, 400]  # milliseconds at a step of 1 or less can't be told from seconds alone
+    for name, times in (("ms", long), ("s", TIMES)):
         np.savez(f"{name}.npz", patterns=planted[1].values[0], times=times, stimuli=NAMES)
-    noted = "note: the times of ms.npz run from -100 to 400 s: if they are milliseconds, divide them by 1000."
+    noted = "note: the times of ms.npz run from -0.1 to 400 s: if they are milliseconds, divide them by 1000."
     assert noted in run("timecourse", "x.csv", "ms.npz", "--out", "a").stderr
     assert "note: the times" not in run("timecourse", "x.csv", "s.npz", "--out", "b").stderr
 
@@ -234,7 +247,10 @@ def test_times_that_look_like_milliseconds_are_noted(here, planted):
         (["x.csv", "x.csv"], "path must end in .fif"),
         (["x.npy", "untimed.npy"], "recordings must hold their times in seconds, got none"),
         (["x.npy", "study/sub-01/meg/sub-01_patterns.npz", "--windows", "soon"], "--windows must be START-STOP"),
-        (["x.npy", "study/sub-01/meg/sub-01_patterns.npz", "--windows", "0.3-0.2"], "--windows must be START-STOP"),
+        (["x.npy", "study/sub-01/meg/sub-01_patterns.npz", "--windows", "0.3-0.2"], "START-STOP, the earlier first"),
+        (["x.npy", PATTERNS, "--smoothing", "20"], "at most half of the recording, 0.25 s"),
+        (["x.npy", PATTERNS, "--smoothing", "wide"], "--smoothing must be in seconds, or"),
+        (["x.npy", "ms.npz"], "times must be in seconds, got steps of 50: divide milliseconds by 1000"),
         (["x.npy", "study/sub-01/meg/sub-01_patterns.npz", "--windows", "7-8"], "windows must each hold a time point"),
         (["x.npy", "study/sub-01/meg/sub-01_patterns.npz", "--rdm", "cosine"], "metric must be one of 'correlation'"),
         (["x.npy", "study/sub-01/meg/sub-01_patterns.npz", "--picks", "mag"], "picks must be left out for a .npz"),
@@ -246,6 +262,8 @@ def test_times_that_look_like_milliseconds_are_noted(here, planted):
 def test_bad_input_is_one_sentence(here, words, said):
     np.savez("other.npz", patterns=np.ones((3, 4, 5)), times=np.arange(5) * 0.1, stimuli=["a", "b", "c"])
     np.save("untimed.npy", np.ones((N, 4, 5)))
+    ms = np.random.default_rng(0).normal(size=(N, 4, 5))
+    np.savez("ms.npz", patterns=ms, times=np.arange(5) * 50.0, stimuli=NAMES)
     for subject, names in (("01", NAMES), ("02", [*NAMES[1:], "other"])):
         place = Path("strange", f"sub-{subject}")
         place.mkdir(parents=True)

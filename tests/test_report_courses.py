@@ -27,6 +27,7 @@ class Study:
         self.course = timecourse.prune(truth.X, movies, cv=3, generalise=generalise, progress=False)
         self.test = timecourse.group_test(self.course, n=63) if subjects > 1 else None
         self.ceiling = timecourse.noise_ceiling(movies, cv=3) if subjects > 1 else None
+        self.null = timecourse.permutation_test(truth.X, movies, 29, cv=3, progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +106,65 @@ def test_windows_are_points(windows):
     assert shown == [f"q = {q:.2g}" for q in windows.test.q.values]
     assert "false discovery rate over 3 windows" in told(figure)
     check_layout(figure)
+
+
+def test_relabelling_has_a_bar_of_its_own_and_each_test_its_question(many, windows, single):
+    found = many.null.time.values[many.null.cluster_p_gain.values <= 0.05]
+    assert 0.2 < found.min() < found.max() < 0.35
+    for figure in (
+        report.alignment_over_time(many.course, many.test, many.ceiling, many.null),
+        report.course_page(many.course, many.test, many.ceiling, many.null),
+    ):
+        check_layout(figure)
+        bars = {line.get_color(): line for line in figure.axes[1].lines if line.get_linewidth() == 4}
+        assert set(bars) == {courses.GAIN, courses.RELABELLED}
+        ends = [1000 * found.min() - 10, 1000 * found.max() + 10]
+        assert list(bars[courses.RELABELLED].get_xdata()) == pytest.approx(ends)
+        said = " ".join(told(figure).split())
+        assert "Black bar: p ≤ 0.05, stimuli relabelled alike for all subjects 29 times (pruned > full)" in said
+        assert "asks whether other people would show the gain with these features and stimuli; relabelling," in said
+    nothing = many.null.assign(cluster_p_gain=many.null.cluster_p_gain + 1)
+    said = " ".join(told(report.alignment_over_time(many.course, many.test, None, nothing)).split())
+    assert "No cluster with p ≤ 0.05 where stimuli relabelled" in said
+    few = many.null.assign_attrs(n=9)
+    assert "so no p can be below 0.1" in told(report.alignment_over_time(many.course, many.test, None, few))
+    figure = report.alignment_over_time(windows.course, windows.test, None, windows.null)
+    shown = [text.get_text() for text in figure.axes[1].texts]
+    assert shown[3:] == [f"p = {p:.2g}" for p in windows.null.p_max_gain.values]
+    check_layout(figure)
+    figure = report.alignment_over_time(single.course, permutations=single.null)
+    said = " ".join(told(figure).split())
+    assert "It asks whether these features fit better than if dealt to other stimuli." in said
+    assert "not tested" not in said
+    check_layout(figure)
+    with pytest.raises(ValueError, match="permutations must be of the course's times, got others"):
+        report.alignment_over_time(many.course, many.test, None, many.null.isel(time=slice(3)))
+
+
+def test_relabelling_in_tables(many, single):
+    text = " ".join(report.course_text(many.course, many.test, many.null).split())
+    found = 1000 * many.null.time.values[many.null.cluster_p_gain.values <= 0.05]
+    assert f"gain {found.min():g}–{found.max():g} ms (p = " in text
+    assert f"least p over time {float(many.null.p_max_gain.min()):.2g}" in text
+    assert "the test over subjects, whether other people would show the gain" in text
+    assert "other people" not in report.course_text(single.course, None, single.null)
+    assert "relabelled" not in report.course_text(many.course, many.test)
+
+
+def test_names_are_drawn_as_they_are(single):
+    """A dollar is no mathematics: an odd one, or a wrong formula, would lose the picture."""
+    course = single.course.assign_coords(subject=["$1^{2$_\\frac$"])
+    course["time"].attrs["units"] = "$\\frac$"
+    assert "$1^{2$_\\frac$" in told(drawn(courses.course_page(course, title="Cost in $ and \\$x^$")))
+    for draw in (report.alignment_over_time, report.kept_over_time, report.selection_over_time):
+        assert any("$\\frac$" in axes.get_xlabel() for axes in drawn(draw(course)).axes)
+
+
+def drawn(figure):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    FigureCanvasAgg(figure).draw()
+    return figure
 
 
 def test_one_subject(single):
@@ -276,7 +336,7 @@ def test_what_has_no_score_is_counted(many):
 
 def test_folder(many, tmp_path):
     files = report.write_course(
-        tmp_path / "out", many.course, many.test, many.ceiling, title="T", settings={"command": ["x"]}
+        tmp_path / "out", many.course, many.test, many.ceiling, many.null, title="T", settings={"command": ["x"]}
     )
     assert sorted(f.name for f in files) == sorted(folder_module.COURSE_CONTENTS)
     assert sorted(f.name for f in files) == sorted(p.name for p in (tmp_path / "out").iterdir())
@@ -285,15 +345,21 @@ def test_folder(many, tmp_path):
     with xarray.open_dataset(tmp_path / "out" / "group.nc", engine="h5netcdf") as back:
         np.testing.assert_array_equal(back.ceiling_upper, many.ceiling.upper)
         np.testing.assert_array_equal(back.cluster, many.test.cluster)
+        np.testing.assert_array_equal(back.permutation_gain, many.null.gain)
+        np.testing.assert_array_equal(back.permutation_cluster_p_pruned, many.null.cluster_p_pruned)
+        assert (back.attrs["flips"], back.attrs["permutation_n"]) == (63, 29)
+    written = " ".join((tmp_path / "out" / "summary.md").read_text(encoding="utf-8").split())
+    assert "Stimuli relabelled alike for all subjects, 29 times" in written
     table = pandas.read_csv(tmp_path / "out" / "summary.csv")
-    np.testing.assert_allclose(table.time, TIMES)
+    np.testing.assert_allclose(table.time_s, TIMES)
+    np.testing.assert_allclose(table.permutation_p_max_gain, many.null.p_max_gain, rtol=1e-12)
     np.testing.assert_allclose(table.p, many.test.p, rtol=1e-12)
     np.testing.assert_allclose(table.ceiling_lower, many.ceiling.lower, rtol=1e-12)
     kept = pandas.read_csv(tmp_path / "out" / "kept_features.csv")
     share = many.course.selection.mean("subject")
     assert kept.mean_share[0] == pytest.approx(float(share.mean("time").max()), rel=1e-6)
     first = share.sel(feature=kept.feature[0]).values
-    assert kept.most_at[0] == TIMES[first.argmax()]
+    assert kept.most_at_s[0] == TIMES[first.argmax()]
     settings = json.loads((tmp_path / "out" / "settings.json").read_text())
     assert settings["program"] == "secateur"
     assert settings["inputs_sha256"] == many.course.attrs["inputs_sha256"]

@@ -269,7 +269,7 @@ def alignment_over_time(
     test = _test_of(course, test)
     _check_permutations(course, permutations)
     notes = [_band_words(course, ceiling), *_tests_words(course, test, permutations)]
-    more = 0.0 if permutations is None else 0.5
+    more = 0.0 if permutations is None else 0.72  # inches, for the words below
     figure = blank_figure(6.4, 4.85 + more)
     upper, lower = axes_at(figure, 0.95, 2.45 + more, 5.2, 1.7), axes_at(figure, 0.95, 1.1 + more, 5.2, 1.15)
     _draw_alignment(upper, course, ceiling, named=False)
@@ -527,14 +527,17 @@ def course_page(
     _draw_kept(kept, course)
     head(7.65, 7.25, f"Features kept, of {course.sizes['feature']}")
     both = "generalisation_pruned" in course
-    width, low, side = (3.55 if both else 9.0), 0.95, 2.1
+    lift = 0.0 if permutations is None else 0.3  # inches, for the words below
+    width, low, side = (3.55 if both else 9.0), 0.95 + lift, 2.1 - lift
     axes = axes_at(figure, 1.1, low, width, side)
     image, rows = _draw_selection(axes, course, 100)
     draw_bar(figure, axes_at(figure, 1.1 + width + 0.12, low, 0.08, side), image, _share_label(course), "vertical")
     head(left, low + side + 0.2, "Which features are kept")
     if both:
         for at, words, gain in ((6.15, "Chosen at one time, scored at another", False), (8.95, "Its gain", True)):
-            panel, bar = axes_at(figure, at, low + 0.3, 1.8, 1.8), axes_at(figure, at + 1.88, low + 0.3, 0.07, 1.8)
+            wide = side - 0.3
+            panel = axes_at(figure, at, low + 0.3, wide, wide)
+            bar = axes_at(figure, at + wide + 0.08, low + 0.3, 0.07, wide)
             _draw_generalisation(figure, panel, bar, course, gain)
             if gain:
                 panel.set_ylabel("")
