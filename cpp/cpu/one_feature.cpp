@@ -304,23 +304,30 @@ struct ManyTargetsTile {
                         zi[v] = S::load(z + row * strip + v * L);
                         if constexpr (Rule::normalised) ri[v] = S::load(inverse + row * strip + v * L);
                     }
-                    for (; p < stop; ++p) {
-                        const int64_t j = job.partner[p] * strip;
-                        const double base = job.base[p];
+                    // A square that is kept is not fused with its sum. Asked inside, some vectors were fused and others not.
+                    const auto pairs_of_row = [&](auto kept) INLINE_LAMBDA {
+                        for (; p < stop; ++p) {
+                            const int64_t j = job.partner[p] * strip;
+                            const double base = job.base[p];
 UNROLL(8)
-                        for (int v = 0; v < V; ++v) {
-                            Vec value = Rule::template moved<sign>(base, zi[v], S::load(z + j + v * L));
-                            if constexpr (Rule::normalised) value = value * (ri[v] * S::load(inverse + j + v * L)) - job.shift;
-                            if constexpr (Rule::rooted) {
-                                if constexpr (Rule::guard == Guard::pair && sign < 0) cancelled[v] = value < S::splat(least_pair(base)) ? S::splat(1.0) : cancelled[v];
-                                value = S::sqrt(value > 0 ? value : Vec{}) - job.shift;
+                            for (int v = 0; v < V; ++v) {
+                                Vec value = Rule::template moved<sign>(base, zi[v], S::load(z + j + v * L));
+                                if constexpr (Rule::normalised) value = value * (ri[v] * S::load(inverse + j + v * L)) - job.shift;
+                                if constexpr (Rule::rooted) {
+                                    if (sign < 0) cancelled[v] = value < S::splat(least_pair(base)) ? S::splat(1.0) : cancelled[v];
+                                    value = S::sqrt(value > 0 ? value : Vec{}) - job.shift;
+                                }
+                                S::store(values + (p - start) * strip + v * L, value);
+                                if constexpr (decltype(kept)::value) S::store(squares + (p - start) * strip + v * L, value * value);
+                                sum[v] += value;
+                                square[v] += value * value;
                             }
-                            S::store(values + (p - start) * strip + v * L, value);
-                            if (squares) S::store(squares + (p - start) * strip + v * L, value * value);
-                            sum[v] += value;
-                            square[v] += value * value;
                         }
-                    }
+                    };
+                    if (squares)
+                        pairs_of_row(std::true_type{});
+                    else
+                        pairs_of_row(std::false_type{});
                 }
                 for (int v = 0; v < V; ++v) {
                     S::store(sums + s * strip + v * L, sum[v]);
