@@ -305,29 +305,32 @@ struct ManyTargetsTile {
                         if constexpr (Rule::normalised) ri[v] = S::load(inverse + row * strip + v * L);
                     }
                     // A square that is kept is not fused with its sum. Asked inside, some vectors were fused and others not.
-                    const auto pairs_of_row = [&](auto kept) INLINE_LAMBDA {
-                        for (; p < stop; ++p) {
-                            const int64_t j = job.partner[p] * strip;
-                            const double base = job.base[p];
+                    const auto add_row = [&](auto kept) INLINE_LAMBDA {
+                        for (int64_t q = p; q < stop; ++q) {
+                            const int64_t j = job.partner[q] * strip, at = (q - start) * strip;
+                            const double base = job.base[q];
 UNROLL(8)
                             for (int v = 0; v < V; ++v) {
                                 Vec value = Rule::template moved<sign>(base, zi[v], S::load(z + j + v * L));
-                                if constexpr (Rule::normalised) value = value * (ri[v] * S::load(inverse + j + v * L)) - job.shift;
+                                if constexpr (Rule::normalised)
+                                    value = value * (ri[v] * S::load(inverse + j + v * L)) - job.shift;
                                 if constexpr (Rule::rooted) {
-                                    if (sign < 0) cancelled[v] = value < S::splat(least_pair(base)) ? S::splat(1.0) : cancelled[v];
+                                    if (sign < 0)
+                                        cancelled[v] = value < S::splat(least_pair(base)) ? S::splat(1.0) : cancelled[v];
                                     value = S::sqrt(value > 0 ? value : Vec{}) - job.shift;
                                 }
-                                S::store(values + (p - start) * strip + v * L, value);
-                                if constexpr (decltype(kept)::value) S::store(squares + (p - start) * strip + v * L, value * value);
+                                S::store(values + at + v * L, value);
+                                if constexpr (kept.value) S::store(squares + at + v * L, value * value);
                                 sum[v] += value;
                                 square[v] += value * value;
                             }
                         }
                     };
                     if (squares)
-                        pairs_of_row(std::true_type{});
+                        add_row(std::true_type{});
                     else
-                        pairs_of_row(std::false_type{});
+                        add_row(std::false_type{});
+                    p = stop;
                 }
                 for (int v = 0; v < V; ++v) {
                     S::store(sums + s * strip + v * L, sum[v]);
