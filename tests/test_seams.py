@@ -173,6 +173,14 @@ def test_every_list_of_metrics_holds_them_all():
     assert documented >= 7
 
 
+@pytest.mark.parametrize("metric", METRICS)
+def test_python_knows_which_metrics_need_a_direction(metric):
+    """Searches, linkage, maps, feature maps and RDMs handed to rsatoolbox take 1 - s of these two alone."""
+    X = cases.embedding(N, D)
+    X[3], X[4] = 0, 0.5
+    assert np.isnan(sc.similarity(X, metric)).any() == (metric in ("cosine", "correlation"))
+
+
 def test_the_command_line_names_every_metric():
     from secateur.cli.app import Metric
 
@@ -192,13 +200,15 @@ def test_the_core_refuses_what_it_does_not_list(argument, names):
 
 
 @pytest.mark.parametrize("targets", [None, 13])
+@pytest.mark.parametrize("comparator", ["pearson", "cosine", "spearman"])
 @pytest.mark.parametrize("share", [10.0, 1e3, 1e5, 1e9])
-def test_a_feature_that_is_nearly_all_of_a_cityblock_distance(share, targets, device, device_tolerance):
+def test_a_feature_that_is_nearly_all_of_a_cityblock_distance(share, comparator, targets, device, device_tolerance):
     """Without it, sums `share` times as large leave a rounding behind; past removal_guard they are made anew."""
     X, h = cases.embedding(16, 20), cases.target(16, targets)
     X[:, 7] *= share
-    actual = sc.leave_one_out(X, h, "cityblock", device=device)
-    exact = reference.leave_one_out(X, h, "cityblock", dtype=np.longdouble)
+    where = device if comparator in ON_CUDA else "cpu"
+    actual = sc.leave_one_out(X, h, "cityblock", comparator, device=where)
+    exact = reference.leave_one_out(X, h, "cityblock", comparator, dtype=np.longdouble)
     cases.close(actual, exact.astype(float), device_tolerance)
 
 
