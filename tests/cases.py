@@ -95,15 +95,22 @@ def close(actual: Any, expected: Any, atol: Any = 1e-10) -> None:
 
 
 def disagreement(
-    value: Any, s: Any, h: Any, w: Any, comparator: str, atol: float = 1e-10, unit: float = 0.0
+    value: Any,
+    s: Any,
+    h: Any,
+    w: Any,
+    comparator: str,
+    atol: float = 1e-10,
+    unit: float = 0.0,
+    metric: str | None = None,
 ) -> str | None:
     """Why an alignment is not that of similarities ``s`` (P,) and target ``h`` (P,); None where it is.
 
-    Where the definition itself rounds away digits, the tolerance grows with its condition; values of ``s``
-    that are equal but for rounding may rank in any order; nearly constant ones (sd / rms of 1e-14 to 1e-10) are
-    not judged. ``unit``: the size of the terms that a similarity is the sum of, where they may cancel.
+    Where the definition itself rounds away digits, the tolerance grows with its condition; nearly constant values of
+    ``s`` (sd / rms of 1e-14 to 1e-10) are not judged. ``unit``: the size of the terms that a similarity is the sum of,
+    where they may cancel. ``metric``: of ``s``, whose ties go by its scale.
     """
-    expected = reference.compare(s, h, w, comparator)
+    expected = reference.compare(s, h, w, comparator, metric)
     if abs(value - expected) <= atol or (np.isnan(value) and np.isnan(expected)):
         return None
     magnified = reference.condition(s, h, w, comparator, unit)
@@ -112,17 +119,14 @@ def disagreement(
     if np.isnan(expected) or np.isnan(value):
         return f"{value} where the reference has {expected}"
     atol += 64 * np.finfo(float).eps * (magnified if magnified < 1e14 else 0)
-    low = high = expected
-    if comparator in reference.RANK_COMPARATORS and magnified < 1e14:
-        low, high = reference.rank_interval(s, h, w, comparator, unit=unit)
-    if low - atol <= value <= high + atol:
+    if abs(value - expected) <= atol:
         return None
-    return f"{value!r} is not in [{low!r}, {high!r}] by {atol:.3g}"
+    return f"{value!r} is not {expected!r} by {atol:.3g}"
 
 
 def agree(
     actual: Any,
-    similarities: list[Array],
+    similarities: Spaces,
     h: Array,
     w: Any,
     comparator: str,
@@ -136,25 +140,33 @@ def agree(
     own = [None] * len(targets) if w is None else np.broadcast_to(w, targets.shape)
     for t in range(len(targets)):
         for k, s in enumerate(similarities):
-            problem = disagreement(rows[t, k], s, targets[t], own[t], comparator, atol, unit)
+            problem = disagreement(rows[t, k], s, targets[t], own[t], comparator, atol, unit, similarities.metric)
             assert problem is None, f"target {t}, entry {k}: {problem}"
 
 
-def without_each(X: Array, metric: str, chosen: Any = None) -> list[Array]:
+class Spaces(list[Array]):
+    """Similarities (P,), some of them, in one metric."""
+
+    def __init__(self, metric: str, features: Any, X: Array) -> None:
+        super().__init__(reference.similarity(X, metric, one) for one in features)
+        self.metric = metric
+
+
+def without_each(X: Array, metric: str, chosen: Any = None) -> Spaces:
     """Similarities with each feature left out in turn."""
     kept = reference.columns(chosen, X.shape[1])
-    return [reference.similarity(X, metric, np.array([c for c in kept if c != k], int)) for k in range(X.shape[1])]
+    return Spaces(metric, (np.array([c for c in kept if c != k], int) for k in range(X.shape[1])), X)
 
 
-def with_each(X: Array, metric: str, chosen: Any) -> list[Array]:
+def with_each(X: Array, metric: str, chosen: Any) -> Spaces:
     """Similarities with each feature added in turn."""
     kept = reference.columns(chosen, X.shape[1])
-    return [reference.similarity(X, metric, np.array(sorted({*kept, k}), int)) for k in range(X.shape[1])]
+    return Spaces(metric, (np.array(sorted({*kept, k}), int) for k in range(X.shape[1])), X)
 
 
-def prefixes(X: Array, metric: str, order: Any) -> list[Array]:
+def prefixes(X: Array, metric: str, order: Any) -> Spaces:
     """Similarities of the first 1, 2, ... features of an order."""
-    return [reference.similarity(X, metric, order[: m + 1]) for m in range(len(order))]
+    return Spaces(metric, (order[: m + 1] for m in range(len(order))), X)
 
 
 @dataclass

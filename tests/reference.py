@@ -12,6 +12,7 @@ Arrays: ``X`` (n stimuli, d features); ``P = n(n-1)/2`` pairs in the order of ``
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -104,7 +105,22 @@ def whitened(s: Array, h: Array, comparator: str) -> Any:
     return s @ inverse @ h / np.sqrt((s @ inverse @ s) * (h @ inverse @ h))
 
 
-def compare(s: Any, h: Any, w: Any = None, comparator: str = "pearson") -> Any:
+def ties(s: Array, metric: str | None = None) -> Array:
+    """The tie that each similarity is of, numbered upwards.
+
+    Neighbours along the sorted order are of one tie where they are within 1e-12 of the scale: 1 for cosine and
+    correlation, the largest absolute value for others; euclidean distances are squared first.
+    """
+    values = [x * abs(x) for x in s] if metric == "euclidean" else list(s)
+    scale = 1 if metric in ("cosine", "correlation") else max(abs(x) for x in values)
+    number = np.zeros(len(values), int)
+    upwards = sorted(range(len(values)), key=lambda p: values[p])
+    for before, after in pairwise(upwards):
+        number[after] = number[before] + (values[after] - values[before] > 1e-12 * scale)
+    return number
+
+
+def compare(s: Any, h: Any, w: Any = None, comparator: str = "pearson", metric: str | None = None) -> Any:
     """One alignment of similarities (P,) with target values (P,), both larger = more alike."""
     s, h, w = used_pairs(np.asarray(s), np.asarray(h, float), w)
     h = h.astype(s.dtype)
@@ -114,11 +130,12 @@ def compare(s: Any, h: Any, w: Any = None, comparator: str = "pearson") -> Any:
     if comparator == "cosine":
         ss, hh = (w * s * s).sum(), (w * h * h).sum()
         return (w * s * h).sum() / np.sqrt(ss * hh) if ss > 0 and hh > 0 else np.nan
-    flat = is_constant(s, w) or is_constant(h, w)
     if comparator in WHITENED:
-        return np.nan if flat else whitened(s, h, comparator)
+        return np.nan if is_constant(s, w) or is_constant(h, w) else whitened(s, h, comparator)
     if comparator in ("pearson", "corr"):
-        return np.nan if flat else pearson(s, h, w)
+        return np.nan if is_constant(s, w) or is_constant(h, w) else pearson(s, h, w)
+    s = ties(s, metric)
+    flat = s.max() == 0 or h.min() == h.max()
     if comparator == "spearman":
         return np.nan if flat else pearson(rankdata(s), rankdata(h), w)
     if comparator == "tau-b":
@@ -144,13 +161,13 @@ def oriented(target: Any, kind: str) -> Array:
     return -target if kind == "dissimilarity" else target
 
 
-def against_targets(s: Array, target: Array, weights: Any, comparator: str) -> Any:
+def against_targets(s: Array, target: Array, weights: Any, comparator: str, metric: str | None = None) -> Any:
     """Alignment of one set of similarities with one target (a number) or with T (an array)."""
     if target.ndim == 1:
-        return compare(s, target, weights, comparator)
+        return compare(s, target, weights, comparator, metric)
     weights = None if weights is None else np.broadcast_to(np.asarray(weights, float), target.shape)
-    rows = [compare(s, target[t], None if weights is None else weights[t], comparator) for t in range(len(target))]
-    return np.array(rows)
+    own = [None] * len(target) if weights is None else weights
+    return np.array([compare(s, h, w, comparator, metric) for h, w in zip(target, own)])
 
 
 def alignment(
@@ -163,7 +180,7 @@ def alignment(
     weights: Any = None,
     dtype: Any = np.float64,
 ) -> Any:
-    return against_targets(similarity(X, metric, subset, dtype), oriented(target, kind), weights, comparator)
+    return against_targets(similarity(X, metric, subset, dtype), oriented(target, kind), weights, comparator, metric)
 
 
 def leave_one_out(
@@ -295,7 +312,7 @@ def held_out_alignment(
     """Alignment with undefined pairs left out, and how many of the pairs of weight above zero they were."""
     s = similarity(X, metric, subset)
     undefined = np.isnan(s) & ~np.isnan(target) & (weights > 0)
-    return float(compare(s, target, np.where(np.isnan(s), 0.0, weights), comparator)), int(undefined.sum())
+    return float(compare(s, target, np.where(np.isnan(s), 0.0, weights), comparator, metric)), int(undefined.sum())
 
 
 def cross_validate(
@@ -355,54 +372,3 @@ def condition(s: Any, h: Any, w: Any = None, comparator: str = "pearson", unit: 
     if comparator == "cosine":
         return float(1 + max(rms_s, unit) / rms_s) if rms_s > 0 else np.inf
     return float(max(rms_s, unit) / sd_s + rms_h / sd_h) if sd_s > 0 and sd_h > 0 else np.inf
-
-
-def rank_interval(
-    s: Any, h: Any, w: Any = None, comparator: str = "spearman", tie: float = 1e-11, unit: float = 0.0
-) -> tuple[float, float]:
-    """Smallest and largest rank alignment when similarities closer than ``tie`` * rms fall in any order.
-
-    Values that are equal on paper differ in their last bits by the order of summation, so that their ranks
-    are anyone's; every way to order or tie them lies in this interval.
-    """
-    s, h, w = used_pairs(np.asarray(s), np.asarray(h, float), w)
-    m = len(s)
-    if m == 0 or np.isnan(s).any():
-        return np.nan, np.nan
-    by_value = np.argsort(s, kind="stable")
-    width = max(tie * np.sqrt((s * s).mean()), 1e-13 * unit)
-    cluster = np.empty(m, int)
-    cluster[by_value] = np.concatenate([[0], np.cumsum(np.diff(s[by_value]) > width)])
-    if comparator in ("tau-a", "tau-b"):
-        certain = uncertain = 0.0
-        for a in range(m):
-            sure = np.sign(cluster[a] - cluster[a + 1 :])
-            other = np.sign(h[a] - h[a + 1 :])
-            certain += (sure * other).sum()
-            uncertain += np.abs(other[sure == 0]).sum()
-        total = m * (m - 1) / 2
-        if comparator == "tau-b":
-            untied = concordance(h, h)
-            scales = [np.sqrt(untied * concordance(cluster, cluster)), np.sqrt(untied * total)]
-            if min(scales) == 0:
-                return -1.0, 1.0
-            ends = [x / scale for x in (certain - uncertain, certain + uncertain) for scale in scales]
-            return max(-1.0, min(ends)), min(1.0, max(ends))
-        return (certain - uncertain) / total, (certain + uncertain) / total
-    centred_h = rankdata(h) - (m + 1) / 2
-    tied = rankdata(cluster) - (m + 1) / 2  # all of a cluster tied
-    low = high = 0.0
-    for c in range(cluster.max() + 1):
-        members = np.sort(centred_h[cluster == c])
-        size = len(members)
-        ranks = tied[cluster == c][0] + np.arange(size) - (size - 1) / 2
-        low += (ranks * members[::-1]).sum()
-        high += (ranks * members).sum()
-    if comparator == "rho-a":
-        scale = [(float(m) ** 3 - m) / 12]
-    else:
-        norm_h = np.sqrt((centred_h**2).sum())
-        scale = [np.sqrt((tied**2).sum()) * norm_h, np.sqrt((float(m) ** 3 - m) / 12) * norm_h]
-    if min(scale) == 0:
-        return -1.0, 1.0
-    return max(-1.0, min(low / x for x in scale)), min(1.0, max(high / x for x in scale))

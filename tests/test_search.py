@@ -209,7 +209,7 @@ def test_each_step_is_the_best_of_all(metric, comparator, search):
                 assert values[row["feature"]] == value
             assert (inside ^ after).sum() == 1
             assert after[row["feature"]] == (action == "add")
-        problem = cases.disagreement(value, reference.similarity(X, metric, after), h, None, comparator)
+        problem = cases.disagreement(value, reference.similarity(X, metric, after), h, None, comparator, metric=metric)
         assert problem is None, f"step {step}: {problem}"
         onward = action == ("add" if search in FORWARD else "remove")
         if action in ("add", "remove") and not onward:

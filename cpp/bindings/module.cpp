@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -150,8 +151,9 @@ Array similarity(const Object& x, const std::string& metric, const Object& subse
 }
 
 Array compare(const Object& similarities, int64_t stimuli, const Object& values, const Object& weights, const Object& weight_of,
-              const std::string& comparator, int threads) {
+              const std::string& comparator, int threads, const std::optional<std::string>& metric) {
     const Comparator rule = comparator_named(comparator);
+    const TieScale ties = metric ? tie_scale_of(metric_named(*metric)) : TieScale{};
     const double* given = borrow<double>(similarities, "similarities", 2);
     const int64_t count = extent(similarities, 0), pairs = extent(similarities, 1);
     if (stimuli != 0) expect_extent(similarities, 1, pairs_of(stimuli), "similarities", "pairs");
@@ -162,7 +164,7 @@ Array compare(const Object& similarities, int64_t stimuli, const Object& values,
     Array out({count, targets.count});
     double* to = out.mutable_data();
     run(threads, static_cast<double>(count * targets.count * pairs) * (by_moments(rule) ? 2 : 20),
-        [&](const Context& context) { cpu::compare(given, count, pairs, stimuli, targets, rule, context, to); });
+        [&](const Context& context) { cpu::compare(given, count, pairs, stimuli, targets, ties, rule, context, to); });
     return out;
 }
 
@@ -458,7 +460,8 @@ PYBIND11_MODULE(_core, module) {
     module.def("similarity", &similarity, py::arg("X"), py::arg("metric"), py::arg("subset"), py::arg("threads"),
                "Similarities (pairs,) of the stimuli over the features of the subset.");
     module.def("compare", &compare, py::arg("similarities"), py::arg("stimuli"), py::arg("target"), py::arg("weights"),
-               py::arg("weight_of"), py::arg("comparator"), py::arg("threads"), "Alignment (count, targets) of given similarities.");
+               py::arg("weight_of"), py::arg("comparator"), py::arg("threads"), py::arg("metric") = py::none(),
+               "Alignment (count, targets) of given similarities; of what metric, as ties among them go by its scale.");
     module.def("leave_one_out", &one_feature<&cpu::leave_one_out>, py::arg("X"), py::arg("target"), py::arg("weights"),
                py::arg("weight_of"), py::arg("metric"), py::arg("comparator"), py::arg("subset"), py::arg("threads"),
                "Alignment (targets, features) with each feature of the subset removed.");

@@ -11,7 +11,7 @@ void add_one(const Features& x, const Targets& source, Metric metric, Comparator
     std::vector<int64_t> others;
     for (int64_t k = 0; k < x.count; ++k)
         if (!member[k]) others.push_back(k);
-    StandardTargets targets = standard_targets(source, x, comparator, context, targets_elsewhere);
+    StandardTargets targets = standard_targets(source, x, metric, comparator, context, targets_elsewhere);
     one_feature(x, targets, space_of(x, metric, subset, context, elsewhere), metric, subset,
                 {others.data(), static_cast<int64_t>(others.size())}, +1, context, out, elsewhere);
 }

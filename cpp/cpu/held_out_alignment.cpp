@@ -26,8 +26,8 @@ struct Scratch {
 };
 
 // Alignment of target t over the pairs where the similarities are defined.
-double align(const Targets& targets, int64_t t, int64_t stimuli, int64_t pairs, const double* similarities, Comparator comparator,
-             Buffer& weights, CompareScratch& look, int64_t& undefined) {
+double align(const Targets& targets, int64_t t, int64_t stimuli, int64_t pairs, const double* similarities, Metric metric,
+             Comparator comparator, Buffer& weights, CompareScratch& look, int64_t& undefined) {
     static constexpr int64_t own = 0;
     Targets one{targets.values + t * pairs, 1, nullptr, &own, 1};
     if (targets.weights) one.weights = targets.weights + targets.weight_of[t] * pairs;
@@ -40,7 +40,7 @@ double align(const Targets& targets, int64_t t, int64_t stimuli, int64_t pairs, 
     }
     if (undefined > 0) one.weights = weights.get();
     if (undefined > 0 && is_whitened(comparator)) return 0;  // refused by the caller
-    const StandardTargets standard(one, stimuli, pairs, comparator, 1);
+    const StandardTargets standard(one, stimuli, pairs, tie_scale_of(metric), comparator, 1);
     standard.look_at(0, similarities, look);
     return standard.alignment(0, similarities, look);
 }
@@ -83,7 +83,7 @@ void held_out_alignment(const Features& all, const Targets& source, Metric metri
                 finish(own.space, n, metric, own.similarities.get());
             }
             const double* similarities = kept ? own.similarities.get() : whole.get();
-            out[t] = align(among.targets, t, n, pairs, similarities, comparator, own.weights, own.look, undefined[t]);
+            out[t] = align(among.targets, t, n, pairs, similarities, metric, comparator, own.weights, own.look, undefined[t]);
         });
     }
     failure.rethrow();

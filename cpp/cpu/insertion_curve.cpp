@@ -427,7 +427,7 @@ void exactly(const Features& x, const StandardTargets& targets, Metric metric, c
 void insertion_curve(const Features& x, const Targets& source, Metric metric, Comparator comparator, const int64_t* orders,
                      int64_t order_count, int64_t steps, const Context& context, double* out, Accelerator* elsewhere,
                      AcceleratedTargets* targets_elsewhere) {
-    StandardTargets targets = standard_targets(source, x, comparator, context, targets_elsewhere);
+    StandardTargets targets = standard_targets(source, x, metric, comparator, context, targets_elsewhere);
     insertion_curve(x, targets, metric, orders, order_count, steps, context, out, elsewhere);
 }
 

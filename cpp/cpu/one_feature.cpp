@@ -132,7 +132,8 @@ UNROLL(4)
                     Vec value = Rule::template moved<sign>(base, zi[v], S::load(&f.z[j + v * L]));
                     if constexpr (Rule::normalised) value = value * S::load(&f.inverse[j + v * L]) - ci[v];
                     if constexpr (Rule::rooted) {
-                        if constexpr (Rule::guard == Guard::pair && sign < 0) cancelled[v] = value < S::splat(least_pair(base)) ? S::splat(1.0) : cancelled[v];
+                        if constexpr (Rule::guard == Guard::pair && sign < 0)
+                            cancelled[v] = value < S::splat(least_pair(base)) ? S::splat(1.0) : cancelled[v];
                         value = S::sqrt(value > 0 ? value : Vec{}) - job.shift;
                     }
                     a[v] += value;
@@ -315,7 +316,7 @@ UNROLL(8)
                                 if constexpr (Rule::normalised)
                                     value = value * (ri[v] * S::load(inverse + j + v * L)) - job.shift;
                                 if constexpr (Rule::rooted) {
-                                    if (sign < 0)
+                                    if constexpr (Rule::guard == Guard::pair && sign < 0)
                                         cancelled[v] = value < S::splat(least_pair(base)) ? S::splat(1.0) : cancelled[v];
                                     value = S::sqrt(value > 0 ? value : Vec{}) - job.shift;
                                 }

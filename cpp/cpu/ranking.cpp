@@ -45,7 +45,7 @@ bool ranking_elsewhere(const Features& all, const Targets& source, Metric metric
     Accelerator& there = part ? *part : elsewhere;
     const Among among(all, source, stimuli, context);
     const Features& x = among.features;
-    const StandardTargets targets(among.targets, x.stimuli, comparator);
+    const StandardTargets targets(among.targets, x.stimuli, tie_scale_of(metric), comparator);
     const Space space = space_of(x, metric, whole, context, &there);
     const Guards guards = guards_of(targets, space, metric, whole, -1);
     Buffer similarities(x.pairs());
@@ -73,7 +73,7 @@ bool ranking(const Features& all, const Targets& source, Metric metric, Comparat
                                  *targets_elsewhere);
     const Among among(all, source, stimuli, context);
     const Features& x = among.features;
-    StandardTargets targets(among.targets, x.stimuli, x.pairs(), comparator, context.threads);
+    StandardTargets targets(among.targets, x.stimuli, x.pairs(), tie_scale_of(metric), comparator, context.threads);
     std::vector<int64_t> orders(out.order ? 0 : count * d);
     Buffer importances(out.importance ? 0 : count * d), curves(out.curve ? 0 : count * d);
     if (!out.importance) out.importance = importances.get();

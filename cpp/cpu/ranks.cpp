@@ -58,11 +58,14 @@ Sorter::Sorter(int64_t capacity) {
     ends_.reserve(capacity);
 }
 
-void Sorter::sort(const double* values, int64_t count) {
+void Sorter::sort(const double* values, int64_t count, double tolerance) {
     order(values, count);
     ends_.clear();
-    for (int64_t i = 1; i <= count; ++i)
-        if (i == count || keyed_[i].value != keyed_[i - 1].value) ends_.push_back(i);
+    for (int64_t i = 1; i <= count; ++i) {
+        // Equal infinities have no difference.
+        const bool tied = i < count && (keyed_[i].value == keyed_[i - 1].value || keyed_[i].value - keyed_[i - 1].value <= tolerance);
+        if (!tied) ends_.push_back(i);
+    }
 }
 
 void Sorter::order(const double* values, int64_t count) {

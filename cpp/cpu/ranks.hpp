@@ -18,8 +18,9 @@ struct PairCounts {
 class Sorter {
   public:
     explicit Sorter(int64_t capacity);
-    // What is asked below is asked of these values. Equal ones are tied.
-    void sort(const double* values, int64_t count);
+    // What is asked below is asked of these values. Tied are equal ones, and neighbours along the sorted order that are no further
+    // apart than the tolerance.
+    void sort(const double* values, int64_t count, double tolerance = 0);
     // Whether all are tied.
     bool constant() const { return ends_.size() <= 1; }
     // ranks (count): 1-based average ranks, ties sharing theirs.

@@ -34,17 +34,17 @@ bool only_zero_and_one(const Targets& t, int64_t pairs) {
 
 }  // namespace
 
-StandardTargets::StandardTargets(const Targets& source, int64_t n, int64_t pairs, Comparator comparator, int threads)
-    : StandardTargets(source, n, pairs, comparator) {
+StandardTargets::StandardTargets(const Targets& source, int64_t n, int64_t pairs, TieScale ties, Comparator comparator, int threads)
+    : StandardTargets(source, n, pairs, ties, comparator) {
     bring(source.values, threads);
 }
 
-StandardTargets::StandardTargets(const Targets& source, int64_t n, Comparator comparator, AcceleratedTargets* elsewhere)
-    : StandardTargets(source, n, n * (n - 1) / 2, comparator) {
+StandardTargets::StandardTargets(const Targets& source, int64_t n, TieScale ties, Comparator comparator, AcceleratedTargets* elsewhere)
+    : StandardTargets(source, n, n * (n - 1) / 2, ties, comparator) {
     elsewhere_ = elsewhere;
 }
 
-StandardTargets::StandardTargets(const Targets& source, int64_t n, int64_t pairs, Comparator comparator)
+StandardTargets::StandardTargets(const Targets& source, int64_t n, int64_t pairs, TieScale ties, Comparator comparator)
     : stimuli(n),
       pairs(pairs),
       count(source.count),
@@ -53,6 +53,7 @@ StandardTargets::StandardTargets(const Targets& source, int64_t n, int64_t pairs
       centred(is_centred(comparator)),
       weighted(any_other_than_one(source, pairs)),
       binary(only_zero_and_one(source, pairs)),
+      ties_(ties),
       source_(source),
       totals_(patterns),
       active_(patterns * n),
@@ -134,6 +135,21 @@ CompareScratch::CompareScratch(int64_t stimuli, int64_t pairs) : ranks(pairs), m
 void StandardTargets::look_at(int64_t pattern, const double* s, CompareScratch& look) const {
     const double* w = weighted ? weights(pattern) : nullptr;
     look.defined = true;
+    if (is_rank(comparator)) {
+        double largest = 0;
+        look.values.clear();
+        for (int64_t p = 0; p < pairs; ++p) {
+            if (w && !(w[p] > 0)) continue;
+            look.defined &= !std::isnan(s[p]);
+            look.values.push_back(ties_.rooted ? s[p] * std::abs(s[p]) : s[p]);
+            largest = std::max(largest, std::abs(look.values.back()));
+        }
+        if (!look.defined) return;
+        look.sorter.sort(look.values.data(), static_cast<int64_t>(look.values.size()), tie_share * (ties_.normalised ? 1 : largest));
+        look.constant = look.sorter.constant();
+        if (by_ranks(comparator)) look.sorter.average_ranks(look.ranks.data());
+        return;
+    }
     double mean = 0, squares = 0;
     for (int64_t p = 0; p < pairs; ++p) {
         if (w && !(w[p] > 0)) continue;
@@ -144,7 +160,7 @@ void StandardTargets::look_at(int64_t pattern, const double* s, CompareScratch& 
     }
     if (!look.defined) return;
     mean /= totals_[pattern];
-    look.mean = centred || is_rank(comparator) ? mean : 0;
+    look.mean = centred ? mean : 0;
     double deviation = 0;
     for (int64_t p = 0; p < pairs; ++p) {
         if (w && !(w[p] > 0)) continue;
@@ -158,12 +174,6 @@ void StandardTargets::look_at(int64_t pattern, const double* s, CompareScratch& 
         whiten(look.values.data(), stimuli, look.means.data(), look.ranks.data());
         look.deviation = std::inner_product(look.values.begin(), look.values.end(), look.ranks.begin(), 0.0);
     }
-    if (!is_rank(comparator)) return;
-    look.values.clear();
-    for (int64_t p = 0; p < pairs; ++p)
-        if (!w || w[p] > 0) look.values.push_back(s[p]);
-    look.sorter.sort(look.values.data(), static_cast<int64_t>(look.values.size()));
-    if (by_ranks(comparator)) look.sorter.average_ranks(look.ranks.data());
 }
 
 double StandardTargets::alignment(int64_t t, const double* s, CompareScratch& look) const {
@@ -214,8 +224,8 @@ void compare_all(const StandardTargets& targets, const double* s, CompareScratch
 }
 
 void compare(const double* similarities, int64_t count, int64_t pairs, int64_t stimuli, const Targets& targets,
-             Comparator comparator, const Context& context, double* out) {
-    const StandardTargets standard(targets, stimuli, pairs, comparator, context.threads);
+             TieScale ties, Comparator comparator, const Context& context, double* out) {
+    const StandardTargets standard(targets, stimuli, pairs, ties, comparator, context.threads);
     const int team = static_cast<int>(std::clamp<int64_t>(count, 1, context.threads));
     std::vector<CompareScratch> scratch;
     for (int t = 0; t < team; ++t) scratch.emplace_back(stimuli, pairs);  // copies would lose what is reserved

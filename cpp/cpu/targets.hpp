@@ -14,9 +14,9 @@ class StandardTargets {
     // Moment comparators: rows hold w (h - mean) / norm. Whitened: that, whitened. Ranks: ranks, or the values themselves
     // (tau). A constant target has no direction: its alignments are NaN (rho-a, tau-a: 0).
     // Without `stimuli` (0) the pairs are any pairs, not all those of a set: none that is whitened.
-    StandardTargets(const Targets&, int64_t stimuli, int64_t pairs, Comparator, int threads);
+    StandardTargets(const Targets&, int64_t stimuli, int64_t pairs, TieScale, Comparator, int threads);
     // The same with rows elsewhere, or none yet; the source's values may be missing until `bring`.
-    StandardTargets(const Targets&, int64_t stimuli, Comparator, AcceleratedTargets* elsewhere = nullptr);
+    StandardTargets(const Targets&, int64_t stimuli, TieScale, Comparator, AcceleratedTargets* elsewhere = nullptr);
     // Rows of these values here, too.
     void bring(const double* values, int threads);
     // The same of rows that are elsewhere.
@@ -52,7 +52,8 @@ class StandardTargets {
     void look_at(int64_t pattern, const double* similarities, CompareScratch&) const;
 
   private:
-    StandardTargets(const Targets&, int64_t stimuli, int64_t pairs, Comparator);
+    StandardTargets(const Targets&, int64_t stimuli, int64_t pairs, TieScale, Comparator);
+    TieScale ties_;  // of similarities; a target's values are as given, and tie where they are equal
     Targets source_;
     Buffer rows_;
     AcceleratedTargets* elsewhere_ = nullptr;
@@ -61,10 +62,11 @@ class StandardTargets {
 };
 
 // Standardised here, or where they already are.
-inline StandardTargets standard_targets(const Targets& source, const Features& x, Comparator comparator, const Context& context,
+inline StandardTargets standard_targets(const Targets& source, const Features& x, Metric metric, Comparator comparator, const Context& context,
                                         AcceleratedTargets* elsewhere) {
-    return elsewhere ? StandardTargets(source, x.stimuli, comparator, elsewhere)
-                     : StandardTargets(source, x.stimuli, x.pairs(), comparator, context.threads);
+    const TieScale ties = tie_scale_of(metric);
+    return elsewhere ? StandardTargets(source, x.stimuli, ties, comparator, elsewhere)
+                     : StandardTargets(source, x.stimuli, x.pairs(), ties, comparator, context.threads);
 }
 
 // What one vector of similarities looks like to all targets of one weight pattern.

@@ -24,6 +24,7 @@ def compare(
     weight_of: Integers | None,
     comparator: str,
     threads: int,
+    metric: str | None = None,
 ) -> Floats: ...
 def leave_one_out(
     X: Floats | _Loaded,

@@ -465,7 +465,7 @@ class _Resampler:
         """Which targets (T,) a draw leaves something to learn from: variation."""
         everything = np.arange(features.d, dtype=np.int64)
         similarities = _core.similarity(features.values, self.metric, everything, self.threads)
-        baseline = compare(similarities, targets, self.comparator, self.threads)
+        baseline = compare(similarities, targets, self.comparator, self.threads, self.metric)
         able = ~np.isnan(baseline)
         for t in map(int, np.flatnonzero(able & (baseline == 0))):
             able[t] = self.comparator == "cosine" or np.ptp(targets.values[t, targets.counts(t)]) > 0

@@ -243,7 +243,7 @@ class Scorer:
         for g in np.flatnonzero(inside != adding):
             moved = inside.copy()
             moved[g] = adding
-            out[:, g] = compare(self.similarities(moved), self.targets, self.comparator, 1)
+            out[:, g] = compare(self.similarities(moved), self.targets, self.comparator, 1, self.metric)
         return out
 
     def similarities(self, inside: Mask) -> Matrix:
@@ -383,7 +383,7 @@ def prune(
     scorer = Scorer(features, targets, metric, comparator, groups, where)
     everything = np.ones(len(groups), dtype=bool)
     similarities = _core.similarity(features.values, metric, groups.columns(everything), where.threads)
-    baseline = compare(similarities, targets, comparator, where.threads)
+    baseline = compare(similarities, targets, comparator, where.threads, metric)
     check_baseline(features, targets, similarities, baseline, comparator)
     importance = baseline[:, None] - scorer.after_each(everything, adding=False)
     if search.name in ("ranking", "parsimonious"):
@@ -619,7 +619,7 @@ def _ranking(
             features, targets = features.among(stimuli), targets.among(stimuli)
         everything = np.arange(features.d, dtype=np.int64)
         similarities = _core.similarity(features.values, metric, everything, where.threads)
-        baseline = compare(similarities, targets, comparator, where.threads)
+        baseline = compare(similarities, targets, comparator, where.threads, metric)
         check_baseline(features, targets, similarities, baseline, comparator)
     if found is None:
         raise ValueError("X and target must both vary over the pairs, got variation that is rounding alone")
@@ -683,7 +683,8 @@ def _inner_curves(scorer: Scorer, search: Search) -> Matrix:
             )
             for side in sides
         )  # fmt: skip
-        baseline = compare(train.similarities(everything), train.targets, train.comparator, train.threads)
+        space = train.similarities(everything)
+        baseline = compare(space, train.targets, train.comparator, train.threads, train.metric)
         curve = test.curve(rank(baseline[:, None] - train.after_each(everything, adding=False)))
         curves.append(np.where(np.isnan(baseline)[:, None], np.nan, curve))
     return np.stack(curves)

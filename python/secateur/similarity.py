@@ -81,10 +81,15 @@ def similarity(X: Any, metric: str = "cosine", *, subset: Any = None, threads: i
     return _core.similarity(features.values, check_metric(metric), chosen, thread_count(threads))
 
 
-def compare(similarities: Matrix, targets: Targets, comparator: str, threads: int) -> Matrix:
-    """Alignment (T,) of given similarities (P,) with every target; NaN where a pair that counts is undefined."""
+def compare(
+    similarities: Matrix, targets: Targets, comparator: str, threads: int, metric: str | None = None
+) -> Matrix:
+    """Alignment (T,) of given similarities (P,) with every target; NaN where a pair that counts is undefined.
+
+    ``metric``: what the similarities are, where that is known; ties among them go by its scale.
+    """
     terms = (targets.values, targets.weights, targets.weight_of, check_comparator(comparator))
-    return np.asarray(_core.compare(similarities[None], targets.n, *terms, threads)[0])
+    return np.asarray(_core.compare(similarities[None], targets.n, *terms, threads, metric)[0])
 
 
 def alignment_where_defined(
@@ -92,7 +97,7 @@ def alignment_where_defined(
 ) -> tuple[Matrix, Indices]:
     """Alignment (T,) over the pairs defined in one subset, and how many pairs with weight were undefined (T,)."""
     return compare_where_defined(
-        _core.similarity(features.values, check_metric(metric), subset, threads), targets, comparator, threads
+        _core.similarity(features.values, check_metric(metric), subset, threads), targets, comparator, threads, metric
     )
 
 
@@ -120,7 +125,7 @@ def placed(features: Features, targets: Targets) -> tuple[Any, Any, Matrix | Non
 
 
 def compare_where_defined(
-    similarities: Matrix, targets: Targets, comparator: str, threads: int
+    similarities: Matrix, targets: Targets, comparator: str, threads: int, metric: str | None = None
 ) -> tuple[Matrix, Indices]:
     """Alignment (T,) of given similarities (P,) over the defined pairs, and how many with weight were not (T,)."""
     undefined = np.isnan(similarities)
@@ -133,7 +138,7 @@ def compare_where_defined(
             )
         left_out[:] = [np.sum(undefined & targets.counts(t)) for t in range(len(targets))]
         targets = targets.without(undefined)
-    return compare(similarities, targets, comparator, threads), left_out
+    return compare(similarities, targets, comparator, threads, metric), left_out
 
 
 def warn_of_undefined_pairs(count: int) -> None:
@@ -172,7 +177,10 @@ def alignment(
     comparator : {"pearson", "cosine", "corr_cov", "cosine_cov", "spearman", "rho-a", "tau-a", "tau-b"}
         rsatoolbox's comparators, taken over pairs; its ``"corr"`` is ``"pearson"``, its ``"kendall"`` is ``"tau-b"``.
         The whitened ones (``_cov``) take the noise of pairs that share a stimulus for independent patterns, and need
-        every pair. Kendall's tau-a is of all pairs of pairs, tau-b of those tied on neither side.
+        every pair. Kendall's tau-a is of all pairs of pairs, tau-b of those tied on neither side. To rank comparators
+        similarities within 1e-12 of each other, neighbour by neighbour along their sorted order, are tied: in units of
+        the largest absolute one, of 1 for cosine and correlation, and for euclidean distances in their squares. A
+        target's values tie where they are equal.
     subset : bool mask (d,) or integer indices, optional
         The features that are present; all by default.
     kind : {"similarity", "dissimilarity"}
@@ -215,4 +223,4 @@ def alignment(
     at_hand = "cpu" if device == "auto" and not features.on_cuda else device
     where = place(at_hand, threads, stimuli=features.n, on_cuda="X" if features.on_cuda else "")
     similarities = _core.similarity(where.holding(features.values), check_metric(metric), chosen, where.threads)
-    return targets.shaped(compare(similarities, targets, comparator, where.threads))
+    return targets.shaped(compare(similarities, targets, comparator, where.threads, metric))

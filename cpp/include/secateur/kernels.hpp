@@ -94,7 +94,7 @@ namespace cpu {
 void similarity(const Features&, Metric, Indices subset, const Context&, double* out, Accelerator* = nullptr);
 // out (count, targets): each target against each vector of similarities (count, pairs). The pairs are all those of the stimuli,
 // or with `stimuli` 0 any pairs: those of one stimulus, say.
-void compare(const double* similarities, int64_t count, int64_t pairs, int64_t stimuli, const Targets&, Comparator, const Context&,
+void compare(const double* similarities, int64_t count, int64_t pairs, int64_t stimuli, const Targets&, TieScale, Comparator, const Context&,
              double* out);
 // out (targets, features): alignment with one feature of the subset removed; the subset's own elsewhere.
 void leave_one_out(const Features&, const Targets&, Metric, Comparator, Indices subset, const Context&, double* out,

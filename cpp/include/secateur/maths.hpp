@@ -272,6 +272,23 @@ HOST_DEVICE inline bool is_constant(double sum_of_squared_deviations, double sum
     return sum_of_squared_deviations <= constant_share * constant_share * sum_of_squares;
 }
 
+// What ties on paper comes out of the sums a few roundings apart. To rank comparators, similarities are tied that lie, neighbour by
+// neighbour along their sorted order, within this share of their space's scale.
+inline constexpr double tie_share = 1e-12;
+// That scale: 1 where similarities are normalised, else the largest absolute one. What is the root of a sum is ranked by its square,
+// as the sum was rounded and not the root.
+struct TieScale {
+    bool normalised = false, rooted = false;
+};
+inline TieScale tie_scale_of(Metric metric) {
+    TieScale scale;
+    with_rule(metric, [&](auto rule) {
+        using Rule = decltype(rule);
+        scale = {Rule::normalised, Rule::rooted};
+    });
+    return scale;
+}
+
 // What the product is divided by: the root of the values' second moment, about their mean if `centred`. NaN stays NaN.
 // `trusted` is false where it is lost in rounding: small beside `raw`, the squares as they were summed up, or beside `level`,
 // the squares of the similarities themselves, whose own rounding is then all that varies.

@@ -107,7 +107,7 @@ class Asked:
         """Alignments (rows, T) of similarities (rows, P); n is 0 where the pairs are not all those of n stimuli."""
         return _core.compare(
             np.ascontiguousarray(similarities), n, targets.values, targets.weights, targets.weight_of,
-            self.comparator, self.threads,
+            self.comparator, self.threads, self.metric,
         )  # fmt: skip
 
     def baseline(self, stimuli: Indices) -> Matrix:

@@ -137,7 +137,7 @@ def occlude(
         similarities = _similarities_between(_directed(embedded[:, chosen], metric), np.delete(X, i, axis=0), metric)
         row = rows[i]
         terms = (row.values, row.weights, row.weight_of, comparator)
-        return _core.compare(np.ascontiguousarray(similarities), 0, *terms, thread_count(None))[:, 0]
+        return _core.compare(np.ascontiguousarray(similarities), 0, *terms, thread_count(None), metric)[:, 0]
 
     views: list[View] = []
     drops, baseline, undefined = [], [], []

@@ -398,7 +398,8 @@ class DissimilarityTrainer:
         wanted = list(line.scored.values())
         for s, (stimuli, goal) in enumerate(task.held):
             for step, pieces in line.steps.walk(start, stimuli, line.cut, wanted):
-                found, left_out = compare_where_defined(correlations(pieces), goal, self.comparator, 1)
+                space = correlations(pieces)
+                found, left_out = compare_where_defined(space, goal, self.comparator, 1, "correlation")
                 for k, where in enumerate(wanted):
                     if where == step:
                         scores[s, k], undefined[s, k] = found[0], left_out[0]
