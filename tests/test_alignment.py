@@ -33,7 +33,7 @@ def test_every_call(metric, comparator, missing):
         X = cases.embedding(n, d, kind)
         h = cases.target(n, targets, missing)
         chosen, w = cases.subset(d, subset), cases.weights(h.shape, weights, comparator)
-        actual = sc.alignment(X, h, metric, comparator, subset=chosen, weights=w)
+        actual = sc.alignment(X, h, metric, comparator, subset=chosen, weights=w, kind="similarity")
         cases.close(actual, reference.alignment(X, h, metric, comparator, chosen, weights=w))
 
 
@@ -42,7 +42,9 @@ def test_many_targets(metric, comparator):
     X = cases.embedding(8, 25)
     for missing in ("none", "different"):
         h = cases.target(8, 40, missing, ties=True)
-        cases.close(sc.alignment(X, h, metric, comparator), reference.alignment(X, h, metric, comparator))
+        cases.close(
+            sc.alignment(X, h, metric, comparator, kind="similarity"), reference.alignment(X, h, metric, comparator)
+        )
 
 
 @pytest.mark.parametrize("comparator", ["pearson", "cosine"])
@@ -50,7 +52,7 @@ def test_device(comparator, device, device_tolerance):
     X = cases.embedding(17, 33)
     for metric, missing in itertools.product(reference.METRICS, ("none", "different")):
         h = cases.target(17, 3, missing)
-        actual = sc.alignment(X, h, metric, comparator, device=device)
+        actual = sc.alignment(X, h, metric, comparator, device=device, kind="similarity")
         cases.close(actual, reference.alignment(X, h, metric, comparator), device_tolerance)
 
 
@@ -58,24 +60,28 @@ def test_device(comparator, device, device_tolerance):
 def test_all_sizes(metric, comparator):
     for n, d in itertools.product(cases.STIMULI, (4, 8, 25, 130)):
         X, h = cases.embedding(n, d), cases.target(n, ties=n > 5)
-        cases.close(sc.alignment(X, h, metric, comparator), reference.alignment(X, h, metric, comparator))
+        cases.close(
+            sc.alignment(X, h, metric, comparator, kind="similarity"), reference.alignment(X, h, metric, comparator)
+        )
 
 
 def test_one_target_is_a_float():
     X, h = cases.embedding(7, 9), cases.target(7)
-    assert type(sc.alignment(X, h)) is float
-    assert sc.alignment(X, h[None]).shape == (1,)
-    assert sc.alignment(X, h) == sc.alignment(X, h[None])[0]
-    assert sc.alignment(X, h, comparator="corr") == sc.alignment(X, h)
-    assert sc.alignment(X, h, comparator="kendall") == sc.alignment(X, h, comparator="tau-b")
+    assert type(sc.alignment(X, h, kind="similarity")) is float
+    assert sc.alignment(X, h[None], kind="similarity").shape == (1,)
+    assert sc.alignment(X, h, kind="similarity") == sc.alignment(X, h[None], kind="similarity")[0]
+    for alias, name in (("corr", "pearson"), ("kendall", "tau-b")):
+        value = sc.alignment(X, h, comparator=alias, kind="similarity")
+        assert value == sc.alignment(X, h, comparator=name, kind="similarity")
 
 
 @pytest.mark.parametrize("comparator", reference.COMPARATORS)
 def test_a_dissimilarity_enters_negated(comparator):
     X, h = cases.embedding(9, 24), cases.target(9, 3)
     as_dissimilarity = sc.alignment(X, h, comparator=comparator, kind="dissimilarity")
-    cases.close(as_dissimilarity, sc.alignment(X, -h, comparator=comparator), 1e-15)
-    cases.close(as_dissimilarity, -sc.alignment(X, h, comparator=comparator), 2 * 36 * np.finfo(float).eps)  # 36 pairs
+    cases.close(as_dissimilarity, sc.alignment(X, -h, comparator=comparator, kind="similarity"), 1e-15)
+    off = 2 * 36 * np.finfo(float).eps  # of 36 pairs
+    cases.close(as_dissimilarity, -sc.alignment(X, h, comparator=comparator, kind="similarity"), off)
     cases.close(as_dissimilarity, reference.alignment(X, h, comparator=comparator, kind="dissimilarity"))
 
 
@@ -85,8 +91,8 @@ def test_every_form_of_a_target():
     squares = np.stack([reference.square(row, n) for row in h])
     for diagonal in (1.0, np.nan):
         squares[:, np.arange(n), np.arange(n)] = diagonal
-        cases.close(sc.alignment(X, squares), reference.alignment(X, h), 1e-10)
-        cases.close(sc.alignment(X, squares[1]), reference.alignment(X, h[1]), 1e-10)
+        cases.close(sc.alignment(X, squares, kind="similarity"), reference.alignment(X, h), 1e-10)
+        cases.close(sc.alignment(X, squares[1], kind="similarity"), reference.alignment(X, h[1]), 1e-10)
     squares[:, np.arange(n), np.arange(n)] = 0
     cases.close(sc.alignment(X, squares, kind="dissimilarity"), -reference.alignment(X, h), 1e-10)
     squares[:, 2, 5] = squares[:, 5, 2] = np.nan
@@ -100,10 +106,14 @@ def test_target_as_xarray():
     X, h = cases.embedding(n, 9), cases.target(n, 3)
     expected = reference.alignment(X, h)
     squares = np.stack([reference.square(row, n) for row in h])
-    cases.close(sc.alignment(X, xarray.DataArray(h, dims=("time", "pair"))), expected)
-    cases.close(sc.alignment(X, xarray.DataArray(h[0], dims=("pair",))), expected[0])
-    cases.close(sc.alignment(X, xarray.DataArray(squares, dims=("time", "stimulus", "stimulus2"))), expected)
-    cases.close(sc.alignment(X, xarray.DataArray(squares[2], dims=("stimulus", "stimulus2"))), expected[2])
+    cases.close(sc.alignment(X, xarray.DataArray(h, dims=("time", "pair")), kind="similarity"), expected)
+    cases.close(sc.alignment(X, xarray.DataArray(h[0], dims=("pair",)), kind="similarity"), expected[0])
+    cases.close(
+        sc.alignment(X, xarray.DataArray(squares, dims=("time", "stimulus", "stimulus2")), kind="similarity"), expected
+    )
+    cases.close(
+        sc.alignment(X, xarray.DataArray(squares[2], dims=("stimulus", "stimulus2")), kind="similarity"), expected[2]
+    )
 
 
 @pytest.mark.parametrize("comparator", reference.COMPARATORS)
@@ -117,7 +127,7 @@ def test_rsatoolbox(comparator, ties):
         warnings.simplefilter("ignore")
         expected = rdm.compare(rdm.RDMs(s[None]), rdm.RDMs(h), method=method)[0]
     np.testing.assert_allclose([reference.compare(s, row, None, comparator) for row in h], expected, rtol=0, atol=1e-12)
-    cases.close(sc.alignment(X, h, comparator=comparator), expected)
+    cases.close(sc.alignment(X, h, comparator=comparator, kind="similarity"), expected)
     # its RDMs are dissimilarities and say so: the orientation is ours to take
     cases.close(sc.alignment(X, rdm.RDMs(-h), comparator=comparator), expected)
 
@@ -126,12 +136,22 @@ def test_rsatoolbox(comparator, ties):
 def test_scipy(ties):
     X, h = cases.embedding(16, 24), cases.target(16, ties=ties)
     s = reference.similarity(X, "euclidean")
-    assert sc.alignment(X, h, "euclidean", "pearson") == pytest.approx(stats.pearsonr(s, h)[0], abs=1e-12)
-    assert sc.alignment(X, h, "euclidean", "spearman") == pytest.approx(stats.spearmanr(s, h)[0], abs=1e-12)
+    assert sc.alignment(X, h, "euclidean", "pearson", kind="similarity") == pytest.approx(
+        stats.pearsonr(s, h)[0], abs=1e-12
+    )
+    assert sc.alignment(X, h, "euclidean", "spearman", kind="similarity") == pytest.approx(
+        stats.spearmanr(s, h)[0], abs=1e-12
+    )
     if not ties:
-        assert sc.alignment(X, h, "euclidean", "tau-a") == pytest.approx(stats.kendalltau(s, h)[0], abs=1e-12)
-        assert sc.alignment(X, h, "euclidean", "rho-a") == pytest.approx(stats.spearmanr(s, h)[0], abs=1e-12)
-    assert sc.alignment(X, h, "euclidean", "tau-b") == pytest.approx(stats.kendalltau(s, h)[0], abs=1e-12)
+        assert sc.alignment(X, h, "euclidean", "tau-a", kind="similarity") == pytest.approx(
+            stats.kendalltau(s, h)[0], abs=1e-12
+        )
+        assert sc.alignment(X, h, "euclidean", "rho-a", kind="similarity") == pytest.approx(
+            stats.spearmanr(s, h)[0], abs=1e-12
+        )
+    assert sc.alignment(X, h, "euclidean", "tau-b", kind="similarity") == pytest.approx(
+        stats.kendalltau(s, h)[0], abs=1e-12
+    )
     assert reference.compare(s, h, None, "spearman") == pytest.approx(stats.spearmanr(s, h)[0], abs=1e-12)
     assert reference.compare(s, h, None, "tau-b") == pytest.approx(stats.kendalltau(s, h)[0], abs=1e-12)
 
@@ -148,7 +168,7 @@ def test_tau_b_of_tied_integers_is_scipys():
         for row, used in zip(h, w * ~np.isnan(h) > 0):
             varies = used.sum() > 1 and np.ptp(s[used]) > 0 and np.ptp(row[used]) > 0
             expected.append(stats.kendalltau(s[used], row[used])[0] if varies else np.nan)
-        cases.close(sc.alignment(X, h, "sqeuclidean", "tau-b", weights=w), expected, 1e-14)
+        cases.close(sc.alignment(X, h, "sqeuclidean", "tau-b", weights=w, kind="similarity"), expected, 1e-14)
 
 
 @pytest.mark.parametrize("metric", ["dot", "sqeuclidean", "euclidean", "cityblock"])
@@ -157,14 +177,16 @@ def test_tied_similarities(metric, comparator):
     """Integers give these metrics without rounding, so that ties are ties for everyone."""
     for n, d in ((5, 2), (9, 3), (17, 7), (17, 24)):
         X, h = cases.embedding(n, d, "integers"), cases.target(n, 3, "different", ties=True)
-        cases.close(sc.alignment(X, h, metric, comparator), reference.alignment(X, h, metric, comparator))
+        cases.close(
+            sc.alignment(X, h, metric, comparator, kind="similarity"), reference.alignment(X, h, metric, comparator)
+        )
 
 
 @pytest.mark.parametrize("comparator", reference.COMPARATORS)
 def test_missing_everywhere(comparator):
     X, h = cases.embedding(7, 9), cases.target(7, 3)
     h[1] = np.nan
-    values = sc.alignment(X, h, comparator=comparator)
+    values = sc.alignment(X, h, comparator=comparator, kind="similarity")
     assert np.isnan(values[1])
     cases.close(values, reference.alignment(X, h, comparator=comparator))
 
@@ -177,12 +199,14 @@ def test_weights(comparator):
     w = np.random.default_rng(0).integers(0, 4, 36).astype(float)
     repeated = np.repeat(np.arange(36), w.astype(int))
     expected = reference.compare(s[repeated], h[repeated], None, comparator)
-    assert sc.alignment(X, h, comparator=comparator, weights=w) == pytest.approx(expected, abs=1e-12)
-    assert sc.alignment(X, h, comparator=comparator, weights=w * 1e-3) == pytest.approx(expected, abs=1e-12)
+    assert sc.alignment(X, h, comparator=comparator, weights=w, kind="similarity") == pytest.approx(expected, abs=1e-12)
+    assert sc.alignment(X, h, comparator=comparator, weights=w * 1e-3, kind="similarity") == pytest.approx(
+        expected, abs=1e-12
+    )
     # The similarities are the same; two sums over 36 pairs are off by 36 eps of their size before the mean goes.
     off = 2 * 36 * np.finfo(float).eps * np.linalg.norm(s) / np.linalg.norm(s - s.mean())
-    assert sc.alignment(X, h, comparator=comparator, weights=np.ones(36)) == pytest.approx(
-        sc.alignment(X, h, comparator=comparator), abs=off
+    assert sc.alignment(X, h, comparator=comparator, weights=np.ones(36), kind="similarity") == pytest.approx(
+        sc.alignment(X, h, comparator=comparator, kind="similarity"), abs=off
     )
 
 
@@ -192,8 +216,8 @@ def test_a_missing_pair_is_a_pair_of_weight_zero(comparator):
     w = (~np.isnan(h)).astype(float)
     filled = np.where(np.isnan(h), 1e6, h)
     cases.close(
-        sc.alignment(X, h, comparator=comparator),
-        sc.alignment(X, filled, comparator=comparator, weights=w),
+        sc.alignment(X, h, comparator=comparator, kind="similarity"),
+        sc.alignment(X, filled, comparator=comparator, weights=w, kind="similarity"),
         1e-12,
     )
 
@@ -205,13 +229,13 @@ def test_an_undefined_pair_counts_only_where_it_is_used(comparator):
     X[3] = 0
     i, j = np.triu_indices(n, 1)
     of_three = (i == 3) | (j == 3)
-    assert np.isnan(sc.alignment(X, h, comparator=comparator)).all()
+    assert np.isnan(sc.alignment(X, h, comparator=comparator, kind="similarity")).all()
     h[1, of_three] = np.nan
-    values = sc.alignment(X, h, comparator=comparator)
+    values = sc.alignment(X, h, comparator=comparator, kind="similarity")
     np.testing.assert_array_equal(np.isnan(values), [True, False, True])
     cases.close(values, reference.alignment(X, h, comparator=comparator))
     w = (~of_three).astype(float)
-    values = sc.alignment(X, h, comparator=comparator, weights=w)
+    values = sc.alignment(X, h, comparator=comparator, weights=w, kind="similarity")
     assert not np.isnan(values).any()
     cases.close(values, reference.alignment(X, h, comparator=comparator, weights=w))
 
@@ -222,7 +246,7 @@ def test_constant_similarities(metric, comparator):
     """Every stimulus in one direction: no correlation, and nothing concordant."""
     row = np.random.default_rng(5).normal(size=13)
     X = np.outer([1, 2, 3, 0.1, 5, 1 / 3], row)
-    value = sc.alignment(X, cases.target(6), metric, comparator)
+    value = sc.alignment(X, cases.target(6), metric, comparator, kind="similarity")
     if comparator in ("pearson", "spearman", "tau-b"):
         assert np.isnan(value)
     elif comparator == "cosine":
@@ -235,7 +259,7 @@ def test_constant_similarities(metric, comparator):
 def test_constant_target(comparator):
     X, h = cases.embedding(7, 9), cases.target(7, 4)
     h[1], h[2], h[3] = 0.1, 0, 1e6 + 0.1
-    values = sc.alignment(X, h, comparator=comparator)
+    values = sc.alignment(X, h, comparator=comparator, kind="similarity")
     cases.close(values, reference.alignment(X, h, comparator=comparator))
     expected = {"cosine": [0, 1, 0], "rho-a": [0, 0, 0], "tau-a": [0, 0, 0]}.get(comparator, [1, 1, 1])
     np.testing.assert_array_equal(np.isnan(values[1:]), np.array(expected, bool))
@@ -246,7 +270,7 @@ def test_constant_target(comparator):
 @pytest.mark.parametrize("comparator", reference.COMPARATORS)
 def test_similarities_all_zero(comparator):
     X = np.eye(6, 8)
-    value = sc.alignment(X, cases.target(6), "dot", comparator)
+    value = sc.alignment(X, cases.target(6), "dot", comparator, kind="similarity")
     assert value == 0 if comparator in ("rho-a", "tau-a") else np.isnan(value)
 
 
@@ -257,7 +281,10 @@ def test_few_pairs_left(comparator):
     for left in (3, 2, 1, 0):
         h = cases.target(4)
         h[left:] = np.nan
-        cases.close(sc.alignment(X, h, comparator=comparator), reference.alignment(X, h, comparator=comparator))
+        cases.close(
+            sc.alignment(X, h, comparator=comparator, kind="similarity"),
+            reference.alignment(X, h, comparator=comparator),
+        )
 
 
 @pytest.mark.parametrize("offset", [1e2, 1e4, 1e6])
@@ -265,11 +292,19 @@ def test_few_pairs_left(comparator):
 @pytest.mark.parametrize("comparator", reference.COMPARATORS)
 def test_large_means(metric, comparator, offset):
     X, h = cases.embedding(9, 25) + offset, cases.target(9, 3)
-    cases.close(sc.alignment(X, h, metric, comparator), reference.alignment(X, h, metric, comparator))
+    cases.close(
+        sc.alignment(X, h, metric, comparator, kind="similarity"), reference.alignment(X, h, metric, comparator)
+    )
 
 
 @pytest.mark.parametrize("comparator", ["pearson", "spearman"])
 def test_a_target_far_from_zero(comparator):
     X, h = cases.embedding(9, 25), np.round(cases.target(9, 3) * 2**10) / 2**10
-    cases.close(sc.alignment(X, h + 2.0**20, comparator=comparator), reference.alignment(X, h, comparator=comparator))
-    cases.close(sc.alignment(X, h * 1e-12, comparator=comparator), reference.alignment(X, h, comparator=comparator))
+    cases.close(
+        sc.alignment(X, h + 2.0**20, comparator=comparator, kind="similarity"),
+        reference.alignment(X, h, comparator=comparator),
+    )
+    cases.close(
+        sc.alignment(X, h * 1e-12, comparator=comparator, kind="similarity"),
+        reference.alignment(X, h, comparator=comparator),
+    )

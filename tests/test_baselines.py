@@ -72,7 +72,9 @@ class TestAgainstScikitLearn:
         for penalty in (1e-3, 0.1):
             expected = linear_model.Ridge(alpha=penalty).fit(Z, h, sample_weight=share)
             # one penalty, and the same among several
-            coefs = [Ridge(metric, penalties=[penalty], standardize=standardize).fit(X, target, weights=w)]
+            coefs = [
+                Ridge(metric, penalties=[penalty], standardize=standardize, kind="similarity").fit(X, target, weights=w)
+            ]
             several = Ridge(metric, standardize=standardize)
             matrix = _Design(
                 _rows_of(X, metric), squared=metric == "sqeuclidean", weights=w_of(w, target), standardize=standardize
@@ -88,7 +90,9 @@ class TestAgainstScikitLearn:
         X, target, w, h, Z, share, sd = self.given(n, d, kind, metric, standardize)
         greatest = (Z - share @ Z).T @ (share * (h - share @ h))
         for penalty in (0.3 * greatest.max(), 0.01 * greatest.max()):
-            found = Lasso(metric, penalties=[penalty], standardize=standardize).fit(X, target, weights=w)
+            found = Lasso(metric, penalties=[penalty], standardize=standardize, kind="similarity").fit(
+                X, target, weights=w
+            )
             model = linear_model.Lasso(alpha=penalty, positive=True, tol=1e-10, max_iter=200_000)
             expected = model.fit(Z, h, sample_weight=share * len(h))
             np.testing.assert_allclose(found.predict(X), expected.predict(Z), rtol=0, atol=2e-5)
@@ -131,7 +135,7 @@ def test_the_penalty_is_chosen_on_inner_stimuli(method, model, comparator):
     n, d = 24, 30
     X, h = stimuli(n, d, 2)
     penalties = [1e-3, 1e-2, 1e-1] if method is Ridge else [1e-4, 1e-3, 5e-3]
-    found = method(penalties=penalties, inner_cv=4, seed=3, comparator=comparator).fit(X, h)
+    found = method(penalties=penalties, inner_cv=4, seed=3, comparator=comparator, kind="similarity").fit(X, h)
     scores = np.zeros((4, 3))
     for f, (train, test) in enumerate(split(n, 4, 1, 3)[0]):
         goal = reference.among(h, train, n)
@@ -158,7 +162,7 @@ def test_pairs_of_one_stimulus_do_not_leak():
     learn, rest = order[: len(h) * 4 // 5], order[len(h) * 4 // 5 :]
     leaking = linear_model.Ridge(alpha=10).fit(Z[learn], h[learn]).predict(Z[rest])
     assert np.corrcoef(leaking, h[rest])[0, 1] > 0.9
-    for method in (Ridge(), Lasso(), SimDR()):
+    for method in (Ridge(kind="similarity"), Lasso(kind="similarity"), SimDR(kind="similarity")):
         assert method.fit(X, h).inner_scores_.max() < 0.4
 
 
@@ -169,11 +173,11 @@ def test_groups_hold_in_the_inner_folds():
     X += 0.01 * rng.normal(size=X.shape)
     h = np.repeat(np.repeat(reference.square(rng.normal(size=276), 24), 2, axis=0), 2, axis=1)
     twins = np.arange(48) // 2
-    for method in (Ridge(), SimDR(dimensions=(8,))):
+    for method in (Ridge(kind="similarity"), SimDR((8,), kind="similarity")):
         loose, tight = (clone(method).fit(X, h, groups=groups).inner_scores_.max() for groups in (None, twins))
         assert tight < 0.3 < 0.5 < loose
     with pytest.raises(ValueError, match="inner_cv must split the 48 training stimuli into 2 or more folds"):
-        Ridge().fit(X, h, groups=np.arange(48) // 16)
+        Ridge(kind="similarity").fit(X, h, groups=np.arange(48) // 16)
 
 
 def test_other_stimuli_change_nothing():
@@ -183,7 +187,7 @@ def test_other_stimuli_change_nothing():
     scrambled = square.copy()
     scrambled[20:] = np.random.default_rng(0).normal(size=(10, 30))
     scrambled[:, 20:] = scrambled[20:].T
-    for method in (Ridge(), Lasso(), SimDR(dimensions=(2, 4))):
+    for method in (Ridge(kind="similarity"), Lasso(kind="similarity"), SimDR((2, 4), kind="similarity")):
         one, two = (clone(method).fit(X[train], s[np.ix_(train, train)]) for s in (square, scrambled))
         np.testing.assert_array_equal(one.predict(X), two.predict(X))
 
@@ -191,7 +195,11 @@ def test_other_stimuli_change_nothing():
 # Several targets, planted weights, broken input
 
 
-@pytest.mark.parametrize("method", [Ridge(), Lasso(), SimDR(dimensions=(2, 3), penalties=[1e-4, 1e-3])], ids=repr)
+@pytest.mark.parametrize(
+    "method",
+    [Ridge(kind="similarity"), Lasso(kind="similarity"), SimDR((2, 3), kind="similarity", penalties=[1e-4, 1e-3])],
+    ids=repr,
+)
 @pytest.mark.parametrize("missing", [False, True])
 def test_many_targets_are_each_alone(method, missing):
     X, _ = stimuli(18, 25)
@@ -218,7 +226,7 @@ def test_planted_weights_are_found():
     weights = np.zeros(40)
     weights[:6] = [3, 2, 1, 1, 0.5, 0.5]
     target = 4 + (X * weights) @ X.T + 0.3 * reference.square(rng.normal(size=1770), 60)
-    for method in (Ridge(), Lasso()):
+    for method in (Ridge(kind="similarity"), Lasso(kind="similarity")):
         fitted = method.fit(X[:40], target[:40, :40])
         np.testing.assert_allclose(fitted.coef_, weights, atol=0.1)
         assert fitted.intercept_ == pytest.approx(4, abs=0.1)
@@ -231,7 +239,7 @@ def test_planted_weights_are_found():
 
 def test_dissimilarities_are_negated():
     X, h = stimuli(20, 15)
-    for method in (Ridge(), Lasso()):
+    for method in (Ridge(kind="similarity"), Lasso(kind="similarity")):
         same, turned = clone(method).fit(X, h), clone(method).set_params(kind="dissimilarity").fit(X, -h)
         np.testing.assert_array_equal(same.coef_, turned.coef_)
         assert same.score(X, h) == turned.score(X, -h)
@@ -241,30 +249,31 @@ def test_features_that_repeat_or_are_empty():
     X, h = stimuli(16, 20)
     X = np.c_[X, X[:, :7], np.zeros((16, 3)), np.full((16, 1), 2.0)]
     for standardize in (False, True):
-        lasso = Lasso(standardize=standardize).fit(X, h)
-        ridge = Ridge(standardize=standardize).fit(X, h)
+        lasso = Lasso(standardize=standardize, kind="similarity").fit(X, h)
+        ridge = Ridge(standardize=standardize, kind="similarity").fit(X, h)
         assert (lasso.coef_[27:] == 0).all()
         np.testing.assert_allclose(ridge.coef_[:7], ridge.coef_[20:27], rtol=1e-6, atol=1e-12)
         assert np.abs(ridge.coef_[27:]).max() < 1e-10
-        alone = Lasso(standardize=standardize, penalties=[lasso.penalty_]).fit(X[:, :20], h)
+        alone = Lasso(standardize=standardize, penalties=[lasso.penalty_], kind="similarity").fit(X[:, :20], h)
         np.testing.assert_allclose(alone.predict(X[:, :20]), lasso.predict(X), atol=1e-8)
 
 
 def test_a_lasso_that_finds_nothing_says_so():
     X, h = stimuli(20, 10)
-    lasso = Lasso(penalties=[1e3, 1e4]).fit(X, h)
+    lasso = Lasso(penalties=[1e3, 1e4], kind="similarity").fit(X, h)
     assert lasso.n_features_ == 0
     assert lasso.inner_scores_.tolist() == [0, 0]
     assert np.isnan(lasso.score(X, h))
     steps = np.arange(15.0)
-    turned = Lasso().fit(steps[:, None] * np.ones(3), 99 - np.outer(steps, steps))
+    turned = Lasso(kind="similarity").fit(steps[:, None] * np.ones(3), 99 - np.outer(steps, steps))
     assert turned.n_features_ == 0
 
 
 def test_stimuli_without_a_direction():
     X, h = stimuli(20, 15)
     X[3] = 0
-    for method in (Ridge("cosine"), Lasso("correlation"), SimDR(2, "cosine")):
+    terms = {"kind": "similarity"}
+    for method in (Ridge("cosine", **terms), Lasso("correlation", **terms), SimDR(2, "cosine", **terms)):
         with pytest.raises(ValueError, match="X must give every stimulus a direction, got stimulus 3"):
             clone(method).fit(X, h)
         square = reference.square(h, 20)
@@ -274,7 +283,7 @@ def test_stimuli_without_a_direction():
         np.testing.assert_array_equal(np.isnan(fitted.predict(X)), touched)
         with pytest.warns(sc.UndefinedPairsWarning, match="19 pairs"):
             fitted.score(X, h)
-    assert np.isfinite(Ridge("dot").fit(X, h).predict(X)).all()  # its products are zero
+    assert np.isfinite(Ridge("dot", kind="similarity").fit(X, h).predict(X)).all()  # its products are zero
 
 
 @pytest.mark.parametrize(
@@ -292,12 +301,12 @@ def test_stimuli_without_a_direction():
 def test_refusals(method, change, message):
     X, h = stimuli(20, 10)
     with pytest.raises(ValueError, match=message):
-        method(**change).fit(X, h)
+        method(kind="similarity", **change).fit(X, h)
 
 
 def test_more_refusals():
     X, h = stimuli(20, 10)
-    for method in (Ridge(), Lasso(), SimDR()):
+    for method in (Ridge(kind="similarity"), Lasso(kind="similarity"), SimDR(kind="similarity")):
         with pytest.raises(ValueError, match="target must vary over the pairs, got a constant one"):
             clone(method).fit(X, np.ones(190))
         with pytest.raises(ValueError, match="target must have a pair of weight above zero, got none"):
@@ -306,14 +315,14 @@ def test_more_refusals():
         with pytest.raises(ValueError, match=r"X has 9 features, but .* is expecting 10"):
             fitted.predict(X[:, :9])
     with pytest.raises(ValueError, match=r"dimensions must be positive integers, got \(0, 2\)"):
-        SimDR((0, 2)).fit(X, h)
+        SimDR((0, 2), kind="similarity").fit(X, h)
     for penalties in ([1e-30], [1e-30, 1e-29]):  # features twice: no inverse but for the penalty
         with pytest.raises(ValueError, match=r"penalties must be above the rounding of .*, got 1e-(30|29)"):
-            Ridge(penalties=penalties).fit(np.c_[X, X], h)
+            Ridge(penalties=penalties, kind="similarity").fit(np.c_[X, X], h)
     only = np.full((20, 20), np.nan)
     only[:4, :4] = reference.square(h, 20)[:4, :4]
     with pytest.raises(ValueError, match="pair of weight above zero in every inner fold"):
-        Ridge(inner_cv=split(20, [(np.arange(4, 20), np.arange(4))])[0]).fit(X, only)
+        Ridge(inner_cv=split(20, [(np.arange(4, 20), np.arange(4))])[0], kind="similarity").fit(X, only)
 
 
 # Sim-DR
@@ -323,7 +332,7 @@ def descent(n=12, d=30, missing=False):
     X, h = stimuli(n, d)
     if missing:
         h[::5] = np.nan
-    return X, h, _Descent.of(X, read_target(h, n), 0, 2000)
+    return X, h, _Descent.of(X, read_target(h, n, kind="similarity"), 0, 2000)
 
 
 @pytest.mark.parametrize("missing", [False, True])

@@ -148,9 +148,12 @@ def test_dissimilarities(here: Path, S: Any) -> None:
     rdm = S.max() - S
     np.fill_diagonal(rdm, 0)
     np.save("rdm.npy", rdm)
-    words = refused("prune", "x.npy", "rdm.npy", "--out", "out")
+    words = refused("prune", "x.npy", "rdm.npy", "--out", "out", "--kind", "similarity")
     assert words.startswith("secateur: rdm.npy: target must not have an all-zero diagonal")
     assert words.endswith("pass --kind dissimilarity.")
+    told = run("prune", "x.npy", "rdm.npy", "--out", "told", "--comparator", "spearman")  # by its diagonal
+    assert json.loads(Path("told/settings.json").read_text())["kind"] == "dissimilarity"
+    assert told.exit_code == 0
     given = run("prune", "x.npy", "rdm.npy", "--out", "out", "--kind", "dissimilarity", "--comparator", "spearman")
     assert given.exit_code == 0
     assert "Spearman ρ" in given.stdout
@@ -208,7 +211,7 @@ def test_many_targets(here: Path, S: Any) -> None:
         (["x.npy", "s.npy", "--kind", "rdm"], "kind must be 'similarity' or 'dissimilarity'"),
         (["x.npy", "s.npy", "--device", "gpu"], "device must be"),
         (["x.npy", "s.npy", "--groups", "x.npy"], "one group for each of 24 stimuli, got 288"),
-        (["x.npy", "rdms.hdf5:dissimilarities"], "pass --kind dissimilarity"),
+        (["x.npy", "rdms.hdf5:dissimilarities", "--kind", "similarity"], "pass --kind dissimilarity"),
         (["pair.npz", "s.npy"], "with a key, such as pair.npz:A, got several arrays: A (24, 12), B (24, 3)"),
         (["pair.npz:C", "s.npy"], "pair.npz must hold the array 'C', got A (24, 12), B (24, 3)"),
         (["short.npz", "s.npy"], "short.npz:labels must name each of 24 stimuli, got 23 names"),

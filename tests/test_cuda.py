@@ -41,7 +41,7 @@ def emulated():
 
 def call(verb, X, h, *terms, device="cuda", **options):
     """A verb with the argument that it needs: half of the features, or an order of all, one a target."""
-    d, rng = X.shape[1], np.random.default_rng(5)
+    d, rng, options = X.shape[1], np.random.default_rng(5), {"kind": "similarity", **options}
     if verb == "insertion_curve":
         orders = np.stack([rng.permutation(d) for _ in range(len(np.atleast_2d(h)))])
         return sc.insertion_curve(X, h, orders[0] if h.ndim == 1 else orders, *terms, device=device, **options)
@@ -112,7 +112,7 @@ def test_little_memory_changes_no_bit(verb, precision, emulated, monkeypatch):
 
 def pruned(X, h, device="cuda", **options):
     """Whole folds: what of a cross-validation is numbers, one array after the other."""
-    found = sc.cross_validate(X, h, sc.Pruner(device=device, **options), cv=3, progress=False)
+    found = sc.cross_validate(X, h, sc.Pruner(device=device, kind="similarity", **options), cv=3, progress=False)
     return [np.asarray(found[name], float) for name in found.data_vars]
 
 
@@ -154,11 +154,14 @@ def test_more_stimuli_than_a_fold_may_have():
     """The limit is on what one pruning learns from."""
     X, h = cases.embedding(530, 6), cases.target(530, 2)
     folds = [(np.arange(f, f + 12), np.arange(f + 20, f + 530 - 500 + 3)) for f in (0, 497)]
-    results = [sc.cross_validate(X, h, sc.Pruner(device=device), folds, progress=False) for device in ("cuda", "cpu")]
+    results = [
+        sc.cross_validate(X, h, sc.Pruner(device=device, kind="similarity"), folds, progress=False)
+        for device in ("cuda", "cpu")
+    ]
     for name in results[0].data_vars:
         cases.close(np.asarray(results[0][name], float), np.asarray(results[1][name], float), 1e-9)
     with pytest.raises(ValueError, match=r"^X must have at most 512 stimuli .*got 530"):
-        sc.Pruner(device="cuda").fit(X, h[0])
+        sc.Pruner(device="cuda", kind="similarity").fit(X, h[0])
 
 
 def test_a_failed_launch_in_a_fold_gives_no_numbers(emulated, monkeypatch):
@@ -217,7 +220,7 @@ def test_x_goes_to_the_device_once(procedure, monkeypatch):
     X, h, loads = cases.embedding(18, 9), cases.target(18, 2), []
     monkeypatch.setattr(_core, "cuda_load", lambda *given, load=_core.cuda_load: loads.append(1) or load(*given))
     more = {"bootstrap": (5,), "permutation_test": (5,)}.get(procedure, ())
-    getattr(sc, procedure)(X, h, *more, pruner=sc.Pruner(device="cuda"), cv=3, progress=False)
+    getattr(sc, procedure)(X, h, *more, pruner=sc.Pruner(device="cuda", kind="similarity"), cv=3, progress=False)
     assert len(loads) == 1
 
 
@@ -225,7 +228,7 @@ def test_what_was_done_is_timed():
     X, h = cases.embedding(15, 20), cases.target(15, 3)
     where = secateur.device.place("cuda", 1)
     before = where.memory.seconds
-    where.hold(sc.features.Features(X), sc.targets.read_target(h, 15))
+    where.hold(sc.features.Features(X), sc.targets.read_target(h, 15, "similarity"))
     assert 0 < where.memory.seconds - before < 60
 
 
@@ -233,7 +236,7 @@ def test_pruning_is_the_same_on_both_devices():
     X, h = cases.embedding(30, 24), cases.target(30, 3)
     results = []
     for device in ("cpu", "cuda"):
-        pruner = sc.Pruner(device=device)
+        pruner = sc.Pruner(device=device, kind="similarity")
         results.append(
             (
                 sc.cross_validate(X, h, pruner, cv=3, progress=False),
@@ -244,7 +247,8 @@ def test_pruning_is_the_same_on_both_devices():
         for name in ours.data_vars:
             cases.close(np.asarray(ours[name], float), theirs[name], 1e-9)
     forward = [
-        sc.Pruner(search="forward", device=device, progress=False).fit(X[:12], h[0, :66]) for device in ("cpu", "cuda")
+        sc.Pruner(search="forward", device=device, progress=False, kind="similarity").fit(X[:12], h[0, :66])
+        for device in ("cpu", "cuda")
     ]
     np.testing.assert_array_equal(forward[0].order_, forward[1].order_)
 
@@ -261,7 +265,7 @@ def test_single_errs_by_a_share_of_the_change(verb, targets, metric, comparator)
     single = call(verb, X, h, metric, comparator, precision="single")
     assert (single != full).any(), "this was double"
     inside = None if verb == "leave_one_out" else np.random.default_rng(5).permutation(64)[:32]
-    base = sc.alignment(X, h, metric, comparator, subset=inside)
+    base = sc.alignment(X, h, metric, comparator, subset=inside, kind="similarity")
     change = np.abs(full - np.asarray(base)[..., None]).max()
     assert np.abs(single - full).max() <= 2e-6 * change
 
@@ -271,9 +275,11 @@ def test_single_keeps_the_order_that_float32_loses(metric):
     rng = np.random.default_rng(3)
     X = np.maximum(rng.normal(size=(30, 1500)) + 0.3 * rng.normal(size=(30, 1)), 0)
     h = sc.similarity(X[:, :80]) + 0.05 * rng.normal(size=435)
-    values = sc.leave_one_out(X, h, metric, device="cpu")
+    values = sc.leave_one_out(X, h, metric, device="cpu", kind="similarity")
     exact = np.argsort(values, kind="stable")
-    single = np.argsort(sc.leave_one_out(X, h, metric, device="cuda", precision="single"), kind="stable")
+    single = np.argsort(
+        sc.leave_one_out(X, h, metric, device="cuda", precision="single", kind="similarity"), kind="stable"
+    )
     plain = np.argsort(values.astype(np.float32), kind="stable")
     assert np.mean(single == exact) >= 0.99
     if metric in ("cosine", "correlation"):
@@ -284,8 +290,10 @@ def test_single_keeps_the_order_that_float32_loses(metric):
 @pytest.mark.parametrize("metric", reference.METRICS)
 def test_single_at_any_scale(metric, size):
     X, h = cases.embedding(12, 40), cases.target(12)
-    expected = sc.leave_one_out(X, h, metric, device="cpu")
-    cases.close(sc.leave_one_out(X * size, h, metric, device="cuda", precision="single"), expected, 1e-6)
+    expected = sc.leave_one_out(X, h, metric, device="cpu", kind="similarity")
+    cases.close(
+        sc.leave_one_out(X * size, h, metric, device="cuda", precision="single", kind="similarity"), expected, 1e-6
+    )
 
 
 @pytest.mark.parametrize("metric", reference.METRICS)
@@ -293,8 +301,8 @@ def test_single_recomputes_what_cancels(metric):
     X, h = cases.embedding(9, 25), cases.target(9, 2)
     X[:, 7] *= 1e6
     X[4, 3] = 1e7
-    actual = sc.leave_one_out(X, h, metric, device="cuda", precision="single")
-    cases.close(actual[:, 7], sc.leave_one_out(X, h, metric, device="cpu")[:, 7], 1e-7)
+    actual = sc.leave_one_out(X, h, metric, device="cuda", precision="single", kind="similarity")
+    cases.close(actual[:, 7], sc.leave_one_out(X, h, metric, device="cpu", kind="similarity")[:, 7], 1e-7)
 
 
 @pytest.mark.parametrize("metric", reference.METRICS)
@@ -302,7 +310,9 @@ def test_single_recomputes_what_cancels(metric):
 def test_single_adds_a_feature_that_outweighs_all(metric, size):
     X, h = cases.embedding(9, 25), cases.target(9, 2)
     X[:, 7] *= size
-    actual, expected = (sc.add_one(X, h, [0, 1], metric, device="cuda", precision=p) for p in ("single", "double"))
+    actual, expected = (
+        sc.add_one(X, h, [0, 1], metric, device="cuda", precision=p, kind="similarity") for p in ("single", "double")
+    )
     cases.close(actual, expected, 1e-6)
 
 
@@ -315,7 +325,9 @@ def test_single_far_from_the_origin(metric, targets, distance):
     for verb in ("leave_one_out", "add_one"):
         full = call(verb, X, h, metric)
         inside = None if verb == "leave_one_out" else np.random.default_rng(5).permutation(64)[:32]
-        change = np.abs(full - np.asarray(sc.alignment(X, h, metric, subset=inside))[..., None]).max()
+        change = np.abs(
+            full - np.asarray(sc.alignment(X, h, metric, subset=inside, kind="similarity"))[..., None]
+        ).max()
         share = 1e-5 if metric in ("cosine", "dot") else 2e-6
         assert np.abs(call(verb, X, h, metric, precision="single") - full).max() <= share * change
 
@@ -339,8 +351,8 @@ def test_single_with_stimuli_without_direction():
     h[1, (i == 3) | (j == 3)] = np.nan
     for terms in ((sc.leave_one_out, {}), (sc.add_one, {"subset": [0, 1, 2]})):
         verb, options = terms
-        actual = verb(X, h, device="cuda", precision="single", **options)
-        cases.close(actual, verb(X, h, device="cpu", **options), 1e-6)
+        actual = verb(X, h, kind="similarity", device="cuda", precision="single", **options)
+        cases.close(actual, verb(X, h, kind="similarity", device="cpu", **options), 1e-6)
 
 
 def test_an_insertion_runs_in_double():
@@ -422,7 +434,7 @@ def test_a_failed_launch_gives_no_numbers(verb, targets, emulated, monkeypatch):
 def test_no_room_for_a_stream(emulated, monkeypatch):
     monkeypatch.setenv("SECATEUR_EMULATED_MEMORY", "0")
     with pytest.raises(MemoryError, match=r"^out of device memory while making a stream: use device='cpu'"):
-        sc.leave_one_out(cases.embedding(8, 5), cases.target(8), device="cuda")
+        sc.leave_one_out(cases.embedding(8, 5), cases.target(8), device="cuda", kind="similarity")
 
 
 @pytest.mark.parametrize(
@@ -438,8 +450,11 @@ def test_a_device_that_cannot_be_used(setting, value, reason, emulated, monkeypa
     X, h = cases.embedding(8, 5), cases.target(8)
     monkeypatch.setenv(f"SECATEUR_EMULATED_{setting}", value)
     with pytest.raises(RuntimeError, match=f"^device='cuda' cannot be used, {reason}: use device='cpu'$"):
-        sc.leave_one_out(X, h, device="cuda")
-    np.testing.assert_array_equal(sc.leave_one_out(X, h, device="auto"), sc.leave_one_out(X, h, device="cpu"))
+        sc.leave_one_out(X, h, device="cuda", kind="similarity")
+    np.testing.assert_array_equal(
+        sc.leave_one_out(X, h, device="auto", kind="similarity"),
+        sc.leave_one_out(X, h, device="cpu", kind="similarity"),
+    )
 
 
 def test_auto_leaves_the_driver_asleep_where_the_device_has_no_part(monkeypatch):
@@ -447,12 +462,13 @@ def test_auto_leaves_the_driver_asleep_where_the_device_has_no_part(monkeypatch)
         raise AssertionError("the driver was asked")
 
     monkeypatch.setattr(_core, "cuda_available", wake)
-    sc.leave_one_out(cases.embedding(8, 5), cases.target(8), comparator="spearman", device="auto")
-    sc.leave_one_out(cases.embedding(513, 2), cases.target(513), device="auto")
+    sc.leave_one_out(cases.embedding(8, 5), cases.target(8), comparator="spearman", device="auto", kind="similarity")
+    sc.leave_one_out(cases.embedding(513, 2), cases.target(513), device="auto", kind="similarity")
 
 
 def test_auto_weighs_the_work(monkeypatch):
     """A little is not worth a device; X that lies there, or single precision, is."""
+
     def where(*size, **more):
         return secateur.device.place("auto", work=secateur.device.multiply_adds(*size), **more).device
 
@@ -463,10 +479,10 @@ def test_auto_weighs_the_work(monkeypatch):
     X, h = cases.embedding(12, 6), cases.target(12)
     woken = []
     monkeypatch.setattr(_core, "cuda_available", lambda: woken.append(1) or (False, "not now"))
-    sc.leave_one_out(X, h)
-    sc.Pruner().fit(X, h)
+    sc.leave_one_out(X, h, kind="similarity")
+    sc.Pruner(kind="similarity").fit(X, h)
     with pytest.raises(ValueError, match="precision must be 'double'"):
-        sc.leave_one_out(X, h, precision="single")
+        sc.leave_one_out(X, h, precision="single", kind="similarity")
     assert len(woken) == 1
 
 
@@ -503,7 +519,7 @@ def test_ctrl_c(emulated):
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.1)
         with pytest.raises(KeyboardInterrupt):
-            sc.insertion_curve(X, h, np.arange(12000), device="cuda")
+            sc.insertion_curve(X, h, np.arange(12000), device="cuda", kind="similarity")
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
@@ -538,7 +554,8 @@ def test_an_array_on_the_device(verb, device, emulated):
     for metric in reference.METRICS:
         np.testing.assert_array_equal(call(verb, OnDevice(X), h, metric, device=device), call(verb, X, h, metric))
         cases.close(
-            sc.alignment(OnDevice(X), h, metric, "spearman", device=device), sc.alignment(X, h, metric, "spearman")
+            sc.alignment(OnDevice(X), h, metric, "spearman", device=device, kind="similarity"),
+            sc.alignment(X, h, metric, "spearman", kind="similarity"),
         )
 
 
@@ -547,27 +564,27 @@ def test_arrays_on_the_device_that_are_refused(emulated):
     with pytest.raises(
         ValueError, match=r"X must lie in host memory for device='cpu', got a CUDA array: pass X.cpu\(\)"
     ):
-        sc.leave_one_out(OnDevice(X), h, device="cpu")
+        sc.leave_one_out(OnDevice(X), h, device="cpu", kind="similarity")
     for wrong in (
         sc.similarity,
-        lambda X: sc.Pruner().fit(X, h),
-        lambda X: sc.cross_validate(X, h, sc.Pruner(search="forward")),
+        lambda X: sc.Pruner(kind="similarity").fit(X, h),
+        lambda X: sc.cross_validate(X, h, sc.Pruner(search="forward", kind="similarity")),
     ):
         with pytest.raises(TypeError, match=r"X must lie in host memory here, got a CUDA array: pass X.cpu\(\)"):
             wrong(OnDevice(X))
     with pytest.raises(TypeError, match="X must have dtype float64 on a CUDA device, got '<f4'"):
-        sc.leave_one_out(OnDevice(X.astype(np.float32)), h)
+        sc.leave_one_out(OnDevice(X.astype(np.float32)), h, kind="similarity")
     with pytest.raises(ValueError, match="X must be C-contiguous on a CUDA device"):
-        sc.leave_one_out(OnDevice(X, strides=(8, 72)), h)
+        sc.leave_one_out(OnDevice(X, strides=(8, 72)), h, kind="similarity")
     with pytest.raises(ValueError, match="comparator must be 'pearson' or 'cosine' on a CUDA device, got 'tau-a'"):
-        sc.leave_one_out(OnDevice(X), h, comparator="tau-a")
+        sc.leave_one_out(OnDevice(X), h, comparator="tau-a", kind="similarity")
     X[4, 7] = np.nan
     with pytest.raises(ValueError, match="X must be finite, got nan at stimulus 4, feature 7"):
-        sc.leave_one_out(OnDevice(X), h)
+        sc.leave_one_out(OnDevice(X), h, kind="similarity")
     elsewhere = OnDevice(X)
     elsewhere.__cuda_array_interface__["data"] = (X.ctypes.data, False)
     with pytest.raises(ValueError, match="X must lie in a CUDA device's memory"):
-        sc.leave_one_out(elsewhere, h)
+        sc.leave_one_out(elsewhere, h, kind="similarity")
 
 
 @pytest.mark.parametrize("comparator", MOMENTS)
@@ -596,15 +613,16 @@ def test_folds_of_arrays_on_the_device(kind, emulated):
     X, h = cases.embedding(24, 20), cases.target(24, 3)
     X[4] /= 100
     X[4, 3] = 1
-    expected = sc.cross_validate(X, h, sc.Pruner(device="cuda"), cv=3, kind=kind, progress=False)
+    expected = sc.cross_validate(X, h, sc.Pruner(device="cuda", kind="similarity"), cv=3, kind=kind, progress=False)
     for x, target in ((OnDevice(X), OnDevice(h)), (X, OnDevice(h)), (OnDevice(X), h)):
         found = sc.cross_validate(x, target, cv=3, kind=kind, progress=False)  # "auto", wherever one of them lies
         for name in expected.data_vars:
             np.testing.assert_array_equal(found[name], expected[name])
     with pytest.raises(ValueError, match="target must lie in host memory for device='cpu', got a CUDA array"):
-        sc.cross_validate(X, OnDevice(h), sc.Pruner(device="cpu"))
+        sc.cross_validate(X, OnDevice(h), sc.Pruner(device="cpu", kind="similarity"))
     null = [
-        sc.permutation_test(x, h, 3, sc.Pruner(device="cuda"), cv=3, progress=False) for x in (X, OnDevice(X))
+        sc.permutation_test(x, h, 3, sc.Pruner(device="cuda", kind="similarity"), cv=3, progress=False)
+        for x in (X, OnDevice(X))
     ]
     for name in null[0].data_vars:
         cases.close(np.asarray(null[0][name], float), null[1][name], 1e-9)
@@ -618,16 +636,20 @@ def test_what_cannot_be_learnt_from_is_named_on_the_device_too(emulated):
     same[1] = 3
     for x, target in ((X, same), (OnDevice(X), OnDevice(same))):
         with pytest.raises(ValueError, match=r"target must vary over the pairs, got a constant one \(target 1\)"):
-            sc.search.find(x, target, device="cuda")
+            sc.search.find(x, target, device="cuda", kind="similarity")
     X[5] = 0
     for x, target in ((X, h), (OnDevice(X), OnDevice(h))):
         with pytest.raises(ValueError, match="X must give every stimulus a direction, got stimulus 5"):
-            sc.search.find(x, target, device="cuda")
+            sc.search.find(x, target, device="cuda", kind="similarity")
 
 
 def test_targets_on_the_device_that_are_refused(emulated):
     X, h = cases.embedding(9, 6), cases.target(9, 2)
-    for wrong in (lambda h: sc.alignment(X, h), lambda h: sc.permutation_test(X, h), lambda h: sc.Pruner().fit(X, h)):
+    for wrong in (
+        lambda h: sc.alignment(X, h, kind="similarity"),
+        lambda h: sc.permutation_test(X, h, kind="similarity"),
+        lambda h: sc.Pruner(kind="similarity").fit(X, h),
+    ):
         with pytest.raises(TypeError, match=r"target must lie in host memory here, got a CUDA array: pass target.cpu"):
             wrong(OnDevice(h))
     for target, options, message in (
@@ -639,9 +661,9 @@ def test_targets_on_the_device_that_are_refused(emulated):
         (OnDevice(h), {"device": "cpu"}, "target must lie in host memory for device='cpu', got a CUDA array"),
     ):
         with pytest.raises(ValueError, match=message):
-            sc.leave_one_out(X, target, **options)
+            sc.leave_one_out(X, target, **{"kind": "similarity", **options})
     with pytest.raises(TypeError, match="target must have dtype float64 on a CUDA device, got '<f4'"):
-        sc.leave_one_out(X, OnDevice(h.astype(np.float32)))
+        sc.leave_one_out(X, OnDevice(h.astype(np.float32)), kind="similarity")
 
 
 def test_a_torch_tensor_on_the_device():
@@ -651,8 +673,13 @@ def test_a_torch_tensor_on_the_device():
     X, h = cases.embedding(17, 33), cases.target(17, 3)
     x, target = torch.from_numpy(X).cuda(), torch.from_numpy(h).cuda()
     for goal in (h, target):
-        cases.close(sc.leave_one_out(x, goal), sc.leave_one_out(X, h, device="cpu"), 1e-9)
-    folds = [sc.cross_validate(*given, cv=3, progress=False).pruned_test for given in ((x, target), (X, h))]
+        cases.close(
+            sc.leave_one_out(x, goal, kind="similarity"), sc.leave_one_out(X, h, device="cpu", kind="similarity"), 1e-9
+        )
+    folds = [
+        sc.cross_validate(*given, cv=3, kind="similarity", progress=False).pruned_test
+        for given in ((x, target), (X, h))
+    ]
     cases.close(folds[0], folds[1], 1e-9)
 
 
@@ -665,4 +692,4 @@ def test_an_emulated_device_says_so_and_waits_to_be_asked_for(emulated, monkeypa
     monkeypatch.delenv("SECATEUR_EMULATED_CUDA")
     assert secateur.device.available("cuda") == (False, "no CUDA device is visible")
     with pytest.raises(RuntimeError, match="no CUDA device is visible: use device='cpu'"):
-        sc.leave_one_out(cases.embedding(8, 5), cases.target(8), device="cuda")
+        sc.leave_one_out(cases.embedding(8, 5), cases.target(8), device="cuda", kind="similarity")

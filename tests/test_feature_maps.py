@@ -84,7 +84,15 @@ def test_importance_is_what_masking_takes(kind, metric, comparator, images, targ
     net = make(kind)
     # blocks of four maps: 4 * 15 images * 82 floats (or fewer) of 4 bytes
     result = feature_maps.alignment_importance(
-        net, images, target, metric=metric, comparator=comparator, per_image=True, memory=4 * N * 82 * 4, batch=5
+        net,
+        images,
+        target,
+        metric=metric,
+        comparator=comparator,
+        per_image=True,
+        memory=4 * N * 82 * 4,
+        batch=5,
+        kind="similarity",
     )
     maps = maps_of(net, images)
     whole = embedded(net, maps)
@@ -114,8 +122,12 @@ def test_a_pooled_map_is_a_feature(images, target):
     net = make("pooled")
     X = embedded(net, maps_of(net, images))
     for metric, same in (("cosine", True), ("correlation", False)):
-        result = feature_maps.alignment_importance(net, images, target, metric=metric, comparator="pearson")
-        removed = sc.alignment(X, target, metric) - sc.leave_one_out(X, target, metric)
+        result = feature_maps.alignment_importance(
+            net, images, target, metric=metric, comparator="pearson", kind="similarity"
+        )
+        removed = sc.alignment(X, target, metric, kind="similarity") - sc.leave_one_out(
+            X, target, metric, kind="similarity"
+        )
         assert np.allclose(result.importance, removed, rtol=0, atol=1e-10) is same
 
 
@@ -126,10 +138,10 @@ def test_targets_weights_and_kinds(images, target):
     missing[[3, 40]] = np.nan
     weights = rng.uniform(0.1, 1, size=PAIRS)
     ask = {"comparator": "pearson", "per_image": True, "weights": weights}
-    both = feature_maps.alignment_importance(net, images, np.stack([target, missing]), **ask)
+    both = feature_maps.alignment_importance(net, images, np.stack([target, missing]), **ask, kind="similarity")
     assert both.importance.dims == ("target", "map")
     for t, one in enumerate((target, missing)):
-        alone = feature_maps.alignment_importance(net, images, one, **ask)
+        alone = feature_maps.alignment_importance(net, images, one, **ask, kind="similarity")
         for name in ("baseline", "importance", "image_baseline", "image_importance"):
             np.testing.assert_array_equal(both[name][t], alone[name])
     negated = feature_maps.alignment_importance(net, images, -target, kind="dissimilarity", **ask)
@@ -154,7 +166,7 @@ def test_an_indispensable_map(target):
     images = np.random.default_rng(0).integers(1, 256, size=(N, SIDE, SIDE, 3), dtype=np.uint8)
     images[5, ..., 1:] = 0
     images[7, ..., :2] = 0  # blue alone: map 3
-    result = feature_maps.alignment_importance(net, images, target, per_image=True)
+    result = feature_maps.alignment_importance(net, images, target, per_image=True, kind="similarity")
     assert np.isnan(result.importance.values).tolist() == [False, False, False, True]
     assert np.argwhere(np.isnan(result.image_importance.values)).tolist() == [[7, 3]]
 
@@ -171,7 +183,9 @@ def test_a_silent_map_matters_nothing(images, target):
         with torch.no_grad():
             net.trunk[0].weight[4] = 0
             net.trunk[0].bias[4] = -1
-        result = feature_maps.alignment_importance(net, images, target, comparator="pearson", per_image=True)
+        result = feature_maps.alignment_importance(
+            net, images, target, comparator="pearson", per_image=True, kind="similarity"
+        )
         directed = embedded(net, maps_of(net, images))
         directed /= np.linalg.norm(directed, axis=1, keepdims=True)
         cosines, d = directed @ directed.T, directed.shape[1]
@@ -266,7 +280,9 @@ def test_vgg16(target):
     goal = target[: n * (n - 1) // 2]
     asked = feature_maps._ask(net, images, goal, "similarity", None, "cosine", "pearson", None, None, 1)
     assert type(asked.neck) is necks.RectifiedNeck
-    result = feature_maps.alignment_importance(net, images, goal, comparator="pearson", per_image=True, progress=False)
+    result = feature_maps.alignment_importance(
+        net, images, goal, comparator="pearson", per_image=True, progress=False, kind="similarity"
+    )
     assert result.sizes == {"map": 512, "stimulus": n}
     maps = maps_of(net, images)
     whole = embedded(net, maps)
@@ -298,7 +314,16 @@ def test_which_necks_the_core_takes(name, taken):
 def test_selection_by_hand(kind, metric, images, target):
     net = make(kind)
     result = feature_maps.select(
-        net, images, target, metric=metric, comparator="pearson", cv=3, repeats=2, memory=4 * N * 82 * 4, progress=False
+        net,
+        images,
+        target,
+        metric=metric,
+        comparator="pearson",
+        cv=3,
+        repeats=2,
+        memory=4 * N * 82 * 4,
+        progress=False,
+        kind="similarity",
     )
     maps = maps_of(net, images)
     whole = embedded(net, maps)
@@ -331,7 +356,7 @@ def test_selection_by_hand(kind, metric, images, target):
 
 
 def test_forty_pairs(images, target):
-    result = feature_maps.select(make("pooled"), images, target, progress=False)
+    result = feature_maps.select(make("pooled"), images, target, progress=False, kind="similarity")
     assert result.sizes["fold"] == 40
     assert np.bincount(result.repeat).tolist() == [5] * 8
     assert (result.test.values.reshape(8, 5, N).sum(axis=1) == 1).all()
@@ -350,7 +375,7 @@ def test_selection_finds_planted_maps(kind):
     net = make(kind, maps=count, seed=5)
     planted = np.arange(count) % 3 == 0
     goal = reference.similarity(embedded(net, maps_of(net, images), planted))
-    result = feature_maps.select(net, images, goal, repeats=2, progress=False)
+    result = feature_maps.select(net, images, goal, repeats=2, progress=False, kind="similarity")
     table = sc.summary(result).iloc[0]
     assert table.gain > 0.02
     assert table.p < 0.01
@@ -366,7 +391,7 @@ def test_refusals(images, target):
     with pytest.raises(ValueError, match=r"target must have shape \(15, 15\).* for 15 stimuli, got \(104,\)"):
         feature_maps.alignment_importance(net, images, target[:-1])
     with pytest.raises(ValueError, match="comparator must not be whitened where single images are scored"):
-        feature_maps.alignment_importance(net, images, target, comparator="corr_cov", per_image=True)
+        feature_maps.alignment_importance(net, images, target, comparator="corr_cov", per_image=True, kind="similarity")
     with pytest.raises(ValueError, match="metric must be one of"):
         feature_maps.alignment_importance(net, images, target, metric="cos")
     for name in ("batch", "memory"):
@@ -375,9 +400,9 @@ def test_refusals(images, target):
     with pytest.raises(ValueError, match="images must be at least 3, got 2"):
         feature_maps.alignment_importance(net, images[:2], target[:1])
     with pytest.raises(ValueError, match="net must have a trunk"):
-        feature_maps.alignment_importance(replace(net, trunk=None, neck=None), images, target)
+        feature_maps.alignment_importance(replace(net, trunk=None, neck=None), images, target, kind="similarity")
     with pytest.raises(ValueError, match="target must vary over the pairs, got a constant one"):
-        feature_maps.select(net, images, np.ones(PAIRS), progress=False)
+        feature_maps.select(net, images, np.ones(PAIRS), progress=False, kind="similarity")
 
 
 def test_tokens_are_no_maps(images, target):
@@ -388,8 +413,8 @@ def test_tokens_are_no_maps(images, target):
     net = sc.networks.wrap(module, trunk=module[0], neck=module[1], preprocessing=plain, name="tokens", size=SIDE)
     words = r"net must give maps \(images, maps, height, width\) behind its trunk, got shape \(15, 8, 9\) from 'tokens'"
     for call in (
-        lambda: feature_maps.alignment_importance(net, images, target),
-        lambda: feature_maps.select(net, images, target),
+        lambda: feature_maps.alignment_importance(net, images, target, kind="similarity"),
+        lambda: feature_maps.select(net, images, target, kind="similarity"),
         lambda: sc.heatmaps.heatmap(net, images, np.ones(8)),
     ):
         with pytest.raises(ValueError, match=words):
@@ -411,11 +436,11 @@ def test_rounding_is_the_same_on_every_device(images, target):
         "watched", module, preprocessing=plain.preprocessing, trunk=module[0], neck=module[1], classifier=module[2]
     )
     X = sc.networks.embed(net, images)
-    feature_maps.select(net, images, target, cv=3, repeats=1)
-    scores = feature_maps.alignment_importance(net, images, target, per_image=True)
+    feature_maps.select(net, images, target, cv=3, repeats=1, kind="similarity")
+    scores = feature_maps.alignment_importance(net, images, target, per_image=True, kind="similarity")
     sc.heatmaps.heatmap(net, images, scores)
     sc.heatmaps.entropy(net, images)
-    sc.occlusion.occlude(net, images, target, only=[0], sizes=[6], stride=6)
+    sc.occlusion.occlude(net, images, target, only=[0], sizes=[6], stride=6, kind="similarity")
     sc.networks.retention.accuracy(net, X, np.zeros(N, int))
     assert torch.backends.cudnn.allow_tf32  # torch's own default
     assert not any(seen)
@@ -441,12 +466,12 @@ def test_names_are_held_against_the_target(tmp_path, images, target):
     read = sc.networks.read_images(tmp_path)
     names = list(read.names)
     named = pandas.DataFrame(square, names, names)
-    result = feature_maps.alignment_importance(net, tmp_path, named, per_image=True)
+    result = feature_maps.alignment_importance(net, tmp_path, named, per_image=True, kind="similarity")
     assert result.stimulus.values.tolist() == names
     with pytest.raises(ValueError, match="target must name the stimuli of X in the same order"):
-        feature_maps.alignment_importance(net, tmp_path, named.iloc[::-1, ::-1])
+        feature_maps.alignment_importance(net, tmp_path, named.iloc[::-1, ::-1], kind="similarity")
     # Images without names take the target's, and their heatmaps take the scores.
-    scores = feature_maps.alignment_importance(net, images, named, per_image=True)
+    scores = feature_maps.alignment_importance(net, images, named, per_image=True, kind="similarity")
     assert scores.stimulus.values.tolist() == names
     assert sc.heatmaps.heatmap(net, images, scores).image.values.tolist() == names
     # Files called 0.png, 1.png, … have names.
@@ -454,7 +479,7 @@ def test_names_are_held_against_the_target(tmp_path, images, target):
     for i, image in enumerate(images):
         Image.fromarray(image).save(tmp_path / "numbers" / f"{i}.png")
     with pytest.raises(ValueError, match="target must name the stimuli of X"):
-        feature_maps.alignment_importance(net, tmp_path / "numbers", named)
+        feature_maps.alignment_importance(net, tmp_path / "numbers", named, kind="similarity")
     with pytest.raises(ValueError, match="importance must be of these 15 images, in their order, got others"):
         sc.heatmaps.heatmap(net, tmp_path / "numbers", scores)
 
@@ -464,8 +489,8 @@ def test_results_can_be_saved(tmp_path, images, target):
 
     net = make("rectified")
     for result in (
-        feature_maps.alignment_importance(net, images, target, per_image=True),
-        feature_maps.select(net, images, target, cv=3, repeats=1, progress=False),
+        feature_maps.alignment_importance(net, images, target, per_image=True, kind="similarity"),
+        feature_maps.select(net, images, target, cv=3, repeats=1, progress=False, kind="similarity"),
     ):
         result.to_netcdf(tmp_path / "result.nc", engine="h5netcdf")
         xarray.testing.assert_identical(xarray.load_dataset(tmp_path / "result.nc", engine="h5netcdf"), result)
@@ -477,7 +502,9 @@ def test_results_can_be_saved(tmp_path, images, target):
 @pytest.fixture(scope="module")
 def two_networks(images, target):
     return [
-        feature_maps.alignment_importance(make("rectified", seed=seed), images, target, per_image=True)
+        feature_maps.alignment_importance(
+            make("rectified", seed=seed), images, target, per_image=True, kind="similarity"
+        )
         for seed in (0, 1)
     ]
 
@@ -517,7 +544,7 @@ def test_pictures(two_networks, images, target):
         assert [pytest.approx(100)] * 2 == [h.sum() for h in heights]
         assert axes.get_xlabel()
         assert axes.get_ylabel().endswith("(%)")
-    result = feature_maps.select(make("rectified"), images, target, cv=3, repeats=2, progress=False)
+    result = feature_maps.select(make("rectified"), images, target, cv=3, repeats=2, progress=False, kind="similarity")
     assert "feature maps kept" in report.insertion_curves(result).axes[0].get_xlabel()
     assert "10 feature maps" in report.held_out(result).axes[0].get_xticklabels()[0].get_text()
 

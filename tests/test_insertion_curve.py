@@ -42,7 +42,7 @@ def test_every_call(metric, comparator, missing):
         orders = [order_of(d)] if targets is None else [order_of(d), order_of(d, targets)[:, :6]]
         for order in orders:
             agree(
-                sc.insertion_curve(X, h, order, metric, comparator, weights=w),
+                sc.insertion_curve(X, h, order, metric, comparator, weights=w, kind="similarity"),
                 X,
                 h,
                 order,
@@ -56,7 +56,7 @@ def test_every_call(metric, comparator, missing):
 def test_all_sizes(metric):
     for n, d in itertools.product(cases.STIMULI, cases.FEATURES):
         X, h, order = cases.embedding(n, d), cases.target(n), order_of(d)
-        agree(sc.insertion_curve(X, h, order, metric), X, h, order, None, metric, "pearson")
+        agree(sc.insertion_curve(X, h, order, metric, kind="similarity"), X, h, order, None, metric, "pearson")
 
 
 @pytest.mark.parametrize("comparator", reference.COMPARATORS)
@@ -64,7 +64,15 @@ def test_all_sizes(metric):
 def test_sizes_of_every_comparator(metric, comparator):
     for n, d in ((3, 24), (4, 7), (5, 65), (9, 24), (16, 25), (17, 33), (33, 9)):
         X, h, order = cases.embedding(n, d), cases.target(n, ties=n > 5), order_of(d)
-        agree(sc.insertion_curve(X, h, order, metric, comparator), X, h, order, None, metric, comparator)
+        agree(
+            sc.insertion_curve(X, h, order, metric, comparator, kind="similarity"),
+            X,
+            h,
+            order,
+            None,
+            metric,
+            comparator,
+        )
 
 
 @pytest.mark.parametrize("missing", ["none", "different"])
@@ -72,7 +80,15 @@ def test_sizes_of_every_comparator(metric, comparator):
 def test_more_targets_than_a_block(comparator, missing):
     X, h = cases.embedding(9, 8), cases.target(9, 40, missing)
     for metric, order in itertools.product(("cosine", "correlation"), (order_of(8), order_of(8, 40))):
-        agree(sc.insertion_curve(X, h, order, metric, comparator), X, h, order, None, metric, comparator)
+        agree(
+            sc.insertion_curve(X, h, order, metric, comparator, kind="similarity"),
+            X,
+            h,
+            order,
+            None,
+            metric,
+            comparator,
+        )
 
 
 @pytest.mark.parametrize("comparator", ["pearson", "cosine"])
@@ -83,17 +99,17 @@ def test_device(metric, comparator, device, device_tolerance):
         h = cases.target(17, targets, missing)
         w = cases.weights(h.shape, weights, comparator)
         order = order_of(33, targets)
-        actual = sc.insertion_curve(X, h, order, metric, comparator, weights=w, device=device)
+        actual = sc.insertion_curve(X, h, order, metric, comparator, weights=w, device=device, kind="similarity")
         agree(actual, X, h, order, w, metric, comparator, device_tolerance)
 
 
 @pytest.mark.parametrize(("metric", "comparator"), EVERY)
 def test_steps_are_alignments(metric, comparator):
     X, h, order = cases.embedding(9, 24), cases.target(9, 2), order_of(24)
-    curve = sc.insertion_curve(X, h, order, metric, comparator)
+    curve = sc.insertion_curve(X, h, order, metric, comparator, kind="similarity")
     for m in (3, 4, 9, 17, 24):
-        cases.close(sc.alignment(X, h, metric, comparator, subset=order[:m]), curve[:, m - 1], 1e-11)
-    short = sc.insertion_curve(X, h, order[:5], metric, comparator)
+        cases.close(sc.alignment(X, h, metric, comparator, subset=order[:m], kind="similarity"), curve[:, m - 1], 1e-11)
+    short = sc.insertion_curve(X, h, order[:5], metric, comparator, kind="similarity")
     assert short.shape == (2, 5)
     cases.close(short, curve[:, :5], 1e-11)
 
@@ -102,18 +118,18 @@ def test_steps_are_alignments(metric, comparator):
 def test_orders_as_lists_and_integers_of_any_size(targets):
     X, h = cases.embedding(9, 11), cases.target(9, targets)
     order = order_of(11)
-    expected = sc.insertion_curve(X, h, order)
+    expected = sc.insertion_curve(X, h, order, kind="similarity")
     for same in (order.tolist(), order.astype(np.int32), order.astype(np.uint8), order[::-1][::-1]):
-        np.testing.assert_array_equal(sc.insertion_curve(X, h, same), expected)
+        np.testing.assert_array_equal(sc.insertion_curve(X, h, same, kind="similarity"), expected)
     if targets:
         repeated = np.stack([order] * targets)
-        cases.close(sc.insertion_curve(X, h, repeated), expected, 1e-13)
+        cases.close(sc.insertion_curve(X, h, repeated, kind="similarity"), expected, 1e-13)
 
 
 @pytest.mark.parametrize("comparator", reference.COMPARATORS)
 def test_one_feature_has_no_correlation(comparator):
     X, h, order = cases.embedding(9, 11), cases.target(9, 2), order_of(11)
-    curve = sc.insertion_curve(X, h, order, "correlation", comparator)
+    curve = sc.insertion_curve(X, h, order, "correlation", comparator, kind="similarity")
     np.testing.assert_array_equal(np.isnan(curve), np.broadcast_to(np.arange(11) == 0, (2, 11)))
 
 
@@ -127,7 +143,7 @@ def test_undefined_until_every_stimulus_has_a_direction(metric, comparator):
     X[6, order[:5]] = X[3, order[0]]  # the seventh stimulus has a direction from the sixth step on
     i, j = np.triu_indices(8, 1)
     h[1, (i == 3) | (j == 3)] = np.nan
-    curve = sc.insertion_curve(X, h, order, metric, comparator)
+    curve = sc.insertion_curve(X, h, order, metric, comparator, kind="similarity")
     np.testing.assert_array_equal(np.isnan(curve[0]), np.arange(24) < 13)
     np.testing.assert_array_equal(np.isnan(curve[1]), np.arange(24) < 5)
     agree(curve, X, h, order, None, metric, comparator)
@@ -146,7 +162,7 @@ def test_a_dominating_feature(metric, where, place):
         else:
             X[:, k] = (np.abs(X[:, k]) if where == "positive column" else X[:, k]) * size / 3
         for comparator in reference.COMPARATORS:
-            actual = sc.insertion_curve(X, h, order, metric, comparator)
+            actual = sc.insertion_curve(X, h, order, metric, comparator, kind="similarity")
             agree(actual, X, h, order, None, metric, comparator)
 
 
@@ -155,7 +171,7 @@ def test_a_dominating_feature(metric, where, place):
 def test_large_means(metric, offset):
     X, h, order = cases.embedding(9, 25) + offset, cases.target(9, 2), order_of(25)
     for comparator in reference.COMPARATORS:
-        actual = sc.insertion_curve(X, h, order, metric, comparator)
+        actual = sc.insertion_curve(X, h, order, metric, comparator, kind="similarity")
         agree(actual, X, h, order, None, metric, comparator)
 
 
@@ -163,7 +179,7 @@ def test_large_means(metric, offset):
 def test_large_means_of_many_features(metric):
     """A mean that is kept while features come in must not gather error."""
     X, h, order = cases.embedding(9, 300) + 1e6, cases.target(9), order_of(300)
-    agree(sc.insertion_curve(X, h, order, metric), X, h, order, None, metric, "pearson")
+    agree(sc.insertion_curve(X, h, order, metric, kind="similarity"), X, h, order, None, metric, "pearson")
 
 
 @pytest.mark.skipif(np.finfo(np.longdouble).eps == np.finfo(float).eps, reason="long double is double here")
@@ -176,14 +192,16 @@ def test_large_means_where_the_definition_rounds(metric, offset):
         exact = reference.insertion_curve(X, h, order, metric, comparator, dtype=np.longdouble)[:, 1:]
         double = reference.insertion_curve(X, h, order, metric, comparator)[:, 1:]
         allowed = 20 * np.abs(double - exact).max() + 1e-10
-        cases.close(sc.insertion_curve(X, h, order, metric, comparator)[:, 1:], exact, float(allowed))
+        cases.close(
+            sc.insertion_curve(X, h, order, metric, comparator, kind="similarity")[:, 1:], exact, float(allowed)
+        )
 
 
 @pytest.mark.parametrize("metric", ["cosine", "correlation"])
 @pytest.mark.parametrize("scale", [1e-100, 1e100])
 def test_a_direction_has_no_scale(metric, scale):
     X, h, order = cases.embedding(9, 25), cases.target(9, 2), order_of(25)
-    agree(sc.insertion_curve(X * scale, h, order, metric), X, h, order, None, metric, "pearson")
+    agree(sc.insertion_curve(X * scale, h, order, metric, kind="similarity"), X, h, order, None, metric, "pearson")
 
 
 @pytest.mark.parametrize(("metric", "comparator"), EVERY)
@@ -192,7 +210,7 @@ def test_equal_features_and_stimuli(metric, comparator):
     X[:, [3, 9]] = X[:, [1]]
     X[6] = X[2]
     X[:, 17] = 0
-    agree(sc.insertion_curve(X, h, order, metric, comparator), X, h, order, None, metric, comparator)
+    agree(sc.insertion_curve(X, h, order, metric, comparator, kind="similarity"), X, h, order, None, metric, comparator)
 
 
 @pytest.mark.parametrize("targets", [None, 2, 13])
@@ -203,7 +221,15 @@ def test_every_stimulus_in_one_direction(metric, comparator, targets):
     h, order = cases.target(7, targets), order_of(13)
     for row in (np.random.default_rng(5).normal(size=13), np.tile([0.1, 0.7], 7)[:13]):
         X = np.outer([1, 2, 3, 0.1, 313.67, 1 / 3, 1e-3], row)
-        agree(sc.insertion_curve(X, h, order, metric, comparator), X, h, order, None, metric, comparator)
+        agree(
+            sc.insertion_curve(X, h, order, metric, comparator, kind="similarity"),
+            X,
+            h,
+            order,
+            None,
+            metric,
+            comparator,
+        )
 
 
 @pytest.mark.parametrize("comparator", reference.COMPARATORS)
@@ -212,9 +238,9 @@ def test_what_is_not_yet_inserted_is_not_read(metric, comparator):
     X, h = cases.embedding(9, 11), cases.target(9, 2)
     X[:, 10] *= 1e12
     X[3, 9] = -1e12
-    curve = sc.insertion_curve(X, h, np.arange(11), metric, comparator)[:, :9]
+    curve = sc.insertion_curve(X, h, np.arange(11), metric, comparator, kind="similarity")[:, :9]
     agree(curve, X, h, np.arange(9), None, metric, comparator)
-    curve = sc.insertion_curve(X, h, np.arange(9), metric, comparator)
+    curve = sc.insertion_curve(X, h, np.arange(9), metric, comparator, kind="similarity")
     agree(curve, X, h, np.arange(9), None, metric, comparator)
 
 
@@ -226,10 +252,26 @@ def test_a_feature_of_another_size(metric, comparator):
     for large in ([0], [10], [4, 5]):
         X = np.abs(cases.embedding(9, 11))
         X[:, large] *= 300
-        agree(sc.insertion_curve(X, h, order, metric, comparator), X, h, order, None, metric, comparator)
+        agree(
+            sc.insertion_curve(X, h, order, metric, comparator, kind="similarity"),
+            X,
+            h,
+            order,
+            None,
+            metric,
+            comparator,
+        )
         X = cases.embedding(9, 11)
         X[4, large] *= 3000
-        agree(sc.insertion_curve(X, h, order, metric, comparator), X, h, order, None, metric, comparator)
+        agree(
+            sc.insertion_curve(X, h, order, metric, comparator, kind="similarity"),
+            X,
+            h,
+            order,
+            None,
+            metric,
+            comparator,
+        )
 
 
 @pytest.mark.parametrize("comparator", reference.RANK_COMPARATORS)
@@ -241,7 +283,7 @@ def test_no_feature_in_common_is_a_tie_at_zero(comparator):
         row[2 + rng.permutation(22)[:2]] = rng.uniform(0.1, 2, 2)
     h = cases.target(17, 2, ties=True)
     order = np.arange(24)[::-1]
-    actual = sc.insertion_curve(X, h, order, "dot", comparator)
+    actual = sc.insertion_curve(X, h, order, "dot", comparator, kind="similarity")
     cases.close(actual, reference.insertion_curve(X, h, order, "dot", comparator))
 
 
@@ -251,13 +293,13 @@ def test_tied_similarities(metric, comparator):
     for n, d in ((5, 3), (9, 7), (17, 24)):
         X, h = cases.embedding(n, d, "integers"), cases.target(n, 3, "different", ties=True)
         order = order_of(d, 3)
-        actual = sc.insertion_curve(X, h, order, metric, comparator)
+        actual = sc.insertion_curve(X, h, order, metric, comparator, kind="similarity")
         cases.close(actual, reference.insertion_curve(X, h, order, metric, comparator))
 
 
 @given(cases.problems())
 def test_any_small_problem(p):
-    actual = sc.insertion_curve(p.X, p.target, p.subset, p.metric, p.comparator, weights=p.weights)
+    actual = sc.insertion_curve(p.X, p.target, p.subset, p.metric, p.comparator, weights=p.weights, kind="similarity")
     agree(actual, p.X, p.target, p.subset, p.weights, p.metric, p.comparator, unit=p.unit)
 
 

@@ -175,4 +175,4 @@ def test_refusals(net, pixels, how, words):
 
 def test_refuses_several_targets(net, pixels):
     with pytest.raises(ValueError, match="target must be one target, got 2"):
-        occlusion.occlude(net, pixels, np.ones((2, 21)), sizes=(8,), stride=4, progress=False)
+        occlusion.occlude(net, pixels, np.ones((2, 21)), sizes=(8,), stride=4, progress=False, kind="similarity")

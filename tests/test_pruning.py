@@ -46,7 +46,9 @@ def same(a, b):
 def test_missing_and_weighted_pairs(comparator, weighted):
     X, h = cases.embedding(9, 14), cases.target(9, None, "different")
     w = cases.weights(h.shape, "own", comparator) if weighted else None
-    pruner = sc.Pruner("dot", comparator).fit(X, h, weights=w)  # dot: no ties of 1 and -1 in the first steps
+    pruner = sc.Pruner("dot", comparator, kind="similarity").fit(
+        X, h, weights=w
+    )  # dot: no ties of 1 and -1 in the first steps
     slow = reference.prune(X, h, "dot", comparator, weights=w)
     cases.close(pruner.importance_, slow.importance)
     cases.close(pruner.curve_, slow.curve, atol=1e-9)
@@ -58,7 +60,7 @@ def test_missing_and_weighted_pairs(comparator, weighted):
 
 def test_attributes():
     X, target = planted()
-    pruner = sc.Pruner().fit(X, target)
+    pruner = sc.Pruner(kind="similarity").fit(X, target)
     assert pruner.support_.shape == pruner.importance_.shape == pruner.order_.shape == pruner.curve_.shape == (D,)
     assert [a.dtype for a in (pruner.support_, pruner.importance_, pruner.order_, pruner.curve_)] == [
         bool,
@@ -72,9 +74,11 @@ def test_attributes():
     assert pruner.n_features_in_ == D
     assert not hasattr(pruner, "feature_names_in_")
     assert sorted(pruner.order_) == list(range(D))
-    assert pruner.baseline_ == pytest.approx(sc.alignment(X, target), abs=1e-12)
+    assert pruner.baseline_ == pytest.approx(sc.alignment(X, target, kind="similarity"), abs=1e-12)
     assert pruner.curve_[-1] == pytest.approx(pruner.baseline_, abs=1e-12)
-    assert pruner.alignment_ == pytest.approx(sc.alignment(X, target, subset=pruner.support_), abs=1e-12)
+    assert pruner.alignment_ == pytest.approx(
+        sc.alignment(X, target, subset=pruner.support_, kind="similarity"), abs=1e-12
+    )
     assert pruner.alignment_ > pruner.baseline_
     assert pruner.importance_[:5].mean() > 0 > pruner.importance_[~pruner.support_].mean()
 
@@ -84,9 +88,9 @@ def test_fit_is_repeatable_and_leaves_its_arguments_alone():
     X_before, target_before = X.copy(), target.copy()
     X.setflags(write=False)
     target.setflags(write=False)
-    pruner = sc.Pruner()
+    pruner = sc.Pruner(kind="similarity")
     assert pruner.fit(X, target) is pruner
-    same(pruner, sc.Pruner().fit(X, target))
+    same(pruner, sc.Pruner(kind="similarity").fit(X, target))
     same(pruner, copy.deepcopy(pruner).fit(X, target))
     np.testing.assert_array_equal(X, X_before)
     np.testing.assert_array_equal(target, target_before)
@@ -94,19 +98,22 @@ def test_fit_is_repeatable_and_leaves_its_arguments_alone():
 
 def test_every_form_of_the_embedding():
     X, target = planted()
-    pruner = sc.Pruner().fit(X, target)
+    pruner = sc.Pruner(kind="similarity").fit(X, target)
     frame = pd.DataFrame(X)
     for form in (np.asfortranarray(X), X[:, ::-1][:, ::-1], X.tolist(), frame, frame.astype("Float64")):
-        same(pruner, sc.Pruner().fit(form, target))
-    same(sc.Pruner().fit(X.astype(np.float32).astype(float), target), sc.Pruner().fit(X.astype(np.float32), target))
+        same(pruner, sc.Pruner(kind="similarity").fit(form, target))
+    same(
+        sc.Pruner(kind="similarity").fit(X.astype(np.float32).astype(float), target),
+        sc.Pruner(kind="similarity").fit(X.astype(np.float32), target),
+    )
 
 
 @pytest.mark.parametrize("metric", ["cosine", "dot", "sqeuclidean", "euclidean", "cityblock"])
 def test_features_of_zeros_never_lengthen_the_prefix(metric):
     X, target = planted()
-    kept = sc.Pruner(metric).fit(X, target)
+    kept = sc.Pruner(metric, kind="similarity").fit(X, target)
     at = [0, 3, 3, 10, D]
-    wider = sc.Pruner(metric).fit(np.insert(X, at, 0.0, axis=1), target)
+    wider = sc.Pruner(metric, kind="similarity").fit(np.insert(X, at, 0.0, axis=1), target)
     assert wider.n_features_ == kept.n_features_
     original = np.insert(np.arange(D), at, -1)
     np.testing.assert_array_equal(original[wider.support_], np.flatnonzero(kept.support_))
@@ -120,11 +127,11 @@ def test_duplicates_go_by_index(metric):
     X, target = planted()
     twins = [2, 9, 17]
     X[:, twins] = X[:, [2]]
-    pruner = sc.Pruner(metric).fit(X, target)
+    pruner = sc.Pruner(metric, kind="similarity").fit(X, target)
     assert [k for k in pruner.order_ if k in twins] == twins
     # any other order of the columns: again the lowest index first
     shuffled = np.random.default_rng(1).permutation(D)
-    again = sc.Pruner(metric).fit(X[:, shuffled], target)
+    again = sc.Pruner(metric, kind="similarity").fit(X[:, shuffled], target)
     places = np.flatnonzero(np.isin(shuffled, twins)).tolist()
     assert [k for k in again.order_ if k in places] == places
 
@@ -135,7 +142,7 @@ def test_indispensable_features_come_first_and_are_kept():
     X[4, 13] = 1.0  # without feature 13, stimulus 4 has no direction
     X[7] = 0
     X[7, 6] = -2.0
-    pruner = sc.Pruner().fit(X, target)
+    pruner = sc.Pruner(kind="similarity").fit(X, target)
     np.testing.assert_array_equal(np.flatnonzero(np.isnan(pruner.importance_)), [6, 13])
     assert pruner.order_[:2].tolist() == [6, 13]
     assert pruner.support_[[6, 13]].all()
@@ -156,7 +163,7 @@ def test_rsatoolbox_rdms_carry_their_kind():
 
     X, target = planted()
     packed = target[np.triu_indices(N, 1)]
-    same(sc.Pruner().fit(X, packed), sc.Pruner().fit(X, RDMs(-packed[None])))
+    same(sc.Pruner(kind="similarity").fit(X, packed), sc.Pruner().fit(X, RDMs(-packed[None])))
 
 
 # The score
@@ -164,7 +171,7 @@ def test_rsatoolbox_rdms_carry_their_kind():
 
 def test_score_on_other_stimuli():
     X, target = planted(30)
-    pruner = sc.Pruner().fit(X[:18], target[:18, :18])
+    pruner = sc.Pruner(kind="similarity").fit(X[:18], target[:18, :18])
     other = target[18:, 18:]
     expected = reference.alignment(X[18:], other[np.triu_indices(12, 1)], subset=pruner.support_)
     assert pruner.score(X[18:], other) == pytest.approx(expected, abs=1e-10)
@@ -174,7 +181,7 @@ def test_score_on_other_stimuli():
 
 def test_score_takes_weights_and_missing_pairs():
     X, target = planted(30)
-    pruner = sc.Pruner().fit(X[:18], target[:18, :18])
+    pruner = sc.Pruner(kind="similarity").fit(X[:18], target[:18, :18])
     w = np.random.default_rng(0).uniform(size=66)
     h = target[18:, 18:][np.triu_indices(12, 1)]
     expected = reference.alignment(X[18:], h, subset=pruner.support_, weights=w)
@@ -187,7 +194,7 @@ def test_score_takes_weights_and_missing_pairs():
 
 def test_score_leaves_undefined_pairs_out_and_warns_once():
     X, target = planted(30)
-    pruner = sc.Pruner().fit(X[:18], target[:18, :18])
+    pruner = sc.Pruner(kind="similarity").fit(X[:18], target[:18, :18])
     rest, other = X[18:].copy(), target[18:, 18:]
     rest[[2, 5]] = 0
     with pytest.warns(sc.UndefinedPairsWarning, match=r"^21 pairs") as caught:
@@ -200,7 +207,7 @@ def test_score_leaves_undefined_pairs_out_and_warns_once():
 
 def test_score_counts_only_pairs_with_weight():
     X, target = planted(30)
-    pruner = sc.Pruner().fit(X[:18], target[:18, :18])
+    pruner = sc.Pruner(kind="similarity").fit(X[:18], target[:18, :18])
     rest, other = X[18:].copy(), target[18:, 18:].copy()
     rest[2] = 0
     other[2, 3:] = other[3:, 2] = np.nan  # two pairs of stimulus 2 are left
@@ -222,18 +229,18 @@ def test_a_constant_target_is_refused():
     for comparator in ("pearson", "spearman", "rho-a", "tau-a", "tau-b"):
         for target in (constant, with_missing):
             with pytest.raises(ValueError, match=r"^target must vary over the pairs, got a constant one \(target 0\)$"):
-                sc.Pruner(comparator=comparator).fit(X, target)
-    assert sc.Pruner(comparator="cosine").fit(X, constant).n_features_ >= 1
+                sc.Pruner(comparator=comparator, kind="similarity").fit(X, target)
+    assert sc.Pruner(comparator="cosine", kind="similarity").fit(X, constant).n_features_ >= 1
     with pytest.raises(ValueError, match="target must have a pair of weight above zero"):
-        sc.Pruner().fit(X, np.full(pairs, np.nan))
+        sc.Pruner(kind="similarity").fit(X, np.full(pairs, np.nan))
     with pytest.raises(ValueError, match="target must have a pair of weight above zero"):
-        sc.Pruner().fit(X, np.arange(pairs), weights=np.zeros(pairs))
+        sc.Pruner(kind="similarity").fit(X, np.arange(pairs), weights=np.zeros(pairs))
 
 
 def test_constant_similarities_are_refused():
     _, target = planted()
     with pytest.raises(ValueError, match="must both vary over the pairs, got an undefined alignment"):
-        sc.Pruner().fit(np.ones((N, D)), target)
+        sc.Pruner(kind="similarity").fit(np.ones((N, D)), target)
 
 
 @pytest.mark.parametrize("metric", ["cosine", "correlation"])
@@ -241,10 +248,10 @@ def test_a_stimulus_without_direction_is_named(metric):
     X, target = planted()
     X[7] = 0.0 if metric == "cosine" else 0.3
     with pytest.raises(ValueError, match=r"^X must give every stimulus a direction, got stimulus 7 with features"):
-        sc.Pruner(metric).fit(X, target)
+        sc.Pruner(metric, kind="similarity").fit(X, target)
     with pytest.raises(ValueError, match="got stimulus owl with features"):
-        sc.Pruner(metric).fit(pd.DataFrame(X, index=["cat"] * 7 + ["owl"] + ["dog"] * 4), target)
-    sc.Pruner("euclidean").fit(X, target)
+        sc.Pruner(metric, kind="similarity").fit(pd.DataFrame(X, index=["cat"] * 7 + ["owl"] + ["dog"] * 4), target)
+    sc.Pruner("euclidean", kind="similarity").fit(X, target)
     target[7] = target[:, 7] = np.nan  # no pair of it counts
     sc.Pruner(metric).fit(X, target)
     X[3] = X[7]
@@ -257,10 +264,10 @@ def test_targets_that_are_not_one_target():
     packed = target[np.triu_indices(N, 1)]
     for several in (np.stack([packed] * 3), np.stack([target] * 3)):
         with pytest.raises(ValueError, match="target must be one target, got 3: fit a Pruner for each"):
-            sc.Pruner().fit(X, several)
+            sc.Pruner(kind="similarity").fit(X, several)
         with pytest.raises(ValueError, match="target must be one target, got 3"):
-            sc.Pruner().fit(X, target).score(X, several)
-    same(sc.Pruner().fit(X, target), sc.Pruner().fit(X, packed[None]))
+            sc.Pruner(kind="similarity").fit(X, target).score(X, several)
+    same(sc.Pruner(kind="similarity").fit(X, target), sc.Pruner(kind="similarity").fit(X, packed[None]))
 
 
 def test_one_value_a_stimulus_is_no_target():
@@ -269,7 +276,7 @@ def test_one_value_a_stimulus_is_no_target():
     with pytest.raises(ValueError, match=r"target must have shape \(12, 12\), \(66,\).*got \(12,\)"):
         sc.Pruner().fit(X, y)
     with pytest.raises(ValueError, match=r"target must have shape"):
-        sc.Pruner().fit(X, target).score(X, y)
+        sc.Pruner(kind="similarity").fit(X, target).score(X, y)
     with pytest.raises(ValueError, match="requires y to be passed, but the target y is None"):
         sc.Pruner().fit(X, None)
     with pytest.raises(TypeError, match="target"):
@@ -297,7 +304,7 @@ def test_parameters_are_checked_in_fit_not_before(parameter, value, message):
 
 def test_threads_may_be_a_numpy_integer():
     X, target = planted()
-    same(sc.Pruner(threads=np.int64(1)).fit(X, target), sc.Pruner().fit(X, target))
+    same(sc.Pruner(threads=np.int64(1), kind="similarity").fit(X, target), sc.Pruner(kind="similarity").fit(X, target))
 
 
 def test_sparse_embeddings_are_refused():
@@ -319,7 +326,7 @@ def test_not_fitted():
 
 def test_other_features_than_in_the_fit():
     X, target = planted()
-    pruner = sc.Pruner().fit(X, target)
+    pruner = sc.Pruner(kind="similarity").fit(X, target)
     for call in (lambda: pruner.transform(X[:, 1:]), lambda: pruner.score(X[:, 1:], target)):
         with pytest.raises(ValueError, match="X has 19 features, but Pruner is expecting 20"):
             call()
@@ -389,7 +396,7 @@ def test_clone_and_parameters():
     assert sc.Pruner().get_params() == {
         "metric": "cosine",
         "comparator": "pearson",
-        "kind": "similarity",
+        "kind": None,
         "search": "ranking",
         "device": "auto",
         "threads": None,
@@ -416,12 +423,15 @@ def test_clone_and_parameters():
 
 def test_corr_is_pearson():
     X, target = planted()
-    same(sc.Pruner(comparator="corr").fit(X, target), sc.Pruner(comparator="pearson").fit(X, target))
+    same(
+        sc.Pruner(comparator="corr", kind="similarity").fit(X, target),
+        sc.Pruner(comparator="pearson", kind="similarity").fit(X, target),
+    )
 
 
 def test_pickle():
     X, target = planted()
-    pruner = sc.Pruner().fit(X, target)
+    pruner = sc.Pruner(kind="similarity").fit(X, target)
     again = pickle.loads(pickle.dumps(pruner))
     same(pruner, again)
     np.testing.assert_array_equal(again.transform(X), X[:, pruner.support_])
@@ -429,7 +439,7 @@ def test_pickle():
 
 def test_selector():
     X, target = planted()
-    pruner = sc.Pruner()
+    pruner = sc.Pruner(kind="similarity")
     np.testing.assert_array_equal(pruner.fit_transform(X, target), X[:, pruner.support_])
     np.testing.assert_array_equal(pruner.transform(X[:5]), X[:5, pruner.support_])
     np.testing.assert_array_equal(pruner.get_support(), pruner.support_)
@@ -441,8 +451,8 @@ def test_selector():
 def test_data_frames():
     X, target = planted()
     frame = pd.DataFrame(X, columns=[f"node {k}" for k in range(D)], index=[f"image {i}" for i in range(N)])
-    pruner = sc.Pruner().fit(frame, target)
-    same(pruner, sc.Pruner().fit(X, target))
+    pruner = sc.Pruner(kind="similarity").fit(frame, target)
+    same(pruner, sc.Pruner(kind="similarity").fit(X, target))
     assert pruner.feature_names_in_.tolist() == frame.columns.tolist()
     names = [f"node {k}" for k in np.flatnonzero(pruner.support_)]
     assert pruner.get_feature_names_out().tolist() == names
@@ -460,11 +470,11 @@ def test_data_frames():
 
 def test_pipelines():
     X, target = planted()
-    pipeline = make_pipeline(StandardScaler(), sc.Pruner(), PCA(n_components=2, random_state=0))
-    mapped = pipeline.fit_transform(X, target)
+    pipeline = make_pipeline(StandardScaler(), sc.Pruner(kind="similarity"), PCA(n_components=2, random_state=0))
+    mapped = pipeline.fit_transform(X, target, kind="similarity")
     assert mapped.shape == (N, 2)
     scaled = StandardScaler().fit_transform(X)
-    same(pipeline["pruner"], sc.Pruner().fit(scaled, target))
+    same(pipeline["pruner"], sc.Pruner(kind="similarity").fit(scaled, target))
     np.testing.assert_array_equal(pipeline.transform(X), pipeline.fit(X, target).transform(X))
 
     pipeline = make_pipeline(StandardScaler(), sc.Pruner(kind="dissimilarity"))
@@ -485,8 +495,8 @@ def test_pipelines():
 def test_pipelines_of_data_frames():
     X, target = planted()
     frame = pd.DataFrame(X, columns=[f"node {k}" for k in range(D)])
-    pipeline = make_pipeline(StandardScaler(), sc.Pruner()).set_output(transform="pandas")
-    table = pipeline.fit_transform(frame, target)
+    pipeline = make_pipeline(StandardScaler(), sc.Pruner(kind="similarity")).set_output(transform="pandas")
+    table = pipeline.fit_transform(frame, target, kind="similarity")
     assert table.columns.tolist() == pipeline.get_feature_names_out().tolist()
     assert set(table.columns) <= set(frame.columns)
 
@@ -497,4 +507,4 @@ def test_no_warnings_where_there_is_nothing_to_warn_of():
         warnings.simplefilter("error")
         for metric in reference.METRICS:
             for comparator in reference.COMPARATORS:
-                sc.Pruner(metric, comparator).fit(X, target).score(X, target)
+                sc.Pruner(metric, comparator, kind="similarity").fit(X, target).score(X, target)

@@ -62,7 +62,7 @@ def test_device(metric, comparator, device, device_tolerance):
 @pytest.mark.parametrize("most", [7, 12, 30])
 def test_lengths_that_are_allowed(least, most, device):
     X, h = cases.embedding(14, 30), cases.target(14, 6)
-    found = sc.search.find(X, h, min_features=least, max_features=most, device=device)
+    found = sc.search.find(X, h, min_features=least, max_features=most, device=device, kind="similarity")
     assert (found.support.sum(axis=1) >= least).all()
     for t in range(6):
         allowed = found.curve[t, least - 1 : most]
@@ -82,7 +82,7 @@ def test_a_constant_target_is_not_pruned_to(comparator):
 
 
 def test_what_is_asked_for_again_is_the_same_object():
-    found = sc.search.find(cases.embedding(9, 6), cases.target(9, 3))
+    found = sc.search.find(cases.embedding(9, 6), cases.target(9, 3), kind="similarity")
     assert found.paths is found.paths
 
 
@@ -118,7 +118,7 @@ def test_ties_and_missing_directions_on_any_device(metric, device):
     if metric == "cosine":
         X[4] = 0
         X[4, 650] = 0.1
-    found = sc.search.find(X, h, metric=metric, device=device)
+    found = sc.search.find(X, h, metric=metric, device=device, kind="similarity")
     for order in found.order:
         assert sorted(order) == list(range(700))
         assert [k for k in order if k in twins] == twins
@@ -130,7 +130,7 @@ def test_ties_and_missing_directions_on_any_device(metric, device):
 def test_a_dissimilarity(comparator):
     X, h = cases.embedding(8, 24), cases.target(8)
     check(X, h, "cosine", comparator, "dissimilarity")
-    turned = sc.Pruner(comparator=comparator).fit(X, -h)
+    turned = sc.Pruner(comparator=comparator, kind="similarity").fit(X, -h)
     np.testing.assert_array_equal(
         sc.Pruner(comparator=comparator, kind="dissimilarity").fit(X, h).order_, turned.order_
     )
@@ -142,7 +142,7 @@ def test_equal_features_go_by_index(metric, comparator):
         X, h = cases.embedding(9, d), cases.target(9)
         twins = [1, d // 2, d - 1]
         X[:, twins] = X[:, [1]]
-        pruner = sc.Pruner(metric=metric, comparator=comparator).fit(X, h)
+        pruner = sc.Pruner(metric=metric, comparator=comparator, kind="similarity").fit(X, h)
         assert [k for k in pruner.order_ if k in twins] == twins
         assert len(set(pruner.importance_[twins])) == 1
 
@@ -152,7 +152,7 @@ def test_useless_features_go_by_index(metric):
     X, h = cases.embedding(9, 33), cases.target(9)
     useless = [2, 11, 12, 23, 32]
     X[:, useless] = 0
-    order = sc.Pruner(metric=metric).fit(X, h).order_
+    order = sc.Pruner(metric=metric, kind="similarity").fit(X, h).order_
     assert [k for k in order if k in useless] == useless
 
 

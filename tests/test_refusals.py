@@ -13,6 +13,7 @@ import secateur as sc
 
 N, D, P = 6, 9, 15
 ORDER = np.arange(D)
+SAID = {"kind": "similarity"}
 
 
 @contextmanager
@@ -42,10 +43,10 @@ def symmetric(diagonal=1.0):
 
 
 VERBS = {
-    "alignment": lambda X, h, **more: sc.alignment(X, h, **more),
-    "leave_one_out": lambda X, h, **more: sc.leave_one_out(X, h, **more),
-    "add_one": lambda X, h, **more: sc.add_one(X, h, more.pop("subset", [0, 1]), **more),
-    "insertion_curve": lambda X, h, **more: sc.insertion_curve(X, h, ORDER, **more),
+    "alignment": lambda X, h, **more: sc.alignment(X, h, **(SAID | more)),
+    "leave_one_out": lambda X, h, **more: sc.leave_one_out(X, h, **(SAID | more)),
+    "add_one": lambda X, h, **more: sc.add_one(X, h, more.pop("subset", [0, 1]), **(SAID | more)),
+    "insertion_curve": lambda X, h, **more: sc.insertion_curve(X, h, ORDER, **(SAID | more)),
 }
 every_verb = pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS.keys())
 with_similarity = pytest.mark.parametrize(
@@ -229,25 +230,25 @@ def test_empty_subset(verb, empty):
 
 def test_order_with_repeats():
     with refused(ValueError, "order", r"\b3\b"):
-        sc.insertion_curve(embedding(), target(), [0, 3, 5, 3])
+        sc.insertion_curve(embedding(), target(), [0, 3, 5, 3], **SAID)
     with refused(ValueError, "order", r"\b3\b"):
-        sc.insertion_curve(embedding(), np.stack([target()] * 2), [[0, 3, 5], [3, 5, 3]])
+        sc.insertion_curve(embedding(), np.stack([target()] * 2), [[0, 3, 5], [3, 5, 3]], **SAID)
 
 
 @pytest.mark.parametrize("k", [D, -D - 1])
 def test_order_out_of_range(k):
     with refused(ValueError, "order", rf"(^|[^\d]){k}\b"):
-        sc.insertion_curve(embedding(), target(), [0, k, 5])
+        sc.insertion_curve(embedding(), target(), [0, k, 5], **SAID)
 
 
 def test_order_of_another_shape():
     orders = np.stack([ORDER] * 3)
     with refused(ValueError, "order", r"\b3\b"):
-        sc.insertion_curve(embedding(), np.stack([target()] * 2), orders)
+        sc.insertion_curve(embedding(), np.stack([target()] * 2), orders, **SAID)
     with refused(ValueError, "order"):
-        sc.insertion_curve(embedding(), np.stack([target()] * 2), orders[None])
+        sc.insertion_curve(embedding(), np.stack([target()] * 2), orders[None], **SAID)
     with refused((TypeError, ValueError), "order"):
-        sc.insertion_curve(embedding(), target(), ORDER + 0.5)
+        sc.insertion_curve(embedding(), target(), ORDER + 0.5, **SAID)
 
 
 @with_similarity

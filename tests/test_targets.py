@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from scipy.spatial.distance import squareform
+from scipy.spatial.distance import pdist, squareform
 
 import secateur as sc
 from secateur.targets import Targets, pack, pair_count, pair_positions, read_target
@@ -69,7 +69,7 @@ def test_one_target():
     values = packed([matrix])[0]
     squares_ = (matrix, matrix.tolist(), np.asfortranarray(matrix), pd.DataFrame(matrix))
     for form in (*squares_, values, list(values), pd.Series(values)):
-        read = read_target(form, N)
+        read = read_target(form, N, kind="similarity")
         np.testing.assert_array_equal(read.values, values[None])
         assert read.values.dtype == np.float64
         assert read.values.flags.c_contiguous
@@ -82,7 +82,7 @@ def test_several_targets(count):
     matrices = squares(count)
     values = packed(matrices)
     for form in (matrices, list(matrices), values, values[:, ::-1][:, ::-1], values.tolist()):
-        read = read_target(form, N)
+        read = read_target(form, N, kind="similarity")
         np.testing.assert_array_equal(read.values, values)
         assert (read.single, len(read)) == (False, count)
 
@@ -90,7 +90,7 @@ def test_several_targets(count):
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, np.int8, np.uint16, np.int64, bool])
 def test_numbers_of_other_types(dtype):
     values = (np.arange(P) % 5).astype(dtype)
-    np.testing.assert_array_equal(read_target(values, N).values[0], values.astype(float))
+    np.testing.assert_array_equal(read_target(values, N, kind="similarity").values[0], values.astype(float))
     # unsigned integers and booleans must not wrap around when they are negated
     np.testing.assert_array_equal(read_target(values, N, "dissimilarity").values[0], -values.astype(float))
 
@@ -99,7 +99,7 @@ def test_a_matrix_needs_no_exact_symmetry():
     matrix = squares(1)[0]
     nearly = matrix.astype(np.float32).astype(float)
     nearly[2, 5] *= 1 + 1e-7
-    read = read_target(nearly, N)
+    read = read_target(nearly, N, kind="similarity")
     np.testing.assert_array_equal(read.values, packed([nearly]))
 
 
@@ -108,13 +108,13 @@ def test_three_stimuli_and_three_targets():
     rows = np.array([[1.0, 2, 3], [4, 5, 6], [7, 8, 9]])
     with pytest.raises(ValueError, match="target must be symmetric"):
         read_target(rows, 3)
-    read = read_target(xr.DataArray(rows, dims=("subject", "pair")), 3)
+    read = read_target(xr.DataArray(rows, dims=("subject", "pair")), 3, kind="similarity")
     np.testing.assert_array_equal(read.values, rows)
     assert (read.single, len(read)) == (False, 3)
 
 
 def test_what_was_read_is_passed_through():
-    read = read_target(squares(2), N)
+    read = read_target(squares(2), N, kind="similarity")
     assert read_target(read, N) is read
     with pytest.raises(ValueError, match="target must cover the 8 stimuli of X, got 7"):
         read_target(read, 8)
@@ -159,14 +159,14 @@ def test_dataarray_of_one_target():
     matrix = squares(1)[0]
     names = [f"image {i}" for i in range(N)]
     plain = xr.DataArray(matrix, dims=("stimulus", "stimulus2"))
-    read = read_target(plain, N)
+    read = read_target(plain, N, kind="similarity")
     np.testing.assert_array_equal(read.values, packed([matrix]))
     assert read.single
     assert read.labels is read.stimuli is None
     for dims in (["stimulus"], ["stimulus2"], ["stimulus", "stimulus2"]):
-        read = read_target(plain.assign_coords({dim: names for dim in dims}), N)
+        read = read_target(plain.assign_coords({dim: names for dim in dims}), N, kind="similarity")
         assert read.stimuli == tuple(names)
-    read = read_target(xr.DataArray(packed([matrix])[0], dims="pair"), N)
+    read = read_target(xr.DataArray(packed([matrix])[0], dims="pair"), N, kind="similarity")
     np.testing.assert_array_equal(read.values, packed([matrix]))
     assert read.single
     assert read.stimuli is None
@@ -181,15 +181,15 @@ def test_dataarray_of_several_targets():
         coords={"subject": ["anna", "ben"], "time": [0.1, 0.2, 0.3], "stimulus2": list("abcdefg")},
     )
     labels = ("anna 0.1", "anna 0.2", "anna 0.3", "ben 0.1", "ben 0.2", "ben 0.3")
-    read = read_target(square, N)
+    read = read_target(square, N, kind="similarity")
     np.testing.assert_array_equal(read.values, values)
     assert (read.labels, read.stimuli, read.single) == (labels, tuple("abcdefg"), False)
     pairs = xr.DataArray(values.reshape(2, 3, P), dims=("subject", "time", "pair"), coords={"subject": ["anna", "ben"]})
-    read = read_target(pairs, N)
+    read = read_target(pairs, N, kind="similarity")
     np.testing.assert_array_equal(read.values, values)
     assert read.labels == ("anna 0", "anna 1", "anna 2", "ben 0", "ben 1", "ben 2")
     assert read.stimuli is None
-    one = read_target(pairs.isel(subject=[0], time=[1]), N)
+    one = read_target(pairs.isel(subject=[0], time=[1]), N, kind="similarity")
     assert (one.labels, one.single, len(one)) == (("anna 0",), False, 1)
 
 
@@ -217,7 +217,7 @@ def test_dataarrays_are_held_to_the_same_rules():
     dims = ("stimulus", "stimulus2")
     square = xr.DataArray(squares(1, diagonal=0.0)[0], dims=dims)
     with pytest.raises(ValueError, match="all-zero diagonal"):
-        read_target(square, N)
+        read_target(square, N, kind="similarity")
     with pytest.raises(ValueError, match="symmetric"):
         read_target(square + xr.DataArray(np.eye(N, k=1), dims=dims), N, "dissimilarity")
     with pytest.raises(TypeError, match="target must hold real numbers, got dtype complex128"):
@@ -228,27 +228,32 @@ def test_names_of_stimuli_must_agree(X):
     names, matrix = list("abcdefg"), squares(1)[0]
     target = xr.DataArray(matrix, dims=("stimulus", "stimulus2"), coords={"stimulus": names, "stimulus2": names})
     frame = pd.DataFrame(X, index=names)
-    whole = sc.alignment(X, matrix)
-    assert whole == sc.alignment(frame, target) == sc.alignment(X, target) == sc.alignment(frame, matrix)
+    whole = sc.alignment(X, matrix, kind="similarity")
+    assert (
+        whole
+        == sc.alignment(frame, target, kind="similarity")
+        == sc.alignment(X, target, kind="similarity")
+        == sc.alignment(frame, matrix, kind="similarity")
+    )
     message = r"target must name the stimuli of X in the same order, got 'b' where X has 'a' \(stimulus 0\)"
     turned = frame.iloc[::-1].set_axis(["b", "a", *"cdefg"])
     target = target.assign_coords(stimulus=["b", *"acdefg"], stimulus2=["b", *"acdefg"])
     for call in (
-        lambda: sc.alignment(frame, target),
-        lambda: sc.leave_one_out(frame, target),
-        lambda: sc.add_one(frame, target, [0]),
-        lambda: sc.insertion_curve(frame, target, [0, 1]),
-        lambda: sc.Pruner().fit(frame, target),
-        lambda: sc.Pruner().fit(X, target).score(frame, target),
-        lambda: sc.cross_validate(frame, target, cv=2),
-        lambda: sc.permutation_test(frame, target, cv=2, n=1),
+        lambda: sc.alignment(frame, target, kind="similarity"),
+        lambda: sc.leave_one_out(frame, target, kind="similarity"),
+        lambda: sc.add_one(frame, target, [0], kind="similarity"),
+        lambda: sc.insertion_curve(frame, target, [0, 1], kind="similarity"),
+        lambda: sc.Pruner(kind="similarity").fit(frame, target),
+        lambda: sc.Pruner(kind="similarity").fit(X, target).score(frame, target),
+        lambda: sc.cross_validate(frame, target, cv=2, kind="similarity"),
+        lambda: sc.permutation_test(frame, target, cv=2, n=1, kind="similarity"),
     ):
         with pytest.raises(ValueError, match=message):
             call()
-    sc.alignment(turned, target)
+    sc.alignment(turned, target, kind="similarity")
     crooked = target.assign_coords(stimulus2=names)
     with pytest.raises(ValueError, match="target must name the same stimuli along dims stimulus and stimulus2"):
-        sc.alignment(X, crooked)
+        sc.alignment(X, crooked, kind="similarity")
 
 
 # Missing pairs
@@ -259,7 +264,7 @@ def test_missing_pairs_have_no_weight():
     values[0, [2, 5]] = np.nan
     values[1, 7] = np.nan
     values[3, [2, 5]] = np.nan
-    read = read_target(values, N)
+    read = read_target(values, N, kind="similarity")
     seen = ~np.isnan(values)
     assert read.weights.shape == (3, P)  # targets 0 and 3 share a pattern
     np.testing.assert_array_equal(read.weights[read.weight_of], seen.astype(float))
@@ -273,10 +278,10 @@ def test_missing_pairs_have_no_weight():
 def test_missing_pairs_of_a_matrix():
     matrix = squares(1)[0]
     matrix[2, 4] = matrix[4, 2] = np.nan
-    read = read_target(matrix, N)
+    read = read_target(matrix, N, kind="similarity")
     np.testing.assert_array_equal(read.weights[0], ~np.isnan(packed([matrix])[0]))
     np.fill_diagonal(matrix, np.nan)  # the diagonal is not looked at
-    np.testing.assert_array_equal(read_target(matrix, N).values, read.values)
+    np.testing.assert_array_equal(read_target(matrix, N, kind="similarity").values, read.values)
     np.testing.assert_array_equal(read_target(matrix, N, "dissimilarity").values, -read.values)
     matrix[2, 4] = 0.3
     with pytest.raises(ValueError, match=r"target must be symmetric, got 0\.3 at \(2, 4\) and nan at \(4, 2\)"):
@@ -285,9 +290,9 @@ def test_missing_pairs_of_a_matrix():
 
 def test_missing_pairs_in_one_target_leave_the_others_alone(X):
     values = packed(squares(3))
-    whole = sc.alignment(X, values)
+    whole = sc.alignment(X, values, kind="similarity")
     values[1, :4] = np.nan
-    holed = sc.alignment(X, values)
+    holed = sc.alignment(X, values, kind="similarity")
     np.testing.assert_array_equal(np.delete(holed, 1), np.delete(whole, 1))
     assert holed[1] != whole[1]
     assert holed[1] == pytest.approx(np.corrcoef(sc.similarity(X)[4:], values[1, 4:])[0, 1], abs=1e-12)
@@ -301,13 +306,13 @@ def test_weights_of_every_form():
     matrices = np.abs(squares(3, seed=1))
     rows = packed(matrices)
     for form in (rows[0], rows[:1], matrices[0], matrices[:1], list(rows[0])):
-        read = read_target(values, N, weights=form)
+        read = read_target(values, N, weights=form, kind="similarity")
         np.testing.assert_array_equal(read.weights, rows[:1])
         np.testing.assert_array_equal(read.weight_of, [0, 0, 0])
     for form in (rows, matrices):
-        read = read_target(values, N, weights=form)
+        read = read_target(values, N, weights=form, kind="similarity")
         np.testing.assert_array_equal(read.weights[read.weight_of], rows)
-    read = read_target(values[0], N, weights=rows[0])
+    read = read_target(values[0], N, weights=rows[0], kind="similarity")
     assert read.single
     np.testing.assert_array_equal(read.weights, rows[:1])
 
@@ -316,7 +321,7 @@ def test_weights_and_missing_pairs():
     values, w = packed(squares(2)), np.abs(packed(squares(2, seed=1)))
     values[0, 3] = np.nan
     w[1, 5] = 0
-    read = read_target(values, N, weights=w)
+    read = read_target(values, N, weights=w, kind="similarity")
     np.testing.assert_array_equal(read.weights[read.weight_of], np.where(np.isnan(values), 0, w))
 
 
@@ -346,7 +351,7 @@ def test_weights_of_a_dissimilarity_are_not_negated():
 )
 def test_weights_that_are_refused(weights, message):
     with pytest.raises(ValueError, match=message):
-        read_target(packed(squares(3)), N, weights=weights)
+        read_target(packed(squares(3)), N, weights=weights, kind="similarity")
 
 
 # Kind
@@ -355,7 +360,9 @@ def test_weights_that_are_refused(weights, message):
 def test_dissimilarities_enter_negated(X):
     values = packed(squares(2))
     np.testing.assert_array_equal(read_target(values, N, "dissimilarity").values, -values)
-    np.testing.assert_array_equal(sc.alignment(X, values, kind="dissimilarity"), sc.alignment(X, -values))
+    np.testing.assert_array_equal(
+        sc.alignment(X, values, kind="dissimilarity"), sc.alignment(X, -values, kind="similarity")
+    )
 
 
 def test_a_dissimilarity_said_to_be_a_similarity(X):
@@ -365,17 +372,17 @@ def test_a_dissimilarity_said_to_be_a_similarity(X):
     one_of_three[1] = matrices[1]
     for target in (matrices[0], matrices, one_of_three, matrices.astype(int) + np.eye(N, k=1) + np.eye(N, k=-1)):
         with pytest.raises(ValueError, match=message):
-            read_target(target, N)
+            read_target(target, N, kind="similarity")
     holed = matrices[0].copy()
     holed[2, 3] = holed[3, 2] = np.nan
     with pytest.raises(ValueError, match=message):
-        read_target(holed, N)
+        read_target(holed, N, kind="similarity")
     for target in (matrices[0], matrices):
         read_target(target, N, "dissimilarity")
-    read_target(packed(matrices), N)  # pairs have no diagonal
+    read_target(packed(matrices), N, kind="similarity")  # pairs have no diagonal
     partly = squares(1)[0]
     partly[0, 0] = 0
-    read_target(partly, N)
+    read_target(partly, N, kind="similarity")
 
 
 def test_a_similarity_said_to_be_a_dissimilarity():
@@ -391,10 +398,56 @@ def test_a_similarity_said_to_be_a_dissimilarity():
     read_target(matrix, N, "dissimilarity")
 
 
-@pytest.mark.parametrize("kind", ["distance", None, "Similarity", 1])
+@pytest.mark.parametrize("kind", ["distance", "Similarity", 1])
 def test_unknown_kinds(kind):
     with pytest.raises(ValueError, match="kind must be 'similarity' or 'dissimilarity', got"):
         read_target(squares(1)[0], N, kind)
+
+
+def test_what_a_matrix_tells_by_its_diagonal():
+    """Similarities are highest with oneself, distances lowest; rounding of equal values is no matter."""
+    rng = np.random.default_rng(4)
+    points = rng.normal(size=(N, 5))
+    points[2] = points[5] / 3 * 3  # two stimuli that are alike in all
+    gram, correlations = points @ points.T, np.corrcoef(points)
+    distances = squareform(pdist(points))
+    for matrix, kind in (
+        (gram, "similarity"), (correlations, "similarity"), (gram - 1000, "similarity"), (np.eye(N), "similarity"),
+        (distances, "dissimilarity"), (1 - correlations, "dissimilarity"), (distances + 1, "dissimilarity"),
+    ):  # fmt: skip
+        for form in (matrix, np.stack([matrix, 2 * matrix]), pd.DataFrame(matrix), xr.DataArray(matrix)):
+            read = read_target(form, N)
+            assert read.kind == kind
+            np.testing.assert_array_equal(read.values, read_target(form, N, kind).values)
+    holed = distances.copy()
+    holed[1, 4] = holed[4, 1] = np.nan
+    missing = np.full((N, N), np.nan)
+    assert read_target(np.stack([holed, missing]), N).kind == "dissimilarity"  # one subject lacks the region
+
+
+def test_what_tells_no_kind_has_to_be_said():
+    rng = np.random.default_rng(5)
+    distances = squareform(rng.uniform(1, 2, P))
+    pairs = packed([distances])
+    centred = squareform(pairs[0] - pairs[0].mean())  # zeros within
+    undiagonal = distances.copy()
+    np.fill_diagonal(undiagonal, np.nan)
+    silent = [pairs, pairs[0], xr.DataArray(pairs, dims=("time", "pair")), centred, undiagonal, -distances]
+    silent += [np.stack([distances, 3 - distances]), np.ones((N, N))]
+    for target in silent:
+        message = r"^kind must be said for .*: pass kind='similarity' or kind='dissimilarity'$"
+        with pytest.raises(ValueError, match=message):
+            read_target(target, N)
+    X = rng.normal(size=(N, 4))
+    for call in (
+        sc.alignment, sc.leave_one_out, sc.search.forward, sc.Pruner().fit, sc.baselines.Ridge().fit,
+        lambda X, h: sc.add_one(X, h, [0]), lambda X, h: sc.insertion_curve(X, h, [0, 1]),
+        lambda X, h: sc.cross_validate(X, h, cv=2), lambda X, h: sc.permutation_test(X, h, 2, cv=2),
+        lambda X, h: sc.compare(X, h, ["full"], cv=2), lambda X, h: sc.timecourse.prune(X, h[None], cv=2),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match="kind must be said for packed pairs"):
+            call(X, pairs[0])
+    assert sc.Pruner(kind="dissimilarity").fit(X, pairs[0]).n_features_ >= 1
 
 
 # Refusals
@@ -420,7 +473,7 @@ def test_ragged_rows():
     with pytest.raises(ValueError, match="target must have rows of one length, got rows of several"):
         read_target([[1.0, 2.0], [3.0]], N)
     with pytest.raises(ValueError, match="weights must have rows of one length, got rows of several"):
-        read_target(squares(1)[0], N, weights=[[1.0, 2.0], [3.0]])
+        read_target(squares(1)[0], N, weights=[[1.0, 2.0], [3.0]], kind="similarity")
     with pytest.raises(ValueError, match="X must have rows of one length, got rows of several"):
         sc.similarity([[1.0, 2.0], [3.0], [4.0]])
 
@@ -455,8 +508,8 @@ def labelled(count=4, **more):
         dims=("subject", "stimulus", "stimulus2"),
         coords={"subject": [f"s{t}" for t in range(count)], "stimulus2": list("abcdefg")},
     )
-    read = read_target(array, N, **more)
-    holed = read_target(values, N, **more)
+    read = read_target(array, N, **more, kind="similarity")
+    holed = read_target(values, N, **more, kind="similarity")
     return Targets(holed.values, holed.weights, holed.weight_of, N, False, read.labels, read.stimuli)
 
 
@@ -481,7 +534,7 @@ def test_among(stimuli):
 
 
 def test_among_agrees_with_the_embedding(X):
-    targets = read_target(sc.similarity(X), N)
+    targets = read_target(sc.similarity(X), N, kind="similarity")
     order = np.array([4, 0, 6, 2])
     off = 2 * (X.shape[1] + 4) * np.finfo(float).eps  # each a cosine: products over d features, two norms, a quotient
     np.testing.assert_allclose(targets.among(order).values[0], sc.similarity(X[order]), rtol=0, atol=off)
@@ -497,7 +550,7 @@ def test_only():
         assert not part.single
         for t, row in enumerate(rows):
             np.testing.assert_array_equal(part.counts(t), targets.counts(row))
-    assert not read_target(squares(1)[0], N).only(slice(0, 1)).single
+    assert not read_target(squares(1)[0], N, kind="similarity").only(slice(0, 1)).single
 
 
 def test_without():
@@ -508,7 +561,7 @@ def test_without():
     for t in range(4):
         np.testing.assert_array_equal(part.counts(t), targets.counts(t) & ~pairs)
     assert targets.counts(1).all()  # the original is as it was
-    plain = read_target(packed(squares(2)), N)
+    plain = read_target(packed(squares(2)), N, kind="similarity")
     np.testing.assert_array_equal(plain.without(pairs).weights, ~pairs[None])
     np.testing.assert_array_equal(plain.without(pairs).weight_of, [0, 0])
     assert plain.weights is None
@@ -518,11 +571,11 @@ def test_one_target_in_no_leading_axis_out(X):
     matrix = squares(1)[0]
     values = packed([matrix])
     for target in (matrix, values[0], xr.DataArray(values[0], dims="pair")):
-        assert type(sc.alignment(X, target)) is float
-        assert sc.leave_one_out(X, target).shape == (5,)
+        assert type(sc.alignment(X, target, kind="similarity")) is float
+        assert sc.leave_one_out(X, target, kind="similarity").shape == (5,)
     for target in (matrix[None], values, xr.DataArray(values, dims=("subject", "pair"))):
-        assert sc.alignment(X, target).shape == (1,)
-        assert sc.leave_one_out(X, target).shape == (1, 5)
+        assert sc.alignment(X, target, kind="similarity").shape == (1,)
+        assert sc.leave_one_out(X, target, kind="similarity").shape == (1, 5)
 
 
 def test_a_dataframe_names_its_stimuli() -> None:
@@ -530,9 +583,9 @@ def test_a_dataframe_names_its_stimuli() -> None:
     X = pd.DataFrame(np.random.default_rng(0).normal(size=(6, 9)), index=names)
     S = pd.DataFrame(np.random.default_rng(1).normal(size=(6, 6)), index=names, columns=names)
     S = (S + S.T) / 2
-    assert sc.alignment(X, S) == sc.alignment(X.to_numpy(), S.to_numpy())
+    assert sc.alignment(X, S, kind="similarity") == sc.alignment(X.to_numpy(), S.to_numpy(), kind="similarity")
     with pytest.raises(ValueError, match=r"same order, got 'b' where X has 'a' \(stimulus 0\)"):
-        sc.alignment(X, S.loc[[*"bacdef"], [*"bacdef"]])
+        sc.alignment(X, S.loc[[*"bacdef"], [*"bacdef"]], kind="similarity")
     with pytest.raises(ValueError, match="along rows and columns"):
         sc.alignment(X, S[[*"bacdef"]])
 

@@ -29,12 +29,16 @@ def calls(n, d, metric, comparator, targets, missing):
     pair = {"metric": metric, "comparator": comparator}
     return {
         "similarity": lambda threads: sc.similarity(X, metric, threads=threads),
-        "alignment": lambda threads: sc.alignment(X, h, **pair, threads=threads),
-        "leave_one_out": lambda threads: sc.leave_one_out(X, h, **pair, threads=threads),
-        "leave_one_out of a subset": lambda threads: sc.leave_one_out(X, h, **pair, subset=subset, threads=threads),
-        "add_one": lambda threads: sc.add_one(X, h, subset, **pair, threads=threads),
-        "insertion_curve": lambda threads: sc.insertion_curve(X, h, common, **pair, threads=threads),
-        "insertion_curve, own orders": lambda threads: sc.insertion_curve(X, h, own, **pair, threads=threads),
+        "alignment": lambda threads: sc.alignment(X, h, **pair, threads=threads, kind="similarity"),
+        "leave_one_out": lambda threads: sc.leave_one_out(X, h, **pair, threads=threads, kind="similarity"),
+        "leave_one_out of a subset": lambda threads: sc.leave_one_out(
+            X, h, **pair, subset=subset, threads=threads, kind="similarity"
+        ),
+        "add_one": lambda threads: sc.add_one(X, h, subset, **pair, threads=threads, kind="similarity"),
+        "insertion_curve": lambda threads: sc.insertion_curve(X, h, common, **pair, threads=threads, kind="similarity"),
+        "insertion_curve, own orders": lambda threads: sc.insertion_curve(
+            X, h, own, **pair, threads=threads, kind="similarity"
+        ),
     }
 
 
@@ -52,9 +56,9 @@ def test_the_same_bits_for_any_number_of_threads(metric, comparator, targets, mi
 
 def test_pruner_has_the_same_bits_for_any_number_of_threads():
     X, h = cases.embedding(33, 130), cases.target(33)
-    one = sc.Pruner(threads=1).fit(X, h)
+    one = sc.Pruner(threads=1, kind="similarity").fit(X, h)
     for threads in (2, 7):
-        many = sc.Pruner(threads=threads).fit(X, h)
+        many = sc.Pruner(threads=threads, kind="similarity").fit(X, h)
         np.testing.assert_array_equal(many.order_, one.order_)
         np.testing.assert_array_equal(many.importance_, one.importance_)
         np.testing.assert_array_equal(many.curve_, one.curve_)
@@ -96,7 +100,7 @@ for attempt in range(3):
         print("interrupted", flush=True)
     else:
         print("ran to its end", flush=True)
-small = sc.leave_one_out(X[:9, :25], h[:36], threads=2)
+small = sc.leave_one_out(X[:9, :25], h[:36], kind='similarity', threads=2)
 print("and computes on" if np.isfinite(small).all() else "and is broken", flush=True)
 """
 
@@ -105,10 +109,10 @@ print("and computes on" if np.isfinite(small).all() else "and is broken", flush=
 @pytest.mark.parametrize(
     "call",
     [
-        "sc.leave_one_out(X, h, comparator='tau-a', threads=2)",
-        "sc.add_one(X, h, [0, 1, 2], comparator='spearman', threads=1)",
-        "sc.insertion_curve(X, h, order, comparator='tau-a', threads=4)",
-        "sc.insertion_curve(X, np.stack([h, -h]), orders, comparator='spearman', threads=2)",
+        "sc.leave_one_out(X, h, comparator='tau-a', kind='similarity', threads=2)",
+        "sc.add_one(X, h, [0, 1, 2], comparator='spearman', kind='similarity', threads=1)",
+        "sc.insertion_curve(X, h, order, comparator='tau-a', kind='similarity', threads=4)",
+        "sc.insertion_curve(X, np.stack([h, -h]), orders, comparator='spearman', kind='similarity', threads=2)",
     ],
 )
 def test_ctrl_c_ends_a_long_call(call):

@@ -66,30 +66,30 @@ def check(result, folds, target, metric="cosine", comparator="pearson", kind="si
 def test_integer_cv(metric, comparator):
     pruner = sc.Pruner(metric, comparator)
     for cv in (3, 5):
-        result = sc.cross_validate(embedding(), targets(), pruner, cv=cv, seed=4)
+        result = sc.cross_validate(embedding(), targets(), pruner, cv=cv, seed=4, kind="similarity")
         check(result, kfold(cv, 4), targets(), metric, comparator)
 
 
 @pytest.mark.parametrize("comparator", reference.RANK_COMPARATORS)
 def test_ranks(comparator):
     for metric in ("dot", "correlation"):  # of two features correlations are 1 and -1
-        result = sc.cross_validate(embedding(), targets(1), sc.Pruner(metric, comparator), cv=3)
+        result = sc.cross_validate(embedding(), targets(1), sc.Pruner(metric, comparator), cv=3, kind="similarity")
         check(result, kfold(3), targets(1), metric, comparator)
 
 
 def test_missing_pairs_and_weights():
     h = targets(3, "different")
-    check(sc.cross_validate(embedding(), h, cv=3), kfold(3), h)
+    check(sc.cross_validate(embedding(), h, cv=3, kind="similarity"), kfold(3), h)
     w = np.random.default_rng(0).choice([0.0, 0.5, 2.0], h.shape)
-    check(sc.cross_validate(embedding(), h, cv=3, weights=w), kfold(3), h, weights=w)
-    check(sc.cross_validate(embedding(), h, cv=3, weights=w[0]), kfold(3), h, weights=w[:1])
+    check(sc.cross_validate(embedding(), h, cv=3, weights=w, kind="similarity"), kfold(3), h, weights=w)
+    check(sc.cross_validate(embedding(), h, cv=3, weights=w[0], kind="similarity"), kfold(3), h, weights=w[:1])
 
 
 def test_repeats_draw_with_the_next_seeds():
-    result = sc.cross_validate(embedding(), targets(1), cv=3, repeats=3, seed=7)
+    result = sc.cross_validate(embedding(), targets(1), cv=3, repeats=3, seed=7, kind="similarity")
     check(result, [*kfold(3, 7), *kfold(3, 8), *kfold(3, 9)], targets(1))
     assert result.repeat.values.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
-    last = sc.cross_validate(embedding(), targets(1), cv=3, seed=9)
+    last = sc.cross_validate(embedding(), targets(1), cv=3, seed=9, kind="similarity")
     xr.testing.assert_equal(
         result.isel(fold=slice(6, 9)).drop_vars(["fold", "repeat"]), last.drop_vars(["fold", "repeat"])
     )
@@ -112,7 +112,7 @@ GROUPS = np.repeat(list("vwxyz"), 3)[np.random.default_rng(2).permutation(N)]
     ids=lambda value: type(value).__name__,
 )
 def test_splitters(cv, groups):
-    result = sc.cross_validate(embedding(), targets(2), cv=cv, groups=groups)
+    result = sc.cross_validate(embedding(), targets(2), cv=cv, groups=groups, kind="similarity")
     folds = list(cv.split(np.zeros(N), groups=groups) if groups is not None else cv.split(np.zeros(N)))
     check(result, folds, targets(2))
     assert result.sizes["fold"] == len(folds)
@@ -122,22 +122,22 @@ def test_splitters(cv, groups):
 
 
 def test_integer_cv_with_groups():
-    result = sc.cross_validate(embedding(), targets(1), cv=3, groups=GROUPS, seed=5, repeats=2)
+    result = sc.cross_validate(embedding(), targets(1), cv=3, groups=GROUPS, seed=5, repeats=2, kind="similarity")
     folds = []
     for seed in (5, 6):
         folds += list(GroupKFold(3, shuffle=True, random_state=seed).split(np.zeros(N), groups=GROUPS))
     check(result, folds, targets(1))
-    listed = sc.cross_validate(embedding(), targets(1), cv=3, groups=list(GROUPS), seed=5, repeats=2)
+    listed = sc.cross_validate(embedding(), targets(1), cv=3, groups=list(GROUPS), seed=5, repeats=2, kind="similarity")
     xr.testing.assert_identical(result, listed)
 
 
 def test_given_folds():
     train, test = np.array([9, 2, 0, 14, 7, 5, 11]), np.array([3, 12, 1, 8])  # in no order; the rest in neither
     masks = np.isin(np.arange(N), train), np.isin(np.arange(N), test)
-    result = sc.cross_validate(embedding(), targets(), cv=[(train, test)])
+    result = sc.cross_validate(embedding(), targets(), cv=[(train, test)], kind="similarity")
     check(result, [(train, test)], targets())
     for folds in ([masks], iter([masks]), [[masks[0].tolist(), test.tolist()]], ((train.astype(np.uint8), masks[1]),)):
-        again = sc.cross_validate(embedding(), targets(), cv=folds)
+        again = sc.cross_validate(embedding(), targets(), cv=folds, kind="similarity")
         for name in result.data_vars:
             np.testing.assert_allclose(again[name], result[name], atol=1e-12, rtol=0)
     assert result.attrs["cv"] == "given folds"
@@ -145,9 +145,9 @@ def test_given_folds():
 
 def test_several_targets_equal_one_at_a_time():
     h = targets(4, "different")
-    together = sc.cross_validate(embedding(), h, cv=3)
+    together = sc.cross_validate(embedding(), h, cv=3, kind="similarity")
     for t in range(4):
-        alone = sc.cross_validate(embedding(), h[t], cv=3)
+        alone = sc.cross_validate(embedding(), h[t], cv=3, kind="similarity")
         for name in together.data_vars:
             if name == "test":
                 continue
@@ -155,13 +155,15 @@ def test_several_targets_equal_one_at_a_time():
 
 
 def test_threads_do_not_change_a_bit():
-    one = sc.cross_validate(embedding(), targets(), sc.Pruner(threads=1), cv=3)
-    xr.testing.assert_identical(one, sc.cross_validate(embedding(), targets(), sc.Pruner(threads=2), cv=3))
+    one = sc.cross_validate(embedding(), targets(), sc.Pruner(threads=1), cv=3, kind="similarity")
+    xr.testing.assert_identical(
+        one, sc.cross_validate(embedding(), targets(), sc.Pruner(threads=2), cv=3, kind="similarity")
+    )
 
 
 def test_kind():
     h = targets(2)
-    plain = sc.cross_validate(embedding(), h, cv=3)
+    plain = sc.cross_validate(embedding(), h, cv=3, kind="similarity")
     negated = sc.cross_validate(embedding(), -h, cv=3, kind="dissimilarity")
     xr.testing.assert_equal(plain, negated)
     assert (plain.attrs["kind"], negated.attrs["kind"]) == ("similarity", "dissimilarity")
@@ -177,7 +179,7 @@ def test_rsatoolbox_rdms_carry_their_kind():
 
     h = targets(2)
     result = sc.cross_validate(embedding(), RDMs(-h), cv=3)
-    xr.testing.assert_equal(result, sc.cross_validate(embedding(), h, cv=3))
+    xr.testing.assert_equal(result, sc.cross_validate(embedding(), h, cv=3, kind="similarity"))
     assert result.attrs["kind"] == "dissimilarity"
 
 
@@ -191,7 +193,7 @@ def test_nothing_of_the_test_stimuli_reaches_what_is_kept(metric):
     np.fill_diagonal(matrix, 1)
     folds = kfold(3)
     pruner = sc.Pruner(metric)
-    before = sc.cross_validate(X, matrix, pruner, cv=folds)
+    before = sc.cross_validate(X, matrix, pruner, cv=folds, kind="similarity")
     for f, (train, test) in enumerate(folds):
         elsewhere = matrix.copy()
         noise = rng.normal(size=(N, N)) * 10
@@ -201,8 +203,8 @@ def test_nothing_of_the_test_stimuli_reaches_what_is_kept(metric):
         other = X.copy()
         other[test] = rng.normal(size=(len(test), D)) * 100
         for after in (
-            sc.cross_validate(X, elsewhere, pruner, cv=folds),
-            sc.cross_validate(other, matrix, pruner, cv=folds),
+            sc.cross_validate(X, elsewhere, pruner, cv=folds, kind="similarity"),
+            sc.cross_validate(other, matrix, pruner, cv=folds, kind="similarity"),
         ):
             for name in ("kept", "importance", "n_kept", "curve", "full_train", "pruned_train"):
                 xr.testing.assert_identical(before[name].isel(fold=f), after[name].isel(fold=f))
@@ -214,11 +216,11 @@ def test_nothing_of_the_training_stimuli_reaches_the_score():
     X, rng = embedding(), np.random.default_rng(0)
     folds = kfold(3)
     h = targets(1)
-    before = sc.cross_validate(X, h, cv=folds)
+    before = sc.cross_validate(X, h, cv=folds, kind="similarity")
     for f, (train, test) in enumerate(folds):
         other = X.copy()
         other[train] = rng.normal(size=(len(train), D))
-        after = sc.cross_validate(other, h, cv=folds)
+        after = sc.cross_validate(other, h, cv=folds, kind="similarity")
         assert before.full_test[0, f] == after.full_test[0, f]
         kept = after.kept.values[0, f]
         expected = reference.alignment(X[test], reference.among(h[0], test, N), subset=kept)
@@ -237,7 +239,7 @@ def labelled():
 
 
 def test_dims_coords_and_attrs():
-    result = sc.cross_validate(embedding(), targets(2), cv=3, repeats=2, seed=5)
+    result = sc.cross_validate(embedding(), targets(2), cv=3, repeats=2, seed=5, kind="similarity")
     assert dict(result.sizes) == {"target": 2, "fold": 6, "feature": D, "step": D, "stimulus": N}
     dims = {name: result[name].dims for name in result.data_vars}
     scalars = (*SCORES, "n_kept", "undefined_pairs")
@@ -264,36 +266,42 @@ def test_dims_coords_and_attrs():
         "seed": 5,
         "secateur_version": sc.__version__,
     }
-    bare = sc.cross_validate(embedding(), targets(2), cv=3, repeats=2, seed=5, curves=False)
+    bare = sc.cross_validate(embedding(), targets(2), cv=3, repeats=2, seed=5, curves=False, kind="similarity")
     xr.testing.assert_identical(bare, result.drop_vars(["curve", "step"]))
-    assert sc.cross_validate(embedding(), targets(1), cv=KFold(3)).attrs["cv"].startswith("KFold(n_splits=3")
+    assert (
+        sc.cross_validate(embedding(), targets(1), cv=KFold(3), kind="similarity")
+        .attrs["cv"]
+        .startswith("KFold(n_splits=3")
+    )
 
 
 def test_an_alias_is_recorded_by_its_name():
     X, h = cases.embedding(12, 6), cases.target(12)
     given = ("corr", "pearson", "kendall", "tau-b")
-    names = [sc.cross_validate(X, h, sc.Pruner(comparator=c), cv=3).comparator for c in given]
+    names = [sc.cross_validate(X, h, sc.Pruner(comparator=c), cv=3, kind="similarity").comparator for c in given]
     assert names == ["pearson", "pearson", "tau-b", "tau-b"]
 
 
 def test_one_target_has_a_target_dim_too():
-    result = sc.cross_validate(embedding(), targets(1)[0], cv=3)
-    xr.testing.assert_identical(result, sc.cross_validate(embedding(), targets(1), cv=3))
+    result = sc.cross_validate(embedding(), targets(1)[0], cv=3, kind="similarity")
+    xr.testing.assert_identical(result, sc.cross_validate(embedding(), targets(1), cv=3, kind="similarity"))
 
 
 def test_labels():
     frame, target = labelled()
-    result = sc.cross_validate(frame, target, cv=3)
+    result = sc.cross_validate(frame, target, cv=3, kind="similarity")
     assert result.stimulus.values.tolist() == frame.index.tolist()
     assert result.feature.values.tolist() == frame.columns.tolist()
     assert result.target.values.tolist() == ["anna", "ben"]
-    plain = sc.cross_validate(embedding(), targets(2), cv=3)
+    plain = sc.cross_validate(embedding(), targets(2), cv=3, kind="similarity")
     np.testing.assert_array_equal(result.kept.values, plain.kept.values)
     array = xr.DataArray(frame.values, dims=("image", "node"), coords={"image": frame.index, "node": frame.columns})
-    xr.testing.assert_identical(result, sc.cross_validate(array, target, cv=3))
+    xr.testing.assert_identical(result, sc.cross_validate(array, target, cv=3, kind="similarity"))
     # stimuli are called as the target calls them where the embedding says nothing
     target = target.assign_coords(stimulus2=list("abcdefghijklmno"))
-    assert sc.cross_validate(embedding(), target, cv=3).stimulus.values.tolist() == list("abcdefghijklmno")
+    assert sc.cross_validate(embedding(), target, cv=3, kind="similarity").stimulus.values.tolist() == list(
+        "abcdefghijklmno"
+    )
     assert result.sel(target="ben", feature="node 3").kept.shape == (3,)
 
 
@@ -302,9 +310,9 @@ def test_saved_and_read_back(tmp_path, engine):
     frame, target = labelled()
     for number, result in enumerate(
         (
-            sc.cross_validate(frame, target, cv=3, repeats=2),
-            sc.cross_validate(embedding(), targets(2), cv=KFold(3)),
-            sc.permutation_test(frame, target, n=3, cv=3),
+            sc.cross_validate(frame, target, cv=3, repeats=2, kind="similarity"),
+            sc.cross_validate(embedding(), targets(2), cv=KFold(3), kind="similarity"),
+            sc.permutation_test(frame, target, n=3, cv=3, kind="similarity"),
         )
     ):
         result.to_netcdf(tmp_path / f"{number}.nc", engine=engine)
@@ -319,17 +327,17 @@ def test_saved_and_read_back(tmp_path, engine):
 def test_deterministic_and_quiet(capsys):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        a, b = (sc.cross_validate(embedding(), targets(2), seed=3) for _ in range(2))
+        a, b = (sc.cross_validate(embedding(), targets(2), seed=3, kind="similarity") for _ in range(2))
     xr.testing.assert_identical(a, b)
-    assert not a.test.equals(sc.cross_validate(embedding(), targets(2), seed=4).test)
+    assert not a.test.equals(sc.cross_validate(embedding(), targets(2), seed=4, kind="similarity").test)
     assert capsys.readouterr() == ("", "")
 
 
 def test_the_global_random_state_is_left_alone():
     np.random.seed(0)  # noqa: NPY002
     before = np.random.get_state()[1].copy()  # noqa: NPY002
-    sc.cross_validate(embedding(), targets(1), cv=3)
-    sc.permutation_test(embedding(), targets(1), n=2, cv=3)
+    sc.cross_validate(embedding(), targets(1), cv=3, kind="similarity")
+    sc.permutation_test(embedding(), targets(1), n=2, cv=3, kind="similarity")
     np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
 
 
@@ -354,14 +362,14 @@ def test_undefined_pairs_are_counted_and_warned_of_once():
     assert not slow["kept"][0, 0, 5]
     assert slow["undefined_pruned"][0, 0] == 15  # 7 test stimuli, 4 of them with a direction: 21 - 6
     with pytest.warns(sc.UndefinedPairsWarning, match="^30 pairs of held-out stimuli") as caught:
-        result = sc.cross_validate(X, h, cv=folds * 2)
+        result = sc.cross_validate(X, h, cv=folds * 2, kind="similarity")
     assert len(caught) == 1
     assert caught[0].filename == __file__
     np.testing.assert_array_equal(result.undefined_pairs, [[15, 15]])
     cases.close(result.pruned_test.values[:, 0], slow["pruned_test"][:, 0])
     cases.close(result.full_test.values[:, 0], slow["full_test"][:, 0])
     with pytest.warns(sc.UndefinedPairsWarning) as caught:
-        sc.permutation_test(X, h, n=5, cv=folds)
+        sc.permutation_test(X, h, n=5, cv=folds, kind="similarity")
     assert len(caught) == 1
     assert caught[0].filename == __file__
 
@@ -372,13 +380,13 @@ def test_pairs_without_weight_are_not_counted():
     holed = np.where((j == 14) | (i == 14), np.nan, h)
     both = np.stack([h, holed])
     with pytest.warns(sc.UndefinedPairsWarning, match="^24 pairs"):
-        result = sc.cross_validate(X, both, cv=folds)
+        result = sc.cross_validate(X, both, cv=folds, kind="similarity")
     np.testing.assert_array_equal(result.undefined_pairs, [[15], [9]])
     with pytest.warns(sc.UndefinedPairsWarning, match="^9 pairs"):
-        result = sc.cross_validate(X, h, cv=folds, weights=np.where(np.isnan(holed), 0.0, 1.0))
+        result = sc.cross_validate(X, h, cv=folds, weights=np.where(np.isnan(holed), 0.0, 1.0), kind="similarity")
     np.testing.assert_array_equal(result.undefined_pairs, [[9]])
     # none is left where no pair of the three stimuli counts
-    sc.cross_validate(X, np.where((j >= 12) | (i >= 12), np.nan, h), cv=folds)
+    sc.cross_validate(X, np.where((j >= 12) | (i >= 12), np.nan, h), cv=folds, kind="similarity")
 
 
 @pytest.mark.parametrize(
@@ -396,15 +404,15 @@ def test_what_a_comparator_asks_of_weights_it_asks_of_the_pairs_it_sees(comparat
     else:
         changed[outside] = np.nan
     pruner = sc.Pruner(comparator=comparator)
-    expected = sc.cross_validate(X, h, pruner, folds, progress=False)
-    found = sc.cross_validate(X, changed, pruner, folds, weights=weights, progress=False)
+    expected = sc.cross_validate(X, h, pruner, folds, progress=False, kind="similarity")
+    found = sc.cross_validate(X, changed, pruner, folds, weights=weights, progress=False, kind="similarity")
     for name in expected.data_vars:
         np.testing.assert_array_equal(found[name], expected[name])
     changed, message = h.copy(), r"weights must be (1|0 or 1).* at pair 3"
     changed[3] = np.nan if comparator == "corr_cov" else changed[3]
     more = np.where(np.arange(136) == 3, 0.5, 1.0) if comparator != "corr_cov" else None
     with pytest.raises(ValueError, match=message):
-        sc.cross_validate(X, changed, pruner, folds, weights=more, progress=False)
+        sc.cross_validate(X, changed, pruner, folds, weights=more, progress=False, kind="similarity")
 
 
 @pytest.mark.parametrize("comparator", reference.COMPARATORS)
@@ -415,7 +423,7 @@ def test_undefined_pairs_have_no_whitened_alignment(comparator):
     pruner = sc.Pruner(comparator=comparator)
     if "cov" not in comparator:
         with pytest.warns(sc.UndefinedPairsWarning):
-            sc.cross_validate(X, h, pruner, folds, progress=False)
+            sc.cross_validate(X, h, pruner, folds, progress=False, kind="similarity")
         return
     message = "X must give every stimulus a direction for a whitened comparator, got .* undefined pairs"
     for verb in (sc.cross_validate, sc.transfer):
@@ -426,23 +434,23 @@ def test_undefined_pairs_have_no_whitened_alignment(comparator):
 def test_a_training_stimulus_without_direction_is_named():
     X = embedding()
     X[9] = 0
-    for call in (sc.cross_validate, lambda *a, **k: sc.permutation_test(*a, n=2, **k)):
+    for call in (sc.cross_validate, lambda *a, **k: sc.permutation_test(*a, n=2, **k, kind="similarity")):
         with pytest.raises(ValueError, match="X must give every stimulus a direction, got stimulus 9 with features"):
-            call(X, targets(1), cv=3)
+            call(X, targets(1), cv=3, kind="similarity")
         with pytest.raises(ValueError, match="got stimulus owl with features"):
-            call(pd.DataFrame(X, index=["cat"] * 9 + ["owl"] + ["dog"] * 5), targets(1), cv=3)
+            call(pd.DataFrame(X, index=["cat"] * 9 + ["owl"] + ["dog"] * 5), targets(1), cv=3, kind="similarity")
 
 
 def test_a_constant_target_is_named():
     h = targets(3)
     h[1] = 0.3
     with pytest.raises(ValueError, match=r"target must vary over the pairs, got a constant one \(target 1\)"):
-        sc.cross_validate(embedding(), h, cv=3)
+        sc.cross_validate(embedding(), h, cv=3, kind="similarity")
     frame, target = labelled()
     target[1] = 0.3
-    for call in (sc.cross_validate, lambda *a, **k: sc.permutation_test(*a, n=2, **k)):
+    for call in (sc.cross_validate, lambda *a, **k: sc.permutation_test(*a, n=2, **k, kind="similarity")):
         with pytest.raises(ValueError, match=r"got a constant one \(target ben\)"):
-            call(frame, target, cv=3)
+            call(frame, target, cv=3, kind="similarity")
 
 
 # Refusals
@@ -488,9 +496,9 @@ def test_a_constant_target_is_named():
     ],
 )
 def test_refusals(more, error, message):
-    for call in (sc.cross_validate, lambda *a, **k: sc.permutation_test(*a, n=2, **k)):
+    for call in (sc.cross_validate, lambda *a, **k: sc.permutation_test(*a, n=2, **k, kind="similarity")):
         with pytest.raises(error, match=message) as caught:
-            call(embedding(), targets(1), **more)
+            call(embedding(), targets(1), **more, kind="similarity")
         assert "\n" not in str(caught.value)
 
 
@@ -498,7 +506,7 @@ def test_refusals(more, error, message):
 @pytest.mark.parametrize("cv", [KFold(3), StratifiedKFold(3)])
 def test_a_splitter_that_ignores_groups_is_refused(cv):
     with pytest.raises(ValueError, match="cv must keep groups apart"):
-        sc.cross_validate(embedding(), targets(1), cv=cv, groups=GROUPS)
+        sc.cross_validate(embedding(), targets(1), cv=cv, groups=GROUPS, kind="similarity")
 
 
 def test_other_arguments():
@@ -529,14 +537,14 @@ def test_split():
 def test_null_values_are_real_relabellings():
     """Each null value is what cross_validate finds where stimuli of the target change their names."""
     X, h = embedding(), targets(2)
-    null = sc.permutation_test(X, h, n=4, cv=3, seed=6)
+    null = sc.permutation_test(X, h, n=4, cv=3, seed=6, kind="similarity")
     rng = np.random.default_rng(6)
     matrices = np.stack([reference.square(values, N) for values in h])
     for draw in range(4):
         order = rng.permutation(N)
         assert not (order == np.arange(N)).all()
         relabelled = matrices[:, order][:, :, order]
-        result = sc.cross_validate(X, relabelled, cv=3, seed=6)
+        result = sc.cross_validate(X, relabelled, cv=3, seed=6, kind="similarity")
         np.testing.assert_allclose(null.pruned_test[:, draw], result.pruned_test.mean("fold"), atol=1e-12, rtol=0)
         gain = (result.pruned_test - result.full_test).mean("fold")
         np.testing.assert_allclose(null.gain[:, draw], gain, atol=1e-12, rtol=0)
@@ -545,20 +553,20 @@ def test_null_values_are_real_relabellings():
 def test_missing_pairs_and_weights_travel_with_the_relabelling():
     X, h = embedding(), targets(2, "different")
     w = np.random.default_rng(3).choice([0.0, 1.0, 2.0], h.shape)
-    null = sc.permutation_test(X, h, n=3, cv=3, seed=6, weights=w)
+    null = sc.permutation_test(X, h, n=3, cv=3, seed=6, weights=w, kind="similarity")
     rng = np.random.default_rng(6)
     for draw in range(3):
         order = rng.permutation(N)
         relabelled, own = (np.stack([reference.among(values, order, N) for values in array]) for array in (h, w))
         assert np.isnan(relabelled).sum() == np.isnan(h).sum()
-        result = sc.cross_validate(X, relabelled, cv=3, seed=6, weights=own)
+        result = sc.cross_validate(X, relabelled, cv=3, seed=6, weights=own, kind="similarity")
         np.testing.assert_allclose(null.pruned_test[:, draw], result.pruned_test.mean("fold"), atol=1e-12, rtol=0)
 
 
 def test_observed_values_and_p():
     X, h = embedding(), targets(3)
-    null = sc.permutation_test(X, h, n=11, cv=3, repeats=2, seed=6)
-    result = sc.cross_validate(X, h, cv=3, repeats=2, seed=6)
+    null = sc.permutation_test(X, h, n=11, cv=3, repeats=2, seed=6, kind="similarity")
+    result = sc.cross_validate(X, h, cv=3, repeats=2, seed=6, kind="similarity")
     assert dict(null.sizes) == {"target": 3, "permutation": 11}
     assert {name: null[name].dims for name in null.data_vars} == {
         "pruned_test": ("target", "permutation"),
@@ -576,12 +584,12 @@ def test_observed_values_and_p():
 
 def test_null_is_deterministic():
     X, h = embedding(), targets(1)
-    a, b, c = (sc.permutation_test(X, h, n=5, cv=3, seed=seed) for seed in (0, 0, 1))
+    a, b, c = (sc.permutation_test(X, h, n=5, cv=3, seed=seed, kind="similarity") for seed in (0, 0, 1))
     xr.testing.assert_identical(a, b)
     assert not np.isin(a.pruned_test, c.pruned_test).any()
-    longer = sc.permutation_test(X, h, n=70, cv=3, seed=0)  # more than one batch
+    longer = sc.permutation_test(X, h, n=70, cv=3, seed=0, kind="similarity")  # more than one batch
     np.testing.assert_allclose(longer.pruned_test[:, :5], a.pruned_test, atol=1e-12, rtol=0)
-    one = sc.permutation_test(X, h, n=5, pruner=sc.Pruner(threads=1), cv=3, seed=0)
+    one = sc.permutation_test(X, h, n=5, pruner=sc.Pruner(threads=1), cv=3, seed=0, kind="similarity")
     xr.testing.assert_identical(a, one)
 
 
@@ -607,7 +615,7 @@ def test_folds_without_a_score_are_left_out_of_means():
 def test_planted_targets_have_small_p():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(24, 12))
-    null = sc.permutation_test(X, reference.similarity(X[:, :4]), n=49, cv=4)
+    null = sc.permutation_test(X, reference.similarity(X[:, :4]), n=49, cv=4, kind="similarity")
     assert float(null.p_pruned_test[0]) == 0.02  # none of the 49 reaches it
     assert float(null.p_gain[0]) == 0.02
 
@@ -617,7 +625,7 @@ def test_p_of_noise_is_uniform():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(15, 8))
     noise = rng.normal(size=(60, P))
-    null = sc.permutation_test(X, noise, n=19, cv=3)
+    null = sc.permutation_test(X, noise, n=19, cv=3, kind="similarity")
     for p in (null.p_pruned_test.values, null.p_gain.values):
         # expected: 3 of 60 at or below 0.05 (10 or more: one chance in a thousand), a mean of 0.525 (sd 0.037),
         # 30 at or below 0.5 (sd 3.9)
@@ -625,14 +633,14 @@ def test_p_of_noise_is_uniform():
         assert 0.38 < p.mean() < 0.67
         assert 15 <= (p <= 0.5).sum() <= 45
     # in sample, noise looks like signal
-    assert np.mean([sc.Pruner().fit(X, h).alignment_ for h in noise]) > 0.1
+    assert np.mean([sc.Pruner(kind="similarity").fit(X, h).alignment_ for h in noise]) > 0.1
 
 
 # Tables
 
 
 def test_summary():
-    result = sc.cross_validate(*labelled(), cv=5)
+    result = sc.cross_validate(*labelled(), cv=5, kind="similarity")
     table = sc.summary(result)
     assert table.index.tolist() == ["anna", "ben"]
     assert table.index.name == "target"
@@ -654,14 +662,14 @@ def test_summary():
 
 
 def test_summary_of_one_fold():
-    table = sc.summary(sc.cross_validate(embedding(), targets(2), cv=kfold(3)[:1]))
+    table = sc.summary(sc.cross_validate(embedding(), targets(2), cv=kfold(3)[:1], kind="similarity"))
     assert np.isnan(table[["full_test_sd", "pruned_test_sd", "n_kept_sd", "t", "p"]].to_numpy()).all()
     assert np.isfinite(table[["full_test", "pruned_test", "n_kept", "gain"]].to_numpy()).all()
 
 
 def test_kept_features():
     frame, target = labelled()
-    result = sc.cross_validate(frame, target, cv=5)
+    result = sc.cross_validate(frame, target, cv=5, kind="similarity")
     table = sc.kept_features(result)
     assert table.columns.tolist() == ["target", "feature", "folds_kept", "folds", "frequency", "mean_importance"]
     assert len(table) == 2 * D
@@ -683,7 +691,7 @@ def test_kept_features_puts_indispensable_ones_first():
     X[4] = 0
     X[4, 6] = 1
     folds = [(np.arange(9), np.arange(9, N))]
-    result = sc.cross_validate(X, targets(1), cv=folds)
+    result = sc.cross_validate(X, targets(1), cv=folds, kind="similarity")
     assert np.isnan(result.importance.values[0, 0, 6])
     table = sc.kept_features(result)
     assert table.feature[0] == 6
@@ -691,7 +699,7 @@ def test_kept_features_puts_indispensable_ones_first():
 
 
 def test_tables_of_a_result_read_back(tmp_path):
-    result = sc.cross_validate(*labelled(), cv=3)
+    result = sc.cross_validate(*labelled(), cv=3, kind="similarity")
     result.to_netcdf(tmp_path / "result.nc")
     with xr.open_dataset(tmp_path / "result.nc") as stored:
         again = stored.load()
@@ -722,7 +730,7 @@ def test_to_rsatoolbox(metric):
 
 def test_to_rsatoolbox_keeps_labels_and_takes_a_fitted_support():
     frame, _ = labelled()
-    pruner = sc.Pruner().fit(frame, targets(1)[0])
+    pruner = sc.Pruner(kind="similarity").fit(frame, targets(1)[0])
     rdms = sc.to_rsatoolbox(frame, pruner.support_)
     assert rdms.pattern_descriptors["conds"] == frame.index.tolist()
     kept = pruner.transform(frame)

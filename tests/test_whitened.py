@@ -26,15 +26,17 @@ def test_every_verb_equals_the_definition(metric: str, comparator: str) -> None:
         return [reference.whitened(reference.similarity(X, metric, np.array(subset)), row, comparator) for row in h]
 
     everything = list(range(d))
-    np.testing.assert_allclose(sc.alignment(X, h, metric, comparator), of(everything), atol=1e-10)
+    np.testing.assert_allclose(sc.alignment(X, h, metric, comparator, kind="similarity"), of(everything), atol=1e-10)
     left = np.array([of([c for c in everything if c != k]) for k in range(d)]).T
-    np.testing.assert_allclose(sc.leave_one_out(X, h, metric, comparator), left, atol=1e-10)
+    np.testing.assert_allclose(sc.leave_one_out(X, h, metric, comparator, kind="similarity"), left, atol=1e-10)
     base = [0, 3, 5, 7]
     added = np.array([of(sorted({*base, k})) for k in range(d)]).T
-    np.testing.assert_allclose(sc.add_one(X, h, base, metric, comparator), added, atol=1e-10)
+    np.testing.assert_allclose(sc.add_one(X, h, base, metric, comparator, kind="similarity"), added, atol=1e-10)
     order = np.random.default_rng(1).permutation(d)
     curve = np.array([of(list(order[: s + 1])) for s in range(2, d)]).T
-    np.testing.assert_allclose(sc.insertion_curve(X, h, order, metric, comparator)[:, 2:], curve, atol=1e-10)
+    np.testing.assert_allclose(
+        sc.insertion_curve(X, h, order, metric, comparator, kind="similarity")[:, 2:], curve, atol=1e-10
+    )
 
 
 @pytest.mark.parametrize("comparator", COMPARATORS)
@@ -51,14 +53,16 @@ def test_a_missing_pair_is_refused(comparator: str) -> None:
     X, h = data()
     h[1, 4] = np.nan
     with pytest.raises(ValueError, match=r"weights must be 1, and no pair missing, .* got 0\.0+ at pair 4"):
-        sc.leave_one_out(X, h, "cosine", comparator)
+        sc.leave_one_out(X, h, "cosine", comparator, kind="similarity")
 
 
 @pytest.mark.parametrize("comparator", COMPARATORS)
 def test_constant_similarities_have_no_alignment(comparator: str) -> None:
     X, h = np.eye(5, 7) * 2, data(5)[1]
-    assert np.isnan(sc.alignment(X, h, "dot", comparator)).all()
-    assert np.isnan(sc.alignment(data(5)[0], np.ones(10), "dot", comparator)) == (comparator == "corr_cov")
+    assert np.isnan(sc.alignment(X, h, "dot", comparator, kind="similarity")).all()
+    assert np.isnan(sc.alignment(data(5)[0], np.ones(10), "dot", comparator, kind="similarity")) == (
+        comparator == "corr_cov"
+    )
 
 
 @pytest.mark.parametrize("comparator", COMPARATORS)

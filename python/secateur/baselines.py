@@ -293,7 +293,7 @@ class _Reweighting(ABC, BaseEstimator):  # type: ignore[misc]
     _metrics: tuple[str, ...] = PRODUCTS
     metric: str
     comparator: str
-    kind: str
+    kind: str | None
     penalties: Any
     inner_cv: int
     seed: int
@@ -433,7 +433,7 @@ class _Weights(_Reweighting):
         self,
         metric: str = "dot",
         comparator: str = "pearson",
-        kind: str = "similarity",
+        kind: str | None = None,
         penalties: Any = None,
         inner_cv: int = 5,
         seed: int = 0,
@@ -558,8 +558,8 @@ class Ridge(_Weights):
         positive weight again makes likeness.
     comparator : {"pearson", "cosine", "corr_cov", "cosine_cov", "spearman", "rho-a", "tau-a", "tau-b"}
         Alignment that the inner folds choose by, and :meth:`score` gives.
-    kind : {"similarity", "dissimilarity"}
-        What targets hold; dissimilarities enter negated.
+    kind : {"similarity", "dissimilarity"}, optional
+        What targets hold, where they don't say so themselves: as in :func:`secateur.alignment`.
     penalties : array (L,), optional
         Candidates. By default 20, from the variance of all products together down to a millionth of it.
     inner_cv, seed : int
@@ -602,7 +602,7 @@ class Ridge(_Weights):
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(40, 6))
     >>> target = 2 + X @ np.diag([3.0, 2, 1, 0, 0, -1]) @ X.T
-    >>> ridge = Ridge().fit(X[:30], target[:30, :30])
+    >>> ridge = Ridge(kind="similarity").fit(X[:30], target[:30, :30])
     >>> ridge.coef_.round(2).tolist()
     [3.0, 2.0, 1.0, 0.0, 0.0, -1.0]
     >>> round(ridge.score(X[30:], target[30:, 30:]), 6)
@@ -653,7 +653,7 @@ class Lasso(_Weights):
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(40, 50))
     >>> target = X[:, :3] @ X[:, :3].T + 0.5 * rng.normal(size=(40, 1)) @ rng.normal(size=(1, 40))
-    >>> lasso = Lasso().fit(X, (target + target.T) / 2)
+    >>> lasso = Lasso(kind="similarity").fit(X, (target + target.T) / 2)
     >>> sorted(np.argsort(-lasso.coef_)[:3].tolist()), bool((lasso.coef_ >= 0).all())
     ([0, 1, 2], True)
     """
@@ -733,7 +733,7 @@ class SimDR(_Reweighting):
         dimensions: Any = (2, 4, 8, 16, 32, 64),
         metric: str = "dot",
         comparator: str = "pearson",
-        kind: str = "similarity",
+        kind: str | None = None,
         penalties: Any = None,
         inner_cv: int = 5,
         seed: int = 0,

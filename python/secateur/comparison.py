@@ -261,7 +261,7 @@ def compare(
         What ``"pruned"`` is; its metric is the full space's too, and its comparator scores all methods and chooses
         the penalties of the named ones. ``Pruner()`` by default.
     kind : {"similarity", "dissimilarity"}, optional
-        Overrides the pruner's.
+        What the target holds, where neither it nor the pruner says so; overrides the pruner's.
     weights : array shaped like a target, optional
         Weight of each pair; 0 or 1 for rank comparators.
     predictions : bool

@@ -24,7 +24,7 @@ class _Call:
     where: Place
 
     @classmethod
-    def read(cls, X: Any, target: Any, terms: tuple[str, str], kind: str, weights: Any, *where: Any) -> _Call:
+    def read(cls, X: Any, target: Any, terms: tuple[str, str], kind: str | None, weights: Any, *where: Any) -> _Call:
         features = read_features(X, on_device=True)
         targets = read_target(target, features.n, kind, weights, features.stimuli, on_device=True)
         metric, comparator = check_metric(terms[0]), check_comparator(terms[1])
@@ -48,7 +48,7 @@ def leave_one_out(
     comparator: str = "pearson",
     *,
     subset: Any = None,
-    kind: str = "similarity",
+    kind: str | None = None,
     weights: Any = None,
     device: str = "auto",
     threads: int | None = None,
@@ -106,7 +106,7 @@ def add_one(
     metric: str = "cosine",
     comparator: str = "pearson",
     *,
-    kind: str = "similarity",
+    kind: str | None = None,
     weights: Any = None,
     device: str = "auto",
     threads: int | None = None,
@@ -159,7 +159,7 @@ def insertion_curve(
     metric: str = "cosine",
     comparator: str = "pearson",
     *,
-    kind: str = "similarity",
+    kind: str | None = None,
     weights: Any = None,
     device: str = "auto",
     threads: int | None = None,

@@ -226,6 +226,23 @@ def read_arrays(place: str, wanted: Callable[[str], bool], what: str) -> dict[st
     return {name: _load(entries[name], path) for name in chosen}
 
 
+def stated_kind(target: Loaded, kind: str | None) -> str | None:
+    """What a target holds: what is said, or what rsatoolbox's files are known for; None where neither tells.
+
+    Raises
+    ------
+    FileError
+        Where a file of rsatoolbox's dissimilarities is said to hold similarities.
+    """
+    if target.key != "dissimilarities":
+        return kind
+    if kind == "similarity":
+        raise FileError(
+            f"{target.path.name} holds rsatoolbox RDMs, which are dissimilarities: pass kind='dissimilarity'"
+        )
+    return "dissimilarity"
+
+
 def match(target: Loaded, features: Loaded) -> tuple[Array, str | None]:
     """The target's values in the order of the features' stimuli.
 

@@ -280,7 +280,7 @@ def _oriented(targets: Targets) -> Matrix:
     return np.where(there, targets.values, np.nan)
 
 
-def _read_target(given: Any, space: Features, kind: str, where: str) -> Targets:
+def _read_target(given: Any, space: Features, kind: str | None, where: str) -> Targets:
     """Targets over the stimuli of an embedding; what is wrong is said with where."""
     try:
         return read_target(given, space.n, kind, None, space.stimuli)
@@ -288,7 +288,7 @@ def _read_target(given: Any, space: Features, kind: str, where: str) -> Targets:
         raise type(error)(f"{where}: {error}") from error
 
 
-def _read_regions(given: Any, space: Features, kind: str, where: str) -> _Regions:
+def _read_regions(given: Any, space: Features, kind: str | None, where: str) -> _Regions:
     """One image set's regions, from a DataArray or a mapping."""
     n = space.n
     if isinstance(given, Mapping) and given:

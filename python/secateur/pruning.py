@@ -30,8 +30,8 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         Similarity of two stimuli; distances enter negated.
     comparator : {"pearson", "cosine", "corr_cov", "cosine_cov", "spearman", "rho-a", "tau-a", "tau-b"}
         Alignment of two similarity spaces.
-    kind : {"similarity", "dissimilarity"}
-        What targets hold. rsatoolbox RDMs carry their own.
+    kind : {"similarity", "dissimilarity"}, optional
+        What targets hold, where they don't say so themselves: as in :func:`secateur.alignment`.
     search : {"ranking", "parsimonious", "forward", "backward", "floating", "floating-backward"}
         ``"ranking"``: features ranked by leaving each out, inserted in that order, the shortest prefix that
         reaches the maximum kept (the papers' method). ``"parsimonious"``: of the same order, the shortest prefix
@@ -136,7 +136,7 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         self,
         metric: str = "cosine",
         comparator: str = "pearson",
-        kind: str = "similarity",
+        kind: str | None = None,
         search: str = "ranking",
         device: str = "auto",
         threads: int | None = None,

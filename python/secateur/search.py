@@ -415,7 +415,7 @@ def find(
     metric: str = "cosine",
     comparator: str = "pearson",
     *,
-    kind: str = "similarity",
+    kind: str | None = None,
     weights: Any = None,
     device: str = "auto",
     threads: int | None = None,

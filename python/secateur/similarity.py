@@ -159,7 +159,7 @@ def alignment(
     comparator: str = "pearson",
     *,
     subset: Any = None,
-    kind: str = "similarity",
+    kind: str | None = None,
     weights: Any = None,
     device: str = "auto",
     threads: int | None = None,
@@ -183,8 +183,11 @@ def alignment(
         target's values tie where they are equal.
     subset : bool mask (d,) or integer indices, optional
         The features that are present; all by default.
-    kind : {"similarity", "dissimilarity"}
-        What the target holds. Dissimilarities enter negated, so that larger always means better aligned.
+    kind : {"similarity", "dissimilarity"}, optional
+        What the target holds. Dissimilarities enter negated, so that larger always means better aligned. By default as
+        the target says itself: rsatoolbox RDMs hold dissimilarities, a DataArray may have ``kind`` among its ``attrs``,
+        and a square matrix has a diagonal (its top where it holds similarities, its bottom where dissimilarities).
+        Packed pairs say nothing, so that it has to be said here.
     weights : array shaped like a target, optional
         Weight of each pair; 0 or 1 for rank comparators.
     device : {"auto", "cpu", "cuda"}
@@ -212,7 +215,7 @@ def alignment(
     Examples
     --------
     >>> X = np.random.default_rng(0).normal(size=(6, 4))
-    >>> round(alignment(X, similarity(X)), 12)
+    >>> round(alignment(X, similarity(X), kind="similarity"), 12)
     1.0
     """
     features = read_features(X, on_device=True)

@@ -14,6 +14,7 @@ from .features import Indices, Matrix, as_float64, lies_on_cuda
 __all__ = ["average"]
 
 Kind = Literal["similarity", "dissimilarity"]
+PACKED = "packed pairs, which don't tell whether larger means more alike"
 
 
 def pair_count(n: int) -> int:
@@ -129,8 +130,29 @@ class Targets:
         return float(result[0]) if result.ndim == 1 else result[0]
 
 
-def _from_square(square: Matrix, kind: str, name: str) -> Matrix:
-    """(T, n, n) -> (T, P), refusing what is not symmetric or is plainly of the other kind."""
+def _told(square: Matrix) -> Kind | None:
+    """What matrices (T, n, n) hold by their own diagonals: every pair of stimuli is at most as alike as the two are
+    with themselves on average (similarities), or at least as far apart (dissimilarities). None: neither, or both, or no
+    pair is above a diagonal of zeros: negated distances, or distances that noise has brought below zero."""
+    diagonal = np.diagonal(square, axis1=-2, axis2=-1)
+    with np.errstate(invalid="ignore"):  # infinities are refused by name, later
+        excess = pack(square) - pack((diagonal[:, :, None] + diagonal[:, None, :]) / 2)
+    size = np.nanmax(np.abs(square), axis=(1, 2), initial=0.0)
+    room = 1e-9 * size[:, None]  # what rounding leaves of equal values, as between stimuli that are alike in all
+    similar, apart = not (excess > room).any(), not (excess < -room).any()
+    if similar == apart or (similar and not diagonal.any()):
+        return None
+    return "similarity" if similar else "dissimilarity"
+
+
+def _unsaid(what: str, got: str) -> ValueError:
+    return ValueError(
+        f"kind must be said for {what}, got None and {got}: pass kind='similarity' or kind='dissimilarity'"
+    )
+
+
+def _from_square(square: Matrix, kind: str | None, name: str) -> tuple[Matrix, str]:
+    """(T, n, n) -> (T, P), and their kind; refused are what is not symmetric and what is plainly of the other kind."""
     swapped = np.swapaxes(square, -1, -2)
     same = np.isclose(square, swapped, rtol=1e-6, atol=1e-9, equal_nan=True)
     if not same.all():
@@ -138,15 +160,22 @@ def _from_square(square: Matrix, kind: str, name: str) -> Matrix:
         raise ValueError(
             f"{name} must be symmetric, got {square[t, i, j]} at ({i}, {j}) and {square[t, j, i]} at ({j}, {i})"
         )
+    if name != "target":
+        return pack(square), kind or "similarity"
     diagonal = np.diagonal(square, axis1=-2, axis2=-1)
-    empty = (diagonal == 0).all(axis=1) & (square != 0).any(axis=(1, 2))
-    if name == "target" and kind == "similarity" and empty.any():
+    if kind is None:
+        kind = _told(square)
+    if kind is None:
+        got = f"{diagonal[0, 0]:g} first on the diagonal"
+        raise _unsaid("a matrix whose diagonal doesn't tell whether larger means more alike", got)
+    empty = (diagonal == 0).all(axis=1) & (square > 0).any(axis=(1, 2))  # distances that were negated may pass
+    if kind == "similarity" and empty.any():
         raise ValueError(
             "target must not have an all-zero diagonal while kind is 'similarity', got one: it looks like a "
             "dissimilarity matrix, pass kind='dissimilarity'"
         )
     packed = pack(square)
-    if name == "target" and kind == "dissimilarity":
+    if kind == "dissimilarity":
         top = np.nanmax(packed, axis=1, initial=-np.inf)
         alike = (diagonal == diagonal[:, :1]).all(axis=1) & (diagonal[:, 0] > 0) & (diagonal[:, 0] >= top)
         if alike.any():
@@ -154,20 +183,22 @@ def _from_square(square: Matrix, kind: str, name: str) -> Matrix:
                 f"target must have a zero diagonal while kind is 'dissimilarity', got {diagonal[alike][0, 0]} "
                 "throughout, its largest value: it looks like a similarity matrix, pass kind='similarity'"
             )
-    return packed
+    return packed, kind
 
 
-def _read_pairs(array: Any, n: int, kind: str, name: str) -> tuple[Matrix, bool]:
-    """(n, n) | (P,) | (T, P) | (T, n, n) -> (T, P), and whether it came without a leading axis."""
+def _read_pairs(array: Any, n: int, kind: str | None, name: str) -> tuple[Matrix, bool, str | None]:
+    """(n, n) | (P,) | (T, P) | (T, n, n) -> (T, P), whether it came without a leading axis, and its kind if known."""
     values, pairs = as_float64(array, name), pair_count(n)
     if values.ndim == 1 and values.shape == (pairs,):
-        return values[None], True
+        return values[None], True, kind
     if values.ndim == 2 and values.shape == (n, n):
-        return _from_square(values[None], kind, name), True
+        packed, kind = _from_square(values[None], kind, name)
+        return packed, True, kind
     if values.ndim == 2 and values.shape[1] == pairs and len(values):
-        return values, False
+        return values, False, kind
     if values.ndim == 3 and values.shape[1:] == (n, n) and len(values):
-        return _from_square(values, kind, name), False
+        packed, kind = _from_square(values, kind, name)
+        return packed, False, kind
     raise ValueError(
         f"{name} must have shape ({n}, {n}), ({pairs},), (T, {pairs}) or (T, {n}, {n}) for {n} stimuli, "
         f"got {values.shape}"
@@ -182,8 +213,11 @@ def _patterns(rows: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Indices]:
     return rows[first], of
 
 
-def _read_dataarray(target: Any, n: int, kind: str) -> tuple[Matrix, tuple[str, ...] | None, tuple[str, ...] | None]:
-    """(T, P) values, and the names of targets (None: one target, no leading dims) and of stimuli."""
+_Read = tuple[Matrix, "tuple[str, ...] | None", "tuple[str, ...] | None", "str | None"]
+
+
+def _read_dataarray(target: Any, n: int, kind: str | None) -> _Read:
+    """(T, P) values, the names of targets (None: one target, no leading dims) and of stimuli, and the kind if known."""
     own = (pair_count(n),) if target.dims[-1:] == ("pair",) else (n, n)
     leading, rest = target.dims[: -len(own)], target.dims[-len(own) :]
     if target.shape[-len(own) :] != own or not target.size:
@@ -197,15 +231,15 @@ def _read_dataarray(target: Any, n: int, kind: str) -> tuple[Matrix, tuple[str, 
     if stimuli is not None and len(stimuli) != n:
         raise ValueError(f"target's attribute stimuli must name the {n} stimuli of X, got {len(stimuli)} names")
     if len(own) == 2:
-        values = _from_square(values, kind, "target")
+        values, kind = _from_square(values, kind, "target")
         named = {tuple(map(str, target.coords[dim].values)) for dim in rest if dim in target.coords}
         if len(named) > 1:
             raise ValueError(f"target must name the same stimuli along dims {rest[0]} and {rest[1]}, got others")
         stimuli = named.pop() if named else stimuli
     if not leading:
-        return values, None, stimuli
+        return values, None, stimuli, kind
     axes = [target.coords[dim].values if dim in target.coords else range(target.sizes[dim]) for dim in leading]
-    return values, tuple(" ".join(map(str, name)) for name in product(*axes)), stimuli
+    return values, tuple(" ".join(map(str, name)) for name in product(*axes)), stimuli, kind
 
 
 def _names_in(descriptors: Any) -> tuple[str, ...] | None:
@@ -216,7 +250,7 @@ def _names_in(descriptors: Any) -> tuple[str, ...] | None:
 
 
 def read_target(
-    target: Any, n: int, kind: str = "similarity", weights: Any = None, stimuli: tuple[str, ...] | None = None,
+    target: Any, n: int, kind: str | None = None, weights: Any = None, stimuli: tuple[str, ...] | None = None,
     *, on_device: bool = False,
 ) -> Targets:  # fmt: skip
     """Read a target in any accepted form.
@@ -230,9 +264,10 @@ def read_target(
         With n = 3 a (3, 3) array is read as one matrix.
     n : int
         Number of stimuli.
-    kind : {"similarity", "dissimilarity"}
+    kind : {"similarity", "dissimilarity"}, optional
         Dissimilarities enter negated. rsatoolbox RDMs are dissimilarities whatever is said here, and a DataArray that
-        says its kind in ``attrs`` is what it says.
+        says its kind in ``attrs`` is what it says. None: matrices tell it by their diagonals (top: similarities;
+        bottom: dissimilarities); it has to be said for packed pairs, and where a diagonal is neither.
     weights : array of one of the same shapes, optional
         Weight of each pair, finite and not negative; one pattern for all targets, or one each.
     stimuli : tuple of str, optional
@@ -245,14 +280,15 @@ def read_target(
     TypeError
         Where values are no real numbers.
     ValueError
-        Where shapes don't fit n, a matrix is not symmetric, a value is infinite, a matrix with an
-        all-zero diagonal is said to be a similarity, or the target names other stimuli, or in another order.
+        Where shapes don't fit n, the kind is neither said nor told, a matrix is not symmetric, a value is infinite, a
+        matrix with an all-zero diagonal is said to be a similarity, or the target names other stimuli, or in another
+        order.
     """
     if isinstance(target, Targets):
         if target.n != n:
             raise ValueError(f"target must cover the {n} stimuli of X, got {target.n}")
         return target
-    if kind not in ("similarity", "dissimilarity"):
+    if kind not in (None, "similarity", "dissimilarity"):
         raise ValueError(f"kind must be 'similarity' or 'dissimilarity', got {kind!r}")
     if lies_on_cuda(target):
         if not on_device:
@@ -265,6 +301,8 @@ def read_target(
                 f"target must have shape ({pair_count(n)},) or (T, {pair_count(n)}) on a CUDA device for {n} stimuli, "
                 f"got {shape}"
             )
+        if kind is None:
+            raise _unsaid(PACKED, f"a target of shape {shape}")
         return Targets(target, None, None, n, len(shape) == 1, kind=kind)
     labels, own = None, None
     if hasattr(target, "dissimilarities") and hasattr(target, "pattern_descriptors"):  # rsatoolbox RDMs
@@ -275,16 +313,16 @@ def read_target(
         own = _names_in(target.pattern_descriptors)
     elif hasattr(target, "coords") and hasattr(target, "dims"):  # xarray DataArray
         kind = target.attrs.get("kind", kind)
-        if kind not in ("similarity", "dissimilarity"):
+        if kind not in (None, "similarity", "dissimilarity"):
             raise ValueError(f"target's attribute kind must be 'similarity' or 'dissimilarity', got {kind!r}")
-        values, labels, own = _read_dataarray(target, n, kind)
+        values, labels, own, kind = _read_dataarray(target, n, kind)
         single = labels is None
     else:
         if hasattr(target, "columns") and target.shape == (n, n) and target.index.dtype.kind != "i":  # pandas DataFrame
             own = tuple(map(str, target.index))
             if own != tuple(map(str, target.columns)):
                 raise ValueError("target must name the same stimuli along rows and columns, got others")
-        values, single = _read_pairs(target, n, kind, "target")
+        values, single, kind = _read_pairs(target, n, kind, "target")
     if own and stimuli and own != stimuli:
         i = next(i for i in range(n) if own[i] != stimuli[i])
         raise ValueError(
@@ -295,9 +333,11 @@ def read_target(
         t, p = np.argwhere(np.isinf(values))[0]
         raise ValueError(f"target must not be infinite, got {values[t, p]} at target {t}, pair {p}")
 
+    if kind is None:
+        raise _unsaid(PACKED, f"a target of shape {np.shape(target)}")
     given: Matrix | None = None
     if weights is not None:
-        given, _ = _read_pairs(weights, n, kind, "weights")
+        given, _, _ = _read_pairs(weights, n, kind, "weights")
         if len(given) not in (1, len(values)):
             raise ValueError(f"weights must be one pattern or one for each of {len(values)} targets, got {len(given)}")
         if not (np.isfinite(given) & (given >= 0)).all():
@@ -349,7 +389,7 @@ def average(rdms: Any, zscore: bool = True, rescale: tuple[float, float] | None 
     values = as_float64(getattr(rdms, "dissimilarities", rdms), "rdms")
     if values.ndim >= 2 and values.shape[-1] == values.shape[-2]:
         n = values.shape[-1]
-        values = _from_square(values.reshape(-1, n, n), "dissimilarity", "rdms")
+        values, _ = _from_square(values.reshape(-1, n, n), "dissimilarity", "rdms")
     elif values.ndim:
         values = values.reshape(-1, values.shape[-1])
     pairs = values.shape[-1] if values.ndim else 0

@@ -301,7 +301,7 @@ def cross_validate(
     groups : array (n,), optional
         Stimuli of one group stay on one side.
     kind : {"similarity", "dissimilarity"}, optional
-        Overrides the pruner's.
+        What the target holds, where neither it nor the pruner says so; overrides the pruner's.
     weights : array shaped like a target, optional
         Weight of each pair; 0 or 1 for rank comparators.
     curves : bool

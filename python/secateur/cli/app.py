@@ -145,7 +145,7 @@ def _about(
 def check_terms(pruner: Pruner) -> None:
     """Metric, comparator, kind and device, before any file is read."""
     pruner._terms()
-    if pruner.kind not in ("similarity", "dissimilarity"):
+    if pruner.kind not in (None, "similarity", "dissimilarity"):
         raise ValueError(f"kind must be 'similarity' or 'dissimilarity', got {pruner.kind!r}")
 
 

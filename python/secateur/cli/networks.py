@@ -40,7 +40,13 @@ Name = Annotated[str, typer.Option(metavar="NAME", help="The network: efficientn
 Weights = Annotated[
     str, typer.Option(metavar="FILE", help="A file of its weights; by default those that it is known for, or none.")
 ]
-Kind = Annotated[str, typer.Option(metavar="KIND", help="What TARGET holds: similarity or dissimilarity (RDMs).")]
+Kind = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KIND",
+        help="What TARGET holds: similarity or dissimilarity (RDMs). Needed unless a matrix shows it by its diagonal.",
+    ),
+]
 Batch = Annotated[int, typer.Option(metavar="N", min=1, help="Images at a time.")]
 OwnBatch = Annotated[
     int | None, typer.Option(metavar="N", min=1, help="Images at a time; 1 by default, on a GPU what fits.")
@@ -75,22 +81,19 @@ def _open(photographs: Path, network: str, weights: str, device: str, seed: int 
     return _Set(net, images, [{"role": "images", "folder": str(photographs), "images": len(images)}])
 
 
-def _aim(target: str, kind: str, seen: _Set) -> tuple[Targets, _Set]:
+def _aim(target: str, kind: str | None, seen: _Set) -> tuple[Targets, _Set]:
     """The one target, in the order of the images."""
-    from ..files import Loaded, match, read_target_file
+    from ..files import Loaded, match, read_target_file, stated_kind
     from ..targets import read_target
 
     with _input():
         goal = read_target_file(target)
-        if goal.key == "dissimilarities" and kind == "similarity":
-            raise ValueError(
-                f"{goal.path.name} holds rsatoolbox RDMs, which are dissimilarities: pass --kind dissimilarity"
-            )
+        said = stated_kind(goal, kind)
         place = Path(seen.inputs[0]["folder"])
         names = seen.images.names if seen.images.named else None
         values, note = match(goal, Loaded(goal.values, names, None, place))
     with _input(goal.path.name):
-        targets = read_target(values, len(seen.images), kind)
+        targets = read_target(values, len(seen.images), said)
         if len(targets) > 1:
             raise ValueError(f"TARGET must be one target, got {len(targets)}")
         targets = replace(targets, single=True, labels=(goal.path.stem,))
@@ -151,7 +154,7 @@ def maps(
     photographs: Photographs,
     target: Target,
     out: Out,
-    kind: Kind = "similarity",
+    kind: Kind = None,
     network: Name = "efficientnet-lite0",
     weights: Weights = "default",
     metric: Metric = "cosine",
@@ -198,7 +201,7 @@ def heatmap(
     photographs: Photographs,
     target: Target,
     out: Out,
-    kind: Kind = "similarity",
+    kind: Kind = None,
     network: Name = "efficientnet-lite0",
     weights: Weights = "default",
     metric: Metric = "cosine",

@@ -84,8 +84,13 @@ def prune(
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")],
     kind: Annotated[
-        str, typer.Option(metavar="KIND", help="What TARGET holds: similarity or dissimilarity (RDMs).")
-    ] = "similarity",
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="What TARGET holds: similarity or dissimilarity (RDMs). Needed unless a matrix shows it: its diagonal "
+            "is its top or its bottom.",
+        ),
+    ] = None,
     metric: Metric = "cosine",
     comparator: Comparator = "pearson",
     search: Search = "ranking",
@@ -114,7 +119,7 @@ def prune(
     files name their stimuli, these are matched by name.
     """
     with spoken():
-        from ..files import match, read_features_file, read_groups_file, read_target_file
+        from ..files import match, read_features_file, read_groups_file, read_target_file, stated_kind
         from ..pruning import Pruner
         from ..targets import read_target
 
@@ -126,17 +131,14 @@ def prune(
             if group_folds and groups is None:
                 raise ValueError("--group-folds must come with --groups FILE, got none")
             embedding, goal = read_features_file(features), read_target_file(target)
-            if goal.key == "dissimilarities" and kind == "similarity":
-                raise ValueError(
-                    f"{goal.path.name} holds rsatoolbox RDMs, which are dissimilarities: pass --kind dissimilarity"
-                )
+            said = stated_kind(goal, kind)
         with _input(embedding.path.name):
             X = replace(_read(embedding.values), stimuli=embedding.stimuli, names=embedding.names)
         with _input():
             values, note = match(goal, embedding)
             grouping = None if groups is None else read_groups_file(groups, X.n, embedding.stimuli)
         with _input(goal.path.name):
-            targets = read_target(values, X.n, kind)
+            targets = read_target(values, X.n, said)
             if len(targets) == 1:
                 targets = replace(targets, labels=(goal.path.stem,))
         for told in (*embedding.notes, *goal.notes, note, *(grouping.notes if grouping else ())):

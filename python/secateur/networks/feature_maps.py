@@ -120,7 +120,7 @@ class Asked:
 
 
 def _ask(
-    net: Any, images: Any, target: Any, kind: str, weights: Any, metric: str, comparator: str, batch: int | None,
+    net: Any, images: Any, target: Any, kind: str | None, weights: Any, metric: str, comparator: str, batch: int | None,
     memory: int | None, threads: int | None,
 ) -> Asked:  # fmt: skip
     metric, comparator, count = check_metric(metric), check_comparator(comparator), thread_count(threads)
@@ -148,7 +148,7 @@ def alignment_importance(
     *,
     metric: str = "cosine",
     comparator: str = "spearman",
-    kind: str = "similarity",
+    kind: str | None = None,
     weights: Any = None,
     per_image: bool = False,
     batch: int | None = None,
@@ -174,8 +174,8 @@ def alignment_importance(
         Similarity of two embeddings. A masked map leaves a zero in a pooled embedding; a correlation's mean counts it.
     comparator : {"spearman", "pearson", "cosine", "corr_cov", "cosine_cov", "rho-a", "tau-a", "tau-b"}
         How similarities are compared with the target's.
-    kind : {"similarity", "dissimilarity"}
-        What the target holds.
+    kind : {"similarity", "dissimilarity"}, optional
+        What the target holds, where it doesn't say so itself: as in :func:`secateur.alignment`.
     weights : array shaped like a target, optional
         Weight of each pair; 0 or 1 for rank comparators.
     per_image : bool
@@ -216,7 +216,7 @@ def alignment_importance(
     >>> import secateur as sc
     >>> images = np.random.default_rng(0).integers(0, 256, size=(6, 64, 64, 3), dtype=np.uint8)
     >>> net = sc.networks.load("squeezenet1_1", weights=None)
-    >>> result = alignment_importance(net, images, np.random.default_rng(1).normal(size=15))
+    >>> result = alignment_importance(net, images, np.random.default_rng(1).normal(size=15), kind="similarity")
     >>> dict(result.importance.sizes)
     {'map': 512}
     """
@@ -271,7 +271,7 @@ def select(
     *,
     metric: str = "cosine",
     comparator: str = "spearman",
-    kind: str = "similarity",
+    kind: str | None = None,
     weights: Any = None,
     cv: Any = 5,
     repeats: int = 8,
@@ -326,7 +326,8 @@ def select(
     >>> import secateur as sc
     >>> images = np.random.default_rng(0).integers(0, 256, size=(9, 64, 64, 3), dtype=np.uint8)
     >>> net = sc.networks.load("squeezenet1_1", weights=None)
-    >>> result = select(net, images, np.random.default_rng(1).normal(size=36), cv=3, repeats=1)
+    >>> target = np.random.default_rng(1).normal(size=36)
+    >>> result = select(net, images, target, kind="similarity", cv=3, repeats=1)
     >>> dict(result.kept.sizes)
     {'target': 1, 'fold': 3, 'feature': 512}
     """

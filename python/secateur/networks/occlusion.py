@@ -48,7 +48,7 @@ def occlude(
     fill: Literal["mean", "grey"] | float = "mean",
     metric: str = "cosine",
     comparator: str = "pearson",
-    kind: str = "similarity",
+    kind: str | None = None,
     weights: Any = None,
     batch: int = 32,
     progress: bool = True,

@@ -41,7 +41,7 @@ class Pruning:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int | None = None
 
-    def pruner(self, kind: str) -> Pruner:
+    def pruner(self, kind: str | None) -> Pruner:
         """As a Pruner of targets of this kind."""
         return Pruner(
             self.metric, self.comparator, kind, self.search, self.device, self.threads, self.max_features

@@ -3,7 +3,7 @@
 The file (paths are relative to it; FILE or FILE:KEY as on the command line)::
 
     title = "VGG-19 pruned to eight regions"
-    kind = "dissimilarity"        # what regions and behaviour hold (the default)
+    kind = "dissimilarity"        # what regions and behaviour hold; not needed where a matrix's diagonal shows it
     supervise = "mean"            # prune to each "subject" (the default) or to their "mean"
 
     [layers.penultimate]          # for each layer an embedding of each of the two image sets, here called 1 and 2
@@ -40,11 +40,12 @@ import numpy as np
 from .. import fmri
 from ..datasets import load_king2019
 from ..features import Features, read_features
-from ..files import FileError, Loaded, match, read_features_file, read_target_file, sha256
+from ..files import FileError, Loaded, match, read_features_file, read_target_file, sha256, stated_kind
 from ..report.folder import SETTINGS, save_figure
 from ..report.tables import _number
+from ..targets import read_target
 from .config import ConfigError, Folds, Place, Pruning
-from .inputs import read_as, record
+from .inputs import as_toml, read_as, record
 from .steps import COPY, Steps, folds_words, pipes, write_tables
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class FmriStudy:
     behaviour: dict[str, Place] = field(default_factory=dict)
     king2019: Place | None = None
     title: str = "Pruned to regions of the brain"
-    kind: Literal["similarity", "dissimilarity"] = "dissimilarity"
+    kind: Literal["similarity", "dissimilarity"] | None = None
     supervise: Literal["subject", "mean"] = "subject"
     pruning: Pruning = field(default_factory=Pruning)
     folds: Folds = field(default_factory=Folds)
@@ -149,9 +150,13 @@ def load(study: FmriStudy) -> Inputs:
         values[role] = {}
         for name in sets:
             held = read_target_file(places[name])
-            if held.key == "dissimilarities" and study.kind == "similarity":
-                raise FileError(f"{held.path.name} holds rsatoolbox RDMs, which are dissimilarities: say so in kind")
             values[role][name], note = match(held, loaded[name])
+            try:
+                kind = stated_kind(held, study.kind)
+            except FileError as error:
+                raise as_toml(error) from error
+            if kind != study.kind:  # its file says it
+                values[role][name] = read_target(values[role][name], len(loaded[name].values), kind)
             records.append({"role": f"{role}, set {name}", **record(held)})
             notes += [*held.notes, *([note] if note else [])]
     behaviour: dict[str, Any] | None = values.pop("behaviour", None)
@@ -164,7 +169,10 @@ def load(study: FmriStudy) -> Inputs:
         behaviour = {name: king.behaviour[int(name) - 1] for name in sets}
         for name in ("BEHAVIOR.mat", "FMRI.mat"):
             records.append({"role": "king2019", "file": name, "sha256": sha256(Path(study.king2019) / name)})
-    plan = fmri.prepare(X, regions, behaviour, **_terms(study))
+    try:
+        plan = fmri.prepare(X, regions, behaviour, **_terms(study))
+    except ValueError as error:
+        raise as_toml(error) from error
     return Inputs(X, regions, behaviour, plan, records, list(dict.fromkeys(notes)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ import numpy as np
 from .. import datasets
 from ..baselines import Ridge
 from ..features import Features, read_features
-from ..files import FileError, Loaded, match, read_features_file, read_groups_file, read_target_file
+from ..files import FileError, Loaded, match, read_features_file, read_groups_file, read_target_file, stated_kind
 from ..targets import read_target
 from ..validation import split
 from .config import ConfigError, Folds, Place
@@ -299,7 +300,7 @@ def read_goals(name: str, target: Target, space: Space) -> tuple[xarray.DataArra
     try:
         read = read_target(values, space.n, kind)
     except (TypeError, ValueError) as error:
-        raise FileError(f"targets.{name}: {held.path.name} could not be used: {error}") from error
+        raise as_toml(error, f"targets.{name}: {held.path.name} could not be used: ") from error
     rows = np.stack([np.where(read.counts(t), read.values[t], np.nan) for t in range(len(read))])
     if target.mean and len(rows) > 1:
         there = np.isfinite(rows)
@@ -308,18 +309,24 @@ def read_goals(name: str, target: Target, space: Space) -> tuple[xarray.DataArra
         rows = np.where(count > 0, total / np.maximum(count, 1), np.nan)[None]
     called = [name] if len(rows) == 1 else [f"{name} {label}" for label in labels or range(len(rows))]
     goals = xarray.DataArray(rows, {"target": called}, ("target", "pair"), attrs={"kind": "similarity"})
-    told = {"role": f"targets.{name}", **record(held), "kind": kind, "matrices": len(read), "mean": target.mean}
+    told = {"role": f"targets.{name}", **record(held), "kind": read.kind, "matrices": len(read), "mean": target.mean}
     return goals, told, [*held.notes, *([note] if note else [])]
 
 
-def _read_matrices(name: str, target: Target) -> tuple[Loaded, tuple[str, ...] | None, str]:
-    """What a file of matrices holds, what they are called, and their kind."""
+def as_toml(error: Exception, where: str = "") -> FileError:
+    """A refusal of a target, with what to say of its kind as a study file spells it."""
+    words = re.sub(r"\bkind='(\w+)'", r'kind = "\1"', str(error).replace("pass kind=", "say kind="))
+    return FileError(f"{where}{words}")
+
+
+def _read_matrices(name: str, target: Target) -> tuple[Loaded, tuple[str, ...] | None, str | None]:
+    """What a file of matrices holds, what they are called, and their kind where it is said."""
     if target.format == "matrix":
         held = read_target_file(target.file)
-        kind = target.kind or "similarity"
-        if held.key == "dissimilarities" and kind == "similarity":
-            raise FileError(f"{held.path.name} holds rsatoolbox RDMs, which are dissimilarities: say so in kind")
-        return held, None, kind
+        try:
+            return held, None, stated_kind(held, target.kind)
+        except FileError as error:
+            raise as_toml(error) from error
     if target.kind is not None:
         raise ConfigError(f"targets.{name}.kind must be left out where the format says it, got {target.kind!r}")
     load: Callable[[str], xarray.DataArray] = getattr(datasets, f"load_{target.format}")

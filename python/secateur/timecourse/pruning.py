@@ -147,7 +147,7 @@ def prune(
     cv, repeats, seed, groups
         Folds over stimuli, as in :func:`secateur.cross_validate`; the same for all subjects and times.
     kind : {"similarity", "dissimilarity"}, optional
-        Overrides the pruner's. Movies that say their kind (``attrs``) are what they say.
+        What movies hold that don't say it in their ``attrs``; overrides the pruner's.
     subjects : sequence (S,), optional
         Names, in place of the movies' own.
     times : array (T,), optional
@@ -275,10 +275,11 @@ def planned(
         pruner = clone(pruner).set_params(threads=1)
     pruner._terms()
     read = read_movies(movies, features.n, subjects, times)
+    named = read.kind or pruner.kind or read_target(np.asarray(read.at(0, slice(0, 1))), features.n).kind
     check_stimuli(read, features)
     cv, repeats, seed, groups = how
     folds, repeat = split(features.n, cv, repeats, seed, groups)
-    study = Study(features, folds, pruner, read.kind or pruner.kind, bool(generalise), len(read.times) == 1)
+    study = Study(features, folds, pruner, named, bool(generalise), len(read.times) == 1)
     return study, read, repeat
 
 

@@ -188,7 +188,8 @@ def open_store(path: str | os.PathLike[str]) -> xarray.Dataset:
     >>> from secateur.timecourse import prune
     >>> rng = np.random.default_rng(0)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     course = prune(rng.normal(size=(9, 5)), rng.normal(size=(2, 3, 36)), cv=3, store=folder + "/course.zarr")
+    ...     movies, store = rng.normal(size=(2, 3, 36)), folder + "/course.zarr"
+    ...     course = prune(rng.normal(size=(9, 5)), movies, cv=3, kind="dissimilarity", store=store)
     ...     again = open_store(folder + "/course.zarr").load()
     >>> again.identical(course)
     True
