@@ -308,3 +308,149 @@ def test_pruner_refuses_the_same():
         sc.Pruner().fit(embedding(), target()[1:])
     with refused(ValueError, "threads", "0"):
         sc.Pruner(threads=0).fit(embedding(), target())
+
+
+# Arrays that are not what they look like
+
+
+@with_similarity
+def test_masked_features_are_refused(verb):
+    X = np.ma.array(embedding(), mask=np.eye(N, D, dtype=bool))
+    for masked in (X, list(X)):
+        with refused(ValueError, "X must not be masked, got 6 masked entries", r"filled\(value\)"):
+            verb(masked, target()) if verb in VERBS.values() else verb(masked, None)
+    unmasked = np.ma.array(embedding(), mask=False)
+    assert np.isfinite(verb(unmasked, target())).any() if verb in VERBS.values() else True
+
+
+def test_masked_weights_subsets_and_labels_are_refused():
+    mask = np.arange(P) < 2
+    with refused(ValueError, "weights must not be masked, got 2 masked entries", "filled"):
+        sc.alignment(embedding(), target(), weights=np.ma.array(np.ones(P), mask=mask), **SAID)
+    chosen = np.ma.array([1, 2, 3], mask=[False, True, False])
+    with refused(ValueError, "subset must not be masked, got 1 masked", "filled"):
+        sc.alignment(embedding(), target(), subset=chosen, **SAID)
+    with refused(ValueError, "order must not be masked", "filled"):
+        sc.insertion_curve(embedding(), target(), chosen, **SAID)
+    groups = np.ma.array([0, 0, 0, 1, 1, 1], mask=np.arange(N) == 0)
+    with refused(ValueError, "groups must not be masked", "filled"):
+        sc.cross_validate(embedding(), target(), cv=2, groups=groups, **SAID)
+
+
+@every_verb
+def test_tensors_that_numpy_does_not_take(verb):
+    torch = pytest.importorskip("torch")
+    X, h = torch.tensor(embedding()), torch.tensor(target())
+    with refused(TypeError, "X must be detached, got a tensor that requires grad", r"pass X\.detach\(\)"):
+        verb(X.clone().requires_grad_(), h)
+    with refused(TypeError, "target must be detached", r"pass target\.detach\(\)"):
+        verb(X, h.clone().requires_grad_())
+    with refused(TypeError, r"got torch\.bfloat16", r"pass X\.float\(\)"):
+        verb(X.bfloat16(), h)
+    with refused(TypeError, "X must be an array that numpy can take, got a list: "):
+        verb([row.clone().requires_grad_() for row in X], h)
+    np.testing.assert_array_equal(verb(X, h), verb(X.numpy(), h.numpy()))
+
+
+def test_a_dataset_is_no_array():
+    import xarray
+
+    whole = xarray.Dataset({"fc7": (("stimulus", "feature"), embedding())})
+    with refused(TypeError, "X must be a DataArray, got an xarray Dataset", r"X\['fc7'\]"):
+        sc.alignment(whole, target(), **SAID)
+    with refused(TypeError, "target must be a DataArray, got an xarray Dataset"):
+        sc.alignment(embedding(), whole, **SAID)
+    with refused(TypeError, "movies must be a DataArray, got an xarray Dataset"):
+        sc.timecourse.prune(embedding(), whole)
+
+
+def test_features_of_one_name():
+    import pandas
+
+    X = pandas.DataFrame(embedding(), columns=list("abcdefgha"))
+    with refused(ValueError, "X must name each feature once, got 'a' more than once"):
+        sc.Pruner(**SAID).fit(X, target())
+    with refused(ValueError, "X must name each feature once, got 'a' more than once"):
+        sc.cross_validate(X, target(), cv=2, **SAID)
+
+
+def test_no_target():
+    for call in (sc.alignment, sc.leave_one_out, sc.cross_validate, sc.baselines.Ridge().fit):
+        with refused(TypeError, "target must be given, got None"):
+            call(embedding(), None)
+    with refused(ValueError, "target must be given: .* the target y is None"):
+        sc.Pruner().fit(embedding(), None)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"seed": 2**32}, "seed must be at most 4294967295, got 4294967296"),
+        ({"seed": 2**32 - 1, "repeats": 2}, "seed must be at most 4294967294, got 4294967295"),
+        ({"cv": 50}, "cv must be at most the 6 stimuli, got 50"),
+        ({"cv": 3, "groups": [0, 0, 0, 1, 1, 1]}, "cv must be at most the 2 groups, got 3"),
+        ({"groups": [0, 0, 0, "b", "b", "b"]}, "groups must hold labels of one type.*got int and str"),
+        ({"groups": np.array([0, 0, 0, "b", "b", "b"], object)}, "groups must hold labels of one type.*int and str"),
+        ({"groups": np.array([None] * 3 + ["b"] * 3, object)}, "groups must hold labels of one type.*NoneType and str"),
+        ({"groups": [0, 0, np.nan, 1, 1, 1]}, "groups must not have missing labels, got nan"),
+        ({"groups": [(0, 1), (0, 1), 0, 1, 1, 1]}, "groups must have rows of one length"),
+    ],
+)
+def test_folds_that_cannot_be(more, words):
+    with refused((TypeError, ValueError), words):
+        sc.cross_validate(embedding(), target(), **({"cv": 2} | SAID | more))
+    if "groups" not in more:
+        with refused(ValueError, words):
+            sc.noise_ceiling(np.stack([target(), target() ** 2]), **({"cv": 2} | more))
+    if set(more) == {"seed"}:
+        with refused(ValueError, words):
+            sc.baselines.Ridge(**SAID, **more).fit(embedding(), target())
+        with refused(ValueError, words):
+            sc.Pruner(search="parsimonious", **SAID, **more).fit(embedding(), target())
+
+
+# Magnitudes
+
+
+@with_similarity
+@pytest.mark.parametrize("metric", reference.METRICS)
+@pytest.mark.parametrize("scale", [2.0**-1000, 2.0**-500, 2.0**500, 2.0**1000])
+def test_values_whose_products_are_lost(verb, metric, scale):
+    with refused(ValueError, "X must have a largest magnitude from 1e-50 to 1e\\+50, got .*: change the unit"):
+        verb(embedding() * scale, target(), metric=metric) if verb in VERBS.values() else verb(
+            embedding() * scale, None, metric=metric
+        )
+
+
+@every_verb
+@pytest.mark.parametrize("comparator", reference.COMPARATORS)
+@pytest.mark.parametrize("metric", reference.METRICS)
+def test_the_magnitudes_that_are_taken_lose_nothing(verb, metric, comparator):
+    """Powers of two up to the limits change no digit of an alignment: every product stays a normal number."""
+    X, h, w = embedding(), target(), np.arange(P) % 2.0
+    expected = verb(X, h, metric=metric, comparator=comparator, weights=w)
+    for of_x, of_h in ((2.0**-160, 2.0**160), (2.0**160, 2.0**-160)):
+        for weights in (w,) if comparator in reference.RANK_COMPARATORS else (w * 2.0**190, w * 2.0**-190):
+            values = verb(X * of_x, h * of_h, metric=metric, comparator=comparator, weights=weights)
+            np.testing.assert_allclose(values, expected, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("scale", [2.0**-500, 2.0**500])
+def test_other_magnitudes(scale):
+    with refused(ValueError, "target must have a largest magnitude from"):
+        sc.alignment(embedding(), target() * scale, **SAID)
+    with refused(ValueError, "weights must have a largest magnitude from"):
+        sc.alignment(embedding(), target(), weights=np.full(P, scale), **SAID)
+    with refused(ValueError, "rdms must have a largest magnitude from"):
+        sc.targets.average(np.stack([target()] * 2) * scale)
+    with refused(ValueError, "target must have a largest magnitude from"):
+        sc.noise_ceiling(np.stack([target()] * 2) * scale)
+    X = embedding()
+    X[2] *= 2.0**-500
+    with refused(ValueError, "X must have a magnitude of at least 1e-140 in each stimulus", "at stimulus 2"):
+        sc.similarity(X)
+    X[2] = 0
+    assert np.isnan(sc.similarity(X)).sum() == N - 1  # all zeros: no direction
+    X[2, :2], X[3] = 1e-300, 0.5
+    X[2, 3] = 1  # a small value beside others is no matter
+    assert np.isfinite(sc.similarity(X)).all()

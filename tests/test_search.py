@@ -761,9 +761,9 @@ def test_the_bar(monkeypatch, shown):
         ),
         (
             {"feature_groups": np.zeros(19, int)},
-            r"feature_groups must have one label for each of 20 .*got shape \(19,\)",
+            r"feature_groups must have one entry for each of 20 .*got shape \(19,\)",
         ),
-        ({"feature_groups": np.zeros((20, 1), int)}, r"feature_groups must have one label .*got shape \(20, 1\)"),
+        ({"feature_groups": np.zeros((20, 1), int)}, r"feature_groups must have one entry .*got shape \(20, 1\)"),
     ],
 )
 def test_refusals(parameters, message):

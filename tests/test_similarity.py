@@ -66,7 +66,7 @@ def test_large_means(metric, offset):
 
 
 @pytest.mark.parametrize("metric", ["cosine", "correlation"])
-@pytest.mark.parametrize("scale", [1e-100, 1e-9, 1e9, 1e100])
+@pytest.mark.parametrize("scale", [1e-45, 1e-9, 1e9, 1e45])
 def test_a_direction_has_no_scale(metric, scale):
     X = cases.embedding(9, 24)
     cases.close(sc.similarity(X * scale, metric), reference.similarity(X, metric))

@@ -450,6 +450,23 @@ def test_what_tells_no_kind_has_to_be_said():
     assert sc.Pruner(kind="dissimilarity").fit(X, pairs[0]).n_features_ >= 1
 
 
+def test_a_masked_pair_is_a_missing_pair(X):
+    rng = np.random.default_rng(6)
+    whole = rng.integers(1, 9, (2, P))
+    mask = rng.random((2, P)) < 0.2
+    holed = np.where(mask, np.nan, whole)
+    square = np.ma.array(squareform(whole[0]), mask=squareform(mask[0]))
+    for masked, expected in (
+        (np.ma.array(whole, mask=mask), holed), (np.ma.array(whole[0], mask=mask[0]), holed[0]),
+        (list(np.ma.array(whole, mask=mask)), holed), (square, holed[0]),
+    ):  # fmt: skip
+        read, plain = read_target(masked, N, "dissimilarity"), read_target(expected, N, "dissimilarity")
+        np.testing.assert_array_equal(read.values, plain.values)
+        np.testing.assert_array_equal(read.weights, plain.weights)
+    np.testing.assert_array_equal(sc.targets.average(np.ma.array(whole, mask=mask)), sc.targets.average(holed))
+    assert read_target(np.ma.array(whole, mask=False), N, "similarity").weights is None
+
+
 # Refusals
 
 
@@ -462,7 +479,7 @@ def test_other_shapes(shape):
 
 
 @pytest.mark.parametrize(
-    "values", [np.zeros(P, complex), np.array(["a"] * P), np.zeros(P, object), None, np.zeros(P, "datetime64[s]")]
+    "values", [np.zeros(P, complex), np.array(["a"] * P), np.zeros(P, object), np.zeros(P, "datetime64[s]")]
 )
 def test_other_types(values):
     with pytest.raises(TypeError, match="target must hold real numbers, got dtype"):

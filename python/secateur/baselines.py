@@ -20,7 +20,7 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from .features import Features, Indices, Matrix, read_features
+from .features import Features, Indices, Matrix, check_seed, read_features
 from .similarity import check_comparator, compare_where_defined, warn_of_undefined_pairs
 from .targets import Targets, pack, pair_count, read_target
 from .validation import Fold, split
@@ -334,6 +334,7 @@ class _Reweighting(ABC, BaseEstimator):  # type: ignore[misc]
         return np.unique(given)[::-1]
 
     def _inner_folds(self, n: int, groups: Any) -> list[Fold]:
+        check_seed(self.seed)
         try:
             return split(n, self.inner_cv, 1, self.seed, groups)[0]
         except ValueError as error:

@@ -9,7 +9,7 @@ import numpy as np
 
 from . import _core
 from .device import Place, multiply_adds, place
-from .features import Features, read_features, read_order, read_subset
+from .features import Features, as_array, read_features, read_order, read_subset, refuse_mask
 from .similarity import check_comparator, check_metric, on_cuda, placed
 from .targets import Targets, read_target
 
@@ -200,7 +200,7 @@ def insertion_curve(
     (3,)
     """
     call = _Call.read(X, target, (metric, comparator), kind, weights, device, threads, precision)
-    rows = np.atleast_2d(np.asarray(order))
+    rows = np.atleast_2d(refuse_mask(as_array(order, "order"), "order"))
     if rows.ndim != 2 or len(rows) not in (1, len(call.targets)):
         raise ValueError(f"order must have shape (m,) or ({len(call.targets)}, m), got shape {np.shape(order)}")
     if rows.dtype == np.bool_:

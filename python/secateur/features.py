@@ -12,25 +12,94 @@ Matrix = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
 
-def as_float64(array: Any, name: str) -> Matrix:
-    """A float64 array of numbers; complex numbers, text, objects and sparse matrices are refused."""
+# A similarity may be a product of two values, an alignment sums squares of similarities over pairs: within these
+# magnitudes nothing of that overflows or loses digits to underflow, for as many features and pairs as memory holds.
+LARGEST, LARGEST_WEIGHT = 1e50, 1e60
+# In a stimulus whose values are all smaller, the sum of squares is lost.
+SMALLEST_STIMULUS = 1e-140
+
+
+def as_array(array: Any, name: str) -> npt.NDArray[Any]:
+    """What numpy makes of an array, with its mask if it has one; what it can't take is refused in a sentence."""
+    if array is None:
+        raise TypeError(f"{name} must be given, got None")
+    if hasattr(array, "data_vars"):
+        first = next(iter(array.data_vars), "name")
+        raise TypeError(f"{name} must be a DataArray, got an xarray Dataset: take a variable, as in {name}[{first!r}]")
     if hasattr(array, "toarray") and not hasattr(array, "__array__"):
         raise TypeError(f"{name} must be dense, got a sparse {type(array).__name__}: pass its toarray()")
+    if getattr(array, "requires_grad", False) is True:
+        raise TypeError(f"{name} must be detached, got a tensor that requires grad: pass {name}.detach()")
+    if str(getattr(array, "dtype", "")) == "torch.bfloat16":
+        raise TypeError(f"{name} must be of a type that numpy has, got torch.bfloat16: pass {name}.float()")
+    if isinstance(array, (list, tuple)) and any(np.ma.isMaskedArray(row) for row in array):
+        array = np.ma.array(array)
+    try:
+        return np.asanyarray(array) if np.ma.isMaskedArray(array) else np.asarray(array)
+    except (TypeError, ValueError, RuntimeError) as error:
+        if "inhomogeneous" in str(error):
+            raise ValueError(f"{name} must have rows of one length, got rows of several") from error
+        words = f"{type(array).__name__}: {' '.join(str(error).split())}".rstrip(".")
+        raise TypeError(f"{name} must be an array that numpy can take, got a {words}") from error
+
+
+def refuse_mask(array: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
+    """The array without its mask, which may mask nothing."""
+    if np.ma.is_masked(array):
+        count = int(np.ma.getmaskarray(array).sum())
+        raise ValueError(
+            f"{name} must not be masked, got {count} masked entries: pass {name}.filled(value) or leave them out"
+        )
+    return np.asarray(array)
+
+
+def as_float64(array: Any, name: str, *, missing: bool = False) -> Matrix:
+    """A float64 array of numbers; complex numbers, text, objects and sparse matrices are refused.
+
+    ``missing``: whether entries may be masked (``numpy.ma``), and become NaN.
+    """
     if hasattr(array, "iloc") and array.ndim == 2 and all(column.kind in "fiub" for column in array.dtypes):
         array = array.to_numpy(dtype=np.float64, na_value=np.nan)  # columns may be of several types, or pandas' own
-    try:
-        values = np.asarray(array)
-    except ValueError as error:
-        if "inhomogeneous" not in str(error):
-            raise
-        raise ValueError(f"{name} must have rows of one length, got rows of several") from error
+    values = as_array(array, name)
     if values.dtype.kind not in "fiub":
         raise TypeError(f"{name} must hold real numbers, got dtype {values.dtype}")
-    return np.asarray(values, dtype=np.float64, order="C")
+    if missing and np.ma.is_masked(values):
+        values = values.astype(np.float64).filled(np.nan)  # type: ignore[attr-defined]
+    return np.asarray(refuse_mask(values, name), dtype=np.float64, order="C")
+
+
+def check_magnitude(values: Matrix, name: str, limit: float = LARGEST) -> None:
+    """Refuse finite values (NaN: missing) so large or small that their products are lost."""
+    largest = float(np.nanmax(np.abs(values), initial=0.0))
+    if largest and not 1 / limit <= largest <= limit:
+        raise ValueError(
+            f"{name} must have a largest magnitude from {1 / limit:g} to {limit:g}, got {largest:g}: change the unit"
+        )
+
+
+def read_labels(labels: Any, count: int, name: str, of: str) -> npt.NDArray[Any]:
+    """One label for each of ``count`` stimuli or features: integers or text, none missing."""
+    mixed = isinstance(labels, (list, tuple)) and len({isinstance(label, str) for label in labels}) > 1
+    values = refuse_mask(as_array(labels, name), name)
+    if values.shape != (count,):
+        raise ValueError(f"{name} must have one entry for each of {count} {of}, got shape {values.shape}")
+    if values.dtype == object:
+        texts = [isinstance(label, (str, np.str_)) for label in values]
+        whole = [isinstance(label, (int, np.integer)) for label in values]
+        mixed = not (all(texts) or all(whole))
+        values = values if mixed else values.astype(str if all(texts) else np.int64)
+    if mixed:
+        got = sorted({type(label).__name__ for label in labels})
+        raise TypeError(f"{name} must hold labels of one type, integers or text, got {' and '.join(got)}")
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise ValueError(f"{name} must not have missing labels, got {values[~np.isfinite(values)][0]}")
+    return values
 
 
 def lies_on_cuda(array: Any) -> bool:
     """Whether an array lies in a CUDA device's memory (torch, cupy, numba, ...)."""
+    if getattr(array, "requires_grad", False) is True:
+        return False  # torch raises where it is asked; what reads it says so in a sentence
     return hasattr(array, "__cuda_array_interface__")
 
 
@@ -79,9 +148,10 @@ def read_features(X: Any, *, on_device: bool = False) -> Features:
     Raises
     ------
     TypeError
-        Where the values are no real numbers.
+        Where the values are no real numbers, or an array that numpy can't take (a tensor that requires grad).
     ValueError
-        Where ``X`` is not two-dimensional, or holds NaN or infinity (the first place is named).
+        Where ``X`` is not two-dimensional, holds NaN or infinity (the first place is named), masked entries, magnitudes
+        whose products would overflow or vanish, or two features of one name.
     """
     if isinstance(X, Features):
         return X
@@ -92,7 +162,7 @@ def read_features(X: Any, *, on_device: bool = False) -> Features:
             raise ValueError(f"X must have shape (stimuli, features), got shape {tuple(X.shape)}")
         return Features(X)
     stimuli, names = None, None
-    if hasattr(X, "coords") and hasattr(X, "dims"):
+    if hasattr(X, "coords") and hasattr(X, "dims") and not hasattr(X, "data_vars"):
         stimuli, names = (
             tuple(map(str, X.coords[dim].values)) if dim in X.coords and X.coords[dim].ndim == 1 else None
             for dim in (*X.dims, None, None)[:2]
@@ -110,7 +180,27 @@ def read_features(X: Any, *, on_device: bool = False) -> Features:
     if not np.isfinite(values).all():
         i, k = np.argwhere(~np.isfinite(values))[0]
         raise ValueError(f"X must hold no NaN or infinity, got {values[i, k]} at stimulus {i}, feature {k}")
+    each = np.abs(values).max(axis=1)
+    check_magnitude(each, "X")
+    lost = np.flatnonzero((each > 0) & (each < SMALLEST_STIMULUS))
+    if lost.size:
+        raise ValueError(
+            f"X must have a magnitude of at least {SMALLEST_STIMULUS:g} in each stimulus that is not all zeros, got "
+            f"{each[lost[0]]:g} at stimulus {lost[0]}"
+        )
+    if names is not None and len(set(names)) < len(names):
+        again = next(name for k, name in enumerate(names) if name in names[:k])
+        raise ValueError(f"X must name each feature once, got {again!r} more than once")
     return Features(values, stimuli, names)
+
+
+def check_seed(seed: Any, redraws: int = 1) -> int:
+    """A seed of numpy's and scikit-learn's shuffles, from which so many are counted on."""
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ValueError(f"seed must be a non-negative integer, got {seed!r}")
+    if seed > 2**32 - redraws:
+        raise ValueError(f"seed must be at most {2**32 - redraws}, got {seed}")
+    return int(seed)
 
 
 def read_subset(subset: Any, d: int, *, empty: bool = False) -> Indices:
@@ -120,7 +210,7 @@ def read_subset(subset: Any, d: int, *, empty: bool = False) -> Indices:
 
 def read_order(order: Any, d: int, name: str = "order", *, empty: bool = False) -> Indices:
     """Distinct feature indices as they come, from indices or a boolean mask (d,)."""
-    values = np.asarray(order)
+    values = refuse_mask(as_array(order, name), name)
     if values.ndim != 1:
         raise ValueError(f"{name} must be one-dimensional, got shape {values.shape}")
     if values.dtype == np.bool_:

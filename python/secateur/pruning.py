@@ -232,6 +232,8 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
             Where Ctrl-C ended a sequential search: the best set until then is kept (see Notes above).
         """
         self._terms()
+        if target is None:
+            raise ValueError("target must be given: fit requires y to be passed, but the target y is None")
         features = read_features(X)
         validate_data(self, X, None if target is None else "no_validation", dtype=None, ensure_min_samples=3)
         targets = self._read_one(target, features, weights)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from . import _core
 from .device import Place, multiply_adds, place
-from .features import Features, Indices, Matrix, read_features
+from .features import Features, Indices, Matrix, check_seed, read_features, read_labels
 from .similarity import check_comparator, check_metric, compare, on_cuda, placed
 from .targets import Targets, read_target
 
@@ -111,6 +111,7 @@ class Search:
         _check_whole("patience", self.patience, 1, optional=True)
         _check_whole("inner_cv", self.inner_cv, 2)
         _check_whole("seed", self.seed, 0)
+        check_seed(self.seed)
         if self.tol is not None and (
             isinstance(self.tol, bool) or not isinstance(self.tol, Real) or not np.isfinite(self.tol)
         ):
@@ -191,13 +192,10 @@ def read_groups(labels: Any, d: int) -> Groups:
     """Groups from one label a feature (d,); None: every feature is its own."""
     of = np.arange(d, dtype=np.int64)
     if labels is not None:
-        given = np.asarray(labels)
-        if given.shape != (d,):
-            raise ValueError(f"feature_groups must have one label for each of {d} features, got shape {given.shape}")
-        if given.dtype.kind not in "iubUS" and not all(isinstance(label, str) for label in given):
+        given = read_labels(labels, d, "feature_groups", "features")
+        if given.dtype.kind not in "iubUS":
             raise TypeError(f"feature_groups must hold integers or strings, got dtype {given.dtype}")
-        _, first, inverse = np.unique(given.astype(str) if given.dtype == object else given,
-                                      return_index=True, return_inverse=True)  # fmt: skip
+        _, first, inverse = np.unique(given, return_index=True, return_inverse=True)
         position = np.argsort(np.argsort(first))
         of = np.asarray(position[inverse.reshape(-1)], dtype=np.int64)
     count = int(of.max()) + 1

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from .features import Indices, Matrix, as_float64, lies_on_cuda
+from .features import LARGEST_WEIGHT, Indices, Matrix, as_float64, check_magnitude, lies_on_cuda
 
 __all__ = ["average"]
 
@@ -188,7 +188,7 @@ def _from_square(square: Matrix, kind: str | None, name: str) -> tuple[Matrix, s
 
 def _read_pairs(array: Any, n: int, kind: str | None, name: str) -> tuple[Matrix, bool, str | None]:
     """(n, n) | (P,) | (T, P) | (T, n, n) -> (T, P), whether it came without a leading axis, and its kind if known."""
-    values, pairs = as_float64(array, name), pair_count(n)
+    values, pairs = as_float64(array, name, missing=name == "target"), pair_count(n)
     if values.ndim == 1 and values.shape == (pairs,):
         return values[None], True, kind
     if values.ndim == 2 and values.shape == (n, n):
@@ -260,7 +260,8 @@ def read_target(
     target : (n, n) | (P,) | (T, P) | (T, n, n) array, rsatoolbox ``RDMs``, or xarray DataArray
         A DataArray has dims (..., "pair") or (..., stimulus, stimulus2); leading dims become targets. It, a square
         pandas DataFrame and rsatoolbox's pattern descriptors may name the stimuli, which are then held against X's.
-        Pairs are in ``numpy.triu_indices(n, 1)`` order. NaN: that pair has weight 0 in that target.
+        Pairs are in ``numpy.triu_indices(n, 1)`` order. NaN, or masked (``numpy.ma``): that pair has weight 0 in that
+        target.
         With n = 3 a (3, 3) array is read as one matrix.
     n : int
         Number of stimuli.
@@ -280,9 +281,9 @@ def read_target(
     TypeError
         Where values are no real numbers.
     ValueError
-        Where shapes don't fit n, the kind is neither said nor told, a matrix is not symmetric, a value is infinite, a
-        matrix with an all-zero diagonal is said to be a similarity, or the target names other stimuli, or in another
-        order.
+        Where shapes don't fit n, the kind is neither said nor told, a matrix is not symmetric, a value is infinite or
+        of a magnitude whose squares are lost, weights are masked, a matrix with an all-zero diagonal is said to be a
+        similarity, or the target names other stimuli, or in another order.
     """
     if isinstance(target, Targets):
         if target.n != n:
@@ -311,7 +312,7 @@ def read_target(
             raise ValueError(f"target must cover the {n} stimuli of X, got rsatoolbox RDMs over {target.n_cond}")
         values, single = as_float64(packed, "target"), False
         own = _names_in(target.pattern_descriptors)
-    elif hasattr(target, "coords") and hasattr(target, "dims"):  # xarray DataArray
+    elif hasattr(target, "coords") and hasattr(target, "dims") and not hasattr(target, "data_vars"):  # xarray DataArray
         kind = target.attrs.get("kind", kind)
         if kind not in (None, "similarity", "dissimilarity"):
             raise ValueError(f"target's attribute kind must be 'similarity' or 'dissimilarity', got {kind!r}")
@@ -332,7 +333,8 @@ def read_target(
     if np.isinf(values).any():
         t, p = np.argwhere(np.isinf(values))[0]
         raise ValueError(f"target must not be infinite, got {values[t, p]} at target {t}, pair {p}")
-
+    for row in values:
+        check_magnitude(row, "target")
     if kind is None:
         raise _unsaid(PACKED, f"a target of shape {np.shape(target)}")
     given: Matrix | None = None
@@ -343,6 +345,8 @@ def read_target(
         if not (np.isfinite(given) & (given >= 0)).all():
             t, p = np.argwhere(~(np.isfinite(given) & (given >= 0)))[0]
             raise ValueError(f"weights must be finite and not negative, got {given[t, p]} at pair {p}")
+        for row in given:
+            check_magnitude(row, "weights", LARGEST_WEIGHT)
         given = np.broadcast_to(given, values.shape)
     missing = np.isnan(values)
     pattern, weight_of = None, None
@@ -386,7 +390,7 @@ def average(rdms: Any, zscore: bool = True, rescale: tuple[float, float] | None 
     >>> average([[1.0, 2.0, 3.0], [30.0, 10.0, 20.0]], rescale=None)
     array([ 0. , -0.5,  0.5])
     """
-    values = as_float64(getattr(rdms, "dissimilarities", rdms), "rdms")
+    values = as_float64(getattr(rdms, "dissimilarities", rdms), "rdms", missing=True)
     if values.ndim >= 2 and values.shape[-1] == values.shape[-2]:
         n = values.shape[-1]
         values, _ = _from_square(values.reshape(-1, n, n), "dissimilarity", "rdms")
@@ -398,6 +402,8 @@ def average(rdms: Any, zscore: bool = True, rescale: tuple[float, float] | None 
         raise ValueError(f"rdms must have shape (..., n, n) or (..., n(n-1)/2), got {np.shape(rdms)}")
     if np.isinf(values).any():
         raise ValueError(f"rdms must not be infinite, got matrix {np.argwhere(np.isinf(values))[0][0]}")
+    for row in values:
+        check_magnitude(row, "rdms")
     there = ~np.isnan(values)
     if zscore:
         count = there.sum(axis=1, keepdims=True)

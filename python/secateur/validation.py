@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .device import Place
-from .features import Features, Indices, Matrix, read_features
+from .features import Features, Indices, Matrix, check_seed, read_features, read_labels
 from .pruning import Pruned, Pruner
 from .search import SMALLEST_FOLD, Wanted
 from .similarity import check_comparator, held_out_alignment, on_cuda, warn_of_undefined_pairs
@@ -52,8 +52,8 @@ def split(n: int, cv: Any = 5, repeats: int = 1, seed: int = 0, groups: Any = No
     TypeError
         Where ``cv`` is none of these, or a fold no pair of indices or masks.
     ValueError
-        Where a side of a fold has fewer than 3 stimuli, sides share a stimulus or a group, or an index is out of
-        range.
+        Where there are more folds than stimuli or groups, a side of a fold has fewer than 3 stimuli, sides share a
+        stimulus or a group, labels of groups are of mixed types or missing, or an index is out of range.
 
     Examples
     --------
@@ -65,10 +65,9 @@ def split(n: int, cv: Any = 5, repeats: int = 1, seed: int = 0, groups: Any = No
 
     if isinstance(repeats, bool) or not isinstance(repeats, (int, np.integer)) or repeats < 1:
         raise ValueError(f"repeats must be a positive integer, got {repeats!r}")
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ValueError(f"seed must be a non-negative integer, got {seed!r}")
-    if groups is not None and np.shape(groups) != (n,):
-        raise ValueError(f"groups must have one entry for each of {n} stimuli, got shape {np.shape(groups)}")
+    seed = check_seed(seed, repeats)
+    if groups is not None:
+        groups = read_labels(groups, n, "groups", "stimuli")
     whole = isinstance(cv, (int, np.integer)) and not isinstance(cv, bool)
     if not whole and (isinstance(cv, (str, type)) or not (hasattr(cv, "split") or isinstance(cv, Iterable))):
         raise TypeError(f"cv must be an integer, a scikit-learn splitter, or (train, test) folds, got {cv!r}")
@@ -76,6 +75,9 @@ def split(n: int, cv: Any = 5, repeats: int = 1, seed: int = 0, groups: Any = No
         raise ValueError(f"repeats must be 1 unless cv is an integer, got {repeats}")
     if whole and cv < 2:
         raise ValueError(f"cv must be at least 2, got {cv}")
+    most = n if groups is None else len(np.unique(groups))
+    if whole and cv > most:
+        raise ValueError(f"cv must be at most the {most} {'stimuli' if groups is None else 'groups'}, got {cv}")
     folds: list[Fold] = []
     repeat: list[int] = []
     for r in range(repeats):

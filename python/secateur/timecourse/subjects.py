@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..features import Matrix, as_float64
+from ..features import Matrix, as_array, as_float64
 from ..targets import pack, pair_count
 from .movies import check_step
 
@@ -86,6 +86,8 @@ def read_movies(movies: Any, n: int, subjects: Any = None, times: Any = None) ->
         Where shapes don't fit n, or subjects differ in times, stimuli or kind.
     """
     names: Sequence[Any] | None = None
+    if hasattr(movies, "data_vars"):
+        as_array(movies, "movies")
     if isinstance(movies, Mapping):
         names, movies = list(movies), list(movies.values())
     if isinstance(movies, list | tuple):
