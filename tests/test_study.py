@@ -86,6 +86,7 @@ class TestConfig:
 
 STUDY = """
 title = "Two regions"
+kind = "dissimilarity"
 {more}
 [layers.penultimate]
 1 = "data/x1.npy"
@@ -258,11 +259,15 @@ class TestFmri:
             ("x1.npy", "x2.csv", "X must hold the same stimuli in every layer, got 18 in layer 'penultimate' and 15"),
             (
                 "{more}",
-                'kind = "similarity"\nsupervise = "all"',
+                'supervise = "all"',
                 "supervise must be one of 'subject', 'mean'; got 'all'",
             ),
             ("vTC/set1", "vTC/set2", r"regions of set '1', 'vTC': target must have shape \(15, 15\)"),
-            ("{more}", 'kind = "distance"', "kind must be one of 'similarity', 'dissimilarity'; got 'distance'"),
+            (
+                'kind = "dissimilarity"',
+                'kind = "distance"',
+                "kind must be one of 'similarity', 'dissimilarity'; got 'distance'",
+            ),
             ("cv = 3", "cv = 9", "cv must leave at least 3 test stimuli, got 2 in fold 0"),
         ],
     )

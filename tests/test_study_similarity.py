@@ -32,6 +32,7 @@ mean = true
 
 [targets.subjects]
 file = "data/minds.npz:subjects"
+kind = "similarity"
 
 [targets.other]
 file = "data/other.mat"
@@ -96,12 +97,14 @@ def test_the_result_is_that_of_the_arrays(planted, written):
         assert held["target"].values.tolist() == list(targets)
         assert held["approach"].values.tolist() == ["full", "pruned", "ridge"]
         for name, (features, target) in targets.items():
-            mine = sc.compare(features, target, ["full", "pruned", "ridge"], 3, seed=4, progress=False)
+            mine = sc.compare(
+                features, target, ["full", "pruned", "ridge"], 3, seed=4, kind="similarity", progress=False
+            )
             for what in ("test_alignment", "train_alignment", "nodes"):
                 np.testing.assert_allclose(
                     held[what].sel(target=name).values, mine[what].values[:, 0], atol=1e-12, err_msg=f"{name} {what}"
                 )
-            own = sc.cross_validate(features, target, cv=3, seed=4, progress=False)
+            own = sc.cross_validate(features, target, cv=3, seed=4, kind="similarity", progress=False)
             with opened(home / "out" / "result.nc", name) as pruned:
                 np.testing.assert_array_equal(pruned["kept"], own["kept"])
                 assert pruned["target"].values.tolist() == [name]
@@ -189,7 +192,11 @@ def test_a_dry_run_writes_nothing(planted):
         ('"ridge"]', '"full"]', "methods must name at least one method, each once, got"),
         ("data/x.csv", "data/y.npy", "groups.csv must have one line for each of 24 stimuli, got 26"),
         ('features = "data/y.npy"', "", r"targets.other: other.mat could not be used: .*got .*"),
-        ('kind = "dissimilarity"', "", r"targets.behaviour: minds.npz could not be used: .*dissimilarity"),
+        (
+            'kind = "dissimilarity"',
+            'kind = "similarity"',
+            r"targets.behaviour: minds.npz could not be used: .*dissimilarity",
+        ),
         ('format = "peterson2018"', 'format = "peterson2018"\nkind = "similarity"', "kind must be left out where"),
         ('features = "data/x.csv"', "", "the study must have either features or images, got none$"),
         ("groups", 'images = "data"\ngroups', "either features or images, got both$"),
@@ -250,7 +257,7 @@ class TestPhotographs:
             Image.fromarray(pixels).save(tmp_path / "photographs" / "ab"[i % 2] / f"{i}.png")
         np.save(tmp_path / "t.npy", rng.uniform(size=66))
         text = 'methods = ["full", "pruned"]\nimages = "photographs"\n[network]\nname = "timm:test_resnet"\n'
-        text += 'weights = "none"\nseed = 3\n[targets.mind]\nfile = "t.npy"\n[folds]\ncv = 3\n'
+        text += 'weights = "none"\nseed = 3\n[targets.mind]\nfile = "t.npy"\nkind = "similarity"\n[folds]\ncv = 3\n'
         (tmp_path / "study.toml").write_text(text)
         return tmp_path
 
@@ -259,7 +266,7 @@ class TestPhotographs:
 
         similarity.run(home / "study.toml", home / "out", progress=False)
         X = networks.embed(networks.load("timm:test_resnet", None, seed=3), home / "photographs", progress=False)
-        mine = sc.compare(X, np.load(home / "t.npy"), ["full", "pruned"], 3, progress=False)
+        mine = sc.compare(X, np.load(home / "t.npy"), ["full", "pruned"], 3, kind="similarity", progress=False)
         with opened(home / "out" / "result.nc") as held:
             np.testing.assert_array_equal(held["test_alignment"].values, mine["test_alignment"].values)
         told = (home / "out" / "settings.json").read_text()
@@ -279,6 +286,31 @@ class TestPhotographs:
         assert "(layer penultimate of " in told
         assert ", 2 groups" in told
 
+    @pytest.mark.parametrize("name", ["squeezenet1_1", "timm:test_resnet"])
+    def test_a_dry_run_downloads_nothing(self, home, monkeypatch, name):
+        """Where a network's own weights are not on this machine, that is said; a run would fetch them."""
+        import socket
+
+        import torch
+
+        def refuse(*_, **__):
+            raise AssertionError("a download was begun")
+
+        monkeypatch.setenv("TORCH_HOME", str(home / "torch"))
+        monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
+        monkeypatch.setattr(socket, "create_connection", refuse)
+        monkeypatch.setattr(socket.socket, "connect", refuse)
+        text = (home / "study.toml").read_text().replace("timm:test_resnet", name).replace('weights = "none"\n', "")
+        (home / "own.toml").write_text(text)
+        before = sorted(home.rglob("*"))
+        done = CliRunner().invoke(app, ["study", "similarity", str(home / "own.toml"), "--dry-run"])
+        assert done.exit_code == 0, done.output
+        assert f"note: the weights of {name} are not on this machine: a run downloads them" in done.stdout
+        assert "mind: 12 stimuli, " in done.stdout
+        assert sorted(home.rglob("*")) == before
+        with pytest.raises((AssertionError, ConnectionError)):
+            similarity.run(home / "own.toml", home / "out", progress=False)
+
     def test_refusals(self, home, tmp_path):
         text = (home / "study.toml").read_text()
         for old, new, words in (
@@ -297,7 +329,9 @@ def test_means_leave_missing_pairs_out(tmp_path):
     np.save(tmp_path / "t.npy", rows)
     np.save(tmp_path / "x.npy", np.eye(3))
     space, *_ = inputs.read_space(str(tmp_path / "x.npy"), None, None, None, "the study")
-    goals, told, _ = inputs.read_goals("mind", inputs.Target(str(tmp_path / "t.npy"), mean=True), space)
+    goals, told, _ = inputs.read_goals(
+        "mind", inputs.Target(str(tmp_path / "t.npy"), kind="similarity", mean=True), space
+    )
     np.testing.assert_array_equal(goals.values, [[2.0, np.nan, 3.0]])
     assert told["matrices"] == 2
 

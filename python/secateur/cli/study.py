@@ -51,7 +51,7 @@ def _run(name: str, config: Path, out: Path | None, dry_run: bool, overwrite: bo
                 raise ValueError("--out DIR must be given unless --dry-run is, got none")
             if out is not None:
                 check_destination(out, overwrite, steps.contents)
-            inputs, source = steps.load(asked), config.read_bytes()
+            inputs, source = steps.load(asked, dry=dry_run), config.read_bytes()
         if dry_run or out is None:
             typer.echo(steps.describe(asked, inputs), nl=False)
             return

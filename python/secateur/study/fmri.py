@@ -111,13 +111,15 @@ class Inputs:
     notes: list[str]
 
 
-def load(study: FmriStudy) -> Inputs:
+def load(study: FmriStudy, *, dry: bool = False) -> Inputs:
     """Read and check every input; nothing is pruned.
 
     Parameters
     ----------
     study : FmriStudy
         From :func:`secateur.study.read_config`.
+    dry : bool
+        Whether this is a dry run; what such a study reads is never downloaded.
 
     Returns
     -------

@@ -130,7 +130,9 @@ class Task:
     goals: xarray.DataArray
 
 
-def read_tasks(study: Any, network: Network | None = None) -> tuple[list[Task], Records, list[str]]:
+def read_tasks(
+    study: Any, network: Network | None = None, *, dry: bool = False
+) -> tuple[list[Task], Records, list[str]]:
     """The targets of a study with the stimuli that they are over, those of one space together.
 
     Parameters
@@ -139,6 +141,8 @@ def read_tasks(study: Any, network: Network | None = None) -> tuple[list[Task], 
         With ``targets``, ``features``, ``images``, ``network`` and ``folds``, and ``groups`` where they are of use.
     network : Network, optional
         That of ``[network]``, where it is open already.
+    dry : bool
+        Whether this is a dry run, which downloads nothing.
 
     Returns
     -------
@@ -169,7 +173,8 @@ def read_tasks(study: Any, network: Network | None = None) -> tuple[list[Task], 
         key = (own.features, own.images, target.groups or getattr(own, "groups", None))
         if key not in spaces:
             if own.images and network is None:
-                network = open_network(study.network)
+                network, noted = open_network(study.network, dry=dry)
+                notes += noted
             with_net = None if network is None else (study.network, network)
             spaces[key], told, noted = read_space(own.features, own.images, key[2], with_net, where)
             records += told
@@ -205,14 +210,19 @@ def check_reweighting(study: Any, tasks: list[Task]) -> None:
             )
 
 
-def open_network(net: Net | None) -> Network:
-    """The network of ``[network]``."""
+def open_network(net: Net | None, *, dry: bool = False) -> tuple[Network, list[str]]:
+    """The network of ``[network]``, and notes on it; in a dry run with random weights where its own are not here."""
     from .. import networks
+    from ..networks.registry import WeightsNotHere
 
     if net is None:
         raise ConfigError("network must be given where there are images, [network] with a name, got none")
     weights = net.weights_file or (None if net.weights == "none" else net.weights)
-    return networks.load(net.name, weights, seed=net.seed, device=net.device)
+    try:
+        return networks.load(net.name, weights, seed=net.seed, device=net.device, download=not dry), []
+    except WeightsNotHere:
+        network = networks.load(net.name, None, seed=net.seed, device=net.device)
+        return network, [f"the weights of {net.name} are not on this machine: a run downloads them, a dry run doesn't"]
 
 
 def network_record(net: Net, network: Network) -> dict[str, Any]:

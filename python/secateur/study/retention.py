@@ -126,16 +126,17 @@ class Inputs:
     notes: list[str]
 
 
-def load(study: RetentionStudy) -> Inputs:
+def load(study: RetentionStudy, *, dry: bool = False) -> Inputs:
     """Read and check every input; nothing is pruned, and at most one photograph of a folder is embedded."""
     if study.network.layer != "penultimate":
         raise ConfigError(f"network.layer must be 'penultimate', which is what is pruned, got {study.network.layer!r}")
     if "pruned" not in study.methods or len(set(study.methods)) < len(study.methods):
         raise ConfigError(f"methods must hold 'pruned', and each once, got {study.methods!r}")
     study.pruning.pruner("similarity")._terms()
-    network = open_network(study.network)
+    network, said = open_network(study.network, dry=dry)
     network.part("classifier")
     tasks, records, notes = read_tasks(study, network)
+    notes = [*said, *notes]
     check_reweighting(study, tasks)
     seen, told = see(study.test_images, study.network, network)
     records.append({**told, "role": "test_images"})

@@ -118,7 +118,7 @@ class Result:
     validated: xarray.Dataset
 
 
-def load(study: TaxonomyStudy) -> Inputs:
+def load(study: TaxonomyStudy, *, dry: bool = False) -> Inputs:
     """Read and check every input; nothing is pruned, and at most one photograph of a folder is embedded."""
     if study.features and study.images:
         raise ConfigError("the study must have features or images or neither, got both")
@@ -127,9 +127,10 @@ def load(study: TaxonomyStudy) -> Inputs:
     records: Records = []
     notes: list[str] = []
     if study.features or study.images:
-        network = open_network(study.network) if study.images else None
+        network, said = open_network(study.network, dry=dry) if study.images else (None, [])
         with_net = None if network is None or study.network is None else (study.network, network)
         space, records, notes = read_space(study.features, study.images, None, with_net, "the categories")
+        notes = [*said, *notes]
         chosen = _find(_categories(study, space))
         if with_net is not None:
             records.append(network_record(*with_net))
