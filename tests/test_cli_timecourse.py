@@ -117,7 +117,11 @@ def test_windows_and_names(here, planted):
     assert "50–100" in outcome.stdout
     assert "250–300" in outcome.stdout
     unnamed = run("timecourse", "x.npy", *files, "--out", "b")
-    assert "note: x.npy names no stimuli: its order is taken to be that of sub-01_patterns.npz." in unnamed.stderr
+    note = "x.npy names no stimuli: its order is taken to be that of sub-01_patterns.npz: "
+    assert f"note: {note}" in unnamed.stderr
+    assert f"- {note}" in Path("b/summary.md").read_text(encoding="utf-8")
+    (kept,) = json.loads(Path("b/settings.json").read_text(encoding="utf-8"))["notes"]
+    assert kept.startswith(note)
 
 
 def test_movies(here, planted):

@@ -77,8 +77,11 @@ class Loaded:
     notes: tuple[str, ...] = ()
 
     def record(self) -> dict[str, Any]:
-        """Name, key, shape and SHA-256 of the file, for ``settings.json``."""
-        return {"file": str(self.path), "key": self.key, "shape": list(self.values.shape), "sha256": sha256(self.path)}
+        """Name, key, shape and SHA-256 of the file and its first names of stimuli, for ``settings.json``."""
+        return {
+            "file": str(self.path), "key": self.key, "shape": list(self.values.shape), "sha256": sha256(self.path),
+            "first_stimuli": None if self.stimuli is None else list(self.stimuli[:3]),
+        }  # fmt: skip
 
 
 def sha256(path: Path) -> str:
@@ -266,18 +269,40 @@ def match(target: Loaded, features: Loaded) -> tuple[Array, str | None]:
         Where both files name their stimuli and the names differ, or one comes twice.
     """
     if target.stimuli is None and features.stimuli is None:
-        return target.values, None
+        return target.values, order_taken(features.path.name, target.path.name, None)
     if target.stimuli is None or features.stimuli is None:
         silent, named = (target, features) if target.stimuli is None else (features, target)
-        return target.values, f"{silent.path.name} names no stimuli: its order is taken to be that of {named.path.name}"
+        return target.values, order_taken(silent.path.name, named.path.name, named.stimuli)
     order = _order(target.stimuli, features.stimuli, target.path.name, features.path.name)
     if (order == np.arange(len(order))).all():
         return target.values, None
-    note = f"the stimuli of {target.path.name} were reordered by name to the order of {features.path.name}"
+    note = (
+        f"the stimuli of {target.path.name} were reordered by name to the order of {features.path.name}: "
+        f"{_first(features.stimuli)} where they were {_first(target.stimuli)}"
+    )
     values, n = target.values, len(order)
     if values.ndim >= 2 and values.shape[-2:] == (n, n):
         return values[..., order[:, None], order], note
     return values[..., pair_positions(order, n)], note
+
+
+def order_taken(silent: str, other: str, names: Sequence[str] | None) -> str:
+    """What is said where stimuli can't be matched by name: the greatest risk of a run, since nothing can notice.
+
+    Parameters
+    ----------
+    silent, other : str
+        What has no names, and what it is laid against.
+    names : sequence of str or None
+        Those of the other, if it has any.
+    """
+    if names is None:
+        return f"neither {silent} nor {other} names stimuli: their order is taken to be the same"
+    return f"{silent} names no stimuli: its order is taken to be that of {other}: {_first(names)}"
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(map(str, names[:3])) + (", …" if len(names) > 3 else "")
 
 
 # Names ----------------------------------------------------------------------------------------------------------

@@ -111,9 +111,9 @@ def finetune(
                 raise ValueError(f"RDM must cover the {n} images of {images.name}, got shape {values.shape}")
             several = values.ndim == 3 or (values.ndim == 2 and values.shape != (n, n))
             matrix = average(values)
-        for told in (*shown.notes, *goal.notes, note):
-            if told:
-                _say(f"note: {told}.")
+        notes = [told for told in (*shown.notes, *goal.notes, note) if told]
+        for told in notes:
+            _say(f"note: {told}.")
         with _input():
             name = net if net is not None else str(PRESETS[str(preset)]["net"])
             network = load(name, None if weights == "random" else weights, seed=seed)
@@ -157,7 +157,7 @@ def finetune(
             trainer.fit(shown, matrix, checkpoint=checkpoint, progress=bar)
         _say("Drawing and writing.")
         inputs = [{"role": "images", "folder": str(images), "images": n}, {"role": "target", **goal.record()}]
-        settings = {"command": ["secateur", *sys.argv[1:]], "inputs": inputs, "device": device}
+        settings = {"command": ["secateur", *sys.argv[1:]], "inputs": inputs, "notes": notes, "device": device}
         files = finetuning.write_finetuning(
             out, trainer, result, scores, title=title, settings=settings, overwrite=overwrite
         )

@@ -61,11 +61,12 @@ class _Set:
     net: Network
     images: Images
     inputs: list[dict[str, Any]]
+    notes: tuple[str, ...] = ()
 
     def settings(self, **more: Any) -> dict[str, Any]:
         """What ``settings.json`` holds."""
-        network = {"network": self.net.name, **self.net.provenance}
-        return {"command": ["secateur", *sys.argv[1:]], "inputs": self.inputs, **network, **more}
+        told = {"command": ["secateur", *sys.argv[1:]], "inputs": self.inputs, "notes": list(self.notes)}
+        return {**told, "network": self.net.name, **self.net.provenance, **more}
 
 
 def _open(photographs: Path, network: str, weights: str, device: str, seed: int = 0) -> _Set:
@@ -97,10 +98,11 @@ def _aim(target: str, kind: str | None, seen: _Set) -> tuple[Targets, _Set]:
         if len(targets) > 1:
             raise ValueError(f"TARGET must be one target, got {len(targets)}")
         targets = replace(targets, single=True, labels=(goal.path.stem,))
-    for told in (*goal.notes, note):
-        if told:
-            _say(f"note: {told}.")
-    return targets, replace(seen, inputs=[*seen.inputs, {"role": "target", **goal.record()}])
+    notes = (*goal.notes, *([note] if note else []))
+    for told in notes:
+        _say(f"note: {told}.")
+    seen = replace(seen, inputs=[*seen.inputs, {"role": "target", **goal.record()}], notes=(*seen.notes, *notes))
+    return targets, seen
 
 
 def _write(out: Path, content: dict[str, Any], settings: dict[str, Any], overwrite: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import xarray
 
     from ..features import Features
+    from ..files import Loaded
     from ..pruning import Pruner
 
 
@@ -44,6 +45,7 @@ class _Study:
     title: str
     inputs: list[dict[str, Any]]
     synthetic: bool = False
+    notes: list[str] = field(default_factory=list)
 
 
 @app.command()
@@ -153,6 +155,7 @@ def _read(place: str, recordings: list[str], pattern: str, picks: str | None, ho
     with _input(embedding.path.name):
         features = replace(read_features(embedding.values), stimuli=embedding.stimuli, names=embedding.names)
     movies: dict[Any, Any] = {}
+    notes: list[str] = []
     inputs: list[dict[str, Any]] = [{"role": "features", **embedding.record()}]
     stimuli = None if features.stimuli is None else list(features.stimuli)
     with _input():
@@ -169,7 +172,9 @@ def _read(place: str, recordings: list[str], pattern: str, picks: str | None, ho
                         "--picks, --rdm, --windows and --smoothing must be left out for RDM movies, got one"
                     )
                 _note_times(made.time.values if "time" in made.coords else [0], path)
-                return _Study(features, made, f"{embedding.path.stem} pruned to {path.stem}", inputs)
+                said = made.coords["stimulus"].values if "stimulus" in made.coords else made.attrs.get("stimuli")
+                notes += _order_note(embedding, path, said)
+                return _Study(features, made, f"{embedding.path.stem} pruned to {path.stem}", inputs, notes=notes)
             recording = _recording(path, stimuli, picks)
             if not movies:
                 _note_times(recording.time.values, path)
@@ -179,13 +184,28 @@ def _read(place: str, recordings: list[str], pattern: str, picks: str | None, ho
                 movies = rdm_movies(recording, **how)
                 continue
             known = recording.stimulus.values.tolist() if "stimulus" in recording.coords else None
-            if features.stimuli is None and known is not None and not movies:
-                _say(f"note: {embedding.path.name} names no stimuli: its order is taken to be that of {path.name}.")
+            if not movies:
+                silent = features.stimuli is not None and path.suffix == ".npy"  # which holds no names
+                notes += _order_note(embedding, path, None if silent else known)
             if stimuli is None and known is not None:
                 stimuli = known
             movies[subject] = rdm_movie(recording, **how)
     name = Path(recordings[0]).stem if len(recordings) == 1 else f"{len(files)} recordings"
-    return _Study(features, movies, f"{embedding.path.stem} pruned to {name}", inputs)
+    return _Study(features, movies, f"{embedding.path.stem} pruned to {name}", inputs, notes=notes)
+
+
+def _order_note(embedding: Loaded, path: Path, names: Any) -> list[str]:
+    """What is taken for granted where features or recording name no stimuli, said and kept."""
+    from ..files import order_taken
+
+    if names is not None and embedding.stimuli is not None:
+        return []
+    if names is None and embedding.stimuli is not None:
+        note = order_taken(path.name, embedding.path.name, embedding.stimuli)
+    else:
+        note = order_taken(embedding.path.name, path.name, names)
+    _say(f"note: {note}.")
+    return [note]
 
 
 def _files(recordings: list[str], pattern: str) -> dict[Any, Path]:
@@ -309,6 +329,7 @@ def _run(
     settings = {
         "command": ["secateur", *sys.argv[1:]],
         "inputs": study.inputs,
+        "notes": study.notes,
         "device": pruner.device,
         "alpha": alpha,
         "flips": flips,

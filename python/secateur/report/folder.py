@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -296,7 +296,17 @@ def _fill(
 
 def write_settings(draft: Path, attrs: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
     told = {**versions(), **attrs, **settings}
+    keep_notes(draft, settings.get("notes", ()))
     (draft / SETTINGS).write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def keep_notes(draft: Path, notes: Sequence[str]) -> None:
+    """Add to the page of tables, if there is one, how the inputs were read and laid against one another."""
+    page = draft / "summary.md"
+    if notes and page.exists():
+        words = "\n".join(f"- {note}." for note in notes)
+        text = page.read_text(encoding="utf-8").rstrip("\n")
+        page.write_text(f"{text}\n\n## Inputs\n\n{words}\n", encoding="utf-8", newline="\n")
 
 
 def write_course(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..report.folder import SETTINGS, _whole, check_destination, versions
+from ..report.folder import SETTINGS, _whole, check_destination, keep_notes, versions
 from ..report.tables import Rows, pipe_table
 from .config import plain, read_config
 
@@ -34,7 +34,8 @@ class Steps:
     contents : mapping of file names to what they hold
         Of the results folder.
     load : function of the study
-        To its inputs, read and checked, with ``records`` and ``notes``; nothing is computed.
+        To its inputs, read and checked, with ``records`` and ``notes``; nothing is computed, and in a ``dry`` run
+        nothing is downloaded.
     describe : function of the study and the inputs
         What would run, in a few lines.
     compute : function of the study and the inputs, and ``progress``
@@ -50,7 +51,7 @@ class Steps:
     name: str
     schema: Any
     contents: Mapping[str, str]
-    load: Callable[[Any], Any]
+    load: Callable[..., Any]
     describe: Callable[[Any, Any], str]
     compute: Callable[..., Any]
     fill: Callable[[Path, Any, Any, Any], None]
@@ -111,6 +112,7 @@ class Steps:
 
         def whole(draft: Path) -> None:
             self.fill(draft, study, inputs, result)
+            keep_notes(draft, inputs.notes)
             (draft / COPY).write_bytes(source)
             made = {name: value for name, value in versions().items() if name != "written"}
             told = {
