@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import pandas
 import pytest
 import scipy.io
 import xarray
+from scipy.spatial.distance import pdist
 from typer.testing import CliRunner
 
 import secateur as sc
@@ -503,7 +505,9 @@ def test_stimuli_are_matched_by_name(form: str, S: Any) -> None:
     target = files.Loaded(values, tuple(NAMES[i] for i in order), None, Path("s.csv"))
     matched, note = files.match(target, features)
     np.testing.assert_array_equal(matched, expected)
-    assert note == "the stimuli of s.csv were reordered by name to the order of x.csv"
+    first, before = (", ".join(names[:3]) for names in (NAMES, [NAMES[i] for i in order]))
+    said = "the stimuli of s.csv were reordered by name to the order of x.csv"
+    assert note == f"{said}: {first}, … where they were {before}, …"
 
 
 def test_names_that_differ_are_named() -> None:
@@ -513,7 +517,11 @@ def test_names_that_differ_are_named() -> None:
         return files.Loaded(np.eye(3), names or None, None, Path("s.csv"))
 
     assert files.match(target("ant", "bee", "cow"), features)[1] is None
-    assert files.match(target(), features)[1] == "s.csv names no stimuli: its order is taken to be that of x.csv"
+    taken = "s.csv names no stimuli: its order is taken to be that of x.csv: ant, bee, cow"
+    assert files.match(target(), features)[1] == taken
+    silent = files.Loaded(np.zeros((3, 2)), None, None, Path("x.csv"))
+    taken = "neither x.csv nor s.csv names stimuli: their order is taken to be the same"
+    assert files.match(target(), silent)[1] == taken
     with pytest.raises(files.FileError, match=r"lacks 'bee', 'cow' and has 'dog', 'Bee' beside them"):
         files.match(target("ant", "dog", "Bee"), features)
     with pytest.raises(files.FileError, match=r"s\.csv must name each stimulus once .* got 'ant' twice"):
@@ -528,11 +536,56 @@ def test_reordering_is_said_and_right(here: Path, X: Any, S: Any) -> None:
     pandas.DataFrame({"name": names, "group": ["a", "b"] * (N // 2)}).to_csv("g.csv", index=False)
     outcome = run("prune", "x.csv", "s.csv", "--out", "out", "--groups", "g.csv")
     assert outcome.exit_code == 0, outcome.output
-    assert "note: the stimuli of s.csv were reordered by name to the order of x.csv." in outcome.stderr
+    assert "note: the stimuli of s.csv were reordered by name to the order of x.csv: " in outcome.stderr
     with xarray.open_dataset("out/result.nc", engine="h5netcdf") as result:
         expected = sc.cross_validate(X, S, progress=False)
         np.testing.assert_allclose(result.pruned_test.values, expected.pruned_test.values, atol=1e-12)
         assert result.stimulus.values.tolist() == NAMES
+    settings = json.loads(Path("out/settings.json").read_text(encoding="utf-8"))
+    first = {told["role"]: told["first_stimuli"] for told in settings["inputs"]}
+    assert (first["features"], first["target"]) == (NAMES[:3], names[:3])
+
+
+def test_what_is_taken_for_granted_is_kept(here: Path, X: Any) -> None:
+    """Where names are missing nothing can notice another order: summary and settings say what was taken for it."""
+    pandas.DataFrame(X, NAMES).to_csv("x.csv")
+    for place, note in (
+        ("x.csv", f"s.npy names no stimuli: its order is taken to be that of x.csv: {', '.join(NAMES[:3])}, …"),
+        ("x.npy", "neither x.npy nor s.npy names stimuli: their order is taken to be the same"),
+    ):
+        outcome = run("prune", place, "s.npy", "--out", "out", "--cv", "3", "--overwrite")
+        assert outcome.exit_code == 0, outcome.output
+        assert f"note: {note}." in outcome.stderr
+        assert Path("out/summary.md").read_text(encoding="utf-8").endswith(f"## Inputs\n\n- {note}.\n")
+        settings = json.loads(Path("out/settings.json").read_text(encoding="utf-8"))
+        assert settings["notes"] == [note]
+        assert settings["inputs"][0]["first_stimuli"] == (NAMES[:3] if place == "x.csv" else None)
+        assert settings["inputs"][1]["first_stimuli"] is None
+
+
+def test_packed_pairs_need_a_kind(here: Path, X: Any) -> None:
+    """Dissimilarities that passed as similarities gave a "gain" from below zero to nearer zero."""
+    rng = np.random.default_rng(3)
+    rdm = pdist(X[:, :6], "cosine") + 0.3 * rng.normal(size=N * (N - 1) // 2)
+    np.save("rdm.npy", rdm)
+    words = refused("prune", "x.npy", "rdm.npy", "--out", "out")
+    assert words.startswith("secateur: rdm.npy: kind must be said for packed pairs, which don't tell whether larger")
+    assert words.endswith("pass --kind similarity or --kind dissimilarity.")
+    wrong = run("prune", "x.npy", "rdm.npy", "--out", "wrong", "--kind", "similarity", "--permutations", "2")
+    assert wrong.exit_code == 0, wrong.output
+    said = re.findall("warning: the mean full alignment is below zero.*", wrong.stderr)
+    assert len(said) == 1
+    assert "read as similarities, holds dissimilarities (pass --kind dissimilarity), or the features'" in said[0]
+    assert "no evidence of a fit" in said[0]
+    page = Path("wrong/summary.md").read_text(encoding="utf-8")
+    assert "- The mean full alignment is below zero" in page
+    table = pandas.read_csv("wrong/summary.csv").iloc[0]
+    assert table.full_test < 0
+    assert table.below_zero == (table.pruned_test < 0)
+    assert ("†: the pruned alignment is below zero too" in page) == (table.gain > 0 and table.pruned_test < 0)
+    right = run("prune", "x.npy", "rdm.npy", "--out", "right", "--kind", "dissimilarity")
+    assert "below zero" not in right.output
+    assert not pandas.read_csv("right/summary.csv").below_zero[0]
     assert "lacks 'item 0'" in refused("prune", "x.csv", _renamed("s.csv"), "--out", "o")
 
 

@@ -33,7 +33,7 @@ def stimuli(n=36, d=20, targets=None, seed=0):
 @pytest.fixture(scope="module")
 def result():
     X, h = stimuli(targets=2)
-    return sc.compare(X, h, FAST, cv=4, progress=False)
+    return sc.compare(X, h, FAST, cv=4, progress=False, kind="similarity")
 
 
 # Folds
@@ -52,8 +52,8 @@ def test_full_and_pruned_are_cross_validates(terms, how):
     h = -h if "kind" in terms else h
     h[0, 5] = np.nan
     pruner = sc.Pruner(**terms)
-    ours = sc.compare(X, h, ["pruned", "full"], pruner=pruner, progress=False, **how)
-    theirs = sc.cross_validate(X, h, pruner, progress=False, **how)
+    ours = sc.compare(X, h, ["pruned", "full"], pruner=pruner, progress=False, **how, kind="similarity")
+    theirs = sc.cross_validate(X, h, pruner, progress=False, **how, kind="similarity")
     for name in ("full", "pruned"):
         one = ours.sel(approach=name)
         np.testing.assert_array_equal(one.train_alignment, theirs[f"{name}_train"])
@@ -69,10 +69,10 @@ def test_full_and_pruned_are_cross_validates(terms, how):
 def test_a_reweighting_is_fitted_fold_by_fold():
     X, h = stimuli()
     square = reference.square(h, 36)
-    result = sc.compare(X, h, ["ridge", "lasso"], cv=4, seed=1, progress=False)
+    result = sc.compare(X, h, ["ridge", "lasso"], cv=4, seed=1, progress=False, kind="similarity")
     for f, name in [(f, name) for f in range(4) for name in ("ridge", "lasso")]:
         test = result.test.values[f]
-        method = {"ridge": Ridge, "lasso": sc.baselines.Lasso}[name]()
+        method = {"ridge": Ridge, "lasso": sc.baselines.Lasso}[name](kind="similarity")
         fitted = method.fit(X[~test], square[np.ix_(~test, ~test)])
         one = result.sel(approach=name).isel(target=0, fold=f)
         assert one.test_alignment == pytest.approx(fitted.score(X[test], square[np.ix_(test, test)]), abs=1e-12)
@@ -80,9 +80,9 @@ def test_a_reweighting_is_fitted_fold_by_fold():
         assert one.penalty == fitted.penalty_
         assert one.nodes == fitted.n_features_ == (fitted.coef_ != 0).sum()
     groups = np.arange(36) // 2
-    result = sc.compare(X, h, ["ridge"], cv=3, groups=groups, progress=False)
+    result = sc.compare(X, h, ["ridge"], cv=3, groups=groups, progress=False, kind="similarity")
     train = np.flatnonzero(~result.test.values[0])
-    fitted = Ridge().fit(X[train], square[np.ix_(train, train)], groups=groups[train])
+    fitted = Ridge(kind="similarity").fit(X[train], square[np.ix_(train, train)], groups=groups[train])
     assert result.penalty.values[0, 0, 0] == fitted.penalty_
     test = result.test.values[0]
     expected = fitted.score(X[test], square[np.ix_(test, test)])
@@ -101,7 +101,7 @@ def test_nothing_of_the_test_stimuli_is_learnt_from():
     other[:12, :12] = (other[:12, :12] + other[:12, :12].T) / 2
     others[:12] = rng.random((12, 20))
     one, two = (
-        sc.compare(features, goal, FAST, cv=folds, progress=False)
+        sc.compare(features, goal, FAST, cv=folds, progress=False, kind="similarity")
         for features, goal in ((X, square), (others, other))
     )
     for name in ("train_alignment", "nodes", "penalty", "dimensions"):
@@ -166,21 +166,25 @@ def test_other_methods_get_the_training_stimuli_of_each_fold():
 def test_other_methods_get_weights_where_they_are_more_than_a_choice_of_pairs():
     X, h = stimuli()
     method = Whole()
-    sc.compare(X, h, {"a": method}, cv=2, weights=np.r_[0.0, np.ones(len(h) - 1)], progress=False)
+    sc.compare(X, h, {"a": method}, cv=2, weights=np.r_[0.0, np.ones(len(h) - 1)], progress=False, kind="similarity")
     assert [extra for _, _, extra in method.given] == [{}, {}]
     w = np.random.default_rng(0).random(len(h))
-    result = sc.compare(X, h, {"a": method, "b": "ridge"}, cv=2, weights=w, progress=False)
+    result = sc.compare(X, h, {"a": method, "b": "ridge"}, cv=2, weights=w, progress=False, kind="similarity")
     train = np.flatnonzero(~result.test.values[0])
     np.testing.assert_array_equal(method.given[2][2]["weights"], reference.among(w, train, 36))
 
 
 def test_pairs_without_a_direction_are_left_out_and_told_once():
     X, h = stimuli()
-    result = sc.compare(X, h, ["full", "ridge"], cv=[(np.arange(20), np.arange(20, 36))], progress=False)
+    result = sc.compare(
+        X, h, ["full", "ridge"], cv=[(np.arange(20), np.arange(20, 36))], progress=False, kind="similarity"
+    )
     assert (result.undefined_pairs == 0).all()
     X[30] = 0
     with pytest.warns(sc.UndefinedPairsWarning, match="^30 pairs") as told:
-        result = sc.compare(X, h, ["full", "frrsa", "ridge"], cv=[(np.arange(20), np.arange(20, 36))], progress=False)
+        result = sc.compare(
+            X, h, ["full", "frrsa", "ridge"], cv=[(np.arange(20), np.arange(20, 36))], progress=False, kind="similarity"
+        )
     assert len(told) == 1
     assert result.undefined_pairs.values.ravel().tolist() == [15, 15, 0]
     assert np.isfinite(result.test_alignment).all()
@@ -293,4 +297,4 @@ def test_predictions_of_another_length_are_refused():
     X, h = stimuli()
     message = r"methods must predict 276 similarities of the pairs of 24 stimuli, got shape \(24,\) from 'rows'"
     with pytest.raises(ValueError, match=message):
-        sc.compare(X, h, {"rows": Rows()}, cv=3)
+        sc.compare(X, h, {"rows": Rows()}, cv=3, kind="similarity")

@@ -39,7 +39,7 @@ def stack(count=3, seed=0, missing=False):
 
 
 def quiet(function, *args, **kwargs):
-    return function(*args, progress=False, **kwargs)
+    return function(*args, progress=False, **kwargs, kind="similarity")
 
 
 # The permutation null (test_validation.py holds it to relabelled cross-validations)
@@ -47,7 +47,7 @@ def quiet(function, *args, **kwargs):
 
 def test_family_wise_p_is_the_share_of_largest_null_values():
     X, h = embedding(), stack(4)
-    null = sc.permutation_test(X, h, n=39, cv=3, seed=2)
+    null = sc.permutation_test(X, h, n=39, cv=3, seed=2, kind="similarity")
     for name in ("pruned_test", "gain"):
         assert null[f"p_max_{name}"].dims == ("target",)
         largest = null[name].max("target").values
@@ -58,7 +58,7 @@ def test_family_wise_p_is_the_share_of_largest_null_values():
 
 
 def test_one_target_is_no_family():
-    null = sc.permutation_test(embedding(), stack(1), n=5, cv=3)
+    null = sc.permutation_test(embedding(), stack(1), n=5, cv=3, kind="similarity")
     assert not [name for name in null.data_vars if name.startswith("p_max")]
 
 
@@ -159,7 +159,7 @@ def scores_of_draw(X, square, stimuli, folds, comparator, metric="cosine", masks
             parts.append((X[side], target[np.triu_indices(len(side), 1)], w))
         terms = {"metric": metric, "comparator": comparator}
         if masks is None:
-            kept = sc.Pruner(threads=1, **terms).fit(*parts[0][:2], weights=parts[0][2]).support_
+            kept = sc.Pruner(threads=1, **terms, kind="similarity").fit(*parts[0][:2], weights=parts[0][2]).support_
         else:
             kept = masks[f]
         full.append(reference_alignment(*parts[1], None, **terms))
@@ -613,7 +613,9 @@ def test_transfer_is_a_loop_of_fits(comparator):
     squares = [reference.square(row, N) for row in h]
     for f, (train, test) in enumerate(folds):
         for source in range(3):
-            fitted = sc.Pruner(comparator=comparator).fit(X[train], squares[source][np.ix_(train, train)])
+            fitted = sc.Pruner(comparator=comparator, kind="similarity").fit(
+                X[train], squares[source][np.ix_(train, train)]
+            )
             assert int(found.n_kept[source, f]) == fitted.n_features_
             for target in range(3):
                 score = fitted.score(X[test], squares[target][np.ix_(test, test)])
@@ -642,7 +644,7 @@ def test_undefined_pairs_in_transfer():
     with pytest.warns(sc.UndefinedPairsWarning) as told:
         found = quiet(sc.transfer, X, h, cv=folds)
     assert len(told) == 1
-    kept = np.flatnonzero(sc.Pruner().fit(X[:10], reference.square(h[0], 15)[:10, :10]).support_)
+    kept = np.flatnonzero(sc.Pruner(kind="similarity").fit(X[:10], reference.square(h[0], 15)[:10, :10]).support_)
     assert set(kept) <= {0, 1, 2}
     assert found.undefined_pairs[0, :, 0].values.tolist() == [9, 9]  # of 10, only the pair of the first two is left
     assert found.undefined_pairs[1].sum() == 0
@@ -697,7 +699,7 @@ def test_results_are_labelled_and_saved(tmp_path):
 def test_bootstrap_refusals(more, message):
     terms = {"target": stack(3), "n": 3, "cv": 3, **more}
     with pytest.raises(ValueError) as error:  # noqa: PT011
-        sc.bootstrap(embedding(), **terms)
+        sc.bootstrap(embedding(), **terms, kind="similarity")
     assert str(error.value) == message
 
 
@@ -739,7 +741,7 @@ def test_stability_refusals():
 
 
 def test_quiet_and_targets_are_read_once(capsys):
-    targets = read_target(stack(2), N)
+    targets = read_target(stack(2), N, kind="similarity")
     quiet(sc.bootstrap, embedding(), targets, 2, cv=3)
     quiet(sc.transfer, embedding(), targets, cv=3)
     printed = capsys.readouterr()

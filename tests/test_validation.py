@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 
 import numpy as np
@@ -739,3 +740,45 @@ def test_to_rsatoolbox_keeps_labels_and_takes_a_fitted_support():
         sc.to_rsatoolbox(frame, metric="manhattan")
     with pytest.raises(ValueError, match="subset must hold feature indices from 0 to 10, got 11"):
         sc.to_rsatoolbox(frame, [11])
+
+
+class TestOpposition:
+    """A target read as the other kind: every alignment has the other sign, and a best prefix comes nearer to zero."""
+
+    def planted(self):
+        rng = np.random.default_rng(12)
+        X = rng.normal(size=(30, 20))
+        return X, sc.similarity(X) + 0.3 * rng.normal(size=435)
+
+    def test_both_readings_are_named(self):
+        X, h = self.planted()
+        verbs = (
+            lambda kind: sc.cross_validate(X, h, cv=3, kind=kind, progress=False),
+            lambda kind: sc.permutation_test(X, h, 2, cv=3, kind=kind, progress=False),
+            lambda kind: sc.compare(X, h, ["full", "pruned"], cv=3, kind=kind, progress=False),
+        )
+        for verb in verbs:
+            words = r"^the mean full alignment is below zero \(-0\.\d+\): either the target, read as dissimilarities, "
+            words += r"holds similarities \(pass kind='similarity'\), or .* no evidence of a fit$"
+            with pytest.warns(sc.OpposedWarning, match=words):
+                verb("dissimilarity")
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                verb("similarity")
+        with pytest.warns(sc.OpposedWarning, match=r"below zero for 1 of 2 targets \(-0\.\d+ at the least\)"):
+            sc.cross_validate(X, np.stack([h, -h]), cv=3, kind="similarity", progress=False)
+
+    def test_a_gain_that_ends_below_zero_is_marked(self):
+        X, h = self.planted()
+        right, wrong = (sc.cross_validate(X, h, cv=3, kind=k, progress=False) for k in ("similarity", "dissimilarity"))
+        wrong["pruned_test"] = wrong["full_test"] / 2  # a gain, all of it below zero
+        assert sc.summary(wrong).below_zero.tolist() == [True]
+        assert sc.summary(wrong).gain[0] > 0
+        assert sc.summary(right).below_zero.tolist() == [False]
+        for page in (sc.report.tables.text(wrong), sc.report.tables.markdown(wrong)):
+            assert re.search(r"\+0\.\d+†", page)
+            page = " ".join(page.split())
+            assert "†: the pruned alignment is below zero too: the gain is no evidence of a fit." in page
+            assert "The mean full alignment is below zero (-0." in page
+        assert "†" not in sc.report.tables.text(right)
+        assert "below zero" not in sc.report.tables.text(right)

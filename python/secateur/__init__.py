@@ -27,12 +27,13 @@ from .inference import bootstrap, noise_ceiling, noise_normalised_r2, permutatio
 from .networks import feature_maps, heatmaps, occlusion, saliency
 from .pruning import Pruner
 from .search import SearchInterrupted
-from .similarity import UndefinedPairsWarning, alignment, similarity
+from .similarity import OpposedWarning, UndefinedPairsWarning, alignment, similarity
 from .statistics import benjamini_hochberg
 from .validation import cross_validate, kept_features, summary, to_rsatoolbox
 
 __version__ = _version("secateur")
 __all__ = [
+    "OpposedWarning",
     "Pruner",
     "SearchInterrupted",
     "UndefinedPairsWarning",

@@ -13,7 +13,13 @@ from .baselines import Lasso, Ridge, SimDR, _Reweighting
 from .features import Features, Indices, Matrix, read_features
 from .inference import noise_normalised_r2
 from .pruning import Pruner
-from .similarity import alignment_where_defined, compare_where_defined, similarity, warn_of_undefined_pairs
+from .similarity import (
+    alignment_where_defined,
+    compare_where_defined,
+    similarity,
+    warn_of_opposition,
+    warn_of_undefined_pairs,
+)
 from .statistics import holm, paired_t
 from .targets import Targets, pair_count, pair_positions, read_target
 from .validation import Fold, _names, _settings, pruner_of, score_fold, split, with_progress
@@ -327,6 +333,8 @@ def compare(
         test[f, folds[f][1]] = True
     undefined = scores.pop("undefined").astype(np.int64)
     warn_of_undefined_pairs(int(undefined.sum()))
+    if "full" in read:
+        warn_of_opposition(scores["test"][list(read).index("full")].mean(axis=-1), targets.kind)
     dims = ("approach", "target", "fold")
     variables: dict[str, Any] = {VARIABLES.get(name, name): (dims, values) for name, values in scores.items()}
     variables |= {"undefined_pairs": (dims, undefined), "test": (("fold", "stimulus"), test)}

@@ -20,6 +20,7 @@ from .similarity import (
     check_comparator,
     compare,
     compare_where_defined,
+    warn_of_opposition,
     warn_of_undefined_pairs,
 )
 from .statistics import permutation_p
@@ -174,6 +175,8 @@ def permutation_test(
         variables[f"p_{name}"] = (("target",), permutation_p(observed, null))
         if len(targets) > 1:
             variables[f"p_max_{name}"] = (("target",), _family_wise_p(observed, null))
+    full_test = variables["observed_pruned_test"][1] - variables["observed_gain"][1]
+    warn_of_opposition(full_test, targets.kind)
     coords = {"target": _names(targets.labels, len(targets)), "permutation": np.arange(n)}
     return xarray.Dataset(variables, coords, {**_settings(pruner, targets, cv, repeats, seed), "n": n})
 

@@ -23,6 +23,10 @@ class UndefinedPairsWarning(UserWarning):
     """Pairs of held-out stimuli without a direction in the kept features were left out of a score."""
 
 
+class OpposedWarning(UserWarning):
+    """All features together align with a target below zero: it is of the other kind, or they don't fit it at all."""
+
+
 def check_metric(metric: str) -> str:
     """The metric, if it is one."""
     if metric not in METRICS:
@@ -150,6 +154,30 @@ def warn_of_undefined_pairs(count: int) -> None:
             UndefinedPairsWarning,
             stacklevel=3,
         )
+
+
+def opposition(full: Any, kind: str) -> str:
+    """What is to be said where mean alignments (T,) of all features are below zero; empty where none is."""
+    means = np.atleast_1d(np.asarray(full, dtype=np.float64))
+    below = means < 0
+    if not below.any():
+        return ""
+    of = f" for {int(below.sum())} of {len(means)} targets" if len(means) > 1 else ""
+    other = "dissimilarity" if kind == "similarity" else "similarity"
+    read, held = (name.replace("ity", "ities") for name in (kind, other))
+    value = f"{np.nanmin(means):.3f}" + (" at the least" if of else "")
+    return (
+        f"the mean full alignment is below zero{of} ({value}): either the target, read as {read}, holds {held} (pass "
+        f"kind='{other}'), or the features' similarities run against it, and then a gain that ends below zero is no "
+        "evidence of a fit"
+    )
+
+
+def warn_of_opposition(full: Any, kind: str) -> None:
+    """Say so once per call, of mean alignments (T,) of all features."""
+    words = opposition(full, kind)
+    if words:
+        warnings.warn(words, OpposedWarning, stacklevel=3)
 
 
 def alignment(

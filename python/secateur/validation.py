@@ -15,7 +15,7 @@ from .device import Place
 from .features import Features, Indices, Matrix, check_seed, read_features, read_labels
 from .pruning import Pruned, Pruner
 from .search import SMALLEST_FOLD, Wanted
-from .similarity import check_comparator, held_out_alignment, on_cuda, warn_of_undefined_pairs
+from .similarity import check_comparator, held_out_alignment, on_cuda, warn_of_opposition, warn_of_undefined_pairs
 from .statistics import paired_t
 from .targets import Targets, read_target
 
@@ -328,6 +328,8 @@ def cross_validate(
     -----
     UndefinedPairsWarning
         Once, where held-out pairs were left out.
+    OpposedWarning
+        Where the mean held-out alignment of all features is below zero: the target may be of the other kind.
 
     References
     ----------
@@ -356,6 +358,7 @@ def cross_validate(
     settings = _settings(pruner, targets, cv, repeats, seed)
     result = collect(scores, folds, repeat, targets, names, settings, curves=curves)
     warn_of_undefined_pairs(int(result["undefined_pairs"].sum()))
+    warn_of_opposition(result["full_test"].mean("fold"), targets.kind)
     return result
 
 
@@ -373,7 +376,8 @@ def summary(result: xarray.Dataset) -> pandas.DataFrame:
         Index: target. Columns ``full_train``, ``full_train_sd``, … in correlation units, ``full_test_r2`` and
         ``pruned_test_r2`` (means of r² over folds, as the papers report), ``n_kept``, ``n_kept_sd``,
         ``n_features``, ``gain``, ``t``, ``df``, ``p`` (two-sided, over folds, which share training stimuli:
-        descriptive), ``undefined_pairs``. Folds without a score (NaN) are left out; the SD of one fold is NaN.
+        descriptive), ``undefined_pairs``, ``below_zero``: whether the pruned alignment ends below zero, so that no gain
+        is evidence of a fit. Folds without a score (NaN) are left out; the SD of one fold is NaN.
 
     References
     ----------
@@ -401,6 +405,7 @@ def summary(result: xarray.Dataset) -> pandas.DataFrame:
         test = paired_t(one.pruned_test, one.full_test)
         row |= {"gain": test.difference, "t": test.t, "df": test.df, "p": test.p}
         row["undefined_pairs"] = int(one.undefined_pairs.sum())
+        row["below_zero"] = row["pruned_test"] < 0
         rows.append(row)
     return pandas.DataFrame(rows).set_index("target")
 

@@ -106,11 +106,13 @@ def spoken(left: str = "nothing was written") -> Iterator[None]:
 
 @contextmanager
 def _input(what: str = "") -> Iterator[None]:
-    """Bad input ends in one sentence and exit code 2; pairs that a score left out are said in one line."""
-    from ..similarity import UndefinedPairsWarning
+    """Bad input ends in one sentence and exit code 2; what a score warns of is said in one line."""
+    from ..similarity import OpposedWarning, UndefinedPairsWarning
 
+    told = (UndefinedPairsWarning, OpposedWarning)
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UndefinedPairsWarning)
+        for category in told:
+            warnings.simplefilter("always", category)
         try:
             yield
         except typer.Exit:
@@ -119,7 +121,7 @@ def _input(what: str = "") -> Iterator[None]:
             _say(f"secateur: {what + ': ' if what else ''}{_sentence(error)}.")
             raise typer.Exit(2) from None
     for warning in caught:
-        if issubclass(warning.category, UndefinedPairsWarning):
+        if issubclass(warning.category, told):
             _say(f"warning: {what + ': ' if what else ''}{_sentence(warning.message)}.")  # type: ignore[arg-type]
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)

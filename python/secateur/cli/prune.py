@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -141,16 +142,17 @@ def prune(
             targets = read_target(values, X.n, said)
             if len(targets) == 1:
                 targets = replace(targets, labels=(goal.path.stem,))
-        for told in (*embedding.notes, *goal.notes, note, *(grouping.notes if grouping else ())):
-            if told:
-                _say(f"note: {told}.")
+        given = (*embedding.notes, *goal.notes, note, *(grouping.notes if grouping else ()))
+        notes = tuple(told for told in given if told)
+        for told in notes:
+            _say(f"note: {told}.")
         inputs = [
             {"role": role, **loaded.record()}
             for role, loaded in (("features", embedding), ("target", goal), ("groups", grouping))
             if loaded is not None
         ]
         job = _Job(X, targets, pruner, f"{embedding.path.stem} pruned to {goal.path.stem}", inputs)
-        job = replace(job, cv=cv, repeats=repeats, permutations=permutations, seed=seed)
+        job = replace(job, cv=cv, repeats=repeats, permutations=permutations, seed=seed, notes=notes)
         _run(
             replace(job, groups=None if grouping is None else grouping.values, group_folds=group_folds), out, overwrite
         )
@@ -177,12 +179,14 @@ class _Job:
     seed: int = 0
     groups: Any = None
     group_folds: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def _run(job: _Job, out: Path, overwrite: bool) -> None:
     """Prune, test, print the table, write the folder, name its files."""
     from ..inference import permutation_test
     from ..report import folder, tables
+    from ..similarity import OpposedWarning
     from ..validation import cross_validate
 
     features, targets = job.features, job.targets
@@ -194,7 +198,8 @@ def _run(job: _Job, out: Path, overwrite: bool) -> None:
     null: xarray.Dataset | None = None
     if job.permutations:
         _say(f"Pruning again for each of {job.permutations} relabellings of the stimuli.")
-        with _input("relabellings"):
+        with _input("relabellings"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", OpposedWarning)  # it was said of the same folds
             null = permutation_test(features, targets, job.permutations, *terms, progress=bar)
     show(f"{job.title}\n\n{tables.text(result, null)}")
     if len(targets) > folder.MOST_PAGES:
@@ -203,6 +208,7 @@ def _run(job: _Job, out: Path, overwrite: bool) -> None:
     settings = {
         "command": ["secateur", *sys.argv[1:]],
         "inputs": job.inputs,
+        "notes": list(job.notes),
         "permutations": job.permutations,
         "device": job.pruner.device,
         "group_folds": job.group_folds,

@@ -15,7 +15,13 @@ from ..device import thread_count
 from ..features import Features, Indices, Matrix
 from ..pruning import Pruner
 from ..search import Pruned, best_prefix, check_baseline, rank
-from ..similarity import alignment_where_defined, check_comparator, check_metric, warn_of_undefined_pairs
+from ..similarity import (
+    alignment_where_defined,
+    check_comparator,
+    check_metric,
+    warn_of_opposition,
+    warn_of_undefined_pairs,
+)
 from ..targets import Targets, pair_positions, read_target
 from ..validation import Fold, FoldScores, _names, _settings, collect, cross_validate, split, with_progress
 from .images import read_images
@@ -345,6 +351,7 @@ def select(
             _settings(pruner, asked.targets, cv, repeats, seed),
         )  # fmt: skip
         warn_of_undefined_pairs(int(result["undefined_pairs"].sum()))
+        warn_of_opposition(result["full_test"].mean("fold"), asked.targets.kind)
     return result.assign_attrs(network=net.name, features="feature maps")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..comparison import comparison_table
 from ..features import Matrix
+from ..similarity import opposition
 from ..statistics import paired_t
 from ..timecourse.group import by_subject, mean_sem
 from . import courses
@@ -349,7 +350,7 @@ def _content(
     if named:
         scores[0].insert(0, "target")
         tests[0].insert(0, "target")
-    undefined = 0
+    marked = False
     for t in range(min(count, most)):
         one = {
             name: result[name].values[t].astype(float)
@@ -363,7 +364,9 @@ def _content(
                 row += [_number(mean_sd(one[f"{space}_{side}"] ** 2)[0], ".3f") for side in ("train", "test")]
             scores.append(([name if space == "full" else ""] if named else []) + row)
         test = paired_t(one["pruned_test"], one["full_test"])
-        row = [_number(test.difference, "+.3f"), _number(test.t, ".2f"), _number(test.p, ".2g")]
+        vain = test.difference > 0 and float(np.nanmean(one["pruned_test"])) < 0
+        marked = marked or vain
+        row = [_number(test.difference, "+.3f") + ("†" if vain else ""), _number(test.t, ".2f"), _number(test.p, ".2g")]
         if permutations is not None:
             row += [_number(float(permutations[f"p_{what}"].values[t]), ".2g") for what in ("pruned_test", "gain")]
         tests.append(([name] if named else []) + row)
@@ -378,6 +381,11 @@ def _content(
         )
     else:
         notes.append("No permutation null was computed.")
+    if marked:
+        notes.append("†: the pruned alignment is below zero too: the gain is no evidence of a fit.")
+    opposed = opposition(result["full_test"].mean("fold"), str(result.attrs["kind"]))
+    if opposed:
+        notes.append(f"{opposed[0].upper()}{opposed[1:]}.")
     if undefined:
         notes.append(f"{undefined} pairs of held-out stimuli had no direction in the kept features and were left out.")
     return scores, tests, notes, max(count - most, 0)
