@@ -28,12 +28,15 @@ def times() -> None:
     design = _Design(X, squared=False, weights=None, standardize=False)
     centred = targets - targets.mean(axis=1, keepdims=True)
     runs = {}
-    for name, method, words in (("ridge", Ridge(), "20 penalties"), ("LASSO, w ≥ 0", Lasso(), "30 penalties")):
+    for name, method, words in (
+        ("ridge", Ridge(kind="similarity"), "20 penalties"),
+        ("LASSO, w ≥ 0", Lasso(kind="similarity"), "30 penalties"),
+    ):
         penalties = method._grid(design, centred)
         runs[f"{name}: {words}"] = lambda m=method, p=penalties: m._path(design, centred, p)
         runs[f"{name}: fit, five inner folds"] = lambda m=method: m.fit(X, targets[0])
-    runs["Sim-DR: fit, five inner folds, 6 sizes x 6 penalties"] = lambda: SimDR().fit(X, targets[0])
-    runs["pruning (ranking)"] = lambda: sc.Pruner().fit(X, targets[0])
+    runs["Sim-DR: fit, five inner folds, 6 sizes x 6 penalties"] = lambda: SimDR(kind="similarity").fit(X, targets[0])
+    runs["pruning (ranking)"] = lambda: sc.Pruner(kind="similarity").fit(X, targets[0])
     threads = os.environ.get("OMP_NUM_THREADS") or os.cpu_count()
     print(f"{case.name}: n = {case.n}, d = {case.d}, {threads} threads\n\n| | s |\n| --- | ---: |")
     for name, run in runs.items():

@@ -20,15 +20,15 @@ def main(rounds: int = 15) -> None:
     case = cases.PAPER
     X, targets = case.make()
     h = targets[0]
-    order = np.argsort(sc.leave_one_out(X, h, threads=1), kind="stable")
+    order = np.argsort(sc.leave_one_out(X, h, kind="similarity", threads=1), kind="stable")
     contenders = {
-        "leave-one-out": lambda: sc.leave_one_out(X, h, threads=1),
-        "leave-one-out, 2 threads": lambda: sc.leave_one_out(X, h, threads=2),
+        "leave-one-out": lambda: sc.leave_one_out(X, h, kind="similarity", threads=1),
+        "leave-one-out, 2 threads": lambda: sc.leave_one_out(X, h, kind="similarity", threads=2),
         "leave-one-out, closed-form numpy": lambda: cases.closed_form_leave_one_out(X, targets),
         "leave-one-out, rank-one numpy": lambda: cases.rank_one_leave_one_out(X, h),
         "leave-one-out, trimmed rank-one numpy": lambda: cases.trimmed_rank_one_leave_one_out(X, h),
-        "insertion": lambda: sc.insertion_curve(X, h, order, threads=1),
-        "insertion, 2 threads": lambda: sc.insertion_curve(X, h, order, threads=2),
+        "insertion": lambda: sc.insertion_curve(X, h, order, kind="similarity", threads=1),
+        "insertion, 2 threads": lambda: sc.insertion_curve(X, h, order, kind="similarity", threads=2),
         "insertion, rank-one numpy": lambda: cases.rank_one_insertion(X, h, order),
         "insertion, trimmed rank-one numpy": lambda: cases.trimmed_rank_one_insertion(X, h, order),
     }

@@ -70,11 +70,13 @@ def parity() -> None:
             "cuda": dict(device="cuda"),
             "single": dict(device="cuda", precision="single"),
         }
-        loo = {name: sc.leave_one_out(X, h, metric, **where) for name, where in run.items()}
+        loo = {name: sc.leave_one_out(X, h, metric, kind="similarity", **where) for name, where in run.items()}
         ranks = {name: np.argsort(values, kind="stable") for name, values in loo.items()}
         gaps = [np.nanmax(np.abs(loo["cuda"] - loo["cpu"]))]
         for verb, argument in ((sc.add_one, inside), (sc.insertion_curve, order)):
-            ours, theirs = (verb(X, h, argument, metric, device=device) for device in ("cuda", "cpu"))
+            ours, theirs = (
+                verb(X, h, argument, metric, kind="similarity", device=device) for device in ("cuda", "cpu")
+            )
             gaps.append(np.nanmax(np.abs(ours - theirs)))
         kept = [f"{np.mean(ranks[name] == ranks['cpu']):.2%}" for name in ("cuda", "single")]
         print(f"| {metric} | " + " | ".join([*(f"{gap:.1e}" for gap in gaps), *kept]) + " |")
@@ -95,7 +97,7 @@ def verbs(rates: tuple[float, float] | None) -> None:
             ):
                 if verb is sc.insertion_curve and precision == "single":
                     continue  # its sums run in double either way
-                run = partial(verb, X, targets, **({} if argument is None else {"order": argument}))
+                run = partial(verb, X, targets, kind="similarity", **({} if argument is None else {"order": argument}))
                 took = seconds(partial(run, device="cuda", precision=precision))
                 beside = f"{1e3 * seconds(partial(run, device='cpu'), 3):.1f}" if precision == "double" else ""
                 share = f"{case.pairs * case.d * work / rates[precision == 'single'] / took:.0%}" if rates else ""
@@ -111,15 +113,17 @@ def study(participants: int = 20) -> None:
     X, targets = cases.STUDY.make()
     print("| study | precision | seconds | of the device | processor, seconds (of one, scaled) |")
     print("| --- | --- | ---: | ---: | ---: |")
-    one = seconds(lambda: sc.cross_validate(X, targets, sc.Pruner(device="cpu"), cv=5, progress=False), 1)
+    one = seconds(
+        lambda: sc.cross_validate(X, targets, sc.Pruner(kind="similarity", device="cpu"), cv=5, progress=False), 1
+    )
     folds, _ = split(len(X), 5)
     for precision in ("double", "single"):
-        pruner = sc.Pruner(device="cuda", precision=precision)
-        where = training_place(pruner, folds, read_features(X), read_target(targets, len(X)))
+        pruner = sc.Pruner(kind="similarity", device="cuda", precision=precision)
+        where = training_place(pruner, folds, read_features(X), read_target(targets, len(X), "similarity"))
         for participant in range(-1, participants):  # the first is not counted
             if participant == 0:
                 start, busy = time.perf_counter(), where.memory.seconds
-            features, goals = where.hold(read_features(X), read_target(targets, len(X)))
+            features, goals = where.hold(read_features(X), read_target(targets, len(X), "similarity"))
             for fold in folds:
                 score_fold(features, goals, fold, pruner, where)
         took, busy = time.perf_counter() - start, where.memory.seconds - busy
@@ -133,7 +137,17 @@ def null(permutations: int = 1000) -> None:
     print("| permutation test | seconds | processor, seconds |")
     print("| --- | ---: | ---: |")
     took = [
-        seconds(partial(sc.permutation_test, X, targets[0], permutations, sc.Pruner(device=device), progress=False), 1)
+        seconds(
+            partial(
+                sc.permutation_test,
+                X,
+                targets[0],
+                permutations,
+                sc.Pruner(kind="similarity", device=device),
+                progress=False,
+            ),
+            1,
+        )
         for device in ("cuda", "cpu")
     ]
     print(f"| {permutations} x 5 folds, n = {len(X)}, d = {X.shape[1]} | {took[0]:.2f} | {took[1]:.2f} |")

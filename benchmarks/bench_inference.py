@@ -26,20 +26,22 @@ def times(n: int = 96, d: int = 1280, draws: int = 200) -> None:
     pairs = n * (n - 1) // 2
     stack = sc.similarity(X[:, :100]) + 0.05 * rng.normal(size=(16, pairs))
     runs: dict[str, Callable[[], object]] = {
-        "permutation_test": lambda: sc.permutation_test(X, stack[0], draws, progress=False),
+        "permutation_test": lambda: sc.permutation_test(X, stack[0], draws, kind="similarity", progress=False),
         "permutation_test, spearman, n / 10": lambda: sc.permutation_test(
-            X, stack[0], draws // 10, sc.Pruner(comparator="spearman"), progress=False
+            X, stack[0], draws // 10, sc.Pruner(comparator="spearman", kind="similarity"), progress=False
         ),
-        "bootstrap over stimuli": lambda: sc.bootstrap(X, stack[0], draws, progress=False),
-        "bootstrap over 16 subjects": lambda: sc.bootstrap(X, stack, draws, "subjects", progress=False),
-        "bootstrap over both": lambda: sc.bootstrap(X, stack, draws, "both", progress=False),
+        "bootstrap over stimuli": lambda: sc.bootstrap(X, stack[0], draws, kind="similarity", progress=False),
+        "bootstrap over 16 subjects": lambda: sc.bootstrap(
+            X, stack, draws, "subjects", kind="similarity", progress=False
+        ),
+        "bootstrap over both": lambda: sc.bootstrap(X, stack, draws, "both", kind="similarity", progress=False),
         "bootstrap over stimuli, of scores, BCa": lambda: sc.bootstrap(
-            X, stack[0], draws, resample="scores", method="bca", progress=False
+            X, stack[0], draws, kind="similarity", resample="scores", method="bca", progress=False
         ),
-        "transfer between 16 targets": lambda: sc.transfer(X, stack, progress=False),
+        "transfer between 16 targets": lambda: sc.transfer(X, stack, kind="similarity", progress=False),
         "noise_ceiling of 16 subjects": lambda: sc.noise_ceiling(stack),
     }
-    sc.permutation_test(X, stack[0], 1, progress=False)
+    sc.permutation_test(X, stack[0], 1, kind="similarity", progress=False)
     threads = os.environ.get("OMP_NUM_THREADS") or os.cpu_count()
     print(f"n = {n}, d = {d}, five folds, cosine, pearson, {threads} threads\n")
     print(f"{'':42}{'s':>8}{'s for n = 1000':>16}")
@@ -112,7 +114,7 @@ def images(draws: int = 500, repeats: int = 4) -> None:
 
 def coverage(sets: int = 60, draws: int = 100) -> None:
     """How often 95 % intervals hold the expected score, over simulated data sets."""
-    alone = sc.Pruner(threads=1)
+    alone = sc.Pruner(kind="similarity", threads=1)
 
     def data(seed: int, n: int, d: int, q: int, people: int, over: str) -> tuple[np.ndarray, np.ndarray]:
         # over subjects alone the stimuli stay what they are

@@ -75,7 +75,7 @@ def times(threads: int, long: bool) -> None:
     if long:
         searches[f"floating-backward, patience {PATIENCE}"] = {"search": "floating-backward", "patience": PATIENCE}
     for name, parameters in searches.items():
-        pruner = sc.Pruner(threads=threads, progress=False, **parameters)
+        pruner = sc.Pruner(kind="similarity", threads=threads, progress=False, **parameters)
         start = time.perf_counter()
         pruner.fit(X, targets[0])
         seconds = time.perf_counter() - start

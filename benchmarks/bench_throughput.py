@@ -26,12 +26,12 @@ def row(name: str, seconds: float, note: str) -> None:
 def engine(peak: float) -> None:
     case = cases.HUNDRED
     X, targets = case.make()
-    orders = np.argsort(sc.leave_one_out(X, targets, threads=1), axis=1, kind="stable")
+    orders = np.argsort(sc.leave_one_out(X, targets, kind="similarity", threads=1), axis=1, kind="stable")
     took = cases.medians(
         {
-            "ours": lambda: sc.leave_one_out(X, targets, threads=1),
+            "ours": lambda: sc.leave_one_out(X, targets, kind="similarity", threads=1),
             "numpy": lambda: cases.closed_form_leave_one_out(X, targets),
-            "insertion": lambda: sc.insertion_curve(X, targets, orders, threads=1),
+            "insertion": lambda: sc.insertion_curve(X, targets, orders, kind="similarity", threads=1),
         },
         rounds=5,
     )
@@ -59,12 +59,16 @@ def ranks() -> None:
     case = cases.PAPER
     X, targets = case.make()
     h = targets[0]
-    order = np.argsort(sc.leave_one_out(X, h), kind="stable")
+    order = np.argsort(sc.leave_one_out(X, h, kind="similarity"), kind="stable")
     for comparator in ("spearman", "rho-a", "tau-a"):
         took = cases.medians(
             {
-                "leave-one-out": lambda c=comparator: sc.leave_one_out(X, h, comparator=c, threads=2),
-                "insertion": lambda c=comparator: sc.insertion_curve(X, h, order, comparator=c, threads=2),
+                "leave-one-out": lambda c=comparator: sc.leave_one_out(
+                    X, h, kind="similarity", comparator=c, threads=2
+                ),
+                "insertion": lambda c=comparator: sc.insertion_curve(
+                    X, h, order, kind="similarity", comparator=c, threads=2
+                ),
             },
             rounds=3,
         )
@@ -76,8 +80,8 @@ def memory() -> None:
     case = cases.SET144
     X, targets = case.make()
     for name, call in {
-        "leave-one-out": lambda: sc.leave_one_out(X, targets, threads=2),
-        "insertion": lambda: sc.insertion_curve(X, targets, np.arange(case.d), threads=2),
+        "leave-one-out": lambda: sc.leave_one_out(X, targets, kind="similarity", threads=2),
+        "insertion": lambda: sc.insertion_curve(X, targets, np.arange(case.d), kind="similarity", threads=2),
     }.items():
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         start = time.perf_counter()
@@ -97,7 +101,7 @@ def study(participants: int = 2) -> None:
     for participant in range(participants):
         X, movie = case.make(participant)
         made = time.perf_counter()
-        sc.cross_validate(X, movie, cv=5, seed=0, curves=False, progress=False)
+        sc.cross_validate(X, movie, cv=5, seed=0, kind="similarity", curves=False, progress=False)
         start += made - start if participant == 0 else 0
     seconds = time.perf_counter() - start
     prunings = participants * case.targets * 5
@@ -107,9 +111,7 @@ def study(participants: int = 2) -> None:
 
 def main() -> None:
     peak = cases.fma_peak()
-    print(
-        f"n = 96, d = 4096, cosine and pearson unless said; medians; FMA peak of one core {peak / 1e9:.1f} G/s\n"
-    )
+    print(f"n = 96, d = 4096, cosine and pearson unless said; medians; FMA peak of one core {peak / 1e9:.1f} G/s\n")
     print(f"| {'':58} | {'seconds':>9} | |\n| {'-' * 58} | --------: | --- |")
     memory()
     engine(peak)
