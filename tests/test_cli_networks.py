@@ -98,7 +98,7 @@ def test_heatmap_with_saliency_from_files(place, tmp_path):
         (("embed", "nowhere"), "images must be a folder or files that exist"),
         (("embed", "photos", "--layer", "fc9"), "layer must be a module of squeezenet1_1"),
         (("maps", "photos", "nothing.npy"), "TARGET must be a file"),
-        (("heatmap", "photos", "rdm.npy"), "pass --kind dissimilarity"),
+        (("heatmap", "photos", "rdm.npy", "--kind", "similarity"), "pass --kind dissimilarity"),
         (("heatmap", "photos", "two.npy", "--kind", "dissimilarity"), "TARGET must be one target, got 2"),
         (("heatmap", "photos", "rdm.npy", "--kind", "dissimilarity", "--saliency", "no"), "--saliency: source must be"),
     ],

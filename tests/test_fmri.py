@@ -297,7 +297,7 @@ class TestRefusals:
             fmri.four_tests(X, [{"a": np.zeros(7)}, {"a": np.zeros(7)}])
         pairs = regions[0].values
         with pytest.raises(ValueError, match="as many subjects in every region"):
-            fmri.four_tests(X, [{"a": pairs[0], "b": pairs[1, :4]}] * 2)
+            fmri.four_tests(X, [{"a": pairs[0], "b": pairs[1, :4]}] * 2, kind="similarity")
         gone = regions[0].copy()
         gone[2] = np.nan
         with pytest.raises(ValueError, match="a subject with values in every region, got none in 'noise'"):

@@ -39,7 +39,7 @@ def stack(count=3, seed=0, missing=False):
 
 
 def quiet(function, *args, **kwargs):
-    return function(*args, progress=False, **kwargs, kind="similarity")
+    return function(*args, progress=False, **{"kind": "similarity", **kwargs})
 
 
 # The permutation null (test_validation.py holds it to relabelled cross-validations)

@@ -654,4 +654,4 @@ def test_similarities_are_refused():
         FineTuned(DissimilarityTrainer(tiny(), validation=[0, 1, 2]), IMAGES)
     tuned = FineTuned(DissimilarityTrainer(tiny()), IMAGES)
     with pytest.raises(ValueError, match="images must be as many as the stimuli that are compared, got 8 images and"):
-        sc.compare(np.eye(9), np.arange(36.0), {"tuned": tuned}, 3)
+        sc.compare(np.eye(9), np.arange(36.0), {"tuned": tuned}, 3, kind="similarity")

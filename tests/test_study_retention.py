@@ -33,6 +33,7 @@ name = "planted"
 
 [targets.mind]
 file = "data/mind.npy"
+kind = "similarity"
 
 [targets.brain]
 file = "data/brain.npy"
@@ -146,7 +147,7 @@ def test_multipliers(home, net, result):
     X = networks.embed(net, home / "data" / "mind", progress=False)
     values = X.values.astype(float)
     pairs = np.load(home / "data" / "mind.npy")
-    own = sc.cross_validate(X, pairs, cv=3, seed=5, progress=False)
+    own = sc.cross_validate(X, pairs, cv=3, seed=5, kind="similarity", progress=False)
     of = result["multiplier"].sel(target="mind")
     np.testing.assert_array_equal(of.sel(version="pruned"), own["kept"].values[0])
     np.testing.assert_array_equal(result["pruned_test"].sel(target="mind"), own["pruned_test"].values[0])
@@ -157,8 +158,8 @@ def test_multipliers(home, net, result):
     for f in range(3):
         train = np.flatnonzero(~own["test"].values[f].astype(bool))
         goal = square[np.ix_(train, train)][np.triu_indices(len(train), 1)]
-        for version, learner in (("lasso", sc.baselines.Lasso()), ("ridge", sc.baselines.Ridge())):
-            weights = learner.fit(values[train], goal).coef_
+        for version, learner in (("lasso", sc.baselines.Lasso), ("ridge", sc.baselines.Ridge)):
+            weights = learner(kind="similarity").fit(values[train], goal).coef_
             factor = of.sel(version=version, fold=f).values
             np.testing.assert_array_equal(np.sign(factor), np.sign(weights))
             ratio = (factor**2)[weights != 0] / np.abs(weights)[weights != 0]
