@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import KFold
+from sklearn.model_selection import GroupKFold, KFold
 
 import cases
 import reference
@@ -534,15 +534,22 @@ def test_importance_and_order_of_a_backward_search():
 # Parsimonious
 
 
-@pytest.mark.parametrize(("inner_cv", "seed", "labels"), [(5, 0, None), (3, 4, None), (4, 1, np.arange(20) // 3)])
-def test_parsimonious_as_defined(inner_cv, seed, labels):
+KINDS = np.random.default_rng(3).permutation(np.arange(20) % 7)  # of stimuli
+
+
+@pytest.mark.parametrize(
+    ("inner_cv", "seed", "labels", "kinds"),
+    [(5, 0, None, None), (3, 4, None, None), (4, 1, np.arange(20) // 3, None), (3, 1, None, KINDS)],
+)
+def test_parsimonious_as_defined(inner_cv, seed, labels, kinds):
     X, h = cases.embedding(20, 20), cases.target(20)
     square = np.zeros((20, 20))
     square[np.triu_indices(20, 1)] = h
     square += square.T
     brute = BruteForce(X, h, "cosine", "pearson", labels)
     curves = []
-    for train, test in KFold(inner_cv, shuffle=True, random_state=seed).split(X):
+    kind = KFold if kinds is None else GroupKFold
+    for train, test in kind(inner_cv, shuffle=True, random_state=seed).split(X, groups=kinds):
         sides = [BruteForce(X[s], square[np.ix_(s, s)][np.triu_indices(len(s), 1)], "cosine", "pearson", labels)
                  for s in (train, test)]  # fmt: skip
         order = sides[0].ranking()
@@ -550,7 +557,8 @@ def test_parsimonious_as_defined(inner_cv, seed, labels):
     mean, error = np.mean(curves, axis=0), np.std(curves, axis=0, ddof=1) / np.sqrt(inner_cv)
     best = int(np.nanargmax(mean))
     length = int(np.flatnonzero(mean >= mean[best] - error[best])[0]) + 1
-    pruner = fit(X, h, search="parsimonious", inner_cv=inner_cv, seed=seed, feature_groups=labels)
+    pruner = sc.Pruner(search="parsimonious", inner_cv=inner_cv, seed=seed, feature_groups=labels)
+    pruner.fit(X, h, groups=kinds)
     np.testing.assert_array_equal(np.flatnonzero(pruner.support_), np.sort(brute.columns(brute.ranking()[:length])))
     ranking = fit(X, h, search="ranking", feature_groups=labels)
     np.testing.assert_array_equal(pruner.curve_, ranking.curve_)
@@ -580,6 +588,43 @@ def test_parsimonious_leaves_out_inner_folds_without_a_score():
         ValueError, match=r"inner_cv must leave at least 2 inner folds with a score .* got 0 scored of 5"
     ):
         fit(X, square[np.triu_indices(15, 1)], search="parsimonious")
+
+
+def test_inner_folds_keep_groups_whole(monkeypatch):
+    """In every fold of a cross-validation, its relabellings and a transfer, the groups are those of its stimuli."""
+    X, h = cases.embedding(20, 12), cases.target(20)
+    seen = []
+    real = sc.search.shuffled_folds
+
+    def watched(n, count, seed, groups=None):
+        seen.append(groups)
+        return real(n, count, seed, groups)
+
+    monkeypatch.setattr(sc.search, "shuffled_folds", watched)
+    of, folds = np.arange(20) // 2, [(np.arange(4, 20), np.arange(4)), (np.arange(16), np.arange(16, 20))]
+    how = {"pruner": sc.Pruner(search="parsimonious", inner_cv=3), "cv": folds, "groups": of, "progress": False}
+    for call in (sc.cross_validate, lambda *a, **k: sc.permutation_test(*a, n=1, **k), sc.transfer):
+        seen.clear()
+        call(X, h, **how)
+        assert len(seen) == 2
+        for (train, _), given in zip(folds, seen, strict=True):
+            np.testing.assert_array_equal(given, of[train])
+    seen.clear()
+    sc.search.parsimonious(X, h, groups=of, inner_cv=4)
+    np.testing.assert_array_equal(seen[0], of)
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        (np.arange(19), r"groups must have one entry for each of 20 stimuli, got shape \(19,\)"),
+        (np.arange(20) // 5, "inner_cv must be at most the number of groups of the training stimuli, 4, got 5"),
+        (np.minimum(np.arange(20), 4), r"inner_cv must leave at least 3 of the 20 .*, got 1 with 5 folds of whole"),
+    ],
+)
+def test_groups_that_inner_folds_cannot_keep(groups, message):
+    with pytest.raises(ValueError, match=message):
+        sc.Pruner(search="parsimonious").fit(cases.embedding(20, 12), cases.target(20), groups=groups)
 
 
 # Ctrl-C

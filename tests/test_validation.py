@@ -22,7 +22,7 @@ from sklearn.model_selection import (
 import cases
 import reference
 import secateur as sc
-from secateur.validation import split
+from secateur.validation import equal_groups, relabelling, split
 
 N, D, P = 15, 11, 105
 SCORES = ("full_train", "full_test", "pruned_train", "pruned_test")
@@ -549,6 +549,59 @@ def test_null_values_are_real_relabellings():
         np.testing.assert_allclose(null.pruned_test[:, draw], result.pruned_test.mean("fold"), atol=1e-12, rtol=0)
         gain = (result.pruned_test - result.full_test).mean("fold")
         np.testing.assert_allclose(null.gain[:, draw], gain, atol=1e-12, rtol=0)
+
+
+def test_whole_groups_change_places():
+    """With groups a relabelling keeps their pairs together and is free within; each null value is real."""
+    rng, members = np.random.default_rng(0), equal_groups(GROUPS, N)
+    assert [set(GROUPS[row]) for row in members] == [{label} for label in "vwxyz"]
+    alike = GROUPS[:, None] == GROUPS
+    orders = np.stack([relabelling(rng, members) for _ in range(600)])
+    for order in orders:
+        np.testing.assert_array_equal(np.sort(order), np.arange(N))
+        np.testing.assert_array_equal(alike[order][:, order], alike)
+    # every stimulus comes to every place as often: 40 times of 600, binomial, 6 standard deviations at most
+    times = np.stack([np.bincount(place, minlength=N) for place in orders.T])
+    assert np.abs(times - 600 / N).max() < 6 * np.sqrt(600 / N * (1 - 1 / N))
+    X, h = embedding(), targets(2)
+    null = sc.permutation_test(X, h, n=4, cv=2, seed=6, groups=GROUPS)
+    rng, matrices = np.random.default_rng(6), np.stack([reference.square(values, N) for values in h])
+    for draw in range(4):
+        order = relabelling(rng, members)
+        result = sc.cross_validate(X, matrices[:, order][:, :, order], cv=2, seed=6, groups=GROUPS)
+        np.testing.assert_allclose(null.pruned_test[:, draw], result.pruned_test.mean("fold"), atol=1e-12, rtol=0)
+
+
+def test_groups_of_one_are_relabelled_as_stimuli():
+    X, h = embedding(), targets(1)
+    alone = sc.permutation_test(X, h, n=3, cv=kfold(3), groups=np.arange(N))
+    np.testing.assert_array_equal(alone.pruned_test, sc.permutation_test(X, h, n=3, cv=kfold(3)).pruned_test)
+
+
+def test_unequal_groups_are_refused():
+    groups = np.repeat(["a", "b", "c"], [4, 5, 6])
+    message = (
+        "groups must all be of one size where whole groups change places, got 4 in group a and 6 in group c: leave "
+        "stimuli out until all groups are as large, or average each group to one stimulus"
+    )
+    with pytest.raises(ValueError, match=message):
+        sc.permutation_test(embedding(), targets(1), n=2, cv=2, groups=groups)
+    sc.cross_validate(embedding(), targets(1), cv=2, groups=groups)
+
+
+def test_exemplars_of_unrelated_categories_are_no_find():
+    """Alike within categories in X and target, unrelated between them: p of whole categories is not small too often."""
+    p = []
+    for seed in range(30):
+        rng = np.random.default_rng([4, seed])
+        groups = np.repeat(np.arange(8), 2)
+        X, Y = (rng.normal(size=(8, 12))[groups] + 0.5 * rng.normal(size=(16, 12)) for _ in range(2))
+        folds, _ = split(16, 2, seed=seed, groups=groups)
+        target, how = sc.similarity(Y), {"n": 9, "pruner": sc.Pruner(threads=1), "cv": folds}
+        p.append([float(sc.permutation_test(X, target, groups=g, **how).p_pruned_test[0]) for g in (groups, None)])
+    whole, single = (np.array(p) <= 0.1).sum(axis=0)
+    assert whole <= stats.binom.isf(1e-4, 30, 0.1)
+    assert single > 15
 
 
 def test_missing_pairs_and_weights_travel_with_the_relabelling():

@@ -154,7 +154,7 @@ def _score(
 ) -> dict[str, npt.NDArray[Any]]:
     """What a method reaches in one fold, for each of T targets; it learns from the training stimuli alone."""
     if isinstance(method, Pruner):
-        found = score_fold(features, targets, fold, method)
+        found = score_fold(features, targets, fold, method, groups=groups)
         held, support = features.among(fold[1]).values, found.pruned.support
         predicted = np.stack([similarity(held, method.metric, subset=kept, threads=method.threads) for kept in support])
         return {

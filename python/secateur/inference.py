@@ -30,7 +30,9 @@ from .validation import (
     _cv_name,
     _names,
     _settings,
+    equal_groups,
     pruner_of,
+    relabelling,
     score_fold,
     split,
     training_place,
@@ -97,11 +99,14 @@ def permutation_test(
 
     Parameters
     ----------
-    X, target, pruner, cv, repeats, groups, kind, weights, progress
+    X, target, pruner, cv, repeats, kind, weights, progress
         As in :func:`secateur.cross_validate`.
     n : int
         Number of relabellings; each permutes the stimuli of every target (and its missing pairs and weights)
         in one way. Folds stay as they are.
+    groups : array (n,), optional
+        As in :func:`secateur.cross_validate`; all of one size. A relabelling moves whole groups to the places of
+        others, and is free within each.
     seed : int
         Of the folds, and of the relabellings.
 
@@ -117,7 +122,12 @@ def permutation_test(
 
     Notes
     -----
-    A relabelling is exact where stimuli are exchangeable. ``gain`` under the null is the gain of pruning to a target
+    A relabelling is exact where stimuli are exchangeable. Exemplars of categories are not: they are alike within their
+    category in X and target both, whether or not categories relate, so that relabelling them one by one finds too
+    much (12 categories of 3: 25 % false positives at 5 %; ``benchmarks/simulate_inference.py groups``). Give the
+    categories as ``groups``. G groups have G! places: with 4 of them no p is far below 1/24.
+
+    ``gain`` under the null is the gain of pruning to a target
     that has nothing to do with X; a target that fits X and gains nothing is not of this null. The largest value is
     taken in correlation units: a target whose null is wide rules the family's. For many targets and a laxer rule,
     see :func:`secateur.benjamini_hochberg`.
@@ -142,8 +152,8 @@ def permutation_test(
     features = read_features(X, on_device=pruner._how().on_device)
     targets = read_target(target, features.n, pruner.kind, weights, features.stimuli)
     folds, _ = split(features.n, cv, repeats, seed, groups)
-    rng = np.random.default_rng(seed)
-    orders = np.stack([np.arange(features.n), *(rng.permutation(features.n) for _ in range(n))])
+    rng, members = np.random.default_rng(seed), equal_groups(groups, features.n)
+    orders = np.stack([np.arange(features.n), *(relabelling(rng, members) for _ in range(n))])
     at_once, positions = _at_once(features, len(targets)), _positions(features.n)
     batches = [orders[b : b + at_once] for b in range(0, len(orders), at_once)]
     found: dict[str, list[Matrix]] = {"pruned_test": [], "gain": []}
@@ -156,7 +166,7 @@ def permutation_test(
     ):
         if not full:
             features, relabelled = pruner._hold(features, _relabelled(targets, batch, positions), where)
-        scores = score_fold(features, relabelled, folds[step % len(folds)], pruner, where)
+        scores = score_fold(features, relabelled, folds[step % len(folds)], pruner, where, groups=groups)
         undefined += int(scores.undefined.sum())
         full.append(scores.full_test)
         pruned.append(scores.pruned_test)
@@ -218,7 +228,7 @@ class _Draw:
 def bootstrap(
     X: Any,
     target: Any,
-    n: int = 1000,
+    n: int = 200,
     over: str = "stimuli",
     pruner: Pruner | None = None,
     cv: Any = 5,
@@ -229,45 +239,51 @@ def bootstrap(
     kind: str | None = None,
     weights: Any = None,
     confidence: float = 0.95,
-    method: str = "percentile",
+    method: str | None = None,
     resample: str = "procedure",
     progress: bool = True,
 ) -> xarray.Dataset:
-    """Intervals of the held-out scores: stimuli, subjects or both drawn with replacement.
+    """Intervals of the held-out scores: what they would be with other stimuli, other subjects, or both.
 
     Parameters
     ----------
-    X, pruner, cv, repeats, groups, kind, progress
+    X, pruner, cv, repeats, kind, progress
         As in :func:`secateur.cross_validate`.
     target : array, rsatoolbox RDMs, or xarray DataArray
         One or T targets, in any form that :func:`secateur.alignment` takes. Where ``over`` is ``"subjects"`` or
         ``"both"``: a stack, one a subject, whose mean (over the drawn subjects who have a pair) is the one target.
         Values are averaged as they are: standardise subjects first where their ranges differ.
     n : int
-        Number of draws.
+        Number of draws; 1000 or more for percentiles.
     over : {"stimuli", "subjects", "both"}
-        What is drawn, and so what the interval generalises to: other stimuli, other people, or both.
+        What the interval generalises to: other stimuli, other people, or both.
     seed : int
         Of the folds, and of the draws.
+    groups : array (n,), optional
+        As in :func:`secateur.cross_validate`. Over stimuli or both: all of one size, and whole groups are drawn, so
+        that the interval generalises to other groups.
     weights : array shaped like a target, optional
         Weight of each pair; 0 or 1 for rank comparators. One pattern for all subjects where these are drawn.
     confidence : float
         Coverage of the intervals, between 0 and 1.
-    method : {"percentile", "bca"}
-        Quantiles of the draws; or those corrected for bias and acceleration (jackknife over what is drawn), for
-        ``resample="scores"`` alone.
+    method : {"t", "percentile", "bca"}, optional
+        ``"t"``, the default: the observed score ± Student's t × its standard error (see Notes). ``"percentile"``:
+        between quantiles of draws with replacement. ``"bca"``: quantiles corrected for bias and acceleration (jackknife
+        over stimuli or groups), for ``resample="scores"`` alone. Over stimuli or both the last two are far too wide.
     resample : {"procedure", "scores"}
-        ``"procedure"``: every draw chooses features anew, in every fold. Its interval is the percentile interval moved
-        so that the mean draw lies on the observed score. ``"scores"``: features are chosen once, in each fold from
-        the training stimuli and subjects as they are, and the draws score them.
+        ``"procedure"``: every draw chooses features anew, in every fold; percentiles are moved so that the mean draw
+        lies on the observed score. ``"scores"``, over stimuli alone: features are chosen once, in each fold from the
+        training stimuli as they are, and draws of stimuli score them, with percentiles (the default there) or BCa.
 
     Returns
     -------
     xarray.Dataset, dims (target[, resample or bound])
         ``full_test``, ``pruned_test``, ``gain`` (target, resample): means over folds, in the comparator's units, of the
-        draws as they came; ``observed_full_test`` … (target); ``interval_full_test``, ``interval_pruned_test``,
-        ``interval_gain`` (target, bound); ``undefined_resamples`` (target): draws without any score, left out.
-        An interval is NaN where nothing is observed, or where for ``"bca"`` all draws lie on one side.
+        draws as they came: of subjects where these are drawn, else with ``"t"`` of folds, else of stimuli.
+        ``observed_full_test`` … (target). ``error_full_test`` … (target): the standard error (percentiles: the SD of
+        the draws). ``interval_full_test``, ``interval_pruned_test``, ``interval_gain`` (target, bound).
+        ``undefined_resamples`` (target): draws without any score, left out. An interval is NaN where nothing is
+        observed or nothing could be drawn, or where for ``"bca"`` all draws lie on one side.
 
     Raises
     ------
@@ -276,29 +292,38 @@ def bootstrap(
 
     Notes
     -----
-    *What a draw is.* A stimulus drawn c times is there c times, so the pair (i, j) counts c_i c_j times. Copies of one
-    stimulus make no pairs with each other (they would be perfectly alike in both spaces), and lie on one side of
-    each fold: folds are those of the stimuli as they are. A fold with fewer than 3 distinct stimuli on a side, or in
-    which nothing varies, has no score in that draw. Groups bind folds; stimuli are drawn singly.
+    *What it is an interval of.* The expected held-out score of this procedure with so many stimuli (or subjects) and
+    folds as there are, drawn from where these were drawn.
 
-    *Why the procedure, and why moved.* A draw of n stimuli has 63 % of them. Pruning learns from fewer, so that draws
-    that choose anew score lower than the observed one, and their plain percentiles miss: with 60 stimuli and 400
-    features, 95 % intervals held the expected pruned score in 35 %, the gain in 57 % of simulated data sets; moved
-    onto the observed score, in 100 %. BCa cannot mend so large a bias and is refused there. Intervals of scores held
-    both in 98 to 100 %; but over 16 subjects, where what is chosen varies with whose mean it is, in 63 to 87 % (BCa 35
-    to 78 %), those of the procedure in 90 to 93 % (``benchmarks/bench_inference.py coverage``).
+    *The standard error over stimuli.* Test folds share no stimuli: the variance between their scores, by their number,
+    is the variance of their mean, but for what their prunings have in common. It is averaged over n random
+    divisions of the stimuli into the same folds, so that a lucky division matters little. What prunings have in common
+    can't be estimated without bias from one set of stimuli (Bengio & Grandvalet 2004); the variance of the mean that is
+    due to learning stands in for it, which pruning to two halves of the training stimuli shows. Degrees of freedom:
+    stimuli (or groups) - 1. Each draw prunes three times in every fold. ``cv`` must have folds that test other stimuli.
 
-    *Limits.* Draws of stimuli overstate the noise of single pairs (threefold in variance: Owen 2007), so that intervals
-    over stimuli or both are wide: in the same simulations the standard deviation of the draws was 1.5 to 1.9 times
-    that of the score. Intervals over subjects are a little too narrow at 16 and more so with fewer. The mean of drawn
-    subjects holds fewer people than the observed mean, so that the draws' target is noisier. How folds fall is not
-    resampled (raise ``repeats``). An interval above zero is no test of the gain: see
+    *Over subjects* the standard error is the SD of draws of subjects, made larger by sqrt(m / (m - 1)) for m subjects,
+    with m - 1 degrees of freedom; *over both*, the two variances are added, which counts what is particular to a
+    subject and a stimulus twice, with Satterthwaite's degrees of freedom.
+
+    *How often they hold.* COVERAGE
+
+    *Draws of stimuli with replacement* (percentiles, BCa). A stimulus drawn c times is there c times, so the pair
+    (i, j) counts c_i c_j times; within a group drawn c times, c times. Copies of one stimulus or group make no pairs
+    with each other (they would be perfectly alike in both spaces), and lie on one side of each fold. A fold with fewer
+    than 3 distinct stimuli on a side, or in which nothing varies, has no score in that draw. Such draws vary more than
+    scores do, threefold in variance where pairs are noisy (Owen 2007), and learn from 63 % of the stimuli, which moving
+    mends in the mean alone.
+
+    *Limits.* Where pruning drops next to nothing, halves of the stimuli choose far worse than all: intervals of the
+    gain are then several times too wide. An interval above zero is no test of the gain: see
     :func:`secateur.permutation_test`.
 
     References
     ----------
-    Efron (1987, JASA 82): BCa; Nili et al. (2014, PLoS Comput Biol 10) and Schütt et al. (2023, eLife 12): the
-    bootstrap over stimuli, subjects and both; Owen (2007, Ann Appl Stat 1): its width.
+    Bengio & Grandvalet (2004, JMLR 5): the variance of cross-validation. Nili et al. (2014, PLoS Comput Biol 10) and
+    Schütt et al. (2023, eLife 12): the bootstrap over stimuli, subjects and both, and its correction; Owen (2007, Ann
+    Appl Stat 1): its width. Efron (1987, JASA 82): BCa.
 
     Examples
     --------
@@ -312,61 +337,176 @@ def bootstrap(
     import xarray
 
     n = _check_count(n, "resamples")
+    if method is None:
+        method = "percentile" if resample == "scores" else "t"
     confidence = _check_share(confidence, "confidence")
     for name, value, choices in (
         ("over", over, ("stimuli", "subjects", "both")),
-        ("method", method, ("percentile", "bca")),
         ("resample", resample, ("procedure", "scores")),
+        ("method", method, ("t", "percentile", "bca")),
     ):
         if value not in choices:
             raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; got {value!r}")
-    if method == "bca" and resample == "procedure":
-        raise ValueError("method must be 'percentile' where resample is 'procedure', got 'bca'")
+    if resample == "scores" and over != "stimuli":
+        raise ValueError(f"resample must be 'procedure' where over is {over!r}, got 'scores'")
+    if method not in (able := {"procedure": ("t", "percentile"), "scores": ("percentile", "bca")}[resample]):
+        raise ValueError(f"method must be {able[0]!r} or {able[1]!r} where resample is {resample!r}, got {method!r}")
     features = read_features(X)
     pruner = pruner_of(pruner, kind)
     targets = read_target(target, features.n, pruner.kind, weights, features.stimuli)
     folds, _ = split(features.n, cv, repeats, seed, groups)
     if over != "stimuli":
         _check_subjects(targets, over)
+    members = equal_groups(None if over == "subjects" else groups, features.n)
     rng = np.random.default_rng(seed)
-    resampler = _Resampler(features, targets, over != "stimuli", folds, pruner)
+    resampler = _Resampler(features, targets, over != "stimuli", folds, pruner, groups, members)
     observed = resampler.scores([_Draw()])[:, 0]
-    if resample == "scores":
-        resampler.learn()
-    draws = []
-    for _ in range(n):
-        stimuli = _counts(rng, features.n) if over != "subjects" else None
-        draws.append(_Draw(stimuli, _counts(rng, len(targets)) if over != "stimuli" else None))
-    parts: list[int] = []
-    if method == "bca":
-        for kind_of, size in (("stimuli", features.n), ("subjects", len(targets))):
-            if over in (kind_of, "both"):
-                draws += [_Draw(**{kind_of: 1 - np.eye(size, dtype=np.int64)[i]}) for i in range(size)]
-                parts.append(size)
-    batches = resampler.batches(draws)
-    steps = with_progress(batches, len(batches), "resamples", progress)
-    values = np.concatenate([resampler.scores(batch) for batch in steps], axis=1)
+    if method == "t":
+        found = _by_standard_error(resampler, observed, n, over, confidence, rng, progress)
+    else:
+        found = _by_percentiles(resampler, observed, n, over, confidence, method, resample, rng, progress)
+    draws, bounds, errors = found
     warn_of_undefined_pairs(resampler.undefined)
-    left_out = np.split(values[:, n:], np.cumsum(parts)[:-1], axis=1) if parts else []
-    bounds = np.empty((len(SCORES), values.shape[2], 2))
-    for s in range(len(SCORES)):
-        for t in range(values.shape[2]):
-            jackknife = [part[s, :, t] for part in left_out]
-            one = values[s, :n, t]
-            bounds[s, t] = _interval(one, observed[s, t], confidence, jackknife)
-            if resample == "procedure":
-                bounds[s, t] += observed[s, t] - _mean_of_defined(one[:, None])[0]
     variables: dict[str, Any] = {}
     for s, name in enumerate(SCORES):
-        variables[name] = (("target", "resample"), values[s, :n].T)
+        variables[name] = (("target", "resample"), draws[s].T)
         variables[f"observed_{name}"] = (("target",), observed[s])
         variables[f"interval_{name}"] = (("target", "bound"), bounds[s])
-    variables["undefined_resamples"] = (("target",), np.isnan(values[2, :n]).sum(axis=0))
+        variables[f"error_{name}"] = (("target",), errors[s])
+    variables["undefined_resamples"] = (("target",), np.isnan(draws[2]).sum(axis=0))
     names = _names(targets.labels, len(targets)) if over == "stimuli" else np.array(["mean"])
     coords = {"target": names, "resample": np.arange(n), "bound": ["lower", "upper"]}
     attrs = _settings(pruner, targets, cv, repeats, seed)
     attrs |= {"n": n, "over": over, "confidence": confidence, "method": method, "resample": resample}
     return xarray.Dataset(variables, coords, attrs)
+
+
+def _by_percentiles(
+    resampler: _Resampler, observed: Matrix, n: int, over: str, confidence: float, method: str, resample: str,
+    rng: np.random.Generator, progress: bool,
+) -> tuple[Matrix, Matrix, Matrix]:  # fmt: skip
+    """Draws (3, n, T) with replacement, intervals (3, T, 2) between their quantiles, and SD (3, T)."""
+    people, members = len(resampler.targets), resampler.members
+    if resample == "scores":
+        resampler.learn()
+
+    def of_stimuli(counts: Indices) -> Indices:
+        """Whole groups are drawn: all of a group as often."""
+        each = np.empty(members.size, dtype=np.int64)
+        each[members] = counts[:, None]
+        return each
+
+    draws = []
+    for _ in range(n):
+        counts = of_stimuli(_counts(rng, len(members))) if over != "subjects" else None
+        draws.append(_Draw(counts, _counts(rng, people) if over != "stimuli" else None))
+    if method == "bca":
+        draws += [_Draw(of_stimuli(one)) for one in 1 - np.eye(len(members), dtype=np.int64)]
+    batches = resampler.batches(draws)
+    steps = with_progress(batches, len(batches), "resamples", progress)
+    values = np.concatenate([resampler.scores(batch) for batch in steps], axis=1)
+    drawn, left_out = values[:, :n], values[:, n:]
+    bounds = np.empty((*observed.shape, 2))
+    for s, t in np.ndindex(observed.shape):
+        jackknife = [left_out[s, :, t]] if method == "bca" else []
+        bounds[s, t] = _interval(drawn[s, :, t], float(observed[s, t]), confidence, jackknife)
+        if resample == "procedure":
+            bounds[s, t] += observed[s, t] - _mean_of_defined(drawn[s, :, t, None])[0]
+    return drawn, bounds, np.sqrt(_variance(drawn))
+
+
+def _by_standard_error(
+    resampler: _Resampler, observed: Matrix, n: int, over: str, confidence: float, rng: np.random.Generator,
+    progress: bool,
+) -> tuple[Matrix, Matrix, Matrix]:  # fmt: skip
+    """Draws (3, n, T), intervals (3, T, 2) of Student's t about what was observed, and standard errors (3, T)."""
+    from scipy.stats import t as student
+
+    people, members = len(resampler.targets), resampler.members
+    parts: list[tuple[Matrix, int]] = []  # variances and their degrees of freedom
+    draws = np.empty((3, 0, observed.shape[1]))
+    if over != "subjects":
+        draws, variance = _over_stimuli(resampler, n, rng, progress)
+        parts.append((variance, len(members) - 1))
+    if over != "stimuli":
+        batches = resampler.batches([_Draw(subjects=_counts(rng, people)) for _ in range(n)])
+        steps = with_progress(batches, len(batches), "resamples", progress)
+        draws = np.concatenate([resampler.scores(batch) for batch in steps], axis=1)
+        parts.append((_variance(draws) * people / (people - 1), people - 1))
+    variance = np.sum([one for one, _ in parts], axis=0)
+    # Satterthwaite's: of the sum, where there are two
+    with np.errstate(divide="ignore", invalid="ignore"):
+        freedom = variance**2 / np.sum([one**2 / df for one, df in parts], axis=0)
+    error = np.sqrt(variance)
+    half = student.ppf((1 + confidence) / 2, np.where(variance > 0, freedom, 1)) * error
+    return draws, np.stack([observed - half, observed + half], axis=-1), error
+
+
+def _over_stimuli(resampler: _Resampler, n: int, rng: np.random.Generator, progress: bool) -> tuple[Matrix, Matrix]:
+    """Scores with folds drawn anew (3, n, T), and the variance (3, T) of the observed ones over sets of stimuli.
+
+    Of folds with score r: Var(mean) is the mean over all pairs f, g of Cov(f, g) = Var(r) - E(r_f - r_g)^2 / 2. Where
+    f and g test other stimuli and nothing is learnt, Cov is 0, so that Var(r) is E(r_f - r_g)^2 / 2 of such pairs: with
+    one round of K folds, Var(mean) is the variance between folds by K. Both are means over random folds. What folds
+    learn binds them too; by how much can't be had from one set of stimuli without bias (Bengio & Grandvalet 2004). The
+    variance due to learning stands in for it: halves of the training stimuli have no stimulus in common, so that
+    half the squared difference of what they lead to is its variance at half the stimuli, and half of that at all.
+    """
+    targets = resampler.averaged([_Draw()]) if resampler.mean else resampler.targets
+    apart = np.array([[np.intersect1d(f, g).size == 0 for _, g in resampler.folds] for _, f in resampler.folds])
+    if not apart.any():
+        raise ValueError("cv must have two folds without a common test stimulus where method is 't', got none")
+    scores, between, among, learnt = [], [], [], []
+    members = resampler.members
+    half = len(members) // 2
+    tested = max(len(test) for _, test in resampler.folds) // members.shape[1]
+    _check_inner_folds(resampler.pruner, half - tested, members.shape[1])
+    for _ in with_progress(range(n), n, "resamples", progress):
+        order = relabelling(rng, members)
+        folds = [(np.sort(order[train]), np.sort(order[test])) for train, test in resampler.folds]
+        places = rng.permutation(len(members))
+        halves = [np.sort(members[part].ravel()) for part in (places[:half], places[half : 2 * half])]
+        whole = resampler.by_fold(targets, folds)
+        first, second = (
+            resampler.by_fold(targets, [(np.intersect1d(train, side), test) for train, test in folds])
+            for side in halves
+        )
+        scores.append(_mean_of_defined(whole))
+        between.append(_half_square_gap(whole, apart))
+        among.append(_half_square_gap(whole, np.ones_like(apart)))
+        learnt.append(_mean_of_defined(first - second) ** 2 / 4)
+    fold, gap, learning = (_mean_of_defined(np.stack(part)) for part in (between, among, learnt))
+    # Two noisy means differ, with many repeats by little: no less than if all folds had stimuli of their own.
+    testing = np.maximum(fold - gap, fold / len(apart))
+    return np.stack(scores).reshape(n, 3, -1).swapaxes(0, 1), (testing + learning).reshape(3, -1)
+
+
+def _check_inner_folds(pruner: Pruner, groups: int, size: int) -> None:
+    """Refuse inner folds that half the training stimuli, so many groups of a size at the least, may be too few for."""
+    if pruner.search == "parsimonious" and groups // pruner.inner_cv * size < SMALLEST_FOLD:
+        raise ValueError(
+            f"inner_cv must leave at least {SMALLEST_FOLD} stimuli in each inner fold of half the training stimuli "
+            f"where method is 't', got {pruner.inner_cv} folds of as few as {max(groups, 0) * size} stimuli: lower it, "
+            f"or pass method='percentile'"
+        )
+
+
+def _half_square_gap(folds: Matrix, pairs: npt.NDArray[np.bool_]) -> Matrix:
+    """Mean (T,) of (r_f - r_g)^2 / 2 over some pairs of folds (F, F), from scores (F, T); NaN where none is defined."""
+    there = ~np.isnan(folds)
+    r = np.where(there, folds - _mean_of_defined(folds), 0)
+    joined = pairs.astype(float)
+    count = (there * (joined @ there)).sum(axis=0)
+    squares = ((joined @ there) * r**2).sum(axis=0) - (r * (joined @ r)).sum(axis=0)
+    return np.where(count > 0, squares / np.maximum(count, 1), np.nan)
+
+
+def _variance(draws: Matrix) -> Matrix:
+    """Over the draws (3, n, T) that have a score; NaN for fewer than two."""
+    folds = draws.swapaxes(0, 1)
+    count = (~np.isnan(folds)).sum(axis=0)
+    squares = _mean_of_defined((folds - _mean_of_defined(folds)) ** 2)
+    return np.where(count > 1, squares * count / np.maximum(count - 1, 1), np.nan)
 
 
 def _counts(rng: np.random.Generator, size: int) -> Indices:
@@ -390,8 +530,12 @@ def _check_subjects(targets: Targets, over: str) -> None:
 class _Resampler:
     """Scores of the cross-validated pruning for draws of stimuli and subjects."""
 
-    def __init__(self, features: Features, targets: Targets, mean: bool, folds: list[Fold], pruner: Pruner) -> None:
-        self.targets, self.mean, self.folds, self.pruner = targets, mean, folds, pruner
+    def __init__(
+        self, features: Features, targets: Targets, mean: bool, folds: list[Fold], pruner: Pruner, groups: Any,
+        members: Indices,
+    ) -> None:  # fmt: skip
+        self.targets, self.mean, self.folds, self.pruner, self.members = targets, mean, folds, pruner, members
+        self.groups = None if groups is None else np.asarray(groups)
         self.metric, self.comparator, self.threads = pruner._terms()
         self.where = training_place(pruner, folds, features, targets, None)
         self.features, _ = pruner._hold(features, targets, self.where)
@@ -399,6 +543,18 @@ class _Resampler:
         self.masks: list[npt.NDArray[np.bool_]] | None = None
         self.undefined = 0
         self._positions = _positions(features.n)
+
+    def by_fold(self, targets: Targets, folds: list[Fold]) -> Matrix:
+        """(F, 3 T): full, pruned and gain of T targets, held out; NaN where a fold can't be learnt from or scored."""
+        full, pruned = np.full((2, len(folds), len(targets)), np.nan)
+        for f, (train, test) in enumerate(folds):
+            if min(len(train), len(test)) < SMALLEST_FOLD:
+                continue
+            able = _distinct(targets.among(test)) & _distinct(targets.among(train))
+            if able.any():
+                rows = np.flatnonzero(able)
+                self._score(self.features, targets, (train, test), f, rows, full[f], pruned[f], self.groups)
+        return np.concatenate([full, pruned, pruned - full], axis=1)
 
     def batches(self, draws: list[_Draw]) -> list[list[_Draw]]:
         """Draws that go through the core together: ranks can't be weighted, so their draws go one by one."""
@@ -408,25 +564,28 @@ class _Resampler:
 
     def learn(self) -> None:
         """Keep what pruning to the targets as they are keeps in each fold, for all draws to come."""
-        targets = self._averaged([_Draw()]) if self.mean else self.targets
+        targets = self.averaged([_Draw()]) if self.mean else self.targets
         features, targets = self.pruner._hold(self.features, targets, self.where)
         self.masks = [
-            self.pruner.prune(features, targets, self.where, stimuli=train, wanted="support").support
+            self.pruner.prune(
+                features, targets, self.where, stimuli=train, wanted="support", groups=self.groups
+            ).support
             for train, _ in self.folds
         ]
 
     def scores(self, draws: list[_Draw]) -> npt.NDArray[np.float64]:
         """(3, draws, targets): full, pruned and gain, held out, means over folds."""
-        targets = self._averaged(draws) if self.mean else _relabelled(
+        targets = self.averaged(draws) if self.mean else _relabelled(
             self.targets, np.tile(np.arange(self.features.n), (len(draws), 1)), self._positions
         )  # fmt: skip
-        features, folds, counted = self.features, self.folds, targets
+        features, folds, counted, groups = self.features, self.folds, targets, self.groups
         if any(draw.stimuli is not None for draw in draws):
             once = np.ones(features.n, dtype=np.int64)
             counts = np.stack([once if draw.stimuli is None else draw.stimuli for draw in draws])
-            counted = _weighted(targets, counts)
+            counted = _weighted(targets, counts, self.members)
             if self.comparator in RANK_COMPARATORS:
-                features, targets, folds = self._copied(counts[0], targets)
+                drawn, targets, folds = self._copied(counts[0], targets)
+                features, groups = features.among(drawn), groups if groups is None else groups[drawn]
             else:
                 targets = counted
         full, pruned = np.full((2, len(folds), len(targets)), np.nan)
@@ -435,13 +594,14 @@ class _Resampler:
             if self.masks is None:
                 able &= _distinct(counted.among(train))
             if able.any():
-                self._score(features, targets, folds[f], f, np.flatnonzero(able), full[f], pruned[f])
+                self._score(features, targets, folds[f], f, np.flatnonzero(able), full[f], pruned[f], groups)
         means = [_mean_of_defined(part) for part in (full, pruned, pruned - full)]
         return np.stack(means).reshape(3, len(draws), self.per_draw)
 
     def _score(
-        self, features: Features, targets: Targets, fold: Fold, f: int, rows: Indices, full: Matrix, pruned: Matrix
-    ) -> None:
+        self, features: Features, targets: Targets, fold: Fold, f: int, rows: Indices, full: Matrix, pruned: Matrix,
+        groups: Any,
+    ) -> None:  # fmt: skip
         """Fill in the scores of some targets in one fold; where there is nothing to learn from they stay NaN."""
         train, test = fold
         held, goal = features.among(test), targets.among(test)
@@ -453,7 +613,9 @@ class _Resampler:
             support: Any = ()
             if rows.size:
                 some = targets.only(rows)
-                support = self.pruner.prune(features, some, self.where, stimuli=train, wanted="support").support
+                support = self.pruner.prune(
+                    features, some, self.where, stimuli=train, wanted="support", groups=groups
+                ).support
             chosen = [(mask, np.array([row])) for mask, row in zip(support, rows)]
         everything = np.arange(features.d, dtype=np.int64)
         if rows.size:
@@ -474,7 +636,7 @@ class _Resampler:
             able[t] = self.comparator == "cosine" or np.ptp(targets.values[t, targets.counts(t)]) > 0
         return able
 
-    def _averaged(self, draws: list[_Draw]) -> Targets:
+    def averaged(self, draws: list[_Draw]) -> Targets:
         """The mean over the drawn subjects who have the pair, one target a draw."""
         once = np.ones(len(self.targets), dtype=np.int64)
         drawn = np.stack([once if draw.subjects is None else draw.subjects for draw in draws]).astype(np.float64)
@@ -486,20 +648,33 @@ class _Resampler:
         weights = np.where(share > 0, each.max(axis=0), 0)
         return Targets(values, weights, np.arange(len(draws)), self.targets.n)
 
-    def _copied(self, counts: Indices, targets: Targets) -> tuple[Features, Targets, list[Fold]]:
-        """The drawn stimuli written out, as often as they were drawn; pairs of copies have no weight."""
-        drawn = np.repeat(np.arange(self.features.n), counts)
+    def _copied(self, counts: Indices, targets: Targets) -> tuple[Indices, Targets, list[Fold]]:
+        """The drawn stimuli, as often as they were drawn, and their target; pairs of copies have no weight."""
+        drawn = np.repeat(np.arange(targets.n), counts)
+        copy = np.concatenate([np.arange(count) for count in counts])
+        of = _group_of(self.members)[drawn]
         copies = _relabelled(targets, drawn[None], self._positions)
-        rows, columns = np.triu_indices(len(drawn), 1)
-        copies = copies.without(drawn[rows] == drawn[columns])
+        a, b = np.triu_indices(len(drawn), 1)
+        copies = copies.without((of[a] == of[b]) & ((copy[a] != copy[b]) | (drawn[a] == drawn[b])))
         folds = [tuple(np.flatnonzero(np.isin(drawn, side)) for side in fold) for fold in self.folds]
-        return self.features.among(drawn), copies, [(train, test) for train, test in folds]
+        return drawn, copies, [(train, test) for train, test in folds]
 
 
-def _weighted(targets: Targets, counts: Indices) -> Targets:
-    """Each pair as often as its stimuli were drawn together: the product of their counts (draws, n)."""
+def _group_of(members: Indices) -> Indices:
+    """The group (n,) of each stimulus, from the stimuli of each group (G, size)."""
+    of = np.empty(members.size, dtype=np.int64)
+    of[members] = np.arange(len(members))[:, None]
+    return of
+
+
+def _weighted(targets: Targets, counts: Indices, members: Indices) -> Targets:
+    """Each pair as often as its stimuli were drawn together: the product of their counts (draws, n).
+
+    Within a group, whose stimuli were drawn together, as often as the group; copies of a group make no pairs.
+    """
     rows, columns = np.triu_indices(targets.n, 1)
-    times = (counts[:, rows] * counts[:, columns]).astype(np.float64)
+    of = _group_of(members)
+    times = np.where(of[rows] == of[columns], counts[:, rows], counts[:, rows] * counts[:, columns]).astype(np.float64)
     of_draw = np.repeat(np.arange(len(counts)), len(targets) // len(counts))
     if targets.weights is None or targets.weight_of is None:
         return replace(targets, weights=times, weight_of=of_draw)
@@ -968,7 +1143,7 @@ def transfer(
     where = training_place(pruner, folds, features, targets)
     there = pruner._hold(features, targets, where)
     for f, (train, test) in enumerate(with_progress(folds, len(folds), "folds", progress)):
-        support = pruner.prune(*there, where, stimuli=train, wanted="support").support
+        support = pruner.prune(*there, where, stimuli=train, wanted="support", groups=groups).support
         held, goal = features.among(test), targets.among(test)
         full_test[:, f], _ = alignment_where_defined(held, goal, everything, metric, comparator, threads)
         for source, mask in enumerate(support):

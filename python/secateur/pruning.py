@@ -60,8 +60,9 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         Features of one label come and go together; every one by itself by default. Groups of several features
         take about a space of similarities each and step, which is slower than single features.
     inner_cv, seed : int
-        Inner folds of ``"parsimonious"``, each of at least 3 stimuli, and the seed of their shuffle. Not used by the
-        others, which have no chance in them.
+        Inner folds of ``"parsimonious"``, each of at least 3 stimuli, and the seed of their shuffle; they keep the
+        ``groups`` given to ``fit`` or :func:`secateur.cross_validate` whole. Not used by the others, which have no
+        chance in them.
     progress : bool
         Whether a sequential search's bar may show in ``fit``, on stderr, once two seconds have passed.
     precision : {"double", "single"}
@@ -192,17 +193,21 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
 
     def prune(
         self, features: Features, targets: Targets, where: Place | None = None, *,
-        stimuli: Indices | None = None, wanted: Wanted = "path",
+        stimuli: Indices | None = None, wanted: Wanted = "path", groups: Any = None,
     ) -> Pruned:  # fmt: skip
         """Prune to each of T targets. The estimator itself is not changed; Ctrl-C goes on to the caller.
 
-        ``stimuli``: those to learn from. ``wanted``: "support", "importance" or "path" (:class:`Pruned`).
+        ``stimuli``: those to learn from. ``wanted``: "support", "importance" or "path" (:class:`Pruned`). ``groups``
+        (n,): stimuli of one group stay on one side of inner folds.
         """
         metric, comparator, _ = self._terms()
         where = where or self._place(features.n if stimuli is None else len(stimuli))
-        return prune(features, targets, metric, comparator, where, self._how(), stimuli=stimuli, wanted=wanted)
+        return prune(
+            features, targets, metric, comparator, where, self._how(),
+            stimuli=stimuli, wanted=wanted, stimulus_groups=groups,
+        )  # fmt: skip
 
-    def fit(self, X: Any, target: Any, *, weights: Any = None) -> Pruner:
+    def fit(self, X: Any, target: Any, *, weights: Any = None, groups: Any = None) -> Pruner:
         """Learn which features to keep.
 
         Parameters
@@ -213,6 +218,8 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
             One target, in any form that :func:`secateur.alignment` takes.
         weights : array shaped like a target, optional
             Weight of each pair; 0 or 1 for rank comparators.
+        groups : array (n,), optional
+            Stimuli of one group stay on one side of the inner folds of ``"parsimonious"``; other searches have none.
 
         Returns
         -------
@@ -241,7 +248,7 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         where = self._place(features.n, work=self._how().work(features.n, features.d, 1))
         pruned = prune(
             features, targets, metric, comparator, where, self._how(),
-            progress=bool(self.progress), keep_interrupted=True,
+            stimulus_groups=groups, progress=bool(self.progress), keep_interrupted=True,
         )  # fmt: skip
         self.support_ = pruned.support[0]
         self.importance_ = pruned.importance[0]

@@ -346,7 +346,8 @@ def _refuse_limits(search: Search) -> ValueError:
 
 def prune(
     features: Features, targets: Targets, metric: str, comparator: str, where: Place, search: Search,
-    *, stimuli: Indices | None = None, wanted: Wanted = "path", progress: bool = False, keep_interrupted: bool = False,
+    *, stimuli: Indices | None = None, wanted: Wanted = "path", stimulus_groups: Any = None, progress: bool = False,
+    keep_interrupted: bool = False,
 ) -> Pruned:  # fmt: skip
     """Find the features to keep, for each target by itself.
 
@@ -362,6 +363,8 @@ def prune(
         Those to learn from; all by default.
     wanted : {"support", "importance", "path"}
         How much of what is found is to be brought along; each holds what stands before it.
+    stimulus_groups : array (n,), optional
+        Stimuli of one group stay on one side of inner folds.
     progress : bool
         Whether a bar may show, on stderr, once a sequential search has taken two seconds.
     keep_interrupted : bool
@@ -373,10 +376,15 @@ def prune(
     Pruned
     """
     most = search.check().most(features.d)
+    if stimulus_groups is not None and np.shape(stimulus_groups) != (features.n,):
+        raise ValueError(
+            f"groups must have one entry for each of {features.n} stimuli, got shape {np.shape(stimulus_groups)}"
+        )
     if search.on_device:
         return _ranking(features, targets, metric, comparator, where, search, most, stimuli, wanted)
     if stimuli is not None:
         features, targets = features.among(stimuli), targets.among(stimuli)
+        stimulus_groups = None if stimulus_groups is None else np.asarray(stimulus_groups)[stimuli]
     groups = read_groups(search.feature_groups, features.d)
     scorer = Scorer(features, targets, metric, comparator, groups, where)
     everything = np.ones(len(groups), dtype=bool)
@@ -385,7 +393,7 @@ def prune(
     check_baseline(features, targets, similarities, baseline, comparator)
     importance = baseline[:, None] - scorer.after_each(everything, adding=False)
     if search.name in ("ranking", "parsimonious"):
-        return _by_ranking(scorer, baseline, importance, search, most)
+        return _by_ranking(scorer, baseline, importance, search, most, stimulus_groups)
     rows = []
     for t in range(len(targets)):
         one = Scorer(features, targets.only(slice(t, t + 1)), metric, comparator, groups, where)
@@ -418,6 +426,7 @@ def find(
     device: str = "auto",
     threads: int | None = None,
     precision: str = "double",
+    groups: Any = None,
     progress: bool = True,
     **limits: Any,
 ) -> Pruned:
@@ -431,6 +440,8 @@ def find(
         As in :func:`secateur.leave_one_out`; one target or T of them.
     search : {"ranking", "parsimonious", "forward", "backward", "floating", "floating-backward"}
         As :class:`secateur.Pruner` describes them.
+    groups : array (n,), optional
+        Stimuli of one group stay on one side of the inner folds of ``"parsimonious"``.
     progress : bool
         Whether a sequential search's bar may show, on stderr, once two seconds have passed.
     **limits
@@ -463,7 +474,7 @@ def find(
         device, threads, precision, comparator=terms[1], stimuli=features.n, on_cuda=on_cuda(features, targets),
         work=how.work(features.n, features.d, len(targets)),
     )  # fmt: skip
-    return prune(features, targets, *terms, where, how, progress=progress)
+    return prune(features, targets, *terms, where, how, stimulus_groups=groups, progress=progress)
 
 
 def ranking(X: Any, target: Any, **how: Any) -> Pruned:
@@ -627,7 +638,9 @@ def _ranking(
     return Pruned(baseline, importance, order, curve, support, alignment)
 
 
-def _by_ranking(scorer: Scorer, baseline: Matrix, importance: Matrix, search: Search, most: int) -> Pruned:
+def _by_ranking(
+    scorer: Scorer, baseline: Matrix, importance: Matrix, search: Search, most: int, stimulus_groups: Any
+) -> Pruned:
     """As :func:`_ranking`, of groups of features; or keep the shortest prefix that is as good (``"parsimonious"``)."""
     groups = scorer.groups
     order = rank(importance, scorer.threads)
@@ -636,7 +649,8 @@ def _by_ranking(scorer: Scorer, baseline: Matrix, importance: Matrix, search: Se
     allowed = (count >= search.min_features) & (count <= most) & ~np.isnan(curve)
     if not allowed.any(axis=1).all():
         raise _refuse_limits(search)
-    judged = np.where(allowed, curve if search.name == "ranking" else _inner_curves(scorer, search), np.nan)
+    held_out = curve if search.name == "ranking" else _inner_curves(scorer, search, stimulus_groups)
+    judged = np.where(allowed, held_out, np.nan)
     length = best_prefix(judged) if search.name == "ranking" else _as_good_prefix(judged)
     support = np.zeros(curve.shape, dtype=bool)
     np.put_along_axis(support, order, np.arange(len(groups)) < length[:, None], axis=1)
@@ -657,23 +671,41 @@ def _path_along(feature: Indices, alignment: Matrix, count: Indices) -> Path:
     return path
 
 
-def _inner_curves(scorer: Scorer, search: Search) -> Matrix:
+def shuffled_folds(n: int, count: int, seed: int, groups: Any = None) -> Iterator[tuple[Indices, Indices]]:
+    """So many (train, test) folds of n shuffled stimuli; those of one group (n,) stay on one side."""
+    from sklearn.model_selection import GroupKFold, KFold
+
+    kind = KFold if groups is None else GroupKFold
+    folds: Iterator[tuple[Indices, Indices]] = kind(int(count), shuffle=True, random_state=int(seed)).split(
+        np.zeros(n), groups=groups
+    )
+    return folds
+
+
+def _inner_curves(scorer: Scorer, search: Search, stimulus_groups: Any) -> Matrix:
     """Held-out curves (inner folds, T, G): ranked on some of the stimuli, scored on the others.
 
     NaN throughout where a fold can't be ranked or scored.
     """
-    from sklearn.model_selection import KFold
-
     n = scorer.features.n
     if n < SMALLEST_FOLD * search.inner_cv:
         raise ValueError(
             f"inner_cv must leave at least {SMALLEST_FOLD} of the {n} training stimuli in each fold, "
             f"got {search.inner_cv} folds"
         )
-    folds = KFold(int(search.inner_cv), shuffle=True, random_state=int(search.seed)).split(np.zeros(n))
+    known = n if stimulus_groups is None else len(np.unique(stimulus_groups))
+    if known < search.inner_cv:
+        raise ValueError(
+            f"inner_cv must be at most the number of groups of the training stimuli, {known}, got {search.inner_cv}"
+        )
     everything = np.ones(len(scorer.groups), dtype=bool)
     curves = []
-    for sides in folds:
+    for sides in shuffled_folds(n, search.inner_cv, search.seed, stimulus_groups):
+        if min(map(len, sides)) < SMALLEST_FOLD:
+            raise ValueError(
+                f"inner_cv must leave at least {SMALLEST_FOLD} of the {n} training stimuli in each fold, got "
+                f"{min(map(len, sides))} with {search.inner_cv} folds of whole groups"
+            )
         train, test = (
             Scorer(
                 scorer.features.among(side), scorer.targets.among(side), scorer.metric, scorer.comparator,

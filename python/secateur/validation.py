@@ -14,7 +14,7 @@ import numpy.typing as npt
 from .device import Place
 from .features import Features, Indices, Matrix, check_seed, read_features, read_labels
 from .pruning import Pruned, Pruner
-from .search import SMALLEST_FOLD, Wanted
+from .search import SMALLEST_FOLD, Wanted, shuffled_folds
 from .similarity import check_comparator, held_out_alignment, on_cuda, warn_of_opposition, warn_of_undefined_pairs
 from .statistics import paired_t
 from .targets import Targets, read_target
@@ -61,8 +61,6 @@ def split(n: int, cv: Any = 5, repeats: int = 1, seed: int = 0, groups: Any = No
     >>> len(folds), repeat.tolist()
     (6, [0, 0, 0, 1, 1, 1])
     """
-    from sklearn.model_selection import GroupKFold, KFold
-
     if isinstance(repeats, bool) or not isinstance(repeats, (int, np.integer)) or repeats < 1:
         raise ValueError(f"repeats must be a positive integer, got {repeats!r}")
     seed = check_seed(seed, repeats)
@@ -82,8 +80,7 @@ def split(n: int, cv: Any = 5, repeats: int = 1, seed: int = 0, groups: Any = No
     repeat: list[int] = []
     for r in range(repeats):
         if whole:
-            kind = KFold if groups is None else GroupKFold
-            drawn = kind(int(cv), shuffle=True, random_state=int(seed) + r).split(np.zeros(n), groups=groups)
+            drawn = shuffled_folds(n, int(cv), int(seed) + r, groups)
         elif hasattr(cv, "split"):
             drawn = cv.split(np.zeros(n), groups if groups is None else np.asarray(groups), groups)
         else:
@@ -94,6 +91,36 @@ def split(n: int, cv: Any = 5, repeats: int = 1, seed: int = 0, groups: Any = No
     if not folds:
         raise ValueError("cv must give at least one fold, got none")
     return folds, np.array(repeat, dtype=np.int64)
+
+
+def equal_groups(groups: Any, n: int) -> Indices:
+    """The stimuli of each group (G, size), groups in order of their labels; each stimulus by itself without groups.
+
+    Raises
+    ------
+    ValueError
+        Where groups differ in size: a group can take the place of one of its own size alone.
+    """
+    if groups is None:
+        return np.arange(n, dtype=np.int64)[:, None]
+    labels, of, sizes = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
+    if np.ptp(sizes):
+        few, many = int(np.argmin(sizes)), int(np.argmax(sizes))
+        raise ValueError(
+            f"groups must all be of one size where whole groups change places, got {sizes[few]} in group {labels[few]} "
+            f"and {sizes[many]} in group {labels[many]}: leave stimuli out until all groups are as large, or average "
+            f"each group to one stimulus"
+        )
+    return np.argsort(of, kind="stable").reshape(len(labels), -1).astype(np.int64)
+
+
+def relabelling(rng: np.random.Generator, members: Indices) -> Indices:
+    """An order of the stimuli (n,) in which whole groups (:func:`equal_groups`) change places, each freely within."""
+    if members.shape[1] == 1:
+        return np.asarray(rng.permutation(members.size), dtype=np.int64)
+    order = np.empty(members.size, dtype=np.int64)
+    order[members] = rng.permuted(members[rng.permutation(len(members))], axis=1)
+    return order
 
 
 def _read_fold(fold: Any, n: int, f: int, groups: Any) -> Fold:
@@ -162,14 +189,17 @@ def training_place(
 
 def score_fold(
     features: Features, targets: Targets, fold: Fold, pruner: Pruner, where: Place | None = None,
-    *, wanted: Wanted = "support",
+    *, wanted: Wanted = "support", groups: Any = None,
 ) -> FoldScores:  # fmt: skip
-    """Prune on the training stimuli's pairs, score on the test stimuli's. Nothing else crosses."""
+    """Prune on the training stimuli's pairs, score on the test stimuli's. Nothing else crosses.
+
+    ``groups`` (n,) are kept whole in the inner folds of a search that has some.
+    """
     metric, comparator, threads = pruner._terms()
     train, test = fold
     where = where or pruner._place(len(train))
     features, targets = pruner._hold(features, targets, where)
-    pruned = pruner.prune(features, targets, where, stimuli=train, wanted=wanted)
+    pruned = pruner.prune(features, targets, where, stimuli=train, wanted=wanted, groups=groups)
     full, _ = held_out_alignment(features, targets, test, None, metric, comparator, threads)
     scores, undefined = held_out_alignment(features, targets, test, pruned.support, metric, comparator, threads)
     return FoldScores(pruned.baseline, full, pruned.alignment, scores, undefined, pruned)
@@ -301,7 +331,7 @@ def cross_validate(
     seed : int
         Of the shuffles of an integer ``cv``.
     groups : array (n,), optional
-        Stimuli of one group stay on one side.
+        Stimuli of one group stay on one side, in the inner folds of ``search="parsimonious"`` too.
     kind : {"similarity", "dissimilarity"}, optional
         What the target holds, where neither it nor the pruner says so; overrides the pruner's.
     weights : array shaped like a target, optional
@@ -353,7 +383,7 @@ def cross_validate(
     features, targets = pruner._hold(features, targets, where)
     shown = with_progress(folds, len(folds), "folds", progress)
     wanted: Wanted = "path" if curves else "importance"
-    scores = (score_fold(features, targets, fold, pruner, where, wanted=wanted) for fold in shown)
+    scores = (score_fold(features, targets, fold, pruner, where, wanted=wanted, groups=groups) for fold in shown)
     names = _names(features.names, features.d), _names(features.stimuli or targets.stimuli, features.n)
     settings = _settings(pruner, targets, cv, repeats, seed)
     result = collect(scores, folds, repeat, targets, names, settings, curves=curves)

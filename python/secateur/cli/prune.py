@@ -187,11 +187,14 @@ def _run(job: _Job, out: Path, overwrite: bool) -> None:
     from ..inference import permutation_test
     from ..report import folder, tables
     from ..similarity import OpposedWarning
-    from ..validation import cross_validate
+    from ..validation import cross_validate, equal_groups
 
     features, targets = job.features, job.targets
     bar = sys.stderr.isatty()
     terms = (job.pruner, job.cv, job.repeats, job.seed, job.groups if job.group_folds else None)
+    if job.permutations and job.group_folds:
+        with _input("relabellings"):
+            equal_groups(job.groups, features.n)
     _say(f"Pruning {features.d} features in {job.cv * job.repeats} folds of {features.n} stimuli.")
     with _input():
         result = cross_validate(features, targets, *terms, progress=bar)

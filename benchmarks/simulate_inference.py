@@ -1,0 +1,194 @@
+"""How often tests find what is not there, and intervals hold the truth: data sets made for it, one table a simulation.
+
+python benchmarks/simulate_inference.py groups        # one by name, or several
+python benchmarks/simulate_inference.py               # all: some minutes each on one core
+python benchmarks/simulate_inference.py --quick       # a tenth of the data sets
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import secateur as sc
+
+ALONE = sc.Pruner(threads=1)
+SIMULATIONS: dict[str, Callable[[float], None]] = {}
+
+
+def simulation(function: Callable[[float], None]) -> Callable[[float], None]:
+    SIMULATIONS[function.__name__.replace("_", "-")] = function
+    return function
+
+
+def error(share: float, count: int) -> float:
+    """Monte Carlo standard error of a share."""
+    return float(np.sqrt(share * (1 - share) / count))
+
+
+def row(*cells: Any) -> None:
+    print("| " + " | ".join(str(cell) for cell in cells) + " |", flush=True)
+
+
+def heading(*cells: str) -> None:
+    row(*cells)
+    row(*("---" for _ in cells))
+
+
+# The permutation null
+
+
+def categories(seed: int, count: int, each: int, own: float, d: int = 40) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Exemplars alike within their categories in X and target both; between categories the two have nothing in common.
+
+    ``own``: how much an exemplar has of its own, in SD of the categories' centres.
+    """
+    rng = np.random.default_rng([11, seed])
+    groups = np.repeat(np.arange(count), each)
+    shape = (count * each, d)
+    X, Y = (rng.normal(size=(count, d))[groups] + own * rng.normal(size=shape) for _ in range(2))
+    return X, sc.similarity(Y[:, :12], threads=1), groups
+
+
+@simulation
+def groups(scale: float) -> None:
+    """False positives at 5 % of the permutation test, exemplars nested in categories."""
+    sets, n = max(20, int(400 * scale)), 99
+    print(f"{sets} data sets a row, {n} relabellings, 4 folds of whole categories, d = 40; share of p <= 0.05\n")
+    heading("categories x exemplars", "own SD", "relabelled", "score", "gain", "Monte Carlo SE at 5 %")
+    for count, each, own in ((12, 3, 2.0), (12, 3, 1.0), (16, 2, 1.0), (8, 5, 2.0)):
+        found: dict[str, list[list[float]]] = {"single stimuli": [], "whole categories": []}
+        for seed in range(sets):
+            X, target, of = categories(seed, count, each, own)
+            folds, _ = sc.validation.split(len(X), 4, 1, seed, of)
+            for how, given in (("single stimuli", None), ("whole categories", of)):
+                null = sc.permutation_test(X, target, n, ALONE, folds, seed=seed, groups=given, progress=False)
+                found[how].append([float(null.p_pruned_test[0]), float(null.p_gain[0])])
+        for how, p in found.items():
+            score, gain = (np.array(p) <= 0.05).mean(axis=0)
+            row(f"{count} x {each}", own, how, f"{score:.1%}", f"{gain:.1%}", f"{error(0.05, sets):.1%}")
+    print()
+
+
+# Intervals
+
+
+def world(
+    seed: int, n: int, d: int, q: int, noise: float = 0.0, rank: int = 0, people: int = 0, *, same_stimuli: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Features X, and a target that q of them share with q features of its own, or one target a subject.
+
+    ``noise``: of single pairs, in SD of the target. ``rank``: dimensions that all features share.
+    """
+    stimuli = np.random.default_rng([5, 0 if same_stimuli else seed])
+    X = stimuli.normal(size=(n, d)) + 0.3
+    if rank:
+        X += stimuli.normal(size=(n, rank)) @ np.random.default_rng(99).normal(size=(rank, d))
+    shared = sc.similarity(np.c_[X[:, :q], stimuli.normal(size=(n, q)) + 0.3], threads=1)
+    rng = np.random.default_rng([6, seed])
+    if not people:
+        return X, shared + noise * shared.std() * rng.normal(size=shared.shape)
+    own = [0.5 * sc.similarity(rng.normal(size=(n, 5)), threads=1) for _ in range(people)]
+    return X, shared + np.stack(own) + noise * shared.std() * rng.normal(size=(people, len(shared)))
+
+
+def held(
+    scale: float, over: str, settings: list[tuple[dict[str, Any], dict[str, Any]]], ways: dict[str, dict[str, Any]]
+) -> None:
+    """A table: how often intervals of each way hold the mean score of other data sets, and how wide they are."""
+    sets, draws, truths = max(20, int(150 * scale)), 40, max(100, int(400 * scale))
+    print(
+        f"{sets} data sets a row, {draws} draws each, 5 folds; coverage of 95 % intervals, and their mean width by\n"
+        f"that of mean +- 1.96 SD of the scores of {truths} other data sets, whose mean is the truth. Monte Carlo SE "
+        f"at 95 %: {error(0.95, sets):.1%}\n"
+    )
+    heading("data sets", "intervals", *(f"{score}: coverage, width" for score in ("full", "pruned", "gain")))
+    names = ("full_test", "pruned_test", "gain")
+    for made, how in settings:
+        terms = {"pruner": ALONE, **how, "progress": False}
+        same = {"same_stimuli": over == "subjects"}
+        others = []
+        for seed in range(10_000, 10_000 + truths):
+            X, target = world(seed, **made, **same)
+            one = sc.cross_validate(X, np.atleast_2d(target).mean(axis=0), **terms, curves=False)
+            others.append([float(x.mean()) for x in (one.full_test, one.pruned_test, one.pruned_test - one.full_test)])
+        truth, spread = np.mean(others, axis=0), np.std(others, axis=0)
+        found: dict[str, list[list[tuple[bool, float]]]] = {way: [] for way in ways}
+        for seed in range(sets):
+            X, target = world(seed, **made, **same)
+            for way, asked in ways.items():
+                drawn = sc.bootstrap(X, target, draws, over, **terms, **asked)
+                bounds = [drawn[f"interval_{name}"].values[0] for name in names]
+                found[way].append([(bool(a <= truth[s] <= b), float(b - a)) for s, (a, b) in enumerate(bounds)])
+        words = ", ".join(f"{name} = {value}" for name, value in {**made, **how}.items())
+        told = ", ".join(f"{mean:.2f}" for mean in truth)
+        for way, rows in found.items():
+            share, width = np.moveaxis(np.array(rows, dtype=float), -1, 0).mean(axis=1)
+            cells = (f"{a:.3f}, {b / (3.92 * sd):.2f}" for a, b, sd in zip(share, width, spread, strict=True))
+            row(f"{words} (scores {told})", way, *cells)
+    print()
+
+
+T, BEFORE = "t", "percentile, moved (before)"
+
+
+@simulation
+def intervals_over_stimuli(scale: float) -> None:
+    """Coverage of intervals over stimuli."""
+    settings: list[tuple[dict[str, Any], dict[str, Any]]] = [
+        ({"n": 24, "d": 20, "q": 6}, {}),
+        ({"n": 36, "d": 60, "q": 10}, {}),
+        ({"n": 36, "d": 60, "q": 10, "noise": 1.0}, {}),
+        ({"n": 36, "d": 60, "q": 10, "rank": 6}, {}),
+        ({"n": 36, "d": 60, "q": 10, "noise": 1.0}, {"repeats": 4}),
+        ({"n": 48, "d": 60, "q": 10, "noise": 2.0}, {}),
+        ({"n": 48, "d": 20, "q": 20}, {}),
+        ({"n": 60, "d": 400, "q": 40}, {}),
+    ]
+    scores = {"resample": "scores", "method": "percentile"}
+    held(scale, "stimuli", settings, {T: {}, BEFORE: {"method": "percentile"}, "scores, percentile": scores})
+
+
+@simulation
+def intervals_over_subjects(scale: float) -> None:
+    """Coverage of intervals over subjects."""
+    settings: list[tuple[dict[str, Any], dict[str, Any]]] = [
+        ({"n": 36, "d": 40, "q": 10, "noise": 1.0, "people": 16}, {}),
+        ({"n": 36, "d": 200, "q": 10, "noise": 1.0, "people": 16}, {}),
+        ({"n": 36, "d": 60, "q": 10, "noise": 3.0, "people": 16}, {}),
+        ({"n": 36, "d": 60, "q": 10, "noise": 1.0, "people": 8}, {}),
+    ]
+    held(scale, "subjects", settings, {T: {}, BEFORE: {"method": "percentile"}})
+
+
+@simulation
+def intervals_over_both(scale: float) -> None:
+    """Coverage of intervals over stimuli and subjects."""
+    settings: list[tuple[dict[str, Any], dict[str, Any]]] = [
+        ({"n": 24, "d": 40, "q": 10, "noise": 1.0, "people": 16}, {}),
+        ({"n": 36, "d": 60, "q": 10, "noise": 3.0, "people": 8}, {}),
+        ({"n": 36, "d": 60, "q": 10, "rank": 6, "people": 16}, {}),
+    ]
+    held(scale, "both", settings, {T: {}, BEFORE: {"method": "percentile"}})
+
+
+def main(arguments: list[str]) -> None:
+    scale = 0.1 if "--quick" in arguments else 1.0
+    names = [name for name in arguments if name != "--quick"] or list(SIMULATIONS)
+    unknown = [name for name in names if name not in SIMULATIONS]
+    if unknown:
+        sys.exit(f"simulations are {', '.join(SIMULATIONS)}; got {unknown[0]}")
+    for name in names:
+        print(f"## {name}\n\n{SIMULATIONS[name].__doc__}\n")
+        SIMULATIONS[name](scale)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
