@@ -1,7 +1,6 @@
-"""How sure the held-out scores are: times, real data, and how often intervals hold the truth.
+"""How sure the held-out scores are: times, and the 92 images where SECATEUR_DATA names their folder.
 
-python benchmarks/bench_inference.py             # times, and the 92 images where SECATEUR_DATA names their folder
-python benchmarks/bench_inference.py coverage    # simulated data sets; some minutes
+python benchmarks/bench_inference.py
 """
 
 from __future__ import annotations
@@ -87,10 +86,9 @@ def images(draws: int = 500, repeats: int = 4) -> None:
         )
         for over in ("stimuli", "subjects", "both"):
             target = mean if over == "stimuli" else subjects
-            for resample in ("procedure", "scores"):
-                drawn = sc.bootstrap(X, target, draws, over, resample=resample, **terms)
-                told = [f"{score} {drawn[f'interval_{score}'].values[0].round(3)}" for score in ("pruned_test", "gain")]
-                print(f"  95 % over {over:9} ({resample}): {'   '.join(told)}")
+            drawn = sc.bootstrap(X, target, draws, over, **terms)
+            told = [f"{score} {drawn[f'interval_{score}'].values[0].round(3)}" for score in ("pruned_test", "gain")]
+            print(f"  95 % over {over:9}: {'   '.join(told)}")
         core = sc.stability(result)
         print(
             f"  features kept: Jaccard {float(core.jaccard[0]):.3f} (chance {float(core.jaccard_chance[0]):.3f})   "
@@ -112,66 +110,6 @@ def images(draws: int = 500, repeats: int = 4) -> None:
         print(f"  ({time.perf_counter() - start:.0f} s)\n")
 
 
-def coverage(sets: int = 60, draws: int = 100) -> None:
-    """How often 95 % intervals hold the expected score, over simulated data sets."""
-    alone = sc.Pruner(kind="similarity", threads=1)
-
-    def data(seed: int, n: int, d: int, q: int, people: int, over: str) -> tuple[np.ndarray, np.ndarray]:
-        # over subjects alone the stimuli stay what they are
-        world = np.random.default_rng([1, 0 if over == "subjects" else seed])
-        X = world.normal(size=(n, d)) + 0.3
-        shared = sc.similarity(np.c_[X[:, :q], world.normal(size=(n, q)) + 0.3], threads=1)
-        if over == "stimuli":
-            return X, shared
-        rng = np.random.default_rng([2, seed])
-        own = [0.5 * sc.similarity(rng.normal(size=(n, 5)), threads=1) for _ in range(people)]
-        return X, shared + np.stack(own) + 0.3 * rng.normal(size=(people, len(shared)))
-
-    print(f"{sets} data sets, {draws} draws each; 95 % intervals; truth: the mean over 300 other data sets\n")
-    cases = [
-        ("stimuli", 96, 60, 10),
-        ("stimuli", 60, 400, 40),
-        ("subjects", 40, 40, 10),
-        ("subjects", 40, 400, 10),
-        ("both", 40, 40, 10),
-    ]
-    for over, n, d, q in cases:
-        found = []
-        for seed in range(10_000, 10_300):
-            X, target = data(seed, n, d, q, 16, over)
-            one = sc.cross_validate(X, np.atleast_2d(target).mean(axis=0), alone, curves=False, progress=False)
-            found.append([float(one.pruned_test.mean()), float((one.pruned_test - one.full_test).mean())])
-        truth, spread = np.mean(found, axis=0), np.std(found, axis=0)
-        words = [f"{score} {truth[s]:.3f} (SD {spread[s]:.3f})" for s, score in enumerate(("pruned", "gain"))]
-        print(f"over {over}, n = {n}, d = {d}: {', '.join(words)}")
-        held: dict[tuple[str, str], list[list[float]]] = {}
-        for seed in range(sets):
-            X, target = data(seed, n, d, q, 16, over)
-            for resample, method in (("procedure", "percentile"), ("scores", "percentile"), ("scores", "bca")):
-                drawn = sc.bootstrap(X, target, draws, over, alone, method=method, resample=resample, progress=False)
-                row: list[float] = []
-                plain: list[float] = []
-                for s, score in enumerate(("pruned_test", "gain")):
-                    lower, upper = drawn[f"interval_{score}"].values[0]
-                    row += [lower <= truth[s] <= upper, upper - lower, float(drawn[score].std())]
-                    lower, upper = np.nanquantile(drawn[score].values[0], [0.025, 0.975])
-                    plain += [lower <= truth[s] <= upper, upper - lower, float(drawn[score].std())]
-                held.setdefault((resample, method), []).append(row)
-                if resample == "procedure":
-                    held.setdefault((resample, "not moved"), []).append(plain)
-        for (resample, method), rows in held.items():
-            mean = np.mean(rows, axis=0).reshape(2, 3)
-            words = [
-                f"{score}: held {share:4.0%}, width {width:.3f}, SD of draws {sd:.3f}"
-                for score, (share, width, sd) in zip(("pruned", "gain"), mean, strict=True)
-            ]
-            print(f"  {resample:10}{method:11} {'   '.join(words)}")
-        print()
-
-
 if __name__ == "__main__":
-    if sys.argv[1:] == ["coverage"]:
-        coverage()
-    else:
-        times()
-        images()
+    times()
+    images()

@@ -103,9 +103,9 @@ def held(
     scale: float, over: str, settings: list[tuple[dict[str, Any], dict[str, Any]]], ways: dict[str, dict[str, Any]]
 ) -> None:
     """A table: how often intervals of each way hold the mean score of other data sets, and how wide they are."""
-    sets, draws, truths = max(20, int(150 * scale)), 40, max(100, int(400 * scale))
+    sets, truths = max(20, int(150 * scale)), max(100, int(400 * scale))
     print(
-        f"{sets} data sets a row, {draws} draws each, 5 folds; coverage of 95 % intervals, and their mean width by\n"
+        f"{sets} data sets a row, 5 folds; coverage of 95 % intervals, and their mean width by\n"
         f"that of mean +- 1.96 SD of the scores of {truths} other data sets, whose mean is the truth. Monte Carlo SE "
         f"at 95 %: {error(0.95, sets):.1%}\n"
     )
@@ -124,7 +124,7 @@ def held(
         for seed in range(sets):
             X, target = world(seed, **made, **same)
             for way, asked in ways.items():
-                drawn = sc.bootstrap(X, target, draws, over, **terms, **asked)
+                drawn = sc.bootstrap(X, target, over=over, **terms, **asked)
                 bounds = [drawn[f"interval_{name}"].values[0] for name in names]
                 found[way].append([(bool(a <= truth[s] <= b), float(b - a)) for s, (a, b) in enumerate(bounds)])
         words = ", ".join(f"{name} = {value}" for name, value in {**made, **how}.items())
@@ -136,7 +136,8 @@ def held(
     print()
 
 
-T, BEFORE = "t", "percentile, moved (before)"
+T, BEFORE = "t", "percentiles (before)"
+PERCENTILES: dict[str, Any] = {"method": "percentile", "n": 40}
 
 
 @simulation
@@ -147,13 +148,14 @@ def intervals_over_stimuli(scale: float) -> None:
         ({"n": 36, "d": 60, "q": 10}, {}),
         ({"n": 36, "d": 60, "q": 10, "noise": 1.0}, {}),
         ({"n": 36, "d": 60, "q": 10, "rank": 6}, {}),
-        ({"n": 36, "d": 60, "q": 10, "noise": 1.0}, {"repeats": 4}),
+        ({"n": 36, "d": 400, "q": 10, "noise": 0.5}, {}),
         ({"n": 48, "d": 60, "q": 10, "noise": 2.0}, {}),
         ({"n": 48, "d": 20, "q": 20}, {}),
-        ({"n": 60, "d": 400, "q": 40}, {}),
+        ({"n": 60, "d": 60, "q": 8, "noise": 0.5}, {}),
+        ({"n": 24, "d": 20, "q": 6}, {"repeats": 4}),
+        ({"n": 36, "d": 60, "q": 10, "noise": 1.0}, {"repeats": 4}),
     ]
-    scores = {"resample": "scores", "method": "percentile"}
-    held(scale, "stimuli", settings, {T: {}, BEFORE: {"method": "percentile"}, "scores, percentile": scores})
+    held(scale, "stimuli", settings, {T: {"n": 8}, BEFORE: PERCENTILES})
 
 
 @simulation
@@ -165,7 +167,7 @@ def intervals_over_subjects(scale: float) -> None:
         ({"n": 36, "d": 60, "q": 10, "noise": 3.0, "people": 16}, {}),
         ({"n": 36, "d": 60, "q": 10, "noise": 1.0, "people": 8}, {}),
     ]
-    held(scale, "subjects", settings, {T: {}, BEFORE: {"method": "percentile"}})
+    held(scale, "subjects", settings, {T: {"n": 40}, BEFORE: PERCENTILES})
 
 
 @simulation
@@ -176,7 +178,7 @@ def intervals_over_both(scale: float) -> None:
         ({"n": 36, "d": 60, "q": 10, "noise": 3.0, "people": 8}, {}),
         ({"n": 36, "d": 60, "q": 10, "rank": 6, "people": 16}, {}),
     ]
-    held(scale, "both", settings, {T: {}, BEFORE: {"method": "percentile"}})
+    held(scale, "both", settings, {T: {"n": 20}, BEFORE: PERCENTILES})
 
 
 def main(arguments: list[str]) -> None:

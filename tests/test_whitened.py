@@ -73,3 +73,28 @@ def test_pruning_and_threads(comparator: str) -> None:
     assert (result.pruned_train >= result.full_train).all()
     one, two = (sc.leave_one_out(X, target, "dot", comparator, threads=t) for t in (1, 2))
     np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("comparator", COMPARATORS)
+def test_no_model_passes_the_upper_noise_ceiling(comparator):
+    """The mean of matrices of whitened length 1 is the best there is; what rsatoolbox averages falls short of it."""
+    n = 8
+    pairs = n * (n - 1) // 2
+    rng = np.random.default_rng(3)
+    rdms = rng.normal(size=pairs) + rng.gamma(2.0, size=(5, 1)) * rng.normal(size=(5, pairs)) + 1
+    bound = float(sc.noise_ceiling(rdms, comparator, kind="similarity").upper)
+
+    def score(model):
+        return np.mean([whitened(model, rdm, comparator) for rdm in rdms])
+
+    rows, columns = np.triu_indices(n, 1)
+    contrasts = np.zeros((pairs, n))
+    contrasts[np.arange(pairs), rows], contrasts[np.arange(pairs), columns] = 1, -1
+    inverse = np.linalg.inv((contrasts @ contrasts.T) ** 2)
+    centred = rdms - rdms.mean(axis=1, keepdims=True) if comparator == "corr_cov" else rdms
+    best = np.mean([one / np.sqrt(one @ inverse @ one) for one in centred], axis=0)
+    assert bound == pytest.approx(score(best), abs=1e-12)
+    for _ in range(50):
+        assert score(best + 0.1 * best.std() * rng.normal(size=pairs)) < bound
+    plain = np.mean([one / np.sqrt((one**2).mean()) for one in centred], axis=0)
+    assert score(plain) < bound - 1e-6

@@ -306,7 +306,9 @@ def bootstrap(
     with m - 1 degrees of freedom; *over both*, the two variances are added, which counts what is particular to a
     subject and a stimulus twice, with Satterthwaite's degrees of freedom.
 
-    *How often they hold.* COVERAGE
+    *How often they hold.* 95 % intervals held the expected scores over stimuli in 93 to 98 % of simulated data sets (n
+    from 24 to 60, 20 to 400 features), where draws with replacement vary 1.7 to 3 times as much as scores do; over 16
+    subjects in 91 to 97 %, where percentiles hold 85 to 94 % (``benchmarks/simulate_inference.py``).
 
     *Draws of stimuli with replacement* (percentiles, BCa). A stimulus drawn c times is there c times, so the pair
     (i, j) counts c_i c_j times; within a group drawn c times, c times. Copies of one stimulus or group make no pairs
@@ -777,10 +779,10 @@ def noise_ceiling(
     -----
     The upper bound aligns each subject with the mean of all, itself included; the lower bound with the mean of the
     others. Matrices are brought to one scale before the mean: z-scored for pearson, divided by their root mean square
-    for cosine, ranked (relative to the number of pairs) for spearman, rho-a, tau-a and tau-b; for the taus the mean of
-    ranks need not be the best matrix, so that the upper bound is approximate. A subject enters the mean, and is
-    aligned, in the pairs that it has; a pair that no other subject has is left out of the lower bound. Where subjects
-    miss different pairs the upper bound is approximate too.
+    for cosine, by their whitened length for cosine_cov and (centred) corr_cov, ranked (relative to the number of pairs)
+    for spearman, rho-a, tau-a and tau-b; for the taus the mean of ranks need not be the best matrix: the upper bound is
+    approximate. A subject enters the mean, and is aligned, in the pairs that it has; a pair that no other subject has
+    is left out of the lower bound. Where subjects miss different pairs the upper bound is approximate too.
 
     With ``cv`` the means are of whole matrices, compared among the test stimuli, as in rsatoolbox's
     ``cv_noise_ceiling``: a model that knew those alone could lie a little above the upper bound.
@@ -957,8 +959,21 @@ def _on_one_scale(targets: Targets, comparator: str) -> tuple[npt.NDArray[np.boo
             scaled[t, has] = (rankdata(values) - (len(values) + 1) / 2) * (present.sum(axis=1).max() / len(values))
             continue
         values = values - (np.average(values, weights=w) if comparator in ("pearson", "corr_cov") else 0)
-        scaled[t, has] = values / np.sqrt(np.average(values**2, weights=w))
+        square = np.average(values**2, weights=w)
+        if comparator in ("corr_cov", "cosine_cov"):
+            square = _whitened_square(values, targets.n)
+        scaled[t, has] = values / np.sqrt(square)
     return present, scaled
+
+
+def _whitened_square(values: Matrix, n: int) -> float:
+    """v' V^-1 v of a matrix (P,), up to a factor; pairs that share a stimulus covary by a quarter of their variance.
+
+    So V is B B' + 2 I, with B the stimuli of each pair, and V^-1 has this closed form (Woodbury).
+    """
+    rows, columns = np.triu_indices(n, 1)
+    sums = np.bincount(rows, values, n) + np.bincount(columns, values, n)
+    return float((values**2).sum() - ((sums**2).sum() - values.sum() ** 2 * 2 / n) / n)
 
 
 # What is kept again and again

@@ -41,6 +41,7 @@ class Study:
     kind: str
     generalise: bool
     alone: bool  # the subjects have one time point each
+    groups: Any = None  # of stimuli, for a search with inner folds
 
     @property
     def ranked(self) -> bool:
@@ -86,7 +87,7 @@ def prune_chunk(study: Study, names: tuple[str, ...], values: Any, scored: Any =
     where = training_place(study.pruner, study.folds, features, targets, None)
     features, targets = study.pruner._hold(features, targets, where)
     for f, fold in enumerate(study.folds):
-        found = score_fold(features, targets, fold, study.pruner, where)
+        found = score_fold(features, targets, fold, study.pruner, where, groups=study.groups)
         support = found.pruned.support[:count]
         for name in SCORES:
             made[name][:, f] = getattr(found, name)[:count]
@@ -279,7 +280,8 @@ def planned(
     check_stimuli(read, features)
     cv, repeats, seed, groups = how
     folds, repeat = split(features.n, cv, repeats, seed, groups)
-    study = Study(features, folds, pruner, named, bool(generalise), len(read.times) == 1)
+    inner = np.asarray(groups) if groups is not None and pruner.search == "parsimonious" else None
+    study = Study(features, folds, pruner, named, bool(generalise), len(read.times) == 1, inner)
     return study, read, repeat
 
 
@@ -342,6 +344,7 @@ def input_digests(study: Study, movies: Movies, chunks: list[Chunk], client: Any
             [movies.units, movies.times.tolist(), {name: at.tolist() for name, at in movies.windows.items()}]
         ),
         "folds": digest([side.tolist() for fold in study.folds for side in fold]),
+        **({} if study.groups is None else {"groups": digest(study.groups.tolist())}),
         "movies": digest(np.concatenate([rows[key] for key in range(len(chunks))])),
     }
 
