@@ -610,6 +610,10 @@ def test_inner_folds_keep_groups_whole(monkeypatch):
         for (train, _), given in zip(folds, seen, strict=True):
             np.testing.assert_array_equal(given, of[train])
     seen.clear()
+    sc.timecourse.prune(X, -h[None, None], **how)
+    np.testing.assert_array_equal(seen[0], of[folds[0][0]])
+    np.testing.assert_array_equal(seen[1], of[folds[1][0]])
+    seen.clear()
     sc.search.parsimonious(X, h, groups=of, inner_cv=4)
     np.testing.assert_array_equal(seen[0], of)
 
