@@ -144,6 +144,10 @@ def test_groups(here: Path) -> None:
             sides = [{i % 3 for i in np.flatnonzero(row)} for row in result.test.values]
             assert all(len(s) == 1 for s in sides) == together
     assert "--group-folds must come with" in refused("prune", "x.npy", "s.npy", "--out", "c", "--group-folds")
+    Path("unequal.csv").write_text("\n".join("abc"[i % 3] for i in range(N - 1)) + "\na")
+    unequal = ["--groups", "unequal.csv", "--cv", "2", "--group-folds", "--permutations", "2"]
+    assert "groups must all be of one size" in refused("prune", "x.npy", "s.npy", "--out", "d", *unequal)
+    assert not (here / "d").exists()
 
 
 def test_dissimilarities(here: Path, S: Any) -> None:
