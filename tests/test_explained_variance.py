@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy.spatial.distance import squareform
@@ -76,11 +78,68 @@ def test_score_is_its_definition(comparator, correlate):
         np.testing.assert_allclose(one.r2, r2, atol=1e-12)
         np.testing.assert_allclose(scores.upper_by_subject, upper, atol=1e-12)
         np.testing.assert_allclose(scores.lower_by_subject, lower, atol=1e-12)
-        assert float(one.explained) == pytest.approx(100 * np.mean(r2) / np.mean(upper))
+        possible = np.mean(upper) - float(scores.upper_chance)
+        assert float(one.explained) == pytest.approx(100 * (np.mean(r2) - float(one.chance.mean())) / possible)
+        np.testing.assert_allclose(one.explained_by_subject.mean(), one.explained)
+    assert float(scores.explained_lower) < 100
     assert float(scores.lower) < float(scores.upper)
     assert (scores.correlation.sel(model="wrong way round") < 0).all()
     alone = sc.noise_normalised_r2(rdms.mean(axis=0), np.array([squareform(rdm) for rdm in rdms]), comparator)
     assert float(alone.explained[0]) == pytest.approx(100)
+
+
+def test_chance_is_the_mean_square_over_all_relabellings():
+    """Of five stimuli there are 120 orders: the mean square over all of them, which the drawn ones come near."""
+    rng = np.random.default_rng(3)
+    model, rdms = rng.random(10), rng.random((3, 10))
+    squares = np.array([squareform(one) for one in rdms])
+    rows, columns = np.triu_indices(5, 1)
+    exact = np.mean(
+        [
+            [pearsonr(model, one[np.ix_(order, order)][rows, columns])[0] ** 2 for one in squares]
+            for order in map(list, itertools.permutations(range(5)))
+        ],
+        axis=0,
+    )
+    scores = sc.noise_normalised_r2(model, rdms, "pearson", n=4000)
+    # a square lies in 0 to 1, so that its SD is 0.5 at most: four standard errors
+    np.testing.assert_allclose(scores.chance[0], exact, atol=4 * 0.5 / np.sqrt(4000))
+    again = sc.noise_normalised_r2(model, rdms, "pearson", n=4000)
+    np.testing.assert_array_equal(scores.explained, again.explained)
+
+
+def test_a_model_that_knows_nothing_explains_nothing():
+    """On average over data sets 0 percent, in folds and as a whole, where the plain squares say 5 to 20."""
+    found, plain = [], []
+    for seed in range(60):
+        rng = np.random.default_rng([5, seed])
+        X, own = rng.normal(size=(27, 15)), rng.normal(size=(27, 4))
+        shared = 1 - np.corrcoef(own)[np.triu_indices(27, 1)]
+        rdms = shared + rng.normal(size=(4, len(shared)))
+        terms = {"kind": "dissimilarity", "predictions": True, "progress": False}
+        result = sc.compare(X, rdms.mean(axis=0), ["full", "pruned"], 3, seed=seed, **terms)
+        scores = explained_variance(result, rdms, n=50)
+        whole = sc.noise_normalised_r2(1 - np.corrcoef(X)[np.triu_indices(27, 1)], rdms, n=50)
+        found.append([*scores.explained.values, *whole.explained.values])
+        plain.append(100 * (scores.mean_r2 / scores.upper).values)
+    mean, error = np.mean(found, axis=0), np.std(found, axis=0, ddof=1) / np.sqrt(60)
+    assert (np.abs(mean) < 4 * error).all()
+    assert (np.mean(plain, axis=0) > 5).all()  # what was printed before
+    assert (error < 1).all()
+
+
+def test_squares_of_tables_are_zero_on_average_where_nothing_is_known():
+    found, plain = [], []
+    for seed in range(60):
+        rng = np.random.default_rng([6, seed])
+        X, target = rng.normal(size=(27, 15)), np.corrcoef(rng.normal(size=(27, 4)))
+        result = sc.cross_validate(X, target, cv=3, seed=seed, curves=False, progress=False)
+        found.append(sc.summary(result)[["full_test_r2", "pruned_test_r2"]].values[0])
+        plain.append([float((result[name] ** 2).mean()) for name in ("full_test", "pruned_test")])
+    mean, error = np.mean(found, axis=0), np.std(found, axis=0, ddof=1) / np.sqrt(60)
+    assert (np.abs(mean) < 4 * error).all()
+    assert (np.mean(plain, axis=0) > 0.02).all()
+    assert (error < 0.005).all()
 
 
 def test_missing_pairs_are_left_out():
@@ -105,7 +164,7 @@ def test_folds():
     pruner = sc.Pruner("correlation", kind="dissimilarity")
     result = sc.compare(X, rdms.mean(axis=0), ["full", "pruned", "lasso"], 3, pruner=pruner, predictions=True)
     rows, columns = np.triu_indices(24, 1)
-    found = {"r2": [], "upper": []}
+    found = {"r2": [], "upper": [], "chance": [], "possible": []}
     for f in range(3):
         test = result.test.values[f]
         among = test[rows] & test[columns]
@@ -118,8 +177,12 @@ def test_folds():
         r2, upper, _ = by_hand(-given.sel(approach="pruned").values[among], rdms[:, among], spearmanr)
         found["r2"].append(np.mean(r2))
         found["upper"].append(np.mean(upper))
-    scores = explained_variance(result, rdms)
-    expected = 100 * np.mean(found["r2"]) / np.mean(found["upper"])
+        predicted = {"pruned": -given.sel(approach="pruned").values[among]}
+        one = sc.noise_normalised_r2(predicted, rdms[:, among], n=30, seed=7 + f)
+        found["chance"].append(float(one.chance.mean()))
+        found["possible"].append(float(one.upper - one.upper_chance))
+    scores = explained_variance(result, rdms, n=30, seed=7)
+    expected = 100 * (np.mean(found["r2"]) - np.mean(found["chance"])) / np.mean(found["possible"])
     assert float(scores.explained.sel(model="pruned")) == pytest.approx(expected)
 
 

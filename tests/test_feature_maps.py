@@ -13,6 +13,7 @@ import reference
 import secateur as sc
 from secateur import _core, feature_maps, report
 from secateur.networks import necks
+from secateur.relabelling import relabellings
 
 torch = pytest.importorskip("torch", reason="networks need PyTorch")
 nn = torch.nn
@@ -356,14 +357,37 @@ def test_selection_by_hand(kind, metric, images, target):
 
 
 def test_forty_pairs(images, target):
-    result = feature_maps.select(make("pooled"), images, target, progress=False, kind="similarity")
+    result = feature_maps.select(make("pooled"), images, target, permutations=19, progress=False, kind="similarity")
     assert result.sizes["fold"] == 40
     assert np.bincount(result.repeat).tolist() == [5] * 8
     assert (result.test.values.reshape(8, 5, N).sum(axis=1) == 1).all()
     assert len({tuple(row) for row in result.test.values[::5].tolist()}) > 1  # other shuffles
     table = sc.summary(result).iloc[0]
     assert table.df == 39
-    assert table.p == pytest.approx(stats.ttest_rel(result.pruned_test[0], result.full_test[0]).pvalue)
+    assert table.t == pytest.approx(stats.ttest_rel(result.pruned_test[0], result.full_test[0]).statistic)
+    assert np.isnan(table.p)  # the same images are tested eight times
+    assert table.p_gain == result.p_gain.item() >= 1 / 20
+
+
+@pytest.mark.parametrize("kind", ["rectified", "pooled"])
+def test_p_is_of_the_selected_maps_with_relabelled_targets(kind, images, target):
+    """By a slow way: test images embedded with the selected maps alone, each relabelled target held against them."""
+    net = make(kind)
+    result = feature_maps.select(net, images, target, cv=3, repeats=2, permutations=5, seed=2, progress=False)
+    maps, square = maps_of(net, images), reference.square(target, N)
+    expected = np.zeros((2, 5))
+    for b, order in enumerate(relabellings(N, 5, 2)):
+        for f in range(6):
+            test = np.flatnonzero(result.test.values[f])
+            goal = square[np.ix_(order[test], order[test])][np.triu_indices(len(test), 1)]
+            for side, kept in enumerate((None, result.kept.values[0, f])):
+                given = embedded(net, maps, kept)[test]
+                expected[side, b] += reference.alignment(given, goal, "cosine", "spearman") / 6
+    np.testing.assert_allclose(result.chance_pruned_test[0], expected[1], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(result.chance_gain[0], expected[1] - expected[0], rtol=0, atol=1e-6)
+    gain = float((result.pruned_test - result.full_test).mean())
+    assert result.p_gain.item() == (1 + (result.chance_gain.values >= gain).sum()) / 6
+    assert "p_gain" not in feature_maps.select(net, images, target, cv=3, repeats=1, permutations=0, progress=False)
 
 
 @pytest.mark.parametrize("kind", ["rectified", "pooled"])
@@ -378,7 +402,8 @@ def test_selection_finds_planted_maps(kind):
     result = feature_maps.select(net, images, goal, repeats=2, progress=False, kind="similarity")
     table = sc.summary(result).iloc[0]
     assert table.gain > 0.02
-    assert table.p < 0.01
+    assert table.p_gain < 0.15
+    assert result.p_pruned_test.item() < 0.01
     share = result.kept.values[0].mean(axis=0)
     assert share[planted].mean() > share[~planted].mean() + 0.3
 

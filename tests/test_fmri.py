@@ -43,7 +43,7 @@ def study():
 @pytest.fixture(scope="module")
 def result(study):
     layers, regions, behaviour = study
-    return sc.fmri.four_tests(layers, regions, behaviour, seed=3, repeats=2, progress=False)
+    return sc.fmri.four_tests(layers, regions, behaviour, seed=3, repeats=2, supervise="subject", progress=False)
 
 
 def in_order(values, one):
@@ -106,7 +106,7 @@ class TestByHand:
 
     def test_within_supervised_by_the_mean_is_a_transfer(self, study):
         layers, regions, behaviour = study
-        result = fmri.four_tests(layers["final"], regions, behaviour, supervise="mean", seed=1, progress=False)
+        result = fmri.four_tests(layers["final"], regions, behaviour, seed=1, progress=False)
         assert result.layer.values.tolist() == ["features"]
         for a in (0, 1):
             means = regions[a].values.mean(axis=1)
@@ -132,7 +132,7 @@ class TestByHand:
         holed = [one.copy() for one in regions]
         holed[0][0, 2, 5:40] = np.nan
         holed[1][1, 4] = np.nan
-        result = fmri.four_tests(layers["final"], holed, progress=False)
+        result = fmri.four_tests(layers["final"], holed, supervise="subject", progress=False)
         assert result.test.values.tolist() == ["within", "across", "upper_bound"]
         pruner = sc.Pruner().fit(layers["final"][0], holed[0][0, 2])
         bound = result.sel(test="upper_bound").isel(layer=0)
@@ -155,13 +155,14 @@ class TestByHand:
         spaces = {"old": layers["penultimate"][0], "new": layers["penultimate"][1]}
         again = fmri.four_tests(
             {"penultimate": spaces}, named, {"old": behaviour[0], "new": behaviour[1]}, kind="dissimilarity", seed=3,
-            repeats=2, progress=False,
+            repeats=2, supervise="subject", progress=False,
         )  # fmt: skip
         assert again["set"].values.tolist() == ["old", "new"]
         for name in ("full", "pruned", "n_kept"):
             np.testing.assert_array_equal(again[name].sel(layer="penultimate"), result[name].sel(layer="penultimate"))
         turned = regions[1].isel(subject=slice(None, None, -1), region=[2, 0, 1]).transpose("subject", "pair", "region")
-        same = fmri.four_tests(layers, [regions[0], turned], behaviour, seed=3, repeats=2, progress=False)
+        terms = {"seed": 3, "repeats": 2, "supervise": "subject", "progress": False}
+        same = fmri.four_tests(layers, [regions[0], turned], behaviour, **terms)
         for name in ("full", "pruned", "n_kept", "kept_final"):
             np.testing.assert_allclose(same[name], result[name], atol=1e-13)
 
@@ -310,8 +311,8 @@ class TestRefusals:
         layers, regions, _ = study
         others = regions[1].assign_coords(subject=list("uvwxyz"))
         with pytest.raises(ValueError, match="pass supervise='mean'"):
-            fmri.four_tests(layers["final"], [regions[0], others])
-        result = fmri.four_tests(layers["final"], [regions[0], others], supervise="mean", progress=False)
+            fmri.four_tests(layers["final"], [regions[0], others], supervise="subject")
+        result = fmri.four_tests(layers["final"], [regions[0], others], progress=False)
         assert result.sizes["subject"] == 12
         assert result.pruned.notnull().sum("subject").values.tolist() == np.full((3, 1, 2, 3), 6).tolist()
         assert fmri.paired_tests(result, "subjects").n.eq(12).all()

@@ -34,6 +34,7 @@ LEVELS = {
     "pruning": 6,
     "validation": 7,
     "inference": 8,
+    "relabelling": 9,
     "timecourse": 9,
     "fmri": 9,
 }

@@ -328,6 +328,7 @@ def test_saved_and_read_back(tmp_path, engine):
 def test_deterministic_and_quiet(capsys):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", sc.SmallFoldsWarning)
         a, b = (sc.cross_validate(embedding(), targets(2), seed=3, kind="similarity") for _ in range(2))
     xr.testing.assert_identical(a, b)
     assert not a.test.equals(sc.cross_validate(embedding(), targets(2), seed=4, kind="similarity").test)
@@ -364,8 +365,9 @@ def test_undefined_pairs_are_counted_and_warned_of_once():
     assert slow["undefined_pruned"][0, 0] == 15  # 7 test stimuli, 4 of them with a direction: 21 - 6
     with pytest.warns(sc.UndefinedPairsWarning, match="^30 pairs of held-out stimuli") as caught:
         result = sc.cross_validate(X, h, cv=folds * 2, kind="similarity")
-    assert len(caught) == 1
-    assert caught[0].filename == __file__
+    told = [one for one in caught if one.category is sc.UndefinedPairsWarning]
+    assert len(told) == 1
+    assert {one.filename for one in caught} == {__file__}
     np.testing.assert_array_equal(result.undefined_pairs, [[15, 15]])
     cases.close(result.pruned_test.values[:, 0], slow["pruned_test"][:, 0])
     cases.close(result.full_test.values[:, 0], slow["full_test"][:, 0])
@@ -704,7 +706,8 @@ def test_summary():
             assert row[name] == pytest.approx(values.mean(), abs=1e-12)
             assert row[f"{name}_sd"] == pytest.approx(values.std(ddof=1), abs=1e-12)
         for name in ("full_test", "pruned_test"):
-            assert row[f"{name}_r2"] == pytest.approx((result[name].values[t] ** 2).mean(), abs=1e-12)
+            mean = result[name].values[t].mean()
+            assert row[f"{name}_r2"] == pytest.approx(np.sign(mean) * mean**2, abs=1e-12)
         assert row["n_kept"] == pytest.approx(result.kept.values[t].sum(axis=1).mean())
         assert row["n_kept_sd"] == pytest.approx(result.kept.values[t].sum(axis=1).std(ddof=1))
         assert row["n_features"] == D
@@ -713,6 +716,47 @@ def test_summary():
         assert row["df"] == 4
         assert row["gain"] == pytest.approx(row["pruned_test"] - row["full_test"], abs=1e-12)
         assert row["undefined_pairs"] == 0
+
+
+def test_summary_has_no_p_of_folds_that_share_test_stimuli(tmp_path):
+    import xarray
+
+    X, h = embedding(), targets(2)
+    for how in ({"cv": 5, "repeats": 2}, {"cv": sklearn_folds(2)}):
+        result = sc.cross_validate(X, h, **how)
+        table = sc.summary(result)
+        assert table.p.isna().all()
+        assert np.isfinite(table[["t", "df", "gain"]].to_numpy()).all()
+        told = " ".join(sc.report.text(result).split())
+        assert "p (t)" not in told
+        assert "no p of it holds" in told
+        result.to_netcdf(tmp_path / "result.nc")
+        with xarray.open_dataset(tmp_path / "result.nc") as back:
+            assert sc.summary(back).p.isna().all()
+    once = sc.cross_validate(X, h, cv=5)
+    assert sc.summary(once).p.notna().all()
+    assert "p (t)" in sc.report.text(once)
+
+
+def sklearn_folds(repeats):
+    from sklearn.model_selection import RepeatedKFold
+
+    return RepeatedKFold(n_splits=4, n_repeats=repeats, random_state=0)
+
+
+def test_small_test_folds_are_warned_of_once():
+    X, h = np.random.default_rng(0).normal(size=(36, 5)), np.random.default_rng(1).normal(size=630)
+    message = "^test folds should have 30 pairs of stimuli or more, as scores of fewer are mostly noise: got 28 in "
+    for call in (
+        lambda: sc.cross_validate(X[:24], h[:276], cv=3, progress=False),
+        lambda: sc.compare(X[:24], h[:276], ["full"], cv=3, progress=False),
+    ):
+        with pytest.warns(sc.SmallFoldsWarning, match=message + "the smallest of 3 of 3 folds$") as told:
+            call()
+        assert len(told) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sc.cross_validate(X, h, cv=4, progress=False)  # nine stimuli have 36
 
 
 def test_summary_of_one_fold():

@@ -85,7 +85,7 @@ def test_no_model_passes_the_upper_noise_ceiling(comparator):
     bound = float(sc.noise_ceiling(rdms, comparator, kind="similarity").upper)
 
     def score(model):
-        return np.mean([whitened(model, rdm, comparator) for rdm in rdms])
+        return np.mean([reference.whitened(model, rdm, comparator) for rdm in rdms])
 
     rows, columns = np.triu_indices(n, 1)
     contrasts = np.zeros((pairs, n))

@@ -29,13 +29,14 @@ from .pruning import Pruner
 from .search import SearchInterrupted
 from .similarity import OpposedWarning, UndefinedPairsWarning, alignment, similarity
 from .statistics import benjamini_hochberg
-from .validation import cross_validate, kept_features, summary, to_rsatoolbox
+from .validation import SmallFoldsWarning, cross_validate, kept_features, summary, to_rsatoolbox
 
 __version__ = _version("secateur")
 __all__ = [
     "OpposedWarning",
     "Pruner",
     "SearchInterrupted",
+    "SmallFoldsWarning",
     "UndefinedPairsWarning",
     "add_one",
     "alignment",

@@ -11,8 +11,9 @@ from sklearn.base import clone
 
 from .baselines import Lasso, Ridge, SimDR, _Reweighting
 from .features import Features, Indices, Matrix, read_features
-from .inference import noise_normalised_r2
+from .inference import _explained, _in_percent, _mean_of_defined, _read_subjects
 from .pruning import Pruner
+from .relabelling import chance_scores, check_relabellings, relabellings
 from .similarity import (
     alignment_where_defined,
     compare_where_defined,
@@ -20,9 +21,9 @@ from .similarity import (
     warn_of_opposition,
     warn_of_undefined_pairs,
 )
-from .statistics import holm, paired_t
+from .statistics import holm, paired_t, permutation_p, signed_square
 from .targets import Targets, pair_count, pair_positions, read_target
-from .validation import Fold, _names, _settings, pruner_of, score_fold, split, with_progress
+from .validation import Fold, _names, _settings, pruner_of, score_fold, split, warn_of_small_folds, with_progress
 
 if TYPE_CHECKING:
     import pandas
@@ -243,6 +244,7 @@ def compare(
     kind: str | None = None,
     weights: Any = None,
     predictions: bool = False,
+    permutations: int = 0,
     progress: bool = True,
 ) -> xarray.Dataset:
     """Pruning beside the full space, reweighting and any other method, on the same folds of the stimuli.
@@ -272,6 +274,10 @@ def compare(
         Weight of each pair; 0 or 1 for rank comparators.
     predictions : bool
         Whether the similarities that each method gives to held-out pairs are returned too.
+    permutations : int
+        Relabellings of the target's stimuli for :func:`comparison_table`'s p; 0 for none. What was learnt stays, and
+        its held-out scores are taken anew, so that 1000 cost little whatever the methods. Drawn by ``seed``; where
+        groups are given whole groups change places, and must be of equal size.
     progress : bool
         Whether a progress bar may show, once two seconds have passed.
 
@@ -283,7 +289,9 @@ def compare(
         used (with a weight other than zero; NaN where a method doesn't say). ``penalty``, ``dimensions``: chosen within
         the training stimuli, NaN where there is none. ``undefined_pairs``: held-out pairs that were left out.
         ``test`` (fold, stimulus). With ``predictions`` also ``predicted`` (approach, target, fold, pair): similarities,
-        larger more alike, ``numpy.triu_indices`` order, NaN but for the pairs among the fold's test stimuli.
+        larger more alike, ``numpy.triu_indices`` order, NaN but for the pairs among the fold's test stimuli. With
+        ``permutations`` also ``chance`` (approach, target, permutation): means over folds of the test alignment with
+        the relabelled target.
 
     Raises
     ------
@@ -294,6 +302,8 @@ def compare(
     -----
     UndefinedPairsWarning
         Once, where held-out pairs were left out.
+    SmallFoldsWarning
+        Once, where test folds have fewer than 30 pairs.
 
     References
     ----------
@@ -316,7 +326,11 @@ def compare(
     read = _read_methods(methods, pruner)
     targets = read_target(target, features.n, pruner.kind, weights, features.stimuli)
     folds, repeat = split(features.n, cv, repeats, seed, groups)
+    warn_of_small_folds(folds)
+    count = check_relabellings(permutations)
+    orders = relabellings(features.n, count, seed, groups) if count else None
     scores = {name: np.full((len(read), len(targets), len(folds)), np.nan) for name in SCORES}
+    similarities: list[list[Matrix]] = [[] for _ in folds]
     test = np.zeros((len(folds), features.n), dtype=bool)
     predicted = None
     if predictions:
@@ -326,6 +340,8 @@ def compare(
         name, method = list(read.items())[m]
         found = _score(method, features, targets, folds[f], pruner, groups, name)
         held_out = found.pop("predicted")
+        if orders is not None:
+            similarities[f].append(held_out)
         if predicted is not None:
             predicted[m, :, f, pair_positions(folds[f][1], features.n)] = held_out.T
         for key, values in found.items():
@@ -340,6 +356,11 @@ def compare(
     variables |= {"undefined_pairs": (dims, undefined), "test": (("fold", "stimulus"), test)}
     if predicted is not None:
         variables["predicted"] = ((*dims, "pair"), predicted)
+    if orders is not None:
+        _, comparator, threads = pruner._terms()
+        held = [np.stack(one) for one in similarities]
+        chance = chance_scores(held, targets, [test for _, test in folds], orders, comparator, threads)
+        variables["chance"] = (("approach", "target", "permutation"), chance)
     coords = {
         "approach": list(read),
         "target": _names(targets.labels, len(targets)),
@@ -351,7 +372,9 @@ def compare(
     return xarray.Dataset(variables, coords, attrs)
 
 
-def explained_variance(result: xarray.Dataset, rdms: Any, comparator: str = "spearman") -> xarray.Dataset:
+def explained_variance(
+    result: xarray.Dataset, rdms: Any, comparator: str = "spearman", n: int = 200, seed: int = 0
+) -> xarray.Dataset:
     """Percent of the explainable variance of single subjects that each method explains on test stimuli.
 
     Parameters
@@ -360,19 +383,24 @@ def explained_variance(result: xarray.Dataset, rdms: Any, comparator: str = "spe
         From :func:`compare` with ``predictions=True`` and one target, such as the subjects' mean.
     rdms : (T, P) | (T, n, n) array, rsatoolbox RDMs, or xarray DataArray
         Dissimilarities of the same stimuli, a matrix a subject.
-    comparator : str
-        As in :func:`secateur.noise_normalised_r2`.
+    comparator, n, seed
+        As in :func:`secateur.noise_normalised_r2`; the n relabellings are of each fold's test stimuli.
 
     Returns
     -------
     xarray.Dataset, dims (model, subject)
-        As :func:`secateur.noise_normalised_r2` gives it, ceilings too taken among the test stimuli of each fold, and
-        averaged over folds before the ratio. ``model`` are the methods.
+        As :func:`secateur.noise_normalised_r2` gives it, what chance gives and ceilings too taken among the test
+        stimuli of each fold, and averaged over folds before the ratio. ``model`` are the methods.
 
     Raises
     ------
     ValueError
         Where the result has no predictions, or several targets.
+
+    Notes
+    -----
+    Folds are small, and a correlation of few pairs has a square well above zero by chance. That floor is taken off:
+    a method that knows nothing has 0 percent on average, and may have less than 0.
 
     References
     ----------
@@ -394,16 +422,17 @@ def explained_variance(result: xarray.Dataset, rdms: Any, comparator: str = "spe
             "result must be of compare(..., predictions=True) and one target, got "
             f"{result.sizes.get('target')} targets and {'' if 'predicted' in result else 'no '}predictions"
         )
-    predicted = result["predicted"].isel(target=0)
+    predicted = result["predicted"].values[:, 0]
     names = [str(name) for name in result["approach"].values]
-    scores = [
-        noise_normalised_r2({name: -predicted.values[m, f] for m, name in enumerate(names)}, rdms, comparator)
-        for f in range(result.sizes["fold"])
-    ]
+    subjects = _read_subjects(rdms, result.sizes["stimulus"])
+    scores = []
+    for f, mask in enumerate(result["test"].values.astype(bool)):
+        test = np.flatnonzero(mask)
+        among = predicted[:, f, pair_positions(test, len(mask))]
+        scores.append(_explained(dict(zip(names, among, strict=True)), subjects.among(test), comparator, n, seed + f))
     mean = sum(scores[1:], scores[0]) / len(scores)
-    mean["explained"] = 100 * mean["mean_r2"] / mean["upper"]
-    mean.attrs = {**scores[0].attrs, "folds": len(scores)}
-    return mean
+    mean.attrs = {**scores[0].attrs, "seed": int(seed), "folds": len(scores)}
+    return _in_percent(mean)
 
 
 def comparison_table(result: xarray.Dataset, against: Any = ("full", "pruned")) -> pandas.DataFrame:
@@ -419,21 +448,30 @@ def comparison_table(result: xarray.Dataset, against: Any = ("full", "pruned")) 
     Returns
     -------
     pandas.DataFrame
-        Index: target, approach. Columns ``train``, ``test``, ``test_r2`` (mean of r² over folds, as the paper reports),
-        ``nodes``, each with ``_sd``; and for each method ``m`` of ``against``: ``gain_m`` (difference on test
-        stimuli), ``t_m``, ``p_m`` (two-sided, paired over folds, which share training stimuli: descriptive) and
-        ``p_holm_m`` (corrected for the number of methods that this target's table sets against ``m``).
+        Index: target, approach. Columns ``train``, ``test``, ``nodes``, each with ``_sd`` (over folds); ``test_r2``,
+        the square of ``test`` with its sign (:func:`secateur.statistics.signed_square`); and for each method ``m`` of
+        ``against``: ``gain_m`` (difference on test stimuli) and ``t_m`` (paired over folds, a description: folds share
+        stimuli, and no p of it holds). Where :func:`compare` had ``permutations`` also ``p_test`` (one-sided: the test
+        alignment is above chance), ``p_m`` (two-sided: the difference is larger than chance's) and ``p_holm_m``
+        (corrected for the number of methods that this target's table sets against ``m``).
+
+    Notes
+    -----
+    p are of relabelled targets, which have nothing to do with X. Of two methods that both fit the target, a small
+    ``p_m`` says that they differ by more than two do that fit nothing; it doesn't say that other stimuli would show it
+    again, which is a question for an interval over stimuli (:func:`secateur.bootstrap`).
 
     References
     ----------
-    Tarigopula, Fairhall & Hasson (2023), Table 1. Holm (1979), Scandinavian Journal of Statistics 6.
+    Tarigopula, Fairhall & Hasson (2023), Table 1. Holm (1979), Scandinavian Journal of Statistics 6. The paper's means
+    of r² over folds, and its t-tests over them, say too much by chance alone: see ``benchmarks/README.md``.
 
     Examples
     --------
     >>> X = np.random.default_rng(0).normal(size=(30, 20))
-    >>> result = compare(X, X[:, :4] @ X[:, :4].T, methods=["full", "pruned"], cv=3)
-    >>> list(comparison_table(result).gain_full > 0)
-    [False, True]
+    >>> result = compare(X, X[:, :4] @ X[:, :4].T, methods=["full", "pruned"], cv=3, permutations=99)
+    >>> comparison_table(result).loc[(0, "pruned"), ["p_test", "p_full"]].tolist()
+    [0.01, 0.01]
     """
     import pandas
 
@@ -446,27 +484,45 @@ def comparison_table(result: xarray.Dataset, against: Any = ("full", "pruned")) 
             reference: {name: paired_t(scores[name], scores[reference]) for name in names if name != reference}
             for reference in references
         }
+        p = _chance_p(result, target, names, references)
         corrected = {
-            reference: dict(zip(of, holm([test.p for test in of.values()]), strict=True))
-            for reference, of in tests.items()
+            reference: dict(zip(tests[reference], holm([p[name, reference] for name in tests[reference]]), strict=True))
+            for reference in (references if p else [])
         }
         for name in names:
             one = result.sel(approach=name, target=target)
             row: dict[str, Any] = {"target": target, "approach": name}
-            columns = {
-                "train": one.train_alignment.values, "test": one.test_alignment.values,
-                "test_r2": one.test_alignment.values ** 2, "nodes": one.nodes.values,
-            }  # fmt: skip
-            for column, values in columns.items():
-                series = pandas.Series(values)
+            for column in ("train", "test", "nodes"):
+                series = pandas.Series(one[VARIABLES.get(column, column)].values)
                 row[column], row[f"{column}_sd"] = float(series.mean()), float(series.std())
+            row["test_r2"] = signed_square(scores[name])
+            if p:
+                row["p_test"] = p[name, ""]
             for reference, of in tests.items():
                 test = of.get(name)
-                row |= {
-                    f"gain_{reference}": test.difference if test else 0.0,
-                    f"t_{reference}": test.t if test else np.nan,
-                    f"p_{reference}": test.p if test else np.nan,
-                    f"p_holm_{reference}": corrected[reference].get(name, np.nan),
-                }
+                row[f"gain_{reference}"] = test.difference if test else 0.0
+                row[f"t_{reference}"] = test.t if test else np.nan
+                if p:
+                    row[f"p_{reference}"] = p.get((name, reference), np.nan)
+                    row[f"p_holm_{reference}"] = corrected[reference].get(name, np.nan)
             rows.append(row)
     return pandas.DataFrame(rows).set_index(["target", "approach"])
+
+
+def _chance_p(result: xarray.Dataset, target: Any, names: list[str], references: list[str]) -> dict[Any, float]:
+    """p of each method's score, (name, ""), and of its difference from each reference; nothing without relabellings."""
+    if "chance" not in result:
+        return {}
+    null = {name: result["chance"].sel(approach=name, target=target).values for name in names}
+    scores = {name: result["test_alignment"].sel(approach=name, target=target).values for name in names}
+    found: dict[Any, float] = {(name, ""): float(permutation_p(_mean(scores[name]), null[name])) for name in names}
+    for reference in references:
+        for name in names:
+            if name != reference:
+                gain = _mean(scores[name]) - _mean(scores[reference])
+                found[name, reference] = float(permutation_p(abs(gain), np.abs(null[name] - null[reference])))
+    return found
+
+
+def _mean(scores: Matrix) -> float:
+    return float(_mean_of_defined(scores[:, None])[0])

@@ -15,7 +15,7 @@ from .pruning import Pruner
 from .similarity import alignment_where_defined, warn_of_undefined_pairs
 from .statistics import benjamini_hochberg, fisher_z, paired_t
 from .targets import Targets, read_target
-from .validation import Fold, _settings, pruner_of, split, with_progress
+from .validation import Fold, _settings, pruner_of, split, warn_of_small_folds, with_progress
 
 if TYPE_CHECKING:
     import pandas
@@ -38,7 +38,7 @@ def four_tests(
     repeats: int = 1,
     seed: int = 0,
     *,
-    supervise: Literal["subject", "mean"] = "subject",
+    supervise: Literal["subject", "mean"] = "mean",
     kind: str | None = None,
     progress: bool = True,
 ) -> xarray.Dataset:
@@ -65,9 +65,9 @@ def four_tests(
         ``Pruner()`` by default. It is not fitted or changed.
     cv, repeats, seed
         Folds of the second test, as in :func:`secateur.cross_validate`.
-    supervise : {"subject", "mean"}
-        What tests 2 to 4 prune to: each subject's own matrix, or the mean of all subjects' of that set (pairs that
-        some lack: the mean of the others). Scores are each subject's in both cases.
+    supervise : {"mean", "subject"}
+        What tests 2 to 4 prune to: the mean of all subjects' matrices of that set, as in the paper (pairs that some
+        lack: the mean of the others), or each subject's own. Scores are each subject's in both cases.
     kind : {"similarity", "dissimilarity"}, optional
         What regions and behaviour hold where they don't say so themselves; overrides the pruner's.
     progress : bool
@@ -91,6 +91,8 @@ def four_tests(
     -----
     UndefinedPairsWarning
         Once, where scores left pairs out.
+    SmallFoldsWarning
+        Once, where test folds of the second test have fewer than 30 pairs.
 
     Notes
     -----
@@ -111,6 +113,7 @@ def four_tests(
     True
     """
     plan = prepare(X, regions, behaviour, pruner, cv, repeats, seed, supervise=supervise, kind=kind)
+    warn_of_small_folds(fold for folds in plan.folds for fold in folds)
     tests = TESTS if plan.minds else TESTS[1:]
     names, people = plan.names, plan.people
     board = _Board(tests, tuple(plan.layers), plan.sets, names, people, len(plan.folds[0]))
@@ -174,7 +177,7 @@ def prepare(
     repeats: int = 1,
     seed: int = 0,
     *,
-    supervise: str = "subject",
+    supervise: str = "mean",
     kind: str | None = None,
 ) -> Plan:
     """Read and check what :func:`four_tests` takes; nothing is pruned."""

@@ -200,7 +200,7 @@ def _relabelled(targets: Targets, orders: Indices, positions: Indices) -> Target
     labels = None if targets.labels is None else targets.labels * len(at)
     if targets.weights is None or targets.weight_of is None:
         return Targets(values, None, None, n, labels=labels)
-    weights = np.concatenate([targets.weights[:, one] for one in at])
+    weights = np.ascontiguousarray(np.concatenate([targets.weights[:, one] for one in at]))
     weight_of = np.concatenate([targets.weight_of + b * len(targets.weights) for b in range(len(at))])
     return Targets(values, weights, weight_of, n, labels=labels)
 
@@ -840,7 +840,9 @@ def noise_ceiling(
     return xarray.Dataset(variables, {"subject": own[order]}, attrs)
 
 
-def noise_normalised_r2(models: Any, rdms: Any, comparator: str = "spearman") -> xarray.Dataset:
+def noise_normalised_r2(
+    models: Any, rdms: Any, comparator: str = "spearman", n: int = 200, seed: int = 0
+) -> xarray.Dataset:
     """How much of what any model could explain of the subjects' matrices models do explain, in percent.
 
     Parameters
@@ -851,13 +853,20 @@ def noise_normalised_r2(models: Any, rdms: Any, comparator: str = "spearman") ->
         Dissimilarities, a matrix a subject, two at least. NaN: the subject has no such pair.
     comparator : {"spearman", "pearson", ...}
         What is squared; the challenge took Spearman's.
+    n : int
+        Relabellings of the subjects' stimuli, alike in all subjects, whose mean r² is what chance gives.
+    seed : int
+        Of the relabellings.
 
     Returns
     -------
     xarray.Dataset, dims (model, subject)
         ``correlation`` and its square ``r2``, whose mean over subjects is ``mean_r2`` (model). ``upper`` and ``lower``:
         the same with the mean of all subjects' matrices, and with that of the other subjects, in the model's place, and
-        both by subject. ``explained`` (model): 100 ``mean_r2`` / ``upper``, percent of explainable variance.
+        both by subject. ``chance`` (model, subject), ``upper_chance`` and ``lower_chance``: their means over
+        relabellings. ``explained`` (model): percent of explainable variance beyond chance, 100 (``mean_r2`` - mean
+        ``chance``) / (``upper`` - ``upper_chance``); ``explained_by_subject`` (model, subject) and ``explained_lower``
+        (of the lower bound) are in the same percent, NaN where the upper bound is not above chance.
 
     Raises
     ------
@@ -867,7 +876,10 @@ def noise_normalised_r2(models: Any, rdms: Any, comparator: str = "spearman") ->
     Notes
     -----
     A square hides the sign: a model that is aligned the wrong way round explains variance all the same, so look at
-    ``correlation`` too. :func:`noise_ceiling` gives bounds of the alignment itself, from means of ranks.
+    ``correlation`` too. Squares are above zero by chance, the more so the fewer the stimuli; with what chance gives
+    taken off, a model that knows nothing explains 0 percent on average, and may explain less. The challenge's own
+    percentage is 100 ``mean_r2`` / ``upper``. :func:`noise_ceiling` gives bounds of the alignment itself, from means of
+    ranks.
 
     References
     ----------
@@ -881,50 +893,85 @@ def noise_normalised_r2(models: Any, rdms: Any, comparator: str = "spearman") ->
     >>> bool(scores.explained.sel(model="truth") > scores.explained.sel(model="noise"))
     True
     """
-    import xarray
-
-    n = _stimulus_count(rdms)
-    targets = read_target(rdms, n, "dissimilarity")
-    if len(targets) < 2:
-        raise ValueError(f"rdms must be of at least 2 subjects, got {len(targets)}")
+    stimuli = _stimulus_count(rdms)
+    targets = _read_subjects(rdms, stimuli)
     named = dict(models) if isinstance(models, Mapping) else {"model": models}
     if not named:
         raise ValueError("models must hold at least one model, got none")
     for name, model in named.items():
-        if np.shape(model) not in ((n, n), (n * (n - 1) // 2,)):
-            raise ValueError(f"models must be one matrix of {n} stimuli each, got shape {np.shape(model)} for {name!r}")
-    read = [read_target(one, n, "dissimilarity") for one in named.values()]
-    left_out = ~np.all([one.counts(0) for one in read], axis=0)
-    if left_out.any():
-        targets = targets.without(left_out)
-    present = np.array([targets.counts(t) for t in range(len(targets))])
+        if np.shape(model) not in ((stimuli, stimuli), (stimuli * (stimuli - 1) // 2,)):
+            raise ValueError(
+                f"models must be one matrix of {stimuli} stimuli each, got shape {np.shape(model)} for {name!r}"
+            )
+    read = {name: read_target(one, stimuli, "dissimilarity") for name, one in named.items()}
+    values = {name: np.where(one.counts(0), one.values[0], np.nan) for name, one in read.items()}
+    return _in_percent(_explained(values, targets, comparator, n, seed))
+
+
+def _read_subjects(rdms: Any, n: int) -> Targets:
+    """Dissimilarities of two subjects or more."""
+    targets = read_target(rdms, n, "dissimilarity")
+    if len(targets) < 2:
+        raise ValueError(f"rdms must be of at least 2 subjects, got {len(targets)}")
+    return targets
+
+
+def _explained(models: Mapping[str, Matrix], targets: Targets, comparator: str, n: int, seed: int) -> xarray.Dataset:
+    """Squares by model (similarities, NaN where there is none) and subject, what chance gives, and the ceilings."""
+    import xarray
+
+    n = _check_count(n, "relabellings")
+    check_comparator(comparator)
+    people = len(targets)
+    left_out = np.asarray(np.isnan(list(models.values())).any(axis=0))
+    as_given = targets.without(left_out) if left_out.any() else targets
+    present = np.array([as_given.counts(t) for t in range(people)])
 
     def mean_of(chosen: Any) -> Matrix:
         count = present[chosen].sum(axis=0)
         total = np.where(present[chosen], targets.values[chosen], 0).sum(axis=0)
         return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
 
-    def against(values: Matrix, t: int) -> float:
-        return float(compare_where_defined(values, targets.only(slice(t, t + 1)), comparator, 1)[0][0])
-
-    everyone = range(len(targets))
-    correlation = np.array([[against(one.values[0], t) for t in everyone] for one in read])
-    upper = np.array([against(mean_of(slice(None)), t) for t in everyone]) ** 2
-    lower = np.array([against(mean_of([s for s in everyone if s != t]), t) for t in everyone]) ** 2
-    r2 = correlation**2
+    everyone = np.arange(people)
+    guesses = [*models.values(), mean_of(everyone)]
+    others = [mean_of(everyone != t) for t in everyone]
+    rng, positions = np.random.default_rng(seed), _positions(targets.n)
+    orders = np.stack([np.arange(targets.n), *(rng.permutation(targets.n) for _ in range(n))])
+    at_once = max(1, (32 << 20) // targets.values.nbytes)
+    parts = []
+    for first in range(0, n + 1, at_once):  # the first order is the stimuli as they are
+        relabelled = _relabelled(targets, orders[first : first + at_once], positions)
+        if left_out.any():
+            relabelled = relabelled.without(left_out)
+        scores = [compare_where_defined(np.ascontiguousarray(one), relabelled, comparator, 1)[0] for one in guesses]
+        own = [relabelled.only(np.arange(t, len(relabelled), people)) for t in everyone]
+        rest = [compare_where_defined(one, goal, comparator, 1)[0] for one, goal in zip(others, own, strict=True)]
+        parts.append(np.stack([*(one.reshape(-1, people) for one in scores), np.stack(rest, axis=1)], axis=1))
+    found = np.moveaxis(np.concatenate(parts), 0, 1)  # (model ... upper, lower; order; subject)
+    model, upper, lower = found[:-2], found[-2] ** 2, found[-1] ** 2
     variables = {
-        "correlation": (("model", "subject"), correlation),
-        "r2": (("model", "subject"), r2),
-        "mean_r2": ("model", r2.mean(axis=1)),
-        "upper_by_subject": ("subject", upper),
-        "lower_by_subject": ("subject", lower),
-        "upper": ((), upper.mean()),
-        "lower": ((), lower.mean()),
-        "explained": ("model", 100 * r2.mean(axis=1) / upper.mean()),
+        "correlation": (("model", "subject"), model[:, 0]),
+        "r2": (("model", "subject"), model[:, 0] ** 2),
+        "mean_r2": ("model", (model[:, 0] ** 2).mean(axis=1)),
+        "chance": (("model", "subject"), (model[:, 1:] ** 2).mean(axis=1)),
+        "upper_by_subject": ("subject", upper[0]),
+        "lower_by_subject": ("subject", lower[0]),
+        "upper": ((), upper[0].mean()),
+        "lower": ((), lower[0].mean()),
+        "upper_chance": ((), upper[1:].mean()),
+        "lower_chance": ((), lower[1:].mean()),
     }
-    coords = {"model": list(named), "subject": _names(targets.labels, len(targets))}
-    attrs = {"comparator": check_comparator(comparator), "secateur_version": version("secateur")}
-    return xarray.Dataset(variables, coords, attrs)
+    coords = {"model": list(models), "subject": _names(targets.labels, people)}
+    attrs = {"comparator": check_comparator(comparator), "n": n, "seed": int(seed)}
+    return xarray.Dataset(variables, coords, {**attrs, "secateur_version": version("secateur")})
+
+
+def _in_percent(scores: xarray.Dataset) -> xarray.Dataset:
+    """With what models and the lower bound explain beyond chance, in percent of what the upper bound does."""
+    possible = (scores["upper"] - scores["upper_chance"]).where(lambda room: room > 0)
+    each = 100 * (scores["r2"] - scores["chance"]) / possible
+    lower = 100 * (scores["lower"] - scores["lower_chance"]) / possible
+    return scores.assign(explained=each.mean("subject"), explained_by_subject=each, explained_lower=lower)
 
 
 def _stimulus_count(rdms: Any) -> int:

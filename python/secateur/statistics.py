@@ -71,8 +71,8 @@ def paired_t(a: Any, b: Any, alternative: Literal["two-sided", "greater", "less"
 
     Notes
     -----
-    Scores of cross-validation folds share training stimuli: their t-test is descriptive, the permutation test
-    of :func:`secateur.permutation_test` is the inference.
+    Scores of cross-validation folds share training stimuli, and those of repeats their test stimuli too: t describes
+    them, and p is too small (``benchmarks/README.md``). :func:`secateur.permutation_test` is the inference.
 
     Examples
     --------
@@ -89,6 +89,32 @@ def paired_t(a: Any, b: Any, alternative: Literal["two-sided", "greater", "less"
     test = ttest_1samp(gap, 0.0, alternative=alternative)
     mean = float(gap.mean())
     return PairedTest(float(test.statistic), len(gap) - 1, float(test.pvalue), mean / float(gap.std(ddof=1)), mean)
+
+
+def signed_square(scores: Any) -> float:
+    """Square of the mean of correlations over folds, with the mean's sign.
+
+    The mean of squares would not do: by chance alone a correlation of few pairs has a square well above zero.
+
+    Parameters
+    ----------
+    scores : array (folds,)
+        Correlations; NaN is left out.
+
+    Returns
+    -------
+    float
+        Between -1 and 1; about 0 on average where the correlations are about 0 on average. NaN of none.
+
+    Examples
+    --------
+    >>> signed_square([0.75, 0.25]), signed_square([-0.25, -0.75])
+    (0.25, -0.25)
+    """
+    values = np.asarray(scores, dtype=float)
+    values = values[~np.isnan(values)]
+    mean = float(values.mean()) if len(values) else float("nan")
+    return abs(mean) * mean
 
 
 def permutation_p(observed: Any, null: Any) -> Matrix:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,14 +17,32 @@ from .features import Features, Indices, Matrix, check_seed, read_features, read
 from .pruning import Pruned, Pruner
 from .search import SMALLEST_FOLD, Wanted, shuffled_folds
 from .similarity import check_comparator, held_out_alignment, on_cuda, warn_of_opposition, warn_of_undefined_pairs
-from .statistics import paired_t
-from .targets import Targets, read_target
+from .statistics import paired_t, signed_square
+from .targets import Targets, pair_count, read_target
 
 if TYPE_CHECKING:
     import pandas
     import xarray
 
 Fold = tuple[Indices, Indices]
+FEW_PAIRS = 30
+
+
+class SmallFoldsWarning(UserWarning):
+    """Test folds have so few pairs of stimuli that their scores say little singly."""
+
+
+def warn_of_small_folds(folds: Iterable[Fold]) -> None:
+    """Say once per call that test folds have fewer than 30 pairs."""
+    pairs = [pair_count(len(test)) for _, test in folds]
+    few = [count for count in pairs if count < FEW_PAIRS]
+    if few:
+        warnings.warn(
+            f"test folds should have {FEW_PAIRS} pairs of stimuli or more, as scores of fewer are mostly noise: got "
+            f"{min(few)} in {'the smallest of ' if len(few) > 1 else ''}{len(few)} of {len(pairs)} folds",
+            SmallFoldsWarning,
+            stacklevel=3,
+        )
 
 
 def split(n: int, cv: Any = 5, repeats: int = 1, seed: int = 0, groups: Any = None) -> tuple[list[Fold], Indices]:
@@ -360,6 +379,8 @@ def cross_validate(
         Once, where held-out pairs were left out.
     OpposedWarning
         Where the mean held-out alignment of all features is below zero: the target may be of the other kind.
+    SmallFoldsWarning
+        Once, where test folds have fewer than 30 pairs.
 
     References
     ----------
@@ -379,6 +400,7 @@ def cross_validate(
         target, features.n, pruner.kind, weights, features.stimuli, on_device=pruner._how().on_device
     )
     folds, repeat = split(features.n, cv, repeats, seed, groups)
+    warn_of_small_folds(folds)
     where = training_place(pruner, folds, features, targets)
     features, targets = pruner._hold(features, targets, where)
     shown = with_progress(folds, len(folds), "folds", progress)
@@ -390,6 +412,13 @@ def cross_validate(
     warn_of_undefined_pairs(int(result["undefined_pairs"].sum()))
     warn_of_opposition(result["full_test"].mean("fold"), targets.kind)
     return result
+
+
+def tested_once(result: xarray.Dataset) -> bool:
+    """Whether no stimulus is a test stimulus of two folds of a result: else t over folds has no p worth its name."""
+    if "test" in result:
+        return bool((result["test"].values.sum(axis=0) <= 1).all())
+    return bool((result["repeat"].values == 0).all())
 
 
 def summary(result: xarray.Dataset) -> pandas.DataFrame:
@@ -404,14 +433,20 @@ def summary(result: xarray.Dataset) -> pandas.DataFrame:
     -------
     pandas.DataFrame
         Index: target. Columns ``full_train``, ``full_train_sd``, … in correlation units, ``full_test_r2`` and
-        ``pruned_test_r2`` (means of r² over folds, as the papers report), ``n_kept``, ``n_kept_sd``,
-        ``n_features``, ``gain``, ``t``, ``df``, ``p`` (two-sided, over folds, which share training stimuli:
-        descriptive), ``undefined_pairs``, ``below_zero``: whether the pruned alignment ends below zero, so that no gain
-        is evidence of a fit. Folds without a score (NaN) are left out; the SD of one fold is NaN.
+        ``pruned_test_r2`` (the square of the mean over folds, with its sign), ``n_kept``, ``n_kept_sd``,
+        ``n_features``, ``gain``, ``t``, ``df``, ``p`` (of t, two-sided, over folds, which share training stimuli:
+        descriptive; NaN where folds share test stimuli too, as those of repeats do), ``p_gain`` (from relabellings,
+        where the result has it), ``undefined_pairs``, ``below_zero``: whether the pruned alignment ends below zero, so
+        that no gain is evidence of a fit. Folds without a score (NaN) are left out; the SD of one fold is NaN.
+
+    Notes
+    -----
+    Folds are no independent measurements. :func:`secateur.permutation_test` has the p to report. The papers' means of
+    r² over folds are well above zero by chance alone where folds have few pairs.
 
     References
     ----------
-    Tarigopula, Fairhall & Hasson (2023), Table 1.
+    Tarigopula, Fairhall & Hasson (2023), Table 1; Nadeau & Bengio (2003, Machine Learning 52): t over folds.
 
     Examples
     --------
@@ -422,7 +457,7 @@ def summary(result: xarray.Dataset) -> pandas.DataFrame:
     """
     import pandas
 
-    rows = []
+    rows, once = [], tested_once(result)
     for t in range(result.sizes["target"]):
         one = result.isel(target=t)
         row: dict[str, Any] = {"target": one.target.item()}
@@ -430,10 +465,12 @@ def summary(result: xarray.Dataset) -> pandas.DataFrame:
             scores = pandas.Series(one[name].values)
             row[name], row[f"{name}_sd"] = float(scores.mean()), float(scores.std())
         for name in ("full_test", "pruned_test"):
-            row[f"{name}_r2"] = float((pandas.Series(one[name].values) ** 2).mean())
+            row[f"{name}_r2"] = signed_square(one[name].values)
         row["n_features"] = result.sizes["feature"]
         test = paired_t(one.pruned_test, one.full_test)
-        row |= {"gain": test.difference, "t": test.t, "df": test.df, "p": test.p}
+        row |= {"gain": test.difference, "t": test.t, "df": test.df, "p": test.p if once else float("nan")}
+        if "p_gain" in result:
+            row["p_gain"] = float(one["p_gain"])
         row["undefined_pairs"] = int(one.undefined_pairs.sum())
         row["below_zero"] = row["pruned_test"] < 0
         rows.append(row)

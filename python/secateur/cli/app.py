@@ -106,10 +106,11 @@ def spoken(left: str = "nothing was written") -> Iterator[None]:
 
 @contextmanager
 def _input(what: str = "") -> Iterator[None]:
-    """Bad input ends in one sentence and exit code 2; what a score warns of is said in one line."""
+    """Bad input ends in one sentence and exit code 2; what the library warns of is said in one line."""
     from ..similarity import OpposedWarning, UndefinedPairsWarning
+    from ..validation import SmallFoldsWarning
 
-    told = (UndefinedPairsWarning, OpposedWarning)
+    told = (UndefinedPairsWarning, OpposedWarning, SmallFoldsWarning)
     with warnings.catch_warnings(record=True) as caught:
         for category in told:
             warnings.simplefilter("always", category)

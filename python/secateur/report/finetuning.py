@@ -81,9 +81,8 @@ def explained_variance(scores: xarray.Dataset) -> Figure:
     wide = max(2.4, 0.95 * len(names))
     figure = blank_figure(wide + 0.95, 3.45)
     axes = axes_at(figure, 0.7, 1.0, wide, 2.05)
-    upper, lower = float(scores["upper"]), float(scores["lower"])
-    each = 100 * scores["r2"].values / upper
-    axes.axhspan(100 * lower / upper, 100, color="#EAEAEA", linewidth=0, zorder=0)
+    each = scores["explained_by_subject"].values
+    axes.axhspan(float(scores["explained_lower"]), 100, color="#EAEAEA", linewidth=0, zorder=0)
     for m, name in enumerate(names):
         mean = float(scores["explained"].values[m])
         axes.bar(m, mean, width=0.66, color=COLOURS.get(name, OTHER), alpha=0.85, zorder=2)
@@ -91,7 +90,8 @@ def explained_variance(scores: xarray.Dataset) -> Figure:
         axes.plot(
             spots, each[m], "o", color="white", markeredgecolor="#404040", markersize=3, markeredgewidth=0.6, zorder=3
         )
-    axes.set_ylim(0, 1.06 * max(100.0, float(np.nanmax(each, initial=0.0))))
+    axes.set_ylim(min(0.0, 1.06 * float(np.nanmin(each, initial=0.0))), 1.06 * np.nanmax(each, initial=100.0))
+    axes.axhline(0, color="#404040", linewidth=0.6, zorder=1)
     axes.set_xlim(-0.6, len(names) - 0.4)
     axes.set_xticks(range(len(names)))
     axes.set_xticklabels(
@@ -105,8 +105,8 @@ def explained_variance(scores: xarray.Dataset) -> Figure:
     unit = UNITS.get(str(scores.attrs.get("comparator", "spearman")), "correlation")
     folds = f", mean of {scores.attrs['folds']} folds' test stimuli" if "folds" in scores.attrs else ""
     words = (
-        f"Bars: mean squared {unit} with each subject (points)\nover that of the subjects' mean (100 %){folds}.\n"
-        "Band: from the mean of the other subjects to 100 %."
+        f"Bars: mean squared {unit} with each subject (points), chance taken off,\n"
+        f"over that of the subjects' mean (100 %){folds}.\nBand: from the mean of the other subjects to 100 %."
     )
     write_words(figure, 0.1, 0.08, words, SMALL, color="#404040")
     return figure
@@ -186,7 +186,8 @@ def explained_markdown(scores: xarray.Dataset) -> str:
     Returns
     -------
     str
-        Mean correlation and mean of its squares over subjects, percent of explainable variance, and the ceilings.
+        Mean correlation and mean of its squares over subjects, what chance gives of these, percent of explainable
+        variance beyond chance, and the ceilings.
 
     Examples
     --------
@@ -194,24 +195,29 @@ def explained_markdown(scores: xarray.Dataset) -> str:
     >>> rng = np.random.default_rng(0)
     >>> truth = rng.normal(size=45)
     >>> print(explained_markdown(sc.noise_normalised_r2(truth, truth + rng.normal(size=(6, 45)))).splitlines()[0])
-    | model | mean ρ | mean ρ² | % of explainable variance | subjects (%) |
+    | model | mean ρ | mean ρ² | ρ² by chance | % of explainable variance | subjects (%) |
     """
     short = UNITS.get(str(scores.attrs["comparator"]), "r").split()[-1]
-    rows = [["model", f"mean {short}", f"mean {short}²", "% of explainable variance", "subjects (%)"]]
-    upper = float(scores["upper"])
+    rows = [["model", f"mean {short}", f"mean {short}²", f"{short}² by chance", "% of explainable variance"]]
+    rows[0].append("subjects (%)")
+    upper, floor = float(scores["upper"]), float(scores["upper_chance"])
     for name in scores["model"].values:
         one = scores.sel(model=name)
-        each = 100 * one["r2"].values / upper
+        each = one["explained_by_subject"].values
         rows.append(
             [
                 str(name), _number(float(one["correlation"].mean()), ".3f"), _number(float(one["mean_r2"]), ".3f"),
-                _number(float(one["explained"]), ".1f"), f"{each.min():.1f} to {each.max():.1f}",
+                _number(float(one["chance"].mean()), ".3f"), _number(float(one["explained"]), ".1f"),
+                f"{each.min():.1f} to {each.max():.1f}",
             ]
         )  # fmt: skip
     lower = float(scores["lower"])
     notes = [
         f"100 %: the mean of all {scores.sizes['subject']} subjects' matrices in the model's place, {short}² = "
-        f"{upper:.3f}. The mean of the other subjects reaches {short}² = {lower:.3f}, {100 * lower / upper:.1f} %."
+        f"{upper:.3f} ({floor:.3f} by chance). The mean of the other subjects reaches {short}² = {lower:.3f}, "
+        f"{float(scores['explained_lower']):.1f} %.",
+        f"By chance: the mean of {scores.attrs['n']} relabellings of the subjects' stimuli. It is taken off, so that a "
+        "model that knows nothing explains 0 % on average, and may explain less.",
     ]
     if "folds" in scores.attrs:
         notes.append(f"Among the test stimuli of {scores.attrs['folds']} folds, averaged before the ratio.")

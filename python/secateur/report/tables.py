@@ -10,8 +10,9 @@ import numpy as np
 from ..comparison import comparison_table
 from ..features import Matrix
 from ..similarity import opposition
-from ..statistics import paired_t
+from ..statistics import paired_t, signed_square
 from ..timecourse.group import by_subject, mean_sem
+from ..validation import tested_once
 from . import courses
 from .drawing import mean_sd, shortened, unit_of
 from .figures import _facts, target_name
@@ -40,8 +41,8 @@ def text(result: xarray.Dataset, permutations: xarray.Dataset | None = None, *, 
     Returns
     -------
     str
-        Means and SD over folds of train and test alignment, full and pruned, their squares (means of r² over folds,
-        for correlations), features kept; the gain on test stimuli with its paired t over folds, and the
+        Means and SD over folds of train and test alignment, full and pruned, the squares of these means (with their
+        signs, for correlations), features kept; the gain on test stimuli with its paired t over folds, and the
         permutation p.
 
     Raises
@@ -271,8 +272,9 @@ def comparison_markdown(result: xarray.Dataset, *, title: str | None = None) -> 
     Returns
     -------
     str
-        Held-out alignment and its square (mean ± SD over folds), training alignment, nodes, and the differences from
-        ``full`` and ``pruned``, where they are there, with their paired t-tests, corrected for their number.
+        Held-out alignment (mean ± SD over folds) and the square of its mean, training alignment, nodes, and the
+        differences from ``full`` and ``pruned``, where they are there; with their permutation p, corrected for their
+        number, where the comparison had permutations.
 
     References
     ----------
@@ -289,22 +291,29 @@ def comparison_markdown(result: xarray.Dataset, *, title: str | None = None) -> 
     short = unit_of(result).split()[-1]
     squared = str(result.attrs["comparator"]) in _SQUARED
     table = comparison_table(result)
-    references = [name.removeprefix("p_holm_") for name in table.columns if name.startswith("p_holm_")]
+    references = [name.removeprefix("gain_") for name in table.columns if name.startswith("gain_")]
+    tested = "p_test" in table.columns
     parts = [f"# {title}"] if title else []
     parts.append(_facts_lines(result).replace("\n", " · "))
     for t, target in enumerate(result["target"].values):
         head = ["method", f"test {short}", *([f"test {short}²"] if squared else []), f"train {short}", "nodes"]
-        rows: Rows = [head + [f"− {name} (p)" for name in references]]
+        if tested:
+            head.insert(2, "p")
+        rows: Rows = [head + [f"− {name} (p)" if tested else f"− {name}" for name in references]]
         for name in map(str, result["approach"].values):
             row = table.loc[(target, name)]
             one = result.isel(target=t).sel(approach=name)
             test = one.test_alignment.values
-            cells = [name, plus_minus_words(test, 3), *([plus_minus_words(test**2, 3)] if squared else [])]
+            cells = [name, plus_minus_words(test, 3), *([_number(signed_square(test), ".3f")] if squared else [])]
+            if tested:
+                cells.insert(2, _number(float(row["p_test"]), ".2g"))
             cells.append(plus_minus_words(one.train_alignment.values, 3))
             cells.append(plus_minus_words(one.nodes.values, 0).removesuffix(" ± 0"))
             for reference in references:
-                gain, p = float(row[f"gain_{reference}"]), float(row[f"p_holm_{reference}"])
-                cells.append("" if name == reference else f"{_number(gain, '+.3f')} ({_number(p, '.2g')})")
+                cell = _number(float(row[f"gain_{reference}"]), "+.3f")
+                if tested:
+                    cell += f" ({_number(float(row[f'p_holm_{reference}']), '.2g')})"
+                cells.append("" if name == reference else cell)
             rows.append(cells)
         if result.sizes["target"] > 1:
             parts.append(f"**{target_name(result, t) or f'target {t}'}**")
@@ -314,10 +323,16 @@ def comparison_markdown(result: xarray.Dataset, *, title: str | None = None) -> 
         "nodes: features with a weight other than zero.",
     ]
     if references:
+        notes.append(f"− {', − '.join(references)}: mean difference on test stimuli.")
+    if tested:
+        n = result.sizes["permutation"]
         notes.append(
-            f"− {', − '.join(references)}: mean difference on test stimuli; (p): paired t over folds, two-sided, "
-            "corrected (Holm) for the methods of the column; folds share stimuli, so it is descriptive."
+            f"p: from {n} relabellings of the target's stimuli, what was learnt staying as it is: of the test "
+            f"alignment one-sided; (p) of a difference two-sided, corrected (Holm) for the methods of the column. The "
+            f"least possible is {1 / (1 + n):.2g}. Null: a target that has nothing to do with the features."
         )
+    elif references:
+        notes.append("No relabellings were drawn, so there is no p: folds share stimuli and are no sample to test.")
     undefined = int(result["undefined_pairs"].sum())
     if undefined:
         notes.append(f"{undefined} pairs of held-out stimuli had no direction and were left out.")
@@ -344,7 +359,8 @@ def _content(
     scores: Rows = [["features", "kept", f"train {short}", f"test {short}"]]
     if squared:
         scores[0] += [f"train {short}²", f"test {short}²"]
-    tests: Rows = [["test gain", f"t({folds - 1})", "p (t)"]]
+    once = tested_once(result)
+    tests: Rows = [["test gain", f"t({folds - 1})", *(["p (t)"] if once else [])]]
     if permutations is not None:
         tests[0] += ["p (pruned)", "p (gain)"]
     if named:
@@ -361,18 +377,25 @@ def _content(
             kept = str(d) if space == "full" else plus_minus_words(one["n_kept"], 1)
             row = [space, kept, plus_minus_words(one[f"{space}_train"], 3), plus_minus_words(one[f"{space}_test"], 3)]
             if squared:
-                row += [_number(mean_sd(one[f"{space}_{side}"] ** 2)[0], ".3f") for side in ("train", "test")]
+                row += [_number(signed_square(one[f"{space}_{side}"]), ".3f") for side in ("train", "test")]
             scores.append(([name if space == "full" else ""] if named else []) + row)
         test = paired_t(one["pruned_test"], one["full_test"])
         vain = test.difference > 0 and float(np.nanmean(one["pruned_test"])) < 0
         marked = marked or vain
-        row = [_number(test.difference, "+.3f") + ("†" if vain else ""), _number(test.t, ".2f"), _number(test.p, ".2g")]
+        row = [_number(test.difference, "+.3f") + ("†" if vain else ""), _number(test.t, ".2f")]
+        row += [_number(test.p, ".2g")] if once else []
         if permutations is not None:
             row += [_number(float(permutations[f"p_{what}"].values[t]), ".2g") for what in ("pruned_test", "gain")]
         tests.append(([name] if named else []) + row)
     undefined = int(result["undefined_pairs"].sum())
     notes = [f"Mean ± SD over {folds} folds of stimuli, in {unit}; train values are in-sample."]
-    notes.append("p (t): paired, over folds, two-sided; folds share stimuli, so it is descriptive.")
+    if squared:
+        notes.append(f"{short}²: the square of the mean over folds, with its sign.")
+    notes.append(
+        "p (t): paired, over folds, two-sided; folds share stimuli, so it is descriptive."
+        if once
+        else "t: paired, over folds, which share test stimuli: it describes them, and no p of it holds."
+    )
     if permutations is not None:
         n = permutations.sizes["permutation"]
         notes.append(

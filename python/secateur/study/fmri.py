@@ -4,7 +4,7 @@ The file (paths are relative to it; FILE or FILE:KEY as on the command line)::
 
     title = "VGG-19 pruned to eight regions"
     kind = "dissimilarity"        # what regions and behaviour hold; not needed where a matrix's diagonal shows it
-    supervise = "mean"            # prune to each "subject" (the default) or to their "mean"
+    supervise = "mean"            # prune to the subjects' "mean" (the default, the paper's) or to each "subject"
 
     [layers.penultimate]          # for each layer an embedding of each of the two image sets, here called 1 and 2
     1 = "fc2_set1.npy"
@@ -86,7 +86,7 @@ class FmriStudy:
     king2019: Place | None = None
     title: str = "Pruned to regions of the brain"
     kind: Literal["similarity", "dissimilarity"] | None = None
-    supervise: Literal["subject", "mean"] = "subject"
+    supervise: Literal["subject", "mean"] = "mean"
     pruning: Pruning = field(default_factory=Pruning)
     folds: Folds = field(default_factory=Folds)
 

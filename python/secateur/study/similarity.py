@@ -29,7 +29,8 @@ The file (paths are relative to it; FILE or FILE:KEY as on the command line)::
     seed = 0
 
 ``methods = ["full", "pruned"]`` above the tables leaves some out; all are full, pruned, ridge (PAG18), frrsa, lasso and
-sim-dr (:func:`secateur.compare`).
+sim-dr (:func:`secateur.compare`). ``permutations = 1000``, the default, is how often the stimuli are relabelled for p;
+0: never.
 """
 
 from __future__ import annotations
@@ -44,12 +45,14 @@ import numpy as np
 
 from ..comparison import METHODS, compare, comparison_table
 from ..features import Features
+from ..relabelling import check_relabellings
 from ..report.drawing import mean_sd, unit_of
 from ..report.figures import comparison, consensus, embedding
 from ..report.folder import MOST_PAGES, SETTINGS, save_figure
 from ..report.tables import _SQUARED, Rows, comparison_markdown
 from ..similarity import UndefinedPairsWarning
-from ..validation import cross_validate, kept_features
+from ..statistics import signed_square
+from ..validation import SmallFoldsWarning, cross_validate, kept_features
 from .config import Folds, Place, Pruning
 from .inputs import Net, Records, Target, Task, check_folds, check_reweighting, read_tasks
 from .steps import COPY, Steps, folds_words, pipes, write_tables
@@ -85,6 +88,7 @@ class SimilarityStudy:
     groups: Place | None = None
     network: Net | None = None
     title: str = "Pruned to similarity"
+    permutations: int = 1000
     methods: list[Literal["full", "pruned", "ridge", "frrsa", "lasso", "sim-dr"]] = field(
         default_factory=lambda: list(METHODS)  # type: ignore[arg-type]
     )
@@ -138,6 +142,7 @@ def load(study: SimilarityStudy, *, dry: bool = False) -> Inputs:
     study.pruning.pruner("similarity")._terms()
     tasks, records, notes = read_tasks(study, dry=dry)
     check_reweighting(study, tasks)
+    check_relabellings(study.permutations)
     return Inputs(tasks, records, notes)
 
 
@@ -149,6 +154,7 @@ def describe(study: SimilarityStudy, inputs: Inputs) -> str:
     folds = sum(len(task.goals) * check_folds(task.space.n, study.folds) for task in inputs.tasks)
     lines.append(f"folds: {folds_words(study.folds.cv, study.folds.repeats)}, seed {study.folds.seed}")
     lines.append(f"targets × folds: {folds}")
+    lines.append(f"relabellings for p: {study.permutations}")
     return "\n".join(lines + [f"note: {note}" for note in inputs.notes]) + "\n"
 
 
@@ -169,9 +175,11 @@ def compute(study: SimilarityStudy, inputs: Inputs, *, progress: bool = True) ->
     compared, pruned, spaces = [], [], []
     for task in inputs.tasks:
         X = task.space.embedding(progress)
-        compared.append(compare(X, task.goals, study.methods, **folds, pruner=pruner, progress=progress))
+        terms: dict[str, Any] = {**folds, "permutations": study.permutations, "progress": progress}
+        compared.append(compare(X, task.goals, study.methods, **terms, pruner=pruner))
         with warnings.catch_warnings():  # the comparison has warned
-            warnings.simplefilter("ignore", UndefinedPairsWarning)
+            for category in (UndefinedPairsWarning, SmallFoldsWarning):
+                warnings.simplefilter("ignore", category)
             pruned.append(cross_validate(X, task.goals, pruner, **folds, progress=progress))
         spaces.append(X)
     return Result(compared, pruned, spaces)
@@ -230,14 +238,14 @@ def markdown(study: SimilarityStudy, result: Result) -> str:
     whole = result.table()
     squared = str(whole.attrs["comparator"]) in _SQUARED
     short = unit_of(whole).split()[-1] + ("²" if squared else "")
-    scores = whole["test_alignment"].values ** (2 if squared else 1)  # (approach, target, fold)
+    scores = whole["test_alignment"].values  # (approach, target, fold)
     names = [str(name) for name in whole["target"].values]
     rows: Rows = [[f"held-out {short}", *names]]
-    means = [[mean_sd(one)[0] for one in method] for method in scores]
+    means = [[signed_square(one) if squared else mean_sd(one)[0] for one in method] for method in scores]
     for m, method in enumerate(map(str, whole["approach"].values)):
         cells = []
         for t in range(len(names)):
-            mean, sd = mean_sd(scores[m, t])
+            mean, sd = means[m][t], np.nan if squared else mean_sd(scores[m, t])[1]
             words = "–" if np.isnan(mean) else f"{mean:.2f}" + ("" if np.isnan(sd) else f" ({sd:.2f})")
             best = mean == np.nanmax([one[t] for one in means]) if not np.isnan(mean) else False
             cells.append(f"**{words}**" if best and len(means) > 1 else words)
@@ -247,7 +255,8 @@ def markdown(study: SimilarityStudy, result: Result) -> str:
         spread = [(*mean_sd(one), one) for one in kept]
         rows.append(["nodes of pruned", *(f"{m:.0f}" + ("" if np.isnan(s) else f" ({s:.0f})") for m, s, _ in spread)])
     parts = [f"# {study.title}", pipes(rows)]
-    parts.append(f"- Mean (SD) over {whole.sizes['fold']} folds of stimuli, the same for all methods of a target.")
+    told = f"Square of the mean {short[0]}, with its sign," if squared else "Mean (SD)"
+    parts.append(f"- {told} over {whole.sizes['fold']} folds of stimuli, the same for all methods of a target.")
     parts += ["## Tests", *(comparison_markdown(one).rstrip("\n") for one in result.compared)]
     if len(names) > MOST_PAGES:
         parts.append(f"- Maps are drawn of the first {MOST_PAGES} of {len(names)} targets.")

@@ -16,7 +16,17 @@ from ..features import Features, Indices, read_features
 from ..pruning import Pruner
 from ..similarity import alignment_where_defined, warn_of_undefined_pairs
 from ..targets import Targets, pair_count, read_target
-from ..validation import Fold, _names, _settings, pruner_of, score_fold, split, training_place, with_progress
+from ..validation import (
+    Fold,
+    _names,
+    _settings,
+    pruner_of,
+    score_fold,
+    split,
+    training_place,
+    warn_of_small_folds,
+    with_progress,
+)
 from .cluster import check_client, results
 from .store import Laid, opened, place_of
 from .subjects import Movies, digests, read_movies
@@ -191,6 +201,8 @@ def prune(
     -----
     UndefinedPairsWarning
         Once, where held-out pairs were left out.
+    SmallFoldsWarning
+        Once, where test folds have fewer than 30 pairs.
 
     Notes
     -----
@@ -280,6 +292,7 @@ def planned(
     check_stimuli(read, features)
     cv, repeats, seed, groups = how
     folds, repeat = split(features.n, cv, repeats, seed, groups)
+    warn_of_small_folds(folds)
     inner = np.asarray(groups) if groups is not None and pruner.search == "parsimonious" else None
     study = Study(features, folds, pruner, named, bool(generalise), len(read.times) == 1, inner)
     return study, read, repeat

@@ -1,0 +1,171 @@
+"""How often tests of scores, squares and clusters find what isn't there: named simulations, printed as Markdown.
+
+    python benchmarks/simulate_comparison.py [NAME ...] [--quick] [--sets N]
+
+Names: folds, squares, explained, equal, clusters. All by default. Seeds are fixed: the same tables again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import warnings
+
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
+import numpy as np
+from scipy.stats import ttest_1samp
+
+import secateur as sc
+from secateur.comparison import explained_variance
+from secateur.statistics import permutation_p, signed_square
+
+PRUNER = sc.Pruner(threads=1)
+
+
+def share(hits: object) -> str:
+    """A share in percent, with its Monte Carlo standard error."""
+    values = np.asarray(hits, dtype=float)
+    p = values.mean()
+    return f"{100 * p:.1f} ± {100 * np.sqrt(p * (1 - p) / len(values)):.1f} %"
+
+
+def mean(values: object, digits: int = 4) -> str:
+    """A mean, with its standard error."""
+    x = np.asarray(values, dtype=float)
+    return f"{x.mean():.{digits}f} ± {x.std(ddof=1) / np.sqrt(len(x)):.{digits}f}"
+
+
+def table(head: list[str], rows: list[list[str]]) -> None:
+    print("| " + " | ".join(head) + " |")
+    print("| --- |" + " ---: |" * (len(head) - 1))
+    for row in rows:
+        print("| " + " | ".join(row) + " |", flush=True)
+    print(flush=True)
+
+
+def unrelated(seed: int, n: int, d: int) -> tuple[np.ndarray, np.ndarray]:
+    """Features, and a target that is the similarities of other features: structured, and nothing to do with X."""
+    rng = np.random.default_rng([7, seed])
+    return rng.normal(size=(n, d)) + 0.3, sc.similarity(rng.normal(size=(n, 6)), threads=1)
+
+
+def significant(gap: np.ndarray) -> bool:
+    return np.ptp(gap) > 0 and bool(ttest_1samp(gap, 0).pvalue <= 0.05)
+
+
+def folds(sets: int, n: int = 30, d: int = 40) -> None:
+    """Pruned against full where the target has nothing to do with X: t over folds, and the two permutation tests."""
+    print(f"**folds**: {sets} data sets, n = {n}, d = {d}; significant at 5 %, t two-sided, permutations one-sided\n")
+    rows = []
+    for repeats in (1, 4, 8):
+        t, held, score, whole = [], [], [], []
+        for seed in range(sets):
+            X, h = unrelated(seed, n, d)
+            terms = {"repeats": repeats, "seed": seed, "progress": False}
+            result = sc.compare(X, h, ["full", "pruned"], pruner=PRUNER, permutations=199, **terms)
+            full, pruned = result.test_alignment.values[:, 0]
+            t.append(significant(pruned - full))
+            null = result.chance.values[:, 0]
+            held.append(float(permutation_p((pruned - full).mean(), null[1] - null[0])) <= 0.05)
+            score.append(float(permutation_p(pruned.mean(), null[1])) <= 0.05)
+            if repeats < 8:
+                again = sc.permutation_test(X, h, 99, PRUNER, **terms)
+                whole.append(float(again.p_gain[0]) <= 0.05)
+        rows.append([f"5 × {repeats}", share(t), share(held), share(score), share(whole) if whole else "–"])
+    head = ["folds", "paired t (before)", "p of the gain", "p of the score", "`permutation_test`, p of the gain"]
+    table(head, rows)
+
+
+def equal(sets: int, n: int = 36) -> None:
+    """Two noisy views of what the target is of, equally good: neither should win more often than by chance."""
+    print(f"**equal**: {sets} data sets, n = {n}: two spaces that fit the target equally well on average\n")
+
+    class Other:
+        def __init__(self, X: np.ndarray) -> None:
+            self.X = X
+
+        def fit_stimuli(self, stimuli: np.ndarray, target: np.ndarray) -> None: ...
+
+        def predict_stimuli(self, stimuli: np.ndarray) -> np.ndarray:
+            return np.asarray(sc.similarity(self.X[stimuli], threads=1))
+
+    rows = []
+    for repeats in (1, 4):
+        t, p = [], []
+        for seed in range(sets):
+            rng = np.random.default_rng([11, seed])
+            Z = rng.normal(size=(n, 8))
+            one, two = (np.c_[Z, rng.normal(size=(n, 8))] for _ in range(2))
+            h = sc.similarity(np.c_[Z, rng.normal(size=(n, 8))], threads=1)
+            terms = {"repeats": repeats, "seed": seed, "progress": False, "permutations": 199}
+            result = sc.compare(one, h, {"full": "full", "other": Other(two)}, pruner=PRUNER, **terms)
+            row = sc.comparison_table(result).loc[(0, "other")]
+            full, other = result.test_alignment.values[:, 0]
+            t.append(significant(other - full))
+            p.append(row.p_full <= 0.05)
+        rows.append([f"5 × {repeats}", share(t), share(p)])
+    table(["folds", "paired t (before)", "permutation p"], rows)
+
+
+def squares(sets: int, d: int = 40) -> None:
+    """r² of tables where the target has nothing to do with X."""
+    print(f"**squares**: {sets} data sets, d = {d}, five folds; r² of the full and of the pruned space, truth 0\n")
+    rows = []
+    for n in (24, 36, 48):
+        found: dict[str, list[float]] = {key: [] for key in "abcd"}
+        for seed in range(sets):
+            X, h = unrelated(seed, n, d)
+            result = sc.cross_validate(X, h, PRUNER, curves=False, progress=False, seed=seed)
+            for keys, name in (("ab", "full_test"), ("cd", "pruned_test")):
+                r = result[name].values[0]
+                found[keys[0]].append(float(np.nanmean(r**2)))
+                found[keys[1]].append(signed_square(r))
+        rows.append([str(n), *(mean(found[key]) for key in "abcd")])
+    table(["n", "full, mean of r² (before)", "full, now", "pruned, mean of r² (before)", "pruned, now"], rows)
+
+
+def explained(sets: int, n: int = 40, d: int = 40, people: int = 6) -> None:
+    """Percent of explainable variance of subjects who share a structure that X has nothing, or something, to do with."""
+    print(f"**explained**: {sets} data sets, n = {n}, d = {d}, {people} subjects, five folds; percent\n")
+    rows = []
+    cases = [("unrelated, noisy", 0.0, 3.0), ("unrelated, clear", 0.0, 0.5), ("related", 1.0, 1.0)]
+    for label, truth, noise in cases:
+        before: list[list[float]] = [[], []]
+        now: list[list[float]] = [[], []]
+        for seed in range(sets):
+            rng = np.random.default_rng([13, seed])
+            X, own = rng.normal(size=(n, d)), rng.normal(size=(n, 6))
+            shared = sc.similarity(np.c_[own, 2 * truth * X[:, :6]], threads=1)
+            private = np.stack([sc.similarity(rng.normal(size=(n, 6)), threads=1) for _ in range(people)])
+            rdms = -(shared + noise * private)
+            terms = {"kind": "dissimilarity", "predictions": True, "progress": False}
+            result = sc.compare(X, rdms.mean(axis=0), ["full", "pruned"], pruner=PRUNER, **terms)
+            scores = explained_variance(result, rdms, n=100)
+            for m in (0, 1):
+                before[m].append(100 * float(scores.mean_r2[m] / scores.upper))
+                now[m].append(float(scores.explained[m]))
+        rows.append([label, *(mean(one, 2) for pair in zip(before, now, strict=True) for one in pair)])
+    table(["subjects", "full (before)", "full, now", "pruned (before)", "pruned, now"], rows)
+
+
+SIMULATIONS = {"folds": (folds, 400), "squares": (squares, 400), "explained": (explained, 200), "equal": (equal, 400)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(SIMULATIONS))
+    parser.add_argument("--quick", action="store_true", help="a twentieth of the data sets")
+    parser.add_argument("--sets", type=int, help="data sets of each simulation")
+    given = parser.parse_args()
+    warnings.simplefilter("ignore", sc.SmallFoldsWarning)
+    for name in given.names or SIMULATIONS:
+        if name not in SIMULATIONS:
+            parser.error(f"NAME must be among {', '.join(SIMULATIONS)}, got {name!r}")
+        simulation, sets = SIMULATIONS[name]
+        simulation(given.sets or (max(sets // 20, 10) if given.quick else sets))
+
+
+if __name__ == "__main__":
+    main()
