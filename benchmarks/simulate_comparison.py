@@ -15,7 +15,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
 import numpy as np
-from scipy.stats import ttest_1samp
+from scipy.stats import ttest_1samp, wilcoxon
 
 import secateur as sc
 from secateur.comparison import explained_variance
@@ -127,7 +127,7 @@ def squares(sets: int, d: int = 40) -> None:
 
 
 def explained(sets: int, n: int = 40, d: int = 40, people: int = 6) -> None:
-    """Percent of explainable variance of subjects who share a structure that X has nothing, or something, to do with."""
+    """Percent of explainable variance of subjects who share a structure that X has nothing or something to do with."""
     print(f"**explained**: {sets} data sets, n = {n}, d = {d}, {people} subjects, five folds; percent\n")
     rows = []
     cases = [("unrelated, noisy", 0.0, 3.0), ("unrelated, clear", 0.0, 0.5), ("related", 1.0, 1.0)]
@@ -150,7 +150,41 @@ def explained(sets: int, n: int = 40, d: int = 40, people: int = 6) -> None:
     table(["subjects", "full (before)", "full, now", "pruned (before)", "pruned, now"], rows)
 
 
+def clusters(sets: int, parents: int = 16, each: int = 5, d: int = 40) -> None:
+    """Clusters against a taxonomy, full and pruned to it: the Wilcoxon test of old, and the interval over groups."""
+    n = parents * each
+    leaves = [f"l{i}" for i in range(n)]
+    tree: dict[str, list[str]] = {"top": [], **{f"h{g}": ["top"] for g in range(4)}}
+    tree |= {f"g{g}": [f"h{g % 4}"] for g in range(parents)} | {f"l{i}": [f"g{i // each}"] for i in range(n)}
+    target = sc.taxonomy.wu_palmer(leaves, tree)
+    rules = {"cuts": [8], "levels": 1, "sizes": (1, n)}
+    print(f"**clusters**: {sets} data sets, {n} categories in {parents} groups, d = {d}, four folds, 8 clusters\n")
+    rows = []
+    for label, strength in (("X unrelated to the taxonomy", 0.0), ("X related, all features alike", 0.5)):
+        p, beyond, bounds, before = [], [], [], []
+        for seed in range(sets):
+            rng = np.random.default_rng([17, seed])
+            X = rng.normal(size=(n, d)) + strength * np.repeat(rng.normal(size=(parents, d)), each, axis=0)
+            result = sc.cross_validate(X, target, PRUNER, cv=4, seed=seed, curves=False, progress=False)
+            full = sc.taxonomy.jaccard(X, leaves, tree, **rules).jaccard.values[0]
+            pruned = np.empty(n)
+            for kept, test in zip(result.kept.values[0], result.test.values, strict=True):
+                pruned[test] = sc.taxonomy.jaccard(X, leaves, tree, subset=kept, **rules).jaccard.values[0][test]
+            p.append(wilcoxon(pruned, full).pvalue <= 0.05)
+            before.append(pruned.mean() - full.mean())
+            pair = [sc.taxonomy.held_out_jaccard(X, result, leaves, tree, space=s, **rules) for s in ("full", "pruned")]
+            row = sc.taxonomy.concordance_table(*pair).loc[8]
+            beyond.append(row.beyond)
+            bounds.append((row.lower, row.upper))
+        lower, upper = np.array(bounds).T
+        covered = (lower <= np.mean(beyond)) & (np.mean(beyond) <= upper)
+        rows.append([label, share(p), mean(before), share((lower > 0) | (upper < 0)), share(covered), mean(beyond)])
+    head = ["", "Wilcoxon (before)", "difference (before)", "interval without 0", "interval with the mean of all sets"]
+    table([*head, "difference beyond chance"], rows)
+
+
 SIMULATIONS = {"folds": (folds, 400), "squares": (squares, 400), "explained": (explained, 200), "equal": (equal, 400)}
+SIMULATIONS["clusters"] = (clusters, 400)
 
 
 def main() -> None:

@@ -402,8 +402,8 @@ def test_selection_finds_planted_maps(kind):
     result = feature_maps.select(net, images, goal, repeats=2, progress=False, kind="similarity")
     table = sc.summary(result).iloc[0]
     assert table.gain > 0.02
-    assert table.p_gain < 0.15
     assert result.p_pruned_test.item() < 0.01
+    assert table.p_gain < 0.15  # a gain on a fit of 0.9 is small beside chance's
     share = result.kept.values[0].mean(axis=0)
     assert share[planted].mean() > share[~planted].mean() + 0.3
 

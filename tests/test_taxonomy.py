@@ -1,7 +1,12 @@
 """The taxonomy's rules, by hand on a small one."""
 
+import itertools
+
 import numpy as np
 import pytest
+from scipy.cluster.hierarchy import fcluster
+from scipy.cluster.hierarchy import linkage as scipy_linkage
+from scipy.spatial.distance import pdist
 
 import secateur as sc
 from secateur.report import dendrograms
@@ -174,10 +179,6 @@ def test_neighbourhoods_by_hand() -> None:
 
 @pytest.mark.parametrize("itself", [False, True])
 def test_jaccard_by_sets(itself: bool) -> None:
-    from scipy.cluster.hierarchy import fcluster
-    from scipy.cluster.hierarchy import linkage as tree
-    from scipy.spatial.distance import pdist
-
     animals = sc.datasets.load_imagenet_animals()
     chosen = np.arange(0, 398, 5)
     X, leaves = animals.X[chosen], [str(name) for name in animals.synsets[chosen]]
@@ -186,9 +187,9 @@ def test_jaccard_by_sets(itself: bool) -> None:
         X, leaves, animals.hypernyms, (3, 7), subset=kept, levels=3, sizes=(2, 40), itself=itself
     )
     distances = pdist(X[:, kept], "cosine")
-    np.testing.assert_allclose(linkage(X, subset=kept)[:, 2], tree(distances, "complete")[:, 2], atol=1e-12)
+    np.testing.assert_allclose(linkage(X, subset=kept)[:, 2], scipy_linkage(distances, "complete")[:, 2], atol=1e-12)
     for cut in (3, 7):
-        clusters = fcluster(tree(distances, "complete"), cut, "maxclust")
+        clusters = fcluster(scipy_linkage(distances, "complete"), cut, "maxclust")
         for i, leaf in enumerate(leaves):
             node = leaf
             for _ in range(3):
@@ -223,19 +224,69 @@ def test_categories_are_scored_where_they_were_held_out() -> None:
     X, leaves = animals.X[chosen, :200], [str(name) for name in animals.synsets[chosen]]
     rules = {"cuts": (4, 6), "sizes": (2, 60), "levels": 3}
     result = sc.cross_validate(X, animals.target[np.ix_(chosen, chosen)], cv=4, repeats=2, progress=False)
-    held = held_out_jaccard(X, result, leaves, animals.hypernyms, **rules)
-    expected = np.zeros((2, len(chosen)))
-    for f in range(8):
-        one = jaccard(X, leaves, animals.hypernyms, subset=result.kept.values[0, f], **rules)
-        expected += np.where(result.test.values[f], one.jaccard.values, 0) / 2
-    np.testing.assert_allclose(held.jaccard, expected, atol=1e-15)
-    assert held.scored == one.scored
+    near = neighbourhoods(leaves, animals.hypernyms, levels=3)
+    eligible = (near.sum(axis=1) >= 2) & (near.sum(axis=1) <= 60)
+    for space in ("pruned", "full"):
+        held = held_out_jaccard(X, result, leaves, animals.hypernyms, space=space, **rules)
+        seen: dict[tuple[int, int], list[float]] = {}
+        for f in range(8):
+            test = np.flatnonzero(result.test.values[f])
+            kept = result.kept.values[0, f] if space == "pruned" else np.ones(200, dtype=bool)
+            tree = scipy_linkage(np.maximum(pdist(X[np.ix_(test, kept)], "cosine"), 0), "complete")
+            for c, cut in enumerate((4, 6)):
+                clusters = fcluster(tree, cut, "maxclust")
+                for i, one in enumerate(test):
+                    mine = {int(other) for other in test[clusters == clusters[i]]} - {int(one)}
+                    wordnet = {int(other) for other in test if near[one, other]}
+                    if eligible[one] and wordnet:
+                        seen.setdefault((c, int(one)), []).append(len(mine & wordnet) / len(mine | wordnet))
+        expected = np.full((2, len(chosen)), np.nan)
+        for place, values in seen.items():
+            expected[place] = np.mean(values)
+        np.testing.assert_allclose(held.jaccard, expected, atol=1e-14)
+        assert held.scored == np.isfinite(expected).any(axis=0).sum() > 40
     once = held_out_jaccard(X, result.isel(fold=[0]), leaves, animals.hypernyms, **rules)
     assert np.isnan(once.jaccard.values[:, ~result.test.values[0]]).all()
+    with pytest.raises(ValueError, match="from 1 to 25, the test categories of a fold, got 26"):
+        held_out_jaccard(X, result, leaves, animals.hypernyms, cuts=[26])
+    with pytest.raises(ValueError, match="space must be 'pruned' or 'full', got 'both'"):
+        held_out_jaccard(X, result, leaves, animals.hypernyms, space="both")
+    with pytest.raises(ValueError, match="must be of the 99 categories of X, got 99 and 100"):
+        held_out_jaccard(X[:-1], result, leaves[:-1], animals.hypernyms)
+
+
+@pytest.mark.parametrize("itself", [False, True])
+def test_chance_is_the_mean_over_all_ways_to_place_the_categories(itself: bool) -> None:
+    """Six categories, all 720 orders of their similarities."""
+    X = np.random.default_rng(0).normal(size=(6, 4))
+    leaves = [*LEAVES, "dog"]
+    rules = {"cuts": (2, 3, 5), "sizes": (1, 6), "itself": itself}
+    found = jaccard(X, leaves, HYPERNYMS, **rules)
+    orders = [list(order) for order in itertools.permutations(range(6))]
+    exact = np.mean([jaccard(X[order], leaves, HYPERNYMS, **rules).jaccard.values for order in orders], axis=0)
+    np.testing.assert_allclose(found.chance, exact, atol=1e-12)
+    assert np.isfinite(exact).any()
+
+
+def test_held_out_clusters_of_noise_are_no_better_than_full_ones() -> None:
+    """X and taxonomy unrelated: the interval leaves 0 out in about 5 %, and the mean difference is 0."""
+    tree = {"top": [], **{f"g{g}": ["top"] for g in range(12)}, **{f"l{i}": [f"g{i // 4}"] for i in range(48)}}
+    leaves = [f"l{i}" for i in range(48)]
+    target, rules = wu_palmer(leaves, tree), {"cuts": [5], "levels": 1, "sizes": (1, 9)}
+    found = []
+    for seed in range(60):
+        X = np.random.default_rng([8, seed]).normal(size=(48, 20))
+        result = sc.cross_validate(X, target, cv=3, seed=seed, curves=False, progress=False)
+        pair = [held_out_jaccard(X, result, leaves, tree, space=space, **rules) for space in ("full", "pruned")]
+        found.append(concordance_table(*pair).loc[5, ["beyond", "lower", "upper"]].values.astype(float))
+    beyond, lower, upper = np.transpose(found)
+    assert abs(beyond.mean()) < 4 * beyond.std(ddof=1) / np.sqrt(60)
+    assert ((lower > 0) | (upper < 0)).sum() <= 9  # expected 3; 10 or more come once in a thousand
+    assert np.ptp(beyond) > 0.01
 
 
 def test_the_table_of_cuts() -> None:
-    from scipy.stats import wilcoxon
+    from scipy.stats import t as student
 
     animals = sc.datasets.load_imagenet_animals()
     chosen = np.arange(0, 398, 2)
@@ -244,15 +295,31 @@ def test_the_table_of_cuts() -> None:
     full, some = jaccard(X, **how), jaccard(X, subset=np.arange(60), **how)
     table = concordance_table(full, some)
     for cut in (5, 6, 7):
-        a, b = (one.jaccard.sel(cut=cut).dropna("category").values for one in (full, some))
-        expected = wilcoxon(b, a)
+        a, b = (one.jaccard.sel(cut=cut).dropna("category") for one in (full, some))
+        by_chance = (some.chance - full.chance).sel(cut=cut).dropna("category")
         row = table.loc[cut]
-        assert (row.W, row.p) == pytest.approx((expected.statistic, expected.pvalue))
-        assert row.p_bonferroni == pytest.approx(min(1, 3 * expected.pvalue))
-        assert (row.full, row.pruned, row.categories) == pytest.approx((a.mean(), b.mean(), full.scored))
+        assert (row.full, row.pruned, row.categories) == pytest.approx((a.values.mean(), b.values.mean(), len(a)))
+        assert row.chance == pytest.approx(by_chance.mean().item())
+        beyond = (b - a - by_chance).values
+        assert row.beyond == pytest.approx(beyond.mean())
+        # sums of residuals by ancestor, as if each ancestor were drawn anew
+        sums = [(beyond - beyond.mean())[a.above.values == node].sum() for node in sorted(set(a.above.values))]
+        g = len(sums)
+        error = np.sqrt(g / (g - 1) * np.sum(np.square(sums))) / len(beyond)
+        half = student.ppf(0.975, g - 1) * error
+        assert (row.lower, row.upper, row.groups) == pytest.approx((beyond.mean() - half, beyond.mean() + half, g))
+    assert "p" not in table
+    single = concordance_table(full, some, groups=np.arange(len(leaves)), confidence=0.9).loc[5]
+    spread = (some.jaccard - some.chance - full.jaccard + full.chance).sel(cut=5).dropna("category").values
+    half = student.ppf(0.95, len(spread) - 1) * spread.std(ddof=1) / np.sqrt(len(spread))  # each by itself: a plain t
+    assert single.upper - single.lower == pytest.approx(2 * half)
+    assert np.isnan(concordance_table(full, some, groups=np.zeros(len(leaves))).lower).all()
     same = concordance_table(full, full)
-    assert (same.difference == 0).all()
-    assert same[["p", "p_bonferroni"]].isna().all(axis=None)
+    assert (same[["difference", "beyond", "lower", "upper"]] == 0).all(axis=None)
+    with pytest.raises(ValueError, match="confidence must be between 0 and 1, got 95"):
+        concordance_table(full, some, confidence=95)
+    with pytest.raises(ValueError, match="groups must name one for each of 199 categories, got"):
+        concordance_table(full, some, groups=[1, 2])
     with pytest.raises(ValueError, match="full and pruned must be of the same cuts, got others"):
         concordance_table(full, full.isel(cut=[0]))
 

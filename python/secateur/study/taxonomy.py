@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 RESULT = "result.nc"
 CONTENTS = {
-    RESULT: "Jaccard indices of every category and cut; a group with the pruning (netCDF)",
+    RESULT: "Jaccard indices of every category and cut, held out and of all; a group with the pruning (netCDF)",
     "concordance.csv": "full against pruned at every cut (Table 2)",
     "categories.csv": "every category: its neighbours in WordNet, and its mean Jaccard indices",
     "kept_features.csv": "how often pruning kept each feature",
@@ -108,11 +108,13 @@ class Result:
     Attributes
     ----------
     X : the embedding of the categories.
-    full, pruned : from :func:`secateur.taxonomy.jaccard` and ``held_out_jaccard``.
+    whole : the full space, all categories in one tree, from :func:`secateur.taxonomy.jaccard`.
+    full, pruned : the test categories of each fold, from :func:`secateur.taxonomy.held_out_jaccard`.
     validated : from :func:`secateur.cross_validate`.
     """
 
     X: Matrix = field(repr=False)
+    whole: xarray.Dataset
     full: xarray.Dataset
     pruned: xarray.Dataset
     validated: xarray.Dataset
@@ -148,9 +150,13 @@ def load(study: TaxonomyStudy, *, dry: bool = False) -> Inputs:
         raise ConfigError(f"sizes must be two numbers, the least and the most neighbours, got {study.sizes!r}")
     if not study.cuts:
         raise ConfigError("cuts must hold at least one number of clusters, got none")
+    check_folds(len(chosen), study.folds)
+    fewest = len(chosen) // study.folds.cv  # of test categories
     for cut in study.cuts:
-        if not 2 <= cut <= len(chosen):
-            raise ConfigError(f"cuts must be numbers of clusters from 2 to {len(chosen)}, got {cut}")
+        if not 2 <= cut <= fewest:
+            raise ConfigError(
+                f"cuts must be numbers of clusters from 2 to {fewest}, the test categories of a fold, got {cut}"
+            )
     near = taxonomy.neighbourhoods(
         animals.synsets[chosen].tolist(), animals.hypernyms, levels=study.levels, itself=study.itself
     ).sum(axis=1)
@@ -160,7 +166,6 @@ def load(study: TaxonomyStudy, *, dry: bool = False) -> Inputs:
             "neighbours"
         )
     study.pruning.pruner("similarity")._terms()
-    check_folds(len(chosen), study.folds)
     return Inputs(space, chosen, records, notes)
 
 
@@ -239,9 +244,11 @@ def compute(study: TaxonomyStudy, inputs: Inputs, *, progress: bool = True) -> R
     result = cross_validate(space, named, study.pruning.pruner("similarity"), **asdict(study.folds), progress=progress)
     rules: dict[str, Any] = {"cuts": study.cuts, "levels": study.levels, "sizes": tuple(study.sizes)}
     rules["itself"] = study.itself
-    full = taxonomy.jaccard(space.values, leaves, animals.hypernyms, metric=study.pruning.metric, **rules)
-    pruned = taxonomy.held_out_jaccard(space.values, result, leaves, animals.hypernyms, **rules)
-    return Result(space.values, full, pruned, result)
+    whole = taxonomy.jaccard(space.values, leaves, animals.hypernyms, metric=study.pruning.metric, **rules)
+    terms = (space.values, result, leaves, animals.hypernyms)
+    full = taxonomy.held_out_jaccard(*terms, space="full", **rules)
+    pruned = taxonomy.held_out_jaccard(*terms, **rules)
+    return Result(space.values, whole, full, pruned, result)
 
 
 def _represented(study: TaxonomyStudy, inputs: Inputs, progress: bool) -> Matrix:
@@ -273,7 +280,9 @@ def _fill(draft: Path, study: TaxonomyStudy, inputs: Inputs, result: Result) -> 
     whole = xarray.Dataset(
         {
             "jaccard": xarray.concat([result.full["jaccard"], result.pruned["jaccard"]], "space"),
-            "cluster": result.full["cluster"],
+            "chance": xarray.concat([result.full["chance"], result.pruned["chance"]], "space"),
+            "jaccard_of_all": result.whole["jaccard"],
+            "cluster": result.whole["cluster"],
             "neighbours": result.full["neighbours"],
         },
         {
@@ -281,7 +290,7 @@ def _fill(draft: Path, study: TaxonomyStudy, inputs: Inputs, result: Result) -> 
             "label": ("category", animals.labels[inputs.chosen].astype(str)),
             "group": ("category", groups.astype(str)),
         },
-        result.full.attrs,
+        result.whole.attrs,
     )
     save_groups(draft / RESULT, whole, {"pruning": result.validated})
     tables = {
@@ -307,6 +316,7 @@ def _table(whole: xarray.Dataset, study: TaxonomyStudy) -> pandas.DataFrame:
     scored = whole["jaccard"].values
     means = np.full((2, len(count)), np.nan)
     there = np.isfinite(scored).all(axis=1)  # (space, category)
+    why = np.where((why == "scored") & ~there.all(axis=0), "no neighbour among the test categories", why)
     for s in range(2):
         means[s, there[s]] = scored[s][:, there[s]].mean(axis=0)
     return pandas.DataFrame(
@@ -339,18 +349,26 @@ def markdown(study: TaxonomyStudy, result: Result) -> str:
     """
     table = taxonomy.concordance_table(result.full, result.pruned)
     rows = [["Jaccard index", *(f"N = {cut}" for cut in table.index)]]
-    for name in ("full", "pruned", "difference"):
-        rows.append([name, *(_number(float(value), ".3f") for value in table[name])])
-    rows.append(["W", *(_number(float(value), ".0f") for value in table["W"])])
-    rows.append(["p (Bonferroni)", *(_number(float(value), ".1g") for value in table["p_bonferroni"])])
+    words = {"full": "full", "pruned": "pruned", "difference": "difference", "beyond": "difference beyond chance"}
+    for name, told in words.items():
+        rows.append([told, *(_number(float(value), ".3f") for value in table[name])])
+    bounds = zip(table["lower"], table["upper"], strict=True)
+    rows.append(["95 % interval", *(f"{_number(a, '.3f')} to {_number(b, '.3f')}" for a, b in bounds)])
+    of_all = [float(np.nanmean(values)) for values in result.whole["jaccard"].values]
+    rows.append(["full, all categories in one tree", *(_number(value, ".3f") for value in of_all)])
     attrs, n, (least, most) = result.full.attrs, result.full.sizes["category"], study.sizes
+    without = n - attrs["scored"] - attrs["too_few"] - attrs["too_many"]
     notes = [
         f"{attrs['scored']} of {n} categories are scored; {attrs['too_few']} have fewer than {least} neighbours in "
-        f"WordNet ({attrs['alone']} of them none), {attrs['too_many']} more than {most}.",
+        f"WordNet ({attrs['alone']} of them none), {attrs['too_many']} more than {most}"
+        + (f"; {without} have none among the test categories of their folds." if without else "."),
         f"Neighbours: in WordNet the leaves under the first hypernym, {study.levels} up; in the net the members of the "
         "cluster (complete linkage).",
-        "pruned: each category with features that were kept in the folds where it was held out; means over repeats.",
-        f"W, p: Wilcoxon's signed-rank test over categories, two-sided, times {len(table)} cuts.",
+        "full, pruned: the test categories of each fold, clustered by themselves, in all features and in those that "
+        "the fold kept without them; means over repeats.",
+        "beyond chance: without the difference that the sizes of the clusters make. Its interval takes the categories "
+        f"under one ancestor as one observation, {int(table['groups'].iloc[0])} in all, and is not corrected for the "
+        "number of cuts.",
         "The figures show the features kept in at least half of the folds, for all categories.",
     ]
     parts = [f"# {study.title}", pipes(rows), "\n".join(f"- {note}" for note in notes)]
