@@ -133,7 +133,7 @@ def images_of_92(squeezenet: str | None) -> None:
     if squeezenet:
         nets.append(sc.networks.load("squeezenet1_1", squeezenet))
     print("The 92 images, maps selected by AIS: cosine, Spearman, five folds, eight times; means of 40 test sets\n")
-    print("| network | target | maps | kept | full | selected | gain | t(39) | p |")
+    print("| network | target | maps | kept | full | selected | gain | t(39) | p of the gain |")
     print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for net in nets:
         start = time.perf_counter()
@@ -142,7 +142,7 @@ def images_of_92(squeezenet: str | None) -> None:
         for name, row in zip(("behaviour", "human IT"), sc.summary(result).itertuples(), strict=True):
             print(
                 f"| {net.name} | {name} | {row.n_features} | {row.n_kept:.0f} | {row.full_test:.3f} | "
-                f"{row.pruned_test:.3f} | {row.gain:+.3f} | {row.t:.1f} | {row.p:.1g} |"
+                f"{row.pruned_test:.3f} | {row.gain:+.3f} | {row.t:.1f} | {row.p_gain:.1g} |"
             )
         print(f"| ({took:.0f} s) |")
 

@@ -30,7 +30,7 @@ def beside(net, data, rdms, epochs: int, cv: int, title: str, out: Path | None) 
     methods = {"full": "full", "pruned": "pruned", "fine-tuned": tuned, "tuned + pruned": tuned.then(pruner)}
     X = networks.embed(net, data.images)
     start = time.perf_counter()
-    result = sc.compare(X, mean, methods, cv, pruner=pruner, predictions=True)
+    result = sc.compare(X, mean, methods, cv, pruner=pruner, predictions=True, permutations=1000)
     took = time.perf_counter() - start
     history = tuned.trainer_.history_  # of the last fold
     print(report.comparison_markdown(result, title=title))

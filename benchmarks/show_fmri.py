@@ -49,7 +49,7 @@ def main() -> None:
             for h in halves
         ]  # fmt: skip
         behaviour = [half(data.behaviour, h) for h in halves]
-        result = sc.fmri.four_tests(X, regions, behaviour, kind="dissimilarity", seed=seed)
+        result = sc.fmri.four_tests(X, regions, behaviour, kind="dissimilarity", seed=seed, supervise="subject")
         table = sc.fmri.paired_tests(result, "subjects").query("region == 'human IT'")
         tests.append(table.assign(halves=seed))
         if seed == 0:

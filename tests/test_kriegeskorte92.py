@@ -58,10 +58,11 @@ def test_ten_folds(space):
 def test_ten_halves(space):
     """Half of the stimuli held out, ten times: more test pairs, so that the gain stands out of the noise of folds."""
     table = sc.summary(pruned(space, cv=ShuffleSplit(10, test_size=0.5, random_state=0)))
+    assert table.p.isna().all()  # halves share test stimuli
     np.testing.assert_allclose(table.full_test, [0.53, 0.30], atol=0.05)
     np.testing.assert_allclose(table.pruned_test, [0.59, 0.40], atol=0.05)
     assert (table.gain > 0.02).all()
-    assert (table.p < 0.01).all()
+    assert (table.t > 3).all()
 
 
 def test_relabelled_judgments(space):

@@ -73,6 +73,9 @@ def finetune(
     search: Search = "ranking",
     cv: Folds = 5,
     repeats: Repeats = 1,
+    permutations: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Relabellings of the images for p, without training again; 0: none.")
+    ] = 1000,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of folds and batches.")] = 0,
     checkpoint: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Keep the training on all images here; a killed one goes on.")
@@ -142,9 +145,8 @@ def finetune(
                 "fine-tuned": tuned,
                 "tuned + pruned": tuned.then(pruner),
             }
-            result = compare(
-                untouched.values, matrix, methods, cv, repeats, seed, pruner=pruner, predictions=True, progress=bar
-            )
+            how: dict[str, Any] = {"predictions": True, "permutations": permutations, "progress": bar}
+            result = compare(untouched.values, matrix, methods, cv, repeats, seed, pruner=pruner, **how)
             scores = None
             if several and len(values) > 1:
                 scores = explained_variance(result, values)
