@@ -200,3 +200,17 @@ def test_refusals():
     result = sc.compare(rng.normal(size=(8, 5)), rdms[0], ["full"], 2, kind="dissimilarity")
     with pytest.raises(ValueError, match=r"predictions=True\) and one target, got 1 targets and no predictions"):
         explained_variance(result, rdms)
+
+
+def test_a_fold_without_a_score_is_left_out():
+    rng = np.random.default_rng(0)
+    rdms = rng.random((3, 276))
+    terms = {"kind": "dissimilarity", "predictions": True, "progress": False}
+    result = sc.compare(rng.normal(size=(24, 8)), rdms.mean(axis=0), ["full", "pruned"], 3, **terms)
+    holed = result.copy(deep=True)
+    given = holed["predicted"].values[1, 0, 2]
+    given[np.isfinite(given)] = 0.5  # similarities that don't vary
+    found, whole = (explained_variance(one, rdms, n=20) for one in (holed, result))
+    assert np.isfinite(found.explained).all()
+    assert float(found.explained[0]) == float(whole.explained[0])
+    assert float(found.explained[1]) != float(whole.explained[1])

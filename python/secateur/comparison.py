@@ -400,7 +400,8 @@ def explained_variance(
     Notes
     -----
     Folds are small, and a correlation of few pairs has a square well above zero by chance. That floor is taken off:
-    a method that knows nothing has 0 percent on average, and may have less than 0.
+    a method that knows nothing has 0 percent on average, and may have less than 0. Folds without a score (NaN) are left
+    out.
 
     References
     ----------
@@ -417,6 +418,8 @@ def explained_variance(
     >>> bool(np.diff(explained_variance(result, rdms).explained)[0] > 0)
     True
     """
+    import xarray
+
     if "predicted" not in result or result.sizes["target"] != 1:
         raise ValueError(
             "result must be of compare(..., predictions=True) and one target, got "
@@ -430,7 +433,12 @@ def explained_variance(
         test = np.flatnonzero(mask)
         among = predicted[:, f, pair_positions(test, len(mask))]
         scores.append(_explained(dict(zip(names, among, strict=True)), subjects.among(test), comparator, n, seed + f))
-    mean = sum(scores[1:], scores[0]) / len(scores)
+    stacked = xarray.concat(scores, "fold")
+    scored = stacked["r2"].notnull() & stacked["chance"].notnull()  # none where predictions of a fold don't vary
+    for name in ("correlation", "r2", "chance"):
+        stacked[name] = stacked[name].where(scored)
+    mean = stacked.mean("fold")
+    mean["mean_r2"] = mean["r2"].mean("subject")
     mean.attrs = {**scores[0].attrs, "seed": int(seed), "folds": len(scores)}
     return _in_percent(mean)
 
