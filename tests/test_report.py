@@ -298,7 +298,7 @@ import secateur.report as report
 assert "matplotlib" not in sys.modules
 import matplotlib
 before = matplotlib.rcParams.copy()
-X = np.random.default_rng(0).normal(size=(12, 6))
+X = np.random.default_rng(0).normal(size=(27, 6))
 result = sc.cross_validate(X, X @ X.T, cv=3, progress=False)
 report.write(sys.argv[1], X, X @ X.T, result)
 assert "matplotlib.pyplot" not in sys.modules

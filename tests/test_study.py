@@ -215,8 +215,8 @@ class TestFmri:
         study = read_config(inputs[0] / "study.toml", fmri.FmriStudy)
         told = fmri.describe(study, fmri.load(study))
         assert "layer penultimate: 12 features; stimuli: 15 in set 1, 18 in set 2" in told
-        assert "set 2: 8 matrices (region × subject), pruned to 8" in told
-        assert "prunings: 132" in told  # 2 layers × 2 sets × (8 targets × (3 folds + all) + behaviour)
+        assert "set 2: 8 matrices (region × subject), pruned to 2" in told
+        assert "prunings: 36" in told  # 2 layers × 2 sets × (2 regions' means × (3 folds + all) + behaviour)
         assert "x2.csv was read as 18 × 12 numbers with a heading and a first column of names" in told
 
     def test_king2019_stands_for_regions_and_behaviour(self, inputs, written, tmp_path):
