@@ -26,6 +26,7 @@ LEVELS = {
     "_core": 0,
     "device": 1,
     "features": 1,
+    "reading": 1,
     "statistics": 2,
     "targets": 2,
     "similarity": 3,

@@ -18,6 +18,8 @@
 Imports run downwards in this list.
 """
 
+from . import _command as _command  # isort: skip  # first: Ctrl-C at the command line while the rest loads
+
 from importlib.metadata import version as _version
 
 from . import baselines, comparison, datasets, fmri, networks, report, search, targets, taxonomy, timecourse

@@ -11,17 +11,18 @@ import hashlib
 import math
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .features import Indices, Matrix
+from .reading import Reader, ReadError, can_be_stored, load_npy, npy_header, npz_headers, npz_member
 from .targets import pair_count, pair_positions
 
 Array = npt.NDArray[Any]
@@ -128,13 +129,13 @@ def read_features_file(place: str) -> Loaded:
     path, key = _locate(place, "FEATURES")
     if path.suffix.lower() in (".csv", ".tsv"):
         return _read_csv(path, square=False)
-    entries = _entries(path)
-    key = _choose(entries, key, path, "FEATURES", {2})
-    values = _load(entries[key], path)
-    if values.ndim != 2:
-        raise FileError(f"{_said(path, key)} must have shape (stimuli, features), got {values.shape}")
-    stimuli = _names_in(entries, STIMULI, values.shape[0], path, "stimuli")
-    return Loaded(values, stimuli, _names_in(entries, FEATURES, values.shape[1], path, "features"), path, key)
+    with _opened(path) as entries:
+        key = _choose(entries, key, path, "FEATURES", {2})
+        values = _load(entries[key], path)
+        if values.ndim != 2:
+            raise FileError(f"{_said(path, key)} must have shape (stimuli, features), got {values.shape}")
+        stimuli = _names_in(entries, STIMULI, values.shape[0], path, "stimuli")
+        return Loaded(values, stimuli, _names_in(entries, FEATURES, values.shape[1], path, "features"), path, key)
 
 
 def read_target_file(place: str) -> Loaded:
@@ -154,15 +155,15 @@ def read_target_file(place: str) -> Loaded:
     path, key = _locate(place, "TARGET")
     if path.suffix.lower() in (".csv", ".tsv"):
         return _read_csv(path, square=True)
-    entries = _entries(path)
-    key = _choose(entries, key, path, "TARGET", {1, 2, 3})
-    values, notes = _load(entries[key], path), []
-    if values.ndim == 2 and 1 in values.shape and values.shape != (1, 1):
-        values = values.ravel()
-    if path.suffix.lower() == ".mat" and values.ndim == 3 and values.shape[0] == values.shape[1] != values.shape[2]:
-        values = np.moveaxis(values, 2, 0)
-        notes.append(f"{_said(path, key)} was read as {values.shape[0]} targets along its last dimension")
-    stimuli = _names_in(entries, STIMULI, _stimulus_count(values), path, "stimuli")
+    with _opened(path) as entries:
+        key = _choose(entries, key, path, "TARGET", {1, 2, 3})
+        values, notes = _load(entries[key], path), []
+        if values.ndim == 2 and 1 in values.shape and values.shape != (1, 1):
+            values = values.ravel()
+        if path.suffix.lower() == ".mat" and values.ndim == 3 and values.shape[0] == values.shape[1] != values.shape[2]:
+            values = np.moveaxis(values, 2, 0)
+            notes.append(f"{_said(path, key)} was read as {values.shape[0]} targets along its last dimension")
+        stimuli = _names_in(entries, STIMULI, _stimulus_count(values), path, "stimuli")
     return Loaded(values, stimuli, None, path, key, tuple(notes))
 
 
@@ -187,14 +188,15 @@ def read_groups_file(place: str, n: int, stimuli: Names | None) -> Loaded:
     path, key = _locate(place, "--groups")
     if path.suffix.lower() in (".csv", ".tsv"):
         return _read_groups_csv(path, n, stimuli)
-    entries = _entries(path)
-    if not key and "groups" in entries:
-        key = "groups"
-    key = _choose(entries, key, path, "--groups", {1, 2}, text=True)
-    groups = _load(entries[key], path).ravel()
+    with _opened(path) as entries:
+        if not key and "groups" in entries:
+            key = "groups"
+        key = _choose(entries, key, path, "--groups", {1, 2}, text=True)
+        groups = _load(entries[key], path).ravel().astype(str)
     if len(groups) != n:
         raise FileError(f"{_said(path, key)} must have one group for each of {n} stimuli, got {len(groups)}")
-    return Loaded(groups.astype(str), None, None, path, key)
+    _check_names(groups, path)
+    return Loaded(groups, None, None, path, key)
 
 
 def read_arrays(place: str, wanted: Callable[[str], bool], what: str) -> dict[str, Array]:
@@ -222,11 +224,11 @@ def read_arrays(place: str, wanted: Callable[[str], bool], what: str) -> dict[st
     path, key = _locate(place, "path")
     if key or path.suffix.lower() in (".npy", ".csv", ".tsv"):
         raise FileError(f"path must be a .npz, .mat or HDF5 file, got {place!r}")
-    entries = _entries(path)
-    chosen = [name for name in entries if wanted(name)]
-    if not chosen:
-        raise FileError(f"{path.name} must hold {what}, got {_listed(entries) or 'no arrays'}")
-    return {name: _load(entries[name], path) for name in chosen}
+    with _opened(path) as entries:
+        chosen = [name for name in entries if wanted(name)]
+        if not chosen:
+            raise FileError(f"{path.name} must hold {what}, got {_listed(entries) or 'no arrays'}")
+        return {name: _load(entries[name], path) for name in chosen}
 
 
 def stated_kind(target: Loaded, kind: str | None) -> str | None:
@@ -326,6 +328,13 @@ def _order(names: Names, wanted: Names, here: str, there: str) -> Indices:
     return np.array([at[name] for name in wanted], dtype=np.int64)
 
 
+def _check_names(names: Iterable[str], path: Path) -> None:
+    """Refuse names that no results file can hold, before any work."""
+    for name in names:
+        if not can_be_stored(name):
+            raise FileError(f"{path.name} must hold names that can be stored, without NUL and in Unicode, got {name!r}")
+
+
 def _few(names: Sequence[str]) -> str:
     return ", ".join(repr(n) for n in names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
@@ -350,6 +359,7 @@ def _names_in(entries: Entries, keys: Sequence[str], count: int | None, path: Pa
                 names = tuple(str(name).strip() for name in _load(entry, path).ravel())
                 if count is not None and len(names) != count:
                     raise FileError(f"{_said(path, key)} must name each of {count} {what}, got {len(names)} names")
+                _check_names(names, path)
                 return names
     return None
 
@@ -368,10 +378,14 @@ def _locate(place: str, name: str) -> tuple[Path, str]:
         before, _, after = place.rpartition(":")
         if before and Path(before).exists():
             path, key = Path(before), after
+    if not can_be_stored(place):
+        raise FileError(f"{name} must have a name that is UTF-8 text, to be kept in the results, got {place!a}")
     if not path.exists():
         raise FileError(f"{name} must be a file, got {place!r}, which does not exist")
     if path.is_dir():
         raise FileError(f"{name} must be a file, got {place!r}, which is a folder")
+    if not path.is_file():
+        raise FileError(f"{name} must be a file, got {place!r}, which is a pipe or a device")
     if path.suffix.lower() not in FORMATS:
         raise FileError(f"{name} must end in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, got {path.name!r}")
     if key and path.suffix.lower() in (".npy", ".csv", ".tsv"):
@@ -417,6 +431,11 @@ def _reading(path: Path) -> Iterator[None]:
         yield
     except FileError:
         raise
+    except ReadError as error:
+        if error.whole:
+            raise FileError(str(error)) from error
+        reason = str(error)[:160].rstrip(".")
+        raise FileError(f"{path.name} could not be read as a {path.suffix.lower()} file: {reason}") from error
     except PermissionError as error:
         raise FileError(f"{path.name} could not be read: permission denied") from error
     except (
@@ -424,6 +443,7 @@ def _reading(path: Path) -> Iterator[None]:
         AttributeError,
         EOFError,
         LookupError,
+        MemoryError,
         OSError,
         RuntimeError,
         SyntaxError,
@@ -445,24 +465,25 @@ def _load(entry: _Entry, path: Path) -> Array:
         return np.asarray(entry.load())
 
 
-def _entries(path: Path) -> Entries:
+@contextmanager
+def _opened(path: Path) -> Iterator[Entries]:
+    """The arrays of a file, which can be loaded in the ``with`` block."""
     suffix = path.suffix.lower()
-    with _reading(path):
-        if suffix == ".npy":
-            return {"": _npy_entry(path)}
-        if suffix == ".npz":
-            return _npz_entries(path)
-        import h5py
-
-        if h5py.is_hdf5(path):
-            return _hdf5_entries(path, matlab=suffix == ".mat")
-        if suffix == ".mat":
-            return _mat_entries(path)
-        if suffix == ".nc":
-            raise FileError(
-                f"{path.name} must be netCDF 4 (HDF5), got another format: nccopy -k nc4 turns classic files into it"
-            )
-        raise FileError(f"{path.name} must be an HDF5 file, got another format")
+    if suffix in (".npy", ".npz"):
+        with _reading(path):
+            entries = {"": _npy_entry(path)} if suffix == ".npy" else _npz_entries(path)
+        yield entries
+        return
+    with ExitStack() as stack:
+        with _reading(path):
+            path.open("rb").close()  # a file that may not be read is said here
+            reader = stack.enter_context(Reader(path))
+            told = reader.ask("entries")
+            entries = {
+                name: _Entry(tuple(shape), text, partial(reader.ask, "array", form=told["format"], name=name), hidden)
+                for name, shape, text, hidden in (one for one in told["entries"])
+            }
+        yield entries
 
 
 # NumPy ----------------------------------------------------------------------------------------------------------
@@ -473,158 +494,26 @@ def _decoded(values: Array) -> Array:
     return np.char.decode(values, "utf-8") if values.dtype.kind == "S" else values
 
 
-def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and dtype of an array, its values unread."""
-    try:
-        version = np.lib.format.read_magic(stream)
-    except ValueError:
-        raise ValueError("no array, perhaps a pickle") from None
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(stream)
-    return shape, dtype
-
-
 def _npy_entry(path: Path) -> _Entry:
     with path.open("rb") as stream:
         if stream.read(2) == b"PK":
             raise FileError(f"{path.name} must hold one array, got an archive: call it .npz")
         stream.seek(0)
-        shape, dtype = _header(stream)
+        shape, dtype = npy_header(stream)
     if dtype.kind == "O":
         raise ValueError("a pickle")
-    return _Entry(shape, dtype.kind in "SU", lambda: _decoded(np.load(path, allow_pickle=False)))
+    return _Entry(shape, dtype.kind in "SU", lambda: _decoded(load_npy(path)))
 
 
 def _npz_entries(path: Path) -> Entries:
-    entries: Entries = {}
-    with zipfile.ZipFile(path) as archive:
-        for member in archive.namelist():
-            if member.endswith(".npy"):
-                with archive.open(member) as stream:
-                    shape, dtype = _header(stream)
-                name, text = member.removesuffix(".npy"), dtype.kind in "SUO"
-                entries[name] = _Entry(shape, text, partial(_from_npz, path, name), hidden=dtype.kind == "O")
-    return entries
+    return {
+        name: _Entry(shape, dtype.kind in "SUO", partial(_from_npz, path, name), hidden=dtype.kind == "O")
+        for name, (shape, dtype) in npz_headers(path).items()
+    }
 
 
 def _from_npz(path: Path, name: str) -> Array:
-    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-        return _decoded(archive[name])
-
-
-# MATLAB and HDF5 ------------------------------------------------------------------------------------------------
-
-_NUMERIC = {"double", "single", "logical", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))}
-
-
-def _mat_entries(path: Path) -> Entries:
-    from scipy.io import whosmat
-
-    entries: Entries = {}
-    for name, shape, kind in whosmat(path):
-        if kind in _NUMERIC:
-            entries[name] = _Entry(tuple(shape), False, partial(_from_mat, path, name))
-        elif kind in ("char", "cell"):
-            # A matrix of characters has a row a name.
-            rows = tuple(shape[:1]) if kind == "char" else tuple(shape)
-            entries[name] = _Entry(rows, True, partial(_words_from_mat, path, name))
-        elif kind == "struct":
-            entries |= _struct_entries(path, name, _from_mat(path, name))
-    if not entries:
-        raise FileError(f"{path.name} must hold a matrix, got none (of struct arrays save the matrix itself)")
-    return entries
-
-
-def _struct_entries(path: Path, name: str, struct: Array) -> Entries:
-    """Fields of a struct, and of structs in it, as ``struct/field``; arrays of several structs are left out."""
-    if struct.dtype.names is None:
-        if struct.dtype.kind in "fiub":
-            return {name: _Entry(struct.shape, False, lambda: struct)}
-        if struct.dtype.kind in "UO":
-            words = struct.shape[:1] if struct.dtype.kind == "U" else struct.shape
-            return {name: _Entry(words, True, partial(_words, path, name, struct))}
-        return {}
-    if struct.size != 1:
-        return {}
-    entries: Entries = {}
-    for field in struct.dtype.names:
-        entries |= _struct_entries(path, f"{name}/{field}", np.asarray(struct.ravel()[0][field]))
-    return entries
-
-
-def _from_mat(path: Path, name: str) -> Array:
-    from scipy.io import loadmat
-
-    values = loadmat(path, variable_names=[name])[name]
-    return np.asarray(values.toarray() if hasattr(values, "toarray") else values)
-
-
-def _words_from_mat(path: Path, name: str) -> Array:
-    return _words(path, name, _from_mat(path, name))
-
-
-def _words(path: Path, name: str, cells: Array) -> Array:
-    words = []
-    for item in cells.ravel():
-        word = np.asarray(item).ravel()
-        if word.dtype.kind not in "US" or word.size > 1:
-            raise FileError(f"{path.name}:{name} must be a cell array of words, got {np.asarray(item).dtype} in it")
-        words.append(str(word[0]).strip() if word.size else "")
-    return np.array(words)
-
-
-def _hdf5_entries(path: Path, matlab: bool) -> Entries:
-    import h5py
-
-    entries: Entries = {}
-
-    def visit(name: str, item: Any) -> None:
-        if not isinstance(item, h5py.Dataset) or name.startswith("#") or item.shape is None:
-            return
-        kind = _attribute(item, "MATLAB_class")
-        words = h5py.check_string_dtype(item.dtype) is not None or (matlab and kind in ("cell", "char"))
-        if not words and item.dtype.kind not in "fiub":
-            return
-        dimension = _attribute(item, "CLASS") == "DIMENSION_SCALE"
-        if dimension and _attribute(item, "NAME").startswith("This is a netCDF dimension but not"):
-            return
-        # MATLAB counts dimensions from the other end.
-        shape = tuple(reversed(item.shape)) if matlab else tuple(item.shape)
-        if kind == "char":
-            shape = shape[:1]
-        entries[name] = _Entry(shape, words, partial(_from_hdf5, path, name, matlab), hidden=dimension and not words)
-
-    with h5py.File(path, "r") as file:
-        file.visititems(visit)
-    return entries
-
-
-def _attribute(item: Any, name: str) -> str:
-    value = item.attrs.get(name, b"")
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-
-
-def _from_hdf5(path: Path, name: str, matlab: bool) -> Array:
-    import h5py
-
-    with h5py.File(path, "r") as file:
-        item = file[name]
-        if h5py.check_string_dtype(item.dtype) is not None:
-            return np.asarray(item.asstr()[()]).astype(str)
-        if not matlab:
-            return np.asarray(item[()])
-        kind = _attribute(item, "MATLAB_class")
-        if kind == "cell":
-            return np.array([_characters(file[reference][()]) for reference in item[()].T.ravel(order="F")])
-        if kind == "char":
-            return np.array([_characters(row) for row in item[()].T])
-        return np.asarray(item[()].T)
-
-
-def _characters(codes: Array) -> str:
-    if codes.dtype.kind not in "ui":
-        raise ValueError("a cell array of names must hold words alone")
-    return "".join(chr(int(code)) for code in codes.ravel() if code).strip()
+    return _decoded(npz_member(path, name))
 
 
 # Text -----------------------------------------------------------------------------------------------------------
@@ -642,15 +531,25 @@ def _number(cell: str) -> float | None:
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Line numbers and cells, cut at commas; at semicolons where the first line has some; in a .tsv at tabs."""
+    """Line numbers and cells, cut at commas; at semicolons where the first line has some; in a .tsv at tabs.
+
+    Comments stand above the table alone: below, a name may begin with #.
+    """
     with path.open(encoding="utf-8-sig", newline="") as stream:
-        first = stream.readline()
+        lines = [line for line in stream if line.strip()]
+        first = next((line for line in lines if not line.lstrip().startswith("#")), lines[0] if lines else "")
         stream.seek(0)
         cut = "\t" if path.suffix.lower() == ".tsv" else ";" if ";" in first else ","
-        reader = csv.reader(stream, delimiter=cut)
+        reader, started = csv.reader(stream, delimiter=cut), False
         for row in reader:
-            if any(cell.strip() for cell in row) and not row[0].lstrip().startswith("#"):
+            if any(cell.strip() for cell in row) and (started or not _comments(row)):
+                started = True
                 yield reader.line_num, row
+
+
+def _comments(row: list[str]) -> bool:
+    """Whether a line above the table is a comment: it begins with # and is no name with numbers behind it."""
+    return row[0].lstrip().startswith("#") and (len(row) == 1 or any(_number(cell) is None for cell in row[1:]))
 
 
 def _parsed(row: list[str], line: int, first: int, path: Path) -> Matrix:
@@ -707,6 +606,7 @@ def _read_csv(path: Path, square: bool) -> Loaded:
         raise FileError(f"{path.name} must hold numbers, got one column of words")
     stimuli = tuple(lead) if named and not (corner and rows_counted) else None
     names = tuple(heads[1:] if named else heads) if heading and not (named and columns_counted) else None
+    _check_names((*(stimuli or ()), *(names or ())), path)
     if square:
         return _target_table(path, values, stimuli, names, heading, named)
     notes = [_table_words(path, values, heading, named)]
@@ -755,6 +655,7 @@ def _read_groups_csv(path: Path, n: int, stimuli: Names | None) -> Loaded:
     if len(rows) != n:
         raise FileError(f"{path.name} must have one line for each of {n} stimuli, got {len(rows)}")
     groups = np.array([row[-1] for row in rows])
+    _check_names(groups, path)
     if width == {1} or stimuli is None:
         taken = () if width == {1} else (f"{path.name} was taken in its own order: FEATURES names no stimuli",)
         return Loaded(groups, None, None, path, "", taken)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import math
 import os
 import re
+import signal
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -60,13 +64,58 @@ def _say(words: str) -> None:
 
 
 def show(text: str) -> None:
-    """Text on stdout. That its reader has gone, as behind ``| head``, ends no run that has yet to write its results."""
-    try:
-        typer.echo(text)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    """Text on stdout."""
+    typer.echo(text)
+    sys.stdout.flush()
+
+
+class Terminated(KeyboardInterrupt):
+    """A signal that asks the process to end: SIGTERM (a scheduler) or SIGHUP (a closed terminal)."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.code = 128 + number
+
+
+def _end_as_interrupted() -> None:
+    """Let signals that ask this process to end clear up as Ctrl-C does."""
+    own = os.getpid()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if os.getpid() != own:  # a forked child
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            return
+        signal.signal(number, signal.SIG_IGN)  # asked again, it goes on clearing up
+        raise Terminated(number)
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores SIGHUP, and so it stays
+            signal.signal(number, end)
+
+
+class _Lasting(io.FileIO):
+    """A stream that outlasts its reader: what can't be written to it is lost, and ends no run."""
+
+    def write(self, words: Any, /) -> int:
+        try:
+            return super().write(words)
+        except OSError:
+            return len(words)
+
+
+def _outlast_readers() -> None:
+    """Whoever reads our words may go (``| head``), or the terminal may; results are written all the same."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        raw = getattr(getattr(stream, "buffer", None), "raw", None)
+        if not isinstance(raw, io.FileIO):  # a console of Windows, or what a host program put there
+            continue
+        stream.flush()
+        lasting = io.BufferedWriter(_Lasting(stream.fileno(), "w", closefd=False))
+        kept = {"encoding": stream.encoding, "line_buffering": name == "stderr" or stream.isatty()}
+        setattr(sys, name, io.TextIOWrapper(lasting, errors="replace", **kept))
 
 
 def show_files(out: Path, files: Iterable[Path], contents: Mapping[str, str]) -> None:
@@ -86,19 +135,25 @@ def _sentence(error: BaseException) -> str:
     return " ".join(words.split()).rstrip(".") or type(error).__name__
 
 
+def _ended(error: KeyboardInterrupt) -> str:
+    return f"ended by {error}" if isinstance(error, Terminated) else "interrupted"
+
+
+def _code(error: KeyboardInterrupt) -> int:
+    return error.code if isinstance(error, Terminated) else 130
+
+
 @contextmanager
 def spoken(left: str = "nothing was written") -> Iterator[None]:
-    """Ctrl-C and full disks end in a sentence, with what a run leaves behind."""
+    """Ctrl-C, SIGTERM and full disks end in a sentence, with what a run leaves behind."""
     try:
         yield
-    except KeyboardInterrupt:
-        _say(f"secateur: interrupted, {left}.")
-        raise typer.Exit(130) from None
+    except KeyboardInterrupt as error:
+        _say(f"secateur: {_ended(error)}, {left}.")
+        raise typer.Exit(_code(error)) from None
     except FileExistsError as error:
         _say(f"secateur: {_sentence(error)}.")
         raise typer.Exit(2) from None
-    except BrokenPipeError:
-        raise
     except (OSError, MemoryError) as error:
         _say(f"secateur: {_sentence(error)}; {left}.")
         raise typer.Exit(1) from None
@@ -138,11 +193,19 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _about(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
+    any_size: Annotated[
+        bool,
+        typer.Option("--any-size", help="Read arrays and images of any size; by default at most half of the memory."),
+    ] = False,
 ) -> None:
-    pass
+    if any_size:
+        from ..reading import limits
+
+        context.with_resource(limits(size=math.inf, pixels=math.inf))
 
 
 def check_terms(pruner: Pruner) -> None:
@@ -153,19 +216,22 @@ def check_terms(pruner: Pruner) -> None:
 
 
 def checked_destination(out: Path, overwrite: bool) -> None:
-    from ..report.folder import check_destination
+    from ..report.folder import check_destination, clear_leftovers
 
     with _input():
+        clear_leftovers(out)
         check_destination(out, overwrite)
 
 
 def main() -> None:
     """The entry point ``secateur``."""
+    _end_as_interrupted()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # an old terminal shows ? for ±, not a traceback
+    _outlast_readers()
     try:
         app(prog_name="secateur")
-    except KeyboardInterrupt:
-        _say("secateur: interrupted, nothing was written.")
-        sys.exit(130)
+    except KeyboardInterrupt as error:
+        _say(f"secateur: {_ended(error)}, nothing was written.")
+        sys.exit(_code(error))

@@ -263,12 +263,14 @@ def _movies_in(path: Path) -> Any:
         return None
     import xarray
 
+    from ..reading import netcdf_array
     from ..timecourse.codecs import check_zarr
 
     try:
-        if path.suffix == ".zarr":
-            check_zarr(path)
-        opened = xarray.open_zarr(path) if path.suffix == ".zarr" else xarray.open_dataset(path, engine="h5netcdf")
+        if path.suffix == ".nc":
+            return netcdf_array(path, dims=("pair", "stimulus2"))[1]
+        check_zarr(path)
+        opened = xarray.open_zarr(path)
     except (OSError, ValueError):
         return None  # whoever reads it as a recording says why
     fit = [name for name, array in opened.data_vars.items() if {"pair", "stimulus2"} & set(array.dims)]

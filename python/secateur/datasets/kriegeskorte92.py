@@ -11,6 +11,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ..reading import Reader, ReadError
+
 __all__ = ["Kriegeskorte92", "fetch_kriegeskorte92"]
 
 _NPZ: Final = "kriegeskorte92.npz"
@@ -189,11 +191,10 @@ def _read_mat(stimuli: Path, behaviour: Path, brain: Path) -> dict[str, NDArray[
 
 
 def _load_mat(file: Path, *names: str) -> dict[str, NDArray[Any]]:
-    from scipy.io import loadmat
-
     try:
-        variables = loadmat(file, variable_names=list(names))
-    except (ValueError, NotImplementedError) as error:
+        with Reader(file) as reader:
+            variables = reader.ask("variables", names=list(names))
+    except ReadError as error:
         raise ValueError(f"{file} must be a MATLAB file that scipy can read, got {error}") from error
     for name in names:
         if name not in variables:

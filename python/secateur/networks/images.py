@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from ..reading import LIFT, can_be_stored, current
+
+_unlimited = threading.Lock()
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 
 
@@ -115,6 +119,8 @@ def read_images(images: Any, names: Any = None) -> Images:
     Examples
     --------
     >>> import numpy as np
+
+from ..reading import LIFT, can_be_stored, current
     >>> images = read_images(np.zeros((2, 32, 32), np.uint8))
     >>> images[1].mode, images.notes
     ('RGB', ('2 images were grey and became RGB: 0, 1',))
@@ -159,6 +165,9 @@ def read_images(images: Any, names: Any = None) -> Images:
             f"{len({str(name) for name in names})} of them distinct"
         )
     names = tuple(map(str, names))
+    for name in names:
+        if not can_be_stored(name):
+            raise ValueError(f"images must have names that are UTF-8 text, to be kept in the results, got {name!a}")
     found: dict[str, list[str]] = {}
     for name, source in zip(names, sources, strict=True):
         for change in _changes_of(source):
@@ -172,7 +181,7 @@ def read_images(images: Any, names: Any = None) -> Images:
 def natural(text: str) -> list[tuple[int, int, str]]:
     """A key that sorts numbers in names as numbers."""
     parts = re.split(r"(\d+)", text)
-    return [(0, int(part), part) if part.isdigit() else (1, 0, part) for part in parts if part]
+    return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts if part]
 
 
 def _in_folder(folder: Path, notes: list[str]) -> tuple[list[Path], list[str] | None]:
@@ -246,9 +255,20 @@ def _opened(path: Path) -> Any:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        return Image.open(path)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        with _unlimited:  # ours is the limit
+            theirs, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            try:
+                image = Image.open(path)
+            finally:
+                Image.MAX_IMAGE_PIXELS = theirs
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
         raise ValueError(f"images must be files that Pillow can read, got {str(path)!r}") from error
+    most = current().pixels
+    if image.width * image.height > most:
+        size = f"{image.width} × {image.height}"
+        image.close()
+        raise ValueError(f"images must have at most {most:.0f} pixels, got {size} in {str(path)!r}: {LIFT}")
+    return image
 
 
 def _changes_of(source: Any) -> list[str]:

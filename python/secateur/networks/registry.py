@@ -29,7 +29,6 @@ import os
 import pickle
 import re
 import tarfile
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -387,7 +386,7 @@ def saved_by_torch(path: Path) -> Any:
                 "save the module's state_dict() instead"
             ) from error
         raise ValueError(f"weights must be a file of weights saved by torch, got {path.name}") from error
-    except (RuntimeError, EOFError, zipfile.BadZipFile, ValueError, KeyError) as error:
+    except Exception as error:  # torch's reader trips over a damaged file in a dozen ways, asserts among them
         raise ValueError(f"weights must be a whole file of weights saved by torch, got {path.name}") from error
 
 

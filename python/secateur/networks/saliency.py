@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..features import Matrix, as_float64
+from ..reading import load_npy
 from .heatmaps import check_heatmaps, crops, onto
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def read(source: Any, heat: xarray.DataArray) -> xarray.DataArray:
         if path.is_dir():
             given: Sequence[Any] = [_read_file(_find(path, name)) for name in names]
         elif path.is_file():
-            given = np.load(path, allow_pickle=False)
+            given = _read_npy(path)
         else:
             raise FileNotFoundError(f"source must be a folder or a .npy file, got {str(path)!r}, which does not exist")
     else:
@@ -106,9 +107,16 @@ def _find(folder: Path, name: str) -> Path:
     )
 
 
+def _read_npy(file: Path) -> Any:
+    try:
+        return load_npy(file)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"source must hold .npy files of numbers, got {file.name}: {error}") from error
+
+
 def _read_file(file: Path) -> Any:
     if file.suffix == ".npy":
-        return np.load(file, allow_pickle=False)
+        return _read_npy(file)
     from PIL import Image
 
     with Image.open(file) as picture:

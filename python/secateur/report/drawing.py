@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -49,7 +50,7 @@ class Groups:
     @property
     def labels(self) -> list[str]:
         """Names with counts."""
-        return [f"{shortened(name, 30)} ({int((self.of == g).sum())})" for g, name in enumerate(self.names)]
+        return [f"{drawn_name(name, 30)} ({int((self.of == g).sum())})" for g, name in enumerate(self.names)]
 
 
 def read_groups(groups: Any, n: int) -> Groups | None:
@@ -80,6 +81,16 @@ def trimmed(words: str, most: int) -> str:
 def shortened(words: str, most: int) -> str:
     """Cut in the middle: names of one kind often differ at their ends alone."""
     return words if len(words) <= most else words[: most // 2] + "…" + words[len(words) - (most - 1 - most // 2) :]
+
+
+def as_written(words: str) -> str:
+    """Words as matplotlib draws them letter by letter: between dollars it would read mathematics."""
+    return re.sub(r"(?<!\\)\$", r"\\$", words)
+
+
+def drawn_name(name: str, most: int) -> str:
+    """A name for a picture: shortened, its dollars letters."""
+    return as_written(shortened(name, most))
 
 
 def signed(value: float) -> str:
@@ -121,12 +132,12 @@ def axes_at(figure: Figure, left: float, bottom: float, width: float, height: fl
 def write_words(figure: Figure, left: float, bottom: float, words: str, size: float, **how: Any) -> None:
     """Words at a place given in inches."""
     across, up = figure.get_size_inches()
-    figure.text(left / across, bottom / up, words, fontsize=size, **how)
+    figure.text(left / across, bottom / up, as_written(words), fontsize=size, **how)
 
 
 def dress(axes: Axes, x: str, y: str) -> None:
-    axes.set_xlabel(x, fontsize=NORMAL)
-    axes.set_ylabel(y, fontsize=NORMAL)
+    axes.set_xlabel(as_written(x), fontsize=NORMAL)
+    axes.set_ylabel(as_written(y), fontsize=NORMAL)
     axes.tick_params(labelsize=SMALL, width=0.6, length=3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_linewidth(0.6)
@@ -140,7 +151,7 @@ def legend_above(axes: Axes, columns: int) -> None:
 
 
 def heading(axes: Axes, words: str, above: float = 16) -> None:
-    axes.set_title(words, loc="left", fontsize=LARGE, fontweight="bold", pad=above)
+    axes.set_title(as_written(words), loc="left", fontsize=LARGE, fontweight="bold", pad=above)
 
 
 def from_zero(axes: Axes, scores: Matrix) -> None:
@@ -167,12 +178,14 @@ def draw_groups(figure: Figure, groups: Groups, top: float) -> None:
     from matplotlib.lines import Line2D
 
     across, up = figure.get_size_inches()
-    figure.legend(
+    legend = figure.legend(
         handles=[Line2D([], [], marker="s", linestyle="", color=c, markersize=5) for c in groups.colours],
-        labels=groups.labels,
+        labels=[str(g) for g in range(len(groups.names))],
         loc="upper center", bbox_to_anchor=(0.5, top / up), ncols=legend_columns(groups, across), frameon=False,
         fontsize=NORMAL, borderaxespad=0, columnspacing=1.4, handletextpad=0.3,
     )  # fmt: skip
+    for text, words in zip(legend.get_texts(), groups.labels, strict=True):
+        text.set_text(words)  # a label that begins with _ would be left out
 
 
 def legend_columns(groups: Groups, width: float) -> int:

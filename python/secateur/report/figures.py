@@ -30,6 +30,7 @@ from .drawing import (
     blank_figure,
     draw_bar,
     draw_groups,
+    drawn_name,
     dress,
     from_zero,
     heading,
@@ -343,7 +344,7 @@ def _draw_many(axes: Axes, result: xarray.Dataset) -> None:
         axes.set_xticks(at)
         long = max(map(len, names)) > 4
         axes.set_xticklabels(
-            [shortened(n, 18) for n in names], rotation=35 if long else 0, ha="right" if long else "center"
+            [drawn_name(n, 18) for n in names], rotation=35 if long else 0, ha="right" if long else "center"
         )
     dress(
         axes,
@@ -421,7 +422,7 @@ def _spaces(
         )
     negated = "(dissimilarities, negated)" if result.attrs["kind"] == "dissimilarity" else "(similarities)"
     name = target_name(result, t)
-    spaces.append(_Space(f"target{': ' if name else ''}{shortened(name, 22)}\n{negated}", values))
+    spaces.append(_Space(f"target{': ' if name else ''}{drawn_name(name, 22)}\n{negated}", values))
     return spaces
 
 
@@ -554,7 +555,7 @@ def insertion_curves(
 def _of(result: xarray.Dataset, target: int) -> str:
     name = target_name(result, target)
     if name:
-        return f": {shortened(name, 20)}"
+        return f": {drawn_name(name, 20)}"
     return f": target {target}" if result.sizes["target"] > 1 else ""
 
 
@@ -774,7 +775,7 @@ def comparison(result: xarray.Dataset) -> Figure:
         told = [plus_minus(row, 0).removesuffix(" ± 0") if np.isfinite(row).any() else "–" for row in nodes]
         axes.set_xticklabels(
             [
-                f"{shortened(name, 14)}\n{words}\n{plus_minus(score, 2)}"
+                f"{drawn_name(name, 14)}\n{words}\n{plus_minus(score, 2)}"
                 for name, words, score in zip(names, told, scores[:, t], strict=True)
             ]
         )

@@ -20,13 +20,13 @@ from .drawing import (
     UNITS,
     axes_at,
     blank_figure,
+    drawn_name,
     dress,
     heading,
-    shortened,
     write_words,
 )
 from .figures import comparison
-from .folder import SETTINGS, _plain, _whole, save_figure, write_settings
+from .folder import SETTINGS, _plain, _whole, save_figure, write_netcdf, write_settings, write_table
 from .tables import _number, comparison_markdown, pipe_table
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def explained_variance(scores: xarray.Dataset) -> Figure:
     axes.set_xticks(range(len(names)))
     axes.set_xticklabels(
         [
-            f"{shortened(name, 16)}\n{value:.0f} %"
+            f"{drawn_name(name, 16)}\n{value:.0f} %"
             for name, value in zip(names, scores["explained"].values, strict=True)
         ]
     )
@@ -146,7 +146,7 @@ def training(history: xarray.Dataset, *, most: int = 6) -> Figure:
     told = "mean squared difference" if attrs["loss"] == "mse" else "1 − Pearson r"
     dress(losses, "epoch", told)
     losses.set_ylim(bottom=0)
-    heading(losses, f"Training loss at {shortened(str(attrs['layer']), 18)}", 8)
+    heading(losses, f"Training loss at {drawn_name(str(attrs['layer']), 18)}", 8)
     values = history["alignment"].values
     if np.isfinite(values).any():
         reached = np.where(np.isfinite(values), values, -np.inf).max(axis=0)
@@ -155,7 +155,7 @@ def training(history: xarray.Dataset, *, most: int = 6) -> Figure:
             label = "others" if k == order[-1] else None
             scores.plot(epochs, values[:, k], color=FAINT, linewidth=0.6, alpha=0.6, label=label, zorder=1)
         for rank, k in enumerate(order[:most]):
-            name = shortened(str(history["layer"].values[k]), 18)
+            name = drawn_name(str(history["layer"].values[k]), 18)
             scores.plot(epochs, values[:, k], "-", color=OKABE_ITO[rank], linewidth=1.2, label=name, zorder=2)
         best = int(attrs["best_epoch"])
         height = float(history["alignment"].sel(epoch=best, layer=attrs["best_layer"]))
@@ -284,10 +284,10 @@ def write_finetuning(
 
     def fill(draft: Path) -> None:
         trainer.save(draft / "network.pt")
-        table = trainer.history_["alignment"].to_pandas()
+        table = trainer.history_["alignment"].to_dataset("layer").to_dataframe()
         table.insert(0, "loss", trainer.history_["loss"].values)
-        table.to_csv(draft / "history.csv")
-        result.to_netcdf(draft / "comparison.nc", engine="h5netcdf")
+        write_table(draft / "history.csv", table, index=True)
+        write_netcdf(draft / "comparison.nc", result)
         chosen = f"Kept of all images' training: layer {trainer.layer_}, epoch {trainer.epoch_}."
         parts = [comparison_markdown(result, title=title), *([] if scores is None else [explained_markdown(scores)])]
         (draft / "summary.md").write_text("\n".join([*parts, f"{chosen}\n"]), encoding="utf-8")

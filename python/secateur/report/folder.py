@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import secrets
 import shutil
+import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..features import read_features
+from ..reading import can_be_stored
 from ..timecourse.group import by_subject, mean_sem
 from ..validation import kept_features, summary
 from . import courses
@@ -98,7 +102,11 @@ def check_destination(folder: str | os.PathLike[str], overwrite: bool = False, f
         Where something is there that may not be replaced. Nothing is changed.
     PermissionError
         Where nothing may be written beside it.
+    ValueError
+        Where its name can't be stored.
     """
+    if not can_be_stored(os.fspath(folder)):
+        raise ValueError(f"out must have a name that is UTF-8 text, to be kept in the results, got {folder!a}")
     place = Path(folder).resolve()
     beside = next(p for p in place.parents if p.exists())
     if beside.is_dir() and not os.access(beside, os.W_OK):
@@ -221,11 +229,13 @@ def _whole(
     folder: str | os.PathLike[str], fill: Callable[[Path], None], contents: Mapping[str, str], overwrite: bool
 ) -> list[Path]:
     """Fill a hidden folder, then put it in its place."""
+    clear_leftovers(folder)
     place = check_destination(folder, overwrite, contents)
-    made = _make_parents(place)
-    draft = place.parent / f".{place.name}-{os.getpid()}-{secrets.token_hex(4)}.partial"
+    made, held = _make_parents(place), None
+    draft = place.parent / f".{place.name}-{_host()}-{os.getpid()}-{secrets.token_hex(4)}.partial"
     try:
         draft.mkdir()
+        held = _lock(draft)
         fill(draft)
         names = [name for name in contents if (draft / name).exists()]
         check_destination(folder, overwrite, contents)  # the computation may have taken hours
@@ -236,7 +246,155 @@ def _whole(
             if parent.is_dir() and not any(parent.iterdir()):
                 parent.rmdir()
         raise
+    finally:
+        if held is not None:
+            os.close(held)
     return [place / name for name in names]
+
+
+def clear_leftovers(folder: str | os.PathLike[str]) -> None:
+    """Remove what runs of this machine that were killed left beside a results folder.
+
+    Where one was killed between its two renames, the earlier result is put back. Folders of other machines, which may
+    share the disk, are left alone.
+
+    Parameters
+    ----------
+    folder : path
+        Where the results of this run go.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as parent:
+    ...     clear_leftovers(Path(parent) / "out")
+    """
+    place = Path(folder).resolve()
+    named = re.compile(rf"\.{re.escape(place.name)}-(?:{re.escape(_host())}-)?(\d+)-[0-9a-f]{{8}}\.(?:partial|old)")
+    try:
+        beside = sorted(place.parent.iterdir())
+    except OSError:
+        return
+    for left in beside:
+        found = named.fullmatch(left.name)
+        if found is None or left.is_symlink() or not left.is_dir() or _runs(int(found[1])):
+            continue
+        free = _lock(left)
+        if free is None:
+            continue
+        os.close(free)
+        if left.suffix == ".old" and not place.exists():
+            left.rename(place)
+        else:
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _host() -> str:
+    """This machine's name, as part of a file's name."""
+    return re.sub(r"[^\w.]", "_", socket.gethostname())
+
+
+def _lock(folder: Path) -> int | None:
+    """A folder's lock, which goes with the process that holds it; None where it is held, or locks are not to be had."""
+    try:
+        import fcntl
+
+        opened = os.open(folder, os.O_RDONLY)
+    except (ImportError, OSError):
+        return None
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(opened)
+        return None
+    return opened
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process of this machine lives; where that can't be asked, it is taken to."""
+    if os.name != "posix" or pid == os.getpid():
+        return True
+    try:
+        os.kill(pid, 0)  # asks, and sends nothing
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
+def write_netcdf(path: Path, whole: xarray.Dataset, groups: Mapping[str, xarray.Dataset] | None = None) -> None:
+    """Write a netCDF 4 file by way of memory: HDF5 itself crashes on a full disk, Python says so.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    whole : xarray.Dataset
+        Its root.
+    groups : mapping of str to xarray.Dataset, optional
+        Its groups.
+
+    Raises
+    ------
+    OSError
+        Where the disk refuses.
+
+    Examples
+    --------
+    >>> import tempfile, xarray
+    >>> with tempfile.TemporaryDirectory() as parent:
+    ...     write_netcdf(Path(parent) / "a.nc", xarray.Dataset({"x": 1.5}))
+    ...     float(xarray.load_dataset(Path(parent) / "a.nc", engine="h5netcdf").x)
+    1.5
+    """
+    import h5netcdf
+    from xarray.backends import H5NetCDFStore
+
+    content = io.BytesIO()
+    file = h5netcdf.File(content, "w")
+    try:
+        whole.dump_to_store(H5NetCDFStore(file))
+        for name, one in (groups or {}).items():
+            one.dump_to_store(H5NetCDFStore(file, group=name))
+    finally:
+        file.close()
+    path.write_bytes(content.getbuffer())
+
+
+# A spreadsheet takes a cell that begins so for a formula, and runs it.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write_table(path: Path, table: pandas.DataFrame, index: bool = False) -> None:
+    """Write a CSV file that a spreadsheet reads as text: words that begin as formulas do get an apostrophe before them.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    table : pandas.DataFrame
+        Numbers stay numbers, negative ones too.
+    index : bool
+        Whether the rows' names are written.
+
+    Examples
+    --------
+    >>> import pandas, tempfile
+    >>> with tempfile.TemporaryDirectory() as parent:
+    ...     write_table(Path(parent) / "a.csv", pandas.DataFrame({"feature": ["=1+1", "b"], "r": [-0.5, 0.5]}))
+    ...     (Path(parent) / "a.csv").read_text().split()
+    ["feature,r", "'=1+1,-0.5", 'b,0.5']
+    """
+
+    def plain(cell: Any) -> Any:
+        return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
+    shown = table.rename(columns=plain, index=plain)
+    for k, kind in enumerate(shown.dtypes):
+        if kind.kind not in "fiub":
+            shown.isetitem(k, [plain(cell) for cell in shown.iloc[:, k]])
+    shown.to_csv(path, index=index, encoding="utf-8", lineterminator="\n")
 
 
 def _make_parents(place: Path) -> list[Path]:
@@ -279,11 +437,11 @@ def _fill(
 
     values = read_features(X).values
     targets = _targets(target, len(values), result)
-    result.to_netcdf(draft / "result.nc", engine="h5netcdf")
+    write_netcdf(draft / "result.nc", result)
     if permutations is not None:
-        permutations.to_netcdf(draft / "permutations.nc", engine="h5netcdf")
-    kept_features(result).to_csv(draft / "kept_features.csv", index=False)
-    tabled(result, permutations).to_csv(draft / "summary.csv")
+        write_netcdf(draft / "permutations.nc", permutations)
+    write_table(draft / "kept_features.csv", kept_features(result))
+    write_table(draft / "summary.csv", tabled(result, permutations), index=True)
     (draft / "summary.md").write_text(markdown(result, permutations, title=title), encoding="utf-8")
     with PdfPages(draft / "figures.pdf", metadata={"Title": title or "Secateur"}) as pdf:
         for t in range(min(len(targets), MOST_PAGES)):
@@ -367,14 +525,14 @@ def write_course(
     """
 
     def fill(draft: Path) -> None:
-        course.to_netcdf(draft / "course.nc", engine="h5netcdf")
+        write_netcdf(draft / "course.nc", course)
         group = _group(test, ceiling, permutations)
         if group is not None:
-            group.to_netcdf(draft / "group.nc", engine="h5netcdf")
-        course_table(course, test, ceiling, permutations).to_csv(draft / "summary.csv", index=False)
+            write_netcdf(draft / "group.nc", group)
+        write_table(draft / "summary.csv", course_table(course, test, ceiling, permutations))
         words = course_markdown(course, test, permutations, title=title)
         (draft / "summary.md").write_text(words, encoding="utf-8")
-        course_features(course).to_csv(draft / "kept_features.csv", index=False)
+        write_table(draft / "kept_features.csv", course_features(course))
         pictures = {
             "course": courses.course_page(course, test, ceiling, permutations, title=title),
             "alignment": courses.alignment_over_time(course, test, ceiling, permutations),
@@ -441,9 +599,9 @@ def write_network(
         for name, what in content.items():
             file = draft / name
             if file.suffix == ".nc":
-                what.to_netcdf(file, engine="h5netcdf")
+                write_netcdf(file, what)
             elif file.suffix == ".csv":
-                what.to_csv(file, index=False)
+                write_table(file, what)
             elif file.suffix == ".md":
                 file.write_text(what, encoding="utf-8")
             else:

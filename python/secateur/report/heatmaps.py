@@ -22,9 +22,9 @@ from .drawing import (
     axes_at,
     blank_figure,
     draw_bar,
+    drawn_name,
     dress,
     read_groups,
-    shortened,
     write_words,
 )
 
@@ -153,7 +153,7 @@ def _chosen(images: Any, names: list[str]) -> list[int]:
 
 def _label(heat: xarray.DataArray, i: int, most: int) -> str:
     name = _names(heat)[i]
-    return f"{shortened(name, max(most - 8, 8))}: empty" if _is_empty(heat, i) else shortened(name, most)
+    return f"{drawn_name(name, max(most - 8, 8))}: empty" if _is_empty(heat, i) else drawn_name(name, most)
 
 
 # The face -------------------------------------------------------------------------------------------------------
@@ -274,7 +274,7 @@ def contact_sheet(
         at, low = 0.25 + column * (wide + 0.16), bottom + (rows - 1 - row) * (tall + gap)
         left = axes_at(figure, at, low, side, tall)
         _draw_picture(left, pictures.values[i])
-        words = shortened(_names(pictures)[i], 16) if heat is None else _label(heat, i, 32)
+        words = drawn_name(_names(pictures)[i], 16) if heat is None else _label(heat, i, 32)
         left.set_title(words, fontsize=SMALL, loc="left", pad=2)
         if heat is not None:
             right = axes_at(figure, at + side + 0.03, low, side, tall)

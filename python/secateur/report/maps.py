@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..networks.feature_maps import compare_networks, spread
-from .drawing import FULL, LARGE, NORMAL, PRUNED, SMALL, UNITS, axes_at, blank_figure, dress, write_words
+from .drawing import FULL, LARGE, NORMAL, PRUNED, SMALL, UNITS, as_written, axes_at, blank_figure, dress, write_words
 
 if TYPE_CHECKING:
     import xarray
@@ -74,7 +74,7 @@ def importance_histograms(
             share = 100 * np.histogram(np.clip(one, edges[0], edges[-1]), edges)[0] / len(one)
             axes.stairs(
                 share, edges / scale, color=colour, fill=fill, alpha=0.45 if fill else 1, linewidth=1.3,
-                label=f"{label}, median {np.median(one):.1e}",
+                label=as_written(f"{label}, median {np.median(one):.1e}"),
             )  # fmt: skip
         if edges[0] < 0 < edges[-1]:
             axes.axvline(0, color="black", linewidth=0.5)

@@ -15,11 +15,12 @@ from .drawing import (
     NORMAL,
     PRUNED,
     SMALL,
+    as_written,
     axes_at,
     blank_figure,
+    drawn_name,
     dress,
     heading,
-    shortened,
     unit_of,
     write_words,
 )
@@ -93,7 +94,7 @@ def regions(result: xarray.Dataset, test: str = "within") -> Figure:
             axes.axhline(0, color="black", linewidth=0.5)
         dress(axes, "", f"alignment ({unit_of(result)})")
         row = rows[layer]
-        heading(axes, f"{chr(97 + i)}   {shortened(layer, 24)}", 6)
+        heading(axes, f"{chr(97 + i)}   {drawn_name(layer, 24)}", 6)
         told = f"{row['improved']} of {row['n']} {'subjects' if over == 'subjects' else 'regions × sets'} improved"
         told += _tested_words(test, row)
         axes.text(1, 1.03, told, transform=axes.transAxes, ha="right", va="bottom", fontsize=SMALL, color="#404040")
@@ -143,7 +144,7 @@ def _draw_layer(axes: Axes, one: xarray.Dataset, names: list[str]) -> None:
                 axes.plot(*zip(*ends), color=FAINT, linewidth=0.9, zorder=1)
     axes.set_xlim(-0.55, len(names) - 0.45)
     axes.set_xticks(range(len(names)))
-    axes.set_xticklabels([shortened(name, 14) for name in names])
+    axes.set_xticklabels([drawn_name(name, 14) for name in names])
     for edge in range(len(names) - 1):
         axes.axvline(edge + 0.5, color="#E5E5E5", linewidth=0.6, zorder=0)
 
@@ -156,7 +157,7 @@ def _legend(figure: Figure, one: xarray.Dataset) -> None:
         for space, colour in (("full", FULL), ("pruned", PRUNED)):
             face = colour if a == 0 else "white"
             handles.append(Line2D([], [], marker=MARKS[a], linestyle="", color=colour, markerfacecolor=face))
-            labels.append(f"set {name}, {space}")
+            labels.append(as_written(f"set {name}, {space}"))
     people = int((one["full"].notnull().sum("subject")).max())
     if people > 1:
         handles += [Line2D([], [], color=FAINT, linewidth=0.8)]
@@ -204,7 +205,7 @@ def kept_by_region(result: xarray.Dataset, layer: str | None = None) -> Figure:
     table = nodes(result, layer)
     names, d = list(table.columns), result.sizes[f"feature_{layer}"]
     figure = blank_figure(5.2, 1.15 + 0.28 * len(names))
-    left = 0.35 + 0.085 * max(len(shortened(name, 18)) for name in names)
+    left = 0.35 + 0.085 * max(min(len(name), 18) for name in names)
     axes = axes_at(figure, left, 0.55, 5.0 - left, 0.28 * len(names))
     counts: Matrix = table.to_numpy()
     for r in range(len(names)):
@@ -212,14 +213,14 @@ def kept_by_region(result: xarray.Dataset, layer: str | None = None) -> Figure:
     for a, name in enumerate(table.index):
         axes.plot(
             counts[a], np.arange(len(names)) - 0.12 + 0.24 * a, MARKS[a], color=PRUNED, markersize=5, linestyle="",
-            markerfacecolor=PRUNED if a == 0 else "white", label=name,
+            markerfacecolor=PRUNED if a == 0 else "white", label=as_written(str(name)),
         )  # fmt: skip
     axes.set_xlim(0, 1.06 * float(np.nanmax(counts)))
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_yticks(range(len(names)))
     whose = " (mean over subjects)" if result.sizes["subject"] > 1 else ""
     dress(axes, f"features kept, of {d}{whose}", "")
-    axes.set_yticklabels([shortened(name, 18) for name in names], fontsize=NORMAL)
+    axes.set_yticklabels([drawn_name(name, 18) for name in names], fontsize=NORMAL)
     axes.legend(
         loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, frameon=False, fontsize=SMALL, borderaxespad=0.2,
         handletextpad=0.2,
@@ -228,7 +229,7 @@ def kept_by_region(result: xarray.Dataset, layer: str | None = None) -> Figure:
         figure,
         left,
         figure.get_size_inches()[1] - 0.3,
-        f"Features kept: {shortened(layer, 24)}",
+        f"Features kept: {drawn_name(layer, 24)}",
         LARGE,
         fontweight="bold",
     )

@@ -14,10 +14,10 @@ from .drawing import (
     SMALL,
     axes_at,
     blank_figure,
+    drawn_name,
     dress,
     heading,
     mean_sd,
-    shortened,
     write_words,
 )
 
@@ -103,7 +103,7 @@ def _bars(axes: Axes, values: Matrix, names: list[str], versions: list[str]) -> 
                 axes.errorbar(x, mean, yerr=sd, color="black", capsize=2, linewidth=1.0)
     axes.set_xlim(-0.6, len(names) - 0.4)
     axes.set_xticks(range(len(names)))
-    axes.set_xticklabels([shortened(name, 14) for name in names])
+    axes.set_xticklabels([drawn_name(name, 14) for name in names])
 
 
 def _legend(figure: Figure, versions: list[str]) -> None:
@@ -158,7 +158,7 @@ def consistency(result: xarray.Dataset) -> Figure:
     axes.set_ylim(min(0.0, float(np.nanmin(pairs)) * 1.1), 1.02)
     axes.set_xlim(-0.6, len(names) - 0.4)
     axes.set_xticks(range(len(names)))
-    axes.set_xticklabels([shortened(name, 14) for name in names])
+    axes.set_xticklabels([drawn_name(name, 14) for name in names])
     dress(axes, "target", "correlation of class probabilities")
     heading(axes, "a   Agreement of folds", 8)
     words = "a: points: pairs of folds, each the mean over images; bars: their mean."

@@ -41,7 +41,7 @@ from .. import fmri
 from ..datasets import load_king2019
 from ..features import Features, read_features
 from ..files import FileError, Loaded, match, read_features_file, read_target_file, sha256, stated_kind
-from ..report.folder import SETTINGS, save_figure
+from ..report.folder import SETTINGS, save_figure, write_netcdf
 from ..report.tables import _number
 from ..targets import read_target
 from .config import ConfigError, Folds, Place, Pruning
@@ -246,7 +246,7 @@ def compute(study: FmriStudy, inputs: Inputs, *, progress: bool = True) -> xarra
 def _fill(draft: Path, study: FmriStudy, inputs: Inputs, result: xarray.Dataset) -> None:
     from ..report.regions import kept_by_region, regions
 
-    result.to_netcdf(draft / RESULT, engine="h5netcdf")
+    write_netcdf(draft / RESULT, result)
     tables = {"scores.csv": _scores(result), "nodes.csv": _nodes(result)}
     for over in ("regions", "subjects"):
         tables[f"tests_over_{over}.csv"] = fmri.paired_tests(result, over)

@@ -44,7 +44,7 @@ from sklearn.base import clone
 from ..comparison import REWEIGHTING
 from ..datasets import load_imagenet_animals
 from ..features import Indices, Matrix
-from ..report.folder import SETTINGS, save_figure
+from ..report.folder import SETTINGS, save_figure, write_netcdf
 from ..report.retention import classification, consistency
 from ..report.tables import Rows, _number, plus_minus_words
 from ..targets import read_target
@@ -312,7 +312,7 @@ def _scaled(weights: Matrix, X: Matrix, scaling: str) -> Matrix:
 
 
 def _fill(draft: Path, study: RetentionStudy, inputs: Inputs, result: xarray.Dataset) -> None:
-    result.to_netcdf(draft / RESULT, engine="h5netcdf")
+    write_netcdf(draft / RESULT, result)
     tables = {"accuracy.csv": _table(result, ["top1", "top5"]), "correspondence.csv": _pairs(result)}
     if "share" in result:
         tables["errors.csv"] = _table(result, ["errors", "landed", "share"])

@@ -36,7 +36,6 @@ sim-dr (:func:`secateur.compare`). ``permutations = 1000``, the default, is how 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -48,7 +47,7 @@ from ..features import Features
 from ..relabelling import check_relabellings
 from ..report.drawing import mean_sd, unit_of
 from ..report.figures import comparison, consensus, embedding
-from ..report.folder import MOST_PAGES, SETTINGS, save_figure
+from ..report.folder import MOST_PAGES, SETTINGS, save_figure, write_netcdf
 from ..report.tables import _SQUARED, Rows, comparison_markdown
 from ..similarity import UndefinedPairsWarning
 from ..statistics import signed_square
@@ -189,7 +188,7 @@ def _fill(draft: Path, study: SimilarityStudy, inputs: Inputs, result: Result) -
     import pandas
 
     whole = result.table()
-    save_groups(draft / RESULT, whole, {str(name): one for name, one in _each(result)})
+    write_netcdf(draft / RESULT, whole, {str(name): one for name, one in _each(result)})
     tables = {
         "comparison.csv": comparison_table(whole).reset_index(),
         "kept_features.csv": pandas.concat([kept_features(one) for one in result.pruned], ignore_index=True),
@@ -211,13 +210,6 @@ def _fill(draft: Path, study: SimilarityStudy, inputs: Inputs, result: Result) -
 def _each(result: Result) -> list[tuple[Any, xarray.Dataset]]:
     """The pruning of each target."""
     return [(name, one.isel(target=[t])) for one in result.pruned for t, name in enumerate(one["target"].values)]
-
-
-def save_groups(path: Path, whole: xarray.Dataset, groups: Mapping[str, xarray.Dataset]) -> None:
-    """A netCDF file with a Dataset at its root and others in groups."""
-    whole.to_netcdf(path, engine="h5netcdf")
-    for name, one in groups.items():
-        one.to_netcdf(path, mode="a", group=name, engine="h5netcdf")
 
 
 def markdown(study: SimilarityStudy, result: Result) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..report.folder import SETTINGS, _whole, check_destination, keep_notes, versions
+from ..report.folder import SETTINGS, _whole, check_destination, keep_notes, versions, write_table
 from ..report.tables import Rows, pipe_table
 from .config import plain, read_config
 
@@ -132,7 +132,7 @@ class Steps:
 def write_tables(draft: Path, tables: Mapping[str, pandas.DataFrame], page: str) -> None:
     """Tables as CSV, and ``summary.md``."""
     for name, table in tables.items():
-        table.to_csv(draft / name, index=False, lineterminator="\n")
+        write_table(draft / name, table)
     (draft / "summary.md").write_text(page, encoding="utf-8", newline="\n")
 
 

@@ -36,13 +36,12 @@ from .. import taxonomy
 from ..datasets import load_imagenet_animals
 from ..features import Features, Indices, Matrix
 from ..report.figures import consensus, dendrograms, embedding
-from ..report.folder import SETTINGS, save_figure
+from ..report.folder import SETTINGS, save_figure, write_netcdf
 from ..report.tables import _number
 from ..report.tables import markdown as table_of
 from ..validation import cross_validate, kept_features
 from .config import ConfigError, Folds, Place, Pruning
 from .inputs import Net, Records, Space, check_folds, network_record, open_network, read_space
-from .similarity import save_groups
 from .steps import COPY, Steps, folds_words, pipes, write_tables
 
 if TYPE_CHECKING:
@@ -292,7 +291,7 @@ def _fill(draft: Path, study: TaxonomyStudy, inputs: Inputs, result: Result) -> 
         },
         result.whole.attrs,
     )
-    save_groups(draft / RESULT, whole, {"pruning": result.validated})
+    write_netcdf(draft / RESULT, whole, {"pruning": result.validated})
     tables = {
         "concordance.csv": taxonomy.concordance_table(result.full, result.pruned).reset_index(),
         "categories.csv": _table(whole, study),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..features import as_float64
+from ..reading import Reader, ReadError, load_npy, netcdf_array, npz_headers, npz_member
 from .codecs import check_zarr
 from .movies import DIMS, Recording, _read_epochs, _read_evoked, _read_recording, picked, rdm_movie
 
@@ -285,16 +287,17 @@ def _from_mne(path: Path, names: tuple[str, ...] | None, picks: Any, splits: Any
 
 
 def _from_numpy(path: Path, names: tuple[str, ...] | None, times: Any, key: str | None) -> xarray.DataArray:
+    alone = path.suffix.lower() == ".npy"
     try:
-        loaded = np.load(path, allow_pickle=False)
-        held = {} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
-    except (EOFError, OSError, ValueError, zipfile.BadZipFile) as error:
+        held = {"": load_npy(path)} if alone else {name: npz_member(path, name) for name in npz_headers(path)}
+    except (EOFError, LookupError, OSError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        if isinstance(error, ReadError):
+            raise
         raise ValueError(
             f"path must be a {path.suffix} file without Python objects, got {path.name}, which numpy can't read"
         ) from error
-    if isinstance(loaded, np.ndarray):
-        return _labelled(_plain(loaded, times, names), None)
-    loaded.close()
+    if alone:
+        return _labelled(_plain(held[""], times, names), None)
     fit = [name for name in held if held[name].ndim in (3, 4)]
     if (key is None and len(fit) != 1) or (key is not None and key not in held):
         raise ValueError(f"key must name the patterns among the arrays of {path.name}, {', '.join(held)}, got {key!r}")
@@ -340,20 +343,24 @@ def _from_xarray(path: Path, names: tuple[str, ...] | None, key: str | None) -> 
 
     if path.suffix.lower() == ".zarr":
         check_zarr(path)
+    array: xarray.DataArray | None = None
     try:
-        held = (
-            xarray.open_zarr(path) if path.suffix.lower() == ".zarr" else xarray.open_dataset(path, engine="h5netcdf")
-        )
+        if path.suffix.lower() == ".zarr":
+            with xarray.open_zarr(path) as held:
+                own = list(map(str, held.data_vars))
+                if key in own or (key is None and len(own) == 1):
+                    array = held[own[0] if key is None else key].load()
+        else:
+            own, array = netcdf_array(path, key)
     except ImportError as error:
         raise ImportError("reading .zarr stores needs zarr: pip install 'secateur[cluster]'") from error
     except (OSError, ValueError) as error:
+        if isinstance(error, ReadError) and error.whole:
+            raise
         reason = " ".join(str(error).split())[:160].rstrip(".")
         raise ValueError(f"path must be a {path.suffix} file that xarray reads, got {path.name}: {reason}") from error
-    with held:
-        own = list(map(str, held.data_vars))
-        if (key is None and len(own) != 1) or (key is not None and key not in own):
-            raise ValueError(f"key must name one of the arrays of {path.name}, {', '.join(own)}, got {key!r}")
-        array = held[own[0] if key is None else key].load()
+    if array is None:
+        raise ValueError(f"key must name one of the arrays of {path.name}, {', '.join(own)}, got {key!r}")
     words = {"subject": ("subject", "subjects", "participant"), **DIMS}
     own_dims = {str(dim): kind for dim in array.dims for kind, called in words.items() if str(dim).lower() in called}
     if len(own_dims) != array.ndim or not {"stimulus", "sensor", "time"} <= set(own_dims.values()):
@@ -369,14 +376,15 @@ def _from_fieldtrip(
     path: Path, names: tuple[str, ...] | None, picks: Any, splits: Any, key: str | None, column: int
 ) -> xarray.DataArray:
     """FieldTrip's raw and timelock structures, by SciPy's reader."""
-    from scipy.io import loadmat, matlab
-
     try:
-        held = loadmat(path)
-    except NotImplementedError as error:
-        raise ValueError(f"path must be a .mat file up to -v7, got {path.name} in -v7.3: save it with '-v7'") from error
-    except (OSError, LookupError, TypeError, ValueError, matlab.MatReadError) as error:
-        raise ValueError(f"path must be a .mat file, got {path.name}, which SciPy can't read") from error
+        with Reader(path) as reader:
+            held = reader.ask("variables", names=None if key is None else [key])
+    except ReadError as error:
+        if error.kind == "NotImplementedError":
+            told = f" up to -v7, got {path.name} in -v7.3: save it with '-v7'"
+        else:
+            told = f", got {path.name}, which SciPy can't read: {str(error)[:120].rstrip('.')}"
+        raise ValueError(f"path must be a .mat file{told}") from error
     found: dict[str, Any] = {}
     for name, value in held.items():
         if not name.startswith("__") and key in (None, name):
