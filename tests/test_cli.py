@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -294,14 +295,14 @@ def test_version_and_refusal_of_a_process(tmp_path: Path) -> None:
     assert refusal.returncode == 2
 
 
-def _interrupt(running: subprocess.Popen[str], after: str) -> str:
-    """Send Ctrl-C soon after a line is seen; return the last line of stderr."""
+def _interrupt(running: subprocess.Popen[str], after: str, number: signal.Signals = signal.SIGINT) -> str:
+    """Send a signal, Ctrl-C by default, soon after a line is seen; return the last line of stderr."""
     assert running.stderr is not None
     for line in running.stderr:
         if after in line:
             break
     time.sleep(0.3)
-    running.send_signal(signal.SIGINT)
+    running.send_signal(number)
     _, told = running.communicate(timeout=20)
     return told
 
@@ -312,6 +313,109 @@ def test_interrupted_while_computing(tmp_path: Path) -> None:
     assert _interrupt(running, "Pruning again") == "secateur: interrupted, nothing was written.\n"
     assert running.returncode == 130
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent as POSIX does")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (getattr(signal, "SIGHUP", None), 129)])
+def test_ended_while_computing(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    """As by a scheduler, or with the terminal."""
+    running = process("demo", "--permutations", "100000", "--threads", "1", cwd=tmp_path)
+    assert _interrupt(running, "Pruning again", number) == f"secateur: ended by {number.name}, nothing was written.\n"
+    assert running.returncode == code
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent as POSIX does")
+@pytest.mark.parametrize("module", ["sklearn", "typer"])
+def test_interrupted_while_modules_load(module: str) -> None:
+    script = f"""
+import os, signal, sys, time
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(60)
+sys.meta_path.insert(0, Finder())
+sys.argv[0] = "secateur"
+from secateur.cli import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", script, "demo"], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("", "secateur: interrupted, nothing was written.\n")
+    assert done.returncode == 130
+
+
+@pytest.mark.skipif(os.name == "nt", reason="streams are closed as POSIX does")
+@pytest.mark.parametrize(
+    ("streams", "unbuffered"),
+    [(">&- 2>&- <&-", ""), ("2>&1 | true", ""), ("2>&1 | true", "1"), (">/dev/full 2>&1", "")],
+)
+def test_streams_that_are_closed_or_go(here: Path, streams: str, unbuffered: str) -> None:
+    if "full" in streams and not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    command = f'"{sys.executable}" -W error -m secateur.cli prune x.npy s.npy --out out --cv 3'
+    bash = f"{{ {command}; echo $? > code; }} {streams}" if "|" in streams else f"{command} {streams}; echo $? > code"
+    subprocess.run(["sh", "-c", bash], check=True, timeout=120, env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
+    assert (here / "code").read_text() == "0\n"
+    assert sorted(p.name for p in (here / "out").iterdir()) == sorted(set(folder.FILES) - {"permutations.nc"})
+    with xarray.open_dataset(here / "out" / "result.nc", engine="h5netcdf") as result:
+        assert result.sizes["fold"] == 3
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a process is killed as POSIX does")
+def test_what_a_killed_run_left_is_removed_by_the_next(here: Path) -> None:
+    script = "import os, signal; from secateur import cli; from secateur.report import folder\n"
+    script += "folder.markdown = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\ncli.main()"
+    words = ["prune", "x.npy", "s.npy", "--out", "out", "--cv", "3"]
+    done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True)
+    assert done.returncode == -signal.SIGKILL
+    (left,) = here.glob(".out-*.partial")
+    mine = here / re.sub(r"-\d+-", f"-{os.getpid()}-", left.name)
+    others = here / left.name.replace(folder._host(), "another.machine")
+    unlike = here / left.name.replace(".out-", ".outer-")
+    for place in (mine, others, unlike):
+        shutil.copytree(left, place)
+    assert run(*words).exit_code == 0
+    assert sorted(here.glob(".*")) == sorted([mine, others, unlike])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a process is killed as POSIX does")
+def test_a_result_that_a_killed_run_had_moved_aside_comes_back(here: Path) -> None:
+    words = ["prune", "x.npy", "s.npy", "--out", "out", "--cv", "3"]
+    assert run(*words).exit_code == 0
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    (here / "out").rename(here / f".out-{folder._host()}-{gone.pid}-0123abcd.old")
+    assert "unless overwrite is given" in run(*words).stderr
+    assert sorted(p.name for p in (here / "out").iterdir()) == sorted(set(folder.FILES) - {"permutations.nc"})
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="files are limited as Linux does")
+def test_a_disk_that_fills_while_results_are_written(here: Path) -> None:
+    """Files above 10 KiB can't be written: HDF5 itself would crash."""
+    script = "import resource; from secateur import cli\n"
+    script += "resource.setrlimit(resource.RLIMIT_FSIZE, (10240, 10240)); cli.main()"
+    words = ["prune", "x.npy", "s.npy", "--out", "deep/out", "--cv", "3"]
+    done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.splitlines()[-1].startswith("secateur: File too large")
+    assert done.stderr.endswith("nothing was written.\n")
+    assert sorted(p.name for p in here.iterdir()) == ["s.npy", "x.npy"]
+
+
+def test_names_are_drawn_as_they_are(tmp_path: Path, X: Any, S: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dollars are no mathematics, here wrong mathematics; the whole run ends well."""
+    monkeypatch.chdir(tmp_path)
+    odd = r"$\bad{$"
+    np.savez("x$_{$.npz", X=X, labels=[f"{odd} {i}" for i in range(N)], feature=[f"={odd}{k}" for k in range(D)])
+    np.save("s$^{$.npy", S)
+    Path("g.csv").write_text("\n".join(f"{odd} {'abc'[i % 3]}" for i in range(N)))
+    outcome = run("prune", "x$_{$.npz", "s$^{$.npy", "--groups", "g.csv", "--out", "$out$", "--cv", "3")
+    assert outcome.exit_code == 0, outcome.output
+    kept = pandas.read_csv("$out$/kept_features.csv")
+    assert set(kept.feature) == {f"'={odd}{k}" for k in range(D)}
+    with xarray.open_dataset("$out$/result.nc", engine="h5netcdf") as result:
+        assert list(result.feature.values) == [f"={odd}{k}" for k in range(D)]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent as POSIX does")

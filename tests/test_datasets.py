@@ -2,6 +2,9 @@
 
 import collections
 import dataclasses
+import hashlib
+import json
+import shutil
 import sys
 import types
 from pathlib import Path
@@ -256,6 +259,39 @@ def test_92_is_downloaded_once_into_the_cache(
     start = "https://raw.githubusercontent.com/rsagroup/rsatoolbox/"
     assert len(asked) == 3
     assert all(url.startswith(start) and "/demos/92imageData/" in url for url in asked)
+
+
+def test_92_downloads_are_held_to_their_first_hash(
+    matlab: tuple[Path, dict[str, np.ndarray]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pooch = pytest.importorskip("pooch", reason="pooch is not installed")
+    folder, made = matlab
+    cache = tmp_path / "cache"
+    monkeypatch.setattr(pooch, "os_cache", lambda project: cache)
+
+    class FromHere:
+        def __call__(self, url: str, output_file: str, pooch: object, **_: object) -> None:
+            shutil.copyfile(folder / url.rsplit("/", 1)[1], output_file)
+
+    monkeypatch.setattr(pooch.core, "choose_downloader", lambda url, **_: FromHere())
+    monkeypatch.delenv("SECATEUR_DATA", raising=False)
+    datasets.fetch_kriegeskorte92()
+    kept = cache / "kriegeskorte92"
+    known = json.loads((kept / "sha256.json").read_text())
+    names = ["92_behavRDMs.mat", "92_brainRDMs.mat", "Kriegeskorte_Neuron2008_supplementalData.mat"]
+    assert known == {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
+    (kept / names[0]).write_bytes(b"damaged")
+    data = datasets.fetch_kriegeskorte92()
+    np.testing.assert_array_equal(data.behaviour, made["behaviour"])
+    for name in names[:2]:
+        (kept / name).unlink()
+    (folder / names[0]).write_bytes((folder / names[0]).read_bytes() + b"\0")
+    with pytest.raises(ValueError, match=r"92_behavRDMs\.mat .* must be the file that was first fetched, with SHA-256"):
+        datasets.fetch_kriegeskorte92()
+    assert not (kept / names[0]).exists()
+    (kept / "sha256.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"sha256\.json must hold a SHA-256 for each"):
+        datasets.fetch_kriegeskorte92()
 
 
 def test_92_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ import pytest
 import xarray
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cbook import is_math_text
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from scipy.spatial.distance import pdist, squareform
@@ -467,3 +468,53 @@ def test_an_empty_folder_and_a_link_are_filled(one: Case, tmp_path: Path) -> Non
     report.write(link, one.X, one.target, one.result)
     assert link.is_symlink()
     assert (real / "settings.json").exists()
+
+
+# Names ----------------------------------------------------------------------------------------------------------
+
+ODD = r"$\bad{$"  # between dollars, and no mathematics that matplotlib knows
+
+
+def drawn_words(figure: Figure) -> list[str]:
+    """Draw a figure; all its words as the reader sees them."""
+    FigureCanvasAgg(figure).draw()
+    told = [text.get_text() for text in figure.findobj(Text)]
+    assert not [one for one in told if is_math_text(one)]
+    return [one.replace(r"\$", "$") for one in told]
+
+
+def test_dollars_in_names_are_letters() -> None:
+    case = Case(2, subject=[ODD, f"_{ODD}2"])
+    groups = [f"_{ODD}{i % 3}" for i in range(N)]
+    whole = report.page(case.X, case.target, case.result, case.null, groups, title=f"{ODD} of {ODD}")
+    words = drawn_words(whole)
+    assert f"{ODD} of {ODD}" in words
+    assert f"_{ODD}0 (8)" in words
+    assert any(ODD in one and "target 1 of 2" in one for one in words)
+    for figure in (
+        report.held_out(case.result),
+        report.insertion_curves(case.result, 1),
+        report.matrices(case.X, case.target, case.result, groups=groups),
+    ):
+        assert any(ODD in one for one in drawn_words(figure))
+
+
+def test_a_dollar_is_drawn_once() -> None:
+    from secateur.report.drawing import as_written
+
+    for name in ("$", "a$b", "$a$", r"\alpha", "cost: 5$ and 6$"):
+        words = as_written(as_written(name))
+        assert not is_math_text(words)
+        assert words.replace(r"\$", "$") == name
+
+
+def test_spreadsheets_read_names_as_text(tmp_path: Path) -> None:
+    names = ["=1+1", "+a", "-a", "@a", "\ta", "a=1", ""]
+    table = pandas.DataFrame({"=head": names, "value": -np.arange(7.0), "flag": [True] * 7}, index=names)
+    folder_module.write_table(tmp_path / "a.csv", table, index=True)
+    read = pandas.read_csv(tmp_path / "a.csv", index_col=0, keep_default_na=False)
+    quoted = ["'=1+1", "'+a", "'-a", "'@a", "'\ta", "a=1", ""]
+    assert list(read.columns) == ["'=head", "value", "flag"]
+    assert read["'=head"].tolist() == read.index.tolist() == quoted
+    assert read["value"].tolist() == (-np.arange(7.0)).tolist()
+    assert table["=head"].tolist() == names

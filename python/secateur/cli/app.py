@@ -109,13 +109,16 @@ def _outlast_readers() -> None:
     """Whoever reads our words may go (``| head``), or the terminal may; results are written all the same."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        raw = getattr(getattr(stream, "buffer", None), "raw", None)
-        if not isinstance(raw, io.FileIO):  # a console of Windows, or what a host program put there
+        buffer = getattr(stream, "buffer", None)  # of python -u it is the file itself
+        if not isinstance(getattr(buffer, "raw", buffer), io.FileIO):  # Windows' console, or what a host program has
             continue
         stream.flush()
-        lasting = io.BufferedWriter(_Lasting(stream.fileno(), "w", closefd=False))
-        kept = {"encoding": stream.encoding, "line_buffering": name == "stderr" or stream.isatty()}
-        setattr(sys, name, io.TextIOWrapper(lasting, errors="replace", **kept))
+        lasting = _Lasting(stream.fileno(), "w", closefd=False)
+        kept = {"encoding": stream.encoding, "line_buffering": stream.line_buffering, "errors": "replace"}
+        if hasattr(buffer, "raw"):
+            setattr(sys, name, io.TextIOWrapper(io.BufferedWriter(lasting), **kept))
+        else:
+            setattr(sys, name, io.TextIOWrapper(lasting, write_through=True, **kept))
 
 
 def show_files(out: Path, files: Iterable[Path], contents: Mapping[str, str]) -> None:

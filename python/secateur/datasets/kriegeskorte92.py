@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections import Counter
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ..files import sha256
 from ..reading import Reader, ReadError
 
 __all__ = ["Kriegeskorte92", "fetch_kriegeskorte92"]
@@ -20,6 +23,7 @@ _STIMULI: Final = "Kriegeskorte_Neuron2008_supplementalData.mat"
 _BEHAVIOUR: Final = "92_behavRDMs.mat"
 _BRAIN: Final = "92_brainRDMs.mat"
 _URL: Final = "https://raw.githubusercontent.com/rsagroup/rsatoolbox/main/demos/92imageData/"
+_HASHES: Final = "sha256.json"  # beside the downloads: of each file, what it was when it was first fetched
 
 _SHAPES: Final = {
     "images": (92, 175, 175, 3),
@@ -82,7 +86,9 @@ def fetch_kriegeskorte92(path: str | os.PathLike[str] | None = None) -> Kriegesk
         A folder that holds ``kriegeskorte92.npz``, or the three files ``92_behavRDMs.mat``,
         ``92_brainRDMs.mat`` and ``Kriegeskorte_Neuron2008_supplementalData.mat``. By default
         ``kriegeskorte92.npz`` in the folder that the environment variable ``SECATEUR_DATA`` names; where
-        there is none, the three files are downloaded once and kept in the user's cache.
+        there is none, the three files are downloaded once and kept in the user's cache, with their SHA-256
+        in ``sha256.json``. Their authors publish no hashes, so the first download is taken as it comes; from then on
+        a file in the cache that differs is fetched again, and a download that differs is refused.
 
     Returns
     -------
@@ -98,7 +104,7 @@ def fetch_kriegeskorte92(path: str | os.PathLike[str] | None = None) -> Kriegesk
     ConnectionError
         If a download fails.
     ValueError
-        If the files do not hold what they should.
+        If the files do not hold what they should, or are others than were first fetched.
 
     Notes
     -----
@@ -137,16 +143,43 @@ def _download(name: str) -> Path:
         raise ImportError(
             "fetch_kriegeskorte92 needs pooch to download: pip install 'secateur[datasets]', or pass path="
         ) from error
+    folder = Path(pooch.os_cache("secateur")) / "kriegeskorte92"
+    known = _known_hashes(folder)
     try:
-        # pooch writes to a temporary file and moves it, so that a file in the cache is whole.
-        return Path(
-            pooch.retrieve(_URL + name, known_hash=None, fname=name, path=pooch.os_cache("secateur") / "kriegeskorte92")
-        )
+        # pooch writes to a temporary file and moves it, so that a file in the cache is whole; one of another hash is
+        # fetched again.
+        file = Path(pooch.retrieve(_URL + name, known_hash=known.get(name), fname=name, path=folder))
     except OSError as error:
         raise ConnectionError(
             f"{name} could not be downloaded from {_URL} ({type(error).__name__}): go online, or pass"
             " path= to a folder that holds it"
         ) from error
+    except ValueError as error:  # pooch's, of another hash; its draft is removed
+        raise ValueError(
+            f"{name} from {_URL} must be the file that was first fetched, with SHA-256 {known[name]}, got another: "
+            f"where the authors have changed theirs, remove {folder / _HASHES}"
+        ) from error
+    if name not in known:
+        known[name] = sha256(file)
+        folder.mkdir(parents=True, exist_ok=True)
+        draft = folder / f".{_HASHES}-{os.getpid()}.partial"
+        draft.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
+        draft.replace(folder / _HASHES)
+    return file
+
+
+def _known_hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of files that were fetched before."""
+    place = folder / _HASHES
+    if not place.exists():
+        return {}
+    try:
+        known = json.loads(place.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{place} must hold the hashes of the files beside it, got what can't be read") from error
+    if not isinstance(known, dict) or not all(re.fullmatch("[0-9a-f]{64}", str(one)) for one in known.values()):
+        raise ValueError(f"{place} must hold a SHA-256 for each of the files beside it, got others")
+    return {str(name): str(one) for name, one in known.items()}
 
 
 def _read_npz(file: Path) -> dict[str, NDArray[Any]]:

@@ -127,7 +127,8 @@ def check_size(size: float, name: str) -> None:
     """
     most = current().size
     if size > most:
-        raise ValueError(f"{name} must hold arrays of at most {in_units(most)}, got one of {in_units(size)}: {LIFT}")
+        told = f"{name} must hold arrays of at most {in_units(most)}, got one of {in_units(size)}: {LIFT}"
+        raise ReadError(told, whole=True)
 
 
 def in_units(size: float) -> str:

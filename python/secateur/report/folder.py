@@ -384,7 +384,7 @@ def write_table(path: Path, table: pandas.DataFrame, index: bool = False) -> Non
     >>> with tempfile.TemporaryDirectory() as parent:
     ...     write_table(Path(parent) / "a.csv", pandas.DataFrame({"feature": ["=1+1", "b"], "r": [-0.5, 0.5]}))
     ...     (Path(parent) / "a.csv").read_text().split()
-    ["feature,r", "'=1+1,-0.5", 'b,0.5']
+    ['feature,r', "'=1+1,-0.5", 'b,0.5']
     """
 
     def plain(cell: Any) -> Any:
