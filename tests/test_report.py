@@ -494,7 +494,7 @@ def test_dollars_in_names_are_letters() -> None:
     for figure in (
         report.held_out(case.result),
         report.insertion_curves(case.result, 1),
-        report.matrices(case.X, case.target, case.result, groups=groups),
+        report.matrices(case.X, case.result, case.target, groups=groups),
     ):
         assert any(ODD in one for one in drawn_words(figure))
 

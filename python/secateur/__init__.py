@@ -12,6 +12,7 @@
     baselines, comparison      reweighting (ridge, LASSO, Sim-DR) beside pruning, on the same folds
     datasets, taxonomy         wings: real examples
     networks                   a wing: photographs through networks, feature maps (PyTorch, loaded when it is needed)
+    reading                    files of strangers, within limits; in a process of their own where readers crash
     report, files              pictures, tables; arrays from files
     study, cli                 whole studies from one file; the command line
 
