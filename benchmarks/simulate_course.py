@@ -1,7 +1,7 @@
 """How often the two tests along time find what isn't there, and what is: simulated recordings.
 
-python benchmarks/simulate_course.py                  # the table of benchmarks/README.md; half an hour on one core
-python benchmarks/simulate_course.py --quick          # a few data sets a case, in a minute or two
+python benchmarks/simulate_course.py                  # the table of benchmarks/README.md; five minutes on one core
+python benchmarks/simulate_course.py --quick          # a few data sets a case, in seconds; Ctrl-C ends any run
 
 Cases: X has nothing to do with anything (plain null); subjects share structure of the stimuli that X has no part in
 (shared structure); ten of X's features drive the patterns (planted). A find is a cluster with p <= 0.05 anywhere, or
@@ -79,13 +79,18 @@ def main() -> None:
     parser.add_argument("--n", type=int, help="relabellings and flips")
     parser.add_argument("--seed", type=int, default=0, help="of the first data set; the others follow")
     given = parser.parse_args()
-    sets, n = given.sets or (5 if given.quick else 200), given.n or (19 if given.quick else 99)
-    start = time.perf_counter()
+    sets, n = given.sets or (5 if given.quick else 200), given.n or (19 if given.quick else 39)
+    start, done = time.perf_counter(), 0
     found: dict[str, dict[str, int]] = {}
-    for case, make in CASES.items():
+    try:
         for seed in range(given.seed, given.seed + sets):
-            for test, hit in finds(make(seed), n, seed):
-                found.setdefault(test, dict.fromkeys(CASES, 0))[case] += hit
+            hits = {case: list(finds(make(seed), n, seed)) for case, make in CASES.items()}
+            for case, told in hits.items():
+                for test, hit in told:
+                    found.setdefault(test, dict.fromkeys(CASES, 0))[case] += hit
+            done += 1
+    except KeyboardInterrupt:
+        sets = done
     print(
         f"{sets} data sets a case (seeds {given.seed} to {given.seed + sets - 1}), {n} relabellings and flips; "
         f"{SUBJECTS} subjects, {STIMULI} stimuli, {FEATURES} features, {len(TIMES)} times, 3 folds; share of data sets "
@@ -93,8 +98,8 @@ def main() -> None:
     )
     print(f"| score: test | {' | '.join(CASES)} |")
     print(f"| --- |{' --- |' * len(CASES)}")
-    for test, hits in found.items():
-        shares = np.array(list(hits.values())) / sets
+    for test, counts in found.items():
+        shares = np.array(list(counts.values())) / sets
         cells = [f"{share:.1%} ± {np.sqrt(share * (1 - share) / sets):.1%}" for share in shares]
         print(f"| {test} | {' | '.join(cells)} |")
 
