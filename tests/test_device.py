@@ -16,11 +16,12 @@ from secateur import _core, device
 LEVELS = _core.simd_levels()
 
 
-def run(code, **environment):
-    return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60,
-        env={**os.environ, "PYTHONPATH": os.path.dirname(__file__), **environment},
-    )  # fmt: skip
+PATHS = os.pathsep.join(filter(None, [os.path.dirname(__file__), os.environ.get("PYTHONPATH")]))
+
+
+def run(code, text=True, **environment):
+    environment = {**os.environ, "PYTHONPATH": PATHS, **environment}
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=text, timeout=120, env=environment)
 
 
 # Levels
@@ -55,10 +56,7 @@ def test_levels_are_in_order_and_the_one_in_use_is_said():
 def test_every_level_can_be_forced_and_they_agree():
     results, widths = {}, set()
     for level in LEVELS:
-        child = subprocess.run(
-            [sys.executable, "-c", EVERY_VERB], capture_output=True, timeout=120,
-            env={**os.environ, "PYTHONPATH": os.path.dirname(__file__), "SECATEUR_SIMD": level},
-        )  # fmt: skip
+        child = run(EVERY_VERB, text=False, SECATEUR_SIMD=level)
         assert child.returncode == 0, child.stderr.decode()
         said, _, values = child.stdout.partition(b"\n")
         assert f"instruction level {level}," in said.decode()
