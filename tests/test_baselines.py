@@ -290,7 +290,7 @@ def test_stimuli_without_a_direction():
     ("change", "message"),
     [
         ({"metric": "euclidean"}, "metric must be one of 'dot', .*; got 'euclidean'"),
-        ({"comparator": "kendall"}, "comparator must be one of"),
+        ({"comparator": "gamma"}, "comparator must be one of"),
         ({"penalties": [0.1, 0]}, r"penalties must be positive numbers, got \[0.1, 0\]"),
         ({"penalties": []}, r"penalties must be positive numbers, got \[\]"),
         ({"inner_cv": 7}, "inner_cv must split the 20 training stimuli into 2 or more folds of at least 3, got 7"),

@@ -287,7 +287,7 @@ def test_one_value_a_stimulus_is_no_target():
     ("parameter", "value", "message"),
     [
         ("metric", "manhattan", "metric must be one of .*got 'manhattan'"),
-        ("comparator", "kendall", "comparator must be one of .*got 'kendall'"),
+        ("comparator", "gamma", "comparator must be one of .*got 'gamma'"),
         ("kind", "distance", "kind must be .*got 'distance'"),
         ("device", "gpu", "device must be .*got 'gpu'"),
         ("threads", 0, "threads must be a positive integer or None, got 0"),
