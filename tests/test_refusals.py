@@ -445,12 +445,17 @@ def test_other_magnitudes(scale):
         sc.targets.average(np.stack([target()] * 2) * scale)
     with refused(ValueError, "target must have a largest magnitude from"):
         sc.noise_ceiling(np.stack([target()] * 2) * scale)
-    X = embedding()
-    X[2] *= 2.0**-500
-    with refused(ValueError, "X must have a magnitude of at least 1e-140 in each stimulus", "at stimulus 2"):
-        sc.similarity(X)
-    X[2] = 0
-    assert np.isnan(sc.similarity(X)).sum() == N - 1  # all zeros: no direction
-    X[2, :2], X[3] = 1e-300, 0.5
-    X[2, 3] = 1  # a small value beside others is no matter
-    assert np.isfinite(sc.similarity(X)).all()
+
+
+def test_what_is_left_of_a_stimulus_keeps_its_digits():
+    """Without its one large feature a stimulus has the direction of the small ones, however small they are."""
+    X, h = embedding(), target()
+    expected = sc.alignment(X, h, subset=[2, 3], **SAID)
+    X[2, 1:] *= 2.0**-460  # some 1e-139
+    X[2, 0] = 1
+    assert sc.leave_one_out(X, h, subset=[0, 2, 3], **SAID)[0] == pytest.approx(expected, abs=1e-12)
+    X[2, 1:] *= 2.0**-60
+    with refused(ValueError, "X must hold zeros and magnitudes of at least 1e-140", "at stimulus 2, feature 1"):
+        sc.leave_one_out(X, h, **SAID)
+    X[2, 1:] = 0
+    assert np.isnan(sc.leave_one_out(X, h, **SAID)[0])

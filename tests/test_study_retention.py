@@ -155,11 +155,12 @@ def test_multipliers(home, net, result):
     square = np.full((N, N), np.nan)
     square[np.triu_indices(N, 1)] = pairs
     square = np.fmax(square, square.T)
+    lasso, ridge = sc.baselines.Lasso(kind="similarity"), sc.baselines.Ridge(kind="similarity")
     for f in range(3):
         train = np.flatnonzero(~own["test"].values[f].astype(bool))
         goal = square[np.ix_(train, train)][np.triu_indices(len(train), 1)]
-        for version, learner in (("lasso", sc.baselines.Lasso), ("ridge", sc.baselines.Ridge)):
-            weights = learner(kind="similarity").fit(values[train], goal).coef_
+        for version, learner in (("lasso", lasso), ("ridge", ridge)):
+            weights = learner.fit(values[train], goal).coef_
             factor = of.sel(version=version, fold=f).values
             np.testing.assert_array_equal(np.sign(factor), np.sign(weights))
             ratio = (factor**2)[weights != 0] / np.abs(weights)[weights != 0]

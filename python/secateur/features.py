@@ -15,8 +15,8 @@ Indices = npt.NDArray[np.int64]
 # A similarity may be a product of two values, an alignment sums squares of similarities over pairs: within these
 # magnitudes nothing of that overflows or loses digits to underflow, for as many features and pairs as memory holds.
 LARGEST, LARGEST_WEIGHT = 1e50, 1e60
-# In a stimulus whose values are all smaller, the sum of squares is lost.
-SMALLEST_STIMULUS = 1e-140
+# Where nothing larger is kept of a stimulus, squares of smaller values are lost.
+SMALLEST = 1e-140
 
 
 def as_array(array: Any, name: str) -> npt.NDArray[Any]:
@@ -180,13 +180,13 @@ def read_features(X: Any, *, on_device: bool = False) -> Features:
     if not np.isfinite(values).all():
         i, k = np.argwhere(~np.isfinite(values))[0]
         raise ValueError(f"X must hold no NaN or infinity, got {values[i, k]} at stimulus {i}, feature {k}")
-    each = np.abs(values).max(axis=1)
-    check_magnitude(each, "X")
-    lost = np.flatnonzero((each > 0) & (each < SMALLEST_STIMULUS))
-    if lost.size:
+    check_magnitude(values, "X")
+    lost = (values != 0) & (np.abs(values) < SMALLEST)
+    if lost.any():
+        i, k = np.argwhere(lost)[0]
         raise ValueError(
-            f"X must have a magnitude of at least {SMALLEST_STIMULUS:g} in each stimulus that is not all zeros, got "
-            f"{each[lost[0]]:g} at stimulus {lost[0]}"
+            f"X must hold zeros and magnitudes of at least {SMALLEST:g}, got {values[i, k]:g} at stimulus {i}, feature "
+            f"{k}: set what is as good as zero to zero"
         )
     if names is not None and len(set(names)) < len(names):
         again = next(name for k, name in enumerate(names) if name in names[:k])
