@@ -51,10 +51,11 @@ def result():
 def test_full_and_pruned_are_cross_validates(terms, how):
     X, h = stimuli(targets=2)
     h = -h if "kind" in terms else h
+    said = {} if "kind" in terms else {"kind": "similarity"}
     h[0, 5] = np.nan
     pruner = sc.Pruner(**terms)
-    ours = sc.compare(X, h, ["pruned", "full"], pruner=pruner, progress=False, **how, kind="similarity")
-    theirs = sc.cross_validate(X, h, pruner, progress=False, **how, kind="similarity")
+    ours = sc.compare(X, h, ["pruned", "full"], pruner=pruner, progress=False, **how, **said)
+    theirs = sc.cross_validate(X, h, pruner, progress=False, **how, **said)
     for name in ("full", "pruned"):
         one = ours.sel(approach=name)
         np.testing.assert_array_equal(one.train_alignment, theirs[f"{name}_train"])
@@ -231,7 +232,8 @@ def test_the_table(result):
 def relabelled():
     X, h = stimuli(targets=2)
     h[1, 3] = np.nan
-    return sc.compare(X, h, FAST, cv=4, repeats=2, seed=1, permutations=19, predictions=True, progress=False), h
+    how = {"cv": 4, "repeats": 2, "seed": 1, "permutations": 19, "predictions": True, "progress": False}
+    return sc.compare(X, h, FAST, kind="similarity", **how), h
 
 
 @pytest.mark.parametrize("groups", [None, np.arange(36) // 3])
@@ -239,7 +241,7 @@ def test_chance_is_the_held_out_score_of_relabelled_targets(groups):
     """By a slow way: each relabelled matrix held against each fold's predictions, which stay."""
     X, h = stimuli(n=36, targets=2)
     h[1, 3] = np.nan
-    how = {"cv": 3, "repeats": 2, "seed": 5, "groups": groups, "progress": False}
+    how = {"cv": 3, "repeats": 2, "seed": 5, "groups": groups, "progress": False, "kind": "similarity"}
     result = sc.compare(X, h, ["full", "pruned"], permutations=4, predictions=True, **how)
     rows, columns = np.triu_indices(36, 1)
     orders = relabellings(36, 4, 5, groups)
@@ -289,13 +291,13 @@ def test_the_tables_p_is_of_chance(relabelled):
 def test_groups_of_unequal_size_are_not_relabelled():
     X, h = stimuli()
     groups = np.r_[np.zeros(4), np.arange(32) // 2 + 1]
-    message = "groups must be of equal size to be relabelled, got 2 to 4 stimuli: leave stimuli out, or pass"
+    message = "groups must all be of one size where whole groups change places, got 2 in group 1.0 and 4 in group 0.0: "
     with pytest.raises(ValueError, match=message):
-        sc.compare(X, h, ["full"], cv=3, groups=groups, permutations=9)
-    sc.compare(X, h, ["full"], cv=3, groups=groups, progress=False)
+        sc.compare(X, h, ["full"], cv=3, groups=groups, permutations=9, kind="similarity")
+    sc.compare(X, h, ["full"], cv=3, groups=groups, progress=False, kind="similarity")
     for wrong in (-1, 2.5, True):
         with pytest.raises(ValueError, match="permutations must be a number of relabellings, 0 for none, got"):
-            sc.compare(X, h, ["full"], permutations=wrong)
+            sc.compare(X, h, ["full"], permutations=wrong, kind="similarity")
 
 
 def test_repeated_folds_do_not_make_a_null_target_significant():
@@ -304,7 +306,8 @@ def test_repeated_folds_do_not_make_a_null_target_significant():
     for seed in range(60):
         rng = np.random.default_rng([3, seed])
         X, h = rng.normal(size=(30, 20)), reference.similarity(rng.normal(size=(30, 5)))
-        result = sc.compare(X, h, ["full", "pruned"], repeats=4, seed=seed, permutations=99, progress=False)
+        how = {"repeats": 4, "seed": seed, "permutations": 99, "progress": False, "kind": "similarity"}
+        result = sc.compare(X, h, ["full", "pruned"], **how)
         row = sc.comparison_table(result).loc[(0, "pruned")]
         found.append([row.p_test, row.p_full])
         by_t.append(abs(row.t_full) > stats.t.isf(0.025, 19))

@@ -31,11 +31,11 @@ LEVELS = {
     "targets": 2,
     "similarity": 3,
     "contributions": 4,
+    "relabelling": 4,
     "search": 5,
     "pruning": 6,
     "validation": 7,
     "inference": 8,
-    "relabelling": 9,
     "timecourse": 9,
     "fmri": 9,
 }

@@ -13,8 +13,9 @@ from scipy import stats
 import reference
 import secateur as sc
 from secateur import inference
+from secateur.relabelling import relabelling
 from secateur.targets import read_target
-from secateur.validation import relabelling, split
+from secateur.validation import split
 
 N, D = 18, 7
 P = N * (N - 1) // 2
@@ -320,7 +321,7 @@ def test_whole_groups_are_drawn(comparator):
                 sides.append((X[at], target[np.triu_indices(len(at), 1)]))
             if not all(len(target) for _, target in sides):
                 continue
-            kept = sc.Pruner(threads=1, comparator=comparator).fit(*sides[0]).support_
+            kept = sc.Pruner(threads=1, comparator=comparator, kind="similarity").fit(*sides[0]).support_
             scores.append([correlation(*sides[1], k) for k in (None, kept)])
         expected = np.mean(scores, axis=0) if scores else np.full(2, np.nan)
         # ranks of a few distinct pairs tie features, which rounding then orders: only what needs no choice is compared

@@ -22,7 +22,8 @@ from sklearn.model_selection import (
 import cases
 import reference
 import secateur as sc
-from secateur.validation import equal_groups, relabelling, split
+from secateur.relabelling import equal_groups, relabelling
+from secateur.validation import split
 
 N, D, P = 15, 11, 105
 SCORES = ("full_train", "full_test", "pruned_train", "pruned_test")

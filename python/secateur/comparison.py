@@ -11,7 +11,7 @@ from sklearn.base import clone
 
 from .baselines import Lasso, Ridge, SimDR, _Reweighting
 from .features import Features, Indices, Matrix, read_features
-from .inference import _explained, _in_percent, _mean_of_defined, _read_subjects
+from .inference import _explained, _in_percent, _read_subjects
 from .pruning import Pruner
 from .relabelling import chance_scores, check_relabellings, relabellings
 from .similarity import (
@@ -21,7 +21,7 @@ from .similarity import (
     warn_of_opposition,
     warn_of_undefined_pairs,
 )
-from .statistics import holm, paired_t, permutation_p, signed_square
+from .statistics import holm, mean_of_defined, paired_t, permutation_p, signed_square
 from .targets import Targets, pair_count, pair_positions, read_target
 from .validation import Fold, _names, _settings, pruner_of, score_fold, split, warn_of_small_folds, with_progress
 
@@ -533,4 +533,4 @@ def _chance_p(result: xarray.Dataset, target: Any, names: list[str], references:
 
 
 def _mean(scores: Matrix) -> float:
-    return float(_mean_of_defined(scores[:, None])[0])
+    return float(mean_of_defined(scores[:, None])[0])

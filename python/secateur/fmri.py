@@ -10,10 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .features import Features, Indices, Matrix, read_features
-from .inference import _mean_of_defined
 from .pruning import Pruner
 from .similarity import alignment_where_defined, warn_of_undefined_pairs
-from .statistics import benjamini_hochberg, fisher_z, paired_t
+from .statistics import benjamini_hochberg, fisher_z, mean_of_defined, paired_t
 from .targets import Targets, read_target
 from .validation import Fold, _settings, pruner_of, split, warn_of_small_folds, with_progress
 
@@ -450,7 +449,7 @@ class _Board:
     def average_folds(self) -> None:
         t = self.coords["test"].index("within")
         for name, values in self.by_fold.items():
-            mean = _mean_of_defined(np.moveaxis(values, -1, 0))
+            mean = mean_of_defined(np.moveaxis(values, -1, 0))
             self.whole[name][t] = mean * values.shape[-1] if name == "undefined_pairs" else mean
 
     @property
@@ -536,7 +535,7 @@ def scores(result: xarray.Dataset, test: str = "behaviour", layer: str | None = 
     rows = {}
     for name in map(str, one["set"].values):
         for space, suffix in (("full", ""), ("pruned", " pruned")):
-            rows[f"Set {name}{suffix}"] = _mean_of_defined(one[space].sel(set=name).values.T)
+            rows[f"Set {name}{suffix}"] = mean_of_defined(one[space].sel(set=name).values.T)
     return pandas.DataFrame.from_dict(rows, orient="index", columns=[str(r) for r in result["region"].values])
 
 
@@ -578,7 +577,7 @@ def nodes(result: xarray.Dataset, layer: str | None = None, test: str = "upper_b
     layer = str(result["layer"].values[-1]) if layer is None else layer
     _check(result, test, layer)
     one = result["n_kept"].sel(test=test, layer=layer)
-    rows = {f"Set {name}": _mean_of_defined(one.sel(set=name).values.T) for name in one["set"].values}
+    rows = {f"Set {name}": mean_of_defined(one.sel(set=name).values.T) for name in one["set"].values}
     return pandas.DataFrame.from_dict(rows, orient="index", columns=[str(r) for r in result["region"].values])
 
 
@@ -629,10 +628,10 @@ def paired_tests(result: xarray.Dataset, over: Literal["regions", "subjects"] = 
             one = result.sel(test=test, layer=layer)
             r = [one[space].values for space in ("full", "pruned")]  # (set, region, subject)
             if over == "regions":
-                measured = [[_mean_of_defined(np.moveaxis(v, -1, 0)).ravel() for v in (x, fisher_z(x))] for x in r]
+                measured = [[mean_of_defined(np.moveaxis(v, -1, 0)).ravel() for v in (x, fisher_z(x))] for x in r]
                 rows.append({"test": test, "layer": layer, **_tested(*measured)})
                 continue
-            by_region = [[_mean_of_defined(v) for v in (x, fisher_z(x))] for x in r]  # (region, subject)
+            by_region = [[mean_of_defined(v) for v in (x, fisher_z(x))] for x in r]  # (region, subject)
             found = [
                 {"region": str(name), **_tested(*([v[i] for v in pair] for pair in by_region))}
                 for i, name in enumerate(result["region"].values)
@@ -641,7 +640,7 @@ def paired_tests(result: xarray.Dataset, over: Literal["regions", "subjects"] = 
             for row, p in zip(found, adjusted):
                 row["p_fdr"] = float(p)
             if len(found) > 1:
-                means = ([_mean_of_defined(v) for v in pair] for pair in by_region)
+                means = ([mean_of_defined(v) for v in pair] for pair in by_region)
                 found.append({"region": ALL, **_tested(*means)})
             rows += [{"test": test, "layer": layer, **row} for row in found]
     return pandas.DataFrame(rows)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from . import _core
 from .features import Features, Indices, Matrix, read_features
 from .pruning import Pruner
+from .relabelling import equal_groups, relabelled, relabelling, relabellings
 from .search import SMALLEST_FOLD
 from .similarity import (
     RANK_COMPARATORS,
@@ -23,16 +24,14 @@ from .similarity import (
     warn_of_opposition,
     warn_of_undefined_pairs,
 )
-from .statistics import permutation_p
+from .statistics import mean_of_defined, permutation_p
 from .targets import Targets, pair_positions, read_target
 from .validation import (
     Fold,
     _cv_name,
     _names,
     _settings,
-    equal_groups,
     pruner_of,
-    relabelling,
     score_fold,
     split,
     training_place,
@@ -43,14 +42,6 @@ if TYPE_CHECKING:
     import xarray
 
 SCORES = ("full_test", "pruned_test", "gain")
-
-
-def _positions(n: int) -> Indices:
-    """Where the pair (i, j) lies in the packed order, as an (n, n) table; 0 on the diagonal, where there is none."""
-    table = np.zeros((n, n), dtype=np.int64)
-    rows, columns = np.triu_indices(n, 1)
-    table[rows, columns] = table[columns, rows] = np.arange(len(rows))
-    return table
 
 
 def _at_once(features: Features, targets: int) -> int:
@@ -70,12 +61,6 @@ def _check_share(value: Any, name: str, *, one: bool = False) -> float:
     if not number or not (0 < value < 1 or (one and value == 1)):
         raise ValueError(f"{name} must be above 0 and {'at most' if one else 'below'} 1, got {value!r}")
     return float(value)
-
-
-def _mean_of_defined(folds: Matrix) -> Matrix:
-    """Mean over folds (F, T) -> (T,) of the scores that are defined; NaN where none is."""
-    count = (~np.isnan(folds)).sum(axis=0)
-    return np.where(count > 0, np.nansum(folds, axis=0) / np.maximum(count, 1), np.nan)
 
 
 # The permutation null
@@ -152,9 +137,8 @@ def permutation_test(
     features = read_features(X, on_device=pruner._how().on_device)
     targets = read_target(target, features.n, pruner.kind, weights, features.stimuli)
     folds, _ = split(features.n, cv, repeats, seed, groups)
-    rng, members = np.random.default_rng(seed), equal_groups(groups, features.n)
-    orders = np.stack([np.arange(features.n), *(relabelling(rng, members) for _ in range(n))])
-    at_once, positions = _at_once(features, len(targets)), _positions(features.n)
+    orders = np.vstack([np.arange(features.n), relabellings(features.n, n, seed, groups)])
+    at_once = _at_once(features, len(targets))
     batches = [orders[b : b + at_once] for b in range(0, len(orders), at_once)]
     found: dict[str, list[Matrix]] = {"pruned_test": [], "gain": []}
     undefined = 0
@@ -165,15 +149,15 @@ def permutation_test(
         with_progress([b for b in batches for _ in folds], len(batches) * len(folds), "relabelled folds", progress)
     ):
         if not full:
-            features, relabelled = pruner._hold(features, _relabelled(targets, batch, positions), where)
-        scores = score_fold(features, relabelled, folds[step % len(folds)], pruner, where, groups=groups)
+            features, moved = pruner._hold(features, relabelled(targets, batch), where)
+        scores = score_fold(features, moved, folds[step % len(folds)], pruner, where, groups=groups)
         undefined += int(scores.undefined.sum())
         full.append(scores.full_test)
         pruned.append(scores.pruned_test)
         if len(full) == len(folds):
             kept, shape = np.stack(pruned), (len(batch), len(targets))
-            found["pruned_test"].append(_mean_of_defined(kept).reshape(shape))
-            found["gain"].append(_mean_of_defined(kept - np.stack(full)).reshape(shape))
+            found["pruned_test"].append(mean_of_defined(kept).reshape(shape))
+            found["gain"].append(mean_of_defined(kept - np.stack(full)).reshape(shape))
             full, pruned = [], []
     warn_of_undefined_pairs(undefined)
     variables: dict[str, Any] = {}
@@ -189,20 +173,6 @@ def permutation_test(
     warn_of_opposition(full_test, targets.kind)
     coords = {"target": _names(targets.labels, len(targets)), "permutation": np.arange(n)}
     return xarray.Dataset(variables, coords, {**_settings(pruner, targets, cv, repeats, seed), "n": n})
-
-
-def _relabelled(targets: Targets, orders: Indices, positions: Indices) -> Targets:
-    """All targets with their stimuli in each order (B, m), or copies of them: order after order, B * T in all."""
-    n = orders.shape[1]
-    rows, columns = np.triu_indices(n, 1)
-    at = positions[orders[:, rows], orders[:, columns]]
-    values = np.ascontiguousarray(np.concatenate([targets.values[:, one] for one in at]))
-    labels = None if targets.labels is None else targets.labels * len(at)
-    if targets.weights is None or targets.weight_of is None:
-        return Targets(values, None, None, n, labels=labels)
-    weights = np.ascontiguousarray(np.concatenate([targets.weights[:, one] for one in at]))
-    weight_of = np.concatenate([targets.weight_of + b * len(targets.weights) for b in range(len(at))])
-    return Targets(values, weights, weight_of, n, labels=labels)
 
 
 def _family_wise_p(observed: Matrix, null: Matrix) -> Matrix:
@@ -414,7 +384,7 @@ def _by_percentiles(
         jackknife = [left_out[s, :, t]] if method == "bca" else []
         bounds[s, t] = _interval(drawn[s, :, t], float(observed[s, t]), confidence, jackknife)
         if resample == "procedure":
-            bounds[s, t] += observed[s, t] - _mean_of_defined(drawn[s, :, t, None])[0]
+            bounds[s, t] += observed[s, t] - mean_of_defined(drawn[s, :, t, None])[0]
     return drawn, bounds, np.sqrt(_variance(drawn))
 
 
@@ -474,11 +444,11 @@ def _over_stimuli(resampler: _Resampler, n: int, rng: np.random.Generator, progr
             resampler.by_fold(targets, [(np.intersect1d(train, side), test) for train, test in folds])
             for side in halves
         )
-        scores.append(_mean_of_defined(whole))
+        scores.append(mean_of_defined(whole))
         between.append(_half_square_gap(whole, apart))
         among.append(_half_square_gap(whole, np.ones_like(apart)))
-        learnt.append(_mean_of_defined(first - second) ** 2 / 4)
-    fold, gap, learning = (_mean_of_defined(np.stack(part)) for part in (between, among, learnt))
+        learnt.append(mean_of_defined(first - second) ** 2 / 4)
+    fold, gap, learning = (mean_of_defined(np.stack(part)) for part in (between, among, learnt))
     # Two noisy means differ, with many repeats by little: no less than if all folds had stimuli of their own.
     testing = np.maximum(fold - gap, fold / len(apart))
     return np.stack(scores).reshape(n, 3, -1).swapaxes(0, 1), (testing + learning).reshape(3, -1)
@@ -497,7 +467,7 @@ def _check_inner_folds(pruner: Pruner, groups: int, size: int) -> None:
 def _half_square_gap(folds: Matrix, pairs: npt.NDArray[np.bool_]) -> Matrix:
     """Mean (T,) of (r_f - r_g)^2 / 2 over some pairs of folds (F, F), from scores (F, T); NaN where none is defined."""
     there = ~np.isnan(folds)
-    r = np.where(there, folds - _mean_of_defined(folds), 0)
+    r = np.where(there, folds - mean_of_defined(folds), 0)
     joined = pairs.astype(float)
     count = (there * (joined @ there)).sum(axis=0)
     squares = ((joined @ there) * r**2).sum(axis=0) - (r * (joined @ r)).sum(axis=0)
@@ -508,7 +478,7 @@ def _variance(draws: Matrix) -> Matrix:
     """Over the draws (3, n, T) that have a score; NaN for fewer than two."""
     folds = draws.swapaxes(0, 1)
     count = (~np.isnan(folds)).sum(axis=0)
-    squares = _mean_of_defined((folds - _mean_of_defined(folds)) ** 2)
+    squares = mean_of_defined((folds - mean_of_defined(folds)) ** 2)
     return np.where(count > 1, squares * count / np.maximum(count - 1, 1), np.nan)
 
 
@@ -545,7 +515,6 @@ class _Resampler:
         self.per_draw = 1 if mean else len(targets)
         self.masks: list[npt.NDArray[np.bool_]] | None = None
         self.undefined = 0
-        self._positions = _positions(features.n)
 
     def by_fold(self, targets: Targets, folds: list[Fold]) -> Matrix:
         """(F, 3 T): full, pruned and gain of T targets, held out; NaN where a fold can't be learnt from or scored."""
@@ -578,8 +547,8 @@ class _Resampler:
 
     def scores(self, draws: list[_Draw]) -> npt.NDArray[np.float64]:
         """(3, draws, targets): full, pruned and gain, held out, means over folds."""
-        targets = self.averaged(draws) if self.mean else _relabelled(
-            self.targets, np.tile(np.arange(self.features.n), (len(draws), 1)), self._positions
+        targets = self.averaged(draws) if self.mean else relabelled(
+            self.targets, np.tile(np.arange(self.features.n), (len(draws), 1))
         )  # fmt: skip
         features, folds, counted, groups = self.features, self.folds, targets, self.groups
         if any(draw.stimuli is not None for draw in draws):
@@ -598,7 +567,7 @@ class _Resampler:
                 able &= _distinct(counted.among(train))
             if able.any():
                 self._score(features, targets, folds[f], f, np.flatnonzero(able), full[f], pruned[f], groups)
-        means = [_mean_of_defined(part) for part in (full, pruned, pruned - full)]
+        means = [mean_of_defined(part) for part in (full, pruned, pruned - full)]
         return np.stack(means).reshape(3, len(draws), self.per_draw)
 
     def _score(
@@ -656,7 +625,7 @@ class _Resampler:
         drawn = np.repeat(np.arange(targets.n), counts)
         copy = np.concatenate([np.arange(count) for count in counts])
         of = _group_of(self.members)[drawn]
-        copies = _relabelled(targets, drawn[None], self._positions)
+        copies = relabelled(targets, drawn[None])
         a, b = np.triu_indices(len(drawn), 1)
         copies = copies.without((of[a] == of[b]) & ((copy[a] != copy[b]) | (drawn[a] == drawn[b])))
         folds = [tuple(np.flatnonzero(np.isin(drawn, side)) for side in fold) for fold in self.folds]
@@ -830,10 +799,10 @@ def noise_ceiling(
                 scores[f, mine] = compare(mean[at], goal, comparator, 1)
     variables: dict[str, Any] = {}
     for name, scores in (("lower", lower), ("upper", upper)):
-        each = _mean_of_defined(scores)
-        by_subject = np.array([_mean_of_defined(each[whose == s][:, None])[0] for s in order])
+        each = mean_of_defined(scores)
+        by_subject = np.array([mean_of_defined(each[whose == s][:, None])[0] for s in order])
         variables[f"{name}_by_subject"] = (("subject",), by_subject)
-        variables[name] = ((), float(_mean_of_defined(by_subject[:, None])[0]))
+        variables[name] = ((), float(mean_of_defined(by_subject[:, None])[0]))
     attrs: dict[str, Any] = {"comparator": comparator, "kind": targets.kind, "secateur_version": version("secateur")}
     if cv is not None:
         attrs |= {"cv": _cv_name(cv), "repeats": int(repeats), "seed": int(seed)}
@@ -935,16 +904,15 @@ def _explained(models: Mapping[str, Matrix], targets: Targets, comparator: str, 
     everyone = np.arange(people)
     guesses = [*models.values(), mean_of(everyone)]
     others = [mean_of(everyone != t) for t in everyone]
-    rng, positions = np.random.default_rng(seed), _positions(targets.n)
-    orders = np.stack([np.arange(targets.n), *(rng.permutation(targets.n) for _ in range(n))])
+    orders = np.vstack([np.arange(targets.n), relabellings(targets.n, n, seed)])
     at_once = max(1, (32 << 20) // targets.values.nbytes)
     parts = []
     for first in range(0, n + 1, at_once):  # the first order is the stimuli as they are
-        relabelled = _relabelled(targets, orders[first : first + at_once], positions)
+        moved = relabelled(targets, orders[first : first + at_once])
         if left_out.any():
-            relabelled = relabelled.without(left_out)
-        scores = [compare_where_defined(np.ascontiguousarray(one), relabelled, comparator, 1)[0] for one in guesses]
-        own = [relabelled.only(np.arange(t, len(relabelled), people)) for t in everyone]
+            moved = moved.without(left_out)
+        scores = [compare_where_defined(np.ascontiguousarray(one), moved, comparator, 1)[0] for one in guesses]
+        own = [moved.only(np.arange(t, len(moved), people)) for t in everyone]
         rest = [compare_where_defined(one, goal, comparator, 1)[0] for one, goal in zip(others, own, strict=True)]
         parts.append(np.stack([*(one.reshape(-1, people) for one in scores), np.stack(rest, axis=1)], axis=1))
     found = np.moveaxis(np.concatenate(parts), 0, 1)  # (model ... upper, lower; order; subject)
@@ -1217,8 +1185,8 @@ def transfer(
     warn_of_undefined_pairs(int(undefined.sum()))
     by_fold = np.moveaxis(pruned_test, -1, 0)
     variables = {
-        "transfer": (("source", "target"), _mean_of_defined(by_fold)),
-        "gain": (("source", "target"), _mean_of_defined(by_fold - full_test.T[:, None])),
+        "transfer": (("source", "target"), mean_of_defined(by_fold)),
+        "gain": (("source", "target"), mean_of_defined(by_fold - full_test.T[:, None])),
         "pruned_test": (("source", "target", "fold"), pruned_test),
         "full_test": (("target", "fold"), full_test),
         "n_kept": (("source", "fold"), n_kept),

@@ -1,4 +1,4 @@
-"""What chance gives to predictions that stay as they are: targets relabelled, held-out pairs scored anew."""
+"""Stimuli relabelled: single ones or whole groups, targets in the new orders, and what chance gives to predictions."""
 
 from __future__ import annotations
 
@@ -8,11 +8,62 @@ from typing import Any
 import numpy as np
 
 from .features import Indices, Matrix
-from .inference import _mean_of_defined, _positions, _relabelled
 from .similarity import compare_where_defined
-from .targets import Targets
+from .statistics import mean_of_defined
+from .targets import Targets, pair_table
 
 BYTES = 1 << 25  # of relabelled targets at a time
+
+
+def equal_groups(groups: Any, n: int) -> Indices:
+    """The stimuli of each group (G, size), groups in order of their labels; each stimulus by itself without groups.
+
+    Raises
+    ------
+    ValueError
+        Where groups differ in size: a group can take the place of one of its own size alone.
+    """
+    if groups is None:
+        return np.arange(n, dtype=np.int64)[:, None]
+    labels, of, sizes = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
+    if np.ptp(sizes):
+        few, many = int(np.argmin(sizes)), int(np.argmax(sizes))
+        raise ValueError(
+            f"groups must all be of one size where whole groups change places, got {sizes[few]} in group {labels[few]} "
+            f"and {sizes[many]} in group {labels[many]}: leave stimuli out until all groups are as large, or average "
+            f"each group to one stimulus"
+        )
+    return np.argsort(of, kind="stable").reshape(len(labels), -1).astype(np.int64)
+
+
+def relabelling(rng: np.random.Generator, members: Indices) -> Indices:
+    """An order of the stimuli (n,) in which whole groups (:func:`equal_groups`) change places, each freely within."""
+    if members.shape[1] == 1:
+        return np.asarray(rng.permutation(members.size), dtype=np.int64)
+    order = np.empty(members.size, dtype=np.int64)
+    order[members] = rng.permuted(members[rng.permutation(len(members))], axis=1)
+    return order
+
+
+def relabellings(n: int, count: int, seed: int, groups: Any = None) -> Indices:
+    """Random orders (count, n) of n stimuli; where groups are given whole groups change places, freely within."""
+    rng, members = np.random.default_rng(seed), equal_groups(groups, n)
+    return np.array([relabelling(rng, members) for _ in range(count)], dtype=np.int64).reshape(count, n)
+
+
+def relabelled(targets: Targets, orders: Indices) -> Targets:
+    """All targets with their stimuli in each order (B, m), or copies of them: order after order, B * T in all."""
+    n = orders.shape[1]
+    rows, columns = np.triu_indices(n, 1)
+    positions = pair_table(targets.n)
+    at = positions[orders[:, rows], orders[:, columns]]
+    values = np.ascontiguousarray(np.concatenate([targets.values[:, one] for one in at]))
+    labels = None if targets.labels is None else targets.labels * len(at)
+    if targets.weights is None or targets.weight_of is None:
+        return Targets(values, None, None, n, labels=labels)
+    weights = np.ascontiguousarray(np.concatenate([targets.weights[:, one] for one in at]))
+    weight_of = np.concatenate([targets.weight_of + b * len(targets.weights) for b in range(len(at))])
+    return Targets(values, weights, weight_of, n, labels=labels)
 
 
 def check_relabellings(n: Any) -> int:
@@ -20,26 +71,6 @@ def check_relabellings(n: Any) -> int:
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 0:
         raise ValueError(f"permutations must be a number of relabellings, 0 for none, got {n!r}")
     return int(n)
-
-
-def relabellings(n: int, count: int, seed: int, groups: Any = None) -> Indices:
-    """Random orders (count, n) of n stimuli; where groups are given whole groups change places, freely within."""
-    rng = np.random.default_rng(seed)
-    if groups is None:
-        return np.stack([rng.permutation(n) for _ in range(count)])
-    _, group = np.unique(np.asarray(groups).astype(str), return_inverse=True)
-    members = [np.flatnonzero(group == g) for g in range(int(group.max()) + 1)]
-    sizes = [len(one) for one in members]
-    if min(sizes) < max(sizes):
-        raise ValueError(
-            f"groups must be of equal size to be relabelled, got {min(sizes)} to {max(sizes)} stimuli: leave stimuli "
-            "out, or pass permutations=0"
-        )
-    orders = np.empty((count, n), dtype=np.int64)
-    for order in orders:
-        for place, g in zip(members, rng.permutation(len(members)), strict=True):
-            order[place] = rng.permutation(members[g])
-    return orders
 
 
 def chance_scores(
@@ -52,17 +83,16 @@ def chance_scores(
     it is. One order goes for all folds and methods, so that what folds share is shared under the null too.
     """
     count, T, F = len(orders), len(targets), len(tests)
-    positions = _positions(targets.n)
     pairs = max(one.shape[-1] for one in predicted)
     at_once = max(1, BYTES // (8 * T * pairs))
     found = np.empty((F, predicted[0].shape[0], T, count))
     for first in range(0, count, at_once):
         batch = orders[first : first + at_once]
         for f, test in enumerate(tests):
-            goal = _relabelled(targets, batch[:, test], positions)  # order after order
+            goal = relabelled(targets, batch[:, test])  # order after order
             for m, similarities in enumerate(predicted[f]):
                 for t, values in enumerate(similarities):
                     own = goal.only(np.arange(t, len(goal), T)) if T > 1 else goal
                     scores, _ = compare_where_defined(np.ascontiguousarray(values), own, comparator, threads)
                     found[f, m, t, first : first + at_once] = scores
-    return _mean_of_defined(found.reshape(F, -1)).reshape(found.shape[1:])
+    return mean_of_defined(found.reshape(F, -1)).reshape(found.shape[1:])

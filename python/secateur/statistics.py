@@ -144,6 +144,12 @@ def permutation_p(observed: Any, null: Any) -> Matrix:
     return np.asarray(np.where(np.isnan(observed), np.nan, p))
 
 
+def mean_of_defined(folds: Matrix) -> Matrix:
+    """Mean over folds (F, T) -> (T,) of the scores that are defined; NaN where none is."""
+    count = (~np.isnan(folds)).sum(axis=0)
+    return np.where(count > 0, np.nansum(folds, axis=0) / np.maximum(count, 1), np.nan)
+
+
 def holm(p: Any) -> Matrix:
     """p-values corrected for their number, so that the chance of any false find stays below alpha (Holm 1979).
 

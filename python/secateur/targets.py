@@ -40,6 +40,14 @@ def pair_positions(stimuli: Indices, n: int) -> Indices:
     return np.asarray(i * (2 * n - i - 1) // 2 + j - i - 1, dtype=np.int64)
 
 
+def pair_table(n: int) -> Indices:
+    """Where the pair (i, j) lies in the packed order, as an (n, n) table; 0 on the diagonal, where there is none."""
+    table = np.zeros((n, n), dtype=np.int64)
+    rows, columns = np.triu_indices(n, 1)
+    table[rows, columns] = table[columns, rows] = np.arange(len(rows))
+    return table
+
+
 def pack(square: Matrix) -> Matrix:
     """(..., n, n) -> (..., P), upper triangle, row-major."""
     rows, columns = np.triu_indices(square.shape[-1], 1)

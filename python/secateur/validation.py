@@ -112,36 +112,6 @@ def split(n: int, cv: Any = 5, repeats: int = 1, seed: int = 0, groups: Any = No
     return folds, np.array(repeat, dtype=np.int64)
 
 
-def equal_groups(groups: Any, n: int) -> Indices:
-    """The stimuli of each group (G, size), groups in order of their labels; each stimulus by itself without groups.
-
-    Raises
-    ------
-    ValueError
-        Where groups differ in size: a group can take the place of one of its own size alone.
-    """
-    if groups is None:
-        return np.arange(n, dtype=np.int64)[:, None]
-    labels, of, sizes = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
-    if np.ptp(sizes):
-        few, many = int(np.argmin(sizes)), int(np.argmax(sizes))
-        raise ValueError(
-            f"groups must all be of one size where whole groups change places, got {sizes[few]} in group {labels[few]} "
-            f"and {sizes[many]} in group {labels[many]}: leave stimuli out until all groups are as large, or average "
-            f"each group to one stimulus"
-        )
-    return np.argsort(of, kind="stable").reshape(len(labels), -1).astype(np.int64)
-
-
-def relabelling(rng: np.random.Generator, members: Indices) -> Indices:
-    """An order of the stimuli (n,) in which whole groups (:func:`equal_groups`) change places, each freely within."""
-    if members.shape[1] == 1:
-        return np.asarray(rng.permutation(members.size), dtype=np.int64)
-    order = np.empty(members.size, dtype=np.int64)
-    order[members] = rng.permuted(members[rng.permutation(len(members))], axis=1)
-    return order
-
-
 def _read_fold(fold: Any, n: int, f: int, groups: Any) -> Fold:
     """Training and test stimuli of fold f, checked."""
     if not isinstance(fold, (tuple, list)) or len(fold) != 2:

@@ -185,9 +185,10 @@ class _Job:
 def _run(job: _Job, out: Path, overwrite: bool) -> None:
     """Prune, test, print the table, write the folder, name its files."""
     from ..inference import permutation_test
+    from ..relabelling import equal_groups
     from ..report import folder, tables
     from ..similarity import OpposedWarning
-    from ..validation import cross_validate, equal_groups
+    from ..validation import cross_validate
 
     features, targets = job.features, job.targets
     bar = sys.stderr.isatty()

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..features import Indices, Matrix
-from ..inference import _check_count, _positions, _relabelled
+from ..inference import _check_count
 from ..pruning import Pruner
+from ..relabelling import relabelled, relabellings
 from ..similarity import warn_of_undefined_pairs
 from ..statistics import clusters_along, largest_masses, permutation_p
 from ..targets import pair_count
@@ -121,7 +122,7 @@ def permutation_test(
     study, read, _ = planned(X, movies, pruner, (cv, repeats, seed, groups), kind, subjects, times, client, threads)
     chunks = divided(study, read, None)
     inputs = input_digests(study, read, chunks, client, progress)
-    orders = relabellings(study.features.n, n, seed, groups)
+    orders = np.vstack([np.arange(study.features.n), relabellings(study.features.n, n, seed, groups)])
     size = _at_once(study, max(chunk.span.stop - chunk.span.start for chunk in chunks))
     parts = [(chunk, slice(b, min(b + size, n + 1))) for chunk in chunks for b in range(0, n + 1, size)]
     calls = (
@@ -156,25 +157,6 @@ def permutation_test(
     return xarray.Dataset(variables, coords, attrs)
 
 
-def relabellings(stimuli: int, n: int, seed: int, groups: Any = None) -> Indices:
-    """The true order, then n relabellings: (1 + n, stimuli). Groups change places as a whole."""
-    rng = np.random.default_rng(seed)
-    if groups is None:
-        return np.stack([np.arange(stimuli), *(rng.permutation(stimuli) for _ in range(n))])
-    _, of, sizes = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
-    if len(sizes) < 2 or np.ptp(sizes):
-        told = f"from {sizes.min()} to {sizes.max()} stimuli" if len(sizes) > 1 else "a single group"
-        raise ValueError(
-            f"groups must be 2 or more of one size, so that they can be relabelled as a whole, got {told}: leave out "
-            "stimuli, or pass cv=folds without groups where single stimuli are exchangeable"
-        )
-    members = np.argsort(of, kind="stable").reshape(len(sizes), -1)
-    orders = np.tile(np.arange(stimuli), (n + 1, 1))
-    for order in orders[1:]:
-        order[members] = rng.permuted(members[rng.permutation(len(members))], axis=1)
-    return orders
-
-
 def _at_once(study: Study, times: int) -> int:
     """How many relabellings of so many times go through the core in one call."""
     bytes_each = 160 * study.features.d + 32 * pair_count(study.features.n)
@@ -190,7 +172,7 @@ def relabelled_chunk(
     """
     targets = study.targets(values, names)
     shape = len(orders), len(names)
-    targets = _relabelled(targets, orders, _positions(study.features.n))
+    targets = relabelled(targets, orders)
     where = training_place(study.pruner, study.folds, study.features, targets, None)
     features, targets = study.pruner._hold(study.features, targets, where)
     found = [score_fold(features, targets, fold, study.pruner, where) for fold in study.folds]
