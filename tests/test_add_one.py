@@ -170,7 +170,7 @@ def test_large_means_where_the_definition_rounds(metric, offset):
 
 
 @pytest.mark.parametrize("metric", ["cosine", "correlation"])
-@pytest.mark.parametrize("scale", [1e-100, 1e100])
+@pytest.mark.parametrize("scale", [1e-45, 1e45])
 def test_a_direction_has_no_scale(metric, scale):
     X, h = cases.embedding(9, 25), cases.target(9, 2)
     subset = np.arange(0, 25, 2)

@@ -20,7 +20,7 @@ def study(*arguments: object):
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
-    lines = ['title = "One region"', "supervise = 'subject'"]
+    lines = ['title = "One region"', 'kind = "dissimilarity"', "supervise = 'subject'"]
     X = {name: rng.normal(size=(16, 8)) for name in "12"}
     np.savez(tmp_path / "x.npz", one=X["1"], two=X["2"])
     targets = {name: -sc.similarity(x[:, :3]) + rng.normal(size=(3, 120)) / 4 for name, x in X.items()}

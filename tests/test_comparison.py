@@ -51,11 +51,10 @@ def result():
 def test_full_and_pruned_are_cross_validates(terms, how):
     X, h = stimuli(targets=2)
     h = -h if "kind" in terms else h
-    said = {} if "kind" in terms else {"kind": "similarity"}
     h[0, 5] = np.nan
-    pruner = sc.Pruner(**terms)
-    ours = sc.compare(X, h, ["pruned", "full"], pruner=pruner, progress=False, **how, **said)
-    theirs = sc.cross_validate(X, h, pruner, progress=False, **how, **said)
+    pruner = sc.Pruner(**{"kind": "similarity", **terms})
+    ours = sc.compare(X, h, ["pruned", "full"], pruner=pruner, progress=False, **how)
+    theirs = sc.cross_validate(X, h, pruner, progress=False, **how)
     for name in ("full", "pruned"):
         one = ours.sel(approach=name)
         np.testing.assert_array_equal(one.train_alignment, theirs[f"{name}_train"])

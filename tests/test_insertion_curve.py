@@ -198,7 +198,7 @@ def test_large_means_where_the_definition_rounds(metric, offset):
 
 
 @pytest.mark.parametrize("metric", ["cosine", "correlation"])
-@pytest.mark.parametrize("scale", [1e-100, 1e100])
+@pytest.mark.parametrize("scale", [1e-45, 1e45])
 def test_a_direction_has_no_scale(metric, scale):
     X, h, order = cases.embedding(9, 25), cases.target(9, 2), order_of(25)
     agree(sc.insertion_curve(X * scale, h, order, metric, kind="similarity"), X, h, order, None, metric, "pearson")

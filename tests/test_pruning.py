@@ -471,7 +471,7 @@ def test_data_frames():
 def test_pipelines():
     X, target = planted()
     pipeline = make_pipeline(StandardScaler(), sc.Pruner(kind="similarity"), PCA(n_components=2, random_state=0))
-    mapped = pipeline.fit_transform(X, target, kind="similarity")
+    mapped = pipeline.fit_transform(X, target)
     assert mapped.shape == (N, 2)
     scaled = StandardScaler().fit_transform(X)
     same(pipeline["pruner"], sc.Pruner(kind="similarity").fit(scaled, target))
@@ -496,7 +496,7 @@ def test_pipelines_of_data_frames():
     X, target = planted()
     frame = pd.DataFrame(X, columns=[f"node {k}" for k in range(D)])
     pipeline = make_pipeline(StandardScaler(), sc.Pruner(kind="similarity")).set_output(transform="pandas")
-    table = pipeline.fit_transform(frame, target, kind="similarity")
+    table = pipeline.fit_transform(frame, target)
     assert table.columns.tolist() == pipeline.get_feature_names_out().tolist()
     assert set(table.columns) <= set(frame.columns)
 

@@ -438,7 +438,7 @@ def test_undefined_pairs_have_no_whitened_alignment(comparator):
 def test_a_training_stimulus_without_direction_is_named():
     X = embedding()
     X[9] = 0
-    for call in (sc.cross_validate, lambda *a, **k: sc.permutation_test(*a, n=2, **k, kind="similarity")):
+    for call in (sc.cross_validate, lambda *a, **k: sc.permutation_test(*a, n=2, **k)):
         with pytest.raises(ValueError, match="X must give every stimulus a direction, got stimulus 9 with features"):
             call(X, targets(1), cv=3, kind="similarity")
         with pytest.raises(ValueError, match="got stimulus owl with features"):
@@ -452,7 +452,7 @@ def test_a_constant_target_is_named():
         sc.cross_validate(embedding(), h, cv=3, kind="similarity")
     frame, target = labelled()
     target[1] = 0.3
-    for call in (sc.cross_validate, lambda *a, **k: sc.permutation_test(*a, n=2, **k, kind="similarity")):
+    for call in (sc.cross_validate, lambda *a, **k: sc.permutation_test(*a, n=2, **k)):
         with pytest.raises(ValueError, match=r"got a constant one \(target ben\)"):
             call(frame, target, cv=3, kind="similarity")
 
@@ -500,9 +500,9 @@ def test_a_constant_target_is_named():
     ],
 )
 def test_refusals(more, error, message):
-    for call in (sc.cross_validate, lambda *a, **k: sc.permutation_test(*a, n=2, **k, kind="similarity")):
+    for call in (sc.cross_validate, lambda *a, **k: sc.permutation_test(*a, n=2, **k)):
         with pytest.raises(error, match=message) as caught:
-            call(embedding(), targets(1), **more, kind="similarity")
+            call(embedding(), targets(1), **{"kind": "similarity", **more})
         assert "\n" not in str(caught.value)
 
 
