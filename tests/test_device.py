@@ -37,10 +37,10 @@ order = np.random.default_rng(0).permutation(37)
 found = [sc.similarity(X, "correlation")]
 for metric in ("cosine", "correlation", "euclidean"):
     for target in (h[0], h):
-        terms = (X, target)
-        found += [f(*terms, metric=metric) for f in (sc.alignment, sc.leave_one_out)]
-        found += [f(*terms, order, metric=metric) for f in (sc.insertion_curve,)]
-        found += [sc.add_one(*terms, order[:9], metric=metric)]
+        terms, how = (X, target), {"metric": metric, "kind": "similarity"}
+        found += [f(*terms, **how) for f in (sc.alignment, sc.leave_one_out)]
+        found += [f(*terms, order, **how) for f in (sc.insertion_curve,)]
+        found += [sc.add_one(*terms, order[:9], **how)]
 found += [sc.timecourse.rdm_movie(np.random.default_rng(1).normal(size=(19, 11, 5)), times=np.arange(5.0)).values]
 sys.stdout.flush()
 sys.stdout.buffer.write(np.concatenate([np.ravel(f) for f in found]).tobytes())
@@ -133,7 +133,7 @@ X, h = cases.embedding(60, 900), cases.target(60)
 def importance(threads):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        found = sc.leave_one_out(X, h, threads=threads)
+        found = sc.leave_one_out(X, h, threads=threads, kind="similarity")
     return found, [w for w in caught if issubclass(w.category, sc.device.ForkWarning)]
 expected, said = importance(4)  # OpenMP's threads start here
 assert not said

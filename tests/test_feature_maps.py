@@ -373,7 +373,8 @@ def test_forty_pairs(images, target):
 def test_p_is_of_the_selected_maps_with_relabelled_targets(kind, images, target):
     """By a slow way: test images embedded with the selected maps alone, each relabelled target held against them."""
     net = make(kind)
-    result = feature_maps.select(net, images, target, cv=3, repeats=2, permutations=5, seed=2, progress=False)
+    how = {"cv": 3, "repeats": 2, "permutations": 5, "seed": 2, "progress": False, "kind": "similarity"}
+    result = feature_maps.select(net, images, target, **how)
     maps, square = maps_of(net, images), reference.square(target, N)
     expected = np.zeros((2, 5))
     for b, order in enumerate(relabellings(N, 5, 2)):
@@ -387,7 +388,8 @@ def test_p_is_of_the_selected_maps_with_relabelled_targets(kind, images, target)
     np.testing.assert_allclose(result.chance_gain[0], expected[1] - expected[0], rtol=0, atol=1e-6)
     gain = float((result.pruned_test - result.full_test).mean())
     assert result.p_gain.item() == (1 + (result.chance_gain.values >= gain).sum()) / 6
-    assert "p_gain" not in feature_maps.select(net, images, target, cv=3, repeats=1, permutations=0, progress=False)
+    bare = {"cv": 3, "repeats": 1, "permutations": 0, "progress": False, "kind": "similarity"}
+    assert "p_gain" not in feature_maps.select(net, images, target, **bare)
 
 
 @pytest.mark.parametrize("kind", ["rectified", "pooled"])

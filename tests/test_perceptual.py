@@ -57,7 +57,7 @@ def test_it_is_a_target(lpips, pixels):
     X = RNG.normal(size=(5, 4))
     found = secateur.alignment(X, rdm, comparator="spearman")
     assert found == pytest.approx(secateur.alignment(X, rdm.values, comparator="spearman", kind="dissimilarity"))
-    assert found == pytest.approx(-secateur.alignment(X, rdm.values, comparator="spearman"))
+    assert found == pytest.approx(-secateur.alignment(X, rdm.values, comparator="spearman", kind="similarity"))
 
 
 def test_the_seed_is_all_that_is_random(lpips, pixels):

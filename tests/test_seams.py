@@ -35,7 +35,7 @@ SUBSET, ORDER = [1, 2, 5, 9, 10], np.random.default_rng(3).permutation(D)
 
 def aligned(X, h, metric, comparator, device, close):
     expected = reference.alignment(X, h, metric, comparator, SUBSET)
-    close(sc.alignment(X, h, metric, comparator, subset=SUBSET, device=device), expected)
+    close(sc.alignment(X, h, metric, comparator, subset=SUBSET, device=device, kind="similarity"), expected)
 
 
 def compared(X, h, metric, comparator, device, close):
@@ -46,22 +46,22 @@ def compared(X, h, metric, comparator, device, close):
 
 def left_out(X, h, metric, comparator, device, close):
     expected = reference.leave_one_out(X, h, metric, comparator)
-    close(sc.leave_one_out(X, h, metric, comparator, device=device), expected)
+    close(sc.leave_one_out(X, h, metric, comparator, device=device, kind="similarity"), expected)
 
 
 def added(X, h, metric, comparator, device, close):
     expected = reference.add_one(X, h, SUBSET, metric, comparator)
-    close(sc.add_one(X, h, SUBSET, metric, comparator, device=device), expected)
+    close(sc.add_one(X, h, SUBSET, metric, comparator, device=device, kind="similarity"), expected)
 
 
 def inserted(X, h, metric, comparator, device, close):
-    curve = sc.insertion_curve(X, h, ORDER, metric, comparator, device=device)
+    curve = sc.insertion_curve(X, h, ORDER, metric, comparator, device=device, kind="similarity")
     # one or two features make similarities that tie on paper
     cases.agree(curve, cases.prefixes(X, metric, ORDER), h, None, comparator, close.keywords["atol"])
 
 
 def ranked(X, h, metric, comparator, device, close):
-    found = sc.search.ranking(X, h, metric=metric, comparator=comparator, device=device)
+    found = sc.search.ranking(X, h, metric=metric, comparator=comparator, device=device, kind="similarity")
     for t in range(T):
         slow = reference.prune(X, h[t], metric, comparator)
         close(found.baseline[t], slow.baseline)
@@ -108,8 +108,9 @@ def test_every_verb_of_the_core_is_here():
 @pytest.mark.parametrize(("metric", "comparator"), list(itertools.product(METRICS, COMPARATORS)))
 def test_every_metric_with_every_comparator_in_every_verb(metric, comparator, device, device_tolerance):
     if device == "cuda" and comparator not in ON_CUDA:
+        X, h = cases.embedding(N, D), cases.target(N, T)
         with pytest.raises(ValueError, match="on a CUDA device"):
-            sc.leave_one_out(cases.embedding(N, D), cases.target(N, T), metric, comparator, device=device)
+            sc.leave_one_out(X, h, metric, comparator, device=device, kind="similarity")
         return
 
     close = partial(cases.close, atol=device_tolerance)
@@ -136,7 +137,7 @@ def test_every_metric_and_comparator_goes_through_folds(metric, comparator, devi
         return  # refused, as above
     X, h = cases.embedding(12, 6), cases.target(12)
     halves = [(np.arange(6), np.arange(6, 12)), (np.arange(6, 12), np.arange(6))]
-    pruner = sc.Pruner(metric, comparator, device=device)
+    pruner = sc.Pruner(metric, comparator, device=device, kind="similarity")
     found = sc.cross_validate(X, h, pruner, cv=halves, progress=False)
     slow = reference.cross_validate(X, h, halves, metric, comparator)
     for name in ("full_train", "full_test", "importance"):
@@ -207,7 +208,7 @@ def test_a_feature_that_is_nearly_all_of_a_cityblock_distance(share, comparator,
     X, h = cases.embedding(16, 20), cases.target(16, targets)
     X[:, 7] *= share
     where = device if comparator in ON_CUDA else "cpu"
-    actual = sc.leave_one_out(X, h, "cityblock", comparator, device=where)
+    actual = sc.leave_one_out(X, h, "cityblock", comparator, device=where, kind="similarity")
     exact = reference.leave_one_out(X, h, "cityblock", comparator, dtype=np.longdouble)
     cases.close(actual, exact.astype(float), device_tolerance)
 
@@ -216,4 +217,5 @@ def test_what_stimuli_have_in_common_is_no_cityblock_distance():
     X, h = np.round(cases.embedding(9, 25) * 2**20) / 2**20, cases.target(9, 3)
     shift = np.random.default_rng(1).integers(-(2**20), 2**20, 25).astype(float)  # exact in binary
     for verb in (sc.alignment, sc.leave_one_out):
-        np.testing.assert_array_equal(verb(X + shift, h, "cityblock"), verb(X, h, "cityblock"))
+        moved, own = (verb(x, h, "cityblock", kind="similarity") for x in (X + shift, X))
+        np.testing.assert_array_equal(moved, own)

@@ -557,7 +557,7 @@ def test_parsimonious_as_defined(inner_cv, seed, labels, kinds):
     mean, error = np.mean(curves, axis=0), np.std(curves, axis=0, ddof=1) / np.sqrt(inner_cv)
     best = int(np.nanargmax(mean))
     length = int(np.flatnonzero(mean >= mean[best] - error[best])[0]) + 1
-    pruner = sc.Pruner(search="parsimonious", inner_cv=inner_cv, seed=seed, feature_groups=labels)
+    pruner = sc.Pruner(search="parsimonious", inner_cv=inner_cv, seed=seed, feature_groups=labels, kind="similarity")
     pruner.fit(X, h, groups=kinds)
     np.testing.assert_array_equal(np.flatnonzero(pruner.support_), np.sort(brute.columns(brute.ranking()[:length])))
     ranking = fit(X, h, search="ranking", feature_groups=labels)
@@ -602,7 +602,8 @@ def test_inner_folds_keep_groups_whole(monkeypatch):
 
     monkeypatch.setattr(sc.search, "shuffled_folds", watched)
     of, folds = np.arange(20) // 2, [(np.arange(4, 20), np.arange(4)), (np.arange(16), np.arange(16, 20))]
-    how = {"pruner": sc.Pruner(search="parsimonious", inner_cv=3), "cv": folds, "groups": of, "progress": False}
+    pruner = sc.Pruner(search="parsimonious", inner_cv=3)
+    how = {"pruner": pruner, "cv": folds, "groups": of, "progress": False, "kind": "similarity"}
     for call in (sc.cross_validate, lambda *a, **k: sc.permutation_test(*a, n=1, **k), sc.transfer):
         seen.clear()
         call(X, h, **how)
@@ -610,11 +611,11 @@ def test_inner_folds_keep_groups_whole(monkeypatch):
         for (train, _), given in zip(folds, seen, strict=True):
             np.testing.assert_array_equal(given, of[train])
     seen.clear()
-    sc.timecourse.prune(X, -h[None, None], **how)
+    sc.timecourse.prune(X, h[None, None], **how)
     np.testing.assert_array_equal(seen[0], of[folds[0][0]])
     np.testing.assert_array_equal(seen[1], of[folds[1][0]])
     seen.clear()
-    sc.search.parsimonious(X, h, groups=of, inner_cv=4)
+    sc.search.parsimonious(X, h, groups=of, inner_cv=4, kind="similarity")
     np.testing.assert_array_equal(seen[0], of)
 
 
@@ -627,8 +628,9 @@ def test_inner_folds_keep_groups_whole(monkeypatch):
     ],
 )
 def test_groups_that_inner_folds_cannot_keep(groups, message):
+    pruner = sc.Pruner(search="parsimonious", kind="similarity")
     with pytest.raises(ValueError, match=message):
-        sc.Pruner(search="parsimonious").fit(cases.embedding(20, 12), cases.target(20), groups=groups)
+        pruner.fit(cases.embedding(20, 12), cases.target(20), groups=groups)
 
 
 # Ctrl-C

@@ -63,12 +63,13 @@ def test_every_step_is_that_of_exact_arithmetic(metric, comparator):
     steps = [order[: m + 1] for m in range(D)]
     expected = np.array([exactly(X[:, step], h, metric, comparator) for step in steps])
     assert (~np.isnan(expected)).sum() > D // 2
-    curve = sc.insertion_curve(UNIT * X, h, order, metric, comparator)
+    curve = sc.insertion_curve(UNIT * X, h, order, metric, comparator, kind="similarity")
     cases.close(curve, expected)
     # from scratch, in another order of summation
     again = [reference.alignment(UNIT * X[:, step[::-1]], h, metric, comparator) for step in steps]
     cases.close(curve, again)
-    cases.close([sc.alignment(UNIT * X, h, metric, comparator, subset=step) for step in steps], expected)
+    terms = (UNIT * X, h, metric, comparator)
+    cases.close([sc.alignment(*terms, subset=step, kind="similarity") for step in steps], expected)
 
 
 @pytest.mark.parametrize(("metric", "comparator"), EVERY)
@@ -77,9 +78,10 @@ def test_one_feature_more_or_less_is_that_of_exact_arithmetic(metric, comparator
     chosen = np.arange(D // 2)
     for t in range(2):
         without = [exactly(X[:, np.delete(chosen, k)], h[t], metric, comparator) for k in chosen]
-        cases.close(sc.leave_one_out(UNIT * X, h, metric, comparator, subset=chosen)[t, chosen], without)
+        removed = sc.leave_one_out(UNIT * X, h, metric, comparator, subset=chosen, kind="similarity")
+        cases.close(removed[t, chosen], without)
         with_each = [exactly(X[:, [*chosen, k]], h[t], metric, comparator) for k in range(D // 2, D)]
-        cases.close(sc.add_one(UNIT * X, h, chosen, metric, comparator)[t, D // 2 :], with_each)
+        cases.close(sc.add_one(UNIT * X, h, chosen, metric, comparator, kind="similarity")[t, D // 2 :], with_each)
 
 
 def given(s, h, comparator, metric=None):
@@ -128,7 +130,7 @@ def test_one_tie_is_a_constant(comparator):
         value = given(s, h, comparator)
         assert value == 0 if comparator in ("rho-a", "tau-a") else np.isnan(value)
     directions = np.linalg.qr(np.random.default_rng(0).normal(size=(8, 8)))[0]  # cosines that are zero but for rounding
-    value = sc.alignment(directions, cases.target(8), "cosine", comparator)
+    value = sc.alignment(directions, cases.target(8), "cosine", comparator, kind="similarity")
     assert value == 0 if comparator in ("rho-a", "tau-a") else np.isnan(value)
 
 

@@ -145,7 +145,23 @@ def permutation_p(observed: Any, null: Any) -> Matrix:
 
 
 def mean_of_defined(folds: Matrix) -> Matrix:
-    """Mean over folds (F, T) -> (T,) of the scores that are defined; NaN where none is."""
+    """Mean over folds of the scores that are defined.
+
+    Parameters
+    ----------
+    folds : (F, T) array
+        Scores of each fold; NaN where a fold has none.
+
+    Returns
+    -------
+    ndarray, shape (T,)
+        NaN where no fold has a score.
+
+    Examples
+    --------
+    >>> mean_of_defined(np.array([[0.5, np.nan], [0.25, np.nan]]))
+    array([0.375,   nan])
+    """
     count = (~np.isnan(folds)).sum(axis=0)
     return np.where(count > 0, np.nansum(folds, axis=0) / np.maximum(count, 1), np.nan)
 

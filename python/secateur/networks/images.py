@@ -119,8 +119,6 @@ def read_images(images: Any, names: Any = None) -> Images:
     Examples
     --------
     >>> import numpy as np
-
-from ..reading import LIFT, can_be_stored, current
     >>> images = read_images(np.zeros((2, 32, 32), np.uint8))
     >>> images[1].mode, images.notes
     ('RGB', ('2 images were grey and became RGB: 0, 1',))

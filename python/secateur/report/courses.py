@@ -117,7 +117,6 @@ def _draw_course(axes: Axes, clock: _Clock, values: Matrix, colour: str, label: 
 
 def _dress_time(axes: Axes, clock: _Clock, y: str, named: bool = True) -> None:
     dress(axes, clock.label if named else "", y)
-    axes.xaxis.label.set_parse_math(False)  # it holds the unit's name
     axes.yaxis.set_label_coords(-0.55 / (axes.bbox.width / axes.figure.dpi), 0.5)  # inches: labels line up
     axes.set_xlim(*clock.reach)
     if clock.reach[0] < 0 < clock.reach[1]:
@@ -346,7 +345,6 @@ def _draw_selection(axes: Axes, course: xarray.Dataset, most: int) -> tuple[Any,
     axes.invert_yaxis()
     shown = f"{len(order)} of the {len(ever)} features" if len(order) < len(ever) else f"the {len(ever)} features"
     dress(axes, "window (ms)" if clock.windows else clock.label, "features, most often kept first")
-    axes.xaxis.label.set_parse_math(False)
     axes.locator_params(axis="y", integer=True, nbins=6)
     if clock.windows:
         axes.set_xticks(range(len(clock.at)))
@@ -422,8 +420,6 @@ def _draw_generalisation(figure: Figure, axes: Axes, bar: Axes, course: xarray.D
     axes.plot(ends, ends, color="black", linewidth=0.6, linestyle="--")
     unit = clock.label.split("(")[1].split(",")[0].rstrip(")")
     dress(axes, f"scored at ({unit})", f"features chosen at ({unit})")
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.label.set_parse_math(False)
     axes.locator_params(nbins=5)
     if clock.windows:
         names = [f"{a - h:g}–{a + h:g}" for a, h in zip(clock.at, clock.half, strict=True)]
@@ -511,8 +507,8 @@ def course_page(
     _check_permutations(course, permutations)
     figure, left = blank_figure(*A4), 0.45
     heading = _synthetic(course, title or "Pruning along a time course")
-    write_words(figure, left, 7.83, trimmed(heading, 100), 13, fontweight="bold", parse_math=False)
-    write_words(figure, left, 7.59, " · ".join(_facts(course)), NORMAL, color="#404040", parse_math=False)
+    write_words(figure, left, 7.83, trimmed(heading, 100), 13, fontweight="bold")
+    write_words(figure, left, 7.59, " · ".join(_facts(course)), NORMAL, color="#404040")
     letters = iter("ABCDE")
 
     def head(at: float, up: float, words: str) -> None:

@@ -323,15 +323,17 @@ def _runs(pid: int) -> bool:
     return True
 
 
-def write_netcdf(path: Path, whole: xarray.Dataset, groups: Mapping[str, xarray.Dataset] | None = None) -> None:
+def write_netcdf(
+    path: Path, whole: xarray.Dataset | xarray.DataArray, groups: Mapping[str, xarray.Dataset] | None = None
+) -> None:
     """Write a netCDF 4 file by way of memory: HDF5 itself crashes on a full disk, Python says so.
 
     Parameters
     ----------
     path : Path
         The file.
-    whole : xarray.Dataset
-        Its root.
+    whole : xarray.Dataset or xarray.DataArray
+        Its root; of an array, the one variable, under its name.
     groups : mapping of str to xarray.Dataset, optional
         Its groups.
 
@@ -349,8 +351,11 @@ def write_netcdf(path: Path, whole: xarray.Dataset, groups: Mapping[str, xarray.
     1.5
     """
     import h5netcdf
+    import xarray
     from xarray.backends import H5NetCDFStore
 
+    if isinstance(whole, xarray.DataArray):
+        whole = whole.to_dataset(name=whole.name or "values")
     content = io.BytesIO()
     file = h5netcdf.File(content, "w")
     try:
