@@ -348,11 +348,12 @@ def test_masked_values_are_refused_and_missing_in_movies():
     movie = np.ma.array(timecourse.rdm_movie(PATTERNS).values[:2])
     movie[0, 4] = movie[1, 7] = np.ma.masked
     X = np.random.default_rng(0).normal(size=(len(PATTERNS), 5))
-    scores = timecourse.prune(X, np.ma.stack([movie, movie]), cv=2, progress=False)
+    how = {"cv": 2, "progress": False, "kind": "dissimilarity"}
+    scores = timecourse.prune(X, np.ma.stack([movie, movie]), **how)
     missing = movie.filled(np.nan)
     assert np.isnan(missing).sum() == 2
-    xarray.testing.assert_identical(timecourse.prune(X, np.stack([missing] * 2), cv=2, progress=False), scores)
-    xarray.testing.assert_identical(timecourse.prune(X, [movie, movie], cv=2, progress=False), scores)
+    xarray.testing.assert_identical(timecourse.prune(X, np.stack([missing] * 2), **how), scores)
+    xarray.testing.assert_identical(timecourse.prune(X, [movie, movie], **how), scores)
 
 
 def test_sensors_of_mne_objects_follow_the_rules_of_files():

@@ -85,7 +85,7 @@ def test_pickle_in_a_store_of_format_2_is_never_run(kind, tmp_path, monkeypatch)
     assert f"asks for {asked}" in refused("timecourse", "x.npy", "bad.zarr", "--out", "out")
     (place / "test" / ".secateur").mkdir(parents=True)
     with pytest.raises(ValueError, match="store " + said):
-        timecourse.prune(rng.normal(size=(9, 5)), rng.normal(size=(2, 36)), cv=3, store=place)
+        timecourse.prune(rng.normal(size=(9, 5)), rng.normal(size=(2, 36)), cv=3, store=place, kind="similarity")
     with pytest.raises(ValueError, match="path " + said):
         timecourse.open_store(place)
     assert not (tmp_path / "ran").exists()
@@ -188,7 +188,7 @@ def written(tmp_path_factory):
     place = tmp_path_factory.mktemp("stores") / "course.zarr"
 
     def run(store):
-        return timecourse.prune(X, movies, cv=3, chunk=2, store=store, progress=False)
+        return timecourse.prune(X, movies, cv=3, chunk=2, store=store, progress=False, kind="dissimilarity")
 
     return place, run(place), run
 

@@ -567,18 +567,19 @@ def test_whole_groups_change_places():
     times = np.stack([np.bincount(place, minlength=N) for place in orders.T])
     assert np.abs(times - 600 / N).max() < 6 * np.sqrt(600 / N * (1 - 1 / N))
     X, h = embedding(), targets(2)
-    null = sc.permutation_test(X, h, n=4, cv=2, seed=6, groups=GROUPS)
+    null = sc.permutation_test(X, h, n=4, cv=2, seed=6, groups=GROUPS, kind="similarity")
     rng, matrices = np.random.default_rng(6), np.stack([reference.square(values, N) for values in h])
     for draw in range(4):
         order = relabelling(rng, members)
-        result = sc.cross_validate(X, matrices[:, order][:, :, order], cv=2, seed=6, groups=GROUPS)
+        result = sc.cross_validate(X, matrices[:, order][:, :, order], cv=2, seed=6, groups=GROUPS, kind="similarity")
         np.testing.assert_allclose(null.pruned_test[:, draw], result.pruned_test.mean("fold"), atol=1e-12, rtol=0)
 
 
 def test_groups_of_one_are_relabelled_as_stimuli():
     X, h = embedding(), targets(1)
-    alone = sc.permutation_test(X, h, n=3, cv=kfold(3), groups=np.arange(N))
-    np.testing.assert_array_equal(alone.pruned_test, sc.permutation_test(X, h, n=3, cv=kfold(3)).pruned_test)
+    how = {"n": 3, "cv": kfold(3), "kind": "similarity"}
+    alone = sc.permutation_test(X, h, groups=np.arange(N), **how)
+    np.testing.assert_array_equal(alone.pruned_test, sc.permutation_test(X, h, **how).pruned_test)
 
 
 def test_unequal_groups_are_refused():
@@ -588,8 +589,8 @@ def test_unequal_groups_are_refused():
         "stimuli out until all groups are as large, or average each group to one stimulus"
     )
     with pytest.raises(ValueError, match=message):
-        sc.permutation_test(embedding(), targets(1), n=2, cv=2, groups=groups)
-    sc.cross_validate(embedding(), targets(1), cv=2, groups=groups)
+        sc.permutation_test(embedding(), targets(1), n=2, cv=2, groups=groups, kind="similarity")
+    sc.cross_validate(embedding(), targets(1), cv=2, groups=groups, kind="similarity")
 
 
 def test_exemplars_of_unrelated_categories_are_no_find():
@@ -600,7 +601,7 @@ def test_exemplars_of_unrelated_categories_are_no_find():
         groups = np.repeat(np.arange(8), 2)
         X, Y = (rng.normal(size=(8, 12))[groups] + 0.5 * rng.normal(size=(16, 12)) for _ in range(2))
         folds, _ = split(16, 2, seed=seed, groups=groups)
-        target, how = sc.similarity(Y), {"n": 9, "pruner": sc.Pruner(threads=1), "cv": folds}
+        target, how = sc.similarity(Y), {"n": 9, "pruner": sc.Pruner(threads=1, kind="similarity"), "cv": folds}
         p.append([float(sc.permutation_test(X, target, groups=g, **how).p_pruned_test[0]) for g in (groups, None)])
     whole, single = (np.array(p) <= 0.1).sum(axis=0)
     assert whole <= stats.binom.isf(1e-4, 30, 0.1)
@@ -724,7 +725,7 @@ def test_summary_has_no_p_of_folds_that_share_test_stimuli(tmp_path):
 
     X, h = embedding(), targets(2)
     for how in ({"cv": 5, "repeats": 2}, {"cv": sklearn_folds(2)}):
-        result = sc.cross_validate(X, h, **how)
+        result = sc.cross_validate(X, h, kind="similarity", **how)
         table = sc.summary(result)
         assert table.p.isna().all()
         assert np.isfinite(table[["t", "df", "gain"]].to_numpy()).all()
@@ -734,7 +735,7 @@ def test_summary_has_no_p_of_folds_that_share_test_stimuli(tmp_path):
         result.to_netcdf(tmp_path / "result.nc")
         with xarray.open_dataset(tmp_path / "result.nc") as back:
             assert sc.summary(back).p.isna().all()
-    once = sc.cross_validate(X, h, cv=5)
+    once = sc.cross_validate(X, h, cv=5, kind="similarity")
     assert sc.summary(once).p.notna().all()
     assert "p (t)" in sc.report.text(once)
 
@@ -749,15 +750,15 @@ def test_small_test_folds_are_warned_of_once():
     X, h = np.random.default_rng(0).normal(size=(36, 5)), np.random.default_rng(1).normal(size=630)
     message = "^test folds should have 30 pairs of stimuli or more, as scores of fewer are mostly noise: got 28 in "
     for call in (
-        lambda: sc.cross_validate(X[:24], h[:276], cv=3, progress=False),
-        lambda: sc.compare(X[:24], h[:276], ["full"], cv=3, progress=False),
+        lambda: sc.cross_validate(X[:24], h[:276], cv=3, progress=False, kind="similarity"),
+        lambda: sc.compare(X[:24], h[:276], ["full"], cv=3, progress=False, kind="similarity"),
     ):
         with pytest.warns(sc.SmallFoldsWarning, match=message + "the smallest of 3 of 3 folds$") as told:
             call()
-        assert len(told) == 1
+        assert sum(one.category is sc.SmallFoldsWarning for one in told) == 1
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        sc.cross_validate(X, h, cv=4, progress=False)  # nine stimuli have 36
+        warnings.simplefilter("error", sc.SmallFoldsWarning)
+        sc.cross_validate(X, h, cv=4, progress=False, kind="similarity")  # nine stimuli have 36
 
 
 def test_summary_of_one_fold():
