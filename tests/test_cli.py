@@ -724,3 +724,25 @@ def test_groups_by_name_and_by_order(tmp_path: Path) -> None:
     place.write_text("a,b,c\n")
     with pytest.raises(files.FileError, match="one column"):
         files.read_groups_file(str(place), 3, stimuli)
+
+
+def test_a_target_in_a_netcdf_file_says_its_kind_and_its_stimuli(here: Path, X: Any, S: Any) -> None:
+    pandas.DataFrame(X, NAMES).to_csv("x.csv")
+    order = np.roll(np.arange(N), 5)
+    pairs = -S[np.ix_(order, order)][SQUARE]
+    attrs = {"kind": "dissimilarity", "stimuli": [NAMES[i] for i in order]}
+    xarray.DataArray(pairs, dims="pair", name="rdm", attrs=attrs).to_netcdf("r.nc", engine="h5netcdf")
+    assert run("prune", "x.csv", "r.nc", "--out", "out").exit_code == 0
+    expected = sc.cross_validate(X, -S[SQUARE], sc.Pruner(kind="dissimilarity"), progress=False)
+    with xarray.open_dataset(here / "out" / "result.nc", engine="h5netcdf") as result:
+        np.testing.assert_array_equal(result.pruned_test.values, expected.pruned_test.values)
+        assert result.attrs["kind"] == "dissimilarity"
+    told = refused("prune", "x.csv", "r.nc", "--kind", "similarity", "--out", "b")
+    assert "r.nc:rdm says that it holds dissimilarities: pass --kind dissimilarity, got 'similarity'" in told
+    # An attribute of another word, and a file that has none, say nothing.
+    xarray.DataArray(pairs, dims="pair", name="rdm", attrs={"kind": "rdm"}).to_netcdf("q.nc", engine="h5netcdf")
+    assert "kind must be said for packed pairs" in refused("prune", "x.npy", "q.nc", "--out", "b")
+    few = xarray.DataArray(pairs, dims="pair", name="rdm", attrs={**attrs, "stimuli": NAMES[:-1]})
+    few.to_netcdf("few.nc", engine="h5netcdf")
+    told = refused("prune", "x.csv", "few.nc", "--out", "b")
+    assert "few.nc:rdm must name each of 24 stimuli, got 23 names in its attribute stimuli" in told

@@ -105,3 +105,12 @@ def test_nothing_is_left_of_a_training_that_fails(inputs, tmp_path, monkeypatch)
     words = "secateur: loss must stay a number, got nan: lower lr (0.005); the network of epoch 0 is kept.\n"
     assert words in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_says_that_it_holds_similarities(inputs, tmp_path):
+    xarray = pytest.importorskip("xarray")
+    held = xarray.DataArray(np.eye(18), dims=("a", "b"), name="s", attrs={"kind": "similarity"})
+    held.to_netcdf(tmp_path / "s.nc", engine="h5netcdf")
+    done = run(inputs / "images", tmp_path / "s.nc", *QUICK, "--out", tmp_path / "out")
+    assert done.exit_code == 2
+    assert "s.nc:s says that it holds similarities: " in done.stderr

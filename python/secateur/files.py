@@ -68,6 +68,8 @@ class Loaded:
         The array's name in the file; empty where a file has one array.
     notes : tuple of str
         What the reader decided that a user should know, each a sentence.
+    kind : {"similarity", "dissimilarity"}, optional
+        What the file says that a target holds: the array's attribute ``kind`` (netCDF, HDF5), or rsatoolbox's format.
     """
 
     values: Array
@@ -76,6 +78,7 @@ class Loaded:
     path: Path
     key: str = ""
     notes: tuple[str, ...] = ()
+    kind: str | None = None
 
     def record(self) -> dict[str, Any]:
         """Name, key, shape and SHA-256 of the file and its first names of stimuli, for ``settings.json``."""
@@ -102,6 +105,8 @@ class _Entry:
     text: bool
     load: Callable[[], Array]
     hidden: bool = False  # never taken unless asked for by name
+    kind: str | None = None  # its attributes, where it has these
+    stimuli: Names | None = None
 
 
 Entries = dict[str, _Entry]
@@ -151,6 +156,11 @@ def read_target_file(place: str) -> Loaded:
     ------
     FileError
         As in :func:`read_features_file`.
+
+    Notes
+    -----
+    An array of a netCDF or HDF5 file may say with attributes what it holds: ``kind``, and ``stimuli`` (their names), as
+    the DataArrays of :mod:`secateur.datasets` do. A ``kind`` of another word says nothing.
     """
     path, key = _locate(place, "TARGET")
     if path.suffix.lower() in (".csv", ".tsv"):
@@ -163,8 +173,9 @@ def read_target_file(place: str) -> Loaded:
         if path.suffix.lower() == ".mat" and values.ndim == 3 and values.shape[0] == values.shape[1] != values.shape[2]:
             values = np.moveaxis(values, 2, 0)
             notes.append(f"{_said(path, key)} was read as {values.shape[0]} targets along its last dimension")
-        stimuli = _names_in(entries, STIMULI, _stimulus_count(values), path, "stimuli")
-    return Loaded(values, stimuli, None, path, key, tuple(notes))
+        count, kind = _stimulus_count(values), entries[key].kind
+        stimuli = _names_in(entries, STIMULI, count, path, "stimuli") or _own_names(entries[key], count, path, key)
+    return Loaded(values, stimuli, None, path, key, tuple(notes), "dissimilarity" if key == "dissimilarities" else kind)
 
 
 def read_groups_file(place: str, n: int, stimuli: Names | None) -> Loaded:
@@ -232,20 +243,25 @@ def read_arrays(place: str, wanted: Callable[[str], bool], what: str) -> dict[st
 
 
 def stated_kind(target: Loaded, kind: str | None) -> str | None:
-    """What a target holds: what is said, or what rsatoolbox's files are known for; None where neither tells.
+    """What a target holds: what its file says, or what is said here; None where neither tells.
+
+    Parameters
+    ----------
+    target : Loaded
+        From :func:`read_target_file`.
+    kind : {"similarity", "dissimilarity"}, optional
+        What is said here.
 
     Raises
     ------
     FileError
-        Where a file of rsatoolbox's dissimilarities is said to hold similarities.
+        Where the two say different things.
     """
-    if target.key != "dissimilarities":
-        return kind
-    if kind == "similarity":
-        raise FileError(
-            f"{target.path.name} holds rsatoolbox RDMs, which are dissimilarities: pass kind='dissimilarity'"
-        )
-    return "dissimilarity"
+    if None not in (kind, target.kind) and kind != target.kind:
+        told = "holds rsatoolbox RDMs, which are" if target.key == "dissimilarities" else "says that it holds"
+        held = {"similarity": "similarities", "dissimilarity": "dissimilarities"}[str(target.kind)]
+        raise FileError(f"{_said(target.path, target.key)} {told} {held}: pass kind={target.kind!r}, got {kind!r}")
+    return target.kind or kind
 
 
 def match(target: Loaded, features: Loaded) -> tuple[Array, str | None]:
@@ -345,6 +361,16 @@ def _stimulus_count(values: Array) -> int | None:
         return int(values.shape[-1])
     n = (1 + math.isqrt(1 + 8 * values.shape[-1])) // 2 if values.ndim else 0
     return n if values.ndim and pair_count(n) == values.shape[-1] else None
+
+
+def _own_names(entry: _Entry, count: int | None, path: Path, key: str) -> Names | None:
+    """Names of stimuli that an array has among its attributes."""
+    if entry.stimuli is not None:
+        if count is not None and len(entry.stimuli) != count:
+            got = f"got {len(entry.stimuli)} names in its attribute stimuli"
+            raise FileError(f"{_said(path, key)} must name each of {count} stimuli, {got}")
+        _check_names(entry.stimuli, path)
+    return entry.stimuli
 
 
 def _names_in(entries: Entries, keys: Sequence[str], count: int | None, path: Path, what: str) -> Names | None:
@@ -480,9 +506,12 @@ def _opened(path: Path) -> Iterator[Entries]:
             reader = stack.enter_context(Reader(path))
             told = reader.ask("entries")
             entries = {
-                name: _Entry(tuple(shape), text, partial(reader.ask, "array", form=told["format"], name=name), hidden)
-                for name, shape, text, hidden in (one for one in told["entries"])
-            }
+                name: _Entry(
+                    tuple(shape), text, partial(reader.ask, "array", form=told["format"], name=name), hidden,
+                    said.get("kind"), tuple(said["stimuli"]) if "stimuli" in said else None,
+                )
+                for name, shape, text, hidden, said in (one for one in told["entries"])
+            }  # fmt: skip
         yield entries
 
 

@@ -90,7 +90,7 @@ def finetune(
     """
     with spoken():
         from ..comparison import compare, explained_variance
-        from ..files import Loaded, match, read_target_file
+        from ..files import Loaded, match, read_target_file, stated_kind
         from ..networks import load, read_images
         from ..networks.siamese import PRESETS, DissimilarityTrainer, FineTuned
         from ..pruning import Pruner
@@ -108,6 +108,7 @@ def finetune(
                 raise ValueError(f"--preset must be one of {', '.join(PRESETS)}, got {preset!r}")
             check_destination(out, overwrite, finetuning.CONTENTS)
             shown, goal = read_images(images), read_target_file(rdm)
+            stated_kind(goal, "dissimilarity")
             n = len(shown)
             values, note = match(goal, Loaded(np.empty(0), shown.names, None, images))
             if values.shape[-1] != n and values.shape[-1] != pair_count(n):

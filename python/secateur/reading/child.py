@@ -52,7 +52,7 @@ class Files:
     # What is in a file ------------------------------------------------------------------------------------------
 
     def entries(self, path: str) -> dict[str, Any]:
-        """The arrays of a file: name, shape, whether it is text, whether it is hidden."""
+        """The arrays of a file: name, shape, whether it is text, whether it is hidden, what its attributes say."""
         import h5py
 
         self.allow(os.path.getsize(path))
@@ -119,10 +119,10 @@ class Files:
         for name, shape, kind in whosmat(str(path)):
             if kind in NUMERIC:
                 self.check(8.0 * math.prod(shape), f"{path.name}:{name}")
-                entries.append((name, list(shape), False, False))
+                entries.append((name, list(shape), False, False, {}))
             elif kind in ("char", "cell"):
                 # A matrix of characters has a row a name.
-                entries.append((name, list(shape[:1] if kind == "char" else shape), True, False))
+                entries.append((name, list(shape[:1] if kind == "char" else shape), True, False, {}))
             elif kind == "struct":
                 entries += self._fields(name, self._variable(path, name))
         if not entries:
@@ -144,9 +144,10 @@ class Files:
         """Fields of a struct, and of structs in it, as ``struct/field``; arrays of several structs are left out."""
         if struct.dtype.names is None:
             if struct.dtype.kind in "fiub":
-                return [(name, list(struct.shape), False, False)]
+                return [(name, list(struct.shape), False, False, {})]
             if struct.dtype.kind in "UO":
-                return [(name, list(struct.shape[:1] if struct.dtype.kind == "U" else struct.shape), True, False)]
+                shape = struct.shape[:1] if struct.dtype.kind == "U" else struct.shape
+                return [(name, list(shape), True, False, {})]
             return []
         if struct.size != 1:
             return []
@@ -237,7 +238,8 @@ class Files:
                 return
             # MATLAB counts dimensions from the other end.
             shape = list(reversed(item.shape)) if matlab else list(item.shape)
-            entries.append((name, shape[:1] if kind == "char" else shape, words, dimension and not words))
+            said = {} if matlab else _said_of(item)
+            entries.append((name, shape[:1] if kind == "char" else shape, words, dimension and not words, said))
 
         with h5py.File(path, "r") as file:
             self._check_sources(file, path)
@@ -268,6 +270,19 @@ class Files:
 def _attribute(item: Any, name: str) -> str:
     value = item.attrs.get(name, b"")
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _said_of(item: Any) -> dict[str, Any]:
+    """What an array says of itself as a target: its kind, and the names of its stimuli."""
+    import numpy as np
+
+    said: dict[str, Any] = {}
+    if _attribute(item, "kind") in ("similarity", "dissimilarity"):
+        said["kind"] = _attribute(item, "kind")
+    names = item.attrs.get("stimuli")
+    if isinstance(names, np.ndarray) and names.ndim == 1 and names.dtype.kind in "OSU":
+        said["stimuli"] = [one.decode("utf-8", "replace") if isinstance(one, bytes) else str(one) for one in names]
+    return said
 
 
 def _characters(codes: Any) -> str:
