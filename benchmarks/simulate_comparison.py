@@ -1,8 +1,9 @@
 """How often tests of scores, squares and clusters find what isn't there: named simulations, printed as Markdown.
 
-    python benchmarks/simulate_comparison.py [NAME ...] [--quick] [--sets N]
+    python benchmarks/simulate_comparison.py [NAME ...] [--quick] [--sets N] [--first N]
 
 Names: folds, squares, explained, equal, clusters. All by default. Seeds are fixed: the same tables again.
+With another number of the first data set (``--first 1000``) come other data sets.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import secateur as sc
 from secateur.comparison import explained_variance
 from secateur.statistics import permutation_p, signed_square
 
-PRUNER = sc.Pruner(threads=1)
+PRUNER = sc.Pruner(kind="similarity", threads=1)
 
 
 def share(hits: object) -> str:
@@ -55,13 +56,15 @@ def significant(gap: np.ndarray) -> bool:
     return np.ptp(gap) > 0 and bool(ttest_1samp(gap, 0).pvalue <= 0.05)
 
 
-def folds(sets: int, n: int = 30, d: int = 40) -> None:
+def folds(sets: range, n: int = 30, d: int = 40) -> None:
     """Pruned against full where the target has nothing to do with X: t over folds, and the two permutation tests."""
-    print(f"**folds**: {sets} data sets, n = {n}, d = {d}; significant at 5 %, t two-sided, permutations one-sided\n")
+    print(
+        f"**folds**: {len(sets)} data sets, n = {n}, d = {d}; significant at 5 %, t two-sided, permutations one-sided\n"
+    )
     rows = []
     for repeats in (1, 4, 8):
         t, held, score, whole = [], [], [], []
-        for seed in range(sets):
+        for seed in sets:
             X, h = unrelated(seed, n, d)
             terms = {"repeats": repeats, "seed": seed, "progress": False}
             result = sc.compare(X, h, ["full", "pruned"], pruner=PRUNER, permutations=199, **terms)
@@ -78,9 +81,9 @@ def folds(sets: int, n: int = 30, d: int = 40) -> None:
     table(head, rows)
 
 
-def equal(sets: int, n: int = 36) -> None:
+def equal(sets: range, n: int = 36) -> None:
     """Two noisy views of what the target is of, equally good: neither should win more often than by chance."""
-    print(f"**equal**: {sets} data sets, n = {n}: two spaces that fit the target equally well on average\n")
+    print(f"**equal**: {len(sets)} data sets, n = {n}: two spaces that fit the target equally well on average\n")
 
     class Other:
         def __init__(self, X: np.ndarray) -> None:
@@ -94,7 +97,7 @@ def equal(sets: int, n: int = 36) -> None:
     rows = []
     for repeats in (1, 4):
         t, p = [], []
-        for seed in range(sets):
+        for seed in sets:
             rng = np.random.default_rng([11, seed])
             Z = rng.normal(size=(n, 8))
             one, two = (np.c_[Z, rng.normal(size=(n, 8))] for _ in range(2))
@@ -109,13 +112,13 @@ def equal(sets: int, n: int = 36) -> None:
     table(["folds", "paired t (before)", "permutation p"], rows)
 
 
-def squares(sets: int, d: int = 40) -> None:
+def squares(sets: range, d: int = 40) -> None:
     """r² of tables where the target has nothing to do with X."""
-    print(f"**squares**: {sets} data sets, d = {d}, five folds; r² of the full and of the pruned space, truth 0\n")
+    print(f"**squares**: {len(sets)} data sets, d = {d}, five folds; r² of the full and of the pruned space, truth 0\n")
     rows = []
     for n in (24, 36, 48):
         found: dict[str, list[float]] = {key: [] for key in "abcd"}
-        for seed in range(sets):
+        for seed in sets:
             X, h = unrelated(seed, n, d)
             result = sc.cross_validate(X, h, PRUNER, curves=False, progress=False, seed=seed)
             for keys, name in (("ab", "full_test"), ("cd", "pruned_test")):
@@ -126,15 +129,15 @@ def squares(sets: int, d: int = 40) -> None:
     table(["n", "full, mean of r² (before)", "full, now", "pruned, mean of r² (before)", "pruned, now"], rows)
 
 
-def explained(sets: int, n: int = 40, d: int = 40, people: int = 6) -> None:
+def explained(sets: range, n: int = 40, d: int = 40, people: int = 6) -> None:
     """Percent of explainable variance of subjects who share a structure that X has nothing or something to do with."""
-    print(f"**explained**: {sets} data sets, n = {n}, d = {d}, {people} subjects, five folds; percent\n")
+    print(f"**explained**: {len(sets)} data sets, n = {n}, d = {d}, {people} subjects, five folds; percent\n")
     rows = []
     cases = [("unrelated, noisy", 0.0, 3.0), ("unrelated, clear", 0.0, 0.5), ("related", 1.0, 1.0)]
     for label, truth, noise in cases:
         before: list[list[float]] = [[], []]
         now: list[list[float]] = [[], []]
-        for seed in range(sets):
+        for seed in sets:
             rng = np.random.default_rng([13, seed])
             X, own = rng.normal(size=(n, d)), rng.normal(size=(n, 6))
             shared = sc.similarity(np.c_[own, 2 * truth * X[:, :6]], threads=1)
@@ -150,7 +153,7 @@ def explained(sets: int, n: int = 40, d: int = 40, people: int = 6) -> None:
     table(["subjects", "full (before)", "full, now", "pruned (before)", "pruned, now"], rows)
 
 
-def clusters(sets: int, parents: int = 16, each: int = 5, d: int = 40) -> None:
+def clusters(sets: range, parents: int = 16, each: int = 5, d: int = 40) -> None:
     """Clusters against a taxonomy, full and pruned to it: the Wilcoxon test of old, and the interval over groups."""
     n = parents * each
     leaves = [f"l{i}" for i in range(n)]
@@ -158,11 +161,11 @@ def clusters(sets: int, parents: int = 16, each: int = 5, d: int = 40) -> None:
     tree |= {f"g{g}": [f"h{g % 4}"] for g in range(parents)} | {f"l{i}": [f"g{i // each}"] for i in range(n)}
     target = sc.taxonomy.wu_palmer(leaves, tree)
     rules = {"cuts": [8], "levels": 1, "sizes": (1, n)}
-    print(f"**clusters**: {sets} data sets, {n} categories in {parents} groups, d = {d}, four folds, 8 clusters\n")
+    print(f"**clusters**: {len(sets)} data sets, {n} categories in {parents} groups, d = {d}, four folds, 8 clusters\n")
     rows = []
     for label, strength in (("X unrelated to the taxonomy", 0.0), ("X related, all features alike", 0.5)):
         p, beyond, bounds, before = [], [], [], []
-        for seed in range(sets):
+        for seed in sets:
             rng = np.random.default_rng([17, seed])
             X = rng.normal(size=(n, d)) + strength * np.repeat(rng.normal(size=(parents, d)), each, axis=0)
             result = sc.cross_validate(X, target, PRUNER, cv=4, seed=seed, curves=False, progress=False)
@@ -192,13 +195,16 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(SIMULATIONS))
     parser.add_argument("--quick", action="store_true", help="a twentieth of the data sets")
     parser.add_argument("--sets", type=int, help="data sets of each simulation")
+    parser.add_argument("--first", type=int, default=0, help="number of the first data set, 0 by default")
     given = parser.parse_args()
-    warnings.simplefilter("ignore", sc.SmallFoldsWarning)
+    for expected in (sc.SmallFoldsWarning, sc.OpposedWarning):
+        warnings.simplefilter("ignore", expected)
     for name in given.names or SIMULATIONS:
         if name not in SIMULATIONS:
             parser.error(f"NAME must be among {', '.join(SIMULATIONS)}, got {name!r}")
         simulation, sets = SIMULATIONS[name]
-        simulation(given.sets or (max(sets // 20, 10) if given.quick else sets))
+        count = given.sets or (max(sets // 20, 10) if given.quick else sets)
+        simulation(range(given.first, given.first + count))
 
 
 if __name__ == "__main__":

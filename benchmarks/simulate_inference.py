@@ -1,8 +1,9 @@
 """How often tests find what is not there, and intervals hold the truth: data sets made for it, one table a simulation.
 
-python benchmarks/simulate_inference.py groups        # one by name, or several
-python benchmarks/simulate_inference.py               # all: some minutes each on one core
-python benchmarks/simulate_inference.py --quick       # a tenth of the data sets
+python benchmarks/simulate_inference.py groups             # one by name, or several
+python benchmarks/simulate_inference.py                    # all: many minutes each on one core
+python benchmarks/simulate_inference.py --quick            # a tenth of the data sets
+python benchmarks/simulate_inference.py groups --sets 100  # so many of them a row
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import sys
+import argparse
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -19,13 +21,18 @@ import numpy as np
 
 import secateur as sc
 
-ALONE = sc.Pruner(threads=1)
-SIMULATIONS: dict[str, Callable[[float], None]] = {}
+ALONE = sc.Pruner(kind="similarity", threads=1)
+SIMULATIONS: dict[str, tuple[Callable[[int], None], int]] = {}
 
 
-def simulation(function: Callable[[float], None]) -> Callable[[float], None]:
-    SIMULATIONS[function.__name__.replace("_", "-")] = function
-    return function
+def simulation(sets: int) -> Callable[[Callable[[int], None]], Callable[[int], None]]:
+    """A simulation by its name, and how many data sets it has a row."""
+
+    def keep(function: Callable[[int], None]) -> Callable[[int], None]:
+        SIMULATIONS[function.__name__.replace("_", "-")] = function, sets
+        return function
+
+    return keep
 
 
 def error(share: float, count: int) -> float:
@@ -57,10 +64,10 @@ def categories(seed: int, count: int, each: int, own: float, d: int = 40) -> tup
     return X, sc.similarity(Y[:, :12], threads=1), groups
 
 
-@simulation
-def groups(scale: float) -> None:
+@simulation(400)
+def groups(sets: int) -> None:
     """False positives at 5 % of the permutation test, exemplars nested in categories."""
-    sets, n = max(20, int(400 * scale)), 99
+    n = 99
     print(f"{sets} data sets a row, {n} relabellings, 4 folds of whole categories, d = 40; share of p <= 0.05\n")
     heading("categories x exemplars", "own SD", "relabelled", "score", "gain", "Monte Carlo SE at 5 %")
     for count, each, own in ((12, 3, 2.0), (12, 3, 1.0), (16, 2, 1.0), (8, 5, 2.0)):
@@ -100,10 +107,10 @@ def world(
 
 
 def held(
-    scale: float, over: str, settings: list[tuple[dict[str, Any], dict[str, Any]]], ways: dict[str, dict[str, Any]]
+    sets: int, over: str, settings: list[tuple[dict[str, Any], dict[str, Any]]], ways: dict[str, dict[str, Any]]
 ) -> None:
     """A table: how often intervals of each way hold the mean score of other data sets, and how wide they are."""
-    sets, truths = max(20, int(150 * scale)), max(100, int(400 * scale))
+    truths = max(100, 4 * sets)
     print(
         f"{sets} data sets a row, 5 folds; coverage of 95 % intervals, and their mean width by\n"
         f"that of mean +- 1.96 SD of the scores of {truths} other data sets, whose mean is the truth. Monte Carlo SE "
@@ -140,8 +147,8 @@ T, BEFORE = "t", "percentiles (before)"
 PERCENTILES: dict[str, Any] = {"method": "percentile", "n": 40}
 
 
-@simulation
-def intervals_over_stimuli(scale: float) -> None:
+@simulation(150)
+def intervals_over_stimuli(sets: int) -> None:
     """Coverage of intervals over stimuli."""
     settings: list[tuple[dict[str, Any], dict[str, Any]]] = [
         ({"n": 24, "d": 20, "q": 6}, {}),
@@ -155,11 +162,11 @@ def intervals_over_stimuli(scale: float) -> None:
         ({"n": 24, "d": 20, "q": 6}, {"repeats": 4}),
         ({"n": 36, "d": 60, "q": 10, "noise": 1.0}, {"repeats": 4}),
     ]
-    held(scale, "stimuli", settings, {T: {"n": 8}, BEFORE: PERCENTILES})
+    held(sets, "stimuli", settings, {T: {"n": 8}, BEFORE: PERCENTILES})
 
 
-@simulation
-def intervals_over_subjects(scale: float) -> None:
+@simulation(150)
+def intervals_over_subjects(sets: int) -> None:
     """Coverage of intervals over subjects."""
     settings: list[tuple[dict[str, Any], dict[str, Any]]] = [
         ({"n": 36, "d": 40, "q": 10, "noise": 1.0, "people": 16}, {}),
@@ -167,30 +174,35 @@ def intervals_over_subjects(scale: float) -> None:
         ({"n": 36, "d": 60, "q": 10, "noise": 3.0, "people": 16}, {}),
         ({"n": 36, "d": 60, "q": 10, "noise": 1.0, "people": 8}, {}),
     ]
-    held(scale, "subjects", settings, {T: {"n": 40}, BEFORE: PERCENTILES})
+    held(sets, "subjects", settings, {T: {"n": 40}, BEFORE: PERCENTILES})
 
 
-@simulation
-def intervals_over_both(scale: float) -> None:
+@simulation(150)
+def intervals_over_both(sets: int) -> None:
     """Coverage of intervals over stimuli and subjects."""
     settings: list[tuple[dict[str, Any], dict[str, Any]]] = [
         ({"n": 24, "d": 40, "q": 10, "noise": 1.0, "people": 16}, {}),
         ({"n": 36, "d": 60, "q": 10, "noise": 3.0, "people": 8}, {}),
         ({"n": 36, "d": 60, "q": 10, "rank": 6, "people": 16}, {}),
     ]
-    held(scale, "both", settings, {T: {"n": 20}, BEFORE: PERCENTILES})
+    held(sets, "both", settings, {T: {"n": 20}, BEFORE: PERCENTILES})
 
 
-def main(arguments: list[str]) -> None:
-    scale = 0.1 if "--quick" in arguments else 1.0
-    names = [name for name in arguments if name != "--quick"] or list(SIMULATIONS)
-    unknown = [name for name in names if name not in SIMULATIONS]
-    if unknown:
-        sys.exit(f"simulations are {', '.join(SIMULATIONS)}; got {unknown[0]}")
-    for name in names:
-        print(f"## {name}\n\n{SIMULATIONS[name].__doc__}\n")
-        SIMULATIONS[name](scale)
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(SIMULATIONS))
+    parser.add_argument("--quick", action="store_true", help="a tenth of the data sets")
+    parser.add_argument("--sets", type=int, help="data sets a row")
+    given = parser.parse_args()
+    for expected in (sc.SmallFoldsWarning, sc.OpposedWarning):
+        warnings.simplefilter("ignore", expected)
+    for name in given.names or SIMULATIONS:
+        if name not in SIMULATIONS:
+            parser.error(f"NAME must be among {', '.join(SIMULATIONS)}, got {name!r}")
+        function, sets = SIMULATIONS[name]
+        print(f"## {name}\n\n{function.__doc__}\n", flush=True)
+        function(given.sets or (max(20, sets // 10) if given.quick else sets))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
