@@ -272,3 +272,41 @@ def test_a_store_without_its_frame_can_be_gone_on_with(written, tmp_path):
     xarray.testing.assert_identical(run(copy), course)
     with pytest.raises(ValueError, match=r"path must be as prune wrote it, got .*frame\.json can't be read"):
         timecourse.open_store(Path(copy))
+
+
+def lose_a_mark(place):
+    (place / "test/.secateur/done/1.json").unlink()
+    lose_a_file(place)
+
+
+def lose_a_file(place):
+    (place / "pruned_test" / "0.1.0").unlink()  # the first subject's second chunk
+
+
+def lose_all(place):
+    for file in (place / "n_kept").glob("[0-9]*"):
+        file.unlink()
+
+
+LOSSES = {
+    "a file": (lose_a_file, "pruned_test of subject 0 from 2 to 2"),
+    "a file and its mark": (lose_a_mark, "pruned_test of subject 0 from 2 to 2"),
+    "a variable": (lose_all, "n_kept of subject 0 from 0 to 1"),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_scores_that_are_lost_are_noticed(loss, written, tmp_path):
+    """Zarr reads NaN where there is no file, and so does who opens the store as any Zarr group."""
+    place, course, run = written
+    copy = tmp_path / "copy.zarr"
+    shutil.copytree(place, copy)
+    assert not list((copy / "undefined_pairs").glob("[0-9]*"))  # none: Zarr writes no file of zeros, which is no loss
+    xarray.testing.assert_identical(timecourse.open_store(copy).load(), course)
+    change, part = LOSSES[loss]
+    change(copy)
+    with pytest.raises(ValueError, match=r"path must be as prune wrote it, got .*copy\.zarr', whose") as refusal:
+        timecourse.open_store(copy)
+    assert f"whose {part} is lost: prune with the same arguments makes it again" in str(refusal.value)
+    xarray.testing.assert_identical(run(copy), course)
+    xarray.testing.assert_identical(timecourse.open_store(copy).load(), course)

@@ -52,6 +52,7 @@ class Store:
     def put(self, key: int, made: Laid) -> None:
         """Write a chunk, then its mark."""
         subject, span = self.places[key]
+        self._mark(key).unlink(missing_ok=True)  # what it vouched for is about to go
         for name, (dims, values) in made.items():
             self._file(name, key).unlink(missing_ok=True)  # a torn one would be read before it is written
             self.group[name][place_of(dims, subject, span)] = values
@@ -79,6 +80,28 @@ class Store:
         course: xarray.Dataset = xarray.open_zarr(self.path, chunks=None)
         return course.load()
 
+    def lost(self, course: xarray.Dataset, whole: bool) -> tuple[str, int] | None:
+        """A variable and a chunk that is done by its mark, or because all is, and has no file."""
+        for key, (subject, span) in enumerate(self.places):
+            said = self._said(key)
+            if said is None and not whole and not self._mark(key).exists():
+                continue
+            for name, dims in self.dims.items():
+                if self._file(name, key).is_file():
+                    continue
+                # Zarr writes no file where all values are NaN, or 0.
+                if said is None or _digest(course[name][place_of(dims, subject, span)].values) != said[name]:
+                    return name, key
+        return None
+
+    def _said(self, key: int) -> dict[str, str] | None:
+        """The digests of a chunk's variables by its mark; None where that says nothing of the kind."""
+        try:
+            said = json.loads(self._mark(key).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return said if isinstance(said, dict) and said.keys() == self.dims.keys() else None
+
     def _mark(self, key: int) -> Path:
         return self.path / OWN / "done" / f"{key}.json"
 
@@ -90,11 +113,8 @@ class Store:
         return self.path / name / ".".join(str(at.get(dim, 0)) for dim in self.dims[name])
 
     def _vouched(self, key: int) -> bool:
-        try:
-            said = json.loads(self._mark(key).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return False
-        if not isinstance(said, dict) or said.keys() != self.dims.keys():
+        said = self._said(key)
+        if said is None:
             return False
         subject, span = self.places[key]
         for name, dims in self.dims.items():
@@ -175,7 +195,9 @@ def open_store(path: str | os.PathLike[str]) -> xarray.Dataset:
     FileNotFoundError
         Where there is no such store.
     ValueError
-        Where its metadata, its coordinates or its test stimuli are not those that were written.
+        Where its metadata, its coordinates or its test stimuli are not those that were written, or a file of scores is
+        lost; the message names the part. Values are read when they are needed, and not compared with what was written:
+        ``prune`` with the same arguments does that, and makes again what is lost or damaged.
 
     Warns
     -----
@@ -203,11 +225,23 @@ def open_store(path: str | os.PathLike[str]) -> xarray.Dataset:
     settings, frame = (_read_own(place, file, str(path), "path") for file in ("settings.json", FRAME))
     _check_frame(place, frame, str(path), "path")
     course: xarray.Dataset = xarray.open_zarr(place, chunks=None)
-    if "unfinished" in course.attrs:
-        total = course.sizes["subject"] * -(-course.sizes["time"] // int(settings["chunk"]))
-        done = len(list((place / OWN / "done").glob("*.json")))
+    unfinished, length = "unfinished" in course.attrs, _chunk_length(settings, str(path))
+    spans = [slice(t, min(t + length, course.sizes["time"])) for t in range(0, course.sizes["time"], length)]
+    places = [(subject, span) for subject in range(course.sizes["subject"]) for span in spans]
+    dims = {name: tuple(said["dims"]) for name, said in frame.items() if name != "attributes" and "chunks" in said}
+    store = Store(place, None, dims, {}, places)
+    lost = store.lost(course, whole=not unfinished)
+    if lost is not None:
+        subject, span = places[lost[1]]
+        who, (first, last) = course["subject"].values[subject], course["time"].values[[span.start, span.stop - 1]]
+        raise ValueError(
+            f"path must be as prune wrote it, got {str(path)!r}, whose {lost[0]} of subject {who} from {first:g} to "
+            f"{last:g} is lost: prune with the same arguments makes it again"
+        )
+    if unfinished:
+        done = f"{len(list((place / OWN / 'done').glob('*.json')))} of {len(places)} chunks are done"
         warnings.warn(
-            f"{str(path)!r} is unfinished, {done} of {total} chunks are done: prune with the same arguments goes on",
+            f"{str(path)!r} is unfinished, {done}: prune with the same arguments goes on",
             UserWarning,
             stacklevel=2,
         )
@@ -289,6 +323,15 @@ def _read_own(place: Path, file: str, path: str, name: str) -> dict[str, Any]:
     if not isinstance(held, dict):
         raise ValueError(f"{name} must be as prune wrote it, got {path!r}, whose {OWN / file} holds something else")
     return held
+
+
+def _chunk_length(settings: dict[str, Any], path: str) -> int:
+    """Times in a chunk."""
+    length = settings.get("chunk")
+    if isinstance(length, bool) or not isinstance(length, int) or length < 1:
+        file = OWN / "settings.json"
+        raise ValueError(f"path must be as prune wrote it, got {path!r}, whose {file} has {length!r} times a chunk")
+    return length
 
 
 def _chunks(blank: xarray.Dataset, dims: dict[str, tuple[str, ...]], times: int) -> dict[str, list[int]]:
