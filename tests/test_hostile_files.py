@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -110,6 +111,17 @@ def test_a_reader_that_does_not_end(tmp_path: Path) -> None:
     place = endless(tmp_path / "slow.h5")
     with limits(seconds=0.1), pytest.raises(FileError, match=r"slow\.h5 could not be read .* takes more than 0\.1 s"):
         read_features_file(str(place))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX stops processes")
+def test_a_reader_that_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one does whose disk has gone: it uses no processor time."""
+    scipy.io.savemat(tmp_path / "x.mat", {"X": X})
+    monkeypatch.setattr(reading.process, "GRACE", 0.1)
+    with limits(seconds=0.1), Reader(tmp_path / "x.mat") as reader:
+        os.kill(reader.process.pid, signal.SIGSTOP)
+        with pytest.raises(ReadError, match=r"its reader takes more than 0\.4\d* s"):
+            reader.ask("entries")
 
 
 def test_the_reader_is_gone_afterwards(tmp_path: Path) -> None:

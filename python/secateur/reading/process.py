@@ -22,6 +22,7 @@ from .limits import LIFT, ReadError, current
 if TYPE_CHECKING:
     import xarray
 
+GRACE = 30.0  # seconds by the clock beside thrice the processor's: for disks and busy machines, a start included
 _OWN_MEMORY = 3 << 30  # address space of Python and the readers themselves
 _KINDS = "fiubcMmSU"
 
@@ -99,7 +100,13 @@ class Reader:
         except OSError as error:
             raise ReadError(str(error)) from error
         # The process limits its own processor time; the clock is for what waits, and where there is no such limit.
-        clock = threading.Timer(60 + 3 * self.limits.seconds + work / 1e6, self.process.kill)
+        allowed, late = GRACE + 3 * self.limits.seconds + work / 1e6, threading.Event()
+
+        def end() -> None:
+            late.set()
+            self.process.kill()
+
+        clock = threading.Timer(allowed, end)
         clock.daemon = True
         clock.start()
         try:
@@ -114,6 +121,8 @@ class Reader:
                 raise ReadError(" ".join(words.split()) or kind, kind=kind)
             return self._decoded(told["answer"])
         except (EOFError, BrokenPipeError, ConnectionError) as error:
+            if late.is_set():
+                raise ReadError(f"its reader takes more than {allowed:.3g} s", kind="SIGKILL") from error
             raise self._died() from error
         except (LookupError, RecursionError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
             raise ReadError("its reader gave no sense") from error
@@ -126,7 +135,7 @@ class Reader:
         if name == "SIGXCPU":
             words = f"it takes more than {self.limits.seconds:g} s of processor time beyond what its size explains"
         elif name == "SIGKILL":
-            words = "its reader takes too long, or more memory than there is"
+            words = "its reader was killed, as for want of memory"
         else:
             words = f"its reader crashed on it ({name}), so the file is damaged"
         return ReadError(words, kind=name)
