@@ -6,6 +6,7 @@ import ast
 import doctest
 import importlib
 import inspect
+import pickle
 import pkgutil
 import re
 import subprocess
@@ -92,7 +93,7 @@ WINGS_APART = ["datasets", "taxonomy", "baselines", "comparison", "networks", "r
 def test_wings_stand_apart(wing):
     """Data, networks, files and reports are imported by no core room, and nothing imports the command line."""
     allowed = {
-        "cli": set(),
+        "cli": {"__main__"},
         "files": {"cli", "datasets", "study"},
         "report": {"", "cli", "study"},
         "study": {"cli"},
@@ -111,18 +112,61 @@ def test_wings_stand_apart(wing):
             assert not set(imported_rooms(path)) & above
 
 
-def test_an_import_loads_nothing_heavy():
-    code = (
+def printed_by(code):
+    """The words that a program prints, in a process of its own."""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+
+AT_ONCE = {"secateur", *(f"secateur.{room}" for room in ("_command", "_core", "device", "features", "targets"))}
+AT_ONCE |= {"secateur.similarity"}
+
+
+def test_an_import_loads_numpy_and_the_core():
+    loaded = printed_by(
+        "import sys, numpy\nbefore = set(sys.modules)\nimport secateur\nprint(*set(sys.modules) - before)"
+    )
+    assert {name for name in loaded if name.split(".")[0] == "secateur"} == AT_ONCE
+    foreign = {name.split(".")[0] for name in loaded} - set(sys.stdlib_module_names) - {"secateur", "numpy"}
+    assert not foreign, f"import secateur loads {sorted(foreign)}"
+
+
+def test_pruning_loads_nothing_heavy():
+    loaded = printed_by(
         "import sys, numpy, sklearn.base, sklearn.feature_selection, sklearn.utils.validation\n"
         "before = set(sys.modules)\n"
         "import secateur\n"
-        "print(*sorted({name.split('.')[0] for name in set(sys.modules) - before}))"
+        "X = numpy.random.default_rng(0).normal(size=(9, 4))\n"
+        "secateur.Pruner(kind='similarity').fit(X, X @ X.T)\n"
+        "print(*{name.split('.')[0] for name in set(sys.modules) - before})"
     )
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "secateur" in loaded
     assert not HEAVY & set(loaded)
     foreign = set(loaded) - set(sys.stdlib_module_names) - {"secateur", "numpy", "scipy", "sklearn"}
-    assert not foreign, f"import secateur loads {sorted(foreign)}"
+    assert not foreign, f"pruning loads {sorted(foreign)}"
+
+
+def test_help_loads_the_command_line_alone():
+    loaded = printed_by(
+        "import contextlib, io, sys\n"
+        "from secateur.cli import app\n"
+        "from typer.main import get_command\n"
+        "def visit(command, words):\n"
+        "    global visited\n"
+        "    with contextlib.redirect_stdout(io.StringIO()) as text, contextlib.suppress(SystemExit):\n"
+        "        whole.main([*words, '--help'], prog_name='secateur')\n"
+        "    assert ' '.join(['Usage: secateur', *words]) in text.getvalue(), text.getvalue()\n"
+        "    for name, inner in getattr(command, 'commands', {}).items():\n"
+        "        visit(inner, [*words, name])\n"
+        "    visited += 1\n"
+        "visited, whole = 0, get_command(app)\n"
+        "visit(whole, [])\n"
+        "print(visited, *sys.modules)"
+    )
+    assert int(loaded[0]) >= 14  # secateur, its commands, and those of secateur study
+    ours = {name for name in loaded if name.split(".")[0] == "secateur"}
+    assert {name for name in ours if name.split(".")[:2] != ["secateur", "cli"]} == AT_ONCE
+    heavy = (HEAVY - {"typer"} | {"scipy", "sklearn", "h5py"}) & {name.split(".")[0] for name in loaded}
+    assert not heavy, f"--help loads {sorted(heavy)}"
 
 
 def test_importing_any_module_loads_no_torch():
@@ -141,7 +185,66 @@ def test_public_names():
     assert secateur.__all__ == sorted(secateur.__all__)
     for name in secateur.__all__:
         assert hasattr(secateur, name)
+    assert {*secateur.__all__, "__version__"} <= set(dir(secateur))
     assert re.fullmatch(r"\d+\.\d+\.\d+.*", secateur.__version__)
+    with pytest.raises(AttributeError, match=r"^module 'secateur' has no attribute 'prunner'$"):
+        secateur.prunner  # noqa: B018
+    with pytest.raises(ImportError, match="cannot import name 'prunner'"):
+        from secateur import prunner  # noqa: F401
+
+
+def test_type_checkers_see_what_is_loaded_later():
+    """The imports that only a type checker runs, the table of __getattr__ and __all__ agree."""
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    (checked,) = (node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+    imports = {
+        node.module: [alias.name for alias in node.names] for node in checked.body if isinstance(node, ast.ImportFrom)
+    }
+    modules = imports.pop(None)
+    assert {module: tuple(names) for module, names in imports.items()} == secateur._LAZY
+    later = [*modules, *(name for names in imports.values() for name in names)]
+    at_once = ["OpposedWarning", "UndefinedPairsWarning", "alignment", "similarity"]
+    assert sorted([*later, *at_once]) == secateur.__all__
+
+
+def test_names_load_in_any_order():
+    """Each public name and each module is the first that is asked for; a function keeps its name from its module."""
+    names = [*secateur.__all__, *(name for name in dir(secateur) if (PACKAGE / f"{name}.py").is_file())]
+    code = (
+        "import sys, types\n"
+        "import secateur, sklearn.feature_selection, sklearn.utils.validation\n"
+        f"for name in {names!r}:\n"
+        "    for module in [module for module in sys.modules if module.split('.')[0] == 'secateur']:\n"
+        "        if module != 'secateur._core':\n"
+        "            del sys.modules[module]\n"
+        "    import secateur\n"
+        "    assert name in dir(secateur), name\n"
+        "    value = getattr(secateur, name)\n"
+        "    assert getattr(value, '__name__', name).split('.')[-1] == name, (name, value)\n"
+        "    assert isinstance(secateur.similarity, types.FunctionType), name\n"
+        "    assert name == 'similarity' or getattr(secateur, name) is value\n"
+        "print('done')"
+    )
+    assert printed_by(code) == ["done"]
+
+
+def test_modules_are_attributes():
+    """Without an import of their own, as they are written in the examples."""
+    names = [
+        *("timecourse.prune", "timecourse.group.group_test", "networks.siamese", "networks.registry.available"),
+        *("networks.feature_maps", "networks.heatmaps", "networks.occlusion", "networks.saliency", "report.folder"),
+        *("statistics.holm", "datasets.rdms", "report.tables", "files.sha256", "validation.split", "device.available"),
+    ]
+    code = "".join(f"assert sc.{name} is not None\n" for name in names)
+    assert set(secateur.__all__) <= set(
+        printed_by(f"import secateur as sc\n{code}from secateur import *\nprint(*dir())")
+    )
+
+
+def test_a_pruner_is_unpickled_where_nothing_is_imported():
+    pruner = secateur.Pruner(metric="correlation", search="forward", max_features=3)
+    code = f"import pickle\nprint(pickle.loads({pickle.dumps(pruner)!r}))"
+    assert "".join(printed_by(code)) == "".join(repr(pruner).split())
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)

@@ -1,40 +1,68 @@
-"""Secateur: prune deep-network features until their similarity space fits a mind's.
+"""Secateur: prune deep-network features until their similarity space fits human or neural similarity.
 
-    features, targets          what may come in
     _core (C++/CUDA)           similarity, leave_one_out, add_one, insertion_curve
-    similarity, contributions  checked wrappers: numpy in, numpy out
+    device                     where a call runs: CPU or GPU, the number of threads
+    features, targets          what may come in
+    reading                    files of others, within limits; in a process of their own where readers crash
+    statistics                 paired tests, Fisher's z, permutation p-values, false discoveries
+    similarity, contributions  checked wrappers of the core: numpy in, numpy out
+    relabelling                stimuli or groups of stimuli in new orders, for permutation tests
     search                     ranking, forward, backward, floating: how features are found
     pruning                    Pruner, a scikit-learn selector
-    validation, statistics     out of sample, the table
+    validation                 out of sample: folds, scores, the table
     inference                  the null, intervals, the noise ceiling, stability, transfer
     timecourse                 MEG/EEG recordings: RDM movies, pruning at every time, tests over subjects
     fmri                       regions of the brain: four tests over two image sets
+
+Optional subpackages, which nothing above imports:
+
     baselines, comparison      reweighting (ridge, LASSO, Sim-DR) beside pruning, on the same folds
-    datasets, taxonomy         wings: real examples
-    networks                   a wing: photographs through networks, feature maps (PyTorch, loaded when it is needed)
-    reading                    files of strangers, within limits; in a process of their own where readers crash
-    report, files              pictures, tables; arrays from files
+    taxonomy                   WordNet and other taxonomies: as targets, and as a measure of clusters
+    networks                   photographs through networks, feature maps (PyTorch, loaded when it is needed)
+    files, datasets            arrays from files; real examples
+    report                     pictures, tables, the results folder
     study, cli                 whole studies from one file; the command line
 
-Imports run downwards in this list.
+Each imports only from those above it. ``import secateur`` loads NumPy and what :func:`similarity` needs; all else is
+loaded when it is first used, as ``secateur.Pruner`` or ``secateur.timecourse``.
 """
 
 from . import _command as _command  # isort: skip  # first: Ctrl-C at the command line while the rest loads
 
-from importlib.metadata import version as _version
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING
 
-from . import baselines, comparison, datasets, fmri, networks, report, search, targets, taxonomy, timecourse
-from .comparison import compare, comparison_table
-from .contributions import add_one, insertion_curve, leave_one_out
-from .inference import bootstrap, noise_ceiling, noise_normalised_r2, permutation_test, stability, transfer
-from .networks import feature_maps, heatmaps, occlusion, saliency
-from .pruning import Pruner
-from .search import SearchInterrupted
+# Loaded at once: the function has the name of its module, which would take its place when it is loaded later.
 from .similarity import OpposedWarning, UndefinedPairsWarning, alignment, similarity
-from .statistics import benjamini_hochberg
-from .validation import SmallFoldsWarning, cross_validate, kept_features, summary, to_rsatoolbox
 
-__version__ = _version("secateur")
+if TYPE_CHECKING:
+    from . import baselines, comparison, datasets, fmri, networks, report, search, targets, taxonomy, timecourse
+    from .comparison import compare, comparison_table
+    from .contributions import add_one, insertion_curve, leave_one_out
+    from .inference import bootstrap, noise_ceiling, noise_normalised_r2, permutation_test, stability, transfer
+    from .networks import feature_maps, heatmaps, occlusion, saliency
+    from .pruning import Pruner
+    from .search import SearchInterrupted
+    from .statistics import benjamini_hochberg
+    from .validation import SmallFoldsWarning, cross_validate, kept_features, summary, to_rsatoolbox
+
+    __version__: str
+
+# Everything else is loaded when it is first used: the names above, module by module, and modules by their own names.
+_LAZY = {
+    "comparison": ("compare", "comparison_table"),
+    "contributions": ("add_one", "insertion_curve", "leave_one_out"),
+    "inference": (
+        *("bootstrap", "noise_ceiling", "noise_normalised_r2", "permutation_test", "stability", "transfer"),
+    ),
+    "networks": ("feature_maps", "heatmaps", "occlusion", "saliency"),
+    "pruning": ("Pruner",),
+    "search": ("SearchInterrupted",),
+    "statistics": ("benjamini_hochberg",),
+    "validation": ("SmallFoldsWarning", "cross_validate", "kept_features", "summary", "to_rsatoolbox"),
+}
+_MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}
+
 __all__ = [
     "OpposedWarning",
     "Pruner",
@@ -74,3 +102,28 @@ __all__ = [
     "to_rsatoolbox",
     "transfer",
 ]
+
+
+if not TYPE_CHECKING:  # type checkers see the imports above, and refuse other names
+
+    def __getattr__(name: str) -> object:
+        if name == "__version__":
+            value: object = _import_module("importlib.metadata").version(__name__)
+        elif name in _MODULE_OF:
+            value = getattr(_import_module(f".{_MODULE_OF[name]}", __name__), name)
+        else:
+            module = f"{__name__}.{name}"
+            try:
+                if name.startswith("_"):
+                    raise ModuleNotFoundError(name=module)
+                value = _import_module(module)
+            except ModuleNotFoundError as error:
+                if error.name != module:
+                    raise
+                raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name) from None
+        globals()[name] = value
+        return value
+
+    def __dir__() -> list[str]:
+        modules = (module.name for module in _import_module("pkgutil").iter_modules(__path__))
+        return sorted({*globals(), *__all__, "__version__", *(name for name in modules if name[0] != "_")})
