@@ -25,6 +25,7 @@ from typer.testing import CliRunner
 
 import secateur as sc
 from secateur import cli, files
+from secateur._command import is_command
 from secateur.report import folder
 
 N, D = 24, 12
@@ -295,6 +296,36 @@ def test_version_and_refusal_of_a_process(tmp_path: Path) -> None:
     assert refusal.returncode == 2
 
 
+def test_python_m_secateur_is_the_command_line() -> None:
+    words = [sys.executable, "-W", "error", "-m", "secateur", "prunner"]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("Usage: secateur [OPTIONS] COMMAND [ARGS]...\n")
+
+
+@pytest.mark.parametrize(
+    ("python", "program", "arguments", "expected"),
+    [
+        (["python"], "/bin/secateur", ["demo"], True),
+        (["python", "-W", "error", "-m", "secateur"], "-m", ["demo"], True),
+        (["python", "-msecateur"], "-m", [], True),
+        (["python", "-m", "secateur.cli"], "-m", ["demo", "--out", "d"], True),
+        (["python", "-m", "pytest"], "-m", ["secateur"], False),
+        (["python", "-m", "timeit"], "-m", ["import", "secateur.cli"], False),
+        (["python", "-c", "import secateur"], "-c", [], False),
+        (["python"], "", [], False),
+    ],
+)
+def test_only_the_command_line_takes_signals(
+    python: list[str], program: str, arguments: list[str], expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``import secateur`` leaves the handlers of other programs alone, whatever their arguments are."""
+    monkeypatch.setattr(sys, "argv", [program, *arguments])
+    monkeypatch.setattr(sys, "orig_argv", [*python, *arguments])
+    assert is_command() is expected
+
+
 def _interrupt(running: subprocess.Popen[str], after: str, number: signal.Signals = signal.SIGINT) -> str:
     """Send a signal, Ctrl-C by default, soon after a line is seen; return the last line of stderr."""
     assert running.stderr is not None
@@ -326,8 +357,16 @@ def test_ended_while_computing(tmp_path: Path, number: signal.Signals, code: int
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent as POSIX does")
-@pytest.mark.parametrize("module", ["sklearn", "typer"])
-def test_interrupted_while_modules_load(module: str) -> None:
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        ("typer", ["demo"]),
+        ("secateur.reading", ["--any-size", "demo"]),  # loads before the command begins
+        ("sklearn", ["demo"]),
+        ("sklearn", ["study", "example", "fmri"]),
+    ],
+)
+def test_interrupted_while_modules_load(module: str, words: list[str]) -> None:
     script = f"""
 import os, signal, sys, time
 class Finder:
@@ -340,7 +379,7 @@ sys.argv[0] = "secateur"
 from secateur.cli import main
 main()
 """
-    done = subprocess.run([sys.executable, "-c", script, "demo"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == ("", "secateur: interrupted, nothing was written.\n")
     assert done.returncode == 130
 

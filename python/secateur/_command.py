@@ -14,12 +14,14 @@ from types import FrameType
 
 
 def is_command() -> bool:
-    """Whether this process runs ``secateur`` or ``python -m secateur.cli``."""
+    """Whether this process runs ``secateur``, ``python -m secateur`` or ``python -m secateur.cli``."""
     processes = sys.modules.get("multiprocessing.process")
     if processes is not None and processes.parent_process() is not None:
         return False  # a worker, whose parent is asked
     program = sys.argv[0] if sys.argv else ""
-    return Path(program).stem == "secateur" or (program == "-m" and "secateur.cli" in sys.orig_argv)
+    if program == "-m":  # as long as Python looks for the module, whose name stands before its arguments
+        return sys.orig_argv[-len(sys.argv)].removeprefix("-m") in ("secateur", "secateur.cli")
+    return Path(program).stem == "secateur"
 
 
 def leave_early(number: int, frame: FrameType | None) -> None:

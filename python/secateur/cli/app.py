@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .._command import leave_early
 from ..similarity import COMPARATORS, METRICS
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="secateur",
-    help="Prune deep-network features until their similarity space fits a mind's.",
+    help="Prune deep-network features until their similarity space fits human or neural similarity.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -149,6 +150,8 @@ def _code(error: KeyboardInterrupt) -> int:
 @contextmanager
 def spoken(left: str = "nothing was written") -> Iterator[None]:
     """Ctrl-C, SIGTERM and full disks end in a sentence, with what a run leaves behind."""
+    if signal.getsignal(signal.SIGINT) is leave_early:
+        _end_as_interrupted()
     try:
         yield
     except KeyboardInterrupt as error:
@@ -228,13 +231,9 @@ def checked_destination(out: Path, overwrite: bool) -> None:
 
 def main() -> None:
     """The entry point ``secateur``."""
-    _end_as_interrupted()
+    signal.signal(signal.SIGINT, leave_early)  # until a command begins; typer would end without a word
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # an old terminal shows ? for ±, not a traceback
     _outlast_readers()
-    try:
-        app(prog_name="secateur")
-    except KeyboardInterrupt as error:
-        _say(f"secateur: {_ended(error)}, nothing was written.")
-        sys.exit(_code(error))
+    app(prog_name="secateur")

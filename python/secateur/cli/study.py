@@ -105,4 +105,5 @@ def fmri(config: Config, out: Out = None, dry_run: DryRun = False, overwrite: Ov
 @study.command()
 def example(name: Annotated[Name, typer.Argument(help="The study.")]) -> None:
     """Print a study file to start from, with comments."""
-    typer.echo(_steps(name.value).example(), nl=False)
+    with spoken():
+        typer.echo(_steps(name.value).example(), nl=False)
