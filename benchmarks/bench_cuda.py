@@ -18,7 +18,7 @@ import numpy as np
 import secateur as sc
 import secateur.device
 from secateur.features import read_features
-from secateur.similarity import METRICS
+from secateur.measures import METRICS
 from secateur.targets import read_target
 from secateur.validation import score_fold, split, training_place
 

@@ -25,9 +25,10 @@ CPP = Path(__file__).parent.parent / "cpp"
 # Core rooms, each with the level it stands on: a room imports lower ones alone.
 LEVELS = {
     "_core": 0,
-    "device": 1,
+    "measures": 1,
     "features": 1,
     "reading": 1,
+    "device": 2,
     "statistics": 2,
     "targets": 2,
     "similarity": 3,
@@ -322,14 +323,13 @@ def test_docstrings(function):
 
 
 def test_every_list_of_comparators_holds_them_all():
-    from secateur.report.drawing import UNITS
-    from secateur.similarity import ALIASES, COMPARATORS, RANK_COMPARATORS
+    from secateur.measures import ALIASES, COMPARATOR_TABLE, COMPARATORS
     from secateur.study.config import Pruning
 
     assert set(reference.COMPARATORS) | {"corr_cov", "cosine_cov"} == set(COMPARATORS)
-    assert reference.RANK_COMPARATORS == RANK_COMPARATORS
+    assert tuple(name for name, row in COMPARATOR_TABLE.items() if row.rank) == reference.RANK_COMPARATORS
+    assert tuple(name for name, row in COMPARATOR_TABLE.items() if row.whitened) == reference.WHITENED
     assert set(get_args(get_type_hints(Pruning)["comparator"])) == {*COMPARATORS, *ALIASES}
-    assert set(COMPARATORS) <= set(UNITS)
     documented = 0
     for path in SOURCES:
         for listed in re.findall(r"^ *comparator : \{(.*)\}", path.read_text(encoding="utf-8"), re.MULTILINE):
@@ -337,6 +337,37 @@ def test_every_list_of_comparators_holds_them_all():
                 assert set(re.findall(r'"([^"]+)"', listed)) == set(COMPARATORS), name_of(path)
                 documented += 1
     assert documented >= 5
+
+
+def test_every_list_of_searches_holds_them_all():
+    from secateur.cli.app import Search
+    from secateur.measures import SEARCHES
+    from secateur.study.config import Pruning
+
+    assert set(get_args(get_type_hints(Pruning)["search"])) == set(SEARCHES)
+    (option,) = Search.__metadata__
+    assert set(re.findall(r"[a-z-]+", option.help.split(":")[1])) - {"or"} == set(SEARCHES)
+    documented = 0
+    for path in SOURCES:
+        for listed in re.findall(r"^ *search : \{(.*)\}", path.read_text(encoding="utf-8"), re.MULTILINE):
+            assert set(re.findall(r'"([^"]+)"', listed)) == set(SEARCHES), name_of(path)
+            documented += 1
+    assert documented >= 2
+
+
+def test_names_of_measures_are_compared_in_their_own_room():
+    """Elsewhere what a measure is like is asked of its row, so that a new one need not be added in many places."""
+    from secateur.measures import ALIASES, COMPARATORS, METRICS, SEARCHES
+
+    names = {*METRICS, *COMPARATORS, *ALIASES, *SEARCHES}
+    elsewhere = {"measures", "timecourse.movies", "cli.timecourse", "networks.siamese"}  # of sensors; of a training
+    for path in SOURCES:
+        if name_of(path) in elsewhere:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Compare):
+                spelled = {leaf.value for leaf in ast.walk(node) if isinstance(leaf, ast.Constant)} & names
+                assert not spelled, f"{name_of(path)}:{node.lineno} compares with {spelled}"
 
 
 MODULES = ["secateur", *(m.name for m in pkgutil.walk_packages([str(PACKAGE)], "secateur.") if "_core" not in m.name)]

@@ -19,7 +19,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import cases
 import reference
 import secateur as sc
-from secateur.similarity import METRICS
+from secateur.measures import METRICS
 
 N, D = 12, 20
 ATTRIBUTES = ("support_", "importance_", "order_", "curve_", "baseline_", "alignment_", "n_features_")

@@ -23,8 +23,8 @@ from scipy.stats import rankdata
 
 import secateur as sc
 from secateur import report
+from secateur.measures import METRICS
 from secateur.report import folder as folder_module
-from secateur.similarity import METRICS
 
 N, D = 24, 12
 

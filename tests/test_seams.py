@@ -21,8 +21,9 @@ import secateur as sc
 from secateur import _core
 from secateur.device import place
 from secateur.features import Features
-from secateur.similarity import COMPARATORS as OFFERED_COMPARATORS
-from secateur.similarity import METRICS as OFFERED_METRICS
+from secateur.measures import COMPARATOR_TABLE, CUDA_COMPARATORS, METRIC_TABLE, SEARCH_TABLE, SEARCHES
+from secateur.measures import COMPARATORS as OFFERED_COMPARATORS
+from secateur.measures import METRICS as OFFERED_METRICS
 from secateur.similarity import compare, held_out_alignment
 from secateur.targets import read_target
 
@@ -155,14 +156,16 @@ def test_python_offers_what_the_core_lists():
     assert tuple(METRICS) == OFFERED_METRICS
     assert tuple(COMPARATORS) == OFFERED_COMPARATORS
     assert set(METRICS) == set(reference.METRICS)
+    assert tuple(METRIC_TABLE) == tuple(METRICS)
+    assert tuple(COMPARATOR_TABLE) == tuple(COMPARATORS)
+    assert tuple(SEARCH_TABLE) == SEARCHES
+    assert CUDA_COMPARATORS == ON_CUDA
 
 
 def test_every_list_of_metrics_holds_them_all():
-    from secateur.report.figures import DISSIMILARITIES, SIMILARITIES
     from secateur.study.config import Pruning
 
     assert set(get_args(get_type_hints(Pruning)["metric"])) == set(METRICS)
-    assert set(DISSIMILARITIES) == set(SIMILARITIES) == set(METRICS)
     documented = 0
     for path in sorted(PACKAGE.rglob("*.py")):
         for listed in re.findall(r"^ *metric : \{(.*)\}", path.read_text(encoding="utf-8"), re.MULTILINE):
@@ -176,10 +179,10 @@ def test_every_list_of_metrics_holds_them_all():
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_python_knows_which_metrics_need_a_direction(metric):
-    """Searches, linkage, maps, feature maps and RDMs handed to rsatoolbox take 1 - s of these two alone."""
+    """Searches, linkage, maps, feature maps and RDMs handed to rsatoolbox take 1 - s of these alone."""
     X = cases.embedding(N, D)
     X[3], X[4] = 0, 0.5
-    assert np.isnan(sc.similarity(X, metric)).any() == (metric in ("cosine", "correlation"))
+    assert np.isnan(sc.similarity(X, metric)).any() == METRIC_TABLE[metric].angular
 
 
 def test_the_command_line_names_every_metric():

@@ -130,9 +130,18 @@ void run(int threads, double work, Kernel&& kernel) {
 }
 
 // What a device does of the comparators.
+std::vector<std::string> cuda_comparators() {
+    std::vector<std::string> taken;
+    for (const auto& name : names<Comparator>())
+        if (by_moments(comparator_named(name))) taken.push_back(name);
+    return taken;
+}
+
 void expect_moments(const Embedding& x, Comparator comparator, const std::string& name) {
-    if (x.elsewhere && !by_moments(comparator))
-        throw py::value_error("comparator must be 'pearson' or 'cosine' on a CUDA device, got '" + name + "': use device='cpu'");
+    if (!x.elsewhere || by_moments(comparator)) return;
+    std::string taken;
+    for (const auto& one : cuda_comparators()) taken += (taken.empty() ? "'" : " or '") + one + "'";
+    throw py::value_error("comparator must be " + taken + " on a CUDA device, got '" + name + "': use device='cpu'");
 }
 
 using Array = py::array_t<double>;
@@ -508,6 +517,8 @@ PYBIND11_MODULE(_core, module) {
     }, "The instruction levels of this build that this machine runs, narrowest first.");
     module.def("metrics", &names<Metric>, "The names of the metrics that the verbs know.");
     module.def("comparators", &names<Comparator>, "The names of the comparators that the verbs know.");
+    module.def("cuda_comparators", &cuda_comparators, "The names of the comparators that a CUDA device takes.");
+    module.def("cuda_most_stimuli", [] { return cuda::most_stimuli; }, "So many stimuli a CUDA device takes.");
     module.def("simd_lanes", &simd_lanes, "Doubles that move together in the kernels chosen for this machine.");
 }
 

@@ -21,24 +21,25 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from .features import Features, Indices, Matrix, check_seed, read_features
-from .similarity import check_comparator, compare_where_defined, warn_of_undefined_pairs
+from .measures import METRIC_TABLE, check_comparator, check_metric
+from .similarity import compare_where_defined, warn_of_undefined_pairs
 from .targets import Targets, pack, pair_count, read_target
 from .validation import Fold, split
 
 __all__ = ["Lasso", "Ridge", "SimDR"]
 
-PRODUCTS = ("dot", "cosine", "correlation")
+PRODUCTS = tuple(name for name, row in METRIC_TABLE.items() if row.adds == "product")
+SQUARES = tuple(name for name, row in METRIC_TABLE.items() if row.adds == "square" and not row.rooted)
 BLOCK = 1 << 22  # entries of a block of the design: 32 MB
 
 
 def _rows(features: Features, metric: str, allowed: tuple[str, ...]) -> Matrix:
     """The features whose products are the metric's terms; NaN for a stimulus without a direction."""
-    if metric not in allowed:
-        raise ValueError(f"metric must be one of {', '.join(map(repr, allowed))}; got {metric!r}")
+    row = METRIC_TABLE[check_metric(metric, allowed)]
     values = features.values
-    if metric in ("dot", "sqeuclidean"):
+    if not row.angular:
         return values
-    if metric == "correlation":
+    if row.centred:
         flat = (values == values[:, :1]).all(axis=1)
         values = np.where(flat[:, None], 0.0, values - values.mean(axis=1, keepdims=True))
     norms = np.linalg.norm(values, axis=1, keepdims=True)
@@ -427,7 +428,7 @@ class _Reweighting(ABC, BaseEstimator):  # type: ignore[misc]
 class _Weights(_Reweighting):
     """A weight a feature, learnt at each of several penalties: what ridge and LASSO share."""
 
-    _metrics: tuple[str, ...] = (*PRODUCTS, "sqeuclidean")
+    _metrics: tuple[str, ...] = (*PRODUCTS, *SQUARES)
     _candidates: int
 
     def __init__(
@@ -467,7 +468,7 @@ class _Weights(_Reweighting):
             if weights is not None and np.ptp(weights) == 0:
                 weights = None
             design = _Design(
-                rows, squared=self.metric == "sqeuclidean", weights=weights, standardize=bool(self.standardize)
+                rows, squared=self.metric in SQUARES, weights=weights, standardize=bool(self.standardize)
             )
             means = targets.values[which] @ design.share
             yield design, which, means, targets.values[which] - means[:, None]
@@ -518,7 +519,7 @@ class _Weights(_Reweighting):
 
             def learn(rows: Matrix, targets: Targets) -> Candidates:
                 coef, intercept = self._learn(rows, targets, penalties)
-                squared = self.metric == "sqeuclidean"
+                squared = self.metric in SQUARES
                 return lambda held: _predict(held, coef, squared=squared) + intercept[..., None]
 
             scores = self._inner_scores(rows, targets, learn, penalties.shape[1], groups)
@@ -537,7 +538,7 @@ class _Weights(_Reweighting):
 
     def predict(self, X: Any) -> Matrix:
         rows = self._rows_to_predict(X)
-        predicted = _predict(rows, self.coef_, squared=self.metric == "sqeuclidean")
+        predicted = _predict(rows, self.coef_, squared=self.metric in SQUARES)
         return cast(Matrix, predicted + np.asarray(self.intercept_)[..., None])
 
     predict.__doc__ = _Reweighting.predict.__doc__

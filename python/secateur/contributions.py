@@ -10,7 +10,8 @@ import numpy as np
 from . import _core
 from .device import Place, multiply_adds, place
 from .features import Features, as_array, read_features, read_order, read_subset, refuse_mask
-from .similarity import check_comparator, check_metric, on_cuda, placed
+from .measures import check_comparator, check_metric
+from .similarity import on_cuda, placed
 from .targets import Targets, read_target
 
 

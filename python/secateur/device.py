@@ -10,6 +10,7 @@ from numbers import Integral
 from typing import Any, Literal
 
 from . import _core
+from .measures import CUDA_COMPARATORS, CUDA_STIMULI, enumerated
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -64,10 +65,6 @@ def check_device(device: str) -> str:
         resolve(device)
     return device
 
-
-# What the kernels take: comparators whose sums run over pairs once, and so many stimuli.
-ON_CUDA = ("pearson", "cosine")
-MOST_STIMULI = 512
 
 # Multiply-adds that one core does in some 20 ms: for less, "auto" neither wakes a device nor feeds it.
 WORTH_CUDA = 1e9
@@ -170,10 +167,11 @@ def place(
             f"pass {on_cuda}.cpu() or device='cuda'"
         )
     refusal = ""
-    if comparator not in ON_CUDA:
-        refusal = f"comparator must be 'pearson' or 'cosine' on a CUDA device, got {comparator!r}: use device='cpu'"
-    elif stimuli > MOST_STIMULI:
-        refusal = f"X must have at most {MOST_STIMULI} stimuli on a CUDA device, got {stimuli}: use device='cpu'"
+    if comparator not in CUDA_COMPARATORS:
+        taken = enumerated(map(repr, CUDA_COMPARATORS))
+        refusal = f"comparator must be {taken} on a CUDA device, got {comparator!r}: use device='cpu'"
+    elif stimuli > CUDA_STIMULI:
+        refusal = f"X must have at most {CUDA_STIMULI} stimuli on a CUDA device, got {stimuli}: use device='cpu'"
     # A call that a device does not take leaves the driver asleep: it takes long to wake, and does not survive a fork.
     asked = "cuda" if on_cuda and device == "auto" else device
     little = work < WORTH_CUDA and precision == "double"

@@ -12,13 +12,12 @@ import numpy.typing as npt
 
 from . import _core
 from .features import Features, Indices, Matrix, read_features
+from .measures import check_comparator, comparator_row, search_row
 from .pruning import Pruner
 from .relabelling import equal_groups, relabelled, relabelling, relabellings
 from .search import SMALLEST_FOLD
 from .similarity import (
-    RANK_COMPARATORS,
     alignment_where_defined,
-    check_comparator,
     compare,
     compare_where_defined,
     warn_of_opposition,
@@ -456,7 +455,7 @@ def _over_stimuli(resampler: _Resampler, n: int, rng: np.random.Generator, progr
 
 def _check_inner_folds(pruner: Pruner, groups: int, size: int) -> None:
     """Refuse inner folds that half the training stimuli, so many groups of a size at the least, may be too few for."""
-    if pruner.search == "parsimonious" and groups // pruner.inner_cv * size < SMALLEST_FOLD:
+    if search_row(pruner.search).inner_folds and groups // pruner.inner_cv * size < SMALLEST_FOLD:
         raise ValueError(
             f"inner_cv must leave at least {SMALLEST_FOLD} stimuli in each inner fold of half the training stimuli "
             f"where method is 't', got {pruner.inner_cv} folds of as few as {max(groups, 0) * size} stimuli: lower it, "
@@ -530,7 +529,7 @@ class _Resampler:
 
     def batches(self, draws: list[_Draw]) -> list[list[_Draw]]:
         """Draws that go through the core together: ranks can't be weighted, so their draws go one by one."""
-        copied = self.comparator in RANK_COMPARATORS and any(draw.stimuli is not None for draw in draws)
+        copied = comparator_row(self.comparator).rank and any(draw.stimuli is not None for draw in draws)
         at_once = 1 if copied else _at_once(self.features, self.per_draw)
         return [draws[b : b + at_once] for b in range(0, len(draws), at_once)]
 
@@ -555,7 +554,7 @@ class _Resampler:
             once = np.ones(features.n, dtype=np.int64)
             counts = np.stack([once if draw.stimuli is None else draw.stimuli for draw in draws])
             counted = _weighted(targets, counts, self.members)
-            if self.comparator in RANK_COMPARATORS:
+            if comparator_row(self.comparator).rank:
                 drawn, targets, folds = self._copied(counts[0], targets)
                 features, groups = features.among(drawn), groups if groups is None else groups[drawn]
             else:
@@ -605,7 +604,8 @@ class _Resampler:
         baseline = compare(similarities, targets, self.comparator, self.threads, self.metric)
         able = ~np.isnan(baseline)
         for t in map(int, np.flatnonzero(able & (baseline == 0))):
-            able[t] = self.comparator == "cosine" or np.ptp(targets.values[t, targets.counts(t)]) > 0
+            varies = np.ptp(targets.values[t, targets.counts(t)]) > 0
+            able[t] = varies or comparator_row(self.comparator).takes_constants
         return able
 
     def averaged(self, draws: list[_Draw]) -> Targets:
@@ -960,6 +960,7 @@ def _on_one_scale(targets: Targets, comparator: str) -> tuple[npt.NDArray[np.boo
     """Which pairs each subject has (T, P), and the values that a mean may be taken of (0 where there is none)."""
     from scipy.stats import rankdata
 
+    row = comparator_row(comparator)
     weights = np.ones(targets.values.shape)
     if targets.weights is not None and targets.weight_of is not None:
         weights = targets.weights[targets.weight_of]
@@ -967,16 +968,16 @@ def _on_one_scale(targets: Targets, comparator: str) -> tuple[npt.NDArray[np.boo
     for t in range(len(targets)):
         has, w = present[t], weights[t, present[t]]
         values = targets.values[t, has]
-        if not has.any() or (not values.any() if comparator in ("cosine", "cosine_cov") else np.ptp(values) == 0):
+        if not has.any() or (not values.any() if row.takes_constants else np.ptp(values) == 0):
             name = targets.labels[t] if targets.labels else t
             raise ValueError(f"rdms must vary over the pairs, got a constant or empty one (subject {name})")
-        if comparator in RANK_COMPARATORS:
+        if row.rank:
             # About 0, so that order and reverse order give one mean; as wide as ranks of the most pairs.
             scaled[t, has] = (rankdata(values) - (len(values) + 1) / 2) * (present.sum(axis=1).max() / len(values))
             continue
-        values = values - (np.average(values, weights=w) if comparator in ("pearson", "corr_cov") else 0)
+        values = values - (np.average(values, weights=w) if row.centred else 0)
         square = np.average(values**2, weights=w)
-        if comparator in ("corr_cov", "cosine_cov"):
+        if row.whitened:
             square = _whitened_square(values, targets.n)
         scaled[t, has] = values / np.sqrt(square)
     return present, scaled

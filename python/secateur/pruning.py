@@ -14,8 +14,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .device import Place, check_device, place, thread_count
 from .features import Features, Indices, read_features
+from .measures import check_comparator, check_metric
 from .search import Pruned, Search, SearchInterrupted, Wanted, prune
-from .similarity import alignment_where_defined, check_comparator, check_metric, warn_of_undefined_pairs
+from .similarity import alignment_where_defined, warn_of_undefined_pairs
 from .targets import Targets, read_target
 
 __all__ = ["Pruned", "Pruner"]

@@ -15,7 +15,17 @@ import numpy.typing as npt
 from . import _core
 from .device import Place, multiply_adds, place
 from .features import Features, Indices, Matrix, check_seed, read_features, read_labels
-from .similarity import check_comparator, check_metric, compare, on_cuda, placed
+from .measures import (
+    SEARCHES,
+    SearchRow,
+    check_comparator,
+    check_metric,
+    check_search,
+    comparator_row,
+    metric_row,
+    search_row,
+)
+from .similarity import compare, on_cuda, placed
 from .targets import Targets, read_target
 
 __all__ = [
@@ -36,8 +46,6 @@ Mask = npt.NDArray[np.bool_]
 Path = npt.NDArray[np.void]
 
 Wanted = Literal["support", "importance", "path"]
-
-SEARCHES = ("ranking", "parsimonious", "forward", "backward", "floating", "floating-backward")
 
 # Two alignments closer than this are one: the lower index, or the smaller set, wins.
 TIE = 1e-12
@@ -104,8 +112,7 @@ class Search:
     seed: int = 0
 
     def check(self) -> Search:
-        if self.name not in SEARCHES:
-            raise ValueError(f"search must be one of {', '.join(map(repr, SEARCHES))}; got {self.name!r}")
+        check_search(self.name)
         _check_whole("max_features", self.max_features, 1, optional=True)
         _check_whole("min_features", self.min_features, 1)
         _check_whole("patience", self.patience, 1, optional=True)
@@ -123,14 +130,17 @@ class Search:
         return self
 
     @property
+    def row(self) -> SearchRow:
+        return search_row(self.name)
+
+    @property
     def on_device(self) -> bool:
         """Whether all of it runs where X lies, on a device say; other searches come back to the host at each step."""
-        return self.name == "ranking" and self.feature_groups is None
+        return self.row.on_device and self.feature_groups is None
 
     def work(self, stimuli: int, features: int, targets: int, runs: int = 1) -> float:
         """About how many multiply-adds so many searches take."""
-        by_ranking = self.name in ("ranking", "parsimonious")
-        return multiply_adds(stimuli, features, targets, runs) * (1 if by_ranking else features)
+        return multiply_adds(stimuli, features, targets, runs) * (1 if self.row.ranks else features)
 
     def most(self, d: int) -> int:
         """The largest number of features that may be kept, of d."""
@@ -269,12 +279,13 @@ class Scorer:
 
     def undefined_pairs(self, inside: Mask) -> Indices:
         """How many pairs of the first target would stay undefined (G,) with each group added."""
-        if self.metric not in ("cosine", "correlation"):
+        metric = metric_row(self.metric)
+        if not metric.angular:
             return np.zeros(len(self.groups), dtype=np.int64)
         low, high = self._extremes
         columns = self.features.values[:, self.groups.columns(inside)]
         # A cosine has a direction unless all is zero, a correlation unless all is equal.
-        bounds = (0.0, 0.0) if self.metric == "cosine" else (np.inf, -np.inf)
+        bounds = (np.inf, -np.inf) if metric.centred else (0.0, 0.0)
         directed = np.maximum(high, columns.max(axis=1, initial=bounds[1])[:, None]) > np.minimum(
             low, columns.min(axis=1, initial=bounds[0])[:, None]
         )
@@ -328,7 +339,7 @@ def check_baseline(
             )
         if not counts.any():
             raise ValueError(f"target must have a pair of weight above zero, got none ({_name(targets, t)})")
-        if comparator != "cosine" and np.ptp(targets.values[t, counts]) == 0:
+        if not comparator_row(comparator).takes_constants and np.ptp(targets.values[t, counts]) == 0:
             raise ValueError(f"target must vary over the pairs, got a constant one ({_name(targets, t)})")
         if np.isnan(baseline[t]):
             raise ValueError(
@@ -392,7 +403,7 @@ def prune(
     baseline = compare(similarities, targets, comparator, where.threads, metric)
     check_baseline(features, targets, similarities, baseline, comparator)
     importance = baseline[:, None] - scorer.after_each(everything, adding=False)
-    if search.name in ("ranking", "parsimonious"):
+    if search.row.ranks:
         return _by_ranking(scorer, baseline, importance, search, most, stimulus_groups)
     rows = []
     for t in range(len(targets)):
@@ -649,9 +660,9 @@ def _by_ranking(
     allowed = (count >= search.min_features) & (count <= most) & ~np.isnan(curve)
     if not allowed.any(axis=1).all():
         raise _refuse_limits(search)
-    held_out = curve if search.name == "ranking" else _inner_curves(scorer, search, stimulus_groups)
+    held_out = _inner_curves(scorer, search, stimulus_groups) if search.row.inner_folds else curve
     judged = np.where(allowed, held_out, np.nan)
-    length = best_prefix(judged) if search.name == "ranking" else _as_good_prefix(judged)
+    length = _as_good_prefix(judged) if search.row.inner_folds else best_prefix(judged)
     support = np.zeros(curve.shape, dtype=bool)
     np.put_along_axis(support, order, np.arange(len(groups)) < length[:, None], axis=1)
     best = np.take_along_axis(curve, length[:, None] - 1, axis=1)[:, 0]
@@ -848,8 +859,8 @@ class Walk:
         self.scorer, self.search, self.most = scorer, search, most
         self.baseline, self.importance = baseline, importance
         self.groups = scorer.groups
-        self.forward = search.name in ("forward", "floating")
-        self.floating = search.name in ("floating", "floating-backward")
+        self.forward = not search.row.backward
+        self.floating = search.row.floating
         self.ranking = rank(importance)
         self.state = State(len(self.groups), floating=self.floating)
         self.steps: list[tuple[int, str, float, int]] = []

@@ -10,13 +10,8 @@ import numpy as np
 from . import _core
 from .device import check_device, place, thread_count
 from .features import Features, Indices, Matrix, read_features, read_subset
+from .measures import check_comparator, check_metric, comparator_row
 from .targets import Targets, read_target
-
-METRICS = ("cosine", "correlation", "dot", "sqeuclidean", "euclidean", "cityblock")
-COMPARATORS = ("pearson", "cosine", "corr_cov", "cosine_cov", "spearman", "rho-a", "tau-a", "tau-b")
-RANK_COMPARATORS = ("spearman", "rho-a", "tau-a", "tau-b")
-# rsatoolbox's other words, each with the name that results record.
-ALIASES = {"corr": "pearson", "kendall": "tau-b"}
 
 
 class UndefinedPairsWarning(UserWarning):
@@ -25,24 +20,6 @@ class UndefinedPairsWarning(UserWarning):
 
 class OpposedWarning(UserWarning):
     """All features together align with a target below zero: it is of the other kind, or they don't fit it at all."""
-
-
-def check_metric(metric: str) -> str:
-    """The metric, if it is one."""
-    if metric not in METRICS:
-        raise ValueError(f"metric must be one of {', '.join(map(repr, METRICS))}; got {metric!r}")
-    return metric
-
-
-def check_comparator(comparator: str) -> str:
-    """The comparator's own name, also of one that goes by an alias."""
-    for alias, name in ALIASES.items():
-        if comparator == alias:
-            return name
-    if comparator not in COMPARATORS:
-        allowed = f"{', '.join(map(repr, COMPARATORS))} or {', '.join(map(repr, ALIASES))}"
-        raise ValueError(f"comparator must be one of {allowed}; got {comparator!r}")
-    return comparator
 
 
 def similarity(X: Any, metric: str = "cosine", *, subset: Any = None, threads: int | None = None) -> Matrix:
@@ -135,7 +112,7 @@ def compare_where_defined(
     undefined = np.isnan(similarities)
     left_out = np.zeros(len(targets), dtype=np.int64)
     if undefined.any():
-        if comparator in ("corr_cov", "cosine_cov"):
+        if comparator_row(comparator).whitened:
             raise ValueError(
                 "X must give every stimulus a direction for a whitened comparator, got "
                 f"{int(undefined.sum())} undefined pairs"

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .features import Indices, read_features
+from .measures import metric_row
 from .similarity import similarity
 from .targets import pair_count
 
@@ -355,7 +356,7 @@ def linkage(X: Any, metric: str = "cosine", *, subset: Any = None) -> NDArray[np
     s = np.asarray(X, dtype=np.float64) if given else similarity(X, metric, subset=subset)
     if not np.isfinite(s).all():
         raise ValueError("X must give every stimulus a direction in the features that are present, got one without")
-    top = 1.0 if given or metric in ("cosine", "correlation") else float(s.max())
+    top = 1.0 if given or metric_row(metric).angular else float(s.max())
     return np.asarray(tree(np.maximum(top - s, 0.0), method="complete"), dtype=np.float64)
 
 

@@ -14,9 +14,10 @@ import numpy.typing as npt
 
 from .device import Place
 from .features import Features, Indices, Matrix, check_seed, read_features, read_labels
+from .measures import check_comparator, metric_row, search_row
 from .pruning import Pruned, Pruner
 from .search import SMALLEST_FOLD, Wanted, shuffled_folds
-from .similarity import check_comparator, held_out_alignment, on_cuda, warn_of_opposition, warn_of_undefined_pairs
+from .similarity import held_out_alignment, on_cuda, warn_of_opposition, warn_of_undefined_pairs
 from .statistics import paired_t, signed_square
 from .targets import Targets, pair_count, read_target
 
@@ -221,7 +222,7 @@ def _settings(pruner: Pruner, targets: Targets, cv: Any, repeats: int, seed: int
         limits["min_features"] = pruner.min_features
     if pruner.precision != "double":
         limits["precision"] = pruner.precision
-    if pruner.search == "parsimonious":
+    if search_row(pruner.search).inner_folds:
         limits |= {"inner_cv": pruner.inner_cv, "search_seed": pruner.seed}
     return {
         "metric": pruner.metric, "comparator": check_comparator(pruner.comparator), "kind": targets.kind,
@@ -529,7 +530,7 @@ def to_rsatoolbox(X: Any, support: Any = None, metric: str = "cosine", *, name: 
     masks = np.asarray(support) if support is not None else None
     supports = [support] if masks is None or masks.ndim < 2 else list(masks)
     rows = np.stack([-similarity(features.values, metric, subset=s) for s in supports])
-    if metric in ("cosine", "correlation"):
+    if metric_row(metric).angular:
         rows += 1
     labels = list(features.stimuli) if features.stimuli else [str(i) for i in range(features.n)]
     make: Any = RDMs

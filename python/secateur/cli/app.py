@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .._command import leave_early
-from ..similarity import COMPARATORS, METRICS
+from ..measures import COMPARATORS, METRICS, SEARCHES, enumerated
 
 if TYPE_CHECKING:
     from ..pruning import Pruner
@@ -34,22 +34,20 @@ app = typer.Typer(
 
 Metric = Annotated[
     str,
-    typer.Option(
-        metavar="METRIC", help=f"Similarity of two stimuli: {', '.join(METRICS[:-1])} or {METRICS[-1]}."
-    ),
+    typer.Option(metavar="METRIC", help=f"Similarity of two stimuli: {enumerated(METRICS)}."),
 ]
 Comparator = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help=f"Alignment of two similarity spaces: {', '.join(COMPARATORS[:-1])} or {COMPARATORS[-1]}.",
+        help=f"Alignment of two similarity spaces: {enumerated(COMPARATORS)}.",
     ),
 ]
 Search = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="How features are found: ranking, parsimonious, forward, backward, floating or floating-backward.",
+        help=f"How features are found: {enumerated(SEARCHES)}.",
     ),
 ]
 Folds = Annotated[int, typer.Option(metavar="N", min=2, help="Folds of stimuli.")]

@@ -13,13 +13,12 @@ from .. import _core
 from ..contributions import leave_one_out
 from ..device import thread_count
 from ..features import Features, Indices, Matrix
+from ..measures import check_comparator, check_metric, comparator_row, metric_row
 from ..pruning import Pruner
 from ..relabelling import chance_scores, check_relabellings, relabellings
 from ..search import Pruned, best_prefix, check_baseline, rank
 from ..similarity import (
     alignment_where_defined,
-    check_comparator,
-    check_metric,
     warn_of_opposition,
     warn_of_undefined_pairs,
 )
@@ -54,9 +53,10 @@ MEMORY = 1 << 29  # bytes of masked embeddings and their similarities at a time
 def _directed(X: Singles | Matrix, metric: str) -> Matrix:
     """Rows that similarities are taken of: of length 1 for angular metrics, NaN where there is no direction."""
     Z = X.astype(np.float64)
-    if metric == "correlation":
+    row = metric_row(metric)
+    if row.centred:
         Z = np.where(np.ptp(Z, axis=1, keepdims=True) > 0, Z - Z.mean(axis=1, keepdims=True), 0)
-    if metric in ("cosine", "correlation"):
+    if row.angular:
         length = np.sqrt(np.einsum("if,if->i", Z, Z))
         Z /= np.where(length > 0, length, np.nan)[:, None]
     return Z
@@ -64,16 +64,17 @@ def _directed(X: Singles | Matrix, metric: str) -> Matrix:
 
 def _similarities_between(X: Matrix, Y: Matrix, metric: str) -> Matrix:
     """Similarities of the rows of X with those of Y, both as :func:`_directed` leaves them."""
-    if metric == "cityblock":
+    row = metric_row(metric)
+    if row.adds == "absolute":
         from scipy.spatial.distance import cdist
 
         return np.asarray(-cdist(X, Y, "cityblock"))
     inner = X @ Y.T
-    if metric not in ("sqeuclidean", "euclidean"):
+    if row.adds == "product":
         return np.asarray(inner)
     x, y = (np.einsum("if,if->i", Z, Z) for Z in (X, Y))
     squares = np.maximum(x[:, None] + y - 2 * inner, 0)
-    return np.asarray(-squares if metric == "sqeuclidean" else -np.sqrt(squares))
+    return np.asarray(-np.sqrt(squares) if row.rooted else -squares)
 
 
 def _rows_of(targets: Targets) -> list[Targets]:
@@ -107,7 +108,7 @@ class Asked:
     @property
     def is_removal(self) -> bool:
         """Whether masking a map is removing a feature: it is not for a mean over features."""
-        return isinstance(self.neck, PooledNeck) and self.metric != "correlation"
+        return isinstance(self.neck, PooledNeck) and not metric_row(self.metric).centred
 
     @property
     def blocks(self) -> list[Indices]:
@@ -242,7 +243,7 @@ def alignment_importance(
 
     asked = _ask(net, images, target, kind, weights, metric, comparator, batch, memory, threads)
     neck, targets = asked.neck, asked.targets
-    if per_image and asked.comparator.endswith("_cov"):
+    if per_image and comparator_row(asked.comparator).whitened:
         raise ValueError(f"comparator must not be whitened where single images are scored, got {comparator!r}")
     everyone, others = np.arange(neck.n), ~np.eye(neck.n, dtype=bool)
     baseline = asked.baseline(everyone)

@@ -11,7 +11,7 @@ import numpy as np
 from .. import _core
 from ..device import thread_count
 from ..features import Matrix, read_features, read_subset
-from ..similarity import check_comparator, check_metric
+from ..measures import check_comparator, check_metric, comparator_row
 from ..targets import read_target
 from ..validation import with_progress
 from .extraction import _flat, _reader, embed
@@ -113,7 +113,7 @@ def occlude(
     import xarray
 
     metric, comparator = check_metric(metric), check_comparator(comparator)
-    if comparator.endswith("_cov"):
+    if comparator_row(comparator).whitened:
         raise ValueError(f"comparator must be one that a row of the target serves, got {comparator!r}, which needs all")
     if isinstance(batch, bool) or not isinstance(batch, (int, np.integer)) or batch < 1:
         raise ValueError(f"batch must be a positive integer, got {batch!r}")

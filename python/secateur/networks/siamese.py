@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from ..features import Indices, Matrix
+from ..measures import check_comparator
 from ..pruning import Pruner
-from ..similarity import check_comparator, compare_where_defined, similarity
+from ..similarity import compare_where_defined, similarity
 from ..targets import Targets, average, pair_count, read_target
 from ..validation import split
 from . import registry

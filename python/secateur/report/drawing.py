@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..features import Matrix
+from ..measures import label_of
 
 if TYPE_CHECKING:
     import xarray
@@ -21,17 +22,6 @@ OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "
 FULL, PRUNED, GAIN, FAINT, OTHER = "#0072B2", "#D55E00", "#00785A", "#9A9A9A", "#B5B5B5"
 SMALL, NORMAL, LARGE = 7.0, 8.0, 9.0
 A4 = (11.69, 8.27)
-UNITS = {
-    "pearson": "Pearson r",
-    "corr": "Pearson r",
-    "spearman": "Spearman ρ",
-    "cosine": "cosine",
-    "corr_cov": "whitened r",
-    "cosine_cov": "whitened cosine",
-    "rho-a": "rho-a",
-    "tau-a": "Kendall tau-a",
-    "tau-b": "Kendall tau-b",
-}
 
 
 @dataclass(frozen=True)
@@ -71,7 +61,7 @@ def read_groups(groups: Any, n: int) -> Groups | None:
 
 
 def unit_of(result: xarray.Dataset) -> str:
-    return UNITS.get(str(result.attrs["comparator"]), str(result.attrs["comparator"]))
+    return label_of(str(result.attrs["comparator"]))
 
 
 def trimmed(words: str, most: int) -> str:

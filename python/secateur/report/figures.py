@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..features import Matrix, read_features
-from ..similarity import check_metric, similarity
+from ..measures import metric_row, search_row
+from ..similarity import similarity
 from ..statistics import paired_t
 from ..targets import Targets, read_target
 from .drawing import (
@@ -53,32 +54,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-# By metric: what a map of dissimilarities is in units of, and what similarities are.
-DISSIMILARITIES = {
-    "cosine": "1 − cosine",
-    "correlation": "1 − r",
-    "dot": "distance",
-    "sqeuclidean": "squared distance",
-    "euclidean": "distance",
-    "cityblock": "city-block distance",
-}
-SIMILARITIES = {
-    "cosine": "cosine similarity",
-    "correlation": "correlation similarity",
-    "dot": "dot product",
-    "sqeuclidean": "− squared distance",
-    "euclidean": "− distance",
-    "cityblock": "− city-block distance",
-}
-
-
 def _search(result: xarray.Dataset) -> str:
     return str(result.attrs.get("search", "ranking"))
 
 
 def _by_importance(result: xarray.Dataset) -> bool:
     """Whether curves are insertions in order of importance; else they are a search's best sets by size."""
-    return _search(result) in ("ranking", "parsimonious")
+    return search_row(_search(result)).ranks
 
 
 def _things(result: xarray.Dataset) -> str:
@@ -207,10 +189,10 @@ def mds(
 
 def _dissimilarities(values: Matrix, support: Any, metric: str) -> Matrix:
     """(P,) dissimilarities, not negative; NaN where undefined."""
-    if check_metric(metric) == "dot":
-        metric = "euclidean"
-    s = similarity(values, metric, subset=support)
-    return np.maximum(1 - s if metric in ("cosine", "correlation") else -s, 0.0)
+    row = metric_row(metric)
+    by = metric if row.angular or row.is_distance else "euclidean"
+    s = similarity(values, by, subset=support)
+    return np.maximum(1 - s if row.angular else -s, 0.0)
 
 
 def _aligned(moving: Matrix, fixed: Matrix) -> tuple[Matrix, Matrix]:
@@ -281,7 +263,7 @@ def _draw_curves(axes: Axes, result: xarray.Dataset, t: int, x: str) -> None:
         markersize=4,
         markeredgecolor="white",
         markeredgewidth=0.5,
-        label="the kept set" if _search(result) == "parsimonious" else "maximum: the kept set",
+        label="the kept set" if search_row(_search(result)).inner_folds else "maximum: the kept set",
     )
     every = f"all {_things(result)} (mean)"
     axes.axhline(float(np.nanmean(full)), color="black", linestyle="--", linewidth=0.8, label=every)
@@ -505,7 +487,7 @@ def _place_both(X: Matrix, support: Any, metric: str, seed: int) -> tuple[list[t
         note = f"\nstress-1 {stress:.2f}" + (f", {lost} without a direction left out" if lost else "")
         panels.append((places, f"{name}: {kept} features{note}"))
     far = max((float(np.nanmax(np.abs(p))) for p, _ in panels if np.isfinite(p).any()), default=1.0)
-    unit = DISSIMILARITIES[metric]
+    unit = metric_row(metric).unit
     return panels, 1.06 * far or 1.0, unit
 
 
@@ -669,7 +651,7 @@ def matrices(
 
 
 def _value_label(result: xarray.Dataset) -> str:
-    return SIMILARITIES[str(result.attrs["metric"])]
+    return metric_row(str(result.attrs["metric"])).label
 
 
 def _sorted_words(groups: Groups | None) -> str:
@@ -834,7 +816,7 @@ def dendrograms(
     coloured = read_groups(groups, n)
     legend = legend_height(coloured, 8.0)
     figure = blank_figure(8.0, 5.2 + legend)
-    unit = {"cosine": "1 − cosine", "correlation": "1 − r"}.get(metric, "similarity below the largest")
+    unit = metric_row(metric).unit if metric_row(metric).angular else "similarity below the largest"
     for row, (name, subset) in enumerate((("full", None), ("pruned", support))):
         tree = linkage(values, metric, subset=subset)
         drawn = dendrogram(tree, no_plot=True, distance_sort="ascending")

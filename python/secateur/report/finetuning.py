@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..measures import label_of
 from .drawing import (
     FAINT,
     FULL,
@@ -17,7 +18,6 @@ from .drawing import (
     OTHER,
     PRUNED,
     SMALL,
-    UNITS,
     axes_at,
     blank_figure,
     drawn_name,
@@ -102,7 +102,7 @@ def explained_variance(scores: xarray.Dataset) -> Figure:
     )
     dress(axes, "", "explainable variance explained (%)")
     heading(axes, "Explainable variance of single subjects", 10)
-    unit = UNITS.get(str(scores.attrs.get("comparator", "spearman")), "correlation")
+    unit = label_of(str(scores.attrs.get("comparator", "spearman")))
     folds = f", mean of {scores.attrs['folds']} folds' test stimuli" if "folds" in scores.attrs else ""
     words = (
         f"Bars: mean squared {unit} with each subject (points), chance taken off,\n"
@@ -166,7 +166,7 @@ def training(history: xarray.Dataset, *, most: int = 6) -> Figure:
         )  # fmt: skip
     else:
         scores.text(0.5, 0.5, "nothing was held out", ha="center", transform=scores.transAxes, fontsize=NORMAL)
-    unit = UNITS.get(str(attrs["comparator"]), str(attrs["comparator"]))
+    unit = label_of(str(attrs["comparator"]))
     dress(scores, "epoch (0: untouched)", f"held-out alignment ({unit})")
     for axes in (losses, scores):
         axes.set_xlim(-0.03 * max(len(epochs) - 1, 1), 1.03 * max(len(epochs) - 1, 1))
@@ -197,7 +197,7 @@ def explained_markdown(scores: xarray.Dataset) -> str:
     >>> print(explained_markdown(sc.noise_normalised_r2(truth, truth + rng.normal(size=(6, 45)))).splitlines()[0])
     | model | mean ρ | mean ρ² | ρ² by chance | % of explainable variance | subjects (%) |
     """
-    short = UNITS.get(str(scores.attrs["comparator"]), "r").split()[-1]
+    short = label_of(str(scores.attrs["comparator"])).split()[-1]
     rows = [["model", f"mean {short}", f"mean {short}²", f"{short}² by chance", "% of explainable variance"]]
     rows[0].append("subjects (%)")
     upper, floor = float(scores["upper"]), float(scores["upper_chance"])

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..measures import label_of
 from ..networks.feature_maps import compare_networks, spread
-from .drawing import FULL, LARGE, NORMAL, PRUNED, SMALL, UNITS, as_written, axes_at, blank_figure, dress, write_words
+from .drawing import FULL, LARGE, NORMAL, PRUNED, SMALL, as_written, axes_at, blank_figure, dress, write_words
 
 if TYPE_CHECKING:
     import xarray
@@ -59,7 +60,7 @@ def importance_histograms(
     tests = compare_networks(first, second)
     words = names or (str(first.attrs.get("network", "first")), str(second.attrs.get("network", "second")))
     spreads = [spread(result) for result in (first, second)]
-    unit = UNITS.get(str(first.attrs.get("comparator", "spearman")), "correlation")
+    unit = label_of(str(first.attrs.get("comparator", "spearman")))
     figure = blank_figure(9.6, 3.5)
     write_words(figure, 0.15, 3.2, "Alignment importance scores (AIS) of two networks", LARGE, fontweight="bold")
     note = "outermost bars hold what lies beyond; * p < 0.05, two-sided Kolmogorov-Smirnov test"

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..comparison import comparison_table
 from ..features import Matrix
+from ..measures import comparator_row
 from ..similarity import opposition
 from ..statistics import paired_t, signed_square
 from ..timecourse.group import by_subject, mean_sem
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     import xarray
 
 WIDTH = 80
-
-# The square of these is a share of variance.
-_SQUARED = ("pearson", "corr", "spearman")
 
 
 def text(result: xarray.Dataset, permutations: xarray.Dataset | None = None, *, most: int = 20) -> str:
@@ -289,7 +287,7 @@ def comparison_markdown(result: xarray.Dataset, *, title: str | None = None) -> 
     | method | test r | test
     """
     short = unit_of(result).split()[-1]
-    squared = str(result.attrs["comparator"]) in _SQUARED
+    squared = comparator_row(str(result.attrs["comparator"])).is_r
     table = comparison_table(result)
     references = [name.removeprefix("gain_") for name in table.columns if name.startswith("gain_")]
     tested = "p_test" in table.columns
@@ -354,7 +352,7 @@ def _content(
         )
     unit = unit_of(result)
     short = unit.split()[-1]
-    squared = str(result.attrs["comparator"]) in _SQUARED
+    squared = comparator_row(str(result.attrs["comparator"])).is_r
     named = count > 1
     scores: Rows = [["features", "kept", f"train {short}", f"test {short}"]]
     if squared:

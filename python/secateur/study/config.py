@@ -16,6 +16,8 @@ if TYPE_CHECKING or sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+from ..device import Device
+from ..measures import ComparatorOrAlias, Metric, Search
 from ..pruning import Pruner
 
 Place = NewType("Place", str)
@@ -32,13 +34,11 @@ class ConfigError(ValueError):
 class Pruning:
     """``[pruning]``: how features are found; the parameters of :class:`secateur.Pruner`."""
 
-    metric: Literal["cosine", "correlation", "dot", "sqeuclidean", "euclidean", "cityblock"] = "cosine"
-    comparator: Literal[
-        "pearson", "corr", "cosine", "corr_cov", "cosine_cov", "spearman", "rho-a", "tau-a", "tau-b", "kendall"
-    ] = "pearson"
-    search: Literal["ranking", "parsimonious", "forward", "backward", "floating", "floating-backward"] = "ranking"
+    metric: Metric = "cosine"
+    comparator: ComparatorOrAlias = "pearson"
+    search: Search = "ranking"
     max_features: int | None = None
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Device = "auto"
     threads: int | None = None
 
     def pruner(self, kind: str | None) -> Pruner:

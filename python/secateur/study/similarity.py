@@ -44,11 +44,12 @@ import numpy as np
 
 from ..comparison import METHODS, compare, comparison_table
 from ..features import Features
+from ..measures import comparator_row
 from ..relabelling import check_relabellings
 from ..report.drawing import mean_sd, unit_of
 from ..report.figures import comparison, consensus, embedding
 from ..report.folder import MOST_PAGES, SETTINGS, save_figure, write_netcdf
-from ..report.tables import _SQUARED, Rows, comparison_markdown
+from ..report.tables import Rows, comparison_markdown
 from ..similarity import UndefinedPairsWarning
 from ..statistics import signed_square
 from ..validation import SmallFoldsWarning, cross_validate, kept_features
@@ -228,7 +229,7 @@ def markdown(study: SimilarityStudy, result: Result) -> str:
         First the papers' layout, a column a target; then each space with its tests.
     """
     whole = result.table()
-    squared = str(whole.attrs["comparator"]) in _SQUARED
+    squared = comparator_row(str(whole.attrs["comparator"])).is_r
     short = unit_of(whole).split()[-1] + ("²" if squared else "")
     scores = whole["test_alignment"].values  # (approach, target, fold)
     names = [str(name) for name in whole["target"].values]

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..features import Features, Indices, read_features
+from ..measures import comparator_row, search_row
 from ..pruning import Pruner
 from ..similarity import alignment_where_defined, warn_of_undefined_pairs
 from ..targets import Targets, pair_count, read_target
@@ -55,7 +56,7 @@ class Study:
 
     @property
     def ranked(self) -> bool:
-        return self.pruner.search in ("ranking", "parsimonious")
+        return search_row(self.pruner.search).ranks
 
     def targets(self, values: Any, names: tuple[str, ...]) -> Targets:
         """Movie rows as targets, called by their names in messages."""
@@ -293,7 +294,7 @@ def planned(
     cv, repeats, seed, groups = how
     folds, repeat = split(features.n, cv, repeats, seed, groups)
     warn_of_small_folds(folds)
-    inner = np.asarray(groups) if groups is not None and pruner.search == "parsimonious" else None
+    inner = np.asarray(groups) if groups is not None and search_row(pruner.search).inner_folds else None
     study = Study(features, folds, pruner, named, bool(generalise), len(read.times) == 1, inner)
     return study, read, repeat
 
@@ -344,7 +345,7 @@ def input_digests(study: Study, movies: Movies, chunks: list[Chunk], client: Any
     """SHA-256 of everything that a result depends on, by name."""
     features = study.features
     calls = ((key, (part.names, movies.at(part.subject, part.span))) for key, part in enumerate(chunks))
-    shared = (study.pruner.comparator in ("cosine", "cosine_cov"),)
+    shared = (comparator_row(study.pruner.comparator).takes_constants,)
     read = results(digests, shared, calls, client if movies.arrays[0].chunks is not None else None)
     rows = dict(with_progress(read, len(chunks), "chunks read", progress))
     return {

@@ -1,0 +1,189 @@
+"""Metrics, comparators and searches by name, with a row for each: what Python knows of them stands here alone.
+
+The compiled core lists its own metrics and comparators, and what a CUDA device takes of them; a test holds the two
+lists together. A new one is a word of its ``Literal`` and a row of its table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from . import _core
+
+Metric = Literal["cosine", "correlation", "dot", "sqeuclidean", "euclidean", "cityblock"]
+Comparator = Literal["pearson", "cosine", "corr_cov", "cosine_cov", "spearman", "rho-a", "tau-a", "tau-b"]
+ComparatorOrAlias = Literal[Comparator, "corr", "kendall"]
+Search = Literal["ranking", "parsimonious", "forward", "backward", "floating", "floating-backward"]
+
+METRICS: tuple[Metric, ...] = get_args(Metric)
+COMPARATORS: tuple[Comparator, ...] = get_args(Comparator)
+SEARCHES: tuple[Search, ...] = get_args(Search)
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """A similarity of two stimuli.
+
+    Attributes
+    ----------
+    label : what a picture calls the similarities.
+    unit : and the dissimilarities that stand for them.
+    adds : what a feature adds to a pair: a product of its two values, the square of their difference, or its absolute
+        value. Of differences it is a distance, which enters negated.
+    angular : whether a stimulus needs a direction; 1 - s is then the dissimilarity.
+    centred : whether the mean over features is taken from each stimulus first.
+    rooted : whether the sum's root is taken.
+    """
+
+    label: str
+    unit: str
+    adds: Literal["product", "square", "absolute"]
+    angular: bool = False
+    centred: bool = False
+    rooted: bool = False
+
+    @property
+    def is_distance(self) -> bool:
+        return self.adds != "product"
+
+
+METRIC_TABLE: dict[str, MetricRow] = {
+    "cosine": MetricRow("cosine similarity", "1 − cosine", "product", angular=True),
+    "correlation": MetricRow("correlation similarity", "1 − r", "product", angular=True, centred=True),
+    "dot": MetricRow("dot product", "distance", "product"),
+    "sqeuclidean": MetricRow("− squared distance", "squared distance", "square"),
+    "euclidean": MetricRow("− distance", "distance", "square", rooted=True),
+    "cityblock": MetricRow("− city-block distance", "city-block distance", "absolute"),
+}
+
+
+@dataclass(frozen=True)
+class ComparatorRow:
+    """An alignment of two similarity spaces.
+
+    Attributes
+    ----------
+    label : what a picture calls it.
+    centred : whether each space's mean over pairs is taken away.
+    whitened : whether the noise that pairs share is allowed for, which needs all pairs of a set of stimuli.
+    rank : whether it is of the order of similarities alone.
+    is_r : whether its square is a share of variance.
+    alias : rsatoolbox's name, where that is another.
+    """
+
+    label: str
+    centred: bool = False
+    whitened: bool = False
+    rank: bool = False
+    is_r: bool = False
+    alias: str = ""
+
+    @property
+    def takes_constants(self) -> bool:
+        """Whether a target that is the same for every pair has an alignment."""
+        return not (self.centred or self.rank)
+
+
+COMPARATOR_TABLE: dict[str, ComparatorRow] = {
+    "pearson": ComparatorRow("Pearson r", centred=True, is_r=True, alias="corr"),
+    "cosine": ComparatorRow("cosine"),
+    "corr_cov": ComparatorRow("whitened r", centred=True, whitened=True),
+    "cosine_cov": ComparatorRow("whitened cosine", whitened=True),
+    "spearman": ComparatorRow("Spearman ρ", rank=True, is_r=True),
+    "rho-a": ComparatorRow("rho-a", rank=True),
+    "tau-a": ComparatorRow("Kendall tau-a", rank=True),
+    "tau-b": ComparatorRow("Kendall tau-b", rank=True, alias="kendall"),
+}
+# rsatoolbox's other words, each with the name that results record.
+ALIASES = {row.alias: name for name, row in COMPARATOR_TABLE.items() if row.alias}
+
+# What the kernels of a CUDA device take, as the core says.
+CUDA_COMPARATORS = tuple(_core.cuda_comparators())
+CUDA_STIMULI = _core.cuda_most_stimuli()
+
+
+@dataclass(frozen=True)
+class SearchRow:
+    """A way to find the features to keep.
+
+    Attributes
+    ----------
+    ranks : whether it keeps a prefix of a ranking; else it goes step by step.
+    on_device : whether all of it runs where X lies; others come back to the host at each step.
+    inner_folds : whether stimuli are held out inside it.
+    backward : whether it starts from all features.
+    floating : whether it goes back on its steps.
+    """
+
+    ranks: bool = False
+    on_device: bool = False
+    inner_folds: bool = False
+    backward: bool = False
+    floating: bool = False
+
+
+SEARCH_TABLE: dict[str, SearchRow] = {
+    "ranking": SearchRow(ranks=True, on_device=True),
+    "parsimonious": SearchRow(ranks=True, inner_folds=True),
+    "forward": SearchRow(),
+    "backward": SearchRow(backward=True),
+    "floating": SearchRow(floating=True),
+    "floating-backward": SearchRow(backward=True, floating=True),
+}
+
+
+def check_metric(metric: str, allowed: Iterable[str] = METRICS) -> str:
+    """The metric, if it is one (of those ``allowed``)."""
+    return _check_name("metric", metric, allowed)
+
+
+def check_comparator(comparator: str) -> str:
+    """The comparator's own name, also of one that goes by an alias."""
+    for alias, name in ALIASES.items():
+        if comparator == alias:
+            return name
+    if comparator not in COMPARATORS:
+        allowed = f"{', '.join(map(repr, COMPARATORS))} or {', '.join(map(repr, ALIASES))}"
+        raise ValueError(f"comparator must be one of {allowed}; got {comparator!r}")
+    return comparator
+
+
+def check_search(search: str) -> str:
+    """The search, if it is one."""
+    return _check_name("search", search, SEARCHES)
+
+
+def metric_row(metric: str) -> MetricRow:
+    """What is known of a metric; what is none is refused."""
+    return METRIC_TABLE[check_metric(metric)]
+
+
+def comparator_row(comparator: str) -> ComparatorRow:
+    """What is known of a comparator, also of one that goes by an alias; what is none is refused."""
+    return COMPARATOR_TABLE[check_comparator(comparator)]
+
+
+def search_row(search: str) -> SearchRow:
+    """What is known of a search; what is none is refused."""
+    return SEARCH_TABLE[check_search(search)]
+
+
+def _check_name(argument: str, name: str, allowed: Iterable[str]) -> str:
+    names = tuple(allowed)
+    if name not in names:
+        raise ValueError(f"{argument} must be one of {', '.join(map(repr, names))}; got {name!r}")
+    return name
+
+
+def label_of(comparator: str) -> str:
+    """What a picture calls a comparator, also one that goes by an alias; an unknown one by its name."""
+    row = COMPARATOR_TABLE.get(ALIASES.get(comparator, comparator))
+    return comparator if row is None else row.label
+
+
+def enumerated(names: Iterable[str]) -> str:
+    """``a, b or c``, for help and messages."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
