@@ -260,7 +260,7 @@ def test_times_that_look_like_milliseconds_are_noted(here, planted):
         (["x.npy", "study/sub-01/meg/sub-01_patterns.npz", "--picks", "mag"], "picks must be left out for a .npz"),
         (["x.npy", "study/sub-01/meg/sub-01_patterns.npz", "--metric", "cos"], "metric must be one of 'cosine'"),
         (["x.npy", "study/sub-01/meg/sub-01_patterns.npz", "--cv", "9"], "cv must leave at least 3 test stimuli"),
-        (["x.npy", "study/sub-01/meg/sub-01_patterns.npz", "--alpha", "2"], "--alpha must be between 0 and 1, got 2"),
+        (["x.npy", "study/sub-01/meg/sub-01_patterns.npz", "--alpha", "2"], "--alpha must be above 0 and below 1"),
     ],
 )
 def test_bad_input_is_one_sentence(here, words, said):

@@ -295,7 +295,7 @@ def test_groups_of_unequal_size_are_not_relabelled():
         sc.compare(X, h, ["full"], cv=3, groups=groups, permutations=9, kind="similarity")
     sc.compare(X, h, ["full"], cv=3, groups=groups, progress=False, kind="similarity")
     for wrong in (-1, 2.5, True):
-        with pytest.raises(ValueError, match="permutations must be a number of relabellings, 0 for none, got"):
+        with pytest.raises(ValueError, match="permutations must be an integer of at least 0, got"):
             sc.compare(X, h, ["full"], permutations=wrong, kind="similarity")
 
 

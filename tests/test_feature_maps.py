@@ -422,7 +422,7 @@ def test_refusals(images, target):
     with pytest.raises(ValueError, match="metric must be one of"):
         feature_maps.alignment_importance(net, images, target, metric="cos")
     for name in ("batch", "memory"):
-        with pytest.raises(ValueError, match=f"{name} must be a positive integer or None, got 0"):
+        with pytest.raises(ValueError, match=f"{name} must be an integer of at least 1 or None, got 0"):
             feature_maps.alignment_importance(net, images, target, **{name: 0})
     with pytest.raises(ValueError, match="images must be at least 3, got 2"):
         feature_maps.alignment_importance(net, images[:2], target[:1])

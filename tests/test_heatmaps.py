@@ -253,7 +253,7 @@ def test_refuses_networks_and_inputs(net):
         heatmaps.entropy(headless, spotted())
     with pytest.raises(ValueError, match=r"importance must have shape \(3, 3\)"):
         heatmaps.heatmap(net, spotted(), np.ones((3, 4)), progress=False)
-    with pytest.raises(ValueError, match="batch must be a positive integer, got 0"):
+    with pytest.raises(ValueError, match="batch must be an integer of at least 1, got 0"):
         heatmaps.heatmap(net, spotted(), np.ones(3), batch=0, progress=False)
     uncropped = networks.wrap(Spots(), trunk=["trunk"], neck=["neck"], preprocessing=networks.Preprocessing(None, None))
     others = xarray.DataArray(np.ones((3, 3)), {"stimulus": ["0", "2", "1"]}, ("stimulus", "map"))

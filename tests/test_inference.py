@@ -123,7 +123,7 @@ def test_false_discoveries_at_their_ends():
     assert sc.benjamini_hochberg(0.03).rejected
     with pytest.raises(ValueError, match=r"p must lie between 0 and 1, got 1\.2"):
         sc.benjamini_hochberg([0.5, 1.2])
-    with pytest.raises(ValueError, match="alpha must be between 0 and 1, got 5"):
+    with pytest.raises(ValueError, match="alpha must be above 0 and below 1, got 5"):
         sc.benjamini_hochberg([0.5], alpha=5)
 
 
@@ -788,8 +788,8 @@ def test_results_are_labelled_and_saved(tmp_path):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"n": 0}, "n must be a positive number of resamples, got 0"),
-        ({"n": True}, "n must be a positive number of resamples, got True"),
+        ({"n": 0}, "n must be an integer of at least 1, got 0"),
+        ({"n": True}, "n must be an integer of at least 1, got True"),
         ({"over": "people"}, "over must be one of 'stimuli', 'subjects', 'both'; got 'people'"),
         ({"method": "basic"}, "method must be one of 't', 'percentile', 'bca'; got 'basic'"),
         ({"resample": "all"}, "resample must be one of 'procedure', 'scores'; got 'all'"),

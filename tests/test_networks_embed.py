@@ -240,7 +240,7 @@ def test_refusals(net):
     with pytest.raises(ValueError, match="pool must be 'flatten' or 'mean', got 'max'"):
         embed(net, PIXELS, pool="max")
     for batch in (0, 2.5):
-        with pytest.raises(ValueError, match="batch must be a whole number of images from 1"):
+        with pytest.raises(ValueError, match="batch must be an integer of at least 1 or None"):
             embed(net, PIXELS, batch=batch)
     with pytest.raises(TypeError, match=r"net must be a secateur\.networks\.Network, got Sequential"):
         embed(net.module, PIXELS)

@@ -157,15 +157,15 @@ def test_masks_cover_every_pixel():
     ("how", "words"),
     [
         ({"sizes": (25,)}, "sizes must fit the network's input of 24 × 24 pixels, got 25"),
-        ({"sizes": (0,)}, "sizes must hold positive integers, got 0"),
+        ({"sizes": (0,)}, "each of sizes must be an integer of at least 1, got 0"),
         ({"sizes": (8,), "stride": 9}, "stride must not exceed the mask's size, 8"),
         ({"sizes": (8, 9), "stride": (4,)}, "stride must be one integer or one for each of 2 sizes"),
         ({"sizes": (8,), "fill": 2}, "fill must be 'mean', 'grey' or a level from 0 to 1, got 2"),
         ({"sizes": (8,), "fill": "black"}, "fill must be 'mean', 'grey' or a level from 0 to 1, got 'black'"),
-        ({"sizes": (8,), "only": [7]}, "only must hold positions of images from 0 to 6, got 7"),
+        ({"sizes": (8,), "only": [7]}, "each of only must be an integer from 0 to 6, got 7"),
         ({"sizes": (8,), "only": []}, "only must hold at least one image and each once"),
         ({"sizes": (8,), "comparator": "corr_cov"}, "comparator must be one that a row of the target serves"),
-        ({"sizes": (8,), "batch": 0}, "batch must be a positive integer, got 0"),
+        ({"sizes": (8,), "batch": 0}, "batch must be an integer of at least 1, got 0"),
     ],
 )
 def test_refusals(net, pixels, how, words):

@@ -290,8 +290,8 @@ def test_one_value_a_stimulus_is_no_target():
         ("comparator", "gamma", "comparator must be one of .*got 'gamma'"),
         ("kind", "distance", "kind must be .*got 'distance'"),
         ("device", "gpu", "device must be .*got 'gpu'"),
-        ("threads", 0, "threads must be a positive integer or None, got 0"),
-        ("threads", 2.0, "threads must be a positive integer or None, got 2.0"),
+        ("threads", 0, "threads must be an integer of at least 1 or None, got 0"),
+        ("threads", 2.0, "threads must be an integer of at least 1 or None, got 2.0"),
     ],
 )
 def test_parameters_are_checked_in_fit_not_before(parameter, value, message):

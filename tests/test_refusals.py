@@ -385,8 +385,8 @@ def test_no_target():
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        ({"seed": 2**32}, "seed must be at most 4294967295, got 4294967296"),
-        ({"seed": 2**32 - 1, "repeats": 2}, "seed must be at most 4294967294, got 4294967295"),
+        ({"seed": 2**32}, "seed must be an integer from 0 to 4294967295, got 4294967296"),
+        ({"seed": 2**32 - 1, "repeats": 2}, "seed must be an integer from 0 to 4294967294, got 4294967295"),
         ({"cv": 50}, "cv must be at most the 6 stimuli, got 50"),
         ({"cv": 3, "groups": [0, 0, 0, 1, 1, 1]}, "cv must be at most the 2 groups, got 3"),
         ({"groups": [0, 0, 0, "b", "b", "b"]}, "groups must hold labels of one type.*got int and str"),

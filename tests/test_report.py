@@ -277,7 +277,7 @@ def test_consensus(one: Case) -> None:
 
 
 def test_pictures_refuse_what_does_not_fit(one: Case, three: Case) -> None:
-    with pytest.raises(ValueError, match="target must be a position from 0 to 0, got 1"):
+    with pytest.raises(ValueError, match="target must be an integer from 0 to 0, got 1"):
         report.insertion_curves(one.result, 1)
     with pytest.raises(ValueError, match="x must be"):
         report.insertion_curves(one.result, x="cubic")

@@ -224,7 +224,7 @@ def test_selection_is_sorted(many):
     check_layout(figure)
     few = report.selection_over_time(many.course, most=7)
     assert f"7 of the {ever.sum()} features" in told(few)
-    with pytest.raises(ValueError, match="most must be a positive integer, got 0"):
+    with pytest.raises(ValueError, match="most must be an integer of at least 1, got 0"):
         report.selection_over_time(many.course, most=0)
 
 

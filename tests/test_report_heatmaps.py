@@ -76,7 +76,7 @@ def test_refusals(views):
         report.overlays(pictures, heat.assign_coords(image=["a", "b", "c"]))
     with pytest.raises(ValueError, match="images must name images of heat, got 'four'"):
         report.overlays(pictures, heat, images=["four"])
-    with pytest.raises(ValueError, match="columns must be a positive integer, got 0"):
+    with pytest.raises(ValueError, match="columns must be an integer of at least 1, got 0"):
         report.contact_sheet(pictures, heat, columns=0)
 
 

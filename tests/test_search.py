@@ -805,7 +805,7 @@ def test_the_bar(monkeypatch, shown):
         ({"tol": np.nan}, "tol must be a finite number or None, got nan"),
         ({"tol": "small"}, "tol must be a finite number or None, got 'small'"),
         ({"inner_cv": 1}, "inner_cv must be an integer of at least 2, got 1"),
-        ({"seed": -1}, "seed must be an integer of at least 0, got -1"),
+        ({"seed": -1}, "seed must be an integer from 0 to 4294967295, got -1"),
         (
             {"search": "parsimonious", "inner_cv": 6},
             "inner_cv must leave at least 3 of the 16 training stimuli .*got 6",

@@ -173,7 +173,7 @@ def test_neighbourhoods_by_hand() -> None:
     np.testing.assert_array_equal(neighbourhoods(LEAVES, HYPERNYMS, itself=True), near | np.eye(5, dtype=bool))
     assert not neighbourhoods(LEAVES, HYPERNYMS, levels=0).any()
     assert neighbourhoods(LEAVES, HYPERNYMS, levels=9).sum() == 20  # all under the root
-    with pytest.raises(ValueError, match="levels must be a non-negative integer, got -1"):
+    with pytest.raises(ValueError, match="levels must be an integer of at least 0, got -1"):
         neighbourhoods(LEAVES, HYPERNYMS, levels=-1)
 
 
@@ -316,7 +316,7 @@ def test_the_table_of_cuts() -> None:
     assert np.isnan(concordance_table(full, some, groups=np.zeros(len(leaves))).lower).all()
     same = concordance_table(full, full)
     assert (same[["difference", "beyond", "lower", "upper"]] == 0).all(axis=None)
-    with pytest.raises(ValueError, match="confidence must be between 0 and 1, got 95"):
+    with pytest.raises(ValueError, match="confidence must be above 0 and below 1, got 95"):
         concordance_table(full, some, confidence=95)
     with pytest.raises(ValueError, match="groups must name one for each of 199 categories, got"):
         concordance_table(full, some, groups=[1, 2])

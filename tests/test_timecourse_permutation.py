@@ -191,8 +191,8 @@ def test_it_can_be_saved(planted, tmp_path):
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ({"n": 0}, "n must be a positive number of permutations, got 0"),
-        ({"alpha": 1}, "alpha must be between 0 and 1, got 1"),
+        ({"n": 0}, "n must be an integer of at least 1, got 0"),
+        ({"alpha": 1}, "alpha must be above 0 and below 1, got 1"),
         ({"alternative": "more"}, "alternative must be one of .*; got 'more'"),
     ],
 )

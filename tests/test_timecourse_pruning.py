@@ -222,7 +222,7 @@ def test_arrays_of_dask_are_read_by_chunks(generalise, expected):
         (MOVIES, {"subjects": ["a"]}, "name each of 2 subjects, got 1"),
         (MOVIES, {"subjects": ["a", "a"]}, "distinct"),
         (MOVIES, {"times": TIMES[1:]}, r"shape \(7,\)"),
-        (MOVIES, {"chunk": 0}, "chunk must be a positive number"),
+        (MOVIES, {"chunk": 0}, "chunk must be an integer of at least 1 or None, got 0"),
         ([MOVIES["s0"], MOVIES["s1"][1:]], {}, "same times for every subject, got others for subject 1"),
         ([MOVIES["s0"], MOVIES["s1"].assign_attrs(kind="similarity")], {}, "same kind for every subject"),
         ([MOVIES["s0"], MOVIES["s1"].assign_attrs(stimuli=None)], {}, "same stimuli for every subject"),

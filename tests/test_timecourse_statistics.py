@@ -160,7 +160,7 @@ def test_nothing_to_find():
         (np.zeros((1, 5)), {}, r"with 2 subjects or more, got \(1, 5\)"),
         (np.full((3, 5), np.inf), {}, "finite or NaN, got inf"),
         (np.zeros((3, 5)), {"tail": 2}, "tail must be 1, 0 or -1, got 2"),
-        (np.zeros((3, 5)), {"n": 0}, "n must be a positive integer, got 0"),
+        (np.zeros((3, 5)), {"n": 0}, "n must be an integer of at least 1, got 0"),
         (np.zeros((3, 5)), {"threshold": -2.0}, r"threshold must be positive, got -2\.0"),
     ],
 )
@@ -279,7 +279,7 @@ def test_group_test_refuses(planted):
         timecourse.group_test(course.isel(subject=[0]))
     with pytest.raises(ValueError, match=r"alternative must be one of .*; got 'more'"):
         timecourse.group_test(course, alternative="more")
-    with pytest.raises(ValueError, match=r"alpha must be between 0 and 1, got 5"):
+    with pytest.raises(ValueError, match=r"alpha must be above 0 and below 1, got 5"):
         timecourse.group_test(course, alpha=5)
     with pytest.raises(ValueError, match=r"course must be what secateur\.timecourse\.prune returns"):
         timecourse.group_test(course.drop_vars("full_test"))

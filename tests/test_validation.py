@@ -483,12 +483,12 @@ def test_a_constant_target_is_named():
         ({"cv": [([0.0, 1.0, 2.5], [3, 4, 5])]}, TypeError, "training indices or masks, got dtype float64 in fold 0"),
         ({"cv": [([0, 1, 2], [[3], [4], [5]])]}, ValueError, r"one-dimensional test .* got shape \(3, 1\) in fold 0"),
         ({"cv": [([True] * 7 + [False] * 7, [8, 9, 10])]}, ValueError, "masks of 15 entries, one a stimulus, got 14"),
-        ({"repeats": 0}, ValueError, "repeats must be a positive integer, got 0"),
-        ({"repeats": 1.5}, ValueError, "repeats must be a positive integer, got 1.5"),
+        ({"repeats": 0}, ValueError, "repeats must be an integer of at least 1, got 0"),
+        ({"repeats": 1.5}, ValueError, "repeats must be an integer of at least 1, got 1.5"),
         ({"repeats": 2, "cv": KFold(3)}, ValueError, "repeats must be 1 unless cv is an integer, got 2"),
-        ({"seed": None}, ValueError, "seed must be a non-negative integer, got None"),
-        ({"seed": -1}, ValueError, "seed must be a non-negative integer, got -1"),
-        ({"seed": 0.5}, ValueError, "seed must be a non-negative integer, got 0.5"),
+        ({"seed": None}, ValueError, "seed must be an integer from 0 to 4294967295, got None"),
+        ({"seed": -1}, ValueError, "seed must be an integer from 0 to 4294967295, got -1"),
+        ({"seed": 0.5}, ValueError, "seed must be an integer from 0 to 4294967295, got 0.5"),
         ({"groups": GROUPS[1:]}, ValueError, r"groups must have one entry for each of 15 stimuli, got shape \(14,\)"),
         ({"groups": 3}, ValueError, r"groups must have one entry for each of 15 stimuli, got shape \(\)"),
         ({"groups": GROUPS, "cv": kfold(3)}, ValueError, "cv must keep groups apart, got group . on both sides"),
@@ -521,7 +521,7 @@ def test_other_arguments():
     with pytest.raises(ValueError, match="X must hold no NaN or infinity, got nan at stimulus 2, feature 1"):
         sc.cross_validate(broken, targets(1))
     for n in (0, -1, 2.0, True, None):
-        with pytest.raises(ValueError, match=f"n must be a positive number of permutations, got {n}"):
+        with pytest.raises(ValueError, match=f"n must be an integer of at least 1, got {n}"):
             sc.permutation_test(embedding(), targets(1), n=n)
 
 

@@ -20,7 +20,8 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from .features import Features, Indices, Matrix, check_seed, read_features
+from .arguments import check_seed
+from .features import Features, Indices, Matrix, read_features
 from .measures import METRIC_TABLE, check_comparator, check_metric
 from .similarity import compare_where_defined, warn_of_undefined_pairs
 from .targets import Targets, pack, pair_count, read_target

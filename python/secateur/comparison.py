@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import clone
 
+from .arguments import check_integer
 from .baselines import Lasso, Ridge, SimDR, _Reweighting
 from .features import Features, Indices, Matrix, read_features
 from .inference import _explained, _in_percent, _read_subjects
 from .pruning import Pruner
-from .relabelling import chance_scores, check_relabellings, relabellings
+from .relabelling import chance_scores, relabellings
 from .similarity import (
     alignment_where_defined,
     compare_where_defined,
@@ -327,7 +328,7 @@ def compare(
     targets = read_target(target, features.n, pruner.kind, weights, features.stimuli)
     folds, repeat = split(features.n, cv, repeats, seed, groups)
     warn_of_small_folds(folds)
-    count = check_relabellings(permutations)
+    count = check_integer("permutations", permutations, 0)
     orders = relabellings(features.n, count, seed, groups) if count else None
     scores = {name: np.full((len(read), len(targets), len(folds)), np.nan) for name in SCORES}
     similarities: list[list[Matrix]] = [[] for _ in folds]

@@ -6,10 +6,10 @@ import math
 import os
 import warnings
 from dataclasses import dataclass, replace
-from numbers import Integral
 from typing import Any, Literal
 
 from . import _core
+from .arguments import check_integer
 from .measures import CUDA_COMPARATORS, CUDA_STIMULI, enumerated
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -201,20 +201,19 @@ def thread_count(threads: int | None) -> int:
     Raises
     ------
     ValueError
-        Where ``threads`` is neither a positive integer nor None.
+        Where ``threads`` is neither an integer of at least 1 nor None.
 
     Warns
     -----
     ForkWarning
         Once in a process, where it would have had more than one.
     """
+    threads = check_integer("threads", threads, 1, optional=True)
     if threads is None:
         limit = os.environ.get("OMP_NUM_THREADS", "")
         asked = int(limit) if limit.isdecimal() and int(limit) > 0 else processors()
-    elif isinstance(threads, bool) or not isinstance(threads, Integral) or threads < 1:
-        raise ValueError(f"threads must be a positive integer or None, got {threads!r}")
     else:
-        asked = int(threads)
+        asked = threads
     count = min(asked, processors())
     if count > 1 and _ancestry.forked:
         if not _ancestry.said:

@@ -194,15 +194,6 @@ def read_features(X: Any, *, on_device: bool = False) -> Features:
     return Features(values, stimuli, names)
 
 
-def check_seed(seed: Any, redraws: int = 1) -> int:
-    """A seed of numpy's and scikit-learn's shuffles, from which so many are counted on."""
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ValueError(f"seed must be a non-negative integer, got {seed!r}")
-    if seed > 2**32 - redraws:
-        raise ValueError(f"seed must be at most {2**32 - redraws}, got {seed}")
-    return int(seed)
-
-
 def read_subset(subset: Any, d: int, *, empty: bool = False) -> Indices:
     """Feature indices, ascending, from a boolean mask (d,), from distinct indices, or from None (all features)."""
     return np.arange(d, dtype=np.int64) if subset is None else np.sort(read_order(subset, d, "subset", empty=empty))

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
+from .arguments import check_integer, check_share
 from .features import Features, Indices, Matrix, read_features
 from .measures import check_comparator, comparator_row, search_row
 from .pruning import Pruner
@@ -46,20 +47,6 @@ SCORES = ("full_test", "pruned_test", "gain")
 def _at_once(features: Features, targets: int) -> int:
     """How many variants of all targets go through the core in one call."""
     return max(1, min(64, (32 << 20) // (8 * features.d * max(1, targets))))
-
-
-def _check_count(n: Any, what: str) -> int:
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-        raise ValueError(f"n must be a positive number of {what}, got {n!r}")
-    return int(n)
-
-
-def _check_share(value: Any, name: str, *, one: bool = False) -> float:
-    """A share between 0 and 1, both excluded but for 1 where it is allowed."""
-    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if not number or not (0 < value < 1 or (one and value == 1)):
-        raise ValueError(f"{name} must be above 0 and {'at most' if one else 'below'} 1, got {value!r}")
-    return float(value)
 
 
 # The permutation null
@@ -131,7 +118,7 @@ def permutation_test(
     """
     import xarray
 
-    n = _check_count(n, "permutations")
+    n = check_integer("n", n, 1)
     pruner = pruner_of(pruner, kind)
     features = read_features(X, on_device=pruner._how().on_device)
     targets = read_target(target, features.n, pruner.kind, weights, features.stimuli)
@@ -308,10 +295,10 @@ def bootstrap(
     """
     import xarray
 
-    n = _check_count(n, "resamples")
+    n = check_integer("n", n, 1)
     if method is None:
         method = "percentile" if resample == "scores" else "t"
-    confidence = _check_share(confidence, "confidence")
+    confidence = check_share("confidence", confidence)
     for name, value, choices in (
         ("over", over, ("stimuli", "subjects", "both")),
         ("resample", resample, ("procedure", "scores")),
@@ -889,7 +876,7 @@ def _explained(models: Mapping[str, Matrix], targets: Targets, comparator: str, 
     """Squares by model (similarities, NaN where there is none) and subject, what chance gives, and the ceilings."""
     import xarray
 
-    n = _check_count(n, "relabellings")
+    n = check_integer("n", n, 1)
     check_comparator(comparator)
     people = len(targets)
     left_out = np.asarray(np.isnan(list(models.values())).any(axis=0))
@@ -1045,7 +1032,7 @@ def stability(result: xarray.Dataset, share: float = 0.8, confidence: float = 0.
 
     if not isinstance(result, xarray.Dataset) or "kept" not in result:
         raise ValueError(f"result must be a Dataset of secateur.cross_validate, got {_what(result)}")
-    share, confidence = _check_share(share, "share", one=True), _check_share(confidence, "confidence")
+    share, confidence = check_share("share", share, one=True), check_share("confidence", confidence)
     kept = result["kept"].transpose("target", "fold", "feature").values.astype(bool)
     frequency = kept.mean(axis=1)
     core = frequency >= share - 1e-12

@@ -66,13 +66,6 @@ def relabelled(targets: Targets, orders: Indices) -> Targets:
     return Targets(values, weights, weight_of, n, labels=labels)
 
 
-def check_relabellings(n: Any) -> int:
-    """A number of relabellings; 0 for none."""
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 0:
-        raise ValueError(f"permutations must be a number of relabellings, 0 for none, got {n!r}")
-    return int(n)
-
-
 def chance_scores(
     predicted: Sequence[Matrix], targets: Targets, tests: Sequence[Indices], orders: Indices, comparator: str,
     threads: int,

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from numbers import Integral, Real
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _core
+from .arguments import check_integer, check_seed, is_number
 from .device import Place, multiply_adds, place
-from .features import Features, Indices, Matrix, check_seed, read_features, read_labels
+from .features import Features, Indices, Matrix, read_features, read_labels
 from .measures import (
     SEARCHES,
     SearchRow,
@@ -113,15 +113,12 @@ class Search:
 
     def check(self) -> Search:
         check_search(self.name)
-        _check_whole("max_features", self.max_features, 1, optional=True)
-        _check_whole("min_features", self.min_features, 1)
-        _check_whole("patience", self.patience, 1, optional=True)
-        _check_whole("inner_cv", self.inner_cv, 2)
-        _check_whole("seed", self.seed, 0)
+        check_integer("max_features", self.max_features, 1, optional=True)
+        check_integer("min_features", self.min_features, 1)
+        check_integer("patience", self.patience, 1, optional=True)
+        check_integer("inner_cv", self.inner_cv, 2)
         check_seed(self.seed)
-        if self.tol is not None and (
-            isinstance(self.tol, bool) or not isinstance(self.tol, Real) or not np.isfinite(self.tol)
-        ):
+        if self.tol is not None and not (is_number(self.tol) and np.isfinite(self.tol)):
             raise ValueError(f"tol must be a finite number or None, got {self.tol!r}")
         if self.max_features is not None and self.max_features < self.min_features:
             raise ValueError(
@@ -150,13 +147,6 @@ class Search:
                 raise ValueError(f"{name} must be at most the {d} features of X, got {value}")
         return d if self.max_features is None else int(self.max_features)
 
-
-def _check_whole(name: str, value: Any, least: int, *, optional: bool = False) -> None:
-    if optional and value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        rule = f"an integer of at least {least}" + (" or None" if optional else "")
-        raise ValueError(f"{name} must be {rule}, got {value!r}")
 
 
 # Groups of features

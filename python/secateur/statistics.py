@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from .arguments import check_integer, check_share
 from .features import Matrix
 
 SIDES = {1: (1,), -1: (-1,), 0: (1, -1)}  # what a test of each tail looks for: above, below
@@ -240,8 +241,7 @@ def benjamini_hochberg(p: Any, alpha: float = 0.05) -> FalseDiscovery:
     outside = values[(values < 0) | (values > 1)]
     if outside.size:
         raise ValueError(f"p must lie between 0 and 1, got {outside.flat[0]}")
-    if not 0 < alpha < 1:
-        raise ValueError(f"alpha must be between 0 and 1, got {alpha!r}")
+    check_share("alpha", alpha)
     adjusted = np.full(values.shape, np.nan)
     known = ~np.isnan(values)
     family = values[known]
@@ -379,8 +379,7 @@ def cluster_test(
         raise ValueError(f"values must be finite or NaN, got {x[np.isinf(x)][0]}")
     if tail not in (1, 0, -1):
         raise ValueError(f"tail must be 1, 0 or -1, got {tail!r}")
-    if isinstance(n, bool) or int(n) != n or n < 1:
-        raise ValueError(f"n must be a positive integer, got {n!r}")
+    check_integer("n", n, 1)
     new = np.zeros(x.shape[1], dtype=bool) if apart is None else np.asarray(apart)
     if new.shape != (x.shape[1],) or new.dtype != np.bool_:
         raise ValueError(f"apart must be booleans, one for each of {x.shape[1]} times, got {apart!r}")

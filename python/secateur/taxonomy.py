@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .arguments import check_integer, check_share
 from .features import Indices, read_features
 from .measures import metric_row
 from .similarity import similarity
@@ -308,8 +309,7 @@ def neighbourhoods(
            [ True, False, False],
            [ True,  True, False]])
     """
-    if isinstance(levels, bool) or not isinstance(levels, (int, np.integer)) or levels < 0:
-        raise ValueError(f"levels must be a non-negative integer, got {levels!r}")
+    check_integer("levels", levels, 0)
     below: dict[str, NDArray[np.bool_]] = {}
     for i, leaf in enumerate(leaves):
         for node in ancestors(leaf, hypernyms):
@@ -678,8 +678,7 @@ def concordance_table(
     for name in ("cut", "category"):
         if not np.array_equal(full[name].values, pruned[name].values):
             raise ValueError(f"full and pruned must be of the same {name}s, got others")
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must be between 0 and 1, got {confidence!r}")
+    check_share("confidence", confidence)
     whose = full["above"].values if groups is None else np.asarray(groups).astype(str)
     if whose.shape != (full.sizes["category"],):
         raise ValueError(f"groups must name one for each of {full.sizes['category']} categories, got {whose.shape}")

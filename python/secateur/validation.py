@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from .arguments import check_integer, check_seed, is_integer
 from .device import Place
-from .features import Features, Indices, Matrix, check_seed, read_features, read_labels
+from .features import Features, Indices, Matrix, read_features, read_labels
 from .measures import check_comparator, metric_row, search_row
 from .pruning import Pruned, Pruner
 from .search import SMALLEST_FOLD, Wanted, shuffled_folds
@@ -81,12 +82,11 @@ def split(n: int, cv: Any = 5, repeats: int = 1, seed: int = 0, groups: Any = No
     >>> len(folds), repeat.tolist()
     (6, [0, 0, 0, 1, 1, 1])
     """
-    if isinstance(repeats, bool) or not isinstance(repeats, (int, np.integer)) or repeats < 1:
-        raise ValueError(f"repeats must be a positive integer, got {repeats!r}")
+    check_integer("repeats", repeats, 1)
     seed = check_seed(seed, repeats)
     if groups is not None:
         groups = read_labels(groups, n, "groups", "stimuli")
-    whole = isinstance(cv, (int, np.integer)) and not isinstance(cv, bool)
+    whole = is_integer(cv)
     if not whole and (isinstance(cv, (str, type)) or not (hasattr(cv, "split") or isinstance(cv, Iterable))):
         raise TypeError(f"cv must be an integer, a scikit-learn splitter, or (train, test) folds, got {cv!r}")
     if not whole and repeats > 1:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..arguments import check_share
 from .app import (
     Comparator,
     Device,
@@ -120,8 +121,7 @@ def timecourse(
                 raise ValueError("timecourse must be given FEATURES and RECORDINGS, or --demo, got both or neither")
             if not demo and not recordings:
                 raise ValueError("RECORDINGS must be given after FEATURES, got none")
-            if not 0 < alpha < 1:
-                raise ValueError(f"--alpha must be between 0 and 1, got {alpha}")
+            check_share("--alpha", alpha)
             how: dict[str, Any] = {"metric": rdm, "threads": threads}
             how["windows"] = None if windows is None else read_windows(windows, "--windows")
             how["smoothing"] = None if smoothing is None else read_seconds(smoothing, "--smoothing")

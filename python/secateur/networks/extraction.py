@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from ..arguments import check_integer
 from .images import Images, read_images
 from .network import Network, find_device, import_torch, running
 
@@ -96,8 +97,7 @@ def embed(
         raise TypeError(f"net must be a secateur.networks.Network, got {type(net).__name__}")
     if pool not in ("flatten", "mean"):
         raise ValueError(f"pool must be 'flatten' or 'mean', got {pool!r}")
-    if batch is not None and (not isinstance(batch, (int, np.integer)) or batch < 1):
-        raise ValueError(f"batch must be a whole number of images from 1, got {batch!r}")
+    check_integer("batch", batch, 1, optional=True)
     read = _reader(net, layer)
     place = net.device if device is None else find_device(device)
     if cache is not None and Path(cache).is_file():

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _core
+from ..arguments import check_integer
 from ..contributions import leave_one_out
 from ..device import thread_count
 from ..features import Features, Indices, Matrix
 from ..measures import check_comparator, check_metric, comparator_row, metric_row
 from ..pruning import Pruner
-from ..relabelling import chance_scores, check_relabellings, relabellings
+from ..relabelling import chance_scores, relabellings
 from ..search import Pruned, best_prefix, check_baseline, rank
 from ..similarity import (
     alignment_where_defined,
@@ -143,9 +144,8 @@ def _ask(
     memory: int | None, threads: int | None,
 ) -> Asked:  # fmt: skip
     metric, comparator, count = check_metric(metric), check_comparator(comparator), thread_count(threads)
-    for name, value in (("batch", batch), ("memory", memory)):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1):
-            raise ValueError(f"{name} must be a positive integer or None, got {value!r}")
+    check_integer("batch", batch, 1, optional=True)
+    check_integer("memory", memory, 1, optional=True)
     pictures = read_images(images)
     n = len(pictures)
     if n < 3:
@@ -363,7 +363,7 @@ def select(
     asked = _ask(net, images, target, kind, weights, metric, comparator, batch, memory, threads)
     pruner = Pruner(asked.metric, asked.comparator, threads=asked.threads)
     folds, repeat = split(asked.neck.n, cv, repeats, seed, groups)
-    count = check_relabellings(permutations)
+    count = check_integer("permutations", permutations, 0)
     orders = relabellings(asked.neck.n, count, seed, groups) if count else None
     if asked.is_removal:
         result = cross_validate(asked.features, asked.targets, pruner, cv, repeats, seed, groups, progress=progress)

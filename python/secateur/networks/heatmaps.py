@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..arguments import check_integer
 from ..features import Matrix, as_float64
 from ..validation import with_progress
 from .images import read_images
@@ -366,8 +367,7 @@ def coordinates_of(names: Any, views: Sequence[View]) -> dict[str, Any]:
 def _batches(net: Network, pictures: Any, batch: int, what: str, progress: bool) -> Iterator[_Batch]:
     import torch
 
-    if isinstance(batch, bool) or not isinstance(batch, (int, np.integer)) or batch < 1:
-        raise ValueError(f"batch must be a positive integer, got {batch!r}")
+    check_integer("batch", batch, 1)
     starts = range(0, len(pictures), batch)
     for start in with_progress(starts, len(starts), what, progress):
         block = range(start, min(start + batch, len(pictures)))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from .. import _core
+from ..arguments import check_integer
 from ..device import thread_count
 from ..features import Matrix, read_features, read_subset
 from ..measures import check_comparator, check_metric, comparator_row
@@ -115,8 +116,7 @@ def occlude(
     metric, comparator = check_metric(metric), check_comparator(comparator)
     if comparator_row(comparator).whitened:
         raise ValueError(f"comparator must be one that a row of the target serves, got {comparator!r}, which needs all")
-    if isinstance(batch, bool) or not isinstance(batch, (int, np.integer)) or batch < 1:
-        raise ValueError(f"batch must be a positive integer, got {batch!r}")
+    check_integer("batch", batch, 1)
     masks, level = _masks(sizes, stride), _fill(fill, net.preprocessing)
     pictures = read_images(images)
     names = tuple(map(str, pictures.names))
@@ -204,8 +204,7 @@ def _masks(sizes: Sequence[int], stride: int | Sequence[int]) -> list[tuple[int,
         raise ValueError(f"stride must be one integer or one for each of {len(sides)} sizes, got {stride!r}")
     for name, values in (("sizes", sides), ("stride", steps)):
         for value in values:
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-                raise ValueError(f"{name} must hold positive integers, got {value!r}")
+            check_integer(f"each of {name}", value, 1)
     for side, step in zip(sides, steps, strict=True):
         if step > side:
             raise ValueError(f"stride must not exceed the mask's size, {side}, or pixels go uncovered; got {step}")
@@ -215,13 +214,10 @@ def _masks(sizes: Sequence[int], stride: int | Sequence[int]) -> list[tuple[int,
 def _positions(only: Sequence[int] | None, n: int) -> list[int]:
     if only is None:
         return list(range(n))
-    found = list(only)
-    for i in found:
-        if isinstance(i, bool) or not isinstance(i, (int, np.integer)) or not 0 <= i < n:
-            raise ValueError(f"only must hold positions of images from 0 to {n - 1}, got {i!r}")
+    found = [check_integer("each of only", i, 0, n - 1) for i in only]
     if not found or len(set(found)) < len(found):
         raise ValueError(f"only must hold at least one image and each once, got {found}")
-    return [int(i) for i in found]
+    return found
 
 
 def _fill(fill: Any, preprocessing: Preprocessing) -> Any:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..arguments import check_integer
 from ..validation import with_progress
 from .images import read_images
 from .network import import_torch, import_torchvision, quiet, running
@@ -80,9 +81,8 @@ def lpips_rdm(
 
     if net not in TRUNKS:
         raise ValueError(f"net must be one of {', '.join(map(repr, TRUNKS))}, got {net!r}")
-    for name, value, least in (("size", size, 32), ("batch", batch, 1)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-            raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+    check_integer("size", size, 32)
+    check_integer("batch", batch, 1)
     pictures = read_images(images)
     n = len(pictures)
     if n < 3:

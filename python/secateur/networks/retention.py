@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from ..arguments import is_integer
 from ..features import Indices, Matrix, as_float64
 from .network import Network, import_torch, running
 
@@ -60,7 +61,7 @@ def class_indices(names: Any, classes: Any, mapping: Mapping[str, Any] | None = 
     indices = []
     for name in map(str, names):
         wanted = name if mapping is None else mapping.get(name, name)
-        if isinstance(wanted, (int, np.integer)) and not isinstance(wanted, bool):
+        if is_integer(wanted):
             if not 0 <= wanted < len(classes):
                 raise ValueError(f"mapping must hold classes from 0 to {len(classes) - 1}, got {wanted} for {name!r}")
             indices.append(int(wanted))

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from ..arguments import check_integer, is_integer
 from ..features import Indices, Matrix
 from ..measures import check_comparator
 from ..pruning import Pruner
@@ -207,15 +208,11 @@ class DissimilarityTrainer:
         ):
             if value not in known:
                 raise ValueError(f"{name} must be {known[0]!r} or {known[1]!r}, got {value!r}")
-        for name, count, least in (
-            ("batch", batch, 3 if loss == "correlation" else 1),
-            ("epochs", epochs, 1),
-            ("patience", 1 if patience is None else patience, 1),
-            ("size", 1 if size is None else size, 1),
-            ("seed", seed, 0),
-        ):
-            if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < least:
-                raise ValueError(f"{name} must be a whole number from {least}, got {count!r}")
+        check_integer("batch", batch, 3 if loss == "correlation" else 1)
+        check_integer("epochs", epochs, 1)
+        check_integer("patience", patience, 1, optional=True)
+        check_integer("size", size, 1, optional=True)
+        check_integer("seed", seed, 0)
         if not lr > 0 or not np.isfinite(lr) or not 0 <= momentum < 1:
             raise ValueError(f"lr must be positive and momentum from 0 to below 1, got {lr} and {momentum}")
         self.net, self.layer, self.freeze, self.lr, self.momentum = net, layer, freeze, float(lr), float(momentum)
@@ -852,7 +849,7 @@ def _held_out(validation: Any, s: int, n: int, sets: int, seed: int) -> tuple[In
     everyone = np.arange(n, dtype=np.int64)
     if validation is None:
         return everyone, everyone[:0]
-    if isinstance(validation, (int, np.integer)) and not isinstance(validation, bool):
+    if is_integer(validation):
         if validation < 2 or n < 3 * validation:
             raise ValueError(
                 f"validation must be from 2 to {n // 3} folds of {n} images, so that each has 3, or None, "

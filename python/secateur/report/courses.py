@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..arguments import check_integer
 from ..features import Matrix
 from ..timecourse.group import by_subject, group_test, mean_sem
 from .drawing import (
@@ -381,11 +382,10 @@ def selection_over_time(course: xarray.Dataset, *, most: int = 100) -> Figure:
     >>> selection_over_time(prune(truth.X, rdm_movies(patterns), cv=3)).axes[0].get_ylabel()
     'features, most often kept first'
     """
-    if isinstance(most, bool) or int(most) != most or most < 1:
-        raise ValueError(f"most must be a positive integer, got {most!r}")
+    most = check_integer("most", most, 1)
     figure = blank_figure(5.2, 4.2)
     axes = axes_at(figure, 0.7, 0.8, 3.6, 2.9)
-    image, words = _draw_selection(axes, course, int(most))
+    image, words = _draw_selection(axes, course, most)
     draw_bar(figure, axes_at(figure, 4.45, 0.8, 0.09, 2.9), image, _share_label(course), "vertical")
     heading(axes, _synthetic(course, "Features kept over time"), 8)
     _footnotes(figure, 0.2, [f"{words}."])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from ..arguments import check_integer
 from ..features import Matrix, read_features
 from ..measures import metric_row, search_row
 from ..similarity import similarity
@@ -214,10 +215,7 @@ def _aligned(moving: Matrix, fixed: Matrix) -> tuple[Matrix, Matrix]:
 
 def _checked(result: xarray.Dataset, target: int) -> int:
     """The position of a target that the result has."""
-    count = result.sizes["target"]
-    if isinstance(target, bool) or not isinstance(target, (int, np.integer)) or not 0 <= target < count:
-        raise ValueError(f"target must be a position from 0 to {count - 1}, got {target!r}")
-    return int(target)
+    return check_integer("target", target, 0, result.sizes["target"] - 1)
 
 
 def _targets(target: Any, n: int, result: xarray.Dataset) -> Targets:

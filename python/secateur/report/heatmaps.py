@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..arguments import check_integer, is_integer
 from ..features import Matrix
 from .drawing import (
     FAINT,
@@ -142,7 +143,7 @@ def _chosen(images: Any, names: list[str]) -> list[int]:
             if image not in names:
                 raise ValueError(f"images must name images of heat, got {image!r}")
             found.append(names.index(image))
-        elif isinstance(image, (int, np.integer)) and not isinstance(image, bool) and 0 <= image < len(names):
+        elif is_integer(image) and 0 <= image < len(names):
             found.append(int(image))
         else:
             raise ValueError(f"images must be names or positions from 0 to {len(names) - 1}, got {image!r}")
@@ -259,8 +260,7 @@ def contact_sheet(
     11
     """
     _checked_views(pictures, pictures[..., 0] if heat is None else heat)
-    if isinstance(columns, bool) or not isinstance(columns, (int, np.integer)) or columns < 1:
-        raise ValueError(f"columns must be a positive integer, got {columns!r}")
+    check_integer("columns", columns, 1)
     count = pictures.sizes["image"]
     columns = min(int(columns), count)
     rows = -(-count // columns)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..arguments import check_integer
 from ..measures import label_of
 from ..networks.feature_maps import compare_networks, spread
 from .drawing import FULL, LARGE, NORMAL, PRUNED, SMALL, as_written, axes_at, blank_figure, dress, write_words
@@ -55,8 +56,7 @@ def importance_histograms(
     >>> len(importance_histograms(one, other, ("one", "other")).axes)
     3
     """
-    if isinstance(bins, bool) or not isinstance(bins, (int, np.integer)) or bins < 2:
-        raise ValueError(f"bins must be an integer of at least 2, got {bins!r}")
+    check_integer("bins", bins, 2)
     tests = compare_networks(first, second)
     words = names or (str(first.attrs.get("network", "first")), str(second.attrs.get("network", "second")))
     spreads = [spread(result) for result in (first, second)]

@@ -42,10 +42,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from ..arguments import check_integer
 from ..comparison import METHODS, compare, comparison_table
 from ..features import Features
 from ..measures import comparator_row
-from ..relabelling import check_relabellings
 from ..report.drawing import mean_sd, unit_of
 from ..report.figures import comparison, consensus, embedding
 from ..report.folder import MOST_PAGES, SETTINGS, save_figure, write_netcdf
@@ -142,7 +142,7 @@ def load(study: SimilarityStudy, *, dry: bool = False) -> Inputs:
     study.pruning.pruner("similarity")._terms()
     tasks, records, notes = read_tasks(study, dry=dry)
     check_reweighting(study, tasks)
-    check_relabellings(study.permutations)
+    check_integer("permutations", study.permutations, 0)
     return Inputs(tasks, records, notes)
 
 

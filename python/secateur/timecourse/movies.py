@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core
+from ..arguments import is_integer, is_number
 from ..device import thread_count
 from ..features import Indices, Matrix, as_float64
 from ..targets import pair_count
@@ -163,7 +164,7 @@ def _read_epochs(epochs: Any, stimuli: tuple[str, ...] | None, splits: Any) -> R
     labels: list[Any] = [0]
     of = np.zeros(len(events), dtype=np.int64)
     if splits is not None and np.ndim(splits) == 0:
-        if isinstance(splits, bool) or int(splits) != splits or splits < 2:
+        if not is_integer(splits) or splits < 2:
             raise ValueError(f"splits must be at least 2, or one label an epoch, got {splits!r}")
         labels = list(range(int(splits)))
         for code in codes:  # in turn, so that slow changes meet every split
@@ -275,7 +276,7 @@ def read_seconds(value: Any, name: str) -> float:
         if not match:
             raise ValueError(f"{name} must be in seconds, or have a unit, as in '20ms' and '0.02s', got {value!r}")
         return float(match[1]) / (1000 if match[2] == "ms" else 1)
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+    if not is_number(value):
         raise TypeError(f"{name} must be a number of seconds, or have a unit, as in '20ms', got {value!r}")
     return float(value)
 

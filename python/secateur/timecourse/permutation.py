@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..arguments import check_integer, check_share
 from ..features import Indices, Matrix
-from ..inference import _check_count
 from ..pruning import Pruner
 from ..relabelling import relabelled, relabellings
 from ..similarity import warn_of_undefined_pairs
@@ -115,10 +115,9 @@ def permutation_test(
     """
     import xarray
 
-    n = _check_count(n, "permutations")
+    n = check_integer("n", n, 1)
     check_alternative(alternative)
-    if not 0 < alpha < 1:
-        raise ValueError(f"alpha must be between 0 and 1, got {alpha!r}")
+    alpha = check_share("alpha", alpha)
     study, read, _ = planned(X, movies, pruner, (cv, repeats, seed, groups), kind, subjects, times, client, threads)
     chunks = divided(study, read, None)
     inputs = input_digests(study, read, chunks, client, progress)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..arguments import check_integer
 from ..features import Indices, Matrix, read_features, read_order
 from .movies import read_times
 
@@ -111,9 +112,9 @@ def simulate(
     """
     import xarray
 
-    for name, value, least in (("n_stimuli", n_stimuli, 3), ("subjects", subjects, 1), ("sensors", sensors, 1)):
-        if isinstance(value, bool) or int(value) != value or value < least:
-            raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+    check_integer("n_stimuli", n_stimuli, 3)
+    check_integer("subjects", subjects, 1)
+    check_integer("sensors", sensors, 1)
     if not np.isfinite(noise) or noise < 0:
         raise ValueError(f"noise must be finite and not negative, got {noise!r}")
     seconds = np.round(np.arange(-10, 60) * 0.01, 2) if times is None else read_times(times, int(np.size(times)))

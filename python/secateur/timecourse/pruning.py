@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..arguments import check_integer
 from ..features import Features, Indices, read_features
 from ..measures import comparator_row, search_row
 from ..pruning import Pruner
@@ -321,12 +322,11 @@ def check_stimuli(movies: Movies, features: Features) -> None:
 def divided(study: Study, movies: Movies, size: int | None) -> list[Chunk]:
     """Neighbouring time points of one subject at a time, in order."""
     count = len(movies.times)
+    check_integer("chunk", size, 1, optional=True)
     if size is None:
         bytes_each = 160 * study.features.d + 32 * pair_count(study.features.n)
         size = max(1, min(MOST, BUDGET // bytes_each)) if study.ranked else 1
         size = -(-count // -(-count // size))  # as even as they can be
-    elif isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
-        raise ValueError(f"chunk must be a positive number of time points or None, got {size!r}")
     names = [f"{time:g} {movies.units}" for time in movies.times]
     return [
         Chunk(s, slice(t, min(t + size, count)), tuple(f"{name} of subject {subject}" for name in names[t : t + size]))

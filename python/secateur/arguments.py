@@ -1,0 +1,48 @@
+"""Checks of single arguments: numbers in their range. Each rule has one wording: the argument, the rule, the value."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any, TypeGuard, overload
+
+LARGEST_SEED = 2**32 - 1  # of numpy's and scikit-learn's shuffles
+
+
+def is_integer(value: Any) -> TypeGuard[int]:
+    """Whether this is an integer, numpy's too; True and False are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether this is a real number, numpy's too; True and False are none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+@overload
+def check_integer(name: str, value: Any, least: int, most: int | None = None) -> int: ...
+@overload
+def check_integer(
+    name: str, value: Any, least: int, most: int | None = None, *, optional: bool
+) -> int | None: ...
+def check_integer(
+    name: str, value: Any, least: int, most: int | None = None, *, optional: bool = False
+) -> int | None:
+    """An integer from ``least`` (to ``most``), or None where that is allowed."""
+    if optional and value is None:
+        return None
+    if not is_integer(value) or value < least or (most is not None and value > most):
+        rule = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise ValueError(f"{name} must be an integer {rule}{' or None' if optional else ''}, got {value!r}")
+    return int(value)
+
+
+def check_share(name: str, value: Any, *, one: bool = False) -> float:
+    """A share between 0 and 1, both excluded but for 1 where it is allowed."""
+    if not is_number(value) or not (0 < value < 1 or (one and value == 1)):
+        raise ValueError(f"{name} must be above 0 and {'at most' if one else 'below'} 1, got {value!r}")
+    return float(value)
+
+
+def check_seed(seed: Any, redraws: int = 1) -> int:
+    """A seed of numpy's and scikit-learn's shuffles, from which so many are counted on."""
+    return check_integer("seed", seed, 0, LARGEST_SEED + 1 - redraws)
