@@ -855,6 +855,10 @@ class TestOpposition:
             lambda kind: sc.cross_validate(X, h, cv=3, kind=kind, progress=False),
             lambda kind: sc.permutation_test(X, h, 2, cv=3, kind=kind, progress=False),
             lambda kind: sc.compare(X, h, ["full", "pruned"], cv=3, kind=kind, progress=False),
+            lambda kind: sc.bootstrap(X, h, 2, cv=3, kind=kind, progress=False),
+            lambda kind: sc.transfer(X, h[None], cv=3, kind=kind, progress=False),
+            lambda kind: sc.timecourse.prune(X, h[None], cv=3, kind=kind, progress=False),
+            lambda kind: sc.fmri.four_tests([X, X], [{"A": h}, {"A": h}], cv=3, kind=kind, progress=False),
         )
         for verb in verbs:
             words = r"^the mean full alignment is below zero \(-0\.\d+\): either the target, read as dissimilarities, "
@@ -881,3 +885,35 @@ class TestOpposition:
             assert "The mean full alignment is below zero (-0." in page
         assert "†" not in sc.report.tables.text(right)
         assert "below zero" not in sc.report.tables.text(right)
+
+    def test_so_are_gains_of_comparisons_regions_and_courses(self):
+        from secateur.study.fmri import markdown as fmri_page
+
+        X, h = self.planted()
+        result = sc.compare(X, h, ["full", "pruned"], cv=3, kind="dissimilarity", progress=False)
+        result["test_alignment"][1] = result["test_alignment"].values[0] / 2
+        assert sc.comparison_table(result).below_zero.tolist() == [True, True]
+        page = sc.report.comparison_markdown(result)
+        assert len(re.findall(r"\+0\.\d+†", page)) == 1
+        assert "†: the method's alignment is below zero too: the gain is no evidence of a fit." in page
+        assert "The mean full alignment is below zero (-0." in page
+
+        course = sc.timecourse.prune(X, np.stack([h, h]), cv=3, kind="dissimilarity", progress=False)
+        course["pruned_test"] = course["full_test"] / 2
+        page = " ".join(sc.report.course_text(course).split())
+        assert re.search(r"\+0\.\d+†", page)
+        assert "†: the pruned alignment is below zero too" in page
+        assert "The mean full alignment is below zero (-0." in page
+
+        tests = sc.fmri.four_tests([X, X], [{"A": h}] * 2, cv=3, kind="dissimilarity", progress=False)
+        tests["pruned"] = tests["full"] / 2
+        assert sc.fmri.paired_tests(tests).below_zero.all()
+        page = fmri_page(tests, "A")
+        assert len(re.findall(r"M pruned -0\.\d+† vs\. full -0\.\d+", page)) == 3
+        assert "- †: the pruned alignment is below zero too: the gain is no evidence of a fit." in page
+
+        for verb, page in ((sc.compare, sc.report.comparison_markdown), (sc.timecourse.prune, sc.report.course_text)):
+            terms = {"cv": 3, "kind": "similarity", "progress": False}
+            right = verb(X, h[None], **terms)
+            assert "†" not in page(right)
+            assert "below zero" not in page(right)

@@ -303,6 +303,9 @@ def compare(
     -----
     UndefinedPairsWarning
         Once, where held-out pairs were left out.
+    OpposedWarning
+        Once, where ``"full"`` is among the methods and its mean test alignment is below zero for a target: it may be of
+        the other kind.
     SmallFoldsWarning
         Once, where test folds have fewer than 30 pairs.
 
@@ -458,7 +461,8 @@ def comparison_table(result: xarray.Dataset, against: Any = ("full", "pruned")) 
     -------
     pandas.DataFrame
         Index: target, approach. Columns ``train``, ``test``, ``nodes``, each with ``_sd`` (over folds); ``test_r2``,
-        the square of ``test`` with its sign (:func:`secateur.statistics.signed_square`); and for each method ``m`` of
+        the square of ``test`` with its sign (:func:`secateur.statistics.signed_square`); ``below_zero``: whether
+        ``test`` is, so that a gain is no evidence of a fit; and for each method ``m`` of
         ``against``: ``gain_m`` (difference on test stimuli) and ``t_m`` (paired over folds, a description: folds share
         stimuli, and no p of it holds). Where :func:`compare` had ``permutations`` also ``p_test`` (one-sided: the test
         alignment is above chance), ``p_m`` (two-sided: the difference is larger than chance's) and ``p_holm_m``
@@ -505,6 +509,7 @@ def comparison_table(result: xarray.Dataset, against: Any = ("full", "pruned")) 
                 series = pandas.Series(one[VARIABLES.get(column, column)].values)
                 row[column], row[f"{column}_sd"] = float(series.mean()), float(series.std())
             row["test_r2"] = signed_square(scores[name])
+            row["below_zero"] = row["test"] < 0
             if p:
                 row["p_test"] = p[name, ""]
             for reference, of in tests.items():

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from .features import Features, Indices, Matrix, read_features
 from .pruning import Pruner
-from .similarity import alignment_where_defined, warn_of_undefined_pairs
+from .similarity import alignment_where_defined, warn_of_opposition, warn_of_undefined_pairs
 from .statistics import benjamini_hochberg, fisher_z, mean_of_defined, paired_t
 from .targets import Targets, read_target
 from .validation import Fold, _settings, pruner_of, split, warn_of_small_folds, with_progress
@@ -90,6 +90,9 @@ def four_tests(
     -----
     UndefinedPairsWarning
         Once, where scores left pairs out.
+    OpposedWarning
+        Once, where the full space's alignment, mean over sets and subjects, is below zero for a layer and region: its
+        matrices may be of the other kind.
     SmallFoldsWarning
         Once, where test folds of the second test have fewer than 30 pairs.
 
@@ -137,6 +140,7 @@ def four_tests(
         board.fill("across", (place[0], 1 - a), other, scored)
     board.average_folds()
     warn_of_undefined_pairs(board.left_out)
+    warn_of_opposition(board.full_means(), plan.brains[0].goals.kind)
     attrs = _settings(plan.pruner, plan.brains[0].goals, cv, repeats, seed)
     sizes = [space.n for space in next(iter(plan.layers.values()))]
     return board.dataset(kept, plan.brains, plan.layers, attrs | {"supervise": supervise, "n_stimuli": sizes})
@@ -452,6 +456,11 @@ class _Board:
             mean = mean_of_defined(np.moveaxis(values, -1, 0))
             self.whole[name][t] = mean * values.shape[-1] if name == "undefined_pairs" else mean
 
+    def full_means(self) -> Matrix:
+        """Mean alignments of all features with all images of a set, over sets and subjects: of layers and regions."""
+        full = self.whole["full"][self.coords["test"].index("upper_bound")]  # (layer, set, region, subject)
+        return mean_of_defined(np.moveaxis(full, 2, 1).reshape(-1, full.shape[1] * full.shape[3]).T)
+
     @property
     def left_out(self) -> int:
         return int(np.nansum(self.whole["undefined_pairs"]))
@@ -596,10 +605,10 @@ def paired_tests(result: xarray.Dataset, over: Literal["regions", "subjects"] = 
     Returns
     -------
     pandas.DataFrame
-        A row a ``test`` and ``layer`` (and ``region``). ``full``, ``pruned``: mean alignments; ``improved`` of ``n``
-        measurements; ``t``, ``df``, ``p`` (one-sided: pruned > full), ``d`` (Cohen's, of the paired differences of z).
-        Over subjects also ``p_fdr``, Benjamini-Hochberg over the regions of a test and layer. NaN where fewer than two
-        measurements are left.
+        A row a ``test`` and ``layer`` (and ``region``). ``full``, ``pruned``: mean alignments; ``below_zero``: whether
+        the pruned one is, so that a gain is no evidence of a fit; ``improved`` of ``n`` measurements; ``t``, ``df``,
+        ``p`` (one-sided: pruned > full), ``d`` (Cohen's, of the paired differences of z). Over subjects also ``p_fdr``,
+        Benjamini-Hochberg over the regions of a test and layer. NaN where fewer than two measurements are left.
 
     Notes
     -----
@@ -653,6 +662,6 @@ def _tested(full: list[Matrix], pruned: list[Matrix]) -> dict[str, Any]:
     r = [float(v[0][there].mean()) if there.any() else float("nan") for v in (full, pruned)]
     improved = int((pruned[0][there] > full[0][there]).sum())
     return {
-        "full": r[0], "pruned": r[1], "improved": improved, "n": int(there.sum()),
+        "full": r[0], "pruned": r[1], "below_zero": r[1] < 0, "improved": improved, "n": int(there.sum()),
         "t": test.t, "df": test.df, "p": test.p, "d": test.d,
     }  # fmt: skip

@@ -246,6 +246,14 @@ def bootstrap(
     TypeError, ValueError
         Where an argument is not as said above; the message names it.
 
+    Warns
+    -----
+    UndefinedPairsWarning
+        Once, where held-out pairs were left out.
+    OpposedWarning
+        Once, where ``observed_full_test`` is below zero for a target: it may be of the other kind, and a gain that ends
+        below zero is no evidence of a fit, whatever its interval.
+
     Notes
     -----
     *What it is an interval of.* The expected held-out score of this procedure with so many stimuli (or subjects) and
@@ -326,6 +334,7 @@ def bootstrap(
         found = _by_percentiles(resampler, observed, n, over, confidence, method, resample, rng, progress)
     draws, bounds, errors = found
     warn_of_undefined_pairs(resampler.undefined)
+    warn_of_opposition(observed[0], targets.kind)
     variables: dict[str, Any] = {}
     for s, name in enumerate(SCORES):
         variables[name] = (("target", "resample"), draws[s].T)
@@ -1129,6 +1138,8 @@ def transfer(
     -----
     UndefinedPairsWarning
         Once, where held-out pairs were left out.
+    OpposedWarning
+        Once, where the mean of ``full_test`` is below zero for a target: it may be of the other kind.
 
     Notes
     -----
@@ -1171,6 +1182,7 @@ def transfer(
             pruned_test[source, :, f], undefined[source, :, f] = scores
         n_kept[:, f] = support.sum(axis=1)
     warn_of_undefined_pairs(int(undefined.sum()))
+    warn_of_opposition(mean_of_defined(full_test.T), targets.kind)
     by_fold = np.moveaxis(pruned_test, -1, 0)
     variables = {
         "transfer": (("source", "target"), mean_of_defined(by_fold)),

@@ -150,6 +150,16 @@ def opposition(full: Any, kind: str) -> str:
     )
 
 
+def mark(gain: float, score: float) -> str:
+    """What a table has behind a gain that leads to a score below zero: †, which :func:`mark_words` explains."""
+    return "†" if gain > 0 and score < 0 else ""
+
+
+def mark_words(of: str = "pruned") -> str:
+    """What † of :func:`mark` means: ``of`` is what has the score."""
+    return f"†: the {of} alignment is below zero too: the gain is no evidence of a fit."
+
+
 def warn_of_opposition(full: Any, kind: str) -> None:
     """Say so once per call, of mean alignments (T,) of all features."""
     words = opposition(full, kind)

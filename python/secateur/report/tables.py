@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from textwrap import wrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..comparison import comparison_table
 from ..features import Matrix
 from ..measures import comparator_row
-from ..similarity import opposition
+from ..similarity import mark, mark_words, opposition
 from ..statistics import paired_t, signed_square
 from ..timecourse.group import by_subject, mean_sem
 from ..validation import tested_once
@@ -176,6 +176,7 @@ def _course_content(course: xarray.Dataset, test: xarray.Dataset | None) -> tupl
     unit, short = unit_of(course), clock.label.split("(")[1].split(",")[0].rstrip(")")
     full, pruned, kept = (mean_sem(values)[0] for values in by_subject(course))
     gain = pruned - full
+    whole, kind = np.nanmean(full) if np.isfinite(full).any() else np.nan, str(course.attrs["kind"])
     notes = [f"Held-out alignment in {unit}, {courses._subjects(course)}."]
     missing = np.isnan(course["full_test"].values + course["pruned_test"].values)
     if missing.any():
@@ -185,7 +186,8 @@ def _course_content(course: xarray.Dataset, test: xarray.Dataset | None) -> tupl
         )
 
     def scores(t: int) -> list[str]:
-        return [_number(full[t], ".3f"), _number(pruned[t], ".3f"), _number(gain[t], "+.3f"), _number(kept[t], ".1f")]
+        beyond = _number(gain[t], "+.3f") + mark(gain[t], pruned[t])
+        return [_number(full[t], ".3f"), _number(pruned[t], ".3f"), beyond, _number(kept[t], ".1f")]
 
     heads = ["full", "pruned", "gain", "kept"]
     if clock.windows:
@@ -193,14 +195,14 @@ def _course_content(course: xarray.Dataset, test: xarray.Dataset | None) -> tupl
         for t, (at, half) in enumerate(zip(clock.at, clock.half, strict=True)):
             told = [] if test is None else [_number(float(test[name][t]), ".2g") for name in ("t", "p", "q", "d")]
             rows.append([f"{at - half:g}–{at + half:g}", *scores(t), *told])
-        return rows, [*notes, courses._test_words(course, test)]
+        return rows, [*notes, courses._test_words(course, test), *_opposition_notes(rows, whole, kind)]
     if test is None:
         rows = [[f"time ({short})", *heads]]
         if np.isfinite(gain).any():
             best = int(np.nanargmax(gain))
             rows.append([f"{clock.at[best]:g}", *scores(best)])
             notes.append("The time of the largest gain, of all in summary.csv; looked for, so it is no estimate.")
-        return rows, notes
+        return rows, notes + _opposition_notes(rows, whole, kind)
     rows = [[f"cluster ({short})", "mass", "p", f"at ({short})", *heads]]
     labels = test["cluster"].values
     for k in range(1, int(labels.max(initial=0)) + 1):
@@ -220,7 +222,7 @@ def _course_content(course: xarray.Dataset, test: xarray.Dataset | None) -> tupl
     )
     over = f"over {test.attrs['subjects']} subjects"
     notes.append(f"p: cluster-based permutation test {over}, {courses._flips_words(test)}.")
-    return rows, notes
+    return rows, notes + _opposition_notes(rows, whole, kind)
 
 
 def _permutation_notes(permutations: xarray.Dataset | None, test: xarray.Dataset | None) -> list[str]:
@@ -293,6 +295,7 @@ def comparison_markdown(result: xarray.Dataset, *, title: str | None = None) -> 
     tested = "p_test" in table.columns
     parts = [f"# {title}"] if title else []
     parts.append(_facts_lines(result).replace("\n", " · "))
+    cut: Rows = []
     for t, target in enumerate(result["target"].values):
         head = ["method", f"test {short}", *([f"test {short}²"] if squared else []), f"train {short}", "nodes"]
         if tested:
@@ -308,7 +311,8 @@ def comparison_markdown(result: xarray.Dataset, *, title: str | None = None) -> 
             cells.append(plus_minus_words(one.train_alignment.values, 3))
             cells.append(plus_minus_words(one.nodes.values, 0).removesuffix(" ± 0"))
             for reference in references:
-                cell = _number(float(row[f"gain_{reference}"]), "+.3f")
+                gain = float(row[f"gain_{reference}"])
+                cell = _number(gain, "+.3f") + mark(gain, float(row["test"]))
                 if tested:
                     cell += f" ({_number(float(row[f'p_holm_{reference}']), '.2g')})"
                 cells.append("" if name == reference else cell)
@@ -316,6 +320,7 @@ def comparison_markdown(result: xarray.Dataset, *, title: str | None = None) -> 
         if result.sizes["target"] > 1:
             parts.append(f"**{target_name(result, t) or f'target {t}'}**")
         parts.append(pipe_table(rows))
+        cut += rows
     notes = [
         f"Mean ± SD over {result.sizes['fold']} folds of stimuli, in {unit_of(result)}; train values are in-sample.",
         "nodes: features with a weight other than zero.",
@@ -331,6 +336,8 @@ def comparison_markdown(result: xarray.Dataset, *, title: str | None = None) -> 
         )
     elif references:
         notes.append("No relabellings were drawn, so there is no p: folds share stimuli and are no sample to test.")
+    full = result["test_alignment"].sel(approach=result["approach"].values == "full").mean("fold").values
+    notes += _opposition_notes(cut, full, str(result.attrs["kind"]), "method's")
     undefined = int(result["undefined_pairs"].sum())
     if undefined:
         notes.append(f"{undefined} pairs of held-out stimuli had no direction and were left out.")
@@ -364,7 +371,6 @@ def _content(
     if named:
         scores[0].insert(0, "target")
         tests[0].insert(0, "target")
-    marked = False
     for t in range(min(count, most)):
         one = {
             name: result[name].values[t].astype(float)
@@ -378,9 +384,8 @@ def _content(
                 row += [_number(signed_square(one[f"{space}_{side}"]), ".3f") for side in ("train", "test")]
             scores.append(([name if space == "full" else ""] if named else []) + row)
         test = paired_t(one["pruned_test"], one["full_test"])
-        vain = test.difference > 0 and float(np.nanmean(one["pruned_test"])) < 0
-        marked = marked or vain
-        row = [_number(test.difference, "+.3f") + ("†" if vain else ""), _number(test.t, ".2f")]
+        vain = mark(test.difference, mean_sd(one["pruned_test"])[0])
+        row = [_number(test.difference, "+.3f") + vain, _number(test.t, ".2f")]
         row += [_number(test.p, ".2g")] if once else []
         if permutations is not None:
             row += [_number(float(permutations[f"p_{what}"].values[t]), ".2g") for what in ("pruned_test", "gain")]
@@ -402,14 +407,17 @@ def _content(
         )
     else:
         notes.append("No permutation null was computed.")
-    if marked:
-        notes.append("†: the pruned alignment is below zero too: the gain is no evidence of a fit.")
-    opposed = opposition(result["full_test"].mean("fold"), str(result.attrs["kind"]))
-    if opposed:
-        notes.append(f"{opposed[0].upper()}{opposed[1:]}.")
+    notes += _opposition_notes(tests, result["full_test"].mean("fold"), str(result.attrs["kind"]))
     if undefined:
         notes.append(f"{undefined} pairs of held-out stimuli had no direction in the kept features and were left out.")
     return scores, tests, notes, max(count - most, 0)
+
+
+def _opposition_notes(rows: Rows, full: Any, kind: str, of: str = "pruned") -> list[str]:
+    """What marks in a table mean, and what mean alignments (T,) of all features below zero do."""
+    words = opposition(full, kind)
+    notes = [mark_words(of)] if any("†" in cell for row in rows for cell in row) else []
+    return notes + ([f"{words[0].upper()}{words[1:]}."] if words else [])
 
 
 def _number(value: float, form: str) -> str:

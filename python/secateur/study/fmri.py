@@ -43,6 +43,7 @@ from ..features import Features, read_features
 from ..files import FileError, Loaded, match, read_features_file, read_target_file, sha256, stated_kind
 from ..report.folder import SETTINGS, save_figure, write_netcdf
 from ..report.tables import _number
+from ..similarity import mark, mark_words
 from ..targets import read_target
 from .config import ConfigError, Folds, Place, Pruning
 from .inputs import as_toml, read_as, record
@@ -329,6 +330,7 @@ def markdown(result: xarray.Dataset, title: str) -> str:
         for one in fmri.paired_tests(result, "subjects").to_dict("records"):
             forms = {"full": ".3f", "pruned": ".3f", "t": ".2f", "df": "d", "p": ".2g", "p_fdr": ".2g", "d": ".2f"}
             cells = {name: _number(one[name], form) for name, form in forms.items()}
+            cells["pruned"] += mark(one["pruned"] - one["full"], one["pruned"])
             cells["improved"] = f"{one['improved']} of {one['n']}"
             order = ("full", "pruned", "improved", "t", "df", "p", "p_fdr", "d")
             rows.append([str(one[name]) for name in ("test", "layer", "region")] + [cells[name] for name in order])
@@ -348,6 +350,8 @@ def markdown(result: xarray.Dataset, title: str) -> str:
         "are not independent: the test over them is descriptive.",
         "The upper bound is in-sample: a best prefix gains on noise too.",
     ]
+    if any("†" in part for part in parts):
+        notes.append(mark_words())
     undefined = int(result["undefined_pairs"].sum())
     if undefined:
         notes.append(f"{undefined} scored pairs had no direction in the kept features and were left out.")
@@ -356,7 +360,8 @@ def markdown(result: xarray.Dataset, title: str) -> str:
 
 
 def _sentence(one: dict[Any, Any]) -> str:
-    means = f"M pruned {one['pruned']:.3f} vs. full {one['full']:.3f}"
+    vain = mark(one["pruned"] - one["full"], one["pruned"])
+    means = f"M pruned {one['pruned']:.3f}{vain} vs. full {one['full']:.3f}"
     if one["n"] < 3:
         return means
     t, p, d = _number(one["t"], ".2f"), _number(one["p"], ".2g"), _number(one["d"], ".2f")

@@ -16,7 +16,7 @@ from ..arguments import check_integer
 from ..features import Features, Indices, read_features
 from ..measures import comparator_row, search_row
 from ..pruning import Pruner
-from ..similarity import alignment_where_defined, warn_of_undefined_pairs
+from ..similarity import alignment_where_defined, warn_of_opposition, warn_of_undefined_pairs
 from ..targets import Targets, pair_count, read_target
 from ..validation import (
     Fold,
@@ -203,6 +203,9 @@ def prune(
     -----
     UndefinedPairsWarning
         Once, where held-out pairs were left out.
+    OpposedWarning
+        Once, where the mean of ``full_test`` over subjects, times and folds is below zero: the movies may be of the
+        other kind.
     SmallFoldsWarning
         Once, where test folds have fewer than 30 pairs.
 
@@ -268,6 +271,7 @@ def prune(
                     kept.put(key, made)
             course = kept.finish()
     warn_of_undefined_pairs(int(course["undefined_pairs"].sum()))
+    warn_of_opposition(float(course["full_test"].mean()), study.kind)
     return course
 
 
