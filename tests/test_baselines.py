@@ -289,7 +289,7 @@ def test_stimuli_without_a_direction():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"metric": "euclidean"}, "metric must be one of 'dot', .*; got 'euclidean'"),
+        ({"metric": "euclidean"}, "metric must be one of 'cosine', .*'dot'.*; got 'euclidean'"),
         ({"comparator": "gamma"}, "comparator must be one of"),
         ({"penalties": [0.1, 0]}, r"penalties must be positive numbers, got \[0.1, 0\]"),
         ({"penalties": []}, r"penalties must be positive numbers, got \[\]"),

@@ -9,7 +9,8 @@ import xarray as xr
 from scipy.spatial.distance import pdist, squareform
 
 import secateur as sc
-from secateur.targets import Targets, pack, pair_count, pair_positions, read_target
+from secateur.pairs import pack, pair_count, pair_positions, stimulus_count, unpack
+from secateur.targets import Targets, read_target
 
 N = 7
 P = N * (N - 1) // 2
@@ -640,3 +641,17 @@ def test_a_movie_of_a_recording_is_a_target() -> None:
     result = sc.cross_validate(X, movie, sc.Pruner(metric="correlation"), cv=4, progress=False)
     assert result.attrs["kind"] == "dissimilarity"
     assert float(result.pruned_test.mean("fold")[1]) > 0.5 > float(result.pruned_test.mean("fold")[0])
+
+
+def test_stimuli_of_a_number_of_pairs():
+    for n in (1, 2, 3, 92, 94_906_267):  # of the last, floats of 53 bits miss the square root
+        assert stimulus_count(pair_count(n)) == n
+        assert n < 3 or stimulus_count(pair_count(n) - 1) is None
+
+
+def test_unpack_is_packs_inverse():
+    packed = np.arange(10.0)
+    square = unpack(packed, 5, np.nan)
+    np.testing.assert_array_equal(pack(square), packed)
+    np.testing.assert_array_equal(pack(square.T), packed)
+    assert np.isnan(np.diagonal(square)).all()

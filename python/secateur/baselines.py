@@ -23,8 +23,9 @@ from sklearn.utils.validation import check_is_fitted
 from .arguments import check_seed
 from .features import Features, Indices, Matrix, read_features
 from .measures import METRIC_TABLE, check_comparator, check_metric
+from .pairs import pack, pair_count, unpack
 from .similarity import compare_where_defined, warn_of_undefined_pairs
-from .targets import Targets, pack, pair_count, read_target
+from .targets import Targets, read_target
 from .validation import Fold, split
 
 __all__ = ["Lasso", "Ridge", "SimDR"]
@@ -45,13 +46,6 @@ def _rows(features: Features, metric: str, allowed: tuple[str, ...]) -> Matrix:
         values = np.where(flat[:, None], 0.0, values - values.mean(axis=1, keepdims=True))
     norms = np.linalg.norm(values, axis=1, keepdims=True)
     return np.asarray(np.where(norms > 0, values / np.where(norms > 0, norms, 1), np.nan))
-
-
-def _square(packed: Matrix, n: int) -> Matrix:
-    """(P,) -> (n, n), symmetric, its diagonal empty."""
-    square = np.zeros((n, n))
-    square[np.triu_indices(n, 1)] = packed
-    return square + square.T
 
 
 def _predict(rows: Matrix, coef: Matrix, *, squared: bool) -> Matrix:
@@ -154,7 +148,7 @@ class _Design:
         """(m, P) -> (m, d): sums over pairs of value times predictor, neither centred nor in units."""
         out = np.empty((len(values), self.d))
         for row, packed in zip(out, values, strict=True):
-            square = _square(packed, self.n)
+            square = unpack(packed, self.n)
             row[:] = np.einsum("ia,ia->a", self.rows, square @ self.rows) / (1 if self.squared else 2)
             if self.squared:
                 row -= square.sum(axis=1) @ (self.rows * self.rows)
@@ -840,7 +834,7 @@ class _Descent:
         n = len(rows)
         u, s, self.basis = np.linalg.svd(rows, full_matrices=False)
         self.span = u * s
-        self.share, self.goal = _square(share, n), _square(values - shift, n)
+        self.share, self.goal = unpack(share, n), unpack(values - shift, n)
         self.shift, self.max_iter = shift, max_iter
         self.roots, self.vectors = np.linalg.eigh(self.span.T @ (self.share * self.goal) @ self.span)
         self.greatest = max(float(self.roots[-1]), 1e-12 * float(np.abs(self.roots).max()), 1e-300)

@@ -13,6 +13,7 @@ from .arguments import check_integer
 from .baselines import Lasso, Ridge, SimDR, _Reweighting
 from .features import Features, Indices, Matrix, read_features
 from .inference import _explained, _in_percent, _read_subjects
+from .pairs import pair_count, pair_positions
 from .pruning import Pruner
 from .relabelling import chance_scores, relabellings
 from .similarity import (
@@ -23,7 +24,7 @@ from .similarity import (
     warn_of_undefined_pairs,
 )
 from .statistics import holm, mean_of_defined, paired_t, permutation_p, signed_square
-from .targets import Targets, pair_count, pair_positions, read_target
+from .targets import Targets, read_target
 from .validation import Fold, _names, _settings, pruner_of, score_fold, split, warn_of_small_folds, with_progress
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .features import Indices, Matrix
+from .pairs import pair_positions, stimulus_count
 from .reading import Reader, ReadError, can_be_stored, load_npy, npy_header, npz_headers, npz_member
-from .targets import pair_count, pair_positions
 
 Array = npt.NDArray[Any]
 Names = tuple[str, ...]
@@ -359,8 +359,7 @@ def _stimulus_count(values: Array) -> int | None:
     """How many stimuli a target covers, where its shape says so."""
     if values.ndim >= 2 and values.shape[-1] == values.shape[-2]:
         return int(values.shape[-1])
-    n = (1 + math.isqrt(1 + 8 * values.shape[-1])) // 2 if values.ndim else 0
-    return n if values.ndim and pair_count(n) == values.shape[-1] else None
+    return stimulus_count(values.shape[-1]) if values.ndim else None
 
 
 def _own_names(entry: _Entry, count: int | None, path: Path, key: str) -> Names | None:

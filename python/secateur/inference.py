@@ -14,6 +14,7 @@ from . import _core
 from .arguments import check_integer, check_share
 from .features import Features, Indices, Matrix, read_features
 from .measures import check_comparator, comparator_row, search_row
+from .pairs import pair_positions, stimulus_count
 from .pruning import Pruner
 from .relabelling import equal_groups, relabelled, relabelling, relabellings
 from .search import SMALLEST_FOLD
@@ -25,7 +26,7 @@ from .similarity import (
     warn_of_undefined_pairs,
 )
 from .statistics import mean_of_defined, permutation_p
-from .targets import Targets, pair_positions, read_target
+from .targets import Targets, read_target
 from .validation import (
     Fold,
     _cv_name,
@@ -946,8 +947,8 @@ def _stimulus_count(rdms: Any) -> int:
     packed = len(shape) == 2 if not hasattr(rdms, "dims") else tuple(rdms.dims[-1:]) == ("pair",)
     if len(shape) < 2 or (not packed and len(shape) < 3):
         raise ValueError(f"rdms must be a stack of matrices, of shape (T, P) or (T, n, n), got shape {shape}")
-    n = int((1 + np.sqrt(1 + 8 * shape[-1])) / 2) if packed else int(shape[-1])
-    if packed and n * (n - 1) // 2 != shape[-1]:
+    n = stimulus_count(shape[-1]) if packed else int(shape[-1])
+    if n is None:
         raise ValueError(f"rdms must hold n(n-1)/2 pairs a row, got {shape[-1]}")
     return n
 

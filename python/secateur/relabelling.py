@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from .features import Indices, Matrix
+from .pairs import pair_table
 from .similarity import compare_where_defined
 from .statistics import mean_of_defined
-from .targets import Targets, pair_table
+from .targets import Targets
 
 BYTES = 1 << 25  # of relabelled targets at a time
 

@@ -25,6 +25,7 @@ from .measures import (
     metric_row,
     search_row,
 )
+from .pairs import unpack
 from .similarity import compare, on_cuda, placed
 from .targets import Targets, read_target
 
@@ -279,10 +280,7 @@ class Scorer:
         directed = np.maximum(high, columns.max(axis=1, initial=bounds[1])[:, None]) > np.minimum(
             low, columns.min(axis=1, initial=bounds[0])[:, None]
         )
-        n = self.features.n
-        counted = np.zeros((n, n))
-        counted[np.triu_indices(n, 1)] = self.targets.counts(0)
-        counted += counted.T
+        counted = unpack(self.targets.counts(0), self.features.n)
         defined = np.einsum("ig,ig->g", directed, counted @ directed)
         return np.asarray(np.rint((counted.sum() - defined) / 2), dtype=np.int64)
 

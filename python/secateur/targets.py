@@ -10,48 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from .features import LARGEST_WEIGHT, Indices, Matrix, as_float64, check_magnitude, lies_on_cuda
+from .pairs import pack, pair_count, pair_positions, stimulus_count
 
 __all__ = ["average"]
 
 Kind = Literal["similarity", "dissimilarity"]
 PACKED = "packed pairs, which don't tell whether larger means more alike"
-
-
-def pair_count(n: int) -> int:
-    """P = n (n - 1) / 2."""
-    return n * (n - 1) // 2
-
-
-def pair_positions(stimuli: Indices, n: int) -> Indices:
-    """Where the pairs among ``stimuli`` (m distinct indices, in this order) lie in the packed order of n stimuli.
-
-    Returns
-    -------
-    ndarray of int64, shape (m(m-1)/2,)
-        In ``numpy.triu_indices(m, 1)`` order.
-
-    Examples
-    --------
-    >>> pair_positions(np.array([0, 2, 3]), 4)
-    array([1, 2, 5])
-    """
-    a, b = np.triu_indices(len(stimuli), 1)
-    i, j = np.minimum(stimuli[a], stimuli[b]), np.maximum(stimuli[a], stimuli[b])
-    return np.asarray(i * (2 * n - i - 1) // 2 + j - i - 1, dtype=np.int64)
-
-
-def pair_table(n: int) -> Indices:
-    """Where the pair (i, j) lies in the packed order, as an (n, n) table; 0 on the diagonal, where there is none."""
-    table = np.zeros((n, n), dtype=np.int64)
-    rows, columns = np.triu_indices(n, 1)
-    table[rows, columns] = table[columns, rows] = np.arange(len(rows))
-    return table
-
-
-def pack(square: Matrix) -> Matrix:
-    """(..., n, n) -> (..., P), upper triangle, row-major."""
-    rows, columns = np.triu_indices(square.shape[-1], 1)
-    return np.ascontiguousarray(square[..., rows, columns])
 
 
 @dataclass(frozen=True)
@@ -405,8 +369,7 @@ def average(rdms: Any, zscore: bool = True, rescale: tuple[float, float] | None 
     elif values.ndim:
         values = values.reshape(-1, values.shape[-1])
     pairs = values.shape[-1] if values.ndim else 0
-    n = round((1 + (1 + 8 * pairs) ** 0.5) / 2)
-    if not values.size or n < 3 or pair_count(n) != pairs:
+    if not values.size or (stimulus_count(pairs) or 0) < 3:
         raise ValueError(f"rdms must have shape (..., n, n) or (..., n(n-1)/2), got {np.shape(rdms)}")
     if np.isinf(values).any():
         raise ValueError(f"rdms must not be infinite, got matrix {np.argwhere(np.isinf(values))[0][0]}")

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from .arguments import check_integer, check_share
 from .features import Indices, read_features
 from .measures import metric_row
+from .pairs import pair_count
 from .similarity import similarity
-from .targets import pair_count
 
 if TYPE_CHECKING:
     import pandas

@@ -16,11 +16,12 @@ from .arguments import check_integer, check_seed, is_integer
 from .device import Place
 from .features import Features, Indices, Matrix, read_features, read_labels
 from .measures import check_comparator, metric_row, search_row
+from .pairs import pair_count
 from .pruning import Pruned, Pruner
 from .search import SMALLEST_FOLD, Wanted, shuffled_folds
 from .similarity import held_out_alignment, on_cuda, warn_of_opposition, warn_of_undefined_pairs
 from .statistics import paired_t, signed_square
-from .targets import Targets, pair_count, read_target
+from .targets import Targets, read_target
 
 if TYPE_CHECKING:
     import pandas

@@ -93,10 +93,11 @@ def finetune(
         from ..files import Loaded, match, read_target_file, stated_kind
         from ..networks import load, read_images
         from ..networks.siamese import PRESETS, DissimilarityTrainer, FineTuned
+        from ..pairs import pair_count
         from ..pruning import Pruner
         from ..report import comparison_markdown, explained_markdown, finetuning
         from ..report.folder import check_destination
-        from ..targets import average, pair_count
+        from ..targets import average
 
         bar = sys.stderr.isatty()
         pruner = Pruner(metric, comparator, "dissimilarity", search)

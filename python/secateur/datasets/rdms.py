@@ -34,7 +34,8 @@ import numpy as np
 import numpy.typing as npt
 
 from secateur.files import FileError, _few, _reading, _stimulus_count, read_arrays, read_target_file
-from secateur.targets import _names_in, pack, pair_positions, read_target
+from secateur.pairs import pack, pair_positions
+from secateur.targets import _names_in, read_target
 
 if TYPE_CHECKING:
     import xarray

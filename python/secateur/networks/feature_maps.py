@@ -15,6 +15,7 @@ from ..contributions import leave_one_out
 from ..device import thread_count
 from ..features import Features, Indices, Matrix
 from ..measures import check_comparator, check_metric, comparator_row, metric_row
+from ..pairs import pair_positions, pair_table
 from ..pruning import Pruner
 from ..relabelling import chance_scores, relabellings
 from ..search import Pruned, best_prefix, check_baseline, rank
@@ -24,7 +25,7 @@ from ..similarity import (
     warn_of_undefined_pairs,
 )
 from ..statistics import permutation_p
-from ..targets import Targets, pair_positions, read_target
+from ..targets import Targets, read_target
 from ..validation import (
     Fold,
     FoldScores,
@@ -80,9 +81,7 @@ def _similarities_between(X: Matrix, Y: Matrix, metric: str) -> Matrix:
 
 def _rows_of(targets: Targets) -> list[Targets]:
     """For each stimulus: the targets over its n - 1 pairs with the others, in their order."""
-    pair = np.zeros((targets.n, targets.n), dtype=np.int64)
-    pair[np.triu_indices(targets.n, 1)] = np.arange(targets.values.shape[1])
-    pair += pair.T
+    pair = pair_table(targets.n)
     rows = []
     for i in range(targets.n):
         at = np.delete(pair[i], i)

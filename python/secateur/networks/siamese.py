@@ -26,9 +26,10 @@ import numpy as np
 from ..arguments import check_integer, is_integer
 from ..features import Indices, Matrix
 from ..measures import check_comparator
+from ..pairs import pair_count
 from ..pruning import Pruner
 from ..similarity import compare_where_defined, similarity
-from ..targets import Targets, average, pair_count, read_target
+from ..targets import Targets, average, read_target
 from ..validation import split
 from . import registry
 from .extraction import embed, fingerprint

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ..arguments import check_integer
 from ..features import Matrix, read_features
 from ..measures import metric_row, search_row
+from ..pairs import unpack
 from ..similarity import similarity
 from ..statistics import paired_t
 from ..targets import Targets, read_target
@@ -411,9 +412,7 @@ def _draw_matrix(axes: Axes, space: _Space, groups: Groups | None, n: int, scale
     import matplotlib
     from matplotlib.colors import ListedColormap
 
-    square = np.full((n, n), np.nan)
-    rows, columns = np.triu_indices(n, 1)
-    square[rows, columns] = square[columns, rows] = _ranked(space.packed) if scale == "rank" else space.packed
+    square = unpack(_ranked(space.packed) if scale == "rank" else space.packed, n, np.nan)
     if groups is not None:
         square = square[np.ix_(groups.order, groups.order)]
     finite = square[np.isfinite(square)]

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from .. import inference
 from ..features import Matrix
+from ..pairs import stimulus_count
 from ..statistics import benjamini_hochberg, cluster_test, cohens_d, fisher_z
 from .movies import read_windows
 from .pruning import prune
@@ -265,7 +266,10 @@ def _stimuli_of(movies: Any) -> int:
     if not shape:
         raise ValueError("movies must hold at least one subject, got none")
     square = len(shape) >= 3 and shape[-1] == shape[-2] and "pair" not in getattr(one, "dims", ())
-    return shape[-1] if square else int((1 + np.sqrt(1 + 8 * shape[-1])) / 2)
+    n = shape[-1] if square else stimulus_count(shape[-1])
+    if n is None:
+        raise ValueError(f"movies must hold n(n-1)/2 pairs at each time, got {shape[-1]}")
+    return n
 
 
 def paper_windows(

@@ -14,7 +14,7 @@ from .. import _core
 from ..arguments import is_integer, is_number
 from ..device import thread_count
 from ..features import Indices, Matrix, as_float64
-from ..targets import pair_count
+from ..pairs import pair_count
 
 if TYPE_CHECKING:
     import xarray

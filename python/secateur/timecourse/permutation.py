@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from ..arguments import check_integer, check_share
 from ..features import Indices, Matrix
+from ..pairs import pair_count
 from ..pruning import Pruner
 from ..relabelling import relabelled, relabellings
 from ..similarity import warn_of_undefined_pairs
 from ..statistics import clusters_along, largest_masses, permutation_p
-from ..targets import pair_count
 from ..validation import score_fold, training_place, with_progress
 from .cluster import results
 from .group import TAILS, Alternative, apart_of, check_alternative, finite_z, means_of_folds

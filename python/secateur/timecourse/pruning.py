@@ -15,9 +15,10 @@ import numpy.typing as npt
 from ..arguments import check_integer
 from ..features import Features, Indices, read_features
 from ..measures import comparator_row, search_row
+from ..pairs import pair_count
 from ..pruning import Pruner
 from ..similarity import alignment_where_defined, warn_of_opposition, warn_of_undefined_pairs
-from ..targets import Targets, pair_count, read_target
+from ..targets import Targets, read_target
 from ..validation import (
     Fold,
     _names,

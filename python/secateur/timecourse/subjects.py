@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..features import Matrix, as_array, as_float64
-from ..targets import pack, pair_count
+from ..pairs import pack, pair_count
 from .movies import check_step
 
 if TYPE_CHECKING:
