@@ -26,6 +26,7 @@ CPP = Path(__file__).parent.parent / "cpp"
 LEVELS = {
     "_core": 0,
     "arguments": 0,
+    "progress": 0,
     "measures": 1,
     "features": 1,
     "reading": 1,
@@ -264,6 +265,12 @@ def test_integers_are_checked_in_their_own_room():
     for path in SOURCES:
         if name_of(path) not in ("arguments", "study.config"):
             assert not re.search(r"isinstance\(\w+, bool\)", path.read_text(encoding="utf-8")), name_of(path)
+
+
+def test_bars_come_from_one_room():
+    for path in SOURCES:
+        if name_of(path) != "progress":
+            assert "tqdm" not in path.read_text(encoding="utf-8"), name_of(path)
 
 
 # Docstrings

@@ -14,6 +14,7 @@ from .baselines import Lasso, Ridge, SimDR, _Reweighting
 from .features import Features, Indices, Matrix, read_features
 from .inference import _explained, _in_percent, _read_subjects
 from .pairs import pair_count, pair_positions
+from .progress import with_progress
 from .pruning import Pruner
 from .relabelling import chance_scores, relabellings
 from .similarity import (
@@ -25,7 +26,7 @@ from .similarity import (
 )
 from .statistics import holm, mean_of_defined, paired_t, permutation_p, signed_square
 from .targets import Targets, read_target
-from .validation import Fold, _names, _settings, pruner_of, score_fold, split, warn_of_small_folds, with_progress
+from .validation import Fold, _names, _settings, pruner_of, score_fold, split, warn_of_small_folds
 
 if TYPE_CHECKING:
     import pandas

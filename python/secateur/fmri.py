@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from .features import Features, Indices, Matrix, read_features
+from .progress import with_progress
 from .pruning import Pruner
 from .similarity import alignment_where_defined, warn_of_opposition, warn_of_undefined_pairs
 from .statistics import benjamini_hochberg, fisher_z, mean_of_defined, paired_t
 from .targets import Targets, read_target
-from .validation import Fold, _settings, pruner_of, split, warn_of_small_folds, with_progress
+from .validation import Fold, _settings, pruner_of, split, warn_of_small_folds
 
 if TYPE_CHECKING:
     import pandas

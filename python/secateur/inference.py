@@ -15,6 +15,7 @@ from .arguments import check_integer, check_share
 from .features import Features, Indices, Matrix, read_features
 from .measures import check_comparator, comparator_row, search_row
 from .pairs import pair_positions, stimulus_count
+from .progress import with_progress
 from .pruning import Pruner
 from .relabelling import equal_groups, relabelled, relabelling, relabellings
 from .search import SMALLEST_FOLD
@@ -36,7 +37,6 @@ from .validation import (
     score_fold,
     split,
     training_place,
-    with_progress,
 )
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -26,6 +25,7 @@ from .measures import (
     search_row,
 )
 from .pairs import unpack
+from .progress import bar
 from .similarity import compare, on_cuda, placed
 from .targets import Targets, read_target
 
@@ -818,15 +818,6 @@ def subset_at(path: Path, d: int, step: int = -1, feature_groups: Any = None) ->
     return np.asarray(state.inside[groups.of])
 
 
-@contextmanager
-def _bar(total: int, shown: bool) -> Iterator[Any]:
-    """A bar with the time left, on stderr, once a search has taken two seconds."""
-    from tqdm.auto import tqdm
-
-    with tqdm(total=total, desc="features", delay=2, disable=not shown, leave=False) as bar:
-        yield bar
-
-
 class Walk:
     """One sequential search for one target.
 
@@ -924,12 +915,12 @@ class Walk:
         d, interrupted = len(self.groups.of), False
         total = self.most if self.forward else d - self.search.min_features
         try:
-            with _bar(total, progress) as bar:
+            with bar(total, "features", progress) as shown:
                 while self._onward():
                     if self.floating and not self._return():
                         self._back()
-                    bar.set_postfix_str(f"alignment {self.value:.4f}", refresh=False)
-                    bar.update(max(0, (self.count if self.forward else d - self.count) - bar.n))
+                    shown.set_postfix_str(f"alignment {self.value:.4f}", refresh=False)
+                    shown.update(max(0, (self.count if self.forward else d - self.count) - shown.n))
         except KeyboardInterrupt:
             if not keep_interrupted or self.best == -np.inf:
                 raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from .device import Place
 from .features import Features, Indices, Matrix, read_features, read_labels
 from .measures import check_comparator, metric_row, search_row
 from .pairs import pair_count
+from .progress import with_progress
 from .pruning import Pruned, Pruner
 from .search import SMALLEST_FOLD, Wanted, shuffled_folds
 from .similarity import held_out_alignment, on_cuda, warn_of_opposition, warn_of_undefined_pairs
@@ -194,13 +195,6 @@ def score_fold(
     full, _ = held_out_alignment(features, targets, test, None, metric, comparator, threads)
     scores, undefined = held_out_alignment(features, targets, test, pruned.support, metric, comparator, threads)
     return FoldScores(pruned.baseline, full, pruned.alignment, scores, undefined, pruned)
-
-
-def with_progress(steps: Iterable[Any], total: int, what: str, shown: bool) -> Iterator[Any]:
-    """A bar with the time left, on stderr, once a run has taken two seconds."""
-    from tqdm.auto import tqdm
-
-    yield from tqdm(steps, total=total, desc=what, delay=2, disable=not shown, leave=False)
 
 
 def pruner_of(pruner: Pruner | None, kind: str | None) -> Pruner:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arguments import check_integer
+from ..progress import with_progress
 from .images import Images, read_images
 from .network import Network, find_device, import_torch, running
 
@@ -227,8 +228,6 @@ def _activations(
     batch: int | None,
     progress: bool,
 ) -> npt.NDArray[np.float32]:
-    from tqdm.auto import tqdm
-
     torch = import_torch()
     values, shape = None, None
     with running():
@@ -236,7 +235,7 @@ def _activations(
         if batch is None and net.device.type == "cuda":
             size = _batch_that_fits(net, images[0], torch.cuda.mem_get_info(net.device)[0])
         starts = range(0, len(images), size)
-        for start in tqdm(starts, desc="images", delay=2, disable=not progress, leave=False):
+        for start in with_progress(starts, len(starts), "images", progress):
             pixels = [net.preprocessing(images[i]) for i in range(start, min(start + size, len(images)))]
             shape = pixels[0].shape if shape is None else shape
             for one in pixels:

@@ -16,6 +16,7 @@ from ..device import thread_count
 from ..features import Features, Indices, Matrix
 from ..measures import check_comparator, check_metric, comparator_row, metric_row
 from ..pairs import pair_positions, pair_table
+from ..progress import with_progress
 from ..pruning import Pruner
 from ..relabelling import chance_scores, relabellings
 from ..search import Pruned, best_prefix, check_baseline, rank
@@ -35,7 +36,6 @@ from ..validation import (
     cross_validate,
     split,
     warn_of_small_folds,
-    with_progress,
 )
 from .images import read_images
 from .necks import Neck, PooledNeck, Singles, neck_of

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ..arguments import check_integer
 from ..features import Matrix, as_float64
-from ..validation import with_progress
+from ..progress import with_progress
 from .images import read_images
 from .network import maps_of, running
 

@@ -13,8 +13,8 @@ from ..arguments import check_integer
 from ..device import thread_count
 from ..features import Matrix, read_features, read_subset
 from ..measures import check_comparator, check_metric, comparator_row
+from ..progress import with_progress
 from ..targets import read_target
-from ..validation import with_progress
 from .extraction import _flat, _reader, embed
 from .feature_maps import _directed, _rows_of, _similarities_between
 from .heatmaps import View, check_sizes, coordinates_of, view_of

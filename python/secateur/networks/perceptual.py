@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..arguments import check_integer
-from ..validation import with_progress
+from ..progress import with_progress
 from .images import read_images
 from .network import import_torch, import_torchvision, quiet, running
 from .registry import load

@@ -27,6 +27,7 @@ from ..arguments import check_integer, is_integer
 from ..features import Indices, Matrix
 from ..measures import check_comparator
 from ..pairs import pair_count
+from ..progress import bar, with_progress
 from ..pruning import Pruner
 from ..similarity import compare_where_defined, similarity
 from ..targets import Targets, average, read_target
@@ -296,7 +297,9 @@ class DissimilarityTrainer:
         together = _joined([one for one, _ in sets])
         task = _task(sets, self.validation, self.seed)
         with _memory(self.batch):
-            start = line.steps.start(together, line.cut, lambda them: _shown(them, "images", progress))
+            start = line.steps.start(
+                together, line.cut, lambda them: with_progress(them, len(them), "images", progress)
+            )
         recipe = hashlib.sha256("".join(together.digest(i) for i in range(len(together))).encode()).hexdigest()
         file = None if checkpoint is None else _Checkpoint(Path(checkpoint), f"{self._recipe(task)} {recipe}")
         return self._train(line, start, task, file, progress)
@@ -311,8 +314,6 @@ class DissimilarityTrainer:
     def _train(
         self, line: _Line, start: Any, task: _Task, file: _Checkpoint | None, progress: bool
     ) -> DissimilarityTrainer:
-        from tqdm.auto import tqdm
-
         torch = import_torch()
         optimiser = torch.optim.SGD(line.learning, lr=self.lr, momentum=self.momentum)
         rng = np.random.default_rng(self.seed)
@@ -323,9 +324,7 @@ class DissimilarityTrainer:
             with _memory(self.batch):
                 self._score(line, start, task, at)
         try:
-            with tqdm(
-                total=self.epochs, initial=at.epoch, desc="epochs", delay=2, disable=not progress, leave=False
-            ) as bar:
+            with bar(self.epochs, "epochs", progress, at.epoch) as shown:
                 while at.epoch < self.epochs and not self._stale(at):
                     with _memory(self.batch):
                         at.loss.append(self._epoch(line, start, task, optimiser, rng))
@@ -333,8 +332,8 @@ class DissimilarityTrainer:
                         self._score(line, start, task, at)
                     if file is not None:
                         file.write(line, optimiser, rng, at)
-                    bar.set_postfix_str(_told(at), refresh=False)
-                    bar.update()
+                    shown.set_postfix_str(_told(at), refresh=False)
+                    shown.update()
         except TrainingError as error:
             self._finish(line, task, at)
             raise TrainingError(f"{error}; the network of epoch {self.epoch_} is kept") from error
@@ -712,7 +711,7 @@ class FineTuned:
         if self._shared.start is None:
             with _memory(trainer.batch):
                 self._shared.start = line.steps.start(
-                    self.images, line.cut, lambda them: _shown(them, "images", self.progress)
+                    self.images, line.cut, lambda them: with_progress(them, len(them), "images", self.progress)
                 )
         rdm = average(-target[None]) if self.rescale else -target
         names = tuple(self.images.names[i] for i in stimuli)
@@ -870,12 +869,6 @@ def _sized(net: Network, size: int | None) -> Network:
     if size is None:
         return net
     return replace(net, preprocessing=replace(net.preprocessing, resize=(int(size), int(size)), crop=None))
-
-
-def _shown(them: Any, what: str, progress: bool) -> Any:
-    from tqdm.auto import tqdm
-
-    return tqdm(them, desc=what, delay=2, disable=not progress, leave=False)
 
 
 def _told(at: _Progress) -> str:

@@ -44,11 +44,12 @@ from sklearn.base import clone
 from ..comparison import REWEIGHTING
 from ..datasets import load_imagenet_animals
 from ..features import Indices, Matrix
+from ..progress import with_progress
 from ..report.folder import SETTINGS, save_figure, write_netcdf
 from ..report.retention import classification, consistency
 from ..report.tables import Rows, _number, plus_minus_words
 from ..targets import read_target
-from ..validation import cross_validate, split, with_progress
+from ..validation import cross_validate, split
 from .config import ConfigError, Folds, Place, Pruning
 from .inputs import (
     Net,

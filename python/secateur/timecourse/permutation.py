@@ -11,11 +11,12 @@ import numpy.typing as npt
 from ..arguments import check_integer, check_share
 from ..features import Indices, Matrix
 from ..pairs import pair_count
+from ..progress import with_progress
 from ..pruning import Pruner
 from ..relabelling import relabelled, relabellings
 from ..similarity import warn_of_undefined_pairs
 from ..statistics import clusters_along, largest_masses, permutation_p
-from ..validation import score_fold, training_place, with_progress
+from ..validation import score_fold, training_place
 from .cluster import results
 from .group import TAILS, Alternative, apart_of, check_alternative, finite_z, means_of_folds
 from .pruning import BUDGET, Study, digest, divided, input_digests, planned, settings_of

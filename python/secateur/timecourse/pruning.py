@@ -16,6 +16,7 @@ from ..arguments import check_integer
 from ..features import Features, Indices, read_features
 from ..measures import comparator_row, search_row
 from ..pairs import pair_count
+from ..progress import with_progress
 from ..pruning import Pruner
 from ..similarity import alignment_where_defined, warn_of_opposition, warn_of_undefined_pairs
 from ..targets import Targets, read_target
@@ -28,7 +29,6 @@ from ..validation import (
     split,
     training_place,
     warn_of_small_folds,
-    with_progress,
 )
 from .cluster import check_client, results
 from .store import Laid, opened, place_of
