@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import math
 import zipfile
 import zlib
@@ -23,6 +22,7 @@ import numpy.typing as npt
 
 from .features import Indices, Matrix
 from .pairs import pair_positions, stimulus_count
+from .provenance import file_digest
 from .reading import Reader, ReadError, can_be_stored, load_npy, npy_header, npz_headers, npz_member
 
 Array = npt.NDArray[Any]
@@ -83,18 +83,9 @@ class Loaded:
     def record(self) -> dict[str, Any]:
         """Name, key, shape and SHA-256 of the file and its first names of stimuli, for ``settings.json``."""
         return {
-            "file": str(self.path), "key": self.key, "shape": list(self.values.shape), "sha256": sha256(self.path),
+            "file": str(self.path), "key": self.key, "shape": list(self.values.shape), "sha256": file_digest(self.path),
             "first_stimuli": None if self.stimuli is None else list(self.stimuli[:3]),
         }  # fmt: skip
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, as hexadecimal digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True)

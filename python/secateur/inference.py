@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from .features import Features, Indices, Matrix, read_features
 from .measures import check_comparator, comparator_row, search_row
 from .pairs import pair_positions, stimulus_count
 from .progress import with_progress
+from .provenance import own_version
 from .pruning import Pruner
 from .relabelling import equal_groups, relabelled, relabelling, relabellings
 from .search import SMALLEST_FOLD
@@ -800,7 +800,7 @@ def noise_ceiling(
         by_subject = np.array([mean_of_defined(each[whose == s][:, None])[0] for s in order])
         variables[f"{name}_by_subject"] = (("subject",), by_subject)
         variables[name] = ((), float(mean_of_defined(by_subject[:, None])[0]))
-    attrs: dict[str, Any] = {"comparator": comparator, "kind": targets.kind, "secateur_version": version("secateur")}
+    attrs: dict[str, Any] = {"comparator": comparator, "kind": targets.kind, "secateur_version": own_version()}
     if cv is not None:
         attrs |= {"cv": _cv_name(cv), "repeats": int(repeats), "seed": int(seed)}
     return xarray.Dataset(variables, {"subject": own[order]}, attrs)
@@ -928,7 +928,7 @@ def _explained(models: Mapping[str, Matrix], targets: Targets, comparator: str, 
     }
     coords = {"model": list(models), "subject": _names(targets.labels, people)}
     attrs = {"comparator": check_comparator(comparator), "n": n, "seed": int(seed)}
-    return xarray.Dataset(variables, coords, {**attrs, "secateur_version": version("secateur")})
+    return xarray.Dataset(variables, coords, {**attrs, "secateur_version": own_version()})
 
 
 def _in_percent(scores: xarray.Dataset) -> xarray.Dataset:

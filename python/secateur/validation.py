@@ -18,6 +18,7 @@ from .features import Features, Indices, Matrix, read_features, read_labels
 from .measures import check_comparator, metric_row, search_row
 from .pairs import pair_count
 from .progress import with_progress
+from .provenance import own_version
 from .pruning import Pruned, Pruner
 from .search import SMALLEST_FOLD, Wanted, shuffled_folds
 from .similarity import held_out_alignment, on_cuda, warn_of_opposition, warn_of_undefined_pairs
@@ -210,8 +211,6 @@ def pruner_of(pruner: Pruner | None, kind: str | None) -> Pruner:
 
 def _settings(pruner: Pruner, targets: Targets, cv: Any, repeats: int, seed: int) -> dict[str, Any]:
     """What a result records of how it was made."""
-    from importlib.metadata import version
-
     limits = {name: getattr(pruner, name) for name in ("max_features", "tol", "patience")}
     if pruner.min_features > 1:
         limits["min_features"] = pruner.min_features
@@ -224,7 +223,7 @@ def _settings(pruner: Pruner, targets: Targets, cv: Any, repeats: int, seed: int
         "search": pruner.search,
         **{name: value for name, value in limits.items() if value is not None},
         "cv": _cv_name(cv),
-        "repeats": int(repeats), "seed": int(seed), "secateur_version": version("secateur"),
+        "repeats": int(repeats), "seed": int(seed), "secateur_version": own_version(),
     }  # fmt: skip
 
 

@@ -19,6 +19,7 @@ import typer
 
 from .._command import leave_early
 from ..measures import COMPARATORS, METRICS, SEARCHES, enumerated
+from ..provenance import own_version
 
 if TYPE_CHECKING:
     from ..pruning import Pruner
@@ -189,9 +190,7 @@ def _input(what: str = "") -> Iterator[None]:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"secateur {version('secateur')}")
+        typer.echo(f"secateur {own_version()}")
         raise typer.Exit()
 
 

@@ -55,7 +55,7 @@ def demo(
 
         from ..datasets import imagenet_animals
         from ..features import Features
-        from ..files import sha256
+        from ..provenance import file_digest
         from ..pruning import Pruner
         from ..targets import read_target
 
@@ -66,7 +66,7 @@ def demo(
         target = replace(read_target(animals.target, features.n), labels=("WordNet (Wu-Palmer)",))
         folder = Path(imagenet_animals.__file__).parent
         inputs = [
-            {"role": role, "file": name, "sha256": sha256(folder / name)}
+            {"role": role, "file": name, "sha256": file_digest(folder / name)}
             for role, name in (("features", imagenet_animals.ARRAY_FILE), ("target", imagenet_animals.TAXONOMY_FILE))
         ]
         job = _Job(features, target, Pruner(threads=threads), "The animals of ImageNet, pruned to WordNet", inputs)

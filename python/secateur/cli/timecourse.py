@@ -233,9 +233,9 @@ def _files(recordings: list[str], pattern: str) -> dict[Any, Path]:
 
 def _record(path: Path) -> dict[str, Any]:
     """Name and hash of a file, for ``settings.json``; a Zarr store is known by its name."""
-    from ..files import sha256
+    from ..provenance import file_digest
 
-    return {"file": str(path)} | ({} if path.is_dir() else {"sha256": sha256(path)})
+    return {"file": str(path)} | ({} if path.is_dir() else {"sha256": file_digest(path)})
 
 
 def _recording(path: Path, stimuli: list[str] | None, picks: str | None) -> xarray.DataArray:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ..files import sha256
+from ..provenance import file_digest
 from ..reading import Reader, ReadError
 
 __all__ = ["Kriegeskorte92", "fetch_kriegeskorte92"]
@@ -160,7 +160,7 @@ def _download(name: str) -> Path:
             f"where the authors have changed theirs, remove {folder / _HASHES}"
         ) from error
     if name not in known:
-        known[name] = sha256(file)
+        known[name] = file_digest(file)
         folder.mkdir(parents=True, exist_ok=True)
         draft = folder / f".{_HASHES}-{os.getpid()}.partial"
         draft.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from ..arguments import check_integer
 from ..progress import with_progress
+from ..provenance import digest
 from .images import Images, read_images
 from .network import Network, find_device, import_torch, running
 
@@ -107,7 +108,7 @@ def embed(
     if shown.notes:
         warnings.warn("; ".join(shown.notes), stacklevel=2)
     weights = fingerprint(net)
-    digests = hashlib.sha256("".join(shown.digest(i) for i in range(len(shown))).encode()).hexdigest()
+    digests = shown.digest_of_all()
     module = net.layers.get(layer, layer)
     settings = {"layer": layer, "module": module, "pool": pool, "preprocessing": json.dumps(asdict(net.preprocessing))}
 
@@ -119,7 +120,7 @@ def embed(
         values = compute()
     else:
         recipe = json.dumps(["secateur 2", weights, digests, settings], sort_keys=True)
-        file = Path(cache) / f"{hashlib.sha256(recipe.encode()).hexdigest()}.npy"
+        file = Path(cache) / f"{digest(recipe)}.npy"
         values = _kept(file, len(shown), compute)
     attrs = {
         "network": net.name, **settings, **net.provenance,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from ..features import Features, Indices, Matrix
 from ..measures import check_comparator, check_metric, comparator_row, metric_row
 from ..pairs import pair_positions, pair_table
 from ..progress import with_progress
+from ..provenance import own_version
 from ..pruning import Pruner
 from ..relabelling import chance_scores, relabellings
 from ..search import Pruned, best_prefix, check_baseline, rank
@@ -276,7 +276,7 @@ def alignment_importance(
         coords["stimulus"] = _names(asked.stimuli, neck.n)
     settings = {
         "network": net.name, "metric": asked.metric, "comparator": asked.comparator, "kind": targets.kind,
-        "secateur_version": version("secateur"),
+        "secateur_version": own_version(),
     }  # fmt: skip
     result = xarray.Dataset(variables, coords, settings)
     return result.isel(target=0, drop=True) if targets.single else result

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import threading
@@ -13,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from ..provenance import digest
 from ..reading import LIFT, can_be_stored, current
 
 _unlimited = threading.Lock()
@@ -68,9 +68,19 @@ class Images(Sequence[Any]):
         """
         source = self.sources[i]
         if isinstance(source, Path):
-            return hashlib.sha256(source.read_bytes()).hexdigest()
+            return digest(source.read_bytes())
         image = self[i]  # in RGB: the same indices may stand for other colours
-        return hashlib.sha256(f"{image.size}".encode() + image.tobytes()).hexdigest()
+        return digest(f"{image.size}", image.tobytes())
+
+    def digest_of_all(self) -> str:
+        """SHA-256 of all images, in order: of their digests.
+
+        Returns
+        -------
+        str
+            64 hexadecimal digits.
+        """
+        return digest(*(self.digest(i) for i in range(len(self))))
 
     def check_count(self, n: int, what: str = "target") -> None:
         """Raise unless there are ``n`` images.

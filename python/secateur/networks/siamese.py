@@ -11,7 +11,6 @@ images. Batch normalisation and dropout are in evaluation mode throughout, unles
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +27,7 @@ from ..features import Indices, Matrix
 from ..measures import check_comparator
 from ..pairs import pair_count
 from ..progress import bar, with_progress
+from ..provenance import digest
 from ..pruning import Pruner
 from ..similarity import compare_where_defined, similarity
 from ..targets import Targets, average, read_target
@@ -83,10 +83,7 @@ class _Task:
     held: tuple[tuple[Indices, Targets], ...]
 
     def digest(self) -> str:
-        total = hashlib.sha256()
-        for values in (self.d, self.w, self.train, *(part for at, goal in self.held for part in (at, goal.values))):
-            total.update(np.ascontiguousarray(values).tobytes())
-        return total.hexdigest()
+        return digest(self.d, self.w, self.train, *(part for at, goal in self.held for part in (at, goal.values)))
 
 
 @dataclass
@@ -300,7 +297,7 @@ class DissimilarityTrainer:
             start = line.steps.start(
                 together, line.cut, lambda them: with_progress(them, len(them), "images", progress)
             )
-        recipe = hashlib.sha256("".join(together.digest(i) for i in range(len(together))).encode()).hexdigest()
+        recipe = together.digest_of_all()
         file = None if checkpoint is None else _Checkpoint(Path(checkpoint), f"{self._recipe(task)} {recipe}")
         return self._train(line, start, task, file, progress)
 
@@ -309,7 +306,7 @@ class DissimilarityTrainer:
         terms = ["layer", "freeze", "lr", "momentum", "batch", "form", "loss", "layers", "comparator", "size"]
         terms += ["train_mode", "precision", "seed"]
         told = json.dumps({name: getattr(self, name) for name in terms}, sort_keys=True, default=list)
-        return hashlib.sha256(f"{told} {fingerprint(self.net)} {task.digest()}".encode()).hexdigest()
+        return digest(f"{told} {fingerprint(self.net)} {task.digest()}")
 
     def _train(
         self, line: _Line, start: Any, task: _Task, file: _Checkpoint | None, progress: bool
@@ -691,10 +688,7 @@ class FineTuned:
                 f"{len(self.images)} images and stimulus {stimuli.max()}"
             )
         goal = np.asarray(target, dtype=np.float64)
-        key = hashlib.sha256(
-            b"".join(np.ascontiguousarray(v).tobytes() for v in (stimuli, goal) if v is not None)
-            + (b"" if weights is None else np.ascontiguousarray(weights).tobytes())
-        ).hexdigest()
+        key = digest(*(part for part in (stimuli, goal, weights) if part is not None))
         self._features, self.trainer_ = self._shared.get(key, stimuli, lambda: self._train(stimuli, goal, weights))
         self._support = None
         if self.pruner is not None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..features import read_features
+from ..provenance import versions
 from ..reading import can_be_stored
 from ..timecourse.group import by_subject, mean_sem
 from ..validation import kept_features, summary
@@ -700,22 +701,6 @@ def tabled(result: xarray.Dataset, permutations: xarray.Dataset | None = None) -
 
 def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
-
-
-def versions() -> dict[str, Any]:
-    """Who made a result: the program, its version, and those of what it stands on."""
-    import platform
-    from datetime import datetime, timezone
-    from importlib.metadata import version
-
-    names = ("numpy", "scipy", "scikit-learn", "xarray", "h5netcdf", "pandas", "matplotlib")
-    return {
-        "program": "secateur",
-        "written": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "versions": {name: version(name) for name in ("secateur", *names)},
-    }
 
 
 def save_figure(figure: Figure, stem: Path) -> None:

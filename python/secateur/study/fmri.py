@@ -40,7 +40,8 @@ import numpy as np
 from .. import fmri
 from ..datasets import load_king2019
 from ..features import Features, read_features
-from ..files import FileError, Loaded, match, read_features_file, read_target_file, sha256, stated_kind
+from ..files import FileError, Loaded, match, read_features_file, read_target_file, stated_kind
+from ..provenance import file_digest
 from ..report.folder import SETTINGS, save_figure, write_netcdf
 from ..report.tables import _number
 from ..similarity import mark, mark_words
@@ -171,7 +172,7 @@ def load(study: FmriStudy, *, dry: bool = False) -> Inputs:
         regions = {name: king.regions[int(name) - 1] for name in sets}
         behaviour = {name: king.behaviour[int(name) - 1] for name in sets}
         for name in ("BEHAVIOR.mat", "FMRI.mat"):
-            records.append({"role": "king2019", "file": name, "sha256": sha256(Path(study.king2019) / name)})
+            records.append({"role": "king2019", "file": name, "sha256": file_digest(Path(study.king2019) / name)})
     try:
         plan = fmri.prepare(X, regions, behaviour, **_terms(study))
     except ValueError as error:

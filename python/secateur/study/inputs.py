@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import warnings
 from collections.abc import Callable, Iterator
@@ -240,8 +239,7 @@ def see(folder: Place, net: Net, network: Network) -> tuple[Seen, dict[str, Any]
     images = networks.read_images(folder)
     with _quiet():
         one = networks.embed(network, [images[0]], net.layer, pool=net.pool, progress=False)
-    digest = hashlib.sha256("".join(images.digest(i) for i in range(len(images))).encode()).hexdigest()
-    told = {"role": "images", "folder": Path(folder).name, "images": len(images), "sha256": digest}
+    told = {"role": "images", "folder": Path(folder).name, "images": len(images), "sha256": images.digest_of_all()}
     return Seen(images, network, net, one.sizes["feature"]), told
 
 

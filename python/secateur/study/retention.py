@@ -45,6 +45,7 @@ from ..comparison import REWEIGHTING
 from ..datasets import load_imagenet_animals
 from ..features import Indices, Matrix
 from ..progress import with_progress
+from ..provenance import own_version
 from ..report.folder import SETTINGS, save_figure, write_netcdf
 from ..report.retention import classification, consistency
 from ..report.tables import Rows, _number, plus_minus_words
@@ -274,10 +275,8 @@ def compute(study: RetentionStudy, inputs: Inputs, *, progress: bool = True) -> 
 
 
 def _settings(study: RetentionStudy) -> dict[str, Any]:
-    from importlib.metadata import version
-
     how = {name: value for name, value in asdict(study.pruning).items() if value is not None}
-    return {**how, "secateur_version": version("secateur")}
+    return {**how, "secateur_version": own_version()}
 
 
 def _multipliers(study: RetentionStudy, task: Task, progress: bool) -> list[tuple[str, dict[str, Any], xarray.Dataset]]:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..report.folder import SETTINGS, _whole, check_destination, keep_notes, versions, write_table
+from ..provenance import versions
+from ..report.folder import SETTINGS, _whole, check_destination, keep_notes, write_table
 from ..report.tables import Rows, pipe_table
 from .config import plain, read_config
 

@@ -12,6 +12,7 @@ from ..arguments import check_integer, check_share
 from ..features import Indices, Matrix
 from ..pairs import pair_count
 from ..progress import with_progress
+from ..provenance import digest_of
 from ..pruning import Pruner
 from ..relabelling import relabelled, relabellings
 from ..similarity import warn_of_undefined_pairs
@@ -19,7 +20,7 @@ from ..statistics import clusters_along, largest_masses, permutation_p
 from ..validation import score_fold, training_place
 from .cluster import results
 from .group import TAILS, Alternative, apart_of, check_alternative, finite_z, means_of_folds
-from .pruning import BUDGET, Study, digest, divided, input_digests, planned, settings_of
+from .pruning import BUDGET, Study, divided, input_digests, planned, settings_of
 from .subjects import WINDOW
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def permutation_test(
     attrs = settings_of(study, cv, repeats, seed)
     attrs |= {
         "n": n, "alpha": float(alpha), "alternative": alternative, "subjects": len(read.subjects),
-        "groups": "" if groups is None else "relabelled as a whole", "inputs_sha256": digest(inputs),
+        "groups": "" if groups is None else "relabelled as a whole", "inputs_sha256": digest_of(inputs),
     }  # fmt: skip
     return xarray.Dataset(variables, coords, attrs)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Generator
 from contextlib import closing
@@ -17,6 +16,7 @@ from ..features import Features, Indices, read_features
 from ..measures import comparator_row, search_row
 from ..pairs import pair_count
 from ..progress import with_progress
+from ..provenance import digest_of
 from ..pruning import Pruner
 from ..similarity import alignment_where_defined, warn_of_opposition, warn_of_undefined_pairs
 from ..targets import Targets, read_target
@@ -251,7 +251,7 @@ def prune(
     inputs = input_digests(study, read, chunks, client, progress)
     attrs = settings_of(study, cv, repeats, seed)
     settings = {**attrs, "generalise": study.generalise, **inputs}
-    attrs |= {"inputs_sha256": digest(inputs), "settings": json.dumps(settings)}
+    attrs |= {"inputs_sha256": digest_of(inputs), "settings": json.dumps(settings)}
     course = blank(study, read, repeat, attrs, filled=store is None)
 
     def run(keys: list[int]) -> Generator[tuple[int, Laid], None, None]:
@@ -354,25 +354,18 @@ def input_digests(study: Study, movies: Movies, chunks: list[Chunk], client: Any
     read = results(digests, shared, calls, client if movies.arrays[0].chunks is not None else None)
     rows = dict(with_progress(read, len(chunks), "chunks read", progress))
     return {
-        "X": digest(features.values),
-        "features": digest(features.names),
-        "feature_groups": digest(np.asarray(study.pruner.feature_groups).tolist()),
-        "stimuli": digest(features.stimuli or movies.stimuli),
-        "subjects": digest(movies.subjects.tolist()),
-        "times": digest(
+        "X": digest_of(features.values),
+        "features": digest_of(features.names),
+        "feature_groups": digest_of(np.asarray(study.pruner.feature_groups).tolist()),
+        "stimuli": digest_of(features.stimuli or movies.stimuli),
+        "subjects": digest_of(movies.subjects.tolist()),
+        "times": digest_of(
             [movies.units, movies.times.tolist(), {name: at.tolist() for name, at in movies.windows.items()}]
         ),
-        "folds": digest([side.tolist() for fold in study.folds for side in fold]),
-        **({} if study.groups is None else {"groups": digest(study.groups.tolist())}),
-        "movies": digest(np.concatenate([rows[key] for key in range(len(chunks))])),
+        "folds": digest_of([side.tolist() for fold in study.folds for side in fold]),
+        **({} if study.groups is None else {"groups": digest_of(study.groups.tolist())}),
+        "movies": digest_of(np.concatenate([rows[key] for key in range(len(chunks))])),
     }
-
-
-def digest(thing: Any) -> str:
-    """SHA-256 of an array's bytes, or of anything that JSON can say."""
-    if isinstance(thing, np.ndarray):
-        return hashlib.sha256(str(thing.shape).encode() + np.ascontiguousarray(thing).tobytes()).hexdigest()
-    return hashlib.sha256(json.dumps(thing, sort_keys=True).encode()).hexdigest()
 
 
 # What comes out

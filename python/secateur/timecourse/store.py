@@ -6,7 +6,6 @@ chunk that is done: the digest of its values, written after them. What a mark do
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import secrets
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..provenance import digest
 from .codecs import check_zarr
 
 if TYPE_CHECKING:
@@ -349,7 +349,7 @@ def _frame(course: xarray.Dataset, chunks: dict[str, Any]) -> dict[str, Any]:
         if name in chunks:
             said["chunks"] = list(chunks[name])
         else:
-            said["values"] = hashlib.sha256(json.dumps(array.values.tolist()).encode()).hexdigest()
+            said["values"] = digest(json.dumps(array.values.tolist()))
         frame[str(name)] = said
     return json.loads(json.dumps(frame))  # type: ignore[no-any-return]
 
@@ -382,7 +382,7 @@ def _short(value: Any) -> str:
 def _digest(values: npt.NDArray[Any]) -> str:
     if values.dtype.kind == "f":
         values = np.where(np.isnan(values), values.dtype.type(np.nan), values)  # one NaN: zarr keeps no other in a fill
-    return hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
+    return digest(values)
 
 
 def _write(path: Path, thing: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import numpy.typing as npt
 
 from ..features import Matrix, as_array, as_float64
 from ..pairs import pack, pair_count
+from ..provenance import digest
 from .movies import check_step
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def digests(constant: bool, names: Sequence[str], values: Any) -> npt.NDArray[np
             raise ValueError(f"movies must hold a pair that is not NaN, got none at {name}")
         if not constant and np.ptp(there) == 0:
             raise ValueError(f"movies must vary over the pairs, got {there[0]:g} throughout at {name}")
-    return np.array([list(hashlib.sha256(row.tobytes()).digest()) for row in rows], dtype=np.uint8)
+    return np.array([list(bytes.fromhex(digest(row))) for row in rows], dtype=np.uint8)
 
 
 def read_movies(movies: Any, n: int, subjects: Any = None, times: Any = None) -> Movies:
