@@ -26,6 +26,7 @@ CPP = Path(__file__).parent.parent / "cpp"
 LEVELS = {
     "_core": 0,
     "arguments": 0,
+    "atomic": 0,
     "progress": 0,
     "provenance": 0,
     "measures": 1,

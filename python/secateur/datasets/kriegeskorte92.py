@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ..atomic import whole_file
 from ..provenance import file_digest
 from ..reading import Reader, ReadError
 
@@ -162,9 +163,8 @@ def _download(name: str) -> Path:
     if name not in known:
         known[name] = file_digest(file)
         folder.mkdir(parents=True, exist_ok=True)
-        draft = folder / f".{_HASHES}-{os.getpid()}.partial"
-        draft.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
-        draft.replace(folder / _HASHES)
+        with whole_file(folder / _HASHES) as draft:
+            draft.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
     return file
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arguments import check_integer
+from ..atomic import whole_file
 from ..progress import with_progress
 from ..provenance import digest
 from .images import Images, read_images
@@ -166,13 +167,8 @@ def _kept(file: Path, n: int, compute: Callable[[], Any]) -> Any:
         pass  # not there, or torn
     values = compute()
     file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(f".{file.stem}.{os.getpid()}.draft")
-    try:
-        with draft.open("wb") as stream:
-            np.save(stream, values)
-        os.replace(draft, file)
-    finally:
-        draft.unlink(missing_ok=True)
+    with whole_file(file) as draft, draft.open("wb") as stream:
+        np.save(stream, values)
     return values
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from ..atomic import whole_file
 from ..features import as_float64, read_order
 from . import registry
 from .network import Network, Preprocessing, find_device, import_torch
@@ -60,12 +61,8 @@ class PrunedNetwork(Network):
             "preprocessing": asdict(self.preprocessing), "provenance": dict(self.provenance),
             "classes": None if self.classes is None else list(self.classes),
         }  # fmt: skip
-        draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
-        try:
+        with whole_file(path) as draft:
             torch.save(content, draft)
-            os.replace(draft, path)
-        finally:
-            draft.unlink(missing_ok=True)
 
 
 def apply(

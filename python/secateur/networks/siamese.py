@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from ..arguments import check_integer, is_integer
+from ..atomic import whole_file
 from ..features import Indices, Matrix
 from ..measures import check_comparator
 from ..pairs import pair_count
@@ -488,7 +489,8 @@ class DissimilarityTrainer:
         if not hasattr(self, "network_"):
             raise ValueError("the trainer must be fitted before its network is saved: call fit(images, rdms)")
         content = {"state_dict": self.network_.module.state_dict(), "layer": self.layer_, "size": self.size}
-        _write_whole(Path(path), {**content, "provenance": dict(self.network_.provenance)})
+        with whole_file(Path(path)) as draft:
+            import_torch().save({**content, "provenance": dict(self.network_.provenance)}, draft)
 
 
 class _Line:
@@ -571,7 +573,8 @@ class _Checkpoint:
             "undefined": at.undefined, "best": at.best,
         })  # fmt: skip
         content = {"format": _FORMAT, "recipe": self.recipe, "progress": told, "state": line.state(), "best": at.kept}
-        _write_whole(self.path, {**content, "optimiser": optimiser.state_dict()})
+        with whole_file(self.path) as draft:
+            import_torch().save({**content, "optimiser": optimiser.state_dict()}, draft)
 
     def read(self, line: _Line, optimiser: Any, rng: np.random.Generator) -> _Progress:
         content = registry.saved_by_torch(self.path)
@@ -884,13 +887,3 @@ def _memory(batch: int) -> Iterator[None]:
         raise TrainingError(
             f"batch must fit the memory, got {batch} pairs, which do not: lower batch or size"
         ) from error
-
-
-def _write_whole(path: Path, content: Any) -> None:
-    torch = import_torch()
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
-    try:
-        torch.save(content, draft)
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..atomic import whole_file
 from ..provenance import digest
 from .codecs import check_zarr
 
@@ -387,6 +388,5 @@ def _digest(values: npt.NDArray[Any]) -> str:
 
 def _write(path: Path, thing: Any) -> None:
     """JSON, whole or not at all."""
-    draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps(thing), encoding="utf-8")
-    draft.replace(path)
+    with whole_file(path) as draft:
+        draft.write_text(json.dumps(thing), encoding="utf-8")
