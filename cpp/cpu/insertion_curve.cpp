@@ -398,7 +398,7 @@ void by_similarities(const Job& job, const int64_t* orders, int64_t order_count,
                     for (int64_t j = i + 1; j < n; ++j, ++p) space.pair[p] = Rule::template moved<1>(space.pair[p], z[i], z[j]);
                 finish(space, n, job.metric, own.similarities.get());
                 if (order_count == 1) {
-                    compare_all(*job.targets, own.similarities.get(), own.look, out + s, steps);
+                    compare_all(*job.targets, own.similarities.get(), 1, own.look, out + s, 0, steps);
                 } else {
                     job.targets->look_at(job.targets->pattern_of(t), own.similarities.get(), own.look);
                     out[t * steps + s] = job.targets->alignment(t, own.similarities.get(), own.look);

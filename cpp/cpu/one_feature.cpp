@@ -475,7 +475,7 @@ void by_similarities(Job& job, Indices subset, const Context& context) {
         if (context.stop(omp_thread())) continue;
         const Scratch& s = scratch[omp_thread()];
         if (updated_similarities<Rule, sign>(job, subset, c, s.z.get(), s.inverse.get(), s.similarities.get()))
-            compare_all(*job.targets, s.similarities.get(), scratch[omp_thread()].look, job.out + job.candidates.values[c],
+            compare_all(*job.targets, s.similarities.get(), 1, scratch[omp_thread()].look, job.out + job.candidates.values[c], 0,
                         job.x.count);
         else
             job.again[c] = 1;
@@ -577,7 +577,7 @@ void exactly(const Features& x, const StandardTargets& targets, Metric metric, I
         const Indices features{s.features.data(), subset.count + (sign > 0)};
         s.builder.build(x, metric, features, sign > 0 ? -1 : position[asked[c].feature], s.space);
         finish(s.space, x.stimuli, metric, s.similarities.get());
-        compare_all(targets, s.similarities.get(), s.look, out + asked[c].column, stride);
+        compare_all(targets, s.similarities.get(), 1, s.look, out + asked[c].column, 0, stride);
     }
 }
 

@@ -84,7 +84,7 @@ bool ranking(const Features& all, const Targets& source, Metric metric, Comparat
         Buffer similarities(x.pairs());
         CompareScratch look(x.stimuli, x.pairs());
         finish(space, x.stimuli, metric, similarities.get());
-        compare_all(targets, similarities.get(), look, out.baseline, 1, &context);
+        compare_all(targets, similarities.get(), 1, look, out.baseline, 0, 1, &context);
     }
     context.throw_if_stopped();
     for (int64_t t = 0; t < count; ++t)

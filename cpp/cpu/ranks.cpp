@@ -51,89 +51,363 @@ int64_t sort_counting_swaps(const double* value, std::vector<int64_t>& order, st
 
 }  // namespace
 
+// Why the order is exact, whatever the map. A key's place y is a whole number, of the map's value Y rounded down; Y rises no faster than
+// `steepest` but for rounding, which is far below a hundredth. So a value no more than the tolerance above another (and any value
+// below it) has a place at most `close` = 1 + floor(steepest * tolerance + 1/100) higher. Turned about: where neighbours along the
+// sorted keys are more than `close` places apart, everything behind lies more than the tolerance above everything before. What
+// lies between two such gaps is a run, and is sorted by the values themselves; ties by the tolerance never leave a run. The map a
+// sorter has from other values makes runs longer and sorting slower, and that is all.
+template <class Sorted>
+void SortingMap::build(int64_t count, int bits, int cells, const Sorted& sorted) {
+    const double top = std::ldexp(1.0, bits) - 1;
+    // Tails that reach far beyond their neighbours fall into the first and the last place.
+    const double from = sorted(count / 256), to = sorted(count - 1 - count / 256), reach = to - from;
+    const double lowest = std::max(sorted(0), from - reach), highest = std::min(sorted(count - 1), to + reach);
+    const double width = (highest - lowest) / (cells - 2);
+    low = lowest - width;
+    scale = 1 / width;
+    start.assign(cells, 0.0);
+    slope.assign(cells, 0.0);
+    steepest = 0;
+    if (!(width > 0 && highest - lowest < 1e300 && std::isfinite(scale) && std::isfinite(low))) {
+        low = scale = 0;
+        return;
+    }
+    constexpr double uniform = 1.0 / 16;
+    int64_t below = 0;
+    for (int cell = 0; cell < cells; ++cell) {
+        while (below < count && (sorted(below) - low) * scale < cell) ++below;
+        start[cell] = top * ((1 - uniform) * static_cast<double>(below) / static_cast<double>(count) + uniform * cell / cells);
+    }
+    for (int cell = 0; cell < cells; ++cell) {
+        slope[cell] = (cell + 1 < cells ? start[cell + 1] : top) - start[cell];
+        steepest = std::max(steepest, slope[cell] * scale);
+    }
+}
+
+namespace {
+
+constexpr int narrow_cells = 512, wide_cells = 2048, wide_bits = 31, wide_index_bits = 32;
+constexpr int64_t padding = 64, block = 64;
+
+// The smallest number of bits that tell `count` things apart.
+int bits_for(int64_t count) {
+    int bits = 1;
+    while ((int64_t{1} << bits) < count) ++bits;
+    return bits;
+}
+
+template <class Key>
+struct MakeKeys {
+    template <int L>
+    ALWAYS_INLINE static void run(const double* values, int64_t count, const SortingMap* map, int index_bits, Key* keys) {
+        const double low = map->low, scale = map->scale, top = static_cast<double>(map->start.size()) - 0.5;
+        const double *start = map->start.data(), *slope = map->slope.data();
+        for (int64_t p = 0; p < count; ++p) {
+            double u = (values[p] - low) * scale;
+            u = u > 0 ? u : 0;
+            u = u < top ? u : top;
+            const auto cell = static_cast<int32_t>(u);
+            const double y = start[cell] + (u - cell) * slope[cell];
+            keys[p] = static_cast<Key>(static_cast<int32_t>(y)) << index_bits | static_cast<Key>(p);
+        }
+    }
+};
+
+// One round of exchanges between neighbours, of pairs from the first on; not 0 where something changed place.
+template <class Key>
+struct Exchange {
+    template <int L>
+    ALWAYS_INLINE static void run(Key* keys, int64_t count, Key* changed) {
+        Key any = 0;
+#pragma omp simd reduction(| : any)
+        for (int64_t p = 0; p < count; p += 2) {
+            const Key a = keys[p], b = keys[p + 1], less = a < b ? a : b, more = a < b ? b : a;
+            keys[p] = less;
+            keys[p + 1] = more;
+            any |= less ^ a;
+        }
+        *changed = any;
+    }
+};
+
+// Whether neighbours in a block are close: from keys[0] and keys[1] to keys[block - 1] and keys[block].
+template <class Key>
+struct MarkBlocks {
+    template <int L>
+    ALWAYS_INLINE static void run(const Key* keys, int64_t blocks, int index_bits, Key close, char* marks) {
+        for (int64_t b = 0; b < blocks; ++b) {
+            Key any = 0;
+#pragma omp simd reduction(| : any)
+            for (int64_t p = b * block; p < (b + 1) * block; ++p)
+                any |= (keys[p + 1] >> index_bits) - (keys[p] >> index_bits) <= close ? Key{1} : Key{0};
+            marks[b] = any != 0;
+        }
+    }
+};
+
+// Counting sort by the bits below `shift + bits`, then exchanges until none is left; keys behind the last are to be free.
+// Returns how many rounds it took.
+template <class Key>
+int sort_part(const Key* keys, int64_t count, int shift, int bits, std::vector<uint32_t>& buckets, Key* sorted) {
+    static constexpr int most_rounds = 16;
+    const int64_t size = int64_t{1} << bits;
+    buckets.assign(size, 0);
+    uint32_t* to = buckets.data();
+    const Key mask = static_cast<Key>(size - 1);
+    for (int64_t p = 0; p < count; ++p) ++to[keys[p] >> shift & mask];
+    uint32_t before = 0;
+    for (int64_t b = 0; b < size; ++b) {
+        const uint32_t own = to[b];
+        to[b] = before;
+        before += own;
+    }
+    for (int64_t p = 0; p < count; ++p) {
+        const Key key = keys[p];
+        sorted[to[key >> shift & mask]++] = key;
+    }
+    std::fill_n(sorted + count, padding, ~Key{0});
+    static const auto exchange = choose<Exchange<Key>, Key*, int64_t, Key*>();
+    for (int round = 0; round < most_rounds; ++round) {
+        Key changed;
+        exchange(sorted + round % 2, count, &changed);
+        if (!changed && round > 0) return round;
+    }
+    std::sort(sorted, sorted + count);
+    return most_rounds;
+}
+
+}  // namespace
+
 Sorter::Sorter(int64_t capacity) {
-    keyed_.reserve(capacity);
-    order_.reserve(capacity);
-    merge_.reserve(capacity);
-    ends_.reserve(capacity);
+    const auto room = static_cast<std::size_t>(capacity + padding);
+    if (capacity <= most_narrow) {
+        narrow_.made.reserve(room);
+        narrow_.sorted.reserve(room);
+    } else {
+        wide_.made.reserve(room);
+        wide_.sorted.reserve(room);
+    }
+}
+
+int Sorter::index_bits() const {
+    return count_ <= most_narrow ? bits_for(count_) : wide_index_bits;
 }
 
 void Sorter::sort(const double* values, int64_t count, double tolerance) {
-    order(values, count);
-    ends_.clear();
-    for (int64_t i = 1; i <= count; ++i) {
-        // Equal infinities have no difference.
-        const bool tied = i < count && (keyed_[i].value == keyed_[i - 1].value || keyed_[i].value - keyed_[i - 1].value <= tolerance);
-        if (!tied) ends_.push_back(i);
-    }
+    mapped_ &= count == count_;
+    count_ = count;
+    ties_.clear();
+    count <= most_narrow ? sort_keys(narrow_, values, tolerance) : sort_keys(wide_, values, tolerance);
 }
 
-void Sorter::order(const double* values, int64_t count) {
-    const bool known = static_cast<int64_t>(keyed_.size()) == count;
-    keyed_.resize(count);
-    if (known) {
-        for (Keyed& key : keyed_) key.value = values[key.at];
-        // Insertion while that is cheap; what is far out of order is sorted from scratch.
-        int64_t budget = 16 * count;
-        int64_t i = 1;
-        for (; i < count && budget > 0; ++i) {
-            const Keyed key = keyed_[i];
-            int64_t k = i;
-            for (; k > 0 && keyed_[k - 1].value > key.value; --k) keyed_[k] = keyed_[k - 1];
-            keyed_[k] = key;
-            budget -= i - k;
+template <class Key>
+void Sorter::sort_keys(Keys<Key>& keys, const double* values, double tolerance) {
+    static constexpr bool narrow = sizeof(Key) == 4;
+    const int index = index_bits(), bits = narrow ? 32 - index : wide_bits, cells = narrow ? narrow_cells : wide_cells;
+    const bool mapped = mapped_;
+    if (!mapped) {
+        run_.clear();
+        const int64_t step = std::max<int64_t>(1, count_ / (4 * cells));
+        for (int64_t p = 0; p < count_; p += step) run_.push_back({values[p], p});
+        std::sort(run_.begin(), run_.end(), [](const Valued& a, const Valued& b) { return a.value < b.value; });
+        if (count_ > 0) map_.build(static_cast<int64_t>(run_.size()), bits, cells, [&](int64_t i) { return run_[i].value; });
+    }
+    keys.made.resize(count_ + padding);
+    keys.sorted.resize(count_ + padding);
+    static const auto make = choose<MakeKeys<Key>, const double*, int64_t, const SortingMap*, int, Key*>();
+    int rounds = 0;
+    if constexpr (narrow) {
+        make(values, count_, &map_, index, keys.made.data());
+        const int places = std::max(1, index - 1);
+        rounds = sort_part(keys.made.data(), count_, 32 - places, places, buckets_, keys.sorted.data());
+    } else {  // by parts that stay in the second-level cache
+        static constexpr int64_t part = 4096;
+        const int places = bits_for(count_ / part);
+        const int shift = index + bits - places;
+        make(values, count_, &map_, index, keys.sorted.data());
+        parts_.assign((int64_t{1} << places) + 1, 0);
+        for (int64_t p = 0; p < count_; ++p) ++parts_[(keys.sorted[p] >> shift) + 1];
+        for (std::size_t q = 1; q < parts_.size(); ++q) parts_[q] += parts_[q - 1];
+        for (int64_t p = 0; p < count_; ++p) keys.made[parts_[keys.sorted[p] >> shift]++] = keys.sorted[p];
+        int64_t from = 0;
+        for (int64_t q = 0; q < int64_t{1} << places; ++q) {
+            const int64_t to = parts_[q], own = bits_for(part);
+            const int needed = sort_part(keys.made.data() + from, to - from, shift - static_cast<int>(own), static_cast<int>(own), buckets_, keys.sorted.data() + from);
+            rounds += needed;
+            from = to;
         }
-        if (i == count) return;
-    } else {
-        for (int64_t i = 0; i < count; ++i) keyed_[i] = {values[i], i};
+        rounds >>= places;
     }
-    std::sort(keyed_.begin(), keyed_.end(), [](const Keyed& a, const Keyed& b) { return a.value < b.value; });
+    const double reach = map_.steepest * tolerance + 0.01, most = std::ldexp(1.0, bits);
+    const auto close = static_cast<Key>(reach < most ? 1 + std::floor(reach) : most);
+    const int64_t again = settle(keys.sorted.data(), values, close, tolerance);
+    mapped_ = true;
+    if (!mapped || rounds > 6 || again > count_ / 16) {
+        const Key mask = (Key{1} << index) - 1;
+        const int64_t of = std::min<int64_t>(count_, 8 * cells);
+        if (count_ > 0) map_.build(of, bits, cells, [&](int64_t i) { return values[keys.sorted[i * count_ / of] & mask]; });
+    }
 }
 
-void Sorter::average_ranks(double* ranks) const {
-    int64_t i = 0;
-    for (const int64_t end : ends_) {
-        const double rank = 0.5 * static_cast<double>(i + 1 + end);
-        for (; i < end; ++i) ranks[keyed_[i].at] = rank;
+// Puts runs in the order of their values, and finds the ties. Returns how many were sorted anew.
+template <class Key>
+int64_t Sorter::settle(Key* sorted, const double* values, Key close, double tolerance) {
+    static const auto mark = choose<MarkBlocks<Key>, const Key*, int64_t, int, Key, char*>();
+    const int index = index_bits();
+    int64_t from = -1, again = 0;  // of the run that is open
+    static constexpr int64_t together = 64;
+    char marks[together];
+    const auto end_run = [&](int64_t last) {
+        if (from >= 0) again += settle_run(sorted, values, from, last + 1, tolerance);
+        from = -1;
+    };
+    for (int64_t start = 0; start + 1 < count_; start += block) {
+        if (start % (block * together) == 0) {  // only whole blocks, that no run has changed yet
+            const int64_t whole = std::clamp<int64_t>((count_ - 1 - start) / block, 0, together);
+            mark(sorted + start, whole, index, close, marks);
+            std::fill(marks + whole, marks + together, 1);
+        }
+        if (!marks[start / block % together]) {
+            end_run(start);
+            continue;
+        }
+        for (int64_t p = start; p < std::min(start + block, count_ - 1); ++p) {
+            if ((sorted[p + 1] >> index) - (sorted[p] >> index) > close)
+                end_run(p);
+            else if (from < 0)
+                from = p;
+        }
     }
+    end_run(count_ - 1);
+    return again;
+}
+
+template <class Key>
+int64_t Sorter::settle_run(Key* sorted, const double* values, int64_t from, int64_t to, double tolerance) {
+    const Key mask = (Key{1} << index_bits()) - 1;
+    const auto value = [&](int64_t p) { return values[sorted[p] & mask]; };
+    const auto tied = [&](double low, double high) { return high == low || high - low <= tolerance; };  // equal infinities have no difference
+    double low = value(from), high = low;
+    for (int64_t p = from + 1; p < to; ++p) {
+        low = std::min(low, value(p));
+        high = std::max(high, value(p));
+    }
+    if (tied(low, high)) {
+        ties_.push_back({from, to});
+        return 0;
+    }
+    run_.clear();
+    for (int64_t p = from; p < to; ++p) run_.push_back({value(p), static_cast<int64_t>(sorted[p])});
+    std::sort(run_.begin(), run_.end(), [](const Valued& a, const Valued& b) { return a.value < b.value; });
+    for (int64_t i = 0; i < to - from;) {
+        int64_t end = i;
+        do sorted[from + end] = static_cast<Key>(run_[end].at);
+        while (++end < to - from && tied(run_[end - 1].value, run_[end].value));
+        if (end - i > 1) ties_.push_back({from + i, from + end});
+        i = end;
+    }
+    return to - from;
+}
+
+void Sorter::centred_ranks(double* out) const {
+    with_sorted([&](const auto* sorted) {
+        const auto mask = (int64_t{1} << index_bits()) - 1;
+        for (int64_t i = 0; i < count_; ++i) out[static_cast<int64_t>(sorted[i]) & mask] = static_cast<double>(2 * i + 1 - count_);
+        for (const Tie& tie : ties_)
+            for (int64_t i = tie.from; i < tie.to; ++i) out[static_cast<int64_t>(sorted[i]) & mask] = static_cast<double>(tie.from + tie.to - count_);
+    });
+}
+
+double Sorter::squares() const {
+    const auto thirds = [](double c) { return c * (c * c - 1) / 3; };
+    double all = thirds(static_cast<double>(count_));
+    for (const Tie& tie : ties_) all -= thirds(static_cast<double>(tie.to - tie.from));
+    return all;
 }
 
 PairCounts Sorter::count_pairs(const double* other) {
-    const auto count = static_cast<int64_t>(keyed_.size());
-    order_.resize(count);
-    for (int64_t i = 0; i < count; ++i) order_[i] = keyed_[i].at;
-    PairCounts found{pairs_among(count), 0, 0, 0, 0};
-    int64_t i = 0;
-    for (const int64_t end : ends_) {
-        if (end - i > 1) {  // what is tied here goes by the other
-            std::sort(order_.begin() + i, order_.begin() + end, [&](int64_t p, int64_t q) { return other[p] < other[q]; });
-            found.tied += pairs_among(end - i);
-            found.tied_in_both += tied_pairs(other, order_, i, end);
-        }
-        i = end;
+    order_.resize(count_);
+    with_sorted([&](const auto* sorted) {
+        const auto mask = (int64_t{1} << index_bits()) - 1;
+        for (int64_t i = 0; i < count_; ++i) order_[i] = static_cast<int64_t>(sorted[i]) & mask;
+    });
+    PairCounts found{pairs_among(count_), 0, 0, 0, 0};
+    for (const auto& [from, to] : ties_) {  // what is tied here goes by the other
+        std::sort(order_.begin() + from, order_.begin() + to, [&](int64_t p, int64_t q) { return other[p] < other[q]; });
+        found.tied += pairs_among(to - from);
+        found.tied_in_both += tied_pairs(other, order_, from, to);
     }
     found.discordant = sort_counting_swaps(other, order_, merge_);
-    found.tied_in_other = tied_pairs(other, order_, 0, count);
+    found.tied_in_other = tied_pairs(other, order_, 0, count_);
     return found;
 }
 
-double spearman(const double* a, const double* b, int64_t count) {
-    const double mean = 0.5 * static_cast<double>(count + 1);
-    double ab = 0, aa = 0, bb = 0;
-    for (int64_t i = 0; i < count; ++i) {
-        ab += (a[i] - mean) * (b[i] - mean);
-        aa += (a[i] - mean) * (a[i] - mean);
-        bb += (b[i] - mean) * (b[i] - mean);
+namespace {
+
+// Sums of products of A x B vectors, lanes running along them.
+template <int A, int B>
+struct RankTile {
+    template <int L>
+    ALWAYS_INLINE static void run(const double* a, const double* b, int64_t pitch, int64_t count, double* out, int64_t stride) {
+        using S = Simd<L>;
+        using Vec = typename S::Vec;
+        Vec sum[A][B];
+UNROLL(4)
+        for (int p = 0; p < A; ++p)
+            for (int q = 0; q < B; ++q) sum[p][q] = Vec{};
+        int64_t k = 0;
+        for (; k + L <= count; k += L) {
+            Vec vb[B];
+UNROLL(4)
+            for (int q = 0; q < B; ++q) vb[q] = S::load(b + q * pitch + k);
+UNROLL(4)
+            for (int p = 0; p < A; ++p) {
+                const Vec va = S::load(a + p * pitch + k);
+UNROLL(4)
+                for (int q = 0; q < B; ++q) sum[p][q] += va * vb[q];
+            }
+        }
+        for (int p = 0; p < A; ++p)
+            for (int q = 0; q < B; ++q) {
+                double rest = 0;
+                for (int64_t l = k; l < count; ++l) rest += a[p * pitch + l] * b[q * pitch + l];
+                out[p * stride + q] += S::sum(sum[p][q]) + rest;
+            }
     }
-    return aa > 0 && bb > 0 ? ab / std::sqrt(aa * bb) : std::numeric_limits<double>::quiet_NaN();
+};
+
+}  // namespace
+
+void rank_products(const double* rows, int64_t row_count, const double* others, int64_t other_count, int64_t pitch, int64_t count, double* out) {
+    static constexpr int64_t panel = 512, side = 4;  // a panel of all stays in the second-level cache
+    using Tile = void (*)(const double*, const double*, int64_t, int64_t, double*, int64_t);
+    static const Tile tiles[2][2] = {{choose<RankTile<1, 1>, const double*, const double*, int64_t, int64_t, double*, int64_t>(),
+                                      choose<RankTile<1, side>, const double*, const double*, int64_t, int64_t, double*, int64_t>()},
+                                     {choose<RankTile<side, 1>, const double*, const double*, int64_t, int64_t, double*, int64_t>(),
+                                      choose<RankTile<side, side>, const double*, const double*, int64_t, int64_t, double*, int64_t>()}};
+    std::fill_n(out, row_count * other_count, 0.0);
+    for (int64_t from = 0; from < count; from += panel) {
+        const int64_t length = std::min(panel, count - from);
+        for (int64_t q = 0; q < other_count;) {
+            const bool wide = q + side <= other_count;
+            for (int64_t p = 0; p < row_count;) {
+                const bool high = p + side <= row_count;
+                tiles[high][wide](rows + p * pitch + from, others + q * pitch + from, pitch, length, out + p * other_count + q, other_count);
+                p += high ? side : 1;
+            }
+            q += wide ? side : 1;
+        }
+    }
 }
 
-double rho_a(const double* a, const double* b, int64_t count) {
+double spearman(double product, double squares_a, double squares_b) {
+    return squares_a > 0 && squares_b > 0 ? product / std::sqrt(squares_a * squares_b) : std::numeric_limits<double>::quiet_NaN();
+}
+
+double rho_a(double product, int64_t count) {
     const auto m = static_cast<double>(count);
-    const double mean = 0.5 * (m + 1);
-    double ab = 0;
-    for (int64_t i = 0; i < count; ++i) ab += (a[i] - mean) * (b[i] - mean);
-    return 12 * ab / (m * m * m - m);
+    return 3 * product / (m * m * m - m);
 }
 
 double tau_a(const PairCounts& counts) {

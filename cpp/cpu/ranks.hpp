@@ -14,36 +14,76 @@ struct PairCounts {
     int64_t concordant_minus_discordant() const { return pairs - tied - tied_in_other + tied_in_both - 2 * discordant; }
 };
 
-// Sorts values again and again, each time from the order of the time before: neighbours in a search differ little.
+// A monotone, piecewise linear map of values to whole numbers 0 .. 2^bits, about uniform for values like those it was made from.
+struct SortingMap {
+    double low = 0, scale = 0;  // cells are uniform in the value
+    double steepest = 0;        // of the map, by unit of the value
+    std::vector<double> start, slope;
+    // From values in their order, of which `sorted` gives the i-th; flat where they have no finite spread.
+    template <class Sorted>
+    void build(int64_t count, int bits, int cells, const Sorted& sorted);
+};
+
+// Sorts values again and again. Values like those of the time before are sorted faster, and no otherwise.
 class Sorter {
   public:
     explicit Sorter(int64_t capacity);
-    // What is asked below is asked of these values. Tied are equal ones, and neighbours along the sorted order that are no further
-    // apart than the tolerance.
+    // What is asked below is asked of these values, none NaN. Tied are equal ones, and neighbours along the sorted order that are no
+    // further apart than the tolerance.
     void sort(const double* values, int64_t count, double tolerance = 0);
     // Whether all are tied.
-    bool constant() const { return ends_.size() <= 1; }
-    // ranks (count): 1-based average ranks, ties sharing theirs.
-    void average_ranks(double* ranks) const;
+    bool constant() const { return count_ < 2 || (ties_.size() == 1 && ties_[0].to - ties_[0].from == count_); }
+    // out (count): 2 R - (count + 1) with R the 1-based average ranks, ties sharing theirs. Whole numbers, as are products of them.
+    void centred_ranks(double* out) const;
+    // Their sum of squares.
+    double squares() const;
     // Against another vector (count), whose equal values are tied; in O(count log count) (Knight 1966).
     PairCounts count_pairs(const double* other);
 
   private:
-    struct Keyed {
+    struct Tie {
+        int64_t from, to;
+    };
+    struct Valued {
         double value;
         int64_t at;
     };
-    std::vector<Keyed> keyed_;
-    std::vector<int64_t> ends_;  // of ties, along the sorted order
+    // By sorted place: place by the map in the high bits, index in the low ones.
+    template <class Key>
+    struct Keys {
+        std::vector<Key> made, sorted;
+    };
+    static constexpr int64_t most_narrow = 16384;
+    int64_t count_ = 0;
+    bool mapped_ = false;  // the map is of values like the last
+    SortingMap map_;
+    Keys<uint32_t> narrow_;
+    Keys<uint64_t> wide_;
+    std::vector<uint32_t> buckets_, parts_;
+    std::vector<Valued> run_;
+    std::vector<Tie> ties_;  // of two and more, along the sorted order
     std::vector<int64_t> order_, merge_;
-    void order(const double* values, int64_t count);
+    int index_bits() const;
+    template <class Key>
+    void sort_keys(Keys<Key>&, const double* values, double tolerance);
+    template <class Key>
+    int64_t settle(Key* sorted, const double* values, Key close, double tolerance);
+    template <class Key>
+    int64_t settle_run(Key* sorted, const double* values, int64_t from, int64_t to, double tolerance);
+    template <class Body>
+    void with_sorted(const Body& body) const {
+        count_ <= most_narrow ? body(narrow_.sorted.data()) : body(wide_.sorted.data());
+    }
 };
 
-// Pearson correlation of two rank vectors; NaN where one is constant.
-double spearman(const double* a, const double* b, int64_t count);
+// out (rows, others): sums of products of rank vectors (`count` numbers, `pitch` apart). Each is summed up alike, whatever is beside it.
+void rank_products(const double* rows, int64_t row_count, const double* others, int64_t other_count, int64_t pitch, int64_t count, double* out);
+
+// Pearson correlation of two rank vectors, from the product of centred ones and their squares; NaN where one is constant.
+double spearman(double product, double squares_a, double squares_b);
 
 // Spearman's rho with ties broken at random, in expectation (Schütt et al. 2023).
-double rho_a(const double* ranks_a, const double* ranks_b, int64_t count);
+double rho_a(double product, int64_t count);
 
 // Kendall's tau: of all pairs; and of those tied in neither, by geometric means, NaN where a vector is constant.
 double tau_a(const PairCounts&);

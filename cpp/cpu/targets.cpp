@@ -24,6 +24,22 @@ void whiten(const double* v, int64_t n, double* means, double* out) {
         for (int64_t j = i + 1; j < n; ++j, ++p) out[p] = v[p] - means[i] - means[j] + mean;
 }
 
+// Whether no value is NaN and, where that is asked for, the largest absolute one.
+struct Examine {
+    template <int L>
+    ALWAYS_INLINE static void run(const double* values, int64_t count, double* largest, bool* defined) {
+        int64_t missing = 0;
+#pragma omp simd reduction(+ : missing)
+        for (int64_t p = 0; p < count; ++p) missing += values[p] != values[p];
+        *defined = missing == 0;
+        if (!largest) return;
+        double found = 0;
+#pragma omp simd reduction(max : found)
+        for (int64_t p = 0; p < count; ++p) found = std::fabs(values[p]) > found ? std::fabs(values[p]) : found;
+        *largest = found;
+    }
+};
+
 bool any_other_than_one(const Targets& t, int64_t pairs) {
     return t.weights && std::any_of(t.weights, t.weights + t.patterns * pairs, [](double w) { return w != 1; });
 }
@@ -76,12 +92,18 @@ StandardTargets::StandardTargets(const Targets& source, int64_t n, int64_t pairs
             everywhere_[i] &= active[i];
         }
     }
+    for (int64_t t = 0; t < count; ++t) {
+        if (t == 0 || pattern_of(t) != alike_.back().pattern) alike_.push_back({pattern_of(t), t, t});
+        ++alike_.back().to;
+    }
+    std::stable_sort(alike_.begin(), alike_.end(), [](const Alike& a, const Alike& b) { return a.pattern < b.pattern; });
 }
 
 void StandardTargets::bring(const double* values, int threads) {
     const int64_t n = stimuli;
     source_.values = values;
     rows_ = Buffer(count * pairs);
+    rank_squares_.resize(by_ranks(comparator) ? count : 0);
     std::vector<CompareScratch> scratch;
     for (int t = 0; t < threads; ++t)
         scratch.emplace_back(by_moments(comparator) ? 0 : n,
@@ -96,12 +118,13 @@ void StandardTargets::bring(const double* values, int threads) {
             s.values.clear();
             for (int64_t p = 0; p < pairs; ++p)
                 if (!w || w[p] > 0) s.values.push_back(h[p]);
-            if (by_order(comparator))
+            if (by_order(comparator)) {
                 std::copy(s.values.begin(), s.values.end(), row);
-            else {
-                s.sorter.sort(s.values.data(), static_cast<int64_t>(s.values.size()));
-                s.sorter.average_ranks(row);
+                continue;
             }
+            s.sorter.sort(s.values.data(), static_cast<int64_t>(s.values.size()));
+            s.sorter.centred_ranks(row);
+            rank_squares_[t] = s.sorter.squares();
             continue;
         }
         double mean = 0;
@@ -119,37 +142,48 @@ void StandardTargets::bring(const double* values, int threads) {
         const bool constant = is_constant(deviation, squares);
         if (is_whitened(comparator)) {
             auto& s = scratch[omp_thread()];
-            std::copy_n(row, pairs, s.ranks.data());
-            whiten(s.ranks.data(), n, s.means.data(), row);
-            deviation = std::inner_product(row, row + pairs, s.ranks.data(), 0.0);
+            std::copy_n(row, pairs, s.ranks.get());
+            whiten(s.ranks.get(), n, s.means.data(), row);
+            deviation = std::inner_product(row, row + pairs, s.ranks.get(), 0.0);
         }
         const double scale = constant ? nan : 1 / std::sqrt(deviation);
         for (int64_t p = 0; p < pairs; ++p) row[p] *= scale;
     }
 }
 
-CompareScratch::CompareScratch(int64_t stimuli, int64_t pairs) : ranks(pairs), means(stimuli), sorter(pairs) {
-    values.reserve(pairs);
+int64_t StandardTargets::together() const {
+    static constexpr int64_t most = 16, most_values = 1 << 18;  // two megabytes
+    return by_ranks(comparator) && count > 1 ? std::clamp<int64_t>(most_values / std::max<int64_t>(pairs, 1), 1, most) : 1;
 }
 
-void StandardTargets::look_at(int64_t pattern, const double* s, CompareScratch& look) const {
+void StandardTargets::look_at(int64_t pattern, const double* s, CompareScratch& scratch, int64_t place) const {
     const double* w = weighted ? weights(pattern) : nullptr;
-    look.defined = true;
+    Look& look = scratch.looks[place];
+    double* ranks = scratch.ranks.get() + place * pairs;
     if (is_rank(comparator)) {
-        double largest = 0;
-        look.values.clear();
-        for (int64_t p = 0; p < pairs; ++p) {
-            if (w && !(w[p] > 0)) continue;
-            look.defined &= !std::isnan(s[p]);
-            look.values.push_back(ties_.rooted ? s[p] * std::abs(s[p]) : s[p]);
-            largest = std::max(largest, std::abs(look.values.back()));
+        const double* values = s;
+        look.count = pairs;
+        if (w || ties_.rooted) {
+            scratch.values.resize(pairs);
+            look.count = 0;
+            for (int64_t p = 0; p < pairs; ++p) {
+                scratch.values[look.count] = ties_.rooted ? s[p] * std::abs(s[p]) : s[p];
+                look.count += !w || w[p] > 0;
+            }
+            values = scratch.values.data();
         }
+        static const auto examine = choose<Examine, const double*, int64_t, double*, bool*>();
+        double largest = 1;
+        examine(values, look.count, ties_.normalised ? nullptr : &largest, &look.defined);
         if (!look.defined) return;
-        look.sorter.sort(look.values.data(), static_cast<int64_t>(look.values.size()), tie_share * (ties_.normalised ? 1 : largest));
-        look.constant = look.sorter.constant();
-        if (by_ranks(comparator)) look.sorter.average_ranks(look.ranks.data());
+        scratch.sorter.sort(values, look.count, tie_share * largest);
+        look.constant = scratch.sorter.constant();
+        if (!by_ranks(comparator)) return;
+        scratch.sorter.centred_ranks(ranks);
+        look.deviation = scratch.sorter.squares();
         return;
     }
+    look.defined = true;
     double mean = 0, squares = 0;
     for (int64_t p = 0; p < pairs; ++p) {
         if (w && !(w[p] > 0)) continue;
@@ -169,34 +203,33 @@ void StandardTargets::look_at(int64_t pattern, const double* s, CompareScratch& 
     look.deviation = deviation;
     look.constant = is_constant(deviation, squares);
     if (is_whitened(comparator)) {
-        look.values.resize(pairs);
-        for (int64_t p = 0; p < pairs; ++p) look.values[p] = s[p] - look.mean;
-        whiten(look.values.data(), stimuli, look.means.data(), look.ranks.data());
-        look.deviation = std::inner_product(look.values.begin(), look.values.end(), look.ranks.begin(), 0.0);
+        scratch.values.resize(pairs);
+        for (int64_t p = 0; p < pairs; ++p) scratch.values[p] = s[p] - look.mean;
+        whiten(scratch.values.data(), stimuli, scratch.means.data(), ranks);
+        look.deviation = std::inner_product(scratch.values.begin(), scratch.values.end(), ranks, 0.0);
     }
 }
 
-double StandardTargets::alignment(int64_t t, const double* s, CompareScratch& look) const {
+double StandardTargets::alignment_of_ranks(int64_t t, const Look& look, double product) const {
     if (!look.defined || totals_[pattern_of(t)] <= 0) return nan;
-    const double* h = row(t);
-    const auto m = static_cast<int64_t>(look.values.size());
     if (look.constant) return traits_of(comparator).zero_where_constant ? 0 : nan;
-    switch (comparator) {
-        case Comparator::spearman:
-            return spearman(look.ranks.data(), h, m);
-        case Comparator::rho_a:
-            return rho_a(look.ranks.data(), h, m);
-        case Comparator::tau_a:
-            return tau_a(look.sorter.count_pairs(h));
-        case Comparator::tau_b:
-            return tau_b(look.sorter.count_pairs(h));
-        case Comparator::pearson:
-        case Comparator::cosine:
-        case Comparator::corr_cov:
-        case Comparator::cosine_cov:
-            break;
-    }
+    return comparator == Comparator::spearman ? spearman(product, look.deviation, rank_squares_[t]) : rho_a(product, look.count);
+}
+
+double StandardTargets::alignment(int64_t t, const double* s, CompareScratch& scratch) const {
+    const Look& look = scratch.looks[0];
+    const double* h = row(t);
     double product = 0;
+    if (by_ranks(comparator)) {
+        if (look.defined) rank_products(scratch.ranks.get(), 1, h, 1, pairs, look.count, &product);
+        return alignment_of_ranks(t, look, product);
+    }
+    if (!look.defined || totals_[pattern_of(t)] <= 0) return nan;
+    if (look.constant) return traits_of(comparator).zero_where_constant ? 0 : nan;
+    if (by_order(comparator)) {
+        const PairCounts counts = scratch.sorter.count_pairs(h);
+        return comparator == Comparator::tau_a ? tau_a(counts) : tau_b(counts);
+    }
     for (int64_t p = 0; p < pairs; ++p)
         if (!weighted || h[p] != 0) product += h[p] * (s[p] - look.mean);
     return product / std::sqrt(look.deviation);
@@ -210,16 +243,36 @@ void StandardTargets::alignments(const double* similarities, double* out, int64_
         return;
     }
     CompareScratch look(stimuli, pairs);
-    compare_all(*this, similarities, look, out, stride);
+    compare_all(*this, similarities, 1, look, out, 0, stride);
 }
 
-void compare_all(const StandardTargets& targets, const double* s, CompareScratch& scratch, double* out, int64_t stride,
-                 const Context* context) {
-    int64_t seen = -1;
-    for (int64_t t = 0; t < targets.count && !(context && context->stop(0)); ++t) {
-        const int64_t pattern = targets.pattern_of(t);
-        if (pattern != seen) targets.look_at(seen = pattern, s, scratch);
-        out[t * stride] = targets.alignment(t, s, scratch);
+void compare_all(const StandardTargets& targets, const double* similarities, int64_t count, CompareScratch& scratch, double* out,
+                 int64_t vector_stride, int64_t target_stride, const Context* context) {
+    static constexpr int64_t most_targets = 256;
+    const int64_t pairs = targets.pairs, together = static_cast<int64_t>(scratch.looks.size());
+    const bool ranked = by_ranks(targets.comparator);
+    for (int64_t first = 0; first < count; first += together) {
+        const int64_t some = std::min(together, count - first);
+        int64_t seen = -1;
+        for (const auto& [pattern, from, to] : targets.alike()) {
+            if (pattern != seen)
+                for (int64_t v = 0; v < some; ++v) targets.look_at(seen = pattern, similarities + (first + v) * pairs, scratch, v);
+            for (int64_t start = from, end; start < to && !(context && context->stop(0)); start = end) {
+                end = std::min(to, start + (ranked ? most_targets : 1));
+                const int64_t columns = end - start;
+                double* at = out + first * vector_stride + start * target_stride;
+                if (!ranked) {  // one vector, one target
+                    *at = targets.alignment(start, similarities + first * pairs, scratch);
+                    continue;
+                }
+                scratch.products.resize(some * columns);
+                rank_products(scratch.ranks.get(), some, targets.row(start), columns, pairs, scratch.looks[0].count, scratch.products.data());
+                for (int64_t v = 0; v < some; ++v)
+                    for (int64_t t = 0; t < columns; ++t)
+                        at[v * vector_stride + t * target_stride] =
+                            targets.alignment_of_ranks(start + t, scratch.looks[v], scratch.products[v * columns + t]);
+            }
+        }
     }
 }
 
@@ -227,12 +280,14 @@ void compare(const double* similarities, int64_t count, int64_t pairs, int64_t s
              TieScale ties, Comparator comparator, const Context& context, double* out) {
     const StandardTargets standard(targets, stimuli, pairs, ties, comparator, context.threads);
     const int team = static_cast<int>(std::clamp<int64_t>(count, 1, context.threads));
+    const int64_t together = std::min(standard.together(), std::max<int64_t>(1, count / team));
     std::vector<CompareScratch> scratch;
-    for (int t = 0; t < team; ++t) scratch.emplace_back(stimuli, pairs);  // copies would lose what is reserved
+    for (int t = 0; t < team; ++t) scratch.emplace_back(stimuli, pairs, together);
 #pragma omp parallel for schedule(static) num_threads(team) if (team > 1)
-    for (int64_t s = 0; s < count; ++s) {
+    for (int64_t s = 0; s < count; s += together) {
         const int thread = team > 1 ? omp_thread() : 0;
-        if (!context.stop(thread)) compare_all(standard, similarities + s * pairs, scratch[thread], out + s * targets.count, 1);
+        if (!context.stop(thread))
+            compare_all(standard, similarities + s * pairs, std::min(together, count - s), scratch[thread], out + s * targets.count, targets.count, 1);
     }
     context.throw_if_stopped();
 }

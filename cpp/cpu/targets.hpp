@@ -11,8 +11,8 @@ namespace secateur::cpu {
 
 class StandardTargets {
   public:
-    // Moment comparators: rows hold w (h - mean) / norm. Whitened: that, whitened. Ranks: ranks, or the values themselves
-    // (tau). A constant target has no direction: its alignments are NaN (rho-a, tau-a: 0).
+    // Moment comparators: rows hold w (h - mean) / norm. Whitened: that, whitened. Ranks: of the pairs that count, in packed order,
+    // the centred ranks (Sorter), or the values themselves (tau). A constant target has no direction: its alignments are NaN (rho-a, tau-a: 0).
     // Without `stimuli` (0) the pairs are any pairs, not all those of a set: none that is whitened.
     StandardTargets(const Targets&, int64_t stimuli, int64_t pairs, TieScale, Comparator, int threads);
     // The same with rows elsewhere, or none yet; the source's values may be missing until `bring`.
@@ -48,8 +48,18 @@ class StandardTargets {
     void alignments(const double* similarities, double* out, int64_t stride) const;
     // Alignment of a target with given similarities, in two passes. NaN similarities of weight > 0 give NaN.
     double alignment(int64_t target, const double* similarities, struct CompareScratch&) const;
-    // Scratch that `alignment` can share between targets of one pattern is refreshed here, once per vector.
-    void look_at(int64_t pattern, const double* similarities, CompareScratch&) const;
+    // Scratch that `alignment` can share between targets of one pattern is refreshed here, once per vector, for the vector at a place
+    // of the scratch.
+    void look_at(int64_t pattern, const double* similarities, CompareScratch&, int64_t place = 0) const;
+    // The same alignment where ranks are compared and their product is known.
+    double alignment_of_ranks(int64_t target, const struct Look&, double product) const;
+    // Targets from one to another that have one pattern and lie together, by pattern.
+    struct Alike {
+        int64_t pattern, from, to;
+    };
+    const std::vector<Alike>& alike() const { return alike_; }
+    // Vectors of similarities that are best looked at together.
+    int64_t together() const;
 
   private:
     StandardTargets(const Targets&, int64_t stimuli, int64_t pairs, TieScale, Comparator);
@@ -57,7 +67,8 @@ class StandardTargets {
     Targets source_;
     Buffer rows_;
     AcceleratedTargets* elsewhere_ = nullptr;
-    std::vector<double> totals_;
+    std::vector<Alike> alike_;
+    std::vector<double> totals_, rank_squares_;
     std::vector<char> active_, somewhere_, everywhere_;
 };
 
@@ -70,17 +81,25 @@ inline StandardTargets standard_targets(const Targets& source, const Features& x
 }
 
 // What one vector of similarities looks like to all targets of one weight pattern.
-struct CompareScratch {
-    std::vector<double> values, ranks;  // used pairs, in packed order; for whitened comparators the centred and whitened ones
-    std::vector<double> means;          // by stimulus
-    Sorter sorter;
-    double mean = 0, deviation = 0;
+struct Look {
+    double mean = 0, deviation = 0;  // where ranks are compared, their sum of squares
+    int64_t count = 0;               // of the pairs that count, where orders are compared
     bool defined = true, constant = false;
-    CompareScratch(int64_t stimuli, int64_t pairs);
 };
 
-// out (targets): every target against one vector of similarities. With a context, the caller's thread asks whether to stop.
-void compare_all(const StandardTargets&, const double* similarities, CompareScratch&, double* out, int64_t stride,
-                 const Context* = nullptr);
+// Memory to look at some vectors, one after another at their places.
+struct CompareScratch {
+    std::vector<Look> looks;
+    Buffer ranks;                // (looks, pairs): centred ranks; for whitened comparators the whitened values
+    std::vector<double> values;  // of the pairs that count; for whitened comparators the centred ones
+    std::vector<double> means, products;  // by stimulus; (looks, targets)
+    Sorter sorter;
+    CompareScratch(int64_t stimuli, int64_t pairs, int64_t together = 1) : looks(together), ranks(together * pairs), means(stimuli), sorter(pairs) {}
+};
+
+// Every target against vectors of similarities (count, pairs): out[vector * vector_stride + target * target_stride]. With a context,
+// the caller's thread asks whether to stop.
+void compare_all(const StandardTargets&, const double* similarities, int64_t count, CompareScratch&, double* out, int64_t vector_stride,
+                 int64_t target_stride, const Context* = nullptr);
 
 }  // namespace secateur::cpu
