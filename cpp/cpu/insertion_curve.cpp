@@ -358,52 +358,103 @@ void sums_elsewhere(const Job& job, StandardTargets& targets, const int64_t* ord
     exactly({elsewhere.host_features(), job.x.stimuli, job.x.count}, targets, job.metric, left, context);
 }
 
-// Any comparator: the similarities of every prefix, then the comparison.
+// The row of stimulus i through some steps: pair sums, and the similarities of every step, `pitch` apart.
+template <class Rule>
+struct StepRow {
+    template <int L>
+    ALWAYS_INLINE static void run(double* pair, const double* z, const double* inverse, int64_t i, int64_t n, int64_t steps, double* out, int64_t pitch) {
+        for (int64_t s = 0; s < steps; ++s, z += n, inverse += n, out += pitch) {
+            const double zi = z[i], ri = inverse[i];
+#pragma omp simd
+            for (int64_t j = i + 1; j < n; ++j) {
+                pair[j - i - 1] = Rule::template moved<1>(pair[j - i - 1], zi, z[j]);
+                out[j - i - 1] = similarity_of<Rule>(pair[j - i - 1], ri, inverse[j]);
+            }
+        }
+    }
+};
+
+// Any comparator: the similarities of every prefix, then the comparison. Some steps at a time: threads that share a run take rows of
+// the pairs through all of them, and then each some steps to compare.
 template <class Rule>
 void by_similarities(const Job& job, const int64_t* orders, int64_t order_count, int64_t steps, const Context& context,
                      double* out) {
-    struct Scratch {
-        Space space;
-        Buffer centre, similarities;
-        CompareScratch look;
-        Scratch(int64_t n, int64_t pairs) : space(n), centre(n), similarities(pairs), look(n, pairs) {}
-    };
-    const int64_t n = job.x.stimuli, pairs = job.x.pairs();
-    std::vector<Scratch> scratch;
-    for (int t = 0; t < context.threads; ++t) scratch.emplace_back(n, pairs);
+    static constexpr int64_t most_steps = 64, most_values = 1 << 20;  // eight megabytes of similarities
+    const int64_t n = job.x.stimuli, pairs = job.x.pairs(), targets = job.targets->count;
     // One order for all targets is one run; else a run a target.
-    const int64_t runs = order_count == 1 ? 1 : job.targets->count;
+    const int64_t runs = order_count == 1 ? 1 : targets;
+    const int inner = runs < context.threads ? context.threads : 1, outer = inner > 1 ? 1 : context.threads;
+    const int64_t together = order_count == 1 ? job.targets->together() : 1;
+    const int64_t some = std::clamp<int64_t>(most_values / std::max<int64_t>(pairs, 1), std::max<int64_t>(inner, together), most_steps);
+    struct Run {
+        Buffer pair, own, mean, centre, z, inverse, similarities;
+        Run(int64_t n, int64_t pairs, int64_t some)
+            : pair(pairs), own(n), mean(n), centre(n), z(some * n), inverse(some * n), similarities(some * pairs) {}
+    };
+    std::vector<Run> scratch;
+    std::vector<CompareScratch> looks;
+    for (int t = 0; t < outer; ++t) scratch.emplace_back(n, pairs, std::min(some, std::max<int64_t>(steps, 1)));
+    for (int t = 0; t < context.threads; ++t) looks.emplace_back(n, pairs, together);
+    const auto step_row = choose<StepRow<Rule>, double*, const double*, const double*, int64_t, int64_t, int64_t, double*, int64_t>();
+    // z and inverse norms of the steps from `start` on.
+    const auto prepare = [&](Run& run, const int64_t* order, int64_t start, int64_t length) {
+        if (start == 0) {
+            std::fill_n(run.pair.get(), pairs, 0.0);
+            std::fill_n(run.own.get(), n, 0.0);
+            std::fill_n(run.mean.get(), n, 0.0);
+            for (int64_t i = 0; i < n; ++i) run.centre[i] = Rule::centred ? job.x.values[i * job.x.count + order[0]] : 0;
+        }
+        for (int64_t s = 0; s < length; ++s)
+            for (int64_t i = 0; i < n; ++i) {
+                const double x = job.x.values[i * job.x.count + order[start + s]] - run.centre[i];
+                const double gap = x - run.mean[i], before = static_cast<double>(start + s);
+                const double z = Rule::centred ? gap * std::sqrt(centring_weight(before, 1)) : x;
+                run.z[s * n + i] = z;
+                if constexpr (Rule::centred) run.mean[i] += gap / (before + 1);
+                if constexpr (Rule::normalised) {
+                    run.own[i] += z * z;
+                    run.inverse[s * n + i] = inverse_norm(run.own[i]);
+                }
+            }
+    };
+    const auto run_order = [&](int64_t t, int slot) {
+        Run& run = scratch[slot];
+        const int64_t* order = orders + t * steps;
+#pragma omp parallel num_threads(inner) if (inner > 1)
+        {
+            const int thread = inner > 1 ? omp_thread() : slot;
+            for (int64_t start = 0; start < steps; start += some) {
+                const int64_t length = std::min(some, steps - start);
+#pragma omp single
+                prepare(run, order, start, length);
+#pragma omp for schedule(dynamic, 4)
+                for (int64_t i = 0; i < n; ++i)
+                    if (!context.stop(thread))
+                        step_row(&run.pair[row_start(i, n)], run.z.get(), run.inverse.get(), i, n, length, &run.similarities[row_start(i, n)], pairs);
+#pragma omp for schedule(dynamic)
+                for (int64_t s = 0; s < length; s += together) {
+                    if (context.stop(thread)) continue;
+                    const double* similarities = &run.similarities[s * pairs];
+                    if (order_count == 1) {
+                        compare_all(*job.targets, similarities, std::min(together, length - s), looks[thread], out + start + s, 1, steps);
+                    } else {
+                        job.targets->look_at(job.targets->pattern_of(t), similarities, looks[thread]);
+                        out[t * steps + start + s] = job.targets->alignment(t, similarities, looks[thread]);
+                    }
+                }
+            }
+        }
+    };
+    if (inner > 1) {  // no team around it: threads of a nested one are started anew each time
+        for (int64_t t = 0; t < runs; ++t) run_order(t, 0);
+        return;
+    }
     std::atomic<int64_t> left{runs};
-#pragma omp parallel num_threads(context.threads) if (context.threads > 1)
+#pragma omp parallel num_threads(outer) if (outer > 1)
     {
 #pragma omp for schedule(dynamic) nowait
         for (int64_t t = 0; t < runs; ++t) {
-            Scratch& own = scratch[omp_thread()];
-            Space& space = own.space;
-            std::fill_n(space.pair.get(), pairs, 0.0);
-            std::fill_n(space.own.get(), n, 0.0);
-            std::fill_n(space.mean.get(), n, 0.0);
-            for (int64_t s = 0; s < steps && !context.stop(omp_thread()); ++s) {
-                const double* column = job.x.values + orders[t * steps + s];
-                double *z = space.inverse.get(), *centre = own.centre.get();
-                for (int64_t i = 0; i < n; ++i) {
-                    if (s == 0) centre[i] = Rule::centred ? column[i * job.x.count] : 0;
-                    const double x = column[i * job.x.count] - centre[i];
-                    const double gap = x - space.mean[i], before = static_cast<double>(s);
-                    z[i] = Rule::centred ? gap * std::sqrt(centring_weight(before, 1)) : x;
-                    if constexpr (Rule::centred) space.mean[i] += gap / (before + 1);
-                    if constexpr (Rule::normalised) space.own[i] += z[i] * z[i];
-                }
-                for (int64_t i = 0, p = 0; i < n; ++i)
-                    for (int64_t j = i + 1; j < n; ++j, ++p) space.pair[p] = Rule::template moved<1>(space.pair[p], z[i], z[j]);
-                finish(space, n, job.metric, own.similarities.get());
-                if (order_count == 1) {
-                    compare_all(*job.targets, own.similarities.get(), 1, own.look, out + s, 0, steps);
-                } else {
-                    job.targets->look_at(job.targets->pattern_of(t), own.similarities.get(), own.look);
-                    out[t * steps + s] = job.targets->alignment(t, own.similarities.get(), own.look);
-                }
-            }
+            run_order(t, outer > 1 ? omp_thread() : 0);
             --left;
         }
         // A run takes seconds: the caller's thread keeps asking until the last one is done.

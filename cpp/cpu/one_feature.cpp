@@ -378,9 +378,30 @@ UNROLL(8)
     }
 };
 
+// The row of stimulus i: similarities once a candidate has come or gone; not 0 where one has cancelled.
+template <class Rule, int sign>
+struct UpdateRow {
+    template <int L>
+    ALWAYS_INLINE static void run(const double* pair, const double* z, const double* inverse, int64_t i, int64_t n, double* out,
+                                  int64_t* cancelled) {
+        const double zi = z[i], ri = inverse[i];
+        int64_t any = 0;
+#pragma omp simd reduction(| : any)
+        for (int64_t j = i + 1; j < n; ++j) {
+            const double before = pair[j - i - 1], value = Rule::template moved<sign>(before, zi, z[j]);
+            // Ranks see the last bit: what cancels (to a tie at zero, most often) is summed up again.
+            if constexpr (sign < 0 && !Rule::centred)
+                any |= static_cast<int64_t>(value != before) & static_cast<int64_t>(std::fabs(value) <= removal_guard * std::fabs(before));
+            out[j - i - 1] = similarity_of<Rule>(value, ri, inverse[j]);
+        }
+        *cancelled = any;
+    }
+};
+
 // Any comparator: the updated similarities themselves, in packed order; false where the update can't be trusted.
 template <class Rule, int sign>
 bool updated_similarities(const Job& job, Indices subset, int64_t candidate, double* z, double* inverse, double* out) {
+    static const auto update = choose<UpdateRow<Rule, sign>, const double*, const double*, const double*, int64_t, int64_t, double*, int64_t*>();
     const int64_t n = job.x.stimuli, d = job.x.count, k = job.candidates.values[candidate];
     for (int64_t i = 0; i < n; ++i) {
         z[i] = factor<Rule>(job, i, job.x.values[i * d + k]);
@@ -390,21 +411,21 @@ bool updated_similarities(const Job& job, Indices subset, int64_t candidate, dou
             inverse[i] = rest > 0 ? 1 / std::sqrt(rest) : nan;
         }
     }
-    for (int64_t i = 0, p = 0; i < n; ++i)
-        for (int64_t j = i + 1; j < n; ++j, ++p) {
-            const double pair = job.space->pair[p];
-            double value = Rule::template moved<sign>(pair, z[i], z[j]);
-            // Ranks see the last bit: what cancels (to a tie at zero, most often) is summed up again.
-            if (sign < 0 && !Rule::centred && value != pair &&
-                std::abs(value) <= removal_guard * std::abs(pair)) {
-                value = 0;
-                for (int64_t s = 0; s < subset.count; ++s) {
-                    const int64_t f = subset.values[s];
-                    if (f != k) value = Rule::template moved<1>(value, job.x.values[i * d + f], job.x.values[j * d + f]);
-                }
+    for (int64_t i = 0, p = 0; i < n; p += n - ++i) {
+        int64_t cancelled;
+        update(&job.space->pair[p], z, inverse, i, n, out + p, &cancelled);
+        for (int64_t j = i + 1; cancelled && j < n; ++j) {
+            const double before = job.space->pair[p + j - i - 1];
+            double value = Rule::template moved<sign>(before, z[i], z[j]);
+            if (value == before || std::abs(value) > removal_guard * std::abs(before)) continue;
+            value = 0;
+            for (int64_t s = 0; s < subset.count; ++s) {
+                const int64_t f = subset.values[s];
+                if (f != k) value = Rule::template moved<1>(value, job.x.values[i * d + f], job.x.values[j * d + f]);
             }
-            out[p] = similarity_of<Rule>(value, inverse[i], inverse[j]);
+            out[p + j - i - 1] = similarity_of<Rule>(value, inverse[i], inverse[j]);
         }
+    }
     return true;
 }
 
@@ -464,21 +485,32 @@ void by_moments(Job& job, const Context& context) {
 template <class Rule, int sign>
 void by_similarities(Job& job, Indices subset, const Context& context) {
     struct Scratch {
-        Buffer z, inverse, similarities;
+        Buffer z, inverse, similarities, found;  // the last two of the vectors that are looked at together
         CompareScratch look;
-        Scratch(int64_t n, int64_t pairs) : z(n), inverse(n), similarities(pairs), look(n, pairs) {}
+        std::vector<int64_t> trusted;
+        Scratch(int64_t n, int64_t pairs, int64_t together, int64_t targets)
+            : z(n), inverse(n), similarities(together * pairs), found(together * targets), look(n, pairs, together) {}
     };
+    const int64_t pairs = job.x.pairs(), count = job.targets->count, candidates = job.candidates.count;
+    const int64_t together = job.targets->together(), tiles = (candidates + together - 1) / together;
     std::vector<Scratch> scratch;
-    for (int t = 0; t < context.threads; ++t) scratch.emplace_back(job.x.stimuli, job.x.pairs());
+    for (int t = 0; t < context.threads; ++t) scratch.emplace_back(job.x.stimuli, pairs, together, count);
 #pragma omp parallel for schedule(dynamic) num_threads(context.threads) if (context.threads > 1)
-    for (int64_t c = 0; c < job.candidates.count; ++c) {
+    for (int64_t tile = 0; tile < tiles; ++tile) {
         if (context.stop(omp_thread())) continue;
-        const Scratch& s = scratch[omp_thread()];
-        if (updated_similarities<Rule, sign>(job, subset, c, s.z.get(), s.inverse.get(), s.similarities.get()))
-            compare_all(*job.targets, s.similarities.get(), 1, scratch[omp_thread()].look, job.out + job.candidates.values[c], 0,
-                        job.x.count);
-        else
-            job.again[c] = 1;
+        Scratch& s = scratch[omp_thread()];
+        s.trusted.clear();
+        for (int64_t c = tile * together; c < std::min((tile + 1) * together, candidates); ++c) {
+            double* similarities = &s.similarities[static_cast<int64_t>(s.trusted.size()) * pairs];
+            if (updated_similarities<Rule, sign>(job, subset, c, s.z.get(), s.inverse.get(), similarities))
+                s.trusted.push_back(c);
+            else
+                job.again[c] = 1;
+        }
+        compare_all(*job.targets, s.similarities.get(), static_cast<int64_t>(s.trusted.size()), s.look, s.found.get(), count, 1);
+        for (std::size_t v = 0; v < s.trusted.size(); ++v)
+            for (int64_t t = 0; t < count; ++t)
+                job.out[t * job.x.count + job.candidates.values[s.trusted[v]]] = s.found[static_cast<int64_t>(v) * count + t];
     }
 }
 
