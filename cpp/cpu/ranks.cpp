@@ -15,7 +15,7 @@ int64_t pairs_among(int64_t count) {
 }
 
 // Pairs in the runs of equal neighbours among order[from .. to).
-int64_t tied_pairs(const double* value, const std::vector<int64_t>& order, int64_t from, int64_t to) {
+int64_t tied_neighbours(const double* value, const std::vector<int64_t>& order, int64_t from, int64_t to) {
     int64_t tied = 0;
     for (int64_t i = from; i < to;) {
         int64_t end = i + 1;
@@ -326,20 +326,108 @@ double Sorter::squares() const {
     return all;
 }
 
-PairCounts Sorter::count_pairs(const double* other) {
+int64_t Sorter::tied_pairs() const {
+    int64_t tied = 0;
+    for (const auto& [from, to] : ties_) tied += pairs_among(to - from);
+    return tied;
+}
+
+void Sorter::places(Place* out) const {
+    const uint32_t mask = (uint32_t{1} << index_bits()) - 1;
+    const uint32_t* sorted = narrow_.sorted.data();
+    for (int64_t i = 0; i < count_; ++i) out[sorted[i] & mask] = {static_cast<uint16_t>(i), static_cast<uint16_t>(i)};
+    for (const auto& [from, to] : ties_)
+        for (int64_t i = from; i < to; ++i) out[sorted[i] & mask].last = static_cast<uint16_t>(to - 1);
+}
+
+namespace {
+
+// Places that were entered, as bits, and how many there are beyond a word in its block and beyond a block.
+struct Entered {
+    static constexpr int words = most_placed / 64, in_block = 8, blocks = words / in_block;
+    alignas(64) uint64_t bits[words] = {};
+    alignas(64) uint16_t beyond_word[words] = {};
+    alignas(64) uint16_t beyond_block[blocks] = {};
+    // Row k: ones before the k-th.
+    struct Steps {
+        alignas(64) uint16_t row[blocks][blocks];
+        Steps() {
+            for (int k = 0; k < blocks; ++k)
+                for (int l = 0; l < blocks; ++l) row[k][l] = l < k;
+        }
+    };
+    ALWAYS_INLINE int64_t beyond(int place) const {
+        const int word = place / 64;
+        return beyond_block[word / in_block] + beyond_word[word] + __builtin_popcountll(bits[word] >> (place % 64) >> 1);
+    }
+    ALWAYS_INLINE void enter(int place, const Steps& steps) {
+        const int word = place / 64, block = word / in_block;
+        bits[word] |= uint64_t{1} << place % 64;
+        const uint16_t* before_word = steps.row[word % in_block];
+        uint16_t* of_words = beyond_word + block * in_block;
+#pragma omp simd
+        for (int l = 0; l < in_block; ++l) of_words[l] = static_cast<uint16_t>(of_words[l] + before_word[l]);
+        const uint16_t* before_block = steps.row[block];
+#pragma omp simd
+        for (int l = 0; l < blocks; ++l) beyond_block[l] = static_cast<uint16_t>(beyond_block[l] + before_block[l]);
+    }
+};
+
+// Pairs of which what comes later lies lower, among those of a stretch without ties.
+struct CountBeyond {
+    template <int L>
+    ALWAYS_INLINE static void run(const uint32_t* sorted, int64_t count, uint32_t mask, const Place* places, Entered* entered,
+                                  const Entered::Steps* steps, int64_t* found) {
+        int64_t beyond = 0;
+        for (int64_t i = 0; i < count; ++i) {
+            const Place place = places[sorted[i] & mask];
+            beyond += entered->beyond(place.last);
+            entered->enter(place.own, *steps);
+        }
+        *found += beyond;
+    }
+};
+
+}  // namespace
+
+// Discordant are those that entered before with a place beyond a later one's ties; what is tied here asks before it enters.
+PairCounts Sorter::count_placed(const OrderedValues& other) {
+    static const Entered::Steps steps;
+    static const auto count_beyond = choose<CountBeyond, const uint32_t*, int64_t, uint32_t, const Place*, Entered*, const Entered::Steps*, int64_t*>();
+    const uint32_t mask = (uint32_t{1} << index_bits()) - 1;
+    const uint32_t* sorted = narrow_.sorted.data();
+    PairCounts found{pairs_among(count_), tied_pairs(), other.tied, 0, 0};
+    Entered entered;
+    int64_t at = 0;
+    for (const auto& [from, to] : ties_) {
+        count_beyond(sorted + at, from - at, mask, other.places, &entered, &steps, &found.discordant);
+        for (int64_t i = from; i < to; ++i) found.discordant += entered.beyond(other.places[sorted[i] & mask].last);
+        for (int64_t i = from; i < to; ++i) entered.enter(other.places[sorted[i] & mask].own, steps);
+        at = to;
+        if (other.tied == 0) continue;
+        alike_.resize(count_);
+        for (int64_t i = from; i < to; ++i) found.tied_in_both += alike_[other.places[sorted[i] & mask].last]++;
+        for (int64_t i = from; i < to; ++i) alike_[other.places[sorted[i] & mask].last] = 0;
+    }
+    count_beyond(sorted + at, count_ - at, mask, other.places, &entered, &steps, &found.discordant);
+    return found;
+}
+
+// In O(count log count) (Knight 1966).
+PairCounts Sorter::count_pairs(const OrderedValues& ordered) {
+    if (ordered.places) return count_placed(ordered);
+    const double* other = ordered.values;
     order_.resize(count_);
     with_sorted([&](const auto* sorted) {
         const auto mask = (int64_t{1} << index_bits()) - 1;
         for (int64_t i = 0; i < count_; ++i) order_[i] = static_cast<int64_t>(sorted[i]) & mask;
     });
-    PairCounts found{pairs_among(count_), 0, 0, 0, 0};
+    PairCounts found{pairs_among(count_), tied_pairs(), ordered.tied, 0, 0};
     for (const auto& [from, to] : ties_) {  // what is tied here goes by the other
         std::sort(order_.begin() + from, order_.begin() + to, [&](int64_t p, int64_t q) { return other[p] < other[q]; });
-        found.tied += pairs_among(to - from);
-        found.tied_in_both += tied_pairs(other, order_, from, to);
+        found.tied_in_both += tied_neighbours(other, order_, from, to);
     }
     found.discordant = sort_counting_swaps(other, order_, merge_);
-    found.tied_in_other = tied_pairs(other, order_, 0, count_);
     return found;
 }
 

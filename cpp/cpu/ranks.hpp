@@ -14,6 +14,19 @@ struct PairCounts {
     int64_t concordant_minus_discordant() const { return pairs - tied - tied_in_other + tied_in_both - 2 * discordant; }
 };
 
+// Where a value lies in the order of all: a place of its own, and the last one of its ties.
+struct Place {
+    uint16_t own, last;
+};
+inline constexpr int64_t most_placed = 16384;
+
+// Values, their equal ones tied; with places where there are few enough, else null.
+struct OrderedValues {
+    const double* values;
+    const Place* places;
+    int64_t tied;  // pairs
+};
+
 // A monotone, piecewise linear map of values to whole numbers 0 .. 2^bits, about uniform for values like those it was made from.
 struct SortingMap {
     double low = 0, scale = 0;  // cells are uniform in the value
@@ -37,8 +50,12 @@ class Sorter {
     void centred_ranks(double* out) const;
     // Their sum of squares.
     double squares() const;
-    // Against another vector (count), whose equal values are tied; in O(count log count) (Knight 1966).
-    PairCounts count_pairs(const double* other);
+    // Pairs that are tied.
+    int64_t tied_pairs() const;
+    // out (count), of at most most_placed values: where each lies in the order.
+    void places(Place* out) const;
+    // Against another vector (count).
+    PairCounts count_pairs(const OrderedValues& other);
 
   private:
     struct Tie {
@@ -53,7 +70,7 @@ class Sorter {
     struct Keys {
         std::vector<Key> made, sorted;
     };
-    static constexpr int64_t most_narrow = 16384;
+    static constexpr int64_t most_narrow = most_placed;
     int64_t count_ = 0;
     bool mapped_ = false;  // the map is of values like the last
     SortingMap map_;
@@ -63,6 +80,8 @@ class Sorter {
     std::vector<Valued> run_;
     std::vector<Tie> ties_;  // of two and more, along the sorted order
     std::vector<int64_t> order_, merge_;
+    std::vector<uint32_t> alike_;  // by last place: how many of a tie share it; else zeros
+    PairCounts count_placed(const OrderedValues& other);
     int index_bits() const;
     template <class Key>
     void sort_keys(Keys<Key>&, const double* values, double tolerance);

@@ -104,6 +104,8 @@ void StandardTargets::bring(const double* values, int threads) {
     source_.values = values;
     rows_ = Buffer(count * pairs);
     rank_squares_.resize(by_ranks(comparator) ? count : 0);
+    tied_.resize(by_order(comparator) ? count : 0);
+    places_.resize(by_order(comparator) && pairs <= most_placed ? count * pairs : 0);
     std::vector<CompareScratch> scratch;
     for (int t = 0; t < threads; ++t)
         scratch.emplace_back(by_moments(comparator) ? 0 : n,
@@ -118,11 +120,13 @@ void StandardTargets::bring(const double* values, int threads) {
             s.values.clear();
             for (int64_t p = 0; p < pairs; ++p)
                 if (!w || w[p] > 0) s.values.push_back(h[p]);
+            s.sorter.sort(s.values.data(), static_cast<int64_t>(s.values.size()));
             if (by_order(comparator)) {
                 std::copy(s.values.begin(), s.values.end(), row);
+                if (!places_.empty()) s.sorter.places(&places_[t * pairs]);
+                tied_[t] = s.sorter.tied_pairs();
                 continue;
             }
-            s.sorter.sort(s.values.data(), static_cast<int64_t>(s.values.size()));
             s.sorter.centred_ranks(row);
             rank_squares_[t] = s.sorter.squares();
             continue;
@@ -227,7 +231,7 @@ double StandardTargets::alignment(int64_t t, const double* s, CompareScratch& sc
     if (!look.defined || totals_[pattern_of(t)] <= 0) return nan;
     if (look.constant) return traits_of(comparator).zero_where_constant ? 0 : nan;
     if (by_order(comparator)) {
-        const PairCounts counts = scratch.sorter.count_pairs(h);
+        const PairCounts counts = scratch.sorter.count_pairs({h, places_.empty() ? nullptr : &places_[t * pairs], tied_[t]});
         return comparator == Comparator::tau_a ? tau_a(counts) : tau_b(counts);
     }
     for (int64_t p = 0; p < pairs; ++p)

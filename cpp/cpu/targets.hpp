@@ -69,6 +69,8 @@ class StandardTargets {
     AcceleratedTargets* elsewhere_ = nullptr;
     std::vector<Alike> alike_;
     std::vector<double> totals_, rank_squares_;
+    std::vector<Place> places_;   // (count, pairs) where orders are compared, of few enough pairs
+    std::vector<int64_t> tied_;   // (count) pairs of a target, where orders are compared
     std::vector<char> active_, somewhere_, everywhere_;
 };
 
