@@ -122,6 +122,7 @@ def test_relabelling_has_a_bar_of_its_own_and_each_test_its_question(many, windo
         assert list(bars[courses.RELABELLED].get_xdata()) == pytest.approx(ends)
         said = " ".join(told(figure).split())
         assert "Black bar: p ≤ 0.05, stimuli relabelled alike for all subjects 29 times (pruned > full)" in said
+        assert "Green bar: p ≤ 0.05, cluster-based" in said
         assert "asks whether other people would show the gain with these features and stimuli; relabelling," in said
     nothing = many.null.assign(cluster_p_gain=many.null.cluster_p_gain + 1)
     said = " ".join(told(report.alignment_over_time(many.course, many.test, None, nothing)).split())

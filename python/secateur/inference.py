@@ -273,8 +273,8 @@ def bootstrap(
 
     *How often they hold.* 95 % intervals over stimuli held the expected scores in 90 to 99 % of simulated data sets (n
     from 24 to 60, 20 to 400 features; but see Limits), where percentiles of draws with replacement are 1.4 to 2.4 times
-    as wide as scores spread; over 16 subjects in 91 to 97 %, where percentiles hold 85 to 94 %; over both in 96 to 100 %
-    (``benchmarks/simulate_inference.py``; ``benchmarks/README.md`` has the tables).
+    as wide as scores spread; over 16 subjects in 91 to 97 %, where percentiles hold 85 to 94 %; over both in 96 %
+    or more (``benchmarks/simulate_inference.py``; ``benchmarks/README.md`` has the tables).
 
     *Draws of stimuli with replacement* (percentiles, BCa). A stimulus drawn c times is there c times, so the pair
     (i, j) counts c_i c_j times; within a group drawn c times, c times. Copies of one stimulus or group make no pairs

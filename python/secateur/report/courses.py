@@ -5,6 +5,7 @@ Every function draws one figure; :func:`course_page` puts them all on one A4 pag
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
@@ -168,7 +169,7 @@ def _draw_gain(
                 up = high + (0.05 + 0.2 * row) * height
                 axes.text(x, up, words, fontsize=SMALL, color=colour, ha="center", va="bottom")
         return
-    axes.set_ylim(low - 0.26 * len(drawn) * height, high)
+    axes.set_ylim(low - (0.26 * len(drawn) + 0.05) * height, high)
     for row, (one, suffix, colour) in enumerate(drawn):
         for span, p in _spans(one, suffix):
             left, right = clock.at[span[0]] - clock.half[span[0]], clock.at[span[-1]] + clock.half[span[-1]]
@@ -218,7 +219,7 @@ def _tests_words(
     if test is None:
         return [f"{words} It asks whether these features fit better than if dealt to other stimuli."]
     return [
-        _test_words(course, test),
+        re.sub("^Bar:", "Green bar:", _test_words(course, test)),
         f"{words} The test over subjects asks whether other people would show the gain with these features and "
         "stimuli; relabelling, whether these features fit better than if dealt to other stimuli.",
     ]
@@ -394,7 +395,7 @@ def selection_over_time(course: xarray.Dataset, *, most: int = 100) -> Figure:
 
 def _share_label(course: xarray.Dataset) -> str:
     count = course.sizes["subject"]
-    return "share of folds that kept it" + (f", mean of {count} subjects" if count > 1 else "")
+    return "share of folds that kept it" + (f",\nmean of {count} subjects" if count > 1 else "")
 
 
 def _generalisations(course: xarray.Dataset) -> tuple[Matrix, Matrix]:
