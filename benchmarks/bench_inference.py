@@ -1,6 +1,7 @@
 """How sure the held-out scores are: times, and the 92 images where SECATEUR_DATA names their folder.
 
-python benchmarks/bench_inference.py
+python benchmarks/bench_inference.py          # both
+python benchmarks/bench_inference.py images   # the images alone
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def times(n: int = 96, d: int = 1280, draws: int = 200) -> None:
         print(f"{name:42}{took:8.2f}" + (f"{took / share * 1000:16.1f}" if share else ""))
 
 
-def images(draws: int = 500, repeats: int = 4) -> None:
+def images(relabellings: int = 500, draws: int = 100, repeats: int = 4) -> None:
     """The 92 images: people's judgments and human IT against a network's pooled maps."""
     folder = Path(os.environ.get("SECATEUR_DATA", ""))
     if not (folder / "kriegeskorte92.npz").is_file():
@@ -68,14 +69,14 @@ def images(draws: int = 500, repeats: int = 4) -> None:
     terms = {"pruner": DISSIMILAR, "cv": 5, "repeats": repeats, "progress": False}
     print(
         f"\nThe 92 images, EfficientNet-lite0's pooled maps ({X.shape[1]}), cosine, pearson; held out, five folds, "
-        f"{repeats} times;\n{draws} relabellings and draws; 95 % intervals\n"
+        f"{repeats} times;\n{relabellings} relabellings, {draws} draws; 95 % intervals\n"
     )
     for name, stack in (("behaviour", data.behaviour), ("human IT", data.human_it.mean(axis=1))):
         start = time.perf_counter()
         subjects = np.stack([one[rows] for one in stack])
         mean = subjects.mean(axis=0)
         result = sc.cross_validate(X, mean, **terms)
-        null = sc.permutation_test(X, mean, draws, **terms)
+        null = sc.permutation_test(X, mean, relabellings, **terms)
         row = sc.summary(result).iloc[0]
         print(f"{name}: the mean of {len(stack)} subjects")
         print(
@@ -111,5 +112,6 @@ def images(draws: int = 500, repeats: int = 4) -> None:
 
 
 if __name__ == "__main__":
-    times()
+    if "images" not in sys.argv[1:]:
+        times()
     images()
