@@ -26,7 +26,7 @@ from secateur.files import FileError, read_features_file
 from secateur.networks.images import natural, read_images
 from secateur.reading import Reader, ReadError, limits
 from secateur.report.folder import check_destination
-from secateur.timecourse import read_recording
+from secateur.timecourse import read_recording, recordings
 
 X = np.random.default_rng(0).normal(size=(12, 5))
 
@@ -111,6 +111,26 @@ def test_a_reader_that_does_not_end(tmp_path: Path) -> None:
     place = endless(tmp_path / "slow.h5")
     with limits(seconds=0.1), pytest.raises(FileError, match=r"slow\.h5 could not be read .* takes more than 0\.1 s"):
         read_features_file(str(place))
+
+
+def test_a_recording_that_ends_its_reader_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not again as patterns where it may hold RDM movies: each time may take all the time that there is."""
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", X)
+    Path("bad.nc").write_bytes(b"")
+    asked = []
+
+    def ended(path: Path, *_: Any, **__: Any) -> Any:
+        asked.append(path.name)
+        raise ReadError("it takes more than 10 s of processor time", kind="SIGXCPU")
+
+    monkeypatch.setattr(reading, "netcdf_array", ended)
+    monkeypatch.setattr(recordings, "netcdf_array", ended)
+    outcome = CliRunner().invoke(cli.app, ["timecourse", "x.npy", "bad.nc", "--out", "out"])
+    assert outcome.exit_code == 2
+    (told,) = outcome.stderr.splitlines()
+    assert told.endswith("bad.nc: it could not be read as a .nc file: it takes more than 10 s of processor time.")
+    assert asked == ["bad.nc"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX stops processes")

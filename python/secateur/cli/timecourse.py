@@ -263,7 +263,7 @@ def _movies_in(path: Path) -> Any:
         return None
     import xarray
 
-    from ..reading import netcdf_array
+    from ..reading import ReadError, netcdf_array
     from ..timecourse.codecs import check_zarr
 
     try:
@@ -271,7 +271,9 @@ def _movies_in(path: Path) -> Any:
             return netcdf_array(path, dims=("pair", "stimulus2"))[1]
         check_zarr(path)
         opened = xarray.open_zarr(path)
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        if isinstance(error, ReadError) and error.kind.startswith("SIG"):  # once is enough of what ends its reader
+            raise ValueError(f"it could not be read as a .nc file: {error}") from error
         return None  # whoever reads it as a recording says why
     fit = [name for name, array in opened.data_vars.items() if {"pair", "stimulus2"} & set(array.dims)]
     if len(fit) == 1:
