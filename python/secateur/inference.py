@@ -271,9 +271,9 @@ def bootstrap(
     with m - 1 degrees of freedom; *over both*, the two variances are added, which counts what is particular to a
     subject and a stimulus twice, with Satterthwaite's degrees of freedom.
 
-    *How often they hold.* 95 % intervals over stimuli held the expected scores in 90 to 99 % of simulated data sets (n
-    from 24 to 60, 20 to 400 features; but see Limits), where percentiles of draws with replacement are 1.4 to 2.4 times
-    as wide as scores spread; over 16 subjects in 91 to 97 %, where percentiles hold 85 to 94 %; over both in 96 %
+    *How often they hold.* 95 % intervals over stimuli held the expected scores in 90 to 99 % of simulated data sets
+    (n from 24 to 60, 20 to 400 features; but see Limits), where percentiles of draws with replacement are 1.4 to 2.4
+    times as wide as scores spread; over 16 subjects in 91 to 97 %, where percentiles hold 85 to 94 %; over both in 96 %
     or more (``benchmarks/simulate_inference.py``; ``benchmarks/README.md`` has the tables).
 
     *Draws of stimuli with replacement* (percentiles, BCa). A stimulus drawn c times is there c times, so the pair
