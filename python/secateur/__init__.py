@@ -1,9 +1,12 @@
 """Secateur: prune deep-network features until their similarity space fits human or neural similarity.
 
     _core (C++/CUDA)           similarity, leave_one_out, add_one, insertion_curve
-    device                     where a call runs: CPU or GPU, the number of threads
-    features, targets          what may come in
+    measures                   metrics, comparators and searches: one table that everything else reads
+    arguments, progress        integers, shares and seeds checked; progress bars
+    provenance, atomic         digests and versions; files written whole or not at all
     reading                    files of others, within limits; in a process of their own where readers crash
+    device                     where a call runs: CPU or GPU, the number of threads
+    features, pairs, targets   what may come in
     statistics                 paired tests, Fisher's z, permutation p-values, false discoveries
     similarity, contributions  checked wrappers of the core: numpy in, numpy out
     relabelling                stimuli or groups of stimuli in new orders, for permutation tests
