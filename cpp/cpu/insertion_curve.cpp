@@ -379,13 +379,14 @@ struct StepRow {
 template <class Rule>
 void by_similarities(const Job& job, const int64_t* orders, int64_t order_count, int64_t steps, const Context& context,
                      double* out) {
-    static constexpr int64_t most_steps = 64, most_values = 1 << 20;  // eight megabytes of similarities
     const int64_t n = job.x.stimuli, pairs = job.x.pairs(), targets = job.targets->count;
     // One order for all targets is one run; else a run a target.
     const int64_t runs = order_count == 1 ? 1 : targets;
     const int inner = runs < context.threads ? context.threads : 1, outer = inner > 1 ? 1 : context.threads;
     const int64_t together = order_count == 1 ? job.targets->together() : 1;
-    const int64_t some = std::clamp<int64_t>(most_values / std::max<int64_t>(pairs, 1), std::max<int64_t>(inner, together), most_steps);
+    // Threads that share a run meet seldom: eight megabytes of similarities; else they stay in the second-level cache.
+    const int64_t most_values = inner > 1 ? 1 << 20 : 1 << 16, least_steps = std::max<int64_t>(inner, together);
+    const int64_t some = std::clamp<int64_t>(most_values / std::max<int64_t>(pairs, 1), least_steps, std::max<int64_t>(least_steps, 256));
     struct Run {
         Buffer pair, own, mean, centre, z, inverse, similarities;
         Run(int64_t n, int64_t pairs, int64_t some)
@@ -431,7 +432,7 @@ void by_similarities(const Job& job, const int64_t* orders, int64_t order_count,
                 for (int64_t i = 0; i < n; ++i)
                     if (!context.stop(thread))
                         step_row(&run.pair[row_start(i, n)], run.z.get(), run.inverse.get(), i, n, length, &run.similarities[row_start(i, n)], pairs);
-#pragma omp for schedule(dynamic)
+#pragma omp for schedule(dynamic, 4)
                 for (int64_t s = 0; s < length; s += together) {
                     if (context.stop(thread)) continue;
                     const double* similarities = &run.similarities[s * pairs];

@@ -33,10 +33,14 @@ struct Examine {
         for (int64_t p = 0; p < count; ++p) missing += values[p] != values[p];
         *defined = missing == 0;
         if (!largest) return;
-        double found = 0;
-#pragma omp simd reduction(max : found)
-        for (int64_t p = 0; p < count; ++p) found = std::fabs(values[p]) > found ? std::fabs(values[p]) : found;
-        *largest = found;
+        static constexpr int lanes = 8;
+        double found[lanes] = {};
+        const auto take = [&](int l, double v) INLINE_LAMBDA { found[l] = v > found[l] ? v : found[l]; };
+        int64_t p = 0;
+        for (; p + lanes <= count; p += lanes)
+            for (int l = 0; l < lanes; ++l) take(l, std::fabs(values[p + l]));
+        for (; p < count; ++p) take(0, std::fabs(values[p]));
+        *largest = *std::max_element(found, found + lanes);
     }
 };
 
