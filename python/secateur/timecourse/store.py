@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..arguments import is_integer
 from ..atomic import whole_file
 from ..provenance import digest
 from .codecs import check_zarr
@@ -329,7 +330,7 @@ def _read_own(place: Path, file: str, path: str, name: str) -> dict[str, Any]:
 def _chunk_length(settings: dict[str, Any], path: str) -> int:
     """Times in a chunk."""
     length = settings.get("chunk")
-    if isinstance(length, bool) or not isinstance(length, int) or length < 1:
+    if not is_integer(length) or length < 1:
         file = OWN / "settings.json"
         raise ValueError(f"path must be as prune wrote it, got {path!r}, whose {file} has {length!r} times a chunk")
     return length
