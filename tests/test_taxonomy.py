@@ -183,9 +183,7 @@ def test_jaccard_by_sets(itself: bool) -> None:
     chosen = np.arange(0, 398, 5)
     X, leaves = animals.X[chosen], [str(name) for name in animals.synsets[chosen]]
     kept = np.arange(0, 1280, 3)
-    found = jaccard(
-        X, leaves, animals.hypernyms, (3, 7), subset=kept, levels=3, sizes=(2, 40), itself=itself
-    )
+    found = jaccard(X, leaves, animals.hypernyms, (3, 7), subset=kept, levels=3, sizes=(2, 40), itself=itself)
     distances = pdist(X[:, kept], "cosine")
     np.testing.assert_allclose(linkage(X, subset=kept)[:, 2], scipy_linkage(distances, "complete")[:, 2], atol=1e-12)
     for cut in (3, 7):

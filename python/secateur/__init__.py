@@ -55,9 +55,7 @@ if TYPE_CHECKING:
 _LAZY = {
     "comparison": ("compare", "comparison_table"),
     "contributions": ("add_one", "insertion_curve", "leave_one_out"),
-    "inference": (
-        *("bootstrap", "noise_ceiling", "noise_normalised_r2", "permutation_test", "stability", "transfer"),
-    ),
+    "inference": (*("bootstrap", "noise_ceiling", "noise_normalised_r2", "permutation_test", "stability", "transfer"),),
     "networks": ("feature_maps", "heatmaps", "occlusion", "saliency"),
     "pruning": ("Pruner",),
     "search": ("SearchInterrupted",),

@@ -21,12 +21,8 @@ def is_number(value: Any) -> TypeGuard[float]:
 @overload
 def check_integer(name: str, value: Any, least: int, most: int | None = None) -> int: ...
 @overload
-def check_integer(
-    name: str, value: Any, least: int, most: int | None = None, *, optional: bool
-) -> int | None: ...
-def check_integer(
-    name: str, value: Any, least: int, most: int | None = None, *, optional: bool = False
-) -> int | None:
+def check_integer(name: str, value: Any, least: int, most: int | None = None, *, optional: bool) -> int | None: ...
+def check_integer(name: str, value: Any, least: int, most: int | None = None, *, optional: bool = False) -> int | None:
     """An integer from ``least`` (to ``most``), or None where that is allowed."""
     if optional and value is None:
         return None

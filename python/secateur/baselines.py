@@ -462,9 +462,7 @@ class _Weights(_Reweighting):
                 raise ValueError("target must have a pair of weight above zero in every inner fold, got none in one")
             if weights is not None and np.ptp(weights) == 0:
                 weights = None
-            design = _Design(
-                rows, squared=self.metric in SQUARES, weights=weights, standardize=bool(self.standardize)
-            )
+            design = _Design(rows, squared=self.metric in SQUARES, weights=weights, standardize=bool(self.standardize))
             means = targets.values[which] @ design.share
             yield design, which, means, targets.values[which] - means[:, None]
 

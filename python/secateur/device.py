@@ -133,7 +133,6 @@ class Place:
             targets = replace(targets, held=held)
         return features, targets
 
-
     def fetched(self, features: Any, targets: Any) -> tuple[Any, Any]:
         """Both in host memory, however they came; targets oriented as similarities."""
         if features.on_cuda:

@@ -149,7 +149,6 @@ class Search:
         return d if self.max_features is None else int(self.max_features)
 
 
-
 # Groups of features
 
 

@@ -62,9 +62,7 @@ def similarity(X: Any, metric: str = "cosine", *, subset: Any = None, threads: i
     return _core.similarity(features.values, check_metric(metric), chosen, thread_count(threads))
 
 
-def compare(
-    similarities: Matrix, targets: Targets, comparator: str, threads: int, metric: str | None = None
-) -> Matrix:
+def compare(similarities: Matrix, targets: Targets, comparator: str, threads: int, metric: str | None = None) -> Matrix:
     """Alignment (T,) of given similarities (P,) with every target; NaN where a pair that counts is undefined.
 
     ``metric``: what the similarities are, where that is known; ties among them go by its scale.

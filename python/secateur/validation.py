@@ -361,9 +361,7 @@ def cross_validate(
     """
     pruner = pruner_of(pruner, kind)
     features = read_features(X, on_device=pruner._how().on_device)
-    targets = read_target(
-        target, features.n, pruner.kind, weights, features.stimuli, on_device=pruner._how().on_device
-    )
+    targets = read_target(target, features.n, pruner.kind, weights, features.stimuli, on_device=pruner._how().on_device)
     folds, repeat = split(features.n, cv, repeats, seed, groups)
     warn_of_small_folds(folds)
     where = training_place(pruner, folds, features, targets)

@@ -93,9 +93,7 @@ def timecourse(
     flips: Annotated[int, typer.Option(metavar="N", min=1, help="Sign flips of the cluster test.")] = 1000,
     permutations: Annotated[
         int,
-        typer.Option(
-            metavar="N", min=0, help="Relabellings of stimuli for a test of the features; 0 for none."
-        ),
+        typer.Option(metavar="N", min=0, help="Relabellings of stimuli for a test of the features; 0 for none."),
     ] = 0,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of folds, flips and relabellings.")] = 0,
     store: Annotated[
@@ -324,9 +322,7 @@ def _run(
         _say(f"Pruning again for each of {permutations} relabellings of the stimuli.")
         terms = (permutations, pruner, cv, repeats, seed)
         with _input():
-            null = permutation_test(
-                study.features, study.movies, *terms, alpha=alpha, progress=sys.stderr.isatty()
-            )
+            null = permutation_test(study.features, study.movies, *terms, alpha=alpha, progress=sys.stderr.isatty())
     heading = f"Synthetic recording: {study.title}" if study.synthetic else study.title
     show(f"{heading}\n\n{tables.course_text(course, test, null)}")
     _say("Drawing and writing.")

@@ -202,9 +202,7 @@ def _heatmaps(
     return xarray.DataArray(large, coordinates, ("image", "y", "x"), "heatmap", attrs)
 
 
-def heatmap(
-    net: Network, images: Any, importance: Any, *, batch: int = 16, progress: bool = True
-) -> xarray.DataArray:
+def heatmap(net: Network, images: Any, importance: Any, *, batch: int = 16, progress: bool = True) -> xarray.DataArray:
     """Heatmaps of images: which parts hold what a network's important feature maps respond to.
 
     Parameters

@@ -129,9 +129,7 @@ def _layers(model: Any, pictures: Any, block: range, size: int) -> list[Any]:
     import torch
     from PIL import Image
 
-    pixels = [
-        np.asarray(pictures[i].resize((size, size), Image.Resampling.BILINEAR), dtype=np.float32) for i in block
-    ]
+    pixels = [np.asarray(pictures[i].resize((size, size), Image.Resampling.BILINEAR), dtype=np.float32) for i in block]
     images = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2) / 127.5 - 1
     found = []
     for features, linear in zip(model.net(model.scaling_layer(images)), model.lins, strict=True):

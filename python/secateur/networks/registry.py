@@ -163,9 +163,7 @@ class WeightsNotHere(ConnectionError):
     """Published weights are not on this machine, and may not be downloaded."""
 
 
-def load(
-    name: str, weights: Any = "default", *, seed: int = 0, device: Any = "cpu", download: bool = True
-) -> Network:
+def load(name: str, weights: Any = "default", *, seed: int = 0, device: Any = "cpu", download: bool = True) -> Network:
     """A network by its architecture's name, with weights and the preprocessing that belongs to them.
 
     Parameters

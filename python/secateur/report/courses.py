@@ -200,9 +200,7 @@ def _test_words(course: xarray.Dataset, test: xarray.Dataset | None) -> str:
     return f"{found} {limit}cluster-based permutation test over {count} subjects ({side}, {flips})."
 
 
-def _tests_words(
-    course: xarray.Dataset, test: xarray.Dataset | None, permutations: xarray.Dataset | None
-) -> list[str]:
+def _tests_words(course: xarray.Dataset, test: xarray.Dataset | None, permutations: xarray.Dataset | None) -> list[str]:
     """What marks the gain and, where stimuli were relabelled too, which question each test answers."""
     if permutations is None:
         return [_test_words(course, test)]

@@ -355,9 +355,7 @@ def contours(
     figure = blank_figure(width, above + bottom + rows * (tall + gap))
     for place, i in enumerate(chosen):
         row, column = divmod(place, columns)
-        axes = axes_at(
-            figure, 0.25 + column * (side + 0.15), bottom + (rows - 1 - row) * (tall + gap), side, tall
-        )
+        axes = axes_at(figure, 0.25 + column * (side + 0.15), bottom + (rows - 1 - row) * (tall + gap), side, tall)
         _draw_picture(axes, pictures.values[i])
         for values, colour in ((heat, HEAT), *(() if salient is None else ((salient, SALIENT),))):
             _draw_tops(axes, values.values[i].astype(float), shares, colour)

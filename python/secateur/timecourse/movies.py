@@ -369,9 +369,7 @@ def _rows(windows: Any, smoothing: float | None, times: Matrix) -> tuple[list[li
     return [np.flatnonzero(weights[:, t]).tolist() for t in range(len(times))], weights
 
 
-def _matrices(
-    values: npt.NDArray[Any], at: Indices, metric: str, whitening: Matrix | None, threads: int
-) -> Matrix:
+def _matrices(values: npt.NDArray[Any], at: Indices, metric: str, whitening: Matrix | None, threads: int) -> Matrix:
     """Dissimilarities (times, pairs) at some time points; NaN is refused with its place."""
     if values.dtype not in (np.float32, np.float64):
         values, times = values[..., at].astype(np.float64), np.arange(len(at))
