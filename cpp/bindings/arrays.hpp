@@ -82,7 +82,8 @@ struct DeviceArray {
 inline DeviceArray borrow_device_array(const py::object& object, const std::string& name) {
     const auto facts = py::dict(object.attr("__cuda_array_interface__"));
     const auto type = text(facts["typestr"]);
-    if (type != "<f8") throw py::type_error(name + " must have dtype float64 on a CUDA device, got '" + type + "': convert it there first");
+    if (type != "<f8")
+        throw py::type_error(name + " must have dtype float64 on a CUDA device, got '" + type + "': convert it there first");
     DeviceArray array{reinterpret_cast<const double*>(py::tuple(facts["data"])[0].cast<std::uintptr_t>()), {}};
     for (const auto extent : py::tuple(facts["shape"])) array.shape.push_back(extent.cast<int64_t>());
     if (facts.contains("strides") && !facts["strides"].is_none()) {
@@ -173,8 +174,7 @@ inline Recording borrow_recording(const py::object& object) {
     const bool single = py::dtype::of<float>().equal(array.dtype());
     if (!single && !py::dtype::of<double>().equal(array.dtype()))
         throw py::type_error("patterns must have dtype float64 or float32, got " + text(array.dtype()));
-    if (array.ndim() != 4)
-        throw py::value_error("patterns must have 4 dimension(s), got shape " + shape_text(array));
+    if (array.ndim() != 4) throw py::value_error("patterns must have 4 dimension(s), got shape " + shape_text(array));
     Recording recording{array.data(), single, array.shape(0), array.shape(1), array.shape(2), array.shape(3), {}};
     if (recording.stimuli < 2 || recording.sensors < 1)
         throw py::value_error("patterns must have 2 stimuli and 1 sensor or more, got shape " + shape_text(array));
@@ -219,14 +219,16 @@ inline Targets borrow_targets(const py::object& values, const py::object& weight
 }
 
 // What a comparator asks of the weights of the pairs that count: those where `counted` (pairs) is true, or all without it.
-inline void expect_weights(const Targets& targets, int64_t pairs, Comparator comparator, const std::vector<char>* counted = nullptr) {
+inline void expect_weights(const Targets& targets, int64_t pairs, Comparator comparator,
+                           const std::vector<char>* counted = nullptr) {
     if (!targets.weights || !(is_whitened(comparator) || is_rank(comparator))) return;
     for (int64_t at = 0; at < targets.patterns * pairs; ++at) {
         const double w = targets.weights[at];
         if ((counted && !(*counted)[at % pairs]) || w == 1 || (w == 0 && is_rank(comparator))) continue;
-        throw py::value_error(std::string("weights must be ") +
-                              (is_rank(comparator) ? "0 or 1 for a rank comparator" : "1, and no pair missing, for a whitened comparator") +
-                              ", got " + std::to_string(w) + " at pair " + std::to_string(at % pairs));
+        throw py::value_error(
+            std::string("weights must be ") +
+            (is_rank(comparator) ? "0 or 1 for a rank comparator" : "1, and no pair missing, for a whitened comparator") +
+            ", got " + std::to_string(w) + " at pair " + std::to_string(at % pairs));
     }
 }
 

@@ -183,7 +183,8 @@ struct Goals {
     AcceleratedTargets* elsewhere = nullptr;
     void expect_beside(const Embedding& x) const {
         if (targets.count < 1) throw py::value_error("target must hold at least one target, got none");
-        if (x.elsewhere && !elsewhere) throw py::value_error("target must lie on the CUDA device that X lies on, got it in host memory");
+        if (x.elsewhere && !elsewhere)
+            throw py::value_error("target must lie on the CUDA device that X lies on, got it in host memory");
     }
     void expect_no_weights() const {
         if (elsewhere && targets.weights)
@@ -247,8 +248,8 @@ Array insertion_curve(const Object& x, const Object& values, const Object& weigh
     Array out({targets.count, steps});
     double* to = out.mutable_data();
     run(threads, work_of(features, targets, comparison), [&](const Context& context) {
-        cpu::insertion_curve(features, targets, rule, comparison, orders, count, steps, context, to,
-                             embedding.elsewhere, goals.elsewhere);
+        cpu::insertion_curve(features, targets, rule, comparison, orders, count, steps, context, to, embedding.elsewhere,
+                             goals.elsewhere);
     });
     return out;
 }
@@ -274,8 +275,8 @@ Features among(Features x, Indices stimuli) {
 }
 
 Object ranking(const Object& x, const Object& values, const Object& weights, const Object& weight_of, const std::string& metric,
-                  const std::string& comparator, const Object& stimuli, int64_t least, int64_t most, double tie,
-                  const std::string& wanted, int threads) {
+               const std::string& comparator, const Object& stimuli, int64_t least, int64_t most, double tie,
+               const std::string& wanted, int threads) {
     const Embedding embedding = borrow_embedding(x);
     const Features& features = embedding.features;
     const Metric rule = metric_named(metric);
@@ -334,7 +335,8 @@ std::pair<Array, py::array_t<int64_t>> held_out_alignment(const Object& x, const
     py::array_t<int64_t> undefined(goals.targets.count);
     double* to = out.mutable_data();
     int64_t* left_out = undefined.mutable_data();
-    const double work = static_cast<double>(among(features, chosen).pairs()) * static_cast<double>(moves + 20 * goals.targets.count);
+    const double work =
+        static_cast<double>(among(features, chosen).pairs()) * static_cast<double>(moves + 20 * goals.targets.count);
     run(threads, work, [&](const Context& context) {
         cpu::held_out_alignment(features, goals.targets, rule, comparison, chosen, masks, context, to, left_out,
                                 embedding.elsewhere, goals.elsewhere);
@@ -425,11 +427,13 @@ LoadedTargets cuda_load_targets(const Opened& opened, const Object& values, cons
                                 int64_t stimuli, bool turned) {
     const int64_t pairs = pairs_of(stimuli);
     const bool on_device = lies_on_device(values);
-    if (on_device && !weights.is_none())
-        throw py::value_error("weights must be None for a target on a CUDA device, got some");
-    LoadedTargets loaded{on_device ? borrow_device_targets(values, pairs)
-                                   : borrow_targets(values, weights, weight_of, pairs),
-                         stimuli, nullptr, values, weights, weight_of};
+    if (on_device && !weights.is_none()) throw py::value_error("weights must be None for a target on a CUDA device, got some");
+    LoadedTargets loaded{on_device ? borrow_device_targets(values, pairs) : borrow_targets(values, weights, weight_of, pairs),
+                         stimuli,
+                         nullptr,
+                         values,
+                         weights,
+                         weight_of};
     run(1, 0, [&](const Context&) {
         loaded.accelerated = cuda::load(opened.device, loaded.targets, stimuli, on_device, turned ? -1 : 1);
     });
@@ -458,9 +462,8 @@ Array cuda_fetch(const Object& loaded) {
 }  // namespace
 
 PYBIND11_MODULE(_core, module) {
-    module.doc() =
-        "Secateur's compiled core (CUDA: " SECATEUR_CUDA
-        "). Arguments are checked, never converted; pairs are in numpy.triu_indices order.";
+    module.doc() = "Secateur's compiled core (CUDA: " SECATEUR_CUDA
+                   "). Arguments are checked, never converted; pairs are in numpy.triu_indices order.";
     py::class_<Opened>(module, "_Device").def_property_readonly("seconds", [](const Opened& opened) {
         return cuda::seconds(*opened.device);
     });
@@ -480,20 +483,23 @@ PYBIND11_MODULE(_core, module) {
     module.def("insertion_curve", &insertion_curve, py::arg("X"), py::arg("target"), py::arg("weights"), py::arg("weight_of"),
                py::arg("metric"), py::arg("comparator"), py::arg("order"), py::arg("threads"),
                "Alignment (targets, steps) of each prefix of the order.");
-    module.def("ranking", &ranking, py::arg("X"), py::arg("target"), py::arg("weights"), py::arg("weight_of"), py::arg("metric"),
-               py::arg("comparator"), py::arg("stimuli"), py::arg("least"), py::arg("most"), py::arg("tie"),
-               py::arg("wanted"), py::arg("threads"),
-               "The search by ranking among some stimuli: baseline (targets), importance (targets, features), order and curve (the "
-               "same), length, alignment (targets) and support (targets, features) of the best prefix of `least` to `most` "
-               "features. `wanted`: 'support' (importance, order and curve have no rows), 'importance' (order and curve have "
-               "none), or 'path'; length 0 where there is none. None where all features of a target have no "
-               "alignment, or the target is constant.");
-    module.def("held_out_alignment", &held_out_alignment, py::arg("X"), py::arg("target"), py::arg("weights"), py::arg("weight_of"),
-               py::arg("metric"), py::arg("comparator"), py::arg("stimuli"), py::arg("kept"), py::arg("threads"),
-               "Alignment (targets) among some stimuli with each target's kept features, over the defined pairs, and how many with "
-               "weight were not.");
+    module.def(
+        "ranking", &ranking, py::arg("X"), py::arg("target"), py::arg("weights"), py::arg("weight_of"), py::arg("metric"),
+        py::arg("comparator"), py::arg("stimuli"), py::arg("least"), py::arg("most"), py::arg("tie"), py::arg("wanted"),
+        py::arg("threads"),
+        "The search by ranking among some stimuli: baseline (targets), importance (targets, features), order and curve (the "
+        "same), length, alignment (targets) and support (targets, features) of the best prefix of `least` to `most` "
+        "features. `wanted`: 'support' (importance, order and curve have no rows), 'importance' (order and curve have "
+        "none), or 'path'; length 0 where there is none. None where all features of a target have no "
+        "alignment, or the target is constant.");
+    module.def(
+        "held_out_alignment", &held_out_alignment, py::arg("X"), py::arg("target"), py::arg("weights"), py::arg("weight_of"),
+        py::arg("metric"), py::arg("comparator"), py::arg("stimuli"), py::arg("kept"), py::arg("threads"),
+        "Alignment (targets) among some stimuli with each target's kept features, over the defined pairs, and how many with "
+        "weight were not.");
     module.def("rdm_movie", &rdm_movie, py::arg("patterns"), py::arg("metric"), py::arg("whitening"), py::arg("times"),
-               py::arg("threads"), "Whether all patterns are finite, and dissimilarities (times, pairs) of the patterns at each time.");
+               py::arg("threads"),
+               "Whether all patterns are finite, and dissimilarities (times, pairs) of the patterns at each time.");
     module.def("masked_embeddings", &masked_embeddings, py::arg("before"), py::arg("removed"), py::arg("weights"),
                py::arg("after"), py::arg("threads"),
                "Embeddings (rows, images, outputs) behind two rectified layers, with `removed` taken from the first.");
@@ -504,17 +510,21 @@ PYBIND11_MODULE(_core, module) {
     module.def("cuda_open", &cuda_open, "A stream on the CUDA device, and the memory that calls leave to the next.");
     module.def("cuda_load", &cuda_load, py::arg("device"), py::arg("X"), py::arg("precision"),
                "X on the device, to be given to the verbs in X's place: copied there, or taken as it lies there already.");
-    module.def("cuda_load_targets", &cuda_load_targets, py::arg("device"), py::arg("target"), py::arg("weights"), py::arg("weight_of"),
-               py::arg("stimuli"), py::arg("turned"),
+    module.def("cuda_load_targets", &cuda_load_targets, py::arg("device"), py::arg("target"), py::arg("weights"),
+               py::arg("weight_of"), py::arg("stimuli"), py::arg("turned"),
                "Targets on the device, to be given to the verbs with an X that lies there; a copy, negated if `turned`.");
     module.def("cuda_fetch", &cuda_fetch, py::arg("loaded"), "What was loaded on the device, as a numpy array.");
-    module.def("simd_level", [] { return name_of(simd_level()); },
-               "The instruction level in use: the one that SECATEUR_SIMD named at the first call, else the widest.");
-    module.def("simd_levels", [] {
-        std::vector<std::string> names;
-        for (const Level level : simd_levels()) names.push_back(name_of(level));
-        return names;
-    }, "The instruction levels of this build that this machine runs, narrowest first.");
+    module.def(
+        "simd_level", [] { return name_of(simd_level()); },
+        "The instruction level in use: the one that SECATEUR_SIMD named at the first call, else the widest.");
+    module.def(
+        "simd_levels",
+        [] {
+            std::vector<std::string> names;
+            for (const Level level : simd_levels()) names.push_back(name_of(level));
+            return names;
+        },
+        "The instruction levels of this build that this machine runs, narrowest first.");
     module.def("metrics", &names<Metric>, "The names of the metrics that the verbs know.");
     module.def("comparators", &names<Comparator>, "The names of the comparators that the verbs know.");
     module.def("cuda_comparators", &cuda_comparators, "The names of the comparators that a CUDA device takes.");

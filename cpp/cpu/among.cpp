@@ -36,7 +36,8 @@ Among::Among(const Features& x, const Targets& source, Indices stimuli, const Co
     positions_ = pair_positions(stimuli, x.stimuli);
     if (x.values) {
         x_ = Buffer(stimuli.count * x.count);
-        for (int64_t i = 0; i < stimuli.count; ++i) std::copy_n(x.values + stimuli.values[i] * x.count, x.count, x_.get() + i * x.count);
+        for (int64_t i = 0; i < stimuli.count; ++i)
+            std::copy_n(x.values + stimuli.values[i] * x.count, x.count, x_.get() + i * x.count);
         features.values = x_.get();
     }
     if (source.weights) {

@@ -15,9 +15,7 @@ class Among {
     Features features;  // values are null where they were,
     Targets targets;    // and so are these
     // Of the pairs among all pairs; values are null where all are asked for.
-    Indices positions() const {
-        return {positions_.empty() ? nullptr : positions_.data(), features.pairs()};
-    }
+    Indices positions() const { return {positions_.empty() ? nullptr : positions_.data(), features.pairs()}; }
 
   private:
     Buffer x_, values_, weights_;

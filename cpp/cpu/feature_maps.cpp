@@ -46,9 +46,8 @@ struct Rectify {
                 *kept += moves[l] > 0;
             }
         }
-        for (int64_t s = 0; s < *kept; ++s)
-UNROLL(12)
-            for (int64_t r = 0; r < tall; ++r) moved[s * tall + r] = scratch[r * pitch + unit[s]];
+        for (int64_t s = 0; s < *kept; ++s) UNROLL(12)
+        for (int64_t r = 0; r < tall; ++r) moved[s * tall + r] = scratch[r * pitch + unit[s]];
     }
 };
 
@@ -62,12 +61,12 @@ struct TileProduct {
         for (int64_t r0 = 0; r0 < tall; r0 += rows)
             for (int64_t c0 = 0; c0 < wide; c0 += 2 * S::lanes) {
                 Vec left[rows], right[rows];
-UNROLL(12)
+                UNROLL(12)
                 for (int r = 0; r < rows; ++r) left[r] = right[r] = Vec{};
                 for (int64_t s = 0; s < kept; ++s) {
                     const float* line = lines + unit[s] * wide + c0;
                     const Vec a = S::load(line), b = S::load(line + S::lanes);
-UNROLL(12)
+                    UNROLL(12)
                     for (int r = 0; r < rows; ++r) {
                         const Vec factor = S::splat(moved[s * tall + r0 + r]);
                         left[r] += factor * a;
@@ -102,8 +101,8 @@ void masked_embeddings(const float* before, const float* removed, int64_t rows, 
                        const float* after, const Context& context, float* out) {
     const int64_t units = layer.inputs, outputs = layer.outputs, tiles = rounded(rows, tall) / tall;
     const int64_t pitch = rounded(units, wide) + 16;  // not a power of two: rows of one must not share cache sets
-    const auto rectify = choose<Rectify, const float*, const float*, int64_t, int64_t, int64_t, int64_t, float*, int32_t*, float*,
-                                int64_t*>();
+    const auto rectify =
+        choose<Rectify, const float*, const float*, int64_t, int64_t, int64_t, int64_t, float*, int32_t*, float*, int64_t*>();
     const auto multiply = choose<TileProduct, const float*, const int32_t*, int64_t, const float*, float*>();
     const std::vector<float> panels = panels_of(layer, context.threads);
 

@@ -56,8 +56,14 @@ void held_out_alignment(const Features& all, const Targets& source, Metric metri
     const int64_t n = x.stimuli, pairs = x.pairs();
     if (elsewhere) {
         const auto part = stimuli.values ? elsewhere->among(stimuli) : nullptr;
-        const HeldOutPlan plan{metric, is_centred(comparator), among.positions(), among.targets.weights,
-                               among.targets.weight_of, among.targets.patterns, count, kept};
+        const HeldOutPlan plan{metric,
+                               is_centred(comparator),
+                               among.positions(),
+                               among.targets.weights,
+                               among.targets.weight_of,
+                               among.targets.patterns,
+                               count,
+                               kept};
         (part ? *part : *elsewhere).held_out_alignment(*targets_elsewhere, plan, context, out, undefined);
         return context.throw_if_stopped();
     }
@@ -90,8 +96,8 @@ void held_out_alignment(const Features& all, const Targets& source, Metric metri
     context.throw_if_stopped();
     const int64_t most = is_whitened(comparator) ? *std::max_element(undefined, undefined + count) : 0;
     if (most > 0)
-        throw std::invalid_argument("X must give every stimulus a direction for a whitened comparator, got " + std::to_string(most) +
-                                    " undefined pairs");
+        throw std::invalid_argument("X must give every stimulus a direction for a whitened comparator, got " +
+                                    std::to_string(most) + " undefined pairs");
 }
 
 }  // namespace secateur::cpu

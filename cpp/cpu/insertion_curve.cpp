@@ -1,3 +1,5 @@
+#include "insertion_curve.hpp"
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -6,8 +8,6 @@
 #include <numeric>
 #include <thread>
 #include <vector>
-
-#include "insertion_curve.hpp"
 
 // The pair sums of one target run through its order; every step adds one feature and takes the three moments.
 // Steps: windows (threads that share a target meet in between) of chunks (factors stay in the second-level cache) of tiles
@@ -180,7 +180,7 @@ struct Advance {
         using Vec = typename S::Vec;
         const int64_t n = job.x.stimuli, stride = job.stride;
         Vec a[steps], b[steps], c[steps];
-UNROLL(8)
+        UNROLL(8)
         for (int s = 0; s < steps; ++s) a[s] = b[s] = c[s] = Vec{};
         const double shift = r.shift[group];
         for (int64_t i = job.groups[group]; i < job.groups[group + 1]; ++i) {
@@ -193,7 +193,7 @@ UNROLL(8)
                 Vec w{}, keep{};
                 if constexpr (weighted) w = S::load(&r.weight[i * stride + j]);
                 if constexpr (masked()) keep = S::load(mask);
-UNROLL(8)
+                UNROLL(8)
                 for (int s = 0; s < steps; ++s) {
                     pair = Rule::template moved<1>(pair, zi[s * widest], S::load(zj + s * widest));
                     Vec value;
@@ -344,15 +344,16 @@ void by_moments(const Job& job, const int64_t* orders, int64_t order_count, int6
     for (int64_t t = 0; t < targets.count; ++t) run_target(t, outer > 1 ? omp_thread() : 0);
 }
 
-void sums_elsewhere(const Job& job, StandardTargets& targets, const int64_t* orders, int64_t order_count, int64_t steps, Accelerator& elsewhere,
-                    const Context& context, double* out) {
+void sums_elsewhere(const Job& job, StandardTargets& targets, const int64_t* orders, int64_t order_count, int64_t steps,
+                    Accelerator& elsewhere, const Context& context, double* out) {
     const int64_t count = job.targets->count;
     std::vector<char> again(count * steps);
     elsewhere.insertion_curve({job.metric, job.targets->view(), orders, order_count, steps}, context, out, again.data());
     for (int64_t at = 0; at < count * steps; ++at) out[at] *= job.traits.orientation;
     std::vector<Prefix> left;
     for (int64_t at = 0; at < count * steps; ++at)
-        if (again[at]) left.push_back({at / steps, {orders + (order_count > 1 ? at / steps * steps : 0), at % steps + 1}, out + at});
+        if (again[at])
+            left.push_back({at / steps, {orders + (order_count > 1 ? at / steps * steps : 0), at % steps + 1}, out + at});
     if (left.empty() || context.stop(0)) return;
     targets.bring(context.threads);
     exactly({elsewhere.host_features(), job.x.stimuli, job.x.count}, targets, job.metric, left, context);
@@ -362,7 +363,8 @@ void sums_elsewhere(const Job& job, StandardTargets& targets, const int64_t* ord
 template <class Rule>
 struct StepRow {
     template <int L>
-    ALWAYS_INLINE static void run(double* pair, const double* z, const double* inverse, int64_t i, int64_t n, int64_t steps, double* out, int64_t pitch) {
+    ALWAYS_INLINE static void run(double* pair, const double* z, const double* inverse, int64_t i, int64_t n, int64_t steps,
+                                  double* out, int64_t pitch) {
         for (int64_t s = 0; s < steps; ++s, z += n, inverse += n, out += pitch) {
             const double zi = z[i], ri = inverse[i];
 #pragma omp simd
@@ -374,8 +376,8 @@ struct StepRow {
     }
 };
 
-// Any comparator: the similarities of every prefix, then the comparison. Some steps at a time: threads that share a run take rows of
-// the pairs through all of them, and then each some steps to compare.
+// Any comparator: the similarities of every prefix, then the comparison. Some steps at a time: threads that share a run take rows
+// of the pairs through all of them, and then each some steps to compare.
 template <class Rule>
 void by_similarities(const Job& job, const int64_t* orders, int64_t order_count, int64_t steps, const Context& context,
                      double* out) {
@@ -386,7 +388,8 @@ void by_similarities(const Job& job, const int64_t* orders, int64_t order_count,
     const int64_t together = order_count == 1 ? job.targets->together() : 1;
     // Threads that share a run meet seldom: eight megabytes of similarities; else they stay in the second-level cache.
     const int64_t most_values = inner > 1 ? 1 << 20 : 1 << 16, least_steps = std::max<int64_t>(inner, together);
-    const int64_t some = std::clamp<int64_t>(most_values / std::max<int64_t>(pairs, 1), least_steps, std::max<int64_t>(least_steps, 256));
+    const int64_t some =
+        std::clamp<int64_t>(most_values / std::max<int64_t>(pairs, 1), least_steps, std::max<int64_t>(least_steps, 256));
     struct Run {
         Buffer pair, own, mean, centre, z, inverse, similarities;
         Run(int64_t n, int64_t pairs, int64_t some)
@@ -396,7 +399,8 @@ void by_similarities(const Job& job, const int64_t* orders, int64_t order_count,
     std::vector<CompareScratch> looks;
     for (int t = 0; t < outer; ++t) scratch.emplace_back(n, pairs, std::min(some, std::max<int64_t>(steps, 1)));
     for (int t = 0; t < context.threads; ++t) looks.emplace_back(n, pairs, together);
-    const auto step_row = choose<StepRow<Rule>, double*, const double*, const double*, int64_t, int64_t, int64_t, double*, int64_t>();
+    const auto step_row =
+        choose<StepRow<Rule>, double*, const double*, const double*, int64_t, int64_t, int64_t, double*, int64_t>();
     // z and inverse norms of the steps from `start` on.
     const auto prepare = [&](Run& run, const int64_t* order, int64_t start, int64_t length) {
         if (start == 0) {
@@ -431,13 +435,15 @@ void by_similarities(const Job& job, const int64_t* orders, int64_t order_count,
 #pragma omp for schedule(dynamic, 4)
                 for (int64_t i = 0; i < n; ++i)
                     if (!context.stop(thread))
-                        step_row(&run.pair[row_start(i, n)], run.z.get(), run.inverse.get(), i, n, length, &run.similarities[row_start(i, n)], pairs);
+                        step_row(&run.pair[row_start(i, n)], run.z.get(), run.inverse.get(), i, n, length,
+                                 &run.similarities[row_start(i, n)], pairs);
 #pragma omp for schedule(dynamic, 4)
                 for (int64_t s = 0; s < length; s += together) {
                     if (context.stop(thread)) continue;
                     const double* similarities = &run.similarities[s * pairs];
                     if (order_count == 1) {
-                        compare_all(*job.targets, similarities, std::min(together, length - s), looks[thread], out + start + s, 1, steps);
+                        compare_all(*job.targets, similarities, std::min(together, length - s), looks[thread], out + start + s, 1,
+                                    steps);
                     } else {
                         job.targets->look_at(job.targets->pattern_of(t), similarities, looks[thread]);
                         out[t * steps + start + s] = job.targets->alignment(t, similarities, looks[thread]);
@@ -485,7 +491,15 @@ void insertion_curve(const Features& x, const Targets& source, Metric metric, Co
 
 void insertion_curve(const Features& x, StandardTargets& targets, Metric metric, const int64_t* orders, int64_t order_count,
                      int64_t steps, const Context& context, double* out, Accelerator* elsewhere) {
-    Job job{x, metric, traits_of(metric), &targets, Buffer(x.stimuli * widest), Buffer(widest), padded(x.stimuli), 0, row_groups(x.stimuli)};
+    Job job{x,
+            metric,
+            traits_of(metric),
+            &targets,
+            Buffer(x.stimuli * widest),
+            Buffer(widest),
+            padded(x.stimuli),
+            0,
+            row_groups(x.stimuli)};
     if (elsewhere) {
         sums_elsewhere(job, targets, orders, order_count, steps, *elsewhere, context, out);
         return context.throw_if_stopped();

@@ -119,7 +119,7 @@ struct OneTargetTile {
         Vec cancelled[V] = {};
         for (int64_t i = 0; i < n; ++i) {
             Vec zi[V], ci[V], a[V] = {}, b[V] = {}, c[V] = {};
-UNROLL(4)
+            UNROLL(4)
             for (int v = 0; v < V; ++v) {
                 zi[v] = S::load(&f.z[i * width + v * L]);
                 if constexpr (Rule::normalised) ci[v] = S::load(&f.shifted[i * width + v * L]);
@@ -127,7 +127,7 @@ UNROLL(4)
             for (int64_t p = job.row[i]; p < job.row[i + 1]; ++p) {
                 const int64_t j = job.partner[p] * int64_t{width};
                 const double base = job.base[p], h = job.target[p];
-UNROLL(4)
+                UNROLL(4)
                 for (int v = 0; v < V; ++v) {
                     Vec value = Rule::template moved<sign>(base, zi[v], S::load(&f.z[j + v * L]));
                     if constexpr (Rule::normalised) value = value * S::load(&f.inverse[j + v * L]) - ci[v];
@@ -141,7 +141,7 @@ UNROLL(4)
                     c[v] += h * value;
                 }
             }
-UNROLL(4)
+            UNROLL(4)
             for (int v = 0; v < V; ++v) {
                 if constexpr (Rule::normalised) {
                     if (job.row[i] == job.row[i + 1]) continue;
@@ -243,19 +243,19 @@ struct ProductTile {
         for (int64_t from = 0; from < strip; from += slice)
             for (int64_t q = 0; q < panel; q += wide) {
                 typename S::Vec acc[wide][vectors];
-UNROLL(12)
+                UNROLL(12)
                 for (int t = 0; t < wide; ++t)
                     for (int s = 0; s < vectors; ++s) acc[t][s] = S::load(c + (q + t) * block + from + s * L);
                 for (int64_t p = 0; p < pairs; ++p) {
                     const auto v0 = S::load(v + p * strip + from), v1 = S::load(v + p * strip + from + L);
-UNROLL(12)
+                    UNROLL(12)
                     for (int t = 0; t < wide; ++t) {
                         const double target = h[p * panel + q + t];
                         acc[t][0] += v0 * target;
                         acc[t][1] += v1 * target;
                     }
                 }
-UNROLL(12)
+                UNROLL(12)
                 for (int t = 0; t < wide; ++t)
                     for (int s = 0; s < vectors; ++s) S::store(c + (q + t) * block + from + s * L, acc[t][s]);
             }
@@ -310,7 +310,7 @@ struct ManyTargetsTile {
                         for (int64_t q = p; q < stop; ++q) {
                             const int64_t j = job.partner[q] * strip, at = (q - start) * strip;
                             const double base = job.base[q];
-UNROLL(8)
+                            UNROLL(8)
                             for (int v = 0; v < V; ++v) {
                                 Vec value = Rule::template moved<sign>(base, zi[v], S::load(z + j + v * L));
                                 if constexpr (Rule::normalised)
@@ -391,7 +391,8 @@ struct UpdateRow {
             const double before = pair[j - i - 1], value = Rule::template moved<sign>(before, zi, z[j]);
             // Ranks see the last bit: what cancels (to a tie at zero, most often) is summed up again.
             if constexpr (sign < 0 && !Rule::centred)
-                any |= static_cast<int64_t>(value != before) & static_cast<int64_t>(std::fabs(value) <= removal_guard * std::fabs(before));
+                any |= static_cast<int64_t>(value != before) &
+                       static_cast<int64_t>(std::fabs(value) <= removal_guard * std::fabs(before));
             out[j - i - 1] = similarity_of<Rule>(value, ri, inverse[j]);
         }
         *cancelled = any;
@@ -401,7 +402,8 @@ struct UpdateRow {
 // Any comparator: the updated similarities themselves, in packed order; false where the update can't be trusted.
 template <class Rule, int sign>
 bool updated_similarities(const Job& job, Indices subset, int64_t candidate, double* z, double* inverse, double* out) {
-    static const auto update = choose<UpdateRow<Rule, sign>, const double*, const double*, const double*, int64_t, int64_t, double*, int64_t*>();
+    static const auto update =
+        choose<UpdateRow<Rule, sign>, const double*, const double*, const double*, int64_t, int64_t, double*, int64_t*>();
     const int64_t n = job.x.stimuli, d = job.x.count, k = job.candidates.values[candidate];
     for (int64_t i = 0; i < n; ++i) {
         z[i] = factor<Rule>(job, i, job.x.values[i * d + k]);
@@ -517,7 +519,8 @@ void by_similarities(Job& job, Indices subset, const Context& context) {
 void sums_elsewhere(const Job& job, Accelerator& elsewhere, const Context& context) {
     const int64_t count = job.candidates.count;
     Buffer values(job.targets->count * count);
-    elsewhere.one_feature(plan_of(job, *job.targets, *job.space, job.metric, job.candidates, job.sign), context, values.get(), job.again);
+    elsewhere.one_feature(plan_of(job, *job.targets, *job.space, job.metric, job.candidates, job.sign), context, values.get(),
+                          job.again);
     for (int64_t t = 0; t < job.targets->count; ++t)
         for (int64_t c = 0; c < count; ++c) job.put(t, c, values[t * count + c]);
 }
@@ -562,8 +565,8 @@ Guards guards_of(const StandardTargets& targets, const Space& space, Metric metr
     return guards;
 }
 
-OneFeaturePlan plan_of(const Guards& guards, const StandardTargets& targets, const Space& space, Metric metric, Indices candidates,
-                       int sign) {
+OneFeaturePlan plan_of(const Guards& guards, const StandardTargets& targets, const Space& space, Metric metric,
+                       Indices candidates, int sign) {
     return {metric,
             sign,
             candidates,
@@ -579,8 +582,8 @@ OneFeaturePlan plan_of(const Guards& guards, const StandardTargets& targets, con
             guards.undefined.data()};
 }
 
-void exactly(const Features& x, const StandardTargets& targets, Metric metric, Indices subset, const std::vector<Asked>& asked, int sign,
-             const Context& context, double* out, int64_t stride) {
+void exactly(const Features& x, const StandardTargets& targets, Metric metric, Indices subset, const std::vector<Asked>& asked,
+             int sign, const Context& context, double* out, int64_t stride) {
     struct Scratch {
         SpaceBuilder builder;
         Space space;
@@ -624,8 +627,20 @@ void one_feature(const Features& x, StandardTargets& targets, const Space& space
     }
 
     std::vector<char> again(candidates.count);
-    Job job{guards_of(targets, space, metric, subset, sign), x, metric, traits_of(metric).orientation, sign, candidates, &targets, &space,
-            {}, {}, {}, {}, out, again.data()};
+    Job job{guards_of(targets, space, metric, subset, sign),
+            x,
+            metric,
+            traits_of(metric).orientation,
+            sign,
+            candidates,
+            &targets,
+            &space,
+            {},
+            {},
+            {},
+            {},
+            out,
+            again.data()};
     const Comparator comparator = targets.comparator;
     if (subset.count + sign < traits_of(metric).least_features()) {
         std::fill(again.begin(), again.end(), 1);  // no update leads to fewer features than a similarity needs

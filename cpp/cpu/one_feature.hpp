@@ -33,7 +33,7 @@ void one_feature(const Features& x, StandardTargets&, const Space& of_subset, Me
 struct Asked {
     int64_t feature, column;
 };
-void exactly(const Features& x, const StandardTargets&, Metric, Indices subset, const std::vector<Asked>&, int sign, const Context&,
-             double* out, int64_t stride);
+void exactly(const Features& x, const StandardTargets&, Metric, Indices subset, const std::vector<Asked>&, int sign,
+             const Context&, double* out, int64_t stride);
 
 }  // namespace secateur::cpu

@@ -50,10 +50,7 @@ bool ranking_elsewhere(const Features& all, const Targets& source, Metric metric
     const Guards guards = guards_of(targets, space, metric, whole, -1);
     Buffer similarities(x.pairs());
     finish(space, x.stimuli, metric, similarities.get());
-    const RankingPlan plan{plan_of(guards, targets, space, metric, whole, -1),
-                           among.positions(),
-                           similarities.get(),
-                           rule,
+    const RankingPlan plan{plan_of(guards, targets, space, metric, whole, -1), among.positions(), similarities.get(), rule,
                            whole.count - 1 < traits_of(metric).least_features()};
     const bool ranked = there.ranking(targets_elsewhere, plan, context, out);
     context.throw_if_stopped();
@@ -88,7 +85,8 @@ bool ranking(const Features& all, const Targets& source, Metric metric, Comparat
     }
     context.throw_if_stopped();
     for (int64_t t = 0; t < count; ++t)
-        if (std::isnan(out.baseline[t]) || (out.baseline[t] == 0 && traits_of(comparator).zero_where_constant && is_constant(among.targets, t, x.pairs())))
+        if (std::isnan(out.baseline[t]) ||
+            (out.baseline[t] == 0 && traits_of(comparator).zero_where_constant && is_constant(among.targets, t, x.pairs())))
             return false;
     one_feature(x, targets, space, metric, whole, whole, -1, context, out.importance, nullptr);
     for (int64_t t = 0; t < count; ++t)

@@ -51,12 +51,12 @@ int64_t sort_counting_swaps(const double* value, std::vector<int64_t>& order, st
 
 }  // namespace
 
-// Why the order is exact, whatever the map. A key's place y is a whole number, of the map's value Y rounded down; Y rises no faster than
-// `steepest` but for rounding, which is far below a hundredth. So a value no more than the tolerance above another (and any value
-// below it) has a place at most `close` = 1 + floor(steepest * tolerance + 1/100) higher. Turned about: where neighbours along the
-// sorted keys are more than `close` places apart, everything behind lies more than the tolerance above everything before. What
-// lies between two such gaps is a run, and is sorted by the values themselves; ties by the tolerance never leave a run. The map a
-// sorter has from other values makes runs longer and sorting slower, and that is all.
+// Why the order is exact, whatever the map. A key's place y is a whole number, of the map's value Y rounded down; Y rises no
+// faster than `steepest` but for rounding, which is far below a hundredth. So a value no more than the tolerance above another
+// (and any value below it) has a place at most `close` = 1 + floor(steepest * tolerance + 1/100) higher. Turned about: where
+// neighbours along the sorted keys are more than `close` places apart, everything behind lies more than the tolerance above
+// everything before. What lies between two such gaps is a run, and is sorted by the values themselves; ties by the tolerance
+// never leave a run. The map a sorter has from other values makes runs longer and sorting slower, and that is all.
 template <class Sorted>
 void SortingMap::build(int64_t count, int bits, int cells, const Sorted& sorted) {
     const double top = std::ldexp(1.0, bits) - 1;
@@ -233,7 +233,8 @@ void Sorter::sort_keys(Keys<Key>& keys, const double* values, double tolerance) 
         int64_t from = 0;
         for (int64_t q = 0; q < int64_t{1} << places; ++q) {
             const int64_t to = parts_[q], own = bits_for(part);
-            const int needed = sort_part(keys.made.data() + from, to - from, shift - static_cast<int>(own), static_cast<int>(own), buckets_, keys.sorted.data() + from);
+            const int needed = sort_part(keys.made.data() + from, to - from, shift - static_cast<int>(own), static_cast<int>(own),
+                                         buckets_, keys.sorted.data() + from);
             rounds += needed;
             from = to;
         }
@@ -287,7 +288,9 @@ template <class Key>
 int64_t Sorter::settle_run(Key* sorted, const double* values, int64_t from, int64_t to, double tolerance) {
     const Key mask = (Key{1} << index_bits()) - 1;
     const auto value = [&](int64_t p) { return values[sorted[p] & mask]; };
-    const auto tied = [&](double low, double high) { return high == low || high - low <= tolerance; };  // equal infinities have no difference
+    const auto tied = [&](double low, double high) {
+        return high == low || high - low <= tolerance;
+    };  // equal infinities have no difference
     double low = value(from), high = low;
     for (int64_t p = from + 1; p < to; ++p) {
         low = std::min(low, value(p));
@@ -313,9 +316,11 @@ int64_t Sorter::settle_run(Key* sorted, const double* values, int64_t from, int6
 void Sorter::centred_ranks(double* out) const {
     with_sorted([&](const auto* sorted) {
         const auto mask = (int64_t{1} << index_bits()) - 1;
-        for (int64_t i = 0; i < count_; ++i) out[static_cast<int64_t>(sorted[i]) & mask] = static_cast<double>(2 * i + 1 - count_);
+        for (int64_t i = 0; i < count_; ++i)
+            out[static_cast<int64_t>(sorted[i]) & mask] = static_cast<double>(2 * i + 1 - count_);
         for (const Tie& tie : ties_)
-            for (int64_t i = tie.from; i < tie.to; ++i) out[static_cast<int64_t>(sorted[i]) & mask] = static_cast<double>(tie.from + tie.to - count_);
+            for (int64_t i = tie.from; i < tie.to; ++i)
+                out[static_cast<int64_t>(sorted[i]) & mask] = static_cast<double>(tie.from + tie.to - count_);
     });
 }
 
@@ -393,7 +398,8 @@ struct CountBeyond {
 // Discordant are those that entered before with a place beyond a later one's ties; what is tied here asks before it enters.
 PairCounts Sorter::count_placed(const OrderedValues& other) {
     static const Entered::Steps steps;
-    static const auto count_beyond = choose<CountBeyond, const uint32_t*, int64_t, uint32_t, const Place*, Entered*, const Entered::Steps*, int64_t*>();
+    static const auto count_beyond =
+        choose<CountBeyond, const uint32_t*, int64_t, uint32_t, const Place*, Entered*, const Entered::Steps*, int64_t*>();
     const uint32_t mask = (uint32_t{1} << index_bits()) - 1;
     const uint32_t* sorted = narrow_.sorted.data();
     PairCounts found{pairs_among(count_), tied_pairs(), other.tied, 0, 0};
@@ -441,18 +447,18 @@ struct RankTile {
         using S = Simd<L>;
         using Vec = typename S::Vec;
         Vec sum[A][B];
-UNROLL(4)
+        UNROLL(4)
         for (int p = 0; p < A; ++p)
             for (int q = 0; q < B; ++q) sum[p][q] = Vec{};
         int64_t k = 0;
         for (; k + L <= count; k += L) {
             Vec vb[B];
-UNROLL(4)
+            UNROLL(4)
             for (int q = 0; q < B; ++q) vb[q] = S::load(b + q * pitch + k);
-UNROLL(4)
+            UNROLL(4)
             for (int p = 0; p < A; ++p) {
                 const Vec va = S::load(a + p * pitch + k);
-UNROLL(4)
+                UNROLL(4)
                 for (int q = 0; q < B; ++q) sum[p][q] += va * vb[q];
             }
         }
@@ -467,13 +473,15 @@ UNROLL(4)
 
 }  // namespace
 
-void rank_products(const double* rows, int64_t row_count, const double* others, int64_t other_count, int64_t pitch, int64_t count, double* out) {
+void rank_products(const double* rows, int64_t row_count, const double* others, int64_t other_count, int64_t pitch, int64_t count,
+                   double* out) {
     static constexpr int64_t panel = 512, side = 4;  // a panel of all stays in the second-level cache
     using Tile = void (*)(const double*, const double*, int64_t, int64_t, double*, int64_t);
-    static const Tile tiles[2][2] = {{choose<RankTile<1, 1>, const double*, const double*, int64_t, int64_t, double*, int64_t>(),
-                                      choose<RankTile<1, side>, const double*, const double*, int64_t, int64_t, double*, int64_t>()},
-                                     {choose<RankTile<side, 1>, const double*, const double*, int64_t, int64_t, double*, int64_t>(),
-                                      choose<RankTile<side, side>, const double*, const double*, int64_t, int64_t, double*, int64_t>()}};
+    static const Tile tiles[2][2] = {
+        {choose<RankTile<1, 1>, const double*, const double*, int64_t, int64_t, double*, int64_t>(),
+         choose<RankTile<1, side>, const double*, const double*, int64_t, int64_t, double*, int64_t>()},
+        {choose<RankTile<side, 1>, const double*, const double*, int64_t, int64_t, double*, int64_t>(),
+         choose<RankTile<side, side>, const double*, const double*, int64_t, int64_t, double*, int64_t>()}};
     std::fill_n(out, row_count * other_count, 0.0);
     for (int64_t from = 0; from < count; from += panel) {
         const int64_t length = std::min(panel, count - from);
@@ -481,7 +489,8 @@ void rank_products(const double* rows, int64_t row_count, const double* others, 
             const bool wide = q + side <= other_count;
             for (int64_t p = 0; p < row_count;) {
                 const bool high = p + side <= row_count;
-                tiles[high][wide](rows + p * pitch + from, others + q * pitch + from, pitch, length, out + p * other_count + q, other_count);
+                tiles[high][wide](rows + p * pitch + from, others + q * pitch + from, pitch, length, out + p * other_count + q,
+                                  other_count);
                 p += high ? side : 1;
             }
             q += wide ? side : 1;

@@ -41,12 +41,13 @@ struct SortingMap {
 class Sorter {
   public:
     explicit Sorter(int64_t capacity);
-    // What is asked below is asked of these values, none NaN. Tied are equal ones, and neighbours along the sorted order that are no
-    // further apart than the tolerance.
+    // What is asked below is asked of these values, none NaN. Tied are equal ones, and neighbours along the sorted order that are
+    // no further apart than the tolerance.
     void sort(const double* values, int64_t count, double tolerance = 0);
     // Whether all are tied.
     bool constant() const { return count_ < 2 || (ties_.size() == 1 && ties_[0].to - ties_[0].from == count_); }
-    // out (count): 2 R - (count + 1) with R the 1-based average ranks, ties sharing theirs. Whole numbers, as are products of them.
+    // out (count): 2 R - (count + 1) with R the 1-based average ranks, ties sharing theirs. Whole numbers, as are products of
+    // them.
     void centred_ranks(double* out) const;
     // Their sum of squares.
     double squares() const;
@@ -95,8 +96,10 @@ class Sorter {
     }
 };
 
-// out (rows, others): sums of products of rank vectors (`count` numbers, `pitch` apart). Each is summed up alike, whatever is beside it.
-void rank_products(const double* rows, int64_t row_count, const double* others, int64_t other_count, int64_t pitch, int64_t count, double* out);
+// out (rows, others): sums of products of rank vectors (`count` numbers, `pitch` apart). Each is summed up alike, whatever is
+// beside it.
+void rank_products(const double* rows, int64_t row_count, const double* others, int64_t other_count, int64_t pitch, int64_t count,
+                   double* out);
 
 // Pearson correlation of two rank vectors, from the product of centred ones and their squares; NaN where one is constant.
 double spearman(double product, double squares_a, double squares_b);

@@ -25,8 +25,8 @@ struct Job {
     const Recording* recording;
     Dissimilarity metric;
     Indices times;
-    const double* whitening;  // (sensors, padded(rank)), or nullptr
-    int64_t rank, stride;     // padded(rank); padded(stimuli)
+    const double* whitening;     // (sensors, padded(rank)), or nullptr
+    int64_t rank, stride;        // padded(rank); padded(stimuli)
     std::vector<int64_t> first;  // (stride of the whitening / tile rows): where a tile's columns begin to be not zero
     double* out;
     std::atomic<bool>* finite;
@@ -40,7 +40,7 @@ struct Job {
 struct Bench {
     Buffer turned, whole, white, product;
     explicit Bench(const Job& job)
-        : turned(together * job.panel()),                          // (time, sensor, stimulus)
+        : turned(together * job.panel()),                                 // (time, sensor, stimulus)
           whole(job.crossed() ? together * job.rows() * job.stride : 0),  // sums over splits
           white(job.whitening ? padded(job.rank) * job.stride : 0),
           product((job.crossed() ? together : 1) * job.stride * job.stride) {}
@@ -53,14 +53,13 @@ struct Movie {
                                    int64_t rows, double* out, int64_t out_stride) {
         using S = Simd<L>;
         typename S::Vec acc[R][3];
-UNROLL(8)
-        for (int r = 0; r < R; ++r)
-UNROLL(3)
-            for (int c = 0; c < 3; ++c) acc[r][c] = S::load(out + r * out_stride + c * L);
+        UNROLL(8)
+        for (int r = 0; r < R; ++r) UNROLL(3)
+        for (int c = 0; c < 3; ++c) acc[r][c] = S::load(out + r * out_stride + c * L);
         for (int64_t k = 0; k < rows; ++k) {
             const double *a = left + k * left_stride, *b = right + k * right_stride;
             const typename S::Vec b0 = S::load(b), b1 = S::load(b + L), b2 = S::load(b + 2 * L);
-UNROLL(8)
+            UNROLL(8)
             for (int r = 0; r < R; ++r) {
                 const double factor = minus ? -a[r] : a[r];
                 acc[r][0] += factor * b0;
@@ -68,10 +67,9 @@ UNROLL(8)
                 acc[r][2] += factor * b2;
             }
         }
-UNROLL(8)
-        for (int r = 0; r < R; ++r)
-UNROLL(3)
-            for (int c = 0; c < 3; ++c) S::store(out + r * out_stride + c * L, acc[r][c]);
+        UNROLL(8)
+        for (int r = 0; r < R; ++r) UNROLL(3)
+        for (int c = 0; c < 3; ++c) S::store(out + r * out_stride + c * L, acc[r][c]);
     }
 
     template <int L>
@@ -102,7 +100,8 @@ UNROLL(3)
 
     // Turns `count` time points of one split: (stimulus, sensor, time) -> (time, sensor, stimulus). False where not finite.
     template <int L, class T>
-    ALWAYS_INLINE static bool turn(const Job& job, const T* values, int64_t split, const int64_t* at, int64_t count, double* turned) {
+    ALWAYS_INLINE static bool turn(const Job& job, const T* values, int64_t split, const int64_t* at, int64_t count,
+                                   double* turned) {
         using S = Simd<L>;
         const Recording& x = *job.recording;
         typename S::Vec doubt{};
@@ -115,15 +114,15 @@ UNROLL(3)
                 double* to = turned + c * job.stride + j;
                 if (in_line) {
                     for (int l = 0; l < L; ++l) __builtin_prefetch(rows[l] + (c + ahead) * x.steps[2] + at[0]);
-UNROLL(4)
+                    UNROLL(4)
                     for (int t = 0; t < together; t += L) {
                         typename S::Vec v[L];
-UNROLL(8)
+                        UNROLL(8)
                         for (int l = 0; l < L; ++l) v[l] = S::load(rows[l] + c * x.steps[2] + at[0] + t);
-UNROLL(8)
+                        UNROLL(8)
                         for (int l = 0; l < L; ++l) doubt += v[l] * 0.0;
                         S::transpose(v);
-UNROLL(8)
+                        UNROLL(8)
                         for (int l = 0; l < L; ++l) S::store(to + (t + l) * job.panel(), v[l]);
                     }
                 } else {
@@ -161,7 +160,9 @@ UNROLL(8)
             Vec inverse;
             for (int l = 0; l < L; ++l) {
                 const bool constant = !(std::sqrt(square[l]) > constant_share * std::sqrt(raw[l]));
-                inverse[l] = j + l >= x.stimuli ? 0 : constant ? std::numeric_limits<double>::quiet_NaN() : 1 / std::sqrt(square[l]);
+                inverse[l] = j + l >= x.stimuli ? 0
+                             : constant         ? std::numeric_limits<double>::quiet_NaN()
+                                                : 1 / std::sqrt(square[l]);
             }
             for (int64_t c = 0; c < x.sensors; ++c) {
                 double* at = panel + c * job.stride + j;
@@ -223,8 +224,8 @@ UNROLL(8)
             std::fill_n(bench->product.get(), together * square, 0.0);
         }
         for (int64_t split = 0; split < x.splits; ++split) {
-            const bool finite = x.single ? turn<L>(job, static_cast<const float*>(x.values), split, job.times.values + begin, count,
-                                                   bench->turned.get())
+            const bool finite = x.single ? turn<L>(job, static_cast<const float*>(x.values), split, job.times.values + begin,
+                                                   count, bench->turned.get())
                                          : turn<L>(job, static_cast<const double*>(x.values), split, job.times.values + begin,
                                                    count, bench->turned.get());
             if (!finite) {
@@ -276,7 +277,8 @@ bool rdm_movie(const Recording& recording, Dissimilarity metric, const double* w
                     for (int64_t tile = r / 8 * 8; tile <= r; ++tile) first[tile] = c;
     }
     std::atomic<bool> finite{true};
-    const Job job{&recording, metric, times, whitening ? white.get() : nullptr, rank, padded(recording.stimuli), first, out, &finite};
+    const Job job{&recording, metric, times,  whitening ? white.get() : nullptr, rank, padded(recording.stimuli),
+                  first,      out,    &finite};
     const int64_t blocks = (times.count + together - 1) / together;
     const int threads = static_cast<int>(std::min<int64_t>(context.threads, blocks));
     std::vector<Bench> benches;

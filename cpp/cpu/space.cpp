@@ -17,17 +17,17 @@ struct GramTile {
         using S = Simd<L>;
         using Vec = typename S::Vec;
         Vec acc[block][block];
-UNROLL(4)
+        UNROLL(4)
         for (int p = 0; p < block; ++p)
             for (int q = 0; q < block; ++q) acc[p][q] = Vec{};
         for (int64_t k = 0; k < count; k += L) {
             Vec vb[block];
-UNROLL(4)
+            UNROLL(4)
             for (int q = 0; q < block; ++q) vb[q] = S::load(b + q * pitch + k);
-UNROLL(4)
+            UNROLL(4)
             for (int p = 0; p < block; ++p) {
                 const Vec va = S::load(a + p * pitch + k);
-UNROLL(4)
+                UNROLL(4)
                 for (int q = 0; q < block; ++q) acc[p][q] = Rule::template moved<1>(acc[p][q], va, vb[q]);
             }
         }
@@ -92,10 +92,11 @@ void SpaceBuilder::build(const Features& x, Metric metric, Indices subset, int64
     const int64_t n = stimuli_, m = subset.count - (skip >= 0), pairs = n * (n - 1) / 2, size = pairs + n;
     using Tile = void (*)(const double*, const double*, int64_t, int64_t, double*);
     Tile tile = nullptr;
-    with_rule(metric, [&](auto rule) { tile = choose<GramTile<decltype(rule)>, const double*, const double*, int64_t, int64_t, double*>(); });
+    with_rule(metric, [&](auto rule) {
+        tile = choose<GramTile<decltype(rule)>, const double*, const double*, int64_t, int64_t, double*>();
+    });
     const bool centred = traits_of(metric).centred;
-    for (int64_t i = 0; i < n; ++i)
-        space.mean[i] = centred ? mean_of(x.values + i * x.count, subset, skip) : 0;
+    for (int64_t i = 0; i < n; ++i) space.mean[i] = centred ? mean_of(x.values + i * x.count, subset, skip) : 0;
 
     const int64_t panels = (m + panel - 1) / panel, used = std::min(parts, panels);
 #pragma omp parallel for schedule(dynamic) num_threads(threads_) if (threads_ > 1)
@@ -139,7 +140,8 @@ void finish(const Space& space, int64_t n, Metric metric, double* out) {
         if constexpr (Rule::normalised)
             for (int64_t i = 0; i < n; ++i) space.inverse[i] = inverse_norm(space.own[i]);
         for (int64_t i = 0, p = 0; i < n; ++i)
-            for (int64_t j = i + 1; j < n; ++j, ++p) out[p] = similarity_of<Rule>(space.pair[p], space.inverse[i], space.inverse[j]);
+            for (int64_t j = i + 1; j < n; ++j, ++p)
+                out[p] = similarity_of<Rule>(space.pair[p], space.inverse[i], space.inverse[j]);
     });
 }
 

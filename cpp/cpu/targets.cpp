@@ -54,12 +54,14 @@ bool only_zero_and_one(const Targets& t, int64_t pairs) {
 
 }  // namespace
 
-StandardTargets::StandardTargets(const Targets& source, int64_t n, int64_t pairs, TieScale ties, Comparator comparator, int threads)
+StandardTargets::StandardTargets(const Targets& source, int64_t n, int64_t pairs, TieScale ties, Comparator comparator,
+                                 int threads)
     : StandardTargets(source, n, pairs, ties, comparator) {
     bring(source.values, threads);
 }
 
-StandardTargets::StandardTargets(const Targets& source, int64_t n, TieScale ties, Comparator comparator, AcceleratedTargets* elsewhere)
+StandardTargets::StandardTargets(const Targets& source, int64_t n, TieScale ties, Comparator comparator,
+                                 AcceleratedTargets* elsewhere)
     : StandardTargets(source, n, n * (n - 1) / 2, ties, comparator) {
     elsewhere_ = elsewhere;
 }
@@ -264,7 +266,8 @@ void compare_all(const StandardTargets& targets, const double* similarities, int
         int64_t seen = -1;
         for (const auto& [pattern, from, to] : targets.alike()) {
             if (pattern != seen)
-                for (int64_t v = 0; v < some; ++v) targets.look_at(seen = pattern, similarities + (first + v) * pairs, scratch, v);
+                for (int64_t v = 0; v < some; ++v)
+                    targets.look_at(seen = pattern, similarities + (first + v) * pairs, scratch, v);
             for (int64_t start = from, end; start < to && !(context && context->stop(0)); start = end) {
                 end = std::min(to, start + (ranked ? most_targets : 1));
                 const int64_t columns = end - start;
@@ -274,7 +277,8 @@ void compare_all(const StandardTargets& targets, const double* similarities, int
                     continue;
                 }
                 scratch.products.resize(some * columns);
-                rank_products(scratch.ranks.get(), some, targets.row(start), columns, pairs, scratch.looks[0].count, scratch.products.data());
+                rank_products(scratch.ranks.get(), some, targets.row(start), columns, pairs, scratch.looks[0].count,
+                              scratch.products.data());
                 for (int64_t v = 0; v < some; ++v)
                     for (int64_t t = 0; t < columns; ++t)
                         at[v * vector_stride + t * target_stride] =
@@ -284,8 +288,8 @@ void compare_all(const StandardTargets& targets, const double* similarities, int
     }
 }
 
-void compare(const double* similarities, int64_t count, int64_t pairs, int64_t stimuli, const Targets& targets,
-             TieScale ties, Comparator comparator, const Context& context, double* out) {
+void compare(const double* similarities, int64_t count, int64_t pairs, int64_t stimuli, const Targets& targets, TieScale ties,
+             Comparator comparator, const Context& context, double* out) {
     const StandardTargets standard(targets, stimuli, pairs, ties, comparator, context.threads);
     const int team = static_cast<int>(std::clamp<int64_t>(count, 1, context.threads));
     const int64_t together = std::min(standard.together(), std::max<int64_t>(1, count / team));
@@ -295,7 +299,8 @@ void compare(const double* similarities, int64_t count, int64_t pairs, int64_t s
     for (int64_t s = 0; s < count; s += together) {
         const int thread = team > 1 ? omp_thread() : 0;
         if (!context.stop(thread))
-            compare_all(standard, similarities + s * pairs, std::min(together, count - s), scratch[thread], out + s * targets.count, targets.count, 1);
+            compare_all(standard, similarities + s * pairs, std::min(together, count - s), scratch[thread],
+                        out + s * targets.count, targets.count, 1);
     }
     context.throw_if_stopped();
 }

@@ -11,9 +11,9 @@ namespace secateur::cpu {
 
 class StandardTargets {
   public:
-    // Moment comparators: rows hold w (h - mean) / norm. Whitened: that, whitened. Ranks: of the pairs that count, in packed order,
-    // the centred ranks (Sorter), or the values themselves (tau). A constant target has no direction: its alignments are NaN (rho-a, tau-a: 0).
-    // Without `stimuli` (0) the pairs are any pairs, not all those of a set: none that is whitened.
+    // Moment comparators: rows hold w (h - mean) / norm. Whitened: that, whitened. Ranks: of the pairs that count, in packed
+    // order, the centred ranks (Sorter), or the values themselves (tau). A constant target has no direction: its alignments are
+    // NaN (rho-a, tau-a: 0). Without `stimuli` (0) the pairs are any pairs, not all those of a set: none that is whitened.
     StandardTargets(const Targets&, int64_t stimuli, int64_t pairs, TieScale, Comparator, int threads);
     // The same with rows elsewhere, or none yet; the source's values may be missing until `bring`.
     StandardTargets(const Targets&, int64_t stimuli, TieScale, Comparator, AcceleratedTargets* elsewhere = nullptr);
@@ -38,8 +38,16 @@ class StandardTargets {
     bool active(int64_t pattern, int64_t stimulus) const { return active_[pattern * stimuli + stimulus]; }
     // All of it as plain arrays.
     StandardRows view() const {
-        return {elsewhere_ ? elsewhere_->standardised(centred) : rows_.get(), count, pairs, weighted ? source_.weights : nullptr, weighted ? source_.weight_of : nullptr,
-                patterns, totals_.data(), active_.data(), centred, count};
+        return {elsewhere_ ? elsewhere_->standardised(centred) : rows_.get(),
+                count,
+                pairs,
+                weighted ? source_.weights : nullptr,
+                weighted ? source_.weight_of : nullptr,
+                patterns,
+                totals_.data(),
+                active_.data(),
+                centred,
+                count};
     }
     bool active_somewhere(int64_t stimulus) const { return somewhere_[stimulus]; }
     bool active_everywhere(int64_t stimulus) const { return everywhere_[stimulus]; }
@@ -48,8 +56,8 @@ class StandardTargets {
     void alignments(const double* similarities, double* out, int64_t stride) const;
     // Alignment of a target with given similarities, in two passes. NaN similarities of weight > 0 give NaN.
     double alignment(int64_t target, const double* similarities, struct CompareScratch&) const;
-    // Scratch that `alignment` can share between targets of one pattern is refreshed here, once per vector, for the vector at a place
-    // of the scratch.
+    // Scratch that `alignment` can share between targets of one pattern is refreshed here, once per vector, for the vector at a
+    // place of the scratch.
     void look_at(int64_t pattern, const double* similarities, CompareScratch&, int64_t place = 0) const;
     // The same alignment where ranks are compared and their product is known.
     double alignment_of_ranks(int64_t target, const struct Look&, double product) const;
@@ -69,14 +77,14 @@ class StandardTargets {
     AcceleratedTargets* elsewhere_ = nullptr;
     std::vector<Alike> alike_;
     std::vector<double> totals_, rank_squares_;
-    std::vector<Place> places_;   // (count, pairs) where orders are compared, of few enough pairs
-    std::vector<int64_t> tied_;   // (count) pairs of a target, where orders are compared
+    std::vector<Place> places_;  // (count, pairs) where orders are compared, of few enough pairs
+    std::vector<int64_t> tied_;  // (count) pairs of a target, where orders are compared
     std::vector<char> active_, somewhere_, everywhere_;
 };
 
 // Standardised here, or where they already are.
-inline StandardTargets standard_targets(const Targets& source, const Features& x, Metric metric, Comparator comparator, const Context& context,
-                                        AcceleratedTargets* elsewhere) {
+inline StandardTargets standard_targets(const Targets& source, const Features& x, Metric metric, Comparator comparator,
+                                        const Context& context, AcceleratedTargets* elsewhere) {
     const TieScale ties = tie_scale_of(metric);
     return elsewhere ? StandardTargets(source, x.stimuli, ties, comparator, elsewhere)
                      : StandardTargets(source, x.stimuli, x.pairs(), ties, comparator, context.threads);
@@ -92,16 +100,17 @@ struct Look {
 // Memory to look at some vectors, one after another at their places.
 struct CompareScratch {
     std::vector<Look> looks;
-    Buffer ranks;                // (looks, pairs): centred ranks; for whitened comparators the whitened values
-    std::vector<double> values;  // of the pairs that count; for whitened comparators the centred ones
+    Buffer ranks;                         // (looks, pairs): centred ranks; for whitened comparators the whitened values
+    std::vector<double> values;           // of the pairs that count; for whitened comparators the centred ones
     std::vector<double> means, products;  // by stimulus; (looks, targets)
     Sorter sorter;
-    CompareScratch(int64_t stimuli, int64_t pairs, int64_t together = 1) : looks(together), ranks(together * pairs), means(stimuli), sorter(pairs) {}
+    CompareScratch(int64_t stimuli, int64_t pairs, int64_t together = 1)
+        : looks(together), ranks(together * pairs), means(stimuli), sorter(pairs) {}
 };
 
-// Every target against vectors of similarities (count, pairs): out[vector * vector_stride + target * target_stride]. With a context,
-// the caller's thread asks whether to stop.
-void compare_all(const StandardTargets&, const double* similarities, int64_t count, CompareScratch&, double* out, int64_t vector_stride,
-                 int64_t target_stride, const Context* = nullptr);
+// Every target against vectors of similarities (count, pairs): out[vector * vector_stride + target * target_stride]. With a
+// context, the caller's thread asks whether to stop.
+void compare_all(const StandardTargets&, const double* similarities, int64_t count, CompareScratch&, double* out,
+                 int64_t vector_stride, int64_t target_stride, const Context* = nullptr);
 
 }  // namespace secateur::cpu

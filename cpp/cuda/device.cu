@@ -1,9 +1,9 @@
 // The device itself: is there one, what does its driver say, and what lies on it?
-#include "verbs.hpp"
-
 #include <cmath>
 #include <sstream>
 #include <vector>
+
+#include "verbs.hpp"
 
 namespace secateur::cuda {
 
@@ -80,8 +80,8 @@ class Loaded : public Accelerator {
         const Device::Turn turn(*device_);
         const DeviceBuffer<int64_t> rows(*device_, stimuli.values, stimuli.count, "stimuli");
         copy_ = DeviceBuffer<double>(*device_, x_.stimuli * x_.count, "X");
-        launch(*device_, "taking rows of X", take_rows, grid_of((x_.count + 255) / 256, x_.stimuli), 256, 0, all.x_.values, x_.count,
-               rows.get(), copy_.get());
+        launch(*device_, "taking rows of X", take_rows, grid_of((x_.count + 255) / 256, x_.stimuli), 256, 0, all.x_.values,
+               x_.count, rows.get(), copy_.get());
         x_.values = copy_.get();
         device_->finish("taking rows of X");
     }
@@ -126,15 +126,17 @@ class Loaded : public Accelerator {
     const double* fetched() {
         if (fetched_) return fetched_;
         fetch_.resize(x_.stimuli * x_.count);
-        check(cudaMemcpyAsync(fetch_.data(), x_.values, fetch_.size() * sizeof(double), cudaMemcpyDeviceToHost, device_->stream()),
-              "copying X from the device");
+        check(
+            cudaMemcpyAsync(fetch_.data(), x_.values, fetch_.size() * sizeof(double), cudaMemcpyDeviceToHost, device_->stream()),
+            "copying X from the device");
         device_->finish("copying X from the device");
         return fetched_ = fetch_.data();
     }
 
     LoadedTargets& on_this_device(AcceleratedTargets& targets) const {
         auto& loaded = static_cast<LoadedTargets&>(targets);
-        if (loaded.device() != device_.get()) throw std::invalid_argument("target must lie where X lies, got one loaded on another stream");
+        if (loaded.device() != device_.get())
+            throw std::invalid_argument("target must lie where X lies, got one loaded on another stream");
         return loaded;
     }
 
@@ -151,7 +153,8 @@ class Loaded : public Accelerator {
         for (int64_t at = 0; at < count; ++at)
             if (!std::isfinite(values[at])) {
                 std::ostringstream message;
-                message << "X must be finite, got " << values[at] << " at stimulus " << at / x_.count << ", feature " << at % x_.count;
+                message << "X must be finite, got " << values[at] << " at stimulus " << at / x_.count << ", feature "
+                        << at % x_.count;
                 throw std::invalid_argument(message.str());
             }
     }
@@ -277,8 +280,8 @@ void* Device::take(std::size_t bytes, const char* what) {
         cudaGetLastError();
         std::size_t free = 0, total = 0;
         cudaMemGetInfo(&free, &total);
-        throw OutOfMemory("out of device memory: " + in_words(bytes) + " were asked for (" + what + "), " + in_words(free) + " of " +
-                          in_words(total) + " are free: use device='cpu', or fewer targets at once");
+        throw OutOfMemory("out of device memory: " + in_words(bytes) + " were asked for (" + what + "), " + in_words(free) +
+                          " of " + in_words(total) + " are free: use device='cpu', or fewer targets at once");
     }
     check(status, std::string("allocating ") + in_words(bytes) + " for " + what);
     size_[memory] = bytes;

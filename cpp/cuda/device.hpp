@@ -29,8 +29,9 @@ class Device {
     ~Device();
     Device(const Device&) = delete;
 
-    // While it lives, this thread's calls go to the device, and no other thread's; what they started has ended when it ends. Whoever
-    // has a turn may wait for whom `Context::stop` asks, so nothing that can be waited for there may take one: no destructor does.
+    // While it lives, this thread's calls go to the device, and no other thread's; what they started has ended when it ends.
+    // Whoever has a turn may wait for whom `Context::stop` asks, so nothing that can be waited for there may take one: no
+    // destructor does.
     class Turn {
       public:
         explicit Turn(Device&);
@@ -73,8 +74,7 @@ class DeviceBuffer {
     DeviceBuffer(Device& device, int64_t count, const char* what)
         : device_(&device), count_(count), data_(count > 0 ? static_cast<T*>(device.take(count * sizeof(T), what)) : nullptr) {}
     // A copy of host values.
-    DeviceBuffer(Device& device, const T* host, int64_t count, const char* what)
-        : DeviceBuffer(device, host ? count : 0, what) {
+    DeviceBuffer(Device& device, const T* host, int64_t count, const char* what) : DeviceBuffer(device, host ? count : 0, what) {
         if (data_) upload(host, count);
     }
     DeviceBuffer(DeviceBuffer&& other) noexcept { swap(other); }
@@ -87,7 +87,8 @@ class DeviceBuffer {
     }
     T* get() const { return data_; }
     void upload(const T* host, int64_t count, int64_t at = 0) {
-        check(cudaMemcpyAsync(data_ + at, host, count * sizeof(T), cudaMemcpyDefault, device_->stream()), "copying to the device");
+        check(cudaMemcpyAsync(data_ + at, host, count * sizeof(T), cudaMemcpyDefault, device_->stream()),
+              "copying to the device");
     }
     void zero() {
         if (data_) check(cudaMemsetAsync(data_, 0, count_ * sizeof(T), device_->stream()), "clearing device memory");
@@ -95,7 +96,8 @@ class DeviceBuffer {
     // Rows of `width` values that lie `stride` apart where they go; waits for the device.
     void download(T* to, int64_t rows, int64_t width, int64_t stride) const {
         if (rows == 1 || stride == width)
-            check(cudaMemcpyAsync(to, data_, rows * width * sizeof(T), cudaMemcpyDefault, device_->stream()), "copying from the device");
+            check(cudaMemcpyAsync(to, data_, rows * width * sizeof(T), cudaMemcpyDefault, device_->stream()),
+                  "copying from the device");
         else
             check(cudaMemcpy2DAsync(to, stride * sizeof(T), data_, width * sizeof(T), width * sizeof(T), rows, cudaMemcpyDefault,
                                     device_->stream()),
@@ -135,8 +137,8 @@ HOST_DEVICE constexpr int64_t rounded_up(int64_t count, int64_t to) {
     return (count + to - 1) / to * to;
 }
 
-// Sums of `count` values a lane over the 32 lanes of a warp, in a fixed order and with count + 3 exchanges, not 5 * count: after it
-// v[0] of lane l is the sum of value (l / (32 / count)).
+// Sums of `count` values a lane over the 32 lanes of a warp, in a fixed order and with count + 3 exchanges, not 5 * count: after
+// it v[0] of lane l is the sum of value (l / (32 / count)).
 template <int count, int lanes = 32>
 __device__ inline void sum_over_warp(double (&v)[count]) {
     static_assert(count == 1 || count == 2 || count == 4 || count == 8);

@@ -12,8 +12,7 @@ namespace {
 constexpr int threads = 256;
 
 // One block a target. features (lists, count), lengths (lists): the places where kept (lists, count) is true, ascending.
-__global__ void __launch_bounds__(threads)
-    list(const bool* kept, int64_t count, int64_t* features, int64_t* lengths) {
+__global__ void __launch_bounds__(threads) list(const bool* kept, int64_t count, int64_t* features, int64_t* lengths) {
     uint32_t* shared = reinterpret_cast<uint32_t*>(block_memory);
     const int64_t row = blockIdx.x, each = (count + threads - 1) / threads;
     const int64_t from = min(int64_t{threadIdx.x} * each, count), to = min(from + each, count);
@@ -40,8 +39,8 @@ void held_out_alignment(Device& device, const Features& x, const LoadedTargets& 
     for (int64_t first = 0; first < all && !context.stop(0); first += spaces.at_once()) {
         const int64_t count = std::min(spaces.at_once(), all - first);
         kept.upload(plan.kept ? plan.kept + first * d : reinterpret_cast<const bool*>(everything.data()), count * d);
-        launch(device, "listing kept features", list, grid_of(count), threads, threads * sizeof(uint32_t), kept.get(), d, features.get(),
-               lengths.get());
+        launch(device, "listing kept features", list, grid_of(count), threads, threads * sizeof(uint32_t), kept.get(), d,
+               features.get(), lengths.get());
         const double* similarities = spaces.of({features.get(), lengths.get(), count, d});
         const TargetsAmong::Comparison each{first, count, nullptr, similarities, x.pairs(), 1};
         const TargetsAmong::Comparison shared{0, targets, nullptr, similarities, 0, 1};

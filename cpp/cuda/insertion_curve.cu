@@ -1,6 +1,7 @@
 // The pair sums of each target run through its order, in windows of steps:
 //   factors   the window's z and inverse norms, one thread a stimulus and target
-//   advance   a 4 x 4 tile of pairs a thread, its sums over features in registers; factors in shared memory; the moments of four steps
+//   advance   a 4 x 4 tile of pairs a thread, its sums over features in registers; factors in shared memory; the moments of four
+//   steps
 //             are put together over a warp at once
 //   conclude  the warps' sums in order, the alignments, and the shift of the next window
 // The split into warps depends on the number of stimuli alone, and so do the bits of the result.
@@ -18,7 +19,6 @@ namespace {
 constexpr int side = 4, together = 4, lanes = 32, threads = 128, ahead = 8;
 constexpr int64_t longest_window = 128, shortest_window = 8, windows_ahead = 16, most_in_a_batch = 32768;
 constexpr int64_t batch_bytes = 1 << 30;
-
 
 // z, r (targets, longest_window, padded): zeros behind the last stimulus and the last step. `start`: the steps before the window.
 template <class Rule>
@@ -73,7 +73,8 @@ __global__ void lay_out(const double* rows, const uint32_t* corners, int64_t n, 
     const int64_t first = (corners[tile] >> 16) * side, other = (corners[tile] & 0xffffu) * side;
     for (int e = 0; e < side * side; ++e) {
         const int64_t i = first + e / side, j = other + e % side;
-        tiled[(t * side * side + e) * tiles + tile] = i < j && j < n ? rows[t * (n * (n - 1) / 2) + row_start(i, n) + j - i - 1] : 0.0;
+        tiled[(t * side * side + e) * tiles + tile] =
+            i < j && j < n ? rows[t * (n * (n - 1) / 2) + row_start(i, n) + j - i - 1] : 0.0;
     }
 }
 
@@ -121,8 +122,8 @@ __device__ ALWAYS_INLINE void four_steps(const double* z, const double* r, int64
 template <class Rule, bool weighted>
 __global__ void __launch_bounds__(2 * threads)  // what the compiler makes of this bound spills on no architecture
     advance(const double* z, const double* r, const uint32_t* corners, int64_t n, int64_t padded, int64_t tiles, int64_t steps,
-            const double* targets, const double* weights, const int64_t* pattern_of, const double* shifts, double* pairs, int64_t warps,
-            double* sums) {
+            const double* targets, const double* weights, const int64_t* pattern_of, const double* shifts, double* pairs,
+            int64_t warps, double* sums) {
     double* staged_z = reinterpret_cast<double*>(block_memory);  // (together, padded)
     double* staged_r = staged_z + together * padded;
     const int64_t tile = int64_t{blockIdx.x} * blockDim.x + threadIdx.x, t = blockIdx.y;
@@ -170,8 +171,9 @@ __global__ void __launch_bounds__(2 * threads)  // what the compiler makes of th
 }
 
 // values, again (targets, all_steps), at `start` and behind.
-__global__ void conclude(const double* sums, int64_t warps, int64_t start, int64_t steps, int64_t all_steps, const int64_t* pattern_of,
-                         const double* totals, bool centred, const double* shifts, double* next_shifts, double* values, char* again) {
+__global__ void conclude(const double* sums, int64_t warps, int64_t start, int64_t steps, int64_t all_steps,
+                         const int64_t* pattern_of, const double* totals, bool centred, const double* shifts, double* next_shifts,
+                         double* values, char* again) {
     const int64_t s = int64_t{blockIdx.x} * blockDim.x + threadIdx.x, t = blockIdx.y;
     if (s >= steps) return;
     double all[3] = {0, 0, 0};
@@ -221,21 +223,24 @@ void run(Device& device, const Features& x, const InsertionPlan& plan, const Con
         const DeviceBuffer<double> packed(device, targets.weights, targets.patterns * pairs, "weights");
         weights = DeviceBuffer<double>(device, targets.patterns * side * side * tiles, "weights");
         for (int64_t u = 0; u < targets.patterns; u += most_in_a_batch)
-            launch(device, "laying out weights", lay_out, grid_of((tiles + 127) / 128, std::min(most_in_a_batch, targets.patterns - u)), 128,
-                   0, packed.get() + u * pairs, corner.get(), n, tiles, weights.get() + u * side * side * tiles);
+            launch(device, "laying out weights", lay_out,
+                   grid_of((tiles + 127) / 128, std::min(most_in_a_batch, targets.patterns - u)), 128, 0,
+                   packed.get() + u * pairs, corner.get(), n, tiles, weights.get() + u * side * side * tiles);
     }
-    const int64_t each = 8 * (2 * side * side * tiles + pairs + 2 * longest_window * padded + 3 * warps * longest_window + 3 * padded) +
-                         9 * steps + 8 * steps;
+    const int64_t each =
+        8 * (2 * side * side * tiles + pairs + 2 * longest_window * padded + 3 * warps * longest_window + 3 * padded) +
+        9 * steps + 8 * steps;
     const auto room = static_cast<int64_t>(device.available_bytes() / 2);
-    const int64_t largest =
-        std::clamp<int64_t>(std::min(batch_bytes, room) / each, 1, std::min(targets.count, most_in_a_batch));
+    const int64_t largest = std::clamp<int64_t>(std::min(batch_bytes, room) / each, 1, std::min(targets.count, most_in_a_batch));
     const int64_t order_rows = plan.order_count > 1 ? largest : 1;
     DeviceBuffer<double> rows(device, largest * pairs, "targets"), tiled(device, largest * side * side * tiles, "targets"),
-        sums_of_pairs(device, largest * side * side * tiles, "inner products"), z(device, largest * longest_window * padded, "factors"),
-        r(device, largest * longest_window * padded, "factors"), sums(device, largest * 3 * warps * longest_window, "sums"),
-        own(device, largest * padded, "norms"), mean(device, largest * padded, "means"), centre(device, largest * padded, "means"),
-        shift(device, largest, "shifts"), next_shift(device, largest, "shifts");
-    DeviceBuffer<int64_t> orders(device, order_rows * steps, "orders"), pattern_of(device, weighted ? largest : 0, "weight patterns");
+        sums_of_pairs(device, largest * side * side * tiles, "inner products"),
+        z(device, largest * longest_window * padded, "factors"), r(device, largest * longest_window * padded, "factors"),
+        sums(device, largest * 3 * warps * longest_window, "sums"), own(device, largest * padded, "norms"),
+        mean(device, largest * padded, "means"), centre(device, largest * padded, "means"), shift(device, largest, "shifts"),
+        next_shift(device, largest, "shifts");
+    DeviceBuffer<int64_t> orders(device, order_rows * steps, "orders"),
+        pattern_of(device, weighted ? largest : 0, "weight patterns");
     for (int64_t from = 0; from < targets.count; from += largest) {
         const int64_t count = std::min(largest, targets.count - from);
         DeviceBuffer<double> out(device, count * steps, "alignments");
@@ -248,15 +253,15 @@ void run(Device& device, const Features& x, const InsertionPlan& plan, const Con
         if (weighted) pattern_of.upload(targets.weight_of + from, count);
         sums_of_pairs.zero();
         shift.zero();
-        launch(device, "laying out targets", lay_out, grid_of((tiles + 127) / 128, count), 128, 0, rows.get(), corner.get(), n, tiles,
-               tiled.get());
+        launch(device, "laying out targets", lay_out, grid_of((tiles + 127) / 128, count), 128, 0, rows.get(), corner.get(), n,
+               tiles, tiled.get());
         int64_t windows = 0;
         for (int64_t start = 0, now; start < steps; start += now) {
             if (context.stop(0)) return device.finish("inserting features");  // before what was copied from goes
             now = window_at(start, steps);
-            launch(device, "making factors", factors<Rule>, grid_of((padded + 63) / 64, count), 64, 0, x.values, x.count, n, padded,
-                   orders.get(), plan.order_count > 1 ? steps : 0, active.get(), pattern_of.get(),
-                   start, now, own.get(), mean.get(), centre.get(), z.get(), r.get());
+            launch(device, "making factors", factors<Rule>, grid_of((padded + 63) / 64, count), 64, 0, x.values, x.count, n,
+                   padded, orders.get(), plan.order_count > 1 ? steps : 0, active.get(), pattern_of.get(), start, now, own.get(),
+                   mean.get(), centre.get(), z.get(), r.get());
             launch(device, "inserting features", advance<Rule, weighted>, grid_of(blocks, count), width,
                    2 * together * padded * sizeof(double), z.get(), r.get(), corner.get(), n, padded, tiles, now, tiled.get(),
                    weights.get(), pattern_of.get(), shift.get(), sums_of_pairs.get(), warps, sums.get());
@@ -272,7 +277,8 @@ void run(Device& device, const Features& x, const InsertionPlan& plan, const Con
 
 }  // namespace
 
-void insertion_curve(Device& device, const Features& x, const InsertionPlan& plan, const Context& context, double* values, char* again) {
+void insertion_curve(Device& device, const Features& x, const InsertionPlan& plan, const Context& context, double* values,
+                     char* again) {
     with_rule(plan.metric, [&](auto rule) {
         using Rule = decltype(rule);
         if (plan.targets.weights)

@@ -3,7 +3,8 @@
 //   moments   lanes over candidates, warps over rows of pairs: the three sums, fused; for few targets
 //   products  a block of values (pairs x candidates), made once in shared memory, times the targets; for many
 // Double takes the values themselves. Single takes their changes in float (the delta form) and adds the unchanged space's own
-// sums in double. Both leave partial sums by slice of the pairs, a split that depends on sizes alone; `conclude` adds them in order.
+// sums in double. Both leave partial sums by slice of the pairs, a split that depends on sizes alone; `conclude` adds them in
+// order.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -16,9 +17,9 @@ namespace secateur::cuda {
 namespace {
 
 constexpr int lanes = 32, warps = 8, threads = lanes * warps;
-constexpr int64_t few = 8;            // targets up to which the sums are taken for each anew
-constexpr int depth = 16;             // pairs at a time in `products`
-constexpr int rows_a_lane = 8;        // candidates a thread holds sums of in `products`
+constexpr int64_t few = 8;      // targets up to which the sums are taken for each anew
+constexpr int depth = 16;       // pairs at a time in `products`
+constexpr int rows_a_lane = 8;  // candidates a thread holds sums of in `products`
 constexpr int64_t tile_bytes = 256 << 20, batch_bytes = 512 << 20;
 constexpr int64_t most_in_a_batch = 32768;  // a grid's second axis ends at 65535
 constexpr int64_t enough_blocks = 512, most_slices = 16;
@@ -118,8 +119,8 @@ __global__ void factors(const double* x, int64_t features, const int64_t* candid
 
 // Where each pair's stimuli are, and for the delta form the unchanged values and their distance from the shift.
 template <class Rule>
-__global__ void prepare(const double* pair, const double* own, int64_t n, double shift, double unit, uint32_t* stimuli, float* value,
-                        float* shifted) {
+__global__ void prepare(const double* pair, const double* own, int64_t n, double shift, double unit, uint32_t* stimuli,
+                        float* value, float* shifted) {
     const int64_t i = blockIdx.y, j = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
     if (j <= i || j >= n) return;
     const int64_t p = row_start(i, n) + j - i - 1;
@@ -164,8 +165,8 @@ __global__ void unchanged(const double* pair, const double* own, const uint32_t*
     }
 }
 
-// sums (slices, columns, 3, stride): of w v, w v^2 and h v, by column (blockIdx.y: a target, or a weight pattern where rows is null).
-// A warp takes two rows of pairs at a time, so that what it loads of a partner serves both.
+// sums (slices, columns, 3, stride): of w v, w v^2 and h v, by column (blockIdx.y: a target, or a weight pattern where rows is
+// null). A warp takes two rows of pairs at a time, so that what it loads of a partner serves both.
 template <class Rule, int sign, class Real, bool weighted>
 __global__ void __launch_bounds__(threads, 1)
     moments(const double* pair, const float* value, const float* shifted, int64_t n, const Real* z, const Real* r, int64_t stride,
@@ -235,11 +236,12 @@ __global__ void __launch_bounds__(threads, 1)
 // `wide` / 64 columns.
 template <class Real, int wide>
 __global__ void __launch_bounds__(threads, 1)
-    products(Metric metric, int sign, const double* pair, const float* value, const float* shifted, const uint32_t* stimuli, int64_t pairs, const Real* z,
-             const Real* r, int64_t stride, double shift, const double* rows, int64_t columns, double* sums) {
+    products(Metric metric, int sign, const double* pair, const float* value, const float* shifted, const uint32_t* stimuli,
+             int64_t pairs, const Real* z, const Real* r, int64_t stride, double shift, const double* rows, int64_t columns,
+             double* sums) {
     constexpr int held = wide / (2 * lanes);
     Real* targets = reinterpret_cast<Real*>(block_memory);  // (depth, wide)
-    Real* values = targets + depth * wide;                   // (depth, lanes)
+    Real* values = targets + depth * wide;                  // (depth, lanes)
     const int lane = threadIdx.x % lanes, warp = threadIdx.x / lanes;
     const int own_candidate = warp % 4 * rows_a_lane, own_column = warp / 4 * (wide / 2) + lane;
     const int64_t c = int64_t{blockIdx.x} * lanes, column = int64_t{blockIdx.y} * wide;
@@ -299,8 +301,8 @@ __global__ void __launch_bounds__(threads, 1)
         }
 }
 
-// values (targets, count): alignments, from the partial sums. `base` (targets, 3), `base_of_patterns` (patterns, 3) or null: the unchanged
-// space's sums.
+// values (targets, count): alignments, from the partial sums. `base` (targets, 3), `base_of_patterns` (patterns, 3) or null: the
+// unchanged space's sums.
 __global__ void conclude(const double* sums, int64_t slices, int64_t columns, bool by_target, const double* product_sums,
                          int64_t product_slices, int64_t targets, int64_t stride, int64_t count, const double* base,
                          const double* base_of_patterns, double unit, const int64_t* pattern_of, const double* totals,
@@ -337,8 +339,8 @@ bool fit_floats(const StandardRows& targets, int64_t pairs) {
     return true;
 }
 
-// Whether similarities vary by more than a thousandth of their size: where they are all but equal, a feature's changes are large, all but
-// cancel, and floats lose what is left.
+// Whether similarities vary by more than a thousandth of their size: where they are all but equal, a feature's changes are large,
+// all but cancel, and floats lose what is left.
 template <class Rule>
 bool vary(const OneFeaturePlan& plan, int64_t n) {
     double count = 0, sum = 0, squares = 0;
@@ -424,18 +426,22 @@ class Verb {
         const bool by_target = targets.in_all <= few || (weighted_ && patterns_ >= std::min(targets.in_all, most_in_a_batch));
         const int64_t columns = by_target ? count : patterns_;
         const DeviceBuffer<double> rows(device_, targets.rows + first * pairs_, count * pairs_, "targets");
-        const DeviceBuffer<int64_t> pattern_of(device_, weighted_ ? targets.weight_of + first : nullptr, count, "weight patterns");
+        const DeviceBuffer<int64_t> pattern_of(device_, weighted_ ? targets.weight_of + first : nullptr, count,
+                                               "weight patterns");
         const DeviceBuffer<double> base(device_, single ? count * 3 : 0, "sums"),
             base_of_patterns(device_, single ? patterns_ * 3 : 0, "sums");
         if (single) {
             launch(device_, "summing the unchanged space", unchanged<Rule>, grid_of(count), threads, 3 * warps * sizeof(double),
-                   pair_.get(), own_.get(), stimuli_.get(), pairs_, plan_.shift, rows.get(), weights_.get(), pattern_of.get(), base.get());
-            launch(device_, "summing the unchanged space", unchanged<Rule>, grid_of(patterns_), threads, 3 * warps * sizeof(double),
-                   pair_.get(), own_.get(), stimuli_.get(), pairs_, plan_.shift, static_cast<const double*>(nullptr), weights_.get(),
-                   static_cast<const int64_t*>(nullptr), base_of_patterns.get());
+                   pair_.get(), own_.get(), stimuli_.get(), pairs_, plan_.shift, rows.get(), weights_.get(), pattern_of.get(),
+                   base.get());
+            launch(device_, "summing the unchanged space", unchanged<Rule>, grid_of(patterns_), threads,
+                   3 * warps * sizeof(double), pair_.get(), own_.get(), stimuli_.get(), pairs_, plan_.shift,
+                   static_cast<const double*>(nullptr), weights_.get(), static_cast<const int64_t*>(nullptr),
+                   base_of_patterns.get());
         }
         const int64_t each = 2 * sizeof(Real) * n_ + 8 * most_slices * (3 * columns + count) + 8 * count + 32;
-        const int64_t tile = std::min(rounded_up(candidates, lanes), std::max<int64_t>(lanes, std::min(tile_bytes, room()) / each / lanes * lanes));
+        const int64_t tile = std::min(rounded_up(candidates, lanes),
+                                      std::max<int64_t>(lanes, std::min(tile_bytes, room()) / each / lanes * lanes));
         const int64_t tiles = (candidates + lanes - 1) / lanes;
         const int64_t slices = slices_for(tiles * (by_target ? targets.in_all : patterns_), (n_ + 2 * warps - 1) / (2 * warps));
         const int64_t wide = targets.in_all <= 64 ? 64 : 256;
@@ -459,13 +465,15 @@ class Verb {
                    by_target ? pattern_of.get() : nullptr, sums.get(), flags.get());
             if (!by_target) {
                 const auto multiply = wide == 64 ? products<Real, 64> : products<Real, 256>;
-                launch(device_, "multiplying with targets", multiply, grid_of(stride / lanes, (count + wide - 1) / wide, product_slices),
-                       threads, depth * (wide + lanes) * sizeof(Real), plan_.metric, plan_.sign, pair_.get(), value_.get(), shifted_.get(), stimuli_.get(),
-                       pairs_, z.get(), r.get(), stride, plan_.shift, rows.get(), count, product_sums.get());
+                launch(device_, "multiplying with targets", multiply,
+                       grid_of(stride / lanes, (count + wide - 1) / wide, product_slices), threads,
+                       depth * (wide + lanes) * sizeof(Real), plan_.metric, plan_.sign, pair_.get(), value_.get(), shifted_.get(),
+                       stimuli_.get(), pairs_, z.get(), r.get(), stride, plan_.shift, rows.get(), count, product_sums.get());
             }
-            launch(device_, "comparing", conclude, grid_of((now + 127) / 128, count), 128, 0, sums.get(), slices, columns, by_target,
-                   product_sums.get(), product_slices, count, stride, now, base.get(), base_of_patterns.get(), unit_,
-                   pattern_of.get(), totals_.get(), remain_.get(), level_.get(), plan_.shift, targets.centred, out.get(), flags.get());
+            launch(device_, "comparing", conclude, grid_of((now + 127) / 128, count), 128, 0, sums.get(), slices, columns,
+                   by_target, product_sums.get(), product_slices, count, stride, now, base.get(), base_of_patterns.get(), unit_,
+                   pattern_of.get(), totals_.get(), remain_.get(), level_.get(), plan_.shift, targets.centred, out.get(),
+                   flags.get());
             out.download(values + first * candidates + c, count, now, candidates);
             flags.download(flagged.data());
             for (int64_t k = 0; k < now; ++k) again[c + k] |= flagged[k];

@@ -1,5 +1,5 @@
-// A search by ranking whose matrices (targets, features) stay on the device: leave-one-out, the order of importance, insertion, the best
-// prefix. What an update can't be trusted with is made anew, from spaces built of the features, and put in its place.
+// A search by ranking whose matrices (targets, features) stay on the device: leave-one-out, the order of importance, insertion,
+// the best prefix. What an update can't be trusted with is made anew, from spaces built of the features, and put in its place.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -24,9 +24,9 @@ __device__ uint64_t key_of(double value) {
     return bits >> 63 ? bits : ~bits ^ (uint64_t{1} << 63);
 }
 
-// One block a target: importance = baseline - alignment without the feature, in place, and the places of its values, largest first, ties
-// by place. A radix sort: each thread counts and moves its own stretch, so that equal digits keep their order.
-// keys, places: (2, targets, count), where blocks sort to and fro.
+// One block a target: importance = baseline - alignment without the feature, in place, and the places of its values, largest
+// first, ties by place. A radix sort: each thread counts and moves its own stretch, so that equal digits keep their order. keys,
+// places: (2, targets, count), where blocks sort to and fro.
 __global__ void __launch_bounds__(sorters, 1)
     rank(double* values, const double* baseline, double sign, int64_t count, uint64_t* keys, uint32_t* places, int64_t* order) {
     uint32_t* counts = reinterpret_cast<uint32_t*>(block_memory);       // (buckets, sorters)
@@ -80,9 +80,8 @@ __global__ void __launch_bounds__(sorters, 1)
 }
 
 // One block a target: the curve, oriented in place; length, alignment and support of its best prefix (cpu/ranking.cpp).
-__global__ void __launch_bounds__(threads)
-    keep_prefix(double* curve, const int64_t* order, double sign, int64_t count, PrefixRule rule, int64_t* length, double* alignment,
-                bool* support) {
+__global__ void __launch_bounds__(threads) keep_prefix(double* curve, const int64_t* order, double sign, int64_t count,
+                                                       PrefixRule rule, int64_t* length, double* alignment, bool* support) {
     double* shared = reinterpret_cast<double*>(block_memory);
     const int64_t row = blockIdx.x;
     double *values = curve + row * count, highest = -INFINITY;
@@ -95,7 +94,8 @@ __global__ void __launch_bounds__(threads)
     double earliest = INFINITY;
     if (highest > -INFINITY)
         for (int64_t s = threadIdx.x; s < count; s += threads)
-            if (s >= rule.least - 1 && s < rule.most && values[s] >= highest - rule.tie) earliest = fmin(earliest, static_cast<double>(s + 1));
+            if (s >= rule.least - 1 && s < rule.most && values[s] >= highest - rule.tie)
+                earliest = fmin(earliest, static_cast<double>(s + 1));
     earliest = over_block(earliest, shared, [](double a, double b) { return fmin(a, b); });
     const int64_t kept = earliest < INFINITY ? static_cast<int64_t>(earliest) : 0;
     for (int64_t s = threadIdx.x; s < kept; s += threads) support[row * count + order[row * count + s]] = true;
@@ -118,21 +118,22 @@ __global__ void list_all_but(const int64_t* without, int64_t count, int64_t* fea
 }
 
 // One block a list: features (lists, stride): the beginning of a target's order, of its length.
-__global__ void list_beginnings(const int64_t* order, int64_t count, const int64_t* targets, const int64_t* lengths, int64_t stride,
-                                int64_t* features) {
+__global__ void list_beginnings(const int64_t* order, int64_t count, const int64_t* targets, const int64_t* lengths,
+                                int64_t stride, int64_t* features) {
     const int64_t row = blockIdx.x;
     for (int64_t k = threadIdx.x; k < lengths[row]; k += threads) features[row * stride + k] = order[targets[row] * count + k];
 }
 
 // values (targets, count), in the columns of some features := sign * alignments (features, targets).
-__global__ void put_columns(const double* alignments, double sign, const int64_t* features, int64_t targets, int64_t count, double* values) {
+__global__ void put_columns(const double* alignments, double sign, const int64_t* features, int64_t targets, int64_t count,
+                            double* values) {
     const int64_t t = int64_t{blockIdx.y} * blockDim.x + threadIdx.x;
     if (t < targets) values[t * count + features[blockIdx.x]] = sign * alignments[blockIdx.x * targets + t];
 }
 
 // values (targets, count) behind so many steps of some targets := sign * alignments (places).
-__global__ void put_steps(const double* alignments, double sign, const int64_t* targets, const int64_t* steps, int64_t places, int64_t count,
-                          double* values) {
+__global__ void put_steps(const double* alignments, double sign, const int64_t* targets, const int64_t* steps, int64_t places,
+                          int64_t count, double* values) {
     const int64_t at = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
     if (at < places) values[targets[at] * count + steps[at] - 1] = sign * alignments[at];
 }
@@ -148,7 +149,8 @@ struct Part {
 
 class Search {
   public:
-    Search(Device& device, const Features& x, Precision precision, const TargetsAmong& among, const RankingPlan& plan, const Context& context)
+    Search(Device& device, const Features& x, Precision precision, const TargetsAmong& among, const RankingPlan& plan,
+           const Context& context)
         : device_(device), x_(x), precision_(precision), among_(among), plan_(plan), context_(context) {}
 
     // Alignments with each feature left out. False if asked to stop.
@@ -170,14 +172,14 @@ class Search {
     // The curves of the orders, not oriented. False if asked to stop.
     bool insert(const Part& part) const {
         const int64_t size = part.count * x_.count;
-        insertion_curve(device_, x_, {plan_.leave_one_out.metric, part.targets, part.order, part.count, x_.count}, context_, part.curve,
-                        part.flags);
+        insertion_curve(device_, x_, {plan_.leave_one_out.metric, part.targets, part.order, part.count, x_.count}, context_,
+                        part.curve, part.flags);
         if (context_.stop(0)) return false;
         DeviceBuffer<unsigned long long> found(device_, 1, "a count");
         const DeviceBuffer<int64_t> places(device_, size, "places");
         found.zero();
-        launch(device_, "looking for flags", find, grid_of((size + threads - 1) / threads), threads, 0, part.flags, size, found.get(),
-               places.get());
+        launch(device_, "looking for flags", find, grid_of((size + threads - 1) / threads), threads, 0, part.flags, size,
+               found.get(), places.get());
         unsigned long long count = 0;
         found.download(&count);
         if (count == 0) return true;
@@ -201,16 +203,16 @@ class Search {
         const auto count = static_cast<int64_t>(all.size()), left = x_.count - 1;
         Spaces spaces(device_, x_, plan_.leave_one_out.metric, count, 8 * (left + 2 + part.count));
         const DeviceBuffer<double> alignments(device_, spaces.at_once() * part.count, "alignments");
-        const DeviceBuffer<int64_t> lists(device_, spaces.at_once() * left, "lists of features"), lengths(device_, spaces.at_once(), "lengths"),
-            features(device_, all.data(), count, "features");
+        const DeviceBuffer<int64_t> lists(device_, spaces.at_once() * left, "lists of features"),
+            lengths(device_, spaces.at_once(), "lengths"), features(device_, all.data(), count, "features");
         for (int64_t from = 0; from < count && !context_.stop(0); from += spaces.at_once()) {
             const int64_t now = std::min(spaces.at_once(), count - from);
-            launch(device_, "listing features", list_all_but, grid_of(now), threads, 0, features.get() + from, x_.count, lists.get(),
-                   lengths.get());
+            launch(device_, "listing features", list_all_but, grid_of(now), threads, 0, features.get() + from, x_.count,
+                   lists.get(), lengths.get());
             const double* similarities = spaces.of({lists.get(), lengths.get(), now, left});
             among_.compared({part.first, part.count, nullptr, similarities, 0, now}, true, alignments.get(), nullptr);
-            launch(device_, "putting alignments in their place", put_columns, grid_of(now, (part.count + threads - 1) / threads), threads, 0,
-                   alignments.get(), sign(), features.get() + from, part.count, x_.count, part.values);
+            launch(device_, "putting alignments in their place", put_columns, grid_of(now, (part.count + threads - 1) / threads),
+                   threads, 0, alignments.get(), sign(), features.get() + from, part.count, x_.count, part.values);
         }
         device_.finish("leaving features out");  // before what was copied from goes
     }
@@ -224,15 +226,16 @@ class Search {
         }
         const int64_t longest = *std::max_element(steps.begin(), steps.end());
         Spaces spaces(device_, x_, plan_.leave_one_out.metric, count, 8 * longest);
-        const DeviceBuffer<int64_t> targets(device_, rows.data(), count, "places"), lengths(device_, steps.data(), count, "lengths"),
-            lists(device_, spaces.at_once() * longest, "lists of features");
+        const DeviceBuffer<int64_t> targets(device_, rows.data(), count, "places"),
+            lengths(device_, steps.data(), count, "lengths"), lists(device_, spaces.at_once() * longest, "lists of features");
         const DeviceBuffer<double> alignments(device_, count, "alignments");
         for (int64_t from = 0; from < count && !context_.stop(0); from += spaces.at_once()) {
             const int64_t now = std::min(spaces.at_once(), count - from);
-            launch(device_, "listing features", list_beginnings, grid_of(now), threads, 0, part.order, x_.count, targets.get() + from,
-                   lengths.get() + from, longest, lists.get());
+            launch(device_, "listing features", list_beginnings, grid_of(now), threads, 0, part.order, x_.count,
+                   targets.get() + from, lengths.get() + from, longest, lists.get());
             const double* similarities = spaces.of({lists.get(), lengths.get() + from, now, longest});
-            among_.compared({part.first, now, targets.get() + from, similarities, x_.pairs(), 1}, true, alignments.get() + from, nullptr);
+            among_.compared({part.first, now, targets.get() + from, similarities, x_.pairs(), 1}, true, alignments.get() + from,
+                            nullptr);
         }
         launch(device_, "putting alignments in their place", put_steps, grid_of((count + threads - 1) / threads), threads, 0,
                alignments.get(), sign(), targets.get(), lengths.get(), count, x_.count, part.curve);
@@ -270,13 +273,14 @@ bool ranking(Device& device, const Features& x, Precision precision, const Loade
     for (int64_t first = 0; first < targets.count; first += largest) {
         const int64_t count = std::min(largest, targets.count - first);
         among.standardised(first, count, rows.get());
-        const Part part{first, count, targets.part(first, count, rows.get()), values.get(), curve.get(), order.get(), flags.get()};
+        const Part part{first,       count,      targets.part(first, count, rows.get()), values.get(), curve.get(),
+                        order.get(), flags.get()};
         if (!search.leave_one_out(part)) return true;
         launch(device, "ranking features", rank, grid_of(count), sorters, sorting, values.get(), baseline.get() + first, sign, d,
                keys.get(), places.get(), order.get());
         if (!search.insert(part)) return true;
-        launch(device, "choosing prefixes", keep_prefix, grid_of(count), threads, threads * sizeof(double), curve.get(), order.get(), sign,
-               d, plan.rule, length.get(), alignment.get(), support.get());
+        launch(device, "choosing prefixes", keep_prefix, grid_of(count), threads, threads * sizeof(double), curve.get(),
+               order.get(), sign, d, plan.rule, length.get(), alignment.get(), support.get());
         if (out.importance) values.download(out.importance + first * d, 1, count * d, count * d);
         if (out.order) order.download(out.order + first * d, 1, count * d, count * d);
         if (out.curve) curve.download(out.curve + first * d, 1, count * d, count * d);

@@ -13,8 +13,8 @@ namespace {
 constexpr int tile = 16, depth = 32;
 constexpr int64_t slice_length = 1024, most_slices = 1024, batch_bytes = 1 << 30, most_in_a_batch = 32768;
 
-// One block a stimulus and list: the mean over the list in two passes, so that a large common mean costs no digits; a constant row's
-// is exact.
+// One block a stimulus and list: the mean over the list in two passes, so that a large common mean costs no digits; a constant
+// row's is exact.
 __global__ void means(const double* x, int64_t features, Lists lists, double* mean) {
     double* shared = reinterpret_cast<double*>(block_memory);
     const double* row = x + blockIdx.x * features;
@@ -33,7 +33,10 @@ __global__ void means(const double* x, int64_t features, Lists lists, double* me
     double rest = 0;
     for (int64_t s = threadIdx.x; s < count; s += blockDim.x) rest += row[subset[s]] - first;
     rest = over_block(rest, shared, plus);
-    if (threadIdx.x == 0) mean[int64_t{blockIdx.y} * gridDim.x + blockIdx.x] = low < high ? first + rest / static_cast<double>(count) : count > 0 ? low : 0.0;
+    if (threadIdx.x == 0)
+        mean[int64_t{blockIdx.y} * gridDim.x + blockIdx.x] = low < high  ? first + rest / static_cast<double>(count)
+                                                             : count > 0 ? low
+                                                                         : 0.0;
 }
 
 // One block a 16 x 16 tile of pairs and slice of a list. sums: (slices, lists, pairs + stimuli).
@@ -41,12 +44,13 @@ template <class Rule>
 __global__ void __launch_bounds__(tile* tile)
     products(const double* x, int64_t features, int64_t n, Lists lists, int64_t slices, const double* means, double* sums) {
     if (blockIdx.y < blockIdx.x) return;  // the whole block: below the diagonal
-    double(*rows)[depth + 1] = reinterpret_cast<double(*)[depth + 1]>(block_memory);
-    double(*columns)[depth + 1] = rows + tile;
+    double (*rows)[depth + 1] = reinterpret_cast<double (*)[depth + 1]>(block_memory);
+    double (*columns)[depth + 1] = rows + tile;
     const int at = threadIdx.x % tile, other = threadIdx.x / tile;
     const int64_t i = int64_t{blockIdx.x} * tile + other, j = int64_t{blockIdx.y} * tile + at;
     const int64_t list = blockIdx.z % lists.count, slice = blockIdx.z / lists.count, count = lists.lengths[list];
-    const int64_t each = rounded_up((count + slices - 1) / slices, depth), from = min(slice * each, count), to = min(from + each, count);
+    const int64_t each = rounded_up((count + slices - 1) / slices, depth), from = min(slice * each, count),
+                  to = min(from + each, count);
     const int64_t* subset = lists.features + list * lists.stride;
     const double* mean = means ? means + list * n : nullptr;
     double sum = 0;
@@ -98,11 +102,12 @@ Spaces::Spaces(Device& device, const Features& x, Metric metric, int64_t lists, 
 void Spaces::add_up(Lists lists) {
     const int64_t n = x_.stimuli, size = x_.pairs() + n, tiles = (n + tile - 1) / tile;
     if (means_.get())
-        launch(device_, "taking means", means, grid_of(n, lists.count), 64, 64 * sizeof(double), x_.values, x_.count, lists, means_.get());
+        launch(device_, "taking means", means, grid_of(n, lists.count), 64, 64 * sizeof(double), x_.values, x_.count, lists,
+               means_.get());
     constexpr std::size_t shared = 2 * tile * (depth + 1) * sizeof(double);
     with_rule(metric_, [&](auto rule) {
-        launch(device_, "taking inner products", products<decltype(rule)>, grid_of(tiles, tiles, slices_ * lists.count), tile * tile,
-               shared, x_.values, x_.count, n, lists, slices_, means_.get(), sums_.get());
+        launch(device_, "taking inner products", products<decltype(rule)>, grid_of(tiles, tiles, slices_ * lists.count),
+               tile * tile, shared, x_.values, x_.count, n, lists, slices_, means_.get(), sums_.get());
     });
     if (slices_ > 1)
         launch(device_, "adding inner products", add_slices, grid_of((lists.count * size + 255) / 256), 256, 0, sums_.get(),
@@ -113,8 +118,8 @@ const double* Spaces::of(Lists lists) {
     const int64_t n = x_.stimuli;
     add_up(lists);
     with_rule(metric_, [&](auto rule) {
-        launch(device_, "taking similarities", finish<decltype(rule)>, grid_of((n + 127) / 128, n, lists.count), 128, 0, sums_.get(), n,
-               similarities_.get());
+        launch(device_, "taking similarities", finish<decltype(rule)>, grid_of((n + 127) / 128, n, lists.count), 128, 0,
+               sums_.get(), n, similarities_.get());
     });
     return similarities_.get();
 }
@@ -131,7 +136,8 @@ void Spaces::sums_of(Lists list, double* pair, double* own, double* mean) {
 }
 
 void space(Device& device, const Features& x, Metric metric, Indices subset, double* pair, double* own, double* mean) {
-    const DeviceBuffer<int64_t> chosen(device, subset.values, subset.count, "a subset"), length(device, &subset.count, 1, "its length");
+    const DeviceBuffer<int64_t> chosen(device, subset.values, subset.count, "a subset"),
+        length(device, &subset.count, 1, "its length");
     Spaces(device, x, metric, 1, 0, true).sums_of({chosen.get(), length.get(), 1, subset.count}, pair, own, mean);
 }
 

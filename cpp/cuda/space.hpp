@@ -15,7 +15,8 @@ struct Lists {
 // Similarities over lists of features, from the features alone.
 class Spaces {
   public:
-    // Of up to so many lists; `beside`: the bytes that a list takes its maker. A single one may be summed up in slices, side by side.
+    // Of up to so many lists; `beside`: the bytes that a list takes its maker. A single one may be summed up in slices, side by
+    // side.
     Spaces(Device&, const Features& x, Metric, int64_t lists, int64_t beside, bool in_slices = false);
     int64_t at_once() const { return at_once_; }
     // (lists, pairs), until the next call; NaN where undefined.

@@ -47,9 +47,9 @@ __global__ void __launch_bounds__(threads)
 
 // One block a target and space (TargetsAmong::Comparison).
 __global__ void __launch_bounds__(threads)
-    compare(const double* values, int64_t all_pairs, const int64_t* at, int64_t pairs, const double* weights, const int64_t* pattern_of,
-            const int64_t* which, const double* similarities, int64_t stride, bool centred, bool strict, double* alignments,
-            int64_t* undefined) {
+    compare(const double* values, int64_t all_pairs, const int64_t* at, int64_t pairs, const double* weights,
+            const int64_t* pattern_of, const int64_t* which, const double* similarities, int64_t stride, bool centred,
+            bool strict, double* alignments, int64_t* undefined) {
     double* shared = reinterpret_cast<double*>(block_memory);
     const int64_t place = int64_t{blockIdx.y} * gridDim.x + blockIdx.x, t = which ? which[blockIdx.x] : int64_t{blockIdx.x};
     const double *h = values + t * all_pairs, *s = similarities + (stride ? blockIdx.x * stride : blockIdx.y * pairs);
@@ -108,7 +108,8 @@ LoadedTargets::LoadedTargets(std::shared_ptr<Device> device, const Targets& targ
     for (int64_t at = 0; at < size; ++at)
         if (!std::isfinite(values[at])) {
             std::ostringstream message;
-            message << "target must be finite on a CUDA device, got " << values[at] << " at target " << at / pairs << ", pair " << at % pairs;
+            message << "target must be finite on a CUDA device, got " << values[at] << " at target " << at / pairs << ", pair "
+                    << at % pairs;
             throw std::invalid_argument(message.str());
         }
 }
@@ -132,7 +133,8 @@ const double* LoadedTargets::standardised(bool centred) {
     DeviceBuffer<double>& rows = rows_[centred];
     if (!rows.get()) {
         rows = DeviceBuffer<double>(*device_, given_.count * pairs_, "targets");
-        TargetsAmong(*device_, *this, {nullptr, pairs_}, nullptr, nullptr, 0, given_.count, centred).standardised(0, given_.count, rows.get());
+        TargetsAmong(*device_, *this, {nullptr, pairs_}, nullptr, nullptr, 0, given_.count, centred)
+            .standardised(0, given_.count, rows.get());
         device_->finish("standardising targets");
     }
     return rows.get();
@@ -163,15 +165,15 @@ TargetsAmong::TargetsAmong(Device& device, const LoadedTargets& loaded, Indices 
       weight_of_(device, weights ? weight_of : nullptr, targets, "weight patterns") {}
 
 void TargetsAmong::standardised(int64_t first, int64_t count, double* rows) const {
-    launch(device_, "standardising targets", standardise, grid_of(count), threads, threads * sizeof(double),
-           loaded_.row(first), loaded_.pairs(), positions_.get(), pairs_, weights_.get(),
-           weights_.get() ? weight_of_.get() + first : nullptr, centred_, rows);
+    launch(device_, "standardising targets", standardise, grid_of(count), threads, threads * sizeof(double), loaded_.row(first),
+           loaded_.pairs(), positions_.get(), pairs_, weights_.get(), weights_.get() ? weight_of_.get() + first : nullptr,
+           centred_, rows);
 }
 
 void TargetsAmong::compared(const Comparison& c, bool strict, double* alignments, int64_t* undefined) const {
     launch(device_, "comparing", compare, grid_of(c.count, c.spaces), threads, threads * sizeof(double), loaded_.row(c.first),
-           loaded_.pairs(), positions_.get(), pairs_, weights_.get(), weights_.get() ? weight_of_.get() + c.first : nullptr, c.which,
-           c.similarities, c.stride, centred_, strict, alignments, undefined);
+           loaded_.pairs(), positions_.get(), pairs_, weights_.get(), weights_.get() ? weight_of_.get() + c.first : nullptr,
+           c.which, c.similarities, c.stride, centred_, strict, alignments, undefined);
 }
 
 }  // namespace secateur::cuda

@@ -34,12 +34,12 @@ class LoadedTargets : public AcceleratedTargets {
 // The same over the pairs at some positions, with the weights of those.
 class TargetsAmong {
   public:
-    TargetsAmong(Device&, const LoadedTargets&, Indices positions, const double* weights, const int64_t* weight_of, int64_t patterns,
-                 int64_t targets, bool centred);
+    TargetsAmong(Device&, const LoadedTargets&, Indices positions, const double* weights, const int64_t* weight_of,
+                 int64_t patterns, int64_t targets, bool centred);
     // rows (count, pairs), on the device: standardised, as StandardRows has them.
     void standardised(int64_t first, int64_t count, double* rows) const;
-    // What is compared with what, all on the device: each of some targets, those from `first` on or (`which`, counted from there) any,
-    // with its own similarities, `stride` apart, or (stride 0) with each of `spaces` that lie behind one another.
+    // What is compared with what, all on the device: each of some targets, those from `first` on or (`which`, counted from there)
+    // any, with its own similarities, `stride` apart, or (stride 0) with each of `spaces` that lie behind one another.
     struct Comparison {
         int64_t first, count;
         const int64_t* which;

@@ -1,14 +1,14 @@
-// Stands in for the CUDA runtime where kernels are tested without a GPU: this is no hardware, and proves nothing about speed, warps or
-// memory order. The threads of a block are fibers, run one after the other in an order that can be chosen; blocks follow one another.
-// What it finds: wrong arithmetic and indices, missing barriers (fresh memory is NaN, orders differ), barriers that some threads miss,
-// writes beside a buffer, host pointers given to kernels, and calls whose failure goes unnoticed.
+// Stands in for the CUDA runtime where kernels are tested without a GPU: this is no hardware, and proves nothing about speed,
+// warps or memory order. The threads of a block are fibers, run one after the other in an order that can be chosen; blocks follow
+// one another. What it finds: wrong arithmetic and indices, missing barriers (fresh memory is NaN, orders differ), barriers that
+// some threads miss, writes beside a buffer, host pointers given to kernels, and calls whose failure goes unnoticed.
 //
 // Environment:  SECATEUR_EMULATED_CUDA=1            a device is there (else: none)
 //               SECATEUR_EMULATED_ORDER=forward     threads of a block run forward, reverse, or shuffled by this seed
 //               SECATEUR_EMULATED_MEMORY=bytes      what cudaMalloc may hand out in all
 //               SECATEUR_EMULATED_FAILURE=k         launch k fails, counted from 0 since this was set
-//               SECATEUR_EMULATED_DRIVER=12040      the driver is of this version, older than the runtime; or "forked": it does not start
-//               SECATEUR_EMULATED_CAPABILITY=61     the device's compute capability
+//               SECATEUR_EMULATED_DRIVER=12040      the driver is of this version, older than the runtime; or "forked": it does
+//               not start SECATEUR_EMULATED_CAPABILITY=61     the device's compute capability
 #pragma once
 
 #include <cmath>
@@ -103,7 +103,8 @@ cudaError_t run(const std::function<void()>& thread, dim3 grid, dim3 block, std:
 }  // namespace emulated
 
 template <class... Parameters>
-cudaError_t cudaLaunchKernel(void (*kernel)(Parameters...), dim3 grid, dim3 block, void** values, std::size_t shared, cudaStream_t) {
+cudaError_t cudaLaunchKernel(void (*kernel)(Parameters...), dim3 grid, dim3 block, void** values, std::size_t shared,
+                             cudaStream_t) {
     return [&]<std::size_t... at>(std::index_sequence<at...>) {
         const std::tuple<Parameters...> held(*static_cast<Parameters*>(values[at])...);
         bool astray = false;

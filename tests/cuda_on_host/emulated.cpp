@@ -50,7 +50,8 @@ std::size_t all_memory() {
     return *given ? std::strtoull(given, nullptr, 10) : std::size_t{1} << 30;
 }
 std::size_t used_memory() {
-    return std::accumulate(allocations.begin(), allocations.end(), std::size_t{0}, [](auto sum, auto& a) { return sum + a.second; });
+    return std::accumulate(allocations.begin(), allocations.end(), std::size_t{0},
+                           [](auto sum, auto& a) { return sum + a.second; });
 }
 cudaError_t noted(cudaError_t status) {
     if (status != cudaSuccess) last_error = status;
@@ -60,7 +61,9 @@ bool present() {
     return std::string(setting("SECATEUR_EMULATED_CUDA")) == "1";
 }
 bool guards_hold(unsigned char* data, std::size_t bytes) {
-    const auto whole = [](unsigned char* at) { return std::all_of(at, at + guard, [](auto byte) { return byte == guard_byte; }); };
+    const auto whole = [](unsigned char* at) {
+        return std::all_of(at, at + guard, [](auto byte) { return byte == guard_byte; });
+    };
     return whole(data - guard) && whole(data + bytes);
 }
 // The allocation that holds all of [data, data + bytes), if one does.
@@ -179,8 +182,8 @@ cudaError_t run(const std::function<void()>& thread, dim3 grid, dim3 block, std:
     if (failing != seen) launches = 0;
     seen = failing;
     if (!failing.empty() && launches++ == std::strtoul(failing.c_str(), nullptr, 10)) return noted(cudaErrorLaunchFailure);
-    if (block.x < 1 || block.x > 1024 || block.x % 32 || grid.x < 1 || grid.y < 1 || grid.z < 1 || grid.y > 65535 || grid.z > 65535 ||
-        shared > most_shared)
+    if (block.x < 1 || block.x > 1024 || block.x % 32 || grid.x < 1 || grid.y < 1 || grid.z < 1 || grid.y > 65535 ||
+        grid.z > 65535 || shared > most_shared)
         return noted(cudaErrorInvalidConfiguration);
     while (fibers.size() < block.x) fibers.push_back(std::make_unique<Fiber>());
     std::vector<unsigned> order(block.x);
@@ -210,9 +213,9 @@ cudaError_t run(const std::function<void()>& thread, dim3 grid, dim3 block, std:
 }  // namespace emulated
 
 const char* cudaGetErrorString(cudaError_t status) {
-    static const char* words[] = {"no error",         "out of memory",           "CUDA driver version is insufficient",
-                                  "no device",        "invalid argument",        "an illegal memory access was encountered",
-                                  "launch failure",   "invalid configuration",   "initialization error"};
+    static const char* words[] = {"no error",       "out of memory",         "CUDA driver version is insufficient",
+                                  "no device",      "invalid argument",      "an illegal memory access was encountered",
+                                  "launch failure", "invalid configuration", "initialization error"};
     return words[status];
 }
 cudaError_t cudaGetLastError() {

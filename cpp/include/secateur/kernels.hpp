@@ -87,15 +87,15 @@ struct Ranked {
 class Accelerator;  // plan.hpp
 class AcceleratedTargets;
 
-// Where an accelerator is given, X lies there (Features::values may be null) and the sums over pairs are taken there; the same goes
-// for targets.
+// Where an accelerator is given, X lies there (Features::values may be null) and the sums over pairs are taken there; the same
+// goes for targets.
 namespace cpu {
 // out (pairs): similarities; NaN where a stimulus has no direction.
 void similarity(const Features&, Metric, Indices subset, const Context&, double* out, Accelerator* = nullptr);
 // out (count, targets): each target against each vector of similarities (count, pairs). The pairs are all those of the stimuli,
 // or with `stimuli` 0 any pairs: those of one stimulus, say.
-void compare(const double* similarities, int64_t count, int64_t pairs, int64_t stimuli, const Targets&, TieScale, Comparator, const Context&,
-             double* out);
+void compare(const double* similarities, int64_t count, int64_t pairs, int64_t stimuli, const Targets&, TieScale, Comparator,
+             const Context&, double* out);
 // out (targets, features): alignment with one feature of the subset removed; the subset's own elsewhere.
 void leave_one_out(const Features&, const Targets&, Metric, Comparator, Indices subset, const Context&, double* out,
                    Accelerator* = nullptr, AcceleratedTargets* = nullptr);
@@ -115,7 +115,8 @@ void held_out_alignment(const Features&, const Targets&, Metric, Comparator, Ind
                         double* out, int64_t* undefined, Accelerator* = nullptr, AcceleratedTargets* = nullptr);
 // out (times, pairs): dissimilarities of the patterns at each of these times. whitening (sensors, rank), or nullptr, comes
 // before distances. False, and nothing of use in out, where a pattern is not finite.
-bool rdm_movie(const Recording&, Dissimilarity, const double* whitening, int64_t rank, Indices times, const Context&, double* out);
+bool rdm_movie(const Recording&, Dissimilarity, const double* whitening, int64_t rank, Indices times, const Context&,
+               double* out);
 // Embeddings behind two rectified layers, when something is taken from the first. before (images, inputs) and after (images,
 // outputs): what the layers compute with nothing taken, before they are rectified. removed (rows, images, inputs): taken from
 // `before`. out (rows, images, outputs). In single precision, as the weights are; a change is summed up by itself before it
@@ -150,8 +151,8 @@ enum class Precision { full, single };  // single: leave-one-out and add-one in 
 // X on the device: copied there from the host, or (`on_device`) taken as it lies. Throws where it is not finite
 // and on the device; on the host that is the caller's to check.
 std::unique_ptr<Accelerator> load(std::shared_ptr<Device>, const Features&, bool on_device, Precision);
-// The same for targets, with the number of stimuli that their pairs are of, as a copy there times `sign`: -1 turns dissimilarities
-// that lie there into similarities. Weights stay on the host.
+// The same for targets, with the number of stimuli that their pairs are of, as a copy there times `sign`: -1 turns
+// dissimilarities that lie there into similarities. Weights stay on the host.
 std::unique_ptr<AcceleratedTargets> load(std::shared_ptr<Device>, const Targets&, int64_t stimuli, bool on_device, double sign);
 }  // namespace cuda
 

@@ -97,18 +97,21 @@ enum class Guard {
     pair,   // in each pair, since a root magnifies the errors of small ones: root_guard
 };
 
-// A metric is a rule: one struct that says what a feature adds to a pair of stimuli and how that becomes a similarity. Whatever else
-// asks for a metric asks for its rule; a new one is a name in `Metric`, a struct here and a line of `with_rule`.
-//   z       what a feature gives a stimulus: its value or, if `centred`, its distance from the stimulus's mean over the features that
+// A metric is a rule: one struct that says what a feature adds to a pair of stimuli and how that becomes a similarity. Whatever
+// else asks for a metric asks for its rule; a new one is a name in `Metric`, a struct here and a line of `with_rule`.
+//   z       what a feature gives a stimulus: its value or, if `centred`, its distance from the stimulus's mean over the features
+//   that
 //           came before (or stay behind), weighted by the root of centring_weight: sums of it are those of rows centred anew.
 //   pair    of two stimuli: a sum over features. moved<+1> adds a feature, moved<-1> takes it away.
-//   own     of one stimulus: the same sum of it with itself; where moved goes by differences of z alone (`difference`), nothing, and
+//   own     of one stimulus: the same sum of it with itself; where moved goes by differences of z alone (`difference`), nothing,
+//   and
 //           what a feature has in common in all stimuli may be taken off.
 //   value   pair; its root if `rooted`; if `normalised` pair / sqrt(own_i own_j), undefined where one has no `own`.
 //   similarity  orientation * value: larger always means more alike.
 //   degree  the power of the features' unit that `pair` has.
 //   guard   where cancellation shows: there an update is given up, and the pair summed up anew from the features.
-//   change  the delta form: by how much a value changes, with full relative precision in single as in double. There z comes divided by
+//   change  the delta form: by how much a value changes, with full relative precision in single as in double. There z comes
+//   divided by
 //           the root of the stimulus's new `own` (where normalised), and e is by what share its inverse grows: -1 where the
 //           feature outweighs all before it, and still no digit of the product is lost.
 struct Dot {
@@ -272,11 +275,11 @@ HOST_DEVICE inline bool is_constant(double sum_of_squared_deviations, double sum
     return sum_of_squared_deviations <= constant_share * constant_share * sum_of_squares;
 }
 
-// What ties on paper comes out of the sums a few roundings apart. To rank comparators, similarities are tied that lie, neighbour by
-// neighbour along their sorted order, within this share of their space's scale.
+// What ties on paper comes out of the sums a few roundings apart. To rank comparators, similarities are tied that lie, neighbour
+// by neighbour along their sorted order, within this share of their space's scale.
 inline constexpr double tie_share = 1e-12;
-// That scale: 1 where similarities are normalised, else the largest absolute one. What is the root of a sum is ranked by its square,
-// as the sum was rounded and not the root.
+// That scale: 1 where similarities are normalised, else the largest absolute one. What is the root of a sum is ranked by its
+// square, as the sum was rounded and not the root.
 struct TieScale {
     bool normalised = false, rooted = false;
 };

@@ -5,7 +5,7 @@
 
 namespace secateur {
 
-struct StandardRows {  // targets centred, weighted and scaled: an alignment is one product and one spread
+struct StandardRows {    // targets centred, weighted and scaled: an alignment is one product and one spread
     const double* rows;  // (count, pairs)
     int64_t count, pairs;
     const double* weights;     // (patterns, pairs), or nullptr: every pair counts once
@@ -31,11 +31,11 @@ struct OneFeaturePlan {
     int sign;  // +1: candidates come, -1: they go
     Indices candidates;
     StandardRows targets;
-    const double *pair, *own, *mean;   // the unchanged space: (pairs), (stimuli), (stimuli)
-    double weight;                     // of a candidate's factor, rooted (centring_weight)
-    double shift;                      // taken from every value: the mean over the unchanged space
-    const double *remain, *level;      // (patterns): see one_feature.cpp
-    const double *least, *undefined;   // (stimuli)
+    const double *pair, *own, *mean;  // the unchanged space: (pairs), (stimuli), (stimuli)
+    double weight;                    // of a candidate's factor, rooted (centring_weight)
+    double shift;                     // taken from every value: the mean over the unchanged space
+    const double *remain, *level;     // (patterns): see one_feature.cpp
+    const double *least, *undefined;  // (stimuli)
 };
 
 struct InsertionPlan {
@@ -92,8 +92,7 @@ class Accelerator {
     // As cpu::ranking; what one step makes stays there for the next.
     virtual bool ranking(AcceleratedTargets&, const RankingPlan&, const Context&, Ranked) = 0;
     // As cpu::held_out_alignment.
-    virtual void held_out_alignment(AcceleratedTargets&, const HeldOutPlan&, const Context&, double* out,
-                                    int64_t* undefined) = 0;
+    virtual void held_out_alignment(AcceleratedTargets&, const HeldOutPlan&, const Context&, double* out, int64_t* undefined) = 0;
 };
 
 }  // namespace secateur

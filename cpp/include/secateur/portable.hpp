@@ -126,7 +126,7 @@ struct Simd {
     // Rows and columns whose numbers differ by `step` alone change places.
     template <int step>
     ALWAYS_INLINE static void exchange(Vec (&v)[L]) {
-UNROLL(8)
+        UNROLL(8)
         for (int i = 0; i < L; ++i)
             if (!(i & step)) {
                 const Vec a = v[i], b = v[i + step];
