@@ -20,7 +20,7 @@ import secateur.device
 from secateur.features import read_features
 from secateur.measures import METRICS
 from secateur.targets import read_target
-from secateur.validation import score_fold, split, training_place
+from secateur.validation import score_fold, split
 
 
 def seconds(run: Callable[[], object], rounds: int = 7) -> float:
@@ -119,14 +119,15 @@ def study(participants: int = 20) -> None:
     folds, _ = split(len(X), 5)
     for precision in ("double", "single"):
         pruner = sc.Pruner(kind="similarity", device="cuda", precision=precision)
-        where = training_place(pruner, folds, read_features(X), read_target(targets, len(X), "similarity"))
+        settings = pruner.settings()
+        first = settings.problem(read_features(X), read_target(targets, len(X), "similarity"), folds, runs=1)
         for participant in range(-1, participants):  # the first is not counted
             if participant == 0:
-                start, busy = time.perf_counter(), where.memory.seconds
-            features, goals = where.hold(read_features(X), read_target(targets, len(X), "similarity"))
+                start, busy = time.perf_counter(), first.execution.memory.seconds
+            problem = first.over(read_features(X), read_target(targets, len(X), "similarity")).load()
             for fold in folds:
-                score_fold(features, goals, fold, pruner, where)
-        took, busy = time.perf_counter() - start, where.memory.seconds - busy
+                score_fold(problem, fold, settings.search)
+        took, busy = time.perf_counter() - start, first.execution.memory.seconds - busy
         row = f"{participants} participants x {len(targets)} times x 5 folds", precision
         print(f"| {' | '.join(row)} | {took:.2f} | {busy:.2f} | {participants * one:.1f} |")
 

@@ -31,10 +31,10 @@ settings.load_profile("stable")
 @pytest.fixture(scope="session", autouse=True)
 def many_processors() -> Iterator[None]:
     """As many threads as a test names, on a machine of any size."""
-    import secateur.device
+    import secateur.execution
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(secateur.device, "processors", lambda: 16)
+        patch.setattr(secateur.execution, "processors", lambda: 16)
         yield
 
 
@@ -45,12 +45,12 @@ def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     A build with ``CUDA=EMULATED`` runs the kernels on the host here (``tests/cuda_on_host``); elsewhere it has no
     device, unless ``SECATEUR_EMULATED_CUDA=1`` is set for all.
     """
-    import secateur.device
+    import secateur.execution
 
     name: str = request.param
     if name == "cuda":
         monkeypatch.setenv("SECATEUR_EMULATED_CUDA", "1")
-        usable, reason = secateur.device.available(name)
+        usable, reason = secateur.execution.available(name)
         if not usable:
             pytest.skip(reason)
     return name

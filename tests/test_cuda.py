@@ -20,6 +20,7 @@ import reference
 import secateur as sc
 import secateur.device
 from secateur import _core
+from secateur.execution import Execution, multiply_adds
 
 MOMENTS = ("pearson", "cosine")
 VERBS = ("leave_one_out", "add_one", "insertion_curve")
@@ -226,10 +227,11 @@ def test_x_goes_to_the_device_once(procedure, monkeypatch):
 
 def test_what_was_done_is_timed():
     X, h = cases.embedding(15, 20), cases.target(15, 3)
-    where = secateur.device.place("cuda", 1)
-    before = where.memory.seconds
-    where.hold(sc.features.Features(X), sc.targets.read_target(h, 15, "similarity"))
-    assert 0 < where.memory.seconds - before < 60
+    execution = Execution.resolved("cuda", 1)
+    before = execution.memory.seconds
+    features, targets = sc.features.Features(X), sc.targets.read_target(h, 15, "similarity")
+    sc.problem.Problem(features, targets, "cosine", "pearson", execution).load()
+    assert 0 < execution.memory.seconds - before < 60
 
 
 def test_pruning_is_the_same_on_both_devices():
@@ -470,12 +472,12 @@ def test_auto_weighs_the_work(monkeypatch):
     """A little is not worth a device; X that lies there, or single precision, is."""
 
     def where(*size, **more):
-        return secateur.device.place("auto", work=secateur.device.multiply_adds(*size), **more).device
+        return Execution.resolved("auto", work=multiply_adds(*size), **more).device
 
     assert where(96, 4096, 1) == "cpu"
-    assert where(96, 4096, 1, precision="single") == where(96, 4096, 1, on_cuda="X") == "cuda"
-    assert where(96, 4096, 200) == where(96, 4096, 1, 1000) == secateur.device.place("auto").device == "cuda"
-    assert secateur.device.place("cuda", work=1).device == "cuda"
+    assert where(96, 4096, 1, precision="single") == where(96, 4096, 1, device_array="X") == "cuda"
+    assert where(96, 4096, 200) == where(96, 4096, 1, 1000) == Execution.resolved("auto").device == "cuda"
+    assert Execution.resolved("cuda", work=1).device == "cuda"
     X, h = cases.embedding(12, 6), cases.target(12)
     woken = []
     monkeypatch.setattr(_core, "cuda_available", lambda: woken.append(1) or (False, "not now"))

@@ -11,7 +11,7 @@ import pytest
 
 import cases
 import secateur as sc
-from secateur import _core, device
+from secateur import _core, device, execution
 
 LEVELS = _core.simd_levels()
 
@@ -117,18 +117,18 @@ def test_the_command_line_refuses_it_before_any_file_is_read(tmp_path):
 
 
 def test_no_more_threads_than_processors(monkeypatch):
-    monkeypatch.setattr(device, "processors", lambda: 3)
-    assert [device.thread_count(n) for n in (1, 2, 3, 4, 10**9)] == [1, 2, 3, 3, 3]
+    monkeypatch.setattr(execution, "processors", lambda: 3)
+    assert [execution.thread_count(n) for n in (1, 2, 3, 4, 10**9)] == [1, 2, 3, 3, 3]
     for limit, count in (("2", 2), ("1000000", 3), ("", 3), ("many", 3), ("0", 3)):
         monkeypatch.setenv("OMP_NUM_THREADS", limit)
-        assert device.thread_count(None) == count
+        assert execution.thread_count(None) == count
 
 
 FORKED = """
 import os, signal, sys, warnings
 import numpy as np
 import cases, secateur as sc
-sc.device.processors = lambda: 4
+sc.execution.processors = lambda: 4
 X, h = cases.embedding(60, 900), cases.target(60)
 def importance(threads):
     with warnings.catch_warnings(record=True) as caught:

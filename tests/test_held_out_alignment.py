@@ -10,9 +10,9 @@ import pytest
 import cases
 import reference
 from secateur import _core
-from secateur.device import place
+from secateur.execution import Execution
 from secateur.features import Features
-from secateur.similarity import held_out_alignment
+from secateur.problem import Problem
 from secateur.targets import read_target
 
 MOMENTS = ("pearson", "cosine")
@@ -21,9 +21,8 @@ MOMENTS = ("pearson", "cosine")
 def check(X, h, stimuli, kept, metric, comparator, weights=None, device="cpu", tolerance=1e-10):
     n, among = len(X), np.arange(len(X)) if stimuli is None else stimuli
     targets = read_target(h, n, "similarity", weights)
-    where = place(device, 1)
-    features, held = where.hold(Features(X), targets)
-    scores, undefined = held_out_alignment(features, held, stimuli, kept, metric, comparator, 1)
+    problem = Problem(Features(X), targets, metric, comparator, Execution.resolved(device, 1)).load()
+    scores, undefined = problem.held_out_alignment(stimuli, kept)
     w = np.broadcast_to(1.0 if weights is None else weights, np.shape(np.atleast_2d(h)))
     for t, values in enumerate(np.atleast_2d(h)):
         expected = reference.held_out_alignment(

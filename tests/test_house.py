@@ -32,11 +32,13 @@ LEVELS = {
     "measures": 1,
     "features": 1,
     "reading": 1,
-    "device": 2,
+    "execution": 2,
     "pairs": 2,
     "statistics": 2,
+    "device": 3,
     "targets": 3,
-    "similarity": 4,
+    "problem": 4,
+    "similarity": 5,
     "contributions": 5,
     "relabelling": 5,
     "search": 6,
@@ -123,8 +125,8 @@ def printed_by(code):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
 
 
-AT_ONCE = {"secateur", *(f"secateur.{room}" for room in ("_command", "_core", "device", "features", "targets"))}
-AT_ONCE |= {f"secateur.{room}" for room in ("arguments", "measures", "pairs", "similarity")}
+AT_ONCE = {"secateur", *(f"secateur.{room}" for room in ("_command", "_core", "execution", "features", "targets"))}
+AT_ONCE |= {f"secateur.{room}" for room in ("arguments", "measures", "pairs", "problem", "similarity")}
 
 
 def test_an_import_loads_numpy_and_the_core():

@@ -19,12 +19,12 @@ import cases
 import reference
 import secateur as sc
 from secateur import _core
-from secateur.device import place
+from secateur.execution import Execution
 from secateur.features import Features
 from secateur.measures import COMPARATOR_TABLE, CUDA_COMPARATORS, METRIC_TABLE, SEARCH_TABLE, SEARCHES
 from secateur.measures import COMPARATORS as OFFERED_COMPARATORS
 from secateur.measures import METRICS as OFFERED_METRICS
-from secateur.similarity import compare, held_out_alignment
+from secateur.problem import Problem, compare
 from secateur.targets import read_target
 
 METRICS, COMPARATORS = _core.metrics(), _core.comparators()
@@ -76,9 +76,9 @@ def ranked(X, h, metric, comparator, device, close):
 
 def held_out(X, h, metric, comparator, device, close):
     stimuli, kept = np.array([7, 1, 2, 8, 4, 0]), np.arange(T * D).reshape(T, D) % 3 > 0
-    where = place(device, 1)
-    features, targets = where.hold(Features(X), read_target(h, N, "similarity", None))
-    scores, undefined = held_out_alignment(features, targets, stimuli, kept, metric, comparator, 1)
+    execution = Execution.resolved(device, 1)
+    problem = Problem(Features(X), read_target(h, N, "similarity", None), metric, comparator, execution).load()
+    scores, undefined = problem.held_out_alignment(stimuli, kept)
     for t in range(T):
         values = reference.among(h[t], stimuli, N)
         expected = reference.held_out_alignment(X[stimuli], values, metric, comparator, kept[t], np.ones(len(values)))
@@ -124,10 +124,8 @@ def test_every_metric_with_every_comparator_in_every_verb(metric, comparator, de
 def test_every_metric_has_similarities(metric, device, device_tolerance):
     X = cases.embedding(N, D)
     cases.close(sc.similarity(X, metric, subset=SUBSET), reference.similarity(X, metric, SUBSET))
-    where = place(device, 1)
-    held = where.hold(Features(X), read_target(cases.target(N), N, "similarity", None))[0]
-    loaded = X if held.held is None else held.held
-    whole = _core.similarity(loaded, metric, np.arange(D), 1)
+    targets = read_target(cases.target(N), N, "similarity", None)
+    whole = Problem(Features(X), targets, metric, "pearson", Execution.resolved(device, 1)).load().similarities()
     cases.close(whole, reference.similarity(X, metric), device_tolerance)
 
 

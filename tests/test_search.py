@@ -638,14 +638,14 @@ def test_groups_that_inner_folds_cannot_keep(groups, message):
 
 def interrupt_after(monkeypatch, calls, name="add_one"):
     """Make the core raise SIGINT in a call of ours."""
-    real, count = getattr(sc.search._core, name), itertools.count(1)
+    real, count = getattr(sc.problem._core, name), itertools.count(1)
 
     def step(*arguments):
         if next(count) > calls:
             signal.raise_signal(signal.SIGINT)
         return real(*arguments)
 
-    monkeypatch.setattr(sc.search._core, name, step)
+    monkeypatch.setattr(sc.problem._core, name, step)
 
 
 @pytest.mark.parametrize(

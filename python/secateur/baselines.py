@@ -24,7 +24,8 @@ from .arguments import check_seed
 from .features import Features, Indices, Matrix, read_features
 from .measures import METRIC_TABLE, check_comparator, check_metric
 from .pairs import pack, pair_count, unpack
-from .similarity import compare_where_defined, warn_of_undefined_pairs
+from .problem import compare_where_defined
+from .similarity import warn_of_undefined_pairs
 from .targets import Targets, read_target
 from .validation import Fold, split
 

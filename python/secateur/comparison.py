@@ -14,16 +14,12 @@ from .baselines import Lasso, Ridge, SimDR, _Reweighting
 from .features import Features, Indices, Matrix, read_features
 from .inference import _explained, _in_percent, _read_subjects
 from .pairs import pair_count, pair_positions
+from .problem import Problem, compare_where_defined
 from .progress import with_progress
 from .pruning import Pruner
 from .relabelling import chance_scores, relabellings
-from .similarity import (
-    alignment_where_defined,
-    compare_where_defined,
-    similarity,
-    warn_of_opposition,
-    warn_of_undefined_pairs,
-)
+from .search import Search
+from .similarity import warn_of_opposition, warn_of_undefined_pairs
 from .statistics import holm, mean_of_defined, paired_t, permutation_p, signed_square
 from .targets import Targets, read_target
 from .validation import Fold, _names, _settings, pruner_of, score_fold, split, warn_of_small_folds
@@ -154,37 +150,40 @@ def _read_methods(methods: Any, pruner: Pruner) -> dict[str, Any]:
 
 
 def _score(
-    method: Any, features: Features, targets: Targets, fold: Fold, pruner: Pruner, groups: Any, name: str
+    method: Any, problem: Problem, fold: Fold, search: Search | None, groups: Any, name: str
 ) -> dict[str, npt.NDArray[Any]]:
-    """What a method reaches in one fold, for each of T targets; it learns from the training stimuli alone."""
-    if isinstance(method, Pruner):
-        found = score_fold(features, targets, fold, method, groups=groups)
-        held, support = features.among(fold[1]).values, found.pruned.support
-        predicted = np.stack([similarity(held, method.metric, subset=kept, threads=method.threads) for kept in support])
+    """What a method reaches in one fold, for each of T targets; it learns from the training stimuli alone.
+
+    ``search``: a Pruner's, whose own problem this is; of other methods its comparator counts.
+    """
+    if search is not None:
+        found = score_fold(problem, fold, search, groups=groups)
+        held, support = problem.among(fold[1]), found.pruned.support
         return {
             "train": found.pruned_train, "test": found.pruned_test, "nodes": support.sum(axis=1),
-            "undefined": found.undefined, "predicted": predicted,
+            "undefined": found.undefined,
+            "predicted": np.stack([held.similarities(np.flatnonzero(kept)) for kept in support]),
         }  # fmt: skip
-    comparator, threads = pruner._terms()[1:]
-    sides = [(features.among(stimuli), targets.among(stimuli)) for stimuli in fold]
+    parts, count = [problem.among(stimuli) for stimuli in fold], len(problem.targets)
+    comparator, threads = problem.comparator, problem.execution.threads
     if isinstance(method, str):  # the full space
-        everything = np.arange(features.d, dtype=np.int64)
-        (train, _), (test, undefined) = (
-            alignment_where_defined(one, goal, everything, pruner.metric, comparator, threads) for one, goal in sides
-        )
-        held = similarity(sides[1][0].values, pruner.metric, threads=threads)
+        d = problem.features.d
+        everything = np.ones(d, dtype=bool)
+        (train, _), (test, undefined) = (part.held_out_alignment(None, everything) for part in parts)
+        similarities = parts[1].similarities()
         return {
-            "train": train, "test": test, "nodes": np.full(len(targets), features.d), "undefined": undefined,
-            "predicted": np.broadcast_to(held, (len(targets), len(held))),
+            "train": train, "test": test, "nodes": np.full(count, d), "undefined": undefined,
+            "predicted": np.broadcast_to(similarities, (count, len(similarities))),
         }  # fmt: skip
+    sides = [part.host for part in parts]
     if isinstance(method, _Reweighting):
         answers, known = _fit_reweighting(method, sides, None if groups is None else np.asarray(groups)[fold[0]])
     else:
         answers, known = _fit_foreign(method, sides, fold, name)
-    scores = np.empty((2, len(targets)))
-    undefined = np.zeros(len(targets), dtype=np.int64)
+    scores = np.empty((2, count))
+    undefined = np.zeros(count, dtype=np.int64)
     for side, (_, goal) in enumerate(sides):
-        for t in range(len(targets)):
+        for t in range(count):
             one = goal.only(slice(t, t + 1))
             aligned, left_out = compare_where_defined(answers[side][t], one, comparator, threads)
             scores[side, t] = aligned[0]
@@ -328,13 +327,18 @@ def compare(
 
     features = read_features(X)
     pruner = pruner_of(pruner, kind)
-    pruner._terms()
+    settings = pruner.settings()
     read = _read_methods(methods, pruner)
     targets = read_target(target, features.n, pruner.kind, weights, features.stimuli)
     folds, repeat = split(features.n, cv, repeats, seed, groups)
     warn_of_small_folds(folds)
     count = check_integer("permutations", permutations, 0)
     orders = relabellings(features.n, count, seed, groups) if count else None
+    scoring = settings.scoring(features, targets), None
+    problems = [
+        (own.problem(features, targets, folds), own.search) if own else scoring
+        for own in (method.settings() if isinstance(method, Pruner) else None for method in read.values())
+    ]
     scores = {name: np.full((len(read), len(targets), len(folds)), np.nan) for name in SCORES}
     similarities: list[list[Matrix]] = [[] for _ in folds]
     test = np.zeros((len(folds), features.n), dtype=bool)
@@ -344,7 +348,8 @@ def compare(
     steps = [(f, m) for f in range(len(folds)) for m in range(len(read))]
     for f, m in with_progress(steps, len(steps), "methods x folds", progress):
         name, method = list(read.items())[m]
-        found = _score(method, features, targets, folds[f], pruner, groups, name)
+        problem, search = problems[m]
+        found = _score(method, problem, folds[f], search, groups, name)
         held_out = found.pop("predicted")
         if orders is not None:
             similarities[f].append(held_out)
@@ -363,9 +368,9 @@ def compare(
     if predicted is not None:
         variables["predicted"] = ((*dims, "pair"), predicted)
     if orders is not None:
-        _, comparator, threads = pruner._terms()
         held = [np.stack(one) for one in similarities]
-        chance = chance_scores(held, targets, [test for _, test in folds], orders, comparator, threads)
+        tests = [test for _, test in folds]
+        chance = chance_scores(held, targets, tests, orders, settings.comparator, scoring[0].execution.threads)
         variables["chance"] = (("approach", "target", "permutation"), chance)
     coords = {
         "approach": list(read),

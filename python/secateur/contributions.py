@@ -2,44 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from . import _core
-from .device import Place, multiply_adds, place
-from .features import Features, as_array, read_features, read_order, read_subset, refuse_mask
+from .execution import Execution, multiply_adds
+from .features import as_array, read_features, read_order, read_subset, refuse_mask
 from .measures import check_comparator, check_metric
-from .similarity import on_cuda, placed
-from .targets import Targets, read_target
+from .problem import Problem, device_array
+from .targets import read_target
+
+__all__ = ["add_one", "insertion_curve", "leave_one_out"]
 
 
-@dataclass(frozen=True)
-class _Call:
-    """What the three verbs share of their arguments, read and checked."""
-
-    features: Features
-    targets: Targets
-    terms: tuple[str, str]
-    where: Place
-
-    @classmethod
-    def read(cls, X: Any, target: Any, terms: tuple[str, str], kind: str | None, weights: Any, *where: Any) -> _Call:
-        features = read_features(X, on_device=True)
-        targets = read_target(target, features.n, kind, weights, features.stimuli, on_device=True)
-        metric, comparator = check_metric(terms[0]), check_comparator(terms[1])
-        work = multiply_adds(features.n, features.d, len(targets))
-        lies = on_cuda(features, targets)
-        found = place(*where, comparator=comparator, stimuli=features.n, on_cuda=lies, work=work)
-        return cls(features, targets, (metric, comparator), found)
-
-    @property
-    def sides(self) -> tuple[Any, Any, Any, Any]:
-        """X, targets and weights as the compiled verbs take them here; host targets are standardised on the host."""
-        if self.targets.on_cuda:
-            return placed(*self.where.hold(self.features, self.targets))
-        return self.where.holding(self.features.values), *self.targets.rows
+def _read(
+    X: Any, target: Any, metric: str, comparator: str, kind: str | None, weights: Any, device: str,
+    threads: int | None, precision: str,
+) -> Problem:  # fmt: skip
+    """What the three verbs share of their arguments, read, checked and loaded."""
+    features = read_features(X, device_arrays=True)
+    targets = read_target(target, features.n, kind, weights, features.stimuli, device_arrays=True)
+    metric, comparator = check_metric(metric), check_comparator(comparator)
+    execution = Execution.resolved(
+        device, threads, precision, comparator=comparator, stimuli=features.n,
+        device_array=device_array(features, targets), work=multiply_adds(features.n, features.d, len(targets)),
+    )  # fmt: skip
+    return Problem(features, targets, metric, comparator, execution).load(targets=False)
 
 
 def leave_one_out(
@@ -95,9 +83,9 @@ def leave_one_out(
     >>> leave_one_out(X, X @ X.T).shape
     (5,)
     """
-    call = _Call.read(X, target, (metric, comparator), kind, weights, device, threads, precision)
-    chosen = read_subset(subset, call.features.d)
-    return call.targets.shaped(_core.leave_one_out(*call.sides, *call.terms, chosen, call.where.threads))
+    problem = _read(X, target, metric, comparator, kind, weights, device, threads, precision)
+    chosen = read_subset(subset, problem.features.d)
+    return problem.targets.shaped(problem.leave_one_out(chosen))
 
 
 def add_one(
@@ -148,9 +136,9 @@ def add_one(
     >>> add_one(X, X @ X.T, subset=[0, 3]).shape
     (5,)
     """
-    call = _Call.read(X, target, (metric, comparator), kind, weights, device, threads, precision)
-    chosen = read_subset(subset, call.features.d, empty=True)
-    return call.targets.shaped(_core.add_one(*call.sides, *call.terms, chosen, call.where.threads))
+    problem = _read(X, target, metric, comparator, kind, weights, device, threads, precision)
+    chosen = read_subset(subset, problem.features.d, empty=True)
+    return problem.targets.shaped(problem.add_one(chosen))
 
 
 def insertion_curve(
@@ -200,11 +188,11 @@ def insertion_curve(
     >>> insertion_curve(X, X @ X.T, order=[4, 2, 0]).shape
     (3,)
     """
-    call = _Call.read(X, target, (metric, comparator), kind, weights, device, threads, precision)
+    problem = _read(X, target, metric, comparator, kind, weights, device, threads, precision)
     rows = np.atleast_2d(refuse_mask(as_array(order, "order"), "order"))
-    if rows.ndim != 2 or len(rows) not in (1, len(call.targets)):
-        raise ValueError(f"order must have shape (m,) or ({len(call.targets)}, m), got shape {np.shape(order)}")
+    if rows.ndim != 2 or len(rows) not in (1, len(problem.targets)):
+        raise ValueError(f"order must have shape (m,) or ({len(problem.targets)}, m), got shape {np.shape(order)}")
     if rows.dtype == np.bool_:
         raise TypeError("order must hold feature indices, got booleans")
-    orders = np.stack([read_order(row, call.features.d) for row in rows])
-    return call.targets.shaped(_core.insertion_curve(*call.sides, *call.terms, orders, call.where.threads))
+    orders = np.stack([read_order(row, problem.features.d) for row in rows])
+    return problem.targets.shaped(problem.insertion_curve(orders))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeGuard, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -96,8 +96,17 @@ def read_labels(labels: Any, count: int, name: str, of: str) -> npt.NDArray[Any]
     return values
 
 
-def lies_on_cuda(array: Any) -> bool:
-    """Whether an array lies in a CUDA device's memory (torch, cupy, numba, ...)."""
+class CudaArray(Protocol):
+    """An array in a CUDA device's memory (torch, cupy, numba, ...)."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]: ...
+
+
+def is_device_array(array: Any) -> TypeGuard[CudaArray]:
+    """Whether an array lies in a CUDA device's memory."""
     if getattr(array, "requires_grad", False) is True:
         return False  # torch raises where it is asked; what reads it says so in a sentence
     return hasattr(array, "__cuda_array_interface__")
@@ -105,20 +114,11 @@ def lies_on_cuda(array: Any) -> bool:
 
 @dataclass(frozen=True)
 class Features:
-    """An embedding: ``values`` (n stimuli, d features), with labels where the input had them.
-
-    Where ``read_features`` was told to leave it there, ``values`` may be an array in a CUDA device's memory.
-    ``held``: a copy on a device, for the compiled verbs that take one.
-    """
+    """An embedding in host memory: ``values`` (n stimuli, d features), with labels where the input had them."""
 
     values: Matrix
     stimuli: tuple[str, ...] | None = None
     names: tuple[str, ...] | None = None
-    held: Any = None
-
-    @property
-    def on_cuda(self) -> bool:
-        return lies_on_cuda(self.values)
 
     @property
     def n(self) -> int:
@@ -138,12 +138,33 @@ class Features:
         return Features(np.ascontiguousarray(self.values[stimuli]), labels, self.names)
 
 
-def read_features(X: Any, *, on_device: bool = False) -> Features:
+@dataclass(frozen=True)
+class DeviceFeatures:
+    """An embedding that came as an array in a CUDA device's memory, as it was given: the compiled core checks it."""
+
+    values: CudaArray
+    stimuli: None = None
+    names: None = None
+
+    @property
+    def n(self) -> int:
+        return int(self.values.shape[0])
+
+    @property
+    def d(self) -> int:
+        return int(self.values.shape[1])
+
+
+@overload
+def read_features(X: Any) -> Features: ...
+@overload
+def read_features(X: Any, *, device_arrays: bool) -> Features | DeviceFeatures: ...
+def read_features(X: Any, *, device_arrays: bool = False) -> Features | DeviceFeatures:
     """Read an array, a pandas DataFrame or an xarray DataArray of shape (n stimuli, d features).
 
     Values are converted to float64; rows and columns keep their order. Labels come from a DataFrame's
     index and columns (unless they are plain counters) or a DataArray's coordinates. An array in a CUDA device's memory
-    is left as it lies where ``on_device`` allows it (the compiled core checks it), and refused elsewhere.
+    is left as it lies where ``device_arrays`` may come, and refused elsewhere.
 
     Raises
     ------
@@ -155,12 +176,12 @@ def read_features(X: Any, *, on_device: bool = False) -> Features:
     """
     if isinstance(X, Features):
         return X
-    if lies_on_cuda(X):
-        if not on_device:
+    if is_device_array(X):
+        if not device_arrays:
             raise TypeError("X must lie in host memory here, got a CUDA array: pass X.cpu()")
         if len(X.shape) != 2:
             raise ValueError(f"X must have shape (stimuli, features), got shape {tuple(X.shape)}")
-        return Features(X)
+        return DeviceFeatures(X)
     stimuli, names = None, None
     if hasattr(X, "coords") and hasattr(X, "dims") and not hasattr(X, "data_vars"):
         stimuli, names = (

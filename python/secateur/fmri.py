@@ -12,7 +12,7 @@ import numpy.typing as npt
 from .features import Features, Indices, Matrix, read_features
 from .progress import with_progress
 from .pruning import Pruner
-from .similarity import alignment_where_defined, warn_of_opposition, warn_of_undefined_pairs
+from .similarity import warn_of_opposition, warn_of_undefined_pairs
 from .statistics import benjamini_hochberg, fisher_z, mean_of_defined, paired_t
 from .targets import Targets, read_target
 from .validation import Fold, _settings, pruner_of, split, warn_of_small_folds
@@ -186,7 +186,7 @@ def prepare(
 ) -> Plan:
     """Read and check what :func:`four_tests` takes; nothing is pruned."""
     pruner = pruner_of(pruner, kind)
-    pruner._terms()
+    pruner.settings()
     if supervise not in ("subject", "mean"):
         raise ValueError(f"supervise must be 'subject' or 'mean', got {supervise!r}")
     sets, layers = _read_layers(X)
@@ -421,15 +421,15 @@ class _Scored:
 
 def _score(held: Features, goals: Targets, support: Mask, source: Indices, pruner: Pruner) -> _Scored:
     """Score every goal with the features of its source; NaN where it has none (-1)."""
-    metric, comparator, threads = pruner._terms()
-    full, _ = alignment_where_defined(held, goals, np.arange(held.d, dtype=np.int64), metric, comparator, threads)
+    tested = pruner.settings().scoring(held, goals)
+    full, _ = tested.held_out_alignment(None, np.ones(held.d, dtype=bool))
     scored = _Scored(full, *(np.full(len(goals), np.nan) for _ in range(3)))
     scored.full[source < 0] = np.nan
     for u in np.unique(source[source >= 0]):
-        which, kept = np.flatnonzero(source == u), np.flatnonzero(support[u])
-        found = alignment_where_defined(held, goals.only(which), kept, metric, comparator, threads)
+        which = np.flatnonzero(source == u)
+        found = tested.against(goals.only(which)).held_out_alignment(None, support[u])
         scored.pruned[which], scored.undefined_pairs[which] = found
-        scored.n_kept[which] = len(kept)
+        scored.n_kept[which] = support[u].sum()
     return scored
 
 

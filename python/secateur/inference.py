@@ -9,23 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from . import _core
 from .arguments import check_integer, check_share
-from .features import Features, Indices, Matrix, read_features
-from .measures import check_comparator, comparator_row, search_row
+from .features import Indices, Matrix, read_features
+from .measures import check_comparator, comparator_row
 from .pairs import pair_positions, stimulus_count
+from .problem import Problem, compare, compare_where_defined
 from .progress import with_progress
 from .provenance import own_version
 from .pruning import Pruner
 from .relabelling import equal_groups, relabelled, relabelling, relabellings
-from .search import SMALLEST_FOLD
-from .similarity import (
-    alignment_where_defined,
-    compare,
-    compare_where_defined,
-    warn_of_opposition,
-    warn_of_undefined_pairs,
-)
+from .search import SMALLEST_FOLD, Search, prune
+from .similarity import warn_of_opposition, warn_of_undefined_pairs
 from .statistics import mean_of_defined, permutation_p
 from .targets import Targets, read_target
 from .validation import (
@@ -36,7 +30,6 @@ from .validation import (
     pruner_of,
     score_fold,
     split,
-    training_place,
 )
 
 if TYPE_CHECKING:
@@ -45,9 +38,9 @@ if TYPE_CHECKING:
 SCORES = ("full_test", "pruned_test", "gain")
 
 
-def _at_once(features: Features, targets: int) -> int:
+def _at_once(d: int, targets: int) -> int:
     """How many variants of all targets go through the core in one call."""
-    return max(1, min(64, (32 << 20) // (8 * features.d * max(1, targets))))
+    return max(1, min(64, (32 << 20) // (8 * d * max(1, targets))))
 
 
 # The permutation null
@@ -121,23 +114,24 @@ def permutation_test(
 
     n = check_integer("n", n, 1)
     pruner = pruner_of(pruner, kind)
-    features = read_features(X, on_device=pruner._how().on_device)
+    settings = pruner.settings()
+    features = read_features(X, device_arrays=settings.search.runs_on_device)
     targets = read_target(target, features.n, pruner.kind, weights, features.stimuli)
     folds, _ = split(features.n, cv, repeats, seed, groups)
     orders = np.vstack([np.arange(features.n), relabellings(features.n, n, seed, groups)])
-    at_once = _at_once(features, len(targets))
+    at_once = _at_once(features.d, len(targets))
     batches = [orders[b : b + at_once] for b in range(0, len(orders), at_once)]
     found: dict[str, list[Matrix]] = {"pruned_test": [], "gain": []}
     undefined = 0
     full: list[Matrix] = []
     pruned: list[Matrix] = []
-    where = training_place(pruner, folds, features, targets, n + 1)
+    problem = settings.problem(features, targets, folds, runs=n + 1)
     for step, batch in enumerate(
         with_progress([b for b in batches for _ in folds], len(batches) * len(folds), "relabelled folds", progress)
     ):
         if not full:
-            features, moved = pruner._hold(features, relabelled(targets, batch), where)
-        scores = score_fold(features, moved, folds[step % len(folds)], pruner, where, groups=groups)
+            moved = problem.against(relabelled(targets, batch))
+        scores = score_fold(moved, folds[step % len(folds)], settings.search, groups=groups)
         undefined += int(scores.undefined.sum())
         full.append(scores.full_test)
         pruned.append(scores.pruned_test)
@@ -321,13 +315,15 @@ def bootstrap(
         raise ValueError(f"method must be {able[0]!r} or {able[1]!r} where resample is {resample!r}, got {method!r}")
     features = read_features(X)
     pruner = pruner_of(pruner, kind)
+    settings = pruner.settings()
     targets = read_target(target, features.n, pruner.kind, weights, features.stimuli)
     folds, _ = split(features.n, cv, repeats, seed, groups)
     if over != "stimuli":
         _check_subjects(targets, over)
     members = equal_groups(None if over == "subjects" else groups, features.n)
     rng = np.random.default_rng(seed)
-    resampler = _Resampler(features, targets, over != "stimuli", folds, pruner, groups, members)
+    problem = settings.problem(features, targets, folds)
+    resampler = _Resampler(problem, targets, over != "stimuli", folds, settings.search, groups, members)
     observed = resampler.scores([_Draw()])[:, 0]
     if method == "t":
         found = _by_standard_error(resampler, observed, n, over, confidence, rng, progress)
@@ -429,7 +425,7 @@ def _over_stimuli(resampler: _Resampler, n: int, rng: np.random.Generator, progr
     members = resampler.members
     half = len(members) // 2
     tested = max(len(test) for _, test in resampler.folds) // members.shape[1]
-    _check_inner_folds(resampler.pruner, half - tested, members.shape[1])
+    _check_inner_folds(resampler.search, half - tested, members.shape[1])
     for _ in with_progress(range(n), n, "resamples", progress):
         order = relabelling(rng, members)
         folds = [(np.sort(order[train]), np.sort(order[test])) for train, test in resampler.folds]
@@ -450,12 +446,12 @@ def _over_stimuli(resampler: _Resampler, n: int, rng: np.random.Generator, progr
     return np.stack(scores).reshape(n, 3, -1).swapaxes(0, 1), (testing + learning).reshape(3, -1)
 
 
-def _check_inner_folds(pruner: Pruner, groups: int, size: int) -> None:
+def _check_inner_folds(search: Search, groups: int, size: int) -> None:
     """Refuse inner folds that half the training stimuli, so many groups of a size at the least, may be too few for."""
-    if search_row(pruner.search).inner_folds and groups // pruner.inner_cv * size < SMALLEST_FOLD:
+    if search.row.inner_folds and groups // search.inner_cv * size < SMALLEST_FOLD:
         raise ValueError(
             f"inner_cv must leave at least {SMALLEST_FOLD} stimuli in each inner fold of half the training stimuli "
-            f"where method is 't', got {pruner.inner_cv} folds of as few as {max(groups, 0) * size} stimuli: lower it, "
+            f"where method is 't', got {search.inner_cv} folds of as few as {max(groups, 0) * size} stimuli: lower it, "
             f"or pass method='percentile'"
         )
 
@@ -500,14 +496,12 @@ class _Resampler:
     """Scores of the cross-validated pruning for draws of stimuli and subjects."""
 
     def __init__(
-        self, features: Features, targets: Targets, mean: bool, folds: list[Fold], pruner: Pruner, groups: Any,
+        self, problem: Problem, targets: Targets, mean: bool, folds: list[Fold], search: Search, groups: Any,
         members: Indices,
     ) -> None:  # fmt: skip
-        self.targets, self.mean, self.folds, self.pruner, self.members = targets, mean, folds, pruner, members
+        self.problem, self.search = problem, search
+        self.targets, self.mean, self.folds, self.members = targets, mean, folds, members
         self.groups = None if groups is None else np.asarray(groups)
-        self.metric, self.comparator, self.threads = pruner._terms()
-        self.where = training_place(pruner, folds, features, targets, None)
-        self.features, _ = pruner._hold(features, targets, self.where)
         self.per_draw = 1 if mean else len(targets)
         self.masks: list[npt.NDArray[np.bool_]] | None = None
         self.undefined = 0
@@ -521,89 +515,74 @@ class _Resampler:
             able = _distinct(targets.among(test)) & _distinct(targets.among(train))
             if able.any():
                 rows = np.flatnonzero(able)
-                self._score(self.features, targets, (train, test), f, rows, full[f], pruned[f], self.groups)
+                self._score(self.problem.against(targets), (train, test), f, rows, full[f], pruned[f], self.groups)
         return np.concatenate([full, pruned, pruned - full], axis=1)
 
     def batches(self, draws: list[_Draw]) -> list[list[_Draw]]:
         """Draws that go through the core together: ranks can't be weighted, so their draws go one by one."""
-        copied = comparator_row(self.comparator).rank and any(draw.stimuli is not None for draw in draws)
-        at_once = 1 if copied else _at_once(self.features, self.per_draw)
+        copied = comparator_row(self.problem.comparator).rank and any(draw.stimuli is not None for draw in draws)
+        at_once = 1 if copied else _at_once(self.problem.features.d, self.per_draw)
         return [draws[b : b + at_once] for b in range(0, len(draws), at_once)]
 
     def learn(self) -> None:
         """Keep what pruning to the targets as they are keeps in each fold, for all draws to come."""
         targets = self.averaged([_Draw()]) if self.mean else self.targets
-        features, targets = self.pruner._hold(self.features, targets, self.where)
+        problem = self.problem.against(targets)
         self.masks = [
-            self.pruner.prune(
-                features, targets, self.where, stimuli=train, wanted="support", groups=self.groups
-            ).support
+            prune(problem, self.search, stimuli=train, wanted="support", stimulus_groups=self.groups).support
             for train, _ in self.folds
         ]
 
     def scores(self, draws: list[_Draw]) -> npt.NDArray[np.float64]:
         """(3, draws, targets): full, pruned and gain, held out, means over folds."""
-        targets = self.averaged(draws) if self.mean else relabelled(
-            self.targets, np.tile(np.arange(self.features.n), (len(draws), 1))
-        )  # fmt: skip
-        features, folds, counted, groups = self.features, self.folds, targets, self.groups
+        n, folds, groups, drawn = self.problem.features.n, self.folds, self.groups, None
+        as_given = np.tile(np.arange(n), (len(draws), 1))
+        targets = self.averaged(draws) if self.mean else relabelled(self.targets, as_given)
+        counted = targets
         if any(draw.stimuli is not None for draw in draws):
-            once = np.ones(features.n, dtype=np.int64)
+            once = np.ones(n, dtype=np.int64)
             counts = np.stack([once if draw.stimuli is None else draw.stimuli for draw in draws])
             counted = _weighted(targets, counts, self.members)
-            if comparator_row(self.comparator).rank:
+            if comparator_row(self.problem.comparator).rank:
                 drawn, targets, folds = self._copied(counts[0], targets)
-                features, groups = features.among(drawn), groups if groups is None else groups[drawn]
+                groups = groups if groups is None else groups[drawn]
             else:
                 targets = counted
+        features, _ = self.problem.host
+        problem = self.problem.against(targets) if drawn is None else self.problem.over(features.among(drawn), targets)
         full, pruned = np.full((2, len(folds), len(targets)), np.nan)
         for f, (train, test) in enumerate(self.folds):
             able = _distinct(counted.among(test))
             if self.masks is None:
                 able &= _distinct(counted.among(train))
             if able.any():
-                self._score(features, targets, folds[f], f, np.flatnonzero(able), full[f], pruned[f], groups)
+                self._score(problem, folds[f], f, np.flatnonzero(able), full[f], pruned[f], groups)
         means = [mean_of_defined(part) for part in (full, pruned, pruned - full)]
         return np.stack(means).reshape(3, len(draws), self.per_draw)
 
     def _score(
-        self, features: Features, targets: Targets, fold: Fold, f: int, rows: Indices, full: Matrix, pruned: Matrix,
-        groups: Any,
-    ) -> None:  # fmt: skip
+        self, problem: Problem, fold: Fold, f: int, rows: Indices, full: Matrix, pruned: Matrix, groups: Any
+    ) -> None:
         """Fill in the scores of some targets in one fold; where there is nothing to learn from they stay NaN."""
         train, test = fold
-        held, goal = features.among(test), targets.among(test)
         if self.masks is not None:
             chosen = [(self.masks[f][t], rows[rows % self.per_draw == t]) for t in range(self.per_draw)]
         else:
-            learnt, known = features.among(train), targets.among(train)
-            rows = rows[self._learnable(learnt, known)[rows]]
+            rows = rows[_learnable(problem.among(train))[rows]]
             support: Any = ()
             if rows.size:
-                some = targets.only(rows)
-                support = self.pruner.prune(
-                    features, some, self.where, stimuli=train, wanted="support", groups=groups
-                ).support
+                some = problem.against(problem.host[1].only(rows))
+                support = prune(some, self.search, stimuli=train, wanted="support", stimulus_groups=groups).support
             chosen = [(mask, np.array([row])) for mask, row in zip(support, rows)]
-        everything = np.arange(features.d, dtype=np.int64)
+        tested = problem.among(test).on_one_thread()
+        goals = tested.host[1]
         if rows.size:
-            full[rows] = alignment_where_defined(held, goal.only(rows), everything, self.metric, self.comparator, 1)[0]
+            everything = np.ones(problem.features.d, dtype=bool)
+            full[rows], _ = tested.against(goals.only(rows)).held_out_alignment(None, everything)
         for mask, mine in chosen:
             if mine.size:
-                kept, some = np.flatnonzero(mask), _some(goal, mine)
-                pruned[mine], undefined = alignment_where_defined(held, some, kept, self.metric, self.comparator, 1)
+                pruned[mine], undefined = tested.against(_some(goals, mine)).held_out_alignment(None, mask)
                 self.undefined += int(undefined.sum())
-
-    def _learnable(self, features: Features, targets: Targets) -> npt.NDArray[np.bool_]:
-        """Which targets (T,) a draw leaves something to learn from: variation."""
-        everything = np.arange(features.d, dtype=np.int64)
-        similarities = _core.similarity(features.values, self.metric, everything, self.threads)
-        baseline = compare(similarities, targets, self.comparator, self.threads, self.metric)
-        able = ~np.isnan(baseline)
-        for t in map(int, np.flatnonzero(able & (baseline == 0))):
-            varies = np.ptp(targets.values[t, targets.counts(t)]) > 0
-            able[t] = varies or comparator_row(self.comparator).takes_constants
-        return able
 
     def averaged(self, draws: list[_Draw]) -> Targets:
         """The mean over the drawn subjects who have the pair, one target a draw."""
@@ -627,6 +606,16 @@ class _Resampler:
         copies = copies.without((of[a] == of[b]) & ((copy[a] != copy[b]) | (drawn[a] == drawn[b])))
         folds = [tuple(np.flatnonzero(np.isin(drawn, side)) for side in fold) for fold in self.folds]
         return drawn, copies, [(train, test) for train, test in folds]
+
+
+def _learnable(problem: Problem) -> npt.NDArray[np.bool_]:
+    """Which targets (T,) leave something to learn from: variation."""
+    baseline, targets = problem.compare(problem.similarities()), problem.host[1]
+    able = ~np.isnan(baseline)
+    for t in map(int, np.flatnonzero(able & (baseline == 0))):
+        varies = np.ptp(targets.values[t, targets.counts(t)]) > 0
+        able[t] = varies or comparator_row(problem.comparator).takes_constants
+    return able
 
 
 def _group_of(members: Indices) -> Indices:
@@ -1163,24 +1152,21 @@ def transfer(
 
     features = read_features(X)
     pruner = pruner_of(pruner, kind)
-    metric, comparator, threads = pruner._terms()
+    settings = pruner.settings()
     targets = read_target(target, features.n, pruner.kind, weights, features.stimuli)
     folds, repeat = split(features.n, cv, repeats, seed, groups)
-    everything = np.arange(features.d, dtype=np.int64)
+    everything = np.ones(features.d, dtype=bool)
     pruned_test = np.empty((len(targets), len(targets), len(folds)))
     undefined = np.empty(pruned_test.shape, dtype=np.int64)
     full_test = np.empty((len(targets), len(folds)))
     n_kept = np.empty(full_test.shape, dtype=np.int64)
-    where = training_place(pruner, folds, features, targets)
-    there = pruner._hold(features, targets, where)
+    problem = settings.problem(features, targets, folds, runs=1)
     for f, (train, test) in enumerate(with_progress(folds, len(folds), "folds", progress)):
-        support = pruner.prune(*there, where, stimuli=train, wanted="support", groups=groups).support
-        held, goal = features.among(test), targets.among(test)
-        full_test[:, f], _ = alignment_where_defined(held, goal, everything, metric, comparator, threads)
+        support = prune(problem, settings.search, stimuli=train, wanted="support", stimulus_groups=groups).support
+        tested = problem.among(test)
+        full_test[:, f], _ = tested.held_out_alignment(None, everything)
         for source, mask in enumerate(support):
-            kept = np.flatnonzero(mask)
-            scores = alignment_where_defined(held, goal, kept, metric, comparator, threads)
-            pruned_test[source, :, f], undefined[source, :, f] = scores
+            pruned_test[source, :, f], undefined[source, :, f] = tested.held_out_alignment(None, mask)
         n_kept[:, f] = support.sum(axis=1)
     warn_of_undefined_pairs(int(undefined.sum()))
     warn_of_opposition(mean_of_defined(full_test.T), targets.kind)

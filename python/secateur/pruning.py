@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from typing import Any
 
@@ -12,11 +11,9 @@ from sklearn.base import BaseEstimator
 from sklearn.feature_selection import SelectorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .device import Place, check_device, place, thread_count
 from .features import Features, Indices, read_features
-from .measures import check_comparator, check_metric
-from .search import Pruned, Search, SearchInterrupted, Wanted, prune
-from .similarity import alignment_where_defined, warn_of_undefined_pairs
+from .search import Pruned, Search, SearchInterrupted, Settings, Wanted, prune
+from .similarity import warn_of_undefined_pairs
 from .targets import Targets, read_target
 
 __all__ = ["Pruned", "Pruner"]
@@ -168,45 +165,34 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         self.progress = progress
         self.precision = precision
 
-    def _how(self) -> Search:
-        """The search and its parameters, checked."""
-        return Search(
+    def settings(self) -> Settings:
+        """The parameters as one record, read and checked: made once a call.
+
+        Returns
+        -------
+        Settings
+            Frozen; refused is what can't be, or a device that can't be had.
+        """
+        search = Search(
             self.search, self.max_features, self.min_features, self.tol, self.patience, self.feature_groups,
             self.inner_cv, self.seed,
-        ).check()  # fmt: skip
-
-    def _terms(self) -> tuple[str, str, int]:
-        """Checked metric, comparator and threads; refuses a search or device that can't be had."""
-        self._how()
-        check_device(self.device)
-        return check_metric(self.metric), check_comparator(self.comparator), thread_count(self.threads)
-
-    def _place(self, stimuli: int, on_cuda: str = "", work: float = math.inf) -> Place:
-        """Where prunings of up to this many stimuli run. Those that share it share a device's memory."""
-        return place(
-            self.device, self.threads, self.precision, comparator=check_comparator(self.comparator), stimuli=stimuli,
-            on_cuda=on_cuda, work=work,
         )  # fmt: skip
-
-    def _hold(self, features: Features, targets: Targets, where: Place) -> tuple[Features, Targets]:
-        """Both with their copies on the device, where many prunings are to find them there."""
-        return where.hold(features, targets) if self._how().on_device else (features, targets)
+        terms = self.metric, self.comparator, self.kind, search, self.device, self.threads, self.precision
+        return Settings(*terms).checked()
 
     def prune(
-        self, features: Features, targets: Targets, where: Place | None = None, *,
-        stimuli: Indices | None = None, wanted: Wanted = "path", groups: Any = None,
+        self, features: Features, targets: Targets, *, stimuli: Indices | None = None, wanted: Wanted = "path",
+        groups: Any = None,
     ) -> Pruned:  # fmt: skip
         """Prune to each of T targets. The estimator itself is not changed; Ctrl-C goes on to the caller.
 
         ``stimuli``: those to learn from. ``wanted``: "support", "importance" or "path" (:class:`Pruned`). ``groups``
         (n,): stimuli of one group stay on one side of inner folds.
         """
-        metric, comparator, _ = self._terms()
-        where = where or self._place(features.n if stimuli is None else len(stimuli))
-        return prune(
-            features, targets, metric, comparator, where, self._how(),
-            stimuli=stimuli, wanted=wanted, stimulus_groups=groups,
-        )  # fmt: skip
+        settings = self.settings()
+        folds = None if stimuli is None else [(stimuli, stimuli)]
+        problem = settings.problem(features, targets, folds)
+        return prune(problem, settings.search, stimuli=stimuli, wanted=wanted, stimulus_groups=groups)
 
     def fit(self, X: Any, target: Any, *, weights: Any = None, groups: Any = None) -> Pruner:
         """Learn which features to keep.
@@ -239,18 +225,15 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         SearchInterrupted
             Where Ctrl-C ended a sequential search: the best set until then is kept (see Notes above).
         """
-        self._terms()
+        settings = self.settings()
         if target is None:
             raise ValueError("target must be given: fit requires y to be passed, but the target y is None")
         features = read_features(X)
         validate_data(self, X, None if target is None else "no_validation", dtype=None, ensure_min_samples=3)
-        targets = self._read_one(target, features, weights)
-        metric, comparator, _ = self._terms()
-        where = self._place(features.n, work=self._how().work(features.n, features.d, 1))
+        problem = settings.problem(features, self._read_one(target, features, weights), runs=1)
         pruned = prune(
-            features, targets, metric, comparator, where, self._how(),
-            stimulus_groups=groups, progress=bool(self.progress), keep_interrupted=True,
-        )  # fmt: skip
+            problem, settings.search, stimulus_groups=groups, progress=bool(self.progress), keep_interrupted=True
+        )
         self.support_ = pruned.support[0]
         self.importance_ = pruned.importance[0]
         self.order_ = pruned.order[0]
@@ -294,11 +277,11 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
             Once, where pairs were left out.
         """
         check_is_fitted(self, "support_")
-        metric, comparator, threads = self._terms()
+        settings = self.settings()
         features = read_features(X)
         validate_data(self, X, dtype=None, reset=False)
-        targets, kept = self._read_one(target, features, weights), np.flatnonzero(self.support_)
-        scores, undefined = alignment_where_defined(features, targets, kept, metric, comparator, threads)
+        problem = settings.scoring(features, self._read_one(target, features, weights))
+        scores, undefined = problem.held_out_alignment(None, self.support_)
         warn_of_undefined_pairs(int(undefined[0]))
         return float(scores[0])
 

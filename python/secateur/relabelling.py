@@ -9,7 +9,7 @@ import numpy as np
 
 from .features import Indices, Matrix
 from .pairs import pair_table
-from .similarity import compare_where_defined
+from .problem import compare_where_defined
 from .statistics import mean_of_defined
 from .targets import Targets
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from . import _core
 from .arguments import check_integer, check_seed, is_number
-from .device import Place, multiply_adds, place
-from .features import Features, Indices, Matrix, read_features, read_labels
+from .execution import Execution, check_device, multiply_adds, thread_count
+from .features import DeviceFeatures, Features, Indices, Matrix, read_features, read_labels
 from .measures import (
     SEARCHES,
     SearchRow,
@@ -25,9 +25,9 @@ from .measures import (
     search_row,
 )
 from .pairs import unpack
+from .problem import Problem, device_array, rank
 from .progress import bar
-from .similarity import compare, on_cuda, placed
-from .targets import Targets, read_target
+from .targets import DeviceTargets, Targets, read_target
 
 __all__ = [
     "SEARCHES",
@@ -132,11 +132,11 @@ class Search:
         return search_row(self.name)
 
     @property
-    def on_device(self) -> bool:
+    def runs_on_device(self) -> bool:
         """Whether all of it runs where X lies, on a device say; other searches come back to the host at each step."""
         return self.row.on_device and self.feature_groups is None
 
-    def work(self, stimuli: int, features: int, targets: int, runs: int = 1) -> float:
+    def cost(self, stimuli: int, features: int, targets: int, runs: int = 1) -> float:
         """About how many multiply-adds so many searches take."""
         return multiply_adds(stimuli, features, targets, runs) * (1 if self.row.ranks else features)
 
@@ -147,6 +147,60 @@ class Search:
             if value is not None and value > d:
                 raise ValueError(f"{name} must be at most the {d} features of X, got {value}")
         return d if self.max_features is None else int(self.max_features)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a :class:`secateur.Pruner` was told, checked once a call; what it makes of X and target is a Problem."""
+
+    metric: str = "cosine"
+    comparator: str = "pearson"
+    kind: str | None = None
+    search: Search = Search()
+    device: str = "auto"
+    threads: int | None = None
+    precision: str = "double"
+
+    def checked(self) -> Settings:
+        """With the names that stand for others resolved; refused is what can't be, or a device that can't be had."""
+        self.search.check()
+        check_device(self.device)
+        terms = check_metric(self.metric), check_comparator(self.comparator)
+        return replace(self, metric=terms[0], comparator=terms[1], threads=thread_count(self.threads))
+
+    def read(
+        self, X: Any, target: Any, weights: Any = None
+    ) -> tuple[Features | DeviceFeatures, Targets | DeviceTargets]:
+        """X and target in any form; arrays on a device where the search runs there."""
+        features = read_features(X, device_arrays=self.search.runs_on_device)
+        return features, read_target(
+            target, features.n, self.kind, weights, features.stimuli, device_arrays=self.search.runs_on_device
+        )
+
+    def problem(
+        self, features: Features | DeviceFeatures, targets: Targets | DeviceTargets,
+        folds: Sequence[tuple[Indices, Indices]] | None = None, runs: int | None = None,
+    ) -> Problem:  # fmt: skip
+        """Loaded where the searches of all folds run, ``runs`` times (None: more often than can be said).
+
+        A search that comes back to the host at each step brings its part of X to a device by itself.
+        """
+        stimuli = features.n if folds is None else max(len(train) for train, _ in folds)
+        work = math.inf
+        if runs is not None:
+            count = 1 if folds is None else len(folds)
+            work = self.search.cost(stimuli, features.d, len(targets) * runs, count)
+        execution = Execution.resolved(
+            self.device, self.threads, self.precision, comparator=self.comparator, stimuli=stimuli,
+            device_array=device_array(features, targets), work=work,
+        )  # fmt: skip
+        problem = Problem(features, targets, self.metric, self.comparator, execution)
+        return problem.load() if self.search.runs_on_device else problem
+
+    def scoring(self, features: Features, targets: Targets) -> Problem:
+        """For single spaces, which are scored on the processor."""
+        assert self.threads is not None
+        return Problem(features, targets, self.metric, self.comparator, Execution(threads=self.threads))
 
 
 # Groups of features
@@ -212,36 +266,41 @@ def read_groups(labels: Any, d: int) -> Groups:
 class Scorer:
     """Alignments of sets of features with T targets."""
 
-    features: Features
-    targets: Targets
-    metric: str
-    comparator: str
+    problem: Problem
     groups: Groups
-    where: Place
+    loaded: Problem  # the same with X on the device, where single steps run on one
+
+    @classmethod
+    def of(cls, problem: Problem, groups: Groups) -> Scorer:
+        return cls(problem, groups, problem.load(targets=False))
+
+    @property
+    def features(self) -> Features:
+        return self.problem.host[0]
+
+    @property
+    def targets(self) -> Targets:
+        return self.problem.host[1]
 
     @property
     def threads(self) -> int:
-        return self.where.threads
+        return self.problem.execution.threads
 
-    @cached_property
-    def _embedding(self) -> Any:
-        """X where its sums are taken."""
-        return self.where.holding(self.features.values)
-
-    @property
-    def _terms(self) -> tuple[Matrix, Matrix | None, Indices | None, str, str]:
-        return self.targets.values, self.targets.weights, self.targets.weight_of, self.metric, self.comparator
+    def one(self, t: int) -> Scorer:
+        """Of one target alone."""
+        chosen = self.targets.only(slice(t, t + 1))
+        return Scorer(self.problem.against(chosen), self.groups, self.loaded.against(chosen))
 
     def after_each(self, inside: Mask, *, adding: bool) -> Matrix:
         """Alignment (T, G) with each group added to, or removed from, those inside; elsewhere nothing is promised."""
         if self.groups.single:
-            step = _core.add_one if adding else _core.leave_one_out
-            return step(self._embedding, *self._terms, self.groups.columns(inside), self.threads)
+            step = self.loaded.add_one if adding else self.loaded.leave_one_out
+            return step(self.groups.columns(inside))
         out = np.full((len(self.targets), len(self.groups)), np.nan)
         for g in np.flatnonzero(inside != adding):
             moved = inside.copy()
             moved[g] = adding
-            out[:, g] = compare(self.similarities(moved), self.targets, self.comparator, 1, self.metric)
+            out[:, g] = self.problem.compare(self.similarities(moved), threads=1)
         return out
 
     def similarities(self, inside: Mask) -> Matrix:
@@ -249,11 +308,11 @@ class Scorer:
         columns = self.groups.columns(inside)
         # Below a millisecond or so, starting threads costs more than they save.
         threads = self.threads if len(columns) * self.targets.values.shape[1] > 1 << 24 else 1
-        return _core.similarity(self.features.values, self.metric, columns, threads)
+        return self.problem.similarities(columns, threads)
 
     def curve(self, order: Indices) -> Matrix:
         """Alignment (T, G) of the first 1, 2, ... groups of each target's order (T, G)."""
-        curve = _core.insertion_curve(self._embedding, *self._terms, self.groups.laid_out(order), self.threads)
+        curve = self.loaded.insertion_curve(self.groups.laid_out(order))
         if self.groups.single:
             return curve
         return np.take_along_axis(curve, np.cumsum(self.groups.sizes[order], axis=1) - 1, axis=1)
@@ -269,7 +328,7 @@ class Scorer:
 
     def undefined_pairs(self, inside: Mask) -> Indices:
         """How many pairs of the first target would stay undefined (G,) with each group added."""
-        metric = metric_row(self.metric)
+        metric = metric_row(self.problem.metric)
         if not metric.angular:
             return np.zeros(len(self.groups), dtype=np.int64)
         low, high = self._extremes
@@ -282,15 +341,6 @@ class Scorer:
         counted = unpack(self.targets.counts(0), self.features.n)
         defined = np.einsum("ig,ig->g", directed, counted @ directed)
         return np.asarray(np.rint((counted.sum() - defined) / 2), dtype=np.int64)
-
-
-def rank(importance: Matrix, threads: int = 1) -> Indices:
-    """Features in order of importance (..., d), most important first, ties by index.
-
-    NaN (a feature without which a stimulus has no direction) comes first: nothing works without it.
-    """
-    rows = np.ascontiguousarray(importance).reshape(-1, importance.shape[-1])
-    return _core.rank(rows, threads).reshape(importance.shape)
 
 
 def best_prefix(curve: Matrix) -> Indices:
@@ -311,10 +361,14 @@ def _name(targets: Targets, t: int) -> str:
     return f"target {targets.labels[t] if targets.labels else t}"
 
 
-def check_baseline(
-    features: Features, targets: Targets, similarities: Matrix, baseline: Matrix, comparator: str
-) -> None:
-    """Say why nothing can be learnt from a target: without a baseline there is no importance."""
+def explained_baseline(problem: Problem) -> Matrix:
+    """Alignment (T,) of all features with each target; refused with its reason where nothing can be learnt from one.
+
+    Without a baseline there is no importance.
+    """
+    features, targets = problem.host
+    similarities = problem.similarities()
+    baseline = problem.compare(similarities)
     for t in map(int, np.flatnonzero(np.isnan(baseline) | (baseline == 0))):
         counts = targets.counts(t)
         undefined = np.flatnonzero(counts & np.isnan(similarities))
@@ -326,13 +380,14 @@ def check_baseline(
             )
         if not counts.any():
             raise ValueError(f"target must have a pair of weight above zero, got none ({_name(targets, t)})")
-        if not comparator_row(comparator).takes_constants and np.ptp(targets.values[t, counts]) == 0:
+        if not comparator_row(problem.comparator).takes_constants and np.ptp(targets.values[t, counts]) == 0:
             raise ValueError(f"target must vary over the pairs, got a constant one ({_name(targets, t)})")
         if np.isnan(baseline[t]):
             raise ValueError(
                 f"X and target must both vary over the pairs, got an undefined alignment of all features with "
                 f"{_name(targets, t)}"
             )
+    return baseline
 
 
 def _refuse_limits(search: Search) -> ValueError:
@@ -343,18 +398,15 @@ def _refuse_limits(search: Search) -> ValueError:
 
 
 def prune(
-    features: Features, targets: Targets, metric: str, comparator: str, where: Place, search: Search,
-    *, stimuli: Indices | None = None, wanted: Wanted = "path", stimulus_groups: Any = None, progress: bool = False,
-    keep_interrupted: bool = False,
+    problem: Problem, search: Search, *, stimuli: Indices | None = None, wanted: Wanted = "path",
+    stimulus_groups: Any = None, progress: bool = False, keep_interrupted: bool = False,
 ) -> Pruned:  # fmt: skip
     """Find the features to keep, for each target by itself.
 
     Parameters
     ----------
-    features, targets, metric, comparator
-        What is aligned with what.
-    where : Place
-        And where.
+    problem : Problem
+        What is aligned with what, and where.
     search : Search
         How.
     stimuli : (m,) int64, optional
@@ -373,29 +425,23 @@ def prune(
     -------
     Pruned
     """
-    most = search.check().most(features.d)
-    if stimulus_groups is not None and np.shape(stimulus_groups) != (features.n,):
-        raise ValueError(
-            f"groups must have one entry for each of {features.n} stimuli, got shape {np.shape(stimulus_groups)}"
-        )
-    if search.on_device:
-        return _ranking(features, targets, metric, comparator, where, search, most, stimuli, wanted)
-    if stimuli is not None:
-        features, targets = features.among(stimuli), targets.among(stimuli)
-        stimulus_groups = None if stimulus_groups is None else np.asarray(stimulus_groups)[stimuli]
-    groups = read_groups(search.feature_groups, features.d)
-    scorer = Scorer(features, targets, metric, comparator, groups, where)
-    everything = np.ones(len(groups), dtype=bool)
-    similarities = _core.similarity(features.values, metric, groups.columns(everything), where.threads)
-    baseline = compare(similarities, targets, comparator, where.threads, metric)
-    check_baseline(features, targets, similarities, baseline, comparator)
-    importance = baseline[:, None] - scorer.after_each(everything, adding=False)
+    n, d = problem.features.n, problem.features.d
+    most = search.check().most(d)
+    if stimulus_groups is not None and np.shape(stimulus_groups) != (n,):
+        raise ValueError(f"groups must have one entry for each of {n} stimuli, got shape {np.shape(stimulus_groups)}")
+    if search.runs_on_device:
+        return _ranking(problem, search, most, stimuli, wanted)
+    if stimulus_groups is not None and stimuli is not None:
+        stimulus_groups = np.asarray(stimulus_groups)[stimuli]
+    problem = problem.among(stimuli)
+    scorer = Scorer.of(problem, read_groups(search.feature_groups, d))
+    baseline = explained_baseline(problem)
+    importance = baseline[:, None] - scorer.after_each(np.ones(len(scorer.groups), dtype=bool), adding=False)
     if search.row.ranks:
         return _by_ranking(scorer, baseline, importance, search, most, stimulus_groups)
     rows = []
-    for t in range(len(targets)):
-        one = Scorer(features, targets.only(slice(t, t + 1)), metric, comparator, groups, where)
-        walk = Walk(one, search, most, float(baseline[t]), importance[t])
+    for t in range(len(problem.targets)):
+        walk = Walk(scorer.one(t), search, most, float(baseline[t]), importance[t])
         rows.append(walk.run(progress=progress, keep_interrupted=keep_interrupted))
     return Pruned(
         baseline,
@@ -464,15 +510,9 @@ def find(
     >>> np.flatnonzero(found.support[0]).tolist()
     [0, 1, 2]
     """
-    how = Search(search, **limits)
-    features = read_features(X, on_device=how.on_device)
-    targets = read_target(target, features.n, kind, weights, features.stimuli, on_device=how.on_device)
-    terms = check_metric(metric), check_comparator(comparator)
-    where = place(
-        device, threads, precision, comparator=terms[1], stimuli=features.n, on_cuda=on_cuda(features, targets),
-        work=how.work(features.n, features.d, len(targets)),
-    )  # fmt: skip
-    return prune(features, targets, *terms, where, how, stimulus_groups=groups, progress=progress)
+    settings = Settings(metric, comparator, kind, Search(search, **limits), device, threads, precision).checked()
+    problem = settings.problem(*settings.read(X, target, weights), runs=1)
+    return prune(problem, settings.search, stimulus_groups=groups, progress=progress)
 
 
 def ranking(X: Any, target: Any, **how: Any) -> Pruned:
@@ -605,35 +645,22 @@ def floating(X: Any, target: Any, backward: bool = False, **how: Any) -> Pruned:
 # By one ranking
 
 
-def _ranking(
-    features: Features, targets: Targets, metric: str, comparator: str, where: Place, search: Search, most: int,
-    stimuli: Indices | None, wanted: Wanted,
-) -> Pruned:  # fmt: skip
+def _ranking(problem: Problem, search: Search, most: int, stimuli: Indices | None, wanted: Wanted) -> Pruned:
     """Rank by leaving each out, insert in that order, keep the best prefix: all in the compiled core.
 
     References
     ----------
     Tarigopula, Fairhall & Hasson (2023), §2.2.
     """
-    features, targets = where.hold(features, targets)
-    limits = search.min_features, most, TIE
-    found = _core.ranking(
-        *placed(features, targets), metric, comparator, stimuli, *limits, wanted, where.threads
-    )  # fmt: skip
-    if found is None or (found[0] == 0).any():
-        features, targets = where.fetched(features, targets)
-        if stimuli is not None:
-            features, targets = features.among(stimuli), targets.among(stimuli)
-        everything = np.arange(features.d, dtype=np.int64)
-        similarities = _core.similarity(features.values, metric, everything, where.threads)
-        baseline = compare(similarities, targets, comparator, where.threads, metric)
-        check_baseline(features, targets, similarities, baseline, comparator)
+    problem = problem.load()
+    found = problem.ranking(stimuli, search.min_features, most, TIE, wanted)
+    if found is None or (found.baseline == 0).any():
+        explained_baseline(problem.among(stimuli))
     if found is None:
         raise ValueError("X and target must both vary over the pairs, got variation that is rounding alone")
-    baseline, importance, order, curve, length, alignment, support = found
-    if not length.all():
+    if not found.length.all():
         raise _refuse_limits(search)
-    return Pruned(baseline, importance, order, curve, support, alignment)
+    return Pruned(found.baseline, found.importance, found.order, found.curve, found.support, found.alignment)
 
 
 def _by_ranking(
@@ -704,15 +731,8 @@ def _inner_curves(scorer: Scorer, search: Search, stimulus_groups: Any) -> Matri
                 f"inner_cv must leave at least {SMALLEST_FOLD} of the {n} training stimuli in each fold, got "
                 f"{min(map(len, sides))} with {search.inner_cv} folds of whole groups"
             )
-        train, test = (
-            Scorer(
-                scorer.features.among(side), scorer.targets.among(side), scorer.metric, scorer.comparator,
-                scorer.groups, scorer.where,
-            )
-            for side in sides
-        )  # fmt: skip
-        space = train.similarities(everything)
-        baseline = compare(space, train.targets, train.comparator, train.threads, train.metric)
+        train, test = (Scorer.of(scorer.problem.among(side), scorer.groups) for side in sides)
+        baseline = train.problem.compare(train.similarities(everything))
         curve = test.curve(rank(baseline[:, None] - train.after_each(everything, adding=False)))
         curves.append(np.where(np.isnan(baseline)[:, None], np.nan, curve))
     return np.stack(curves)

@@ -7,11 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from . import _core
-from .device import check_device, place, thread_count
-from .features import Features, Indices, Matrix, read_features, read_subset
-from .measures import check_comparator, check_metric, comparator_row
-from .targets import Targets, read_target
+from .execution import Execution, check_device, thread_count
+from .features import DeviceFeatures, Matrix, read_features, read_subset
+from .measures import check_comparator, check_metric
+from .problem import Problem, similarities_of
+from .targets import read_target
+
+__all__ = [
+    "OpposedWarning",
+    "UndefinedPairsWarning",
+    "alignment",
+    "mark",
+    "mark_words",
+    "opposition",
+    "similarity",
+    "warn_of_opposition",
+    "warn_of_undefined_pairs",
+]
 
 
 class UndefinedPairsWarning(UserWarning):
@@ -59,65 +71,7 @@ def similarity(X: Any, metric: str = "cosine", *, subset: Any = None, threads: i
     """
     features = read_features(X)
     chosen = read_subset(subset, features.d)
-    return _core.similarity(features.values, check_metric(metric), chosen, thread_count(threads))
-
-
-def compare(similarities: Matrix, targets: Targets, comparator: str, threads: int, metric: str | None = None) -> Matrix:
-    """Alignment (T,) of given similarities (P,) with every target; NaN where a pair that counts is undefined.
-
-    ``metric``: what the similarities are, where that is known; ties among them go by its scale.
-    """
-    terms = (targets.values, targets.weights, targets.weight_of, check_comparator(comparator))
-    return np.asarray(_core.compare(similarities[None], targets.n, *terms, threads, metric)[0])
-
-
-def alignment_where_defined(
-    features: Features, targets: Targets, subset: Indices, metric: str, comparator: str, threads: int
-) -> tuple[Matrix, Indices]:
-    """Alignment (T,) over the pairs defined in one subset, and how many pairs with weight were undefined (T,)."""
-    return compare_where_defined(
-        _core.similarity(features.values, check_metric(metric), subset, threads), targets, comparator, threads, metric
-    )
-
-
-def held_out_alignment(
-    features: Features, targets: Targets, stimuli: Indices | None, kept: Any, metric: str, comparator: str, threads: int
-) -> tuple[Matrix, Indices]:
-    """As :func:`alignment_where_defined`, among some stimuli, each target with its own features.
-
-    ``kept``: (T, d) bool, or None for all features.
-    """
-    masks = None if kept is None else np.ascontiguousarray(kept)
-    return _core.held_out_alignment(*placed(features, targets), metric, comparator, stimuli, masks, threads)
-
-
-def on_cuda(features: Features, targets: Targets) -> str:
-    """What of the two came as an array on a CUDA device; empty where neither did."""
-    return "X" if features.on_cuda else "target" if targets.on_cuda else ""
-
-
-def placed(features: Features, targets: Targets) -> tuple[Any, Any, Matrix | None, Indices | None]:
-    """X, targets and their weights as the compiled verbs take them: on a device where both are held there."""
-    if features.held is not None and targets.held is not None:
-        return features.held, targets.held, None, None
-    return np.ascontiguousarray(features.values), *targets.rows
-
-
-def compare_where_defined(
-    similarities: Matrix, targets: Targets, comparator: str, threads: int, metric: str | None = None
-) -> tuple[Matrix, Indices]:
-    """Alignment (T,) of given similarities (P,) over the defined pairs, and how many with weight were not (T,)."""
-    undefined = np.isnan(similarities)
-    left_out = np.zeros(len(targets), dtype=np.int64)
-    if undefined.any():
-        if comparator_row(comparator).whitened:
-            raise ValueError(
-                "X must give every stimulus a direction for a whitened comparator, got "
-                f"{int(undefined.sum())} undefined pairs"
-            )
-        left_out[:] = [np.sum(undefined & targets.counts(t)) for t in range(len(targets))]
-        targets = targets.without(undefined)
-    return compare(similarities, targets, comparator, threads, metric), left_out
+    return similarities_of(features.values, check_metric(metric), chosen, thread_count(threads))
 
 
 def warn_of_undefined_pairs(count: int) -> None:
@@ -231,12 +185,13 @@ def alignment(
     >>> round(alignment(X, similarity(X), kind="similarity"), 12)
     1.0
     """
-    features = read_features(X, on_device=True)
+    features = read_features(X, device_arrays=True)
     targets = read_target(target, features.n, kind, weights, features.stimuli)
     chosen = read_subset(subset, features.d)
     check_device(device)
+    lies = "X" if isinstance(features, DeviceFeatures) else ""
     # One space is too little to bring X to a device for; the comparison is the processor's.
-    at_hand = "cpu" if device == "auto" and not features.on_cuda else device
-    where = place(at_hand, threads, stimuli=features.n, on_cuda="X" if features.on_cuda else "")
-    similarities = _core.similarity(where.holding(features.values), check_metric(metric), chosen, where.threads)
-    return targets.shaped(compare(similarities, targets, comparator, where.threads, metric))
+    where = "cpu" if device == "auto" and not lies else device
+    execution = Execution.resolved(where, threads, stimuli=features.n, device_array=lies)
+    problem = Problem(features, targets, check_metric(metric), check_comparator(comparator), execution)
+    return targets.shaped(problem.compare(problem.load(targets=False).similarities(chosen)))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from .features import LARGEST_WEIGHT, Indices, Matrix, as_float64, check_magnitude, lies_on_cuda
+from .features import LARGEST_WEIGHT, CudaArray, Indices, Matrix, as_float64, check_magnitude, is_device_array
 from .pairs import pack, pair_count, pair_positions, stimulus_count
 
 __all__ = ["average"]
@@ -25,8 +25,7 @@ class Targets:
     Attributes
     ----------
     values : (T, P) float64
-        Oriented as similarities; 0 where a pair was missing (its weight is 0). Where ``read_target`` was told to leave
-        it there, an array (T, P) or (P,) in a CUDA device's memory, as it was given.
+        In host memory, oriented as similarities; 0 where a pair was missing (its weight is 0).
     weights, weight_of : (U, P) float64 and (T,) int64, or None
         Distinct weight patterns and the one of each target; None where every pair counts once.
     n : int
@@ -35,7 +34,6 @@ class Targets:
     labels : names of the targets, or None.
     stimuli : labels of the stimuli, or None.
     kind : what they were before they were oriented.
-    held : a copy on a CUDA device, for the compiled verbs that take one.
     """
 
     values: Matrix
@@ -46,20 +44,13 @@ class Targets:
     labels: tuple[str, ...] | None = None
     stimuli: tuple[str, ...] | None = None
     kind: str = "similarity"
-    held: Any = None
 
     def __len__(self) -> int:
-        return int(self.values.shape[0]) if len(self.values.shape) > 1 else 1
-
-    @property
-    def on_cuda(self) -> bool:
-        return lies_on_cuda(self.values)
+        return int(self.values.shape[0])
 
     @property
     def rows(self) -> tuple[Matrix, Matrix | None, Indices | None]:
         """Values, weights and the pattern of each target, row after row in memory."""
-        if self.on_cuda:
-            return self.values, None, None
         weights = None if self.weights is None else np.ascontiguousarray(self.weights)
         return np.ascontiguousarray(self.values), weights, self.weight_of
 
@@ -69,7 +60,7 @@ class Targets:
         weights = None if self.weights is None else np.ascontiguousarray(self.weights[:, at])
         values = np.ascontiguousarray(self.values[:, at])
         names = None if self.stimuli is None else tuple(self.stimuli[i] for i in stimuli)
-        return replace(self, values=values, weights=weights, n=len(stimuli), stimuli=names, held=None)
+        return replace(self, values=values, weights=weights, n=len(stimuli), stimuli=names)
 
     def only(self, chosen: slice | Indices) -> Targets:
         """Some of the targets."""
@@ -79,7 +70,6 @@ class Targets:
             weight_of=None if self.weight_of is None else np.ascontiguousarray(self.weight_of[chosen]),
             labels=None if self.labels is None else tuple(np.asarray(self.labels, dtype=object)[chosen]),
             single=False,
-            held=None,
         )
 
     def without(self, pairs: npt.NDArray[np.bool_]) -> Targets:
@@ -87,7 +77,7 @@ class Targets:
         weights = np.ones((1, len(pairs))) if self.weights is None else self.weights.copy()
         weights[:, pairs] = 0
         weight_of = np.zeros(len(self), dtype=np.int64) if self.weight_of is None else self.weight_of
-        return replace(self, weights=weights, weight_of=weight_of, held=None)
+        return replace(self, weights=weights, weight_of=weight_of)
 
     def counts(self, t: int) -> npt.NDArray[np.bool_]:
         """Which pairs (P,) have weight in target t."""
@@ -97,9 +87,35 @@ class Targets:
 
     def shaped(self, result: Matrix) -> Any:
         """Drop the leading target axis where one target came without it."""
-        if not self.single:
-            return result
-        return float(result[0]) if result.ndim == 1 else result[0]
+        return _shaped(result, self.single)
+
+
+def _shaped(result: Matrix, single: bool) -> Any:
+    if not single:
+        return result
+    return float(result[0]) if result.ndim == 1 else result[0]
+
+
+@dataclass(frozen=True)
+class DeviceTargets:
+    """Targets that came as an array (T, P) or (P,) in a CUDA device's memory, as it was given; the core checks it.
+
+    ``negated``: whether they are oriented as similarities by a change of sign, where they are loaded.
+    """
+
+    values: CudaArray
+    n: int
+    kind: str
+    negated: bool
+    labels: None = None
+    stimuli: None = None
+
+    def __len__(self) -> int:
+        return int(self.values.shape[0]) if len(self.values.shape) > 1 else 1
+
+    def shaped(self, result: Matrix) -> Any:
+        """Drop the leading target axis where one target came without it."""
+        return _shaped(result, len(self.values.shape) == 1)
 
 
 def _told(square: Matrix) -> Kind | None:
@@ -221,10 +237,19 @@ def _names_in(descriptors: Any) -> tuple[str, ...] | None:
     return names[0] if len(names) == 1 else None
 
 
+@overload
+def read_target(
+    target: Any, n: int, kind: str | None = ..., weights: Any = ..., stimuli: tuple[str, ...] | None = ...,
+) -> Targets: ...  # fmt: skip
+@overload
+def read_target(
+    target: Any, n: int, kind: str | None = ..., weights: Any = ..., stimuli: tuple[str, ...] | None = ...,
+    *, device_arrays: bool,
+) -> Targets | DeviceTargets: ...  # fmt: skip
 def read_target(
     target: Any, n: int, kind: str | None = None, weights: Any = None, stimuli: tuple[str, ...] | None = None,
-    *, on_device: bool = False,
-) -> Targets:  # fmt: skip
+    *, device_arrays: bool = False,
+) -> Targets | DeviceTargets:  # fmt: skip
     """Read a target in any accepted form.
 
     Parameters
@@ -245,8 +270,8 @@ def read_target(
         Weight of each pair, finite and not negative; one pattern for all targets, or one each.
     stimuli : tuple of str, optional
         What X calls its stimuli.
-    on_device : bool
-        Whether an array in a CUDA device's memory is left as it lies (the compiled core checks it), or refused.
+    device_arrays : bool
+        Whether an array in a CUDA device's memory is left as it lies, or refused.
 
     Raises
     ------
@@ -263,8 +288,8 @@ def read_target(
         return target
     if kind not in (None, "similarity", "dissimilarity"):
         raise ValueError(f"kind must be 'similarity' or 'dissimilarity', got {kind!r}")
-    if lies_on_cuda(target):
-        if not on_device:
+    if is_device_array(target):
+        if not device_arrays:
             raise TypeError("target must lie in host memory here, got a CUDA array: pass target.cpu()")
         if weights is not None:
             raise ValueError("weights must be None for a target on a CUDA device, got some: pass target.cpu()")
@@ -276,7 +301,7 @@ def read_target(
             )
         if kind is None:
             raise _unsaid(PACKED, f"a target of shape {shape}")
-        return Targets(target, None, None, n, len(shape) == 1, kind=kind)
+        return DeviceTargets(target, n, kind, negated=kind == "dissimilarity")
     labels, own = None, None
     if hasattr(target, "dissimilarities") and hasattr(target, "pattern_descriptors"):  # rsatoolbox RDMs
         kind, packed = "dissimilarity", np.asarray(target.dissimilarities)

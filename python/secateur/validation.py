@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import warnings
 from collections.abc import Iterable
@@ -13,17 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 from .arguments import check_integer, check_seed, is_integer
-from .device import Place
-from .features import Features, Indices, Matrix, read_features, read_labels
+from .features import Indices, Matrix, read_features, read_labels
 from .measures import check_comparator, metric_row, search_row
 from .pairs import pair_count
+from .problem import Problem
 from .progress import with_progress
 from .provenance import own_version
 from .pruning import Pruned, Pruner
-from .search import SMALLEST_FOLD, Wanted, shuffled_folds
-from .similarity import held_out_alignment, on_cuda, warn_of_opposition, warn_of_undefined_pairs
+from .search import SMALLEST_FOLD, Search, Wanted, prune, shuffled_folds
+from .similarity import warn_of_opposition, warn_of_undefined_pairs
 from .statistics import paired_t, signed_square
-from .targets import Targets, read_target
+from .targets import DeviceTargets, Targets
 
 if TYPE_CHECKING:
     import pandas
@@ -166,35 +165,17 @@ class FoldScores:
     pruned: Pruned
 
 
-def training_place(
-    pruner: Pruner, folds: list[Fold], features: Features, targets: Targets, draws: int | None = 1
-) -> Place:
-    """Where the prunings of all folds run, and of so many draws of them (None: of more than can be said).
-
-    It is one place, so that a device's memory goes from one to the next.
-    """
-    stimuli = max(len(train) for train, _ in folds)
-    work = math.inf
-    if draws is not None:
-        work = pruner._how().work(stimuli, features.d, len(targets) * draws, len(folds))
-    return pruner._place(stimuli, on_cuda(features, targets), work)
-
-
 def score_fold(
-    features: Features, targets: Targets, fold: Fold, pruner: Pruner, where: Place | None = None,
-    *, wanted: Wanted = "support", groups: Any = None,
-) -> FoldScores:  # fmt: skip
+    problem: Problem, fold: Fold, search: Search, *, wanted: Wanted = "support", groups: Any = None
+) -> FoldScores:
     """Prune on the training stimuli's pairs, score on the test stimuli's. Nothing else crosses.
 
     ``groups`` (n,) are kept whole in the inner folds of a search that has some.
     """
-    metric, comparator, threads = pruner._terms()
     train, test = fold
-    where = where or pruner._place(len(train))
-    features, targets = pruner._hold(features, targets, where)
-    pruned = pruner.prune(features, targets, where, stimuli=train, wanted=wanted, groups=groups)
-    full, _ = held_out_alignment(features, targets, test, None, metric, comparator, threads)
-    scores, undefined = held_out_alignment(features, targets, test, pruned.support, metric, comparator, threads)
+    pruned = prune(problem, search, stimuli=train, wanted=wanted, stimulus_groups=groups)
+    full, _ = problem.held_out_alignment(test)
+    scores, undefined = problem.held_out_alignment(test, pruned.support)
     return FoldScores(pruned.baseline, full, pruned.alignment, scores, undefined, pruned)
 
 
@@ -209,7 +190,7 @@ def pruner_of(pruner: Pruner | None, kind: str | None) -> Pruner:
     return pruner
 
 
-def _settings(pruner: Pruner, targets: Targets, cv: Any, repeats: int, seed: int) -> dict[str, Any]:
+def _settings(pruner: Pruner, targets: Targets | DeviceTargets, cv: Any, repeats: int, seed: int) -> dict[str, Any]:
     """What a result records of how it was made."""
     limits = {name: getattr(pruner, name) for name in ("max_features", "tol", "patience")}
     if pruner.min_features > 1:
@@ -238,7 +219,7 @@ def _names(given: tuple[str, ...] | None, count: int) -> npt.NDArray[Any]:
 
 
 def collect(
-    scores: Iterable[FoldScores], folds: list[Fold], repeat: Indices, targets: Targets,
+    scores: Iterable[FoldScores], folds: list[Fold], repeat: Indices, targets: Targets | DeviceTargets,
     names: tuple[npt.NDArray[Any], npt.NDArray[Any]], settings: dict[str, Any], *, curves: bool = True,
 ) -> xarray.Dataset:  # fmt: skip
     """All folds' scores, as :func:`cross_validate` returns them; ``names`` are those of features and of stimuli."""
@@ -360,18 +341,17 @@ def cross_validate(
     3
     """
     pruner = pruner_of(pruner, kind)
-    features = read_features(X, on_device=pruner._how().on_device)
-    targets = read_target(target, features.n, pruner.kind, weights, features.stimuli, on_device=pruner._how().on_device)
+    settings = pruner.settings()
+    features, targets = settings.read(X, target, weights)
     folds, repeat = split(features.n, cv, repeats, seed, groups)
     warn_of_small_folds(folds)
-    where = training_place(pruner, folds, features, targets)
-    features, targets = pruner._hold(features, targets, where)
+    problem = settings.problem(features, targets, folds, runs=1)
     shown = with_progress(folds, len(folds), "folds", progress)
     wanted: Wanted = "path" if curves else "importance"
-    scores = (score_fold(features, targets, fold, pruner, where, wanted=wanted, groups=groups) for fold in shown)
+    scores = (score_fold(problem, fold, settings.search, wanted=wanted, groups=groups) for fold in shown)
     names = _names(features.names, features.d), _names(features.stimuli or targets.stimuli, features.n)
-    settings = _settings(pruner, targets, cv, repeats, seed)
-    result = collect(scores, folds, repeat, targets, names, settings, curves=curves)
+    attrs = _settings(pruner, targets, cv, repeats, seed)
+    result = collect(scores, folds, repeat, targets, names, attrs, curves=curves)
     warn_of_undefined_pairs(int(result["undefined_pairs"].sum()))
     warn_of_opposition(result["full_test"].mean("fold"), targets.kind)
     return result

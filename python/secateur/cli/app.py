@@ -213,7 +213,7 @@ def _about(
 
 def check_terms(pruner: Pruner) -> None:
     """Metric, comparator, kind and device, before any file is read."""
-    pruner._terms()
+    pruner.settings()
     if pruner.kind not in (None, "similarity", "dissimilarity"):
         raise ValueError(f"kind must be 'similarity' or 'dissimilarity', got {pruner.kind!r}")
 

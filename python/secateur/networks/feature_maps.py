@@ -8,23 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import _core
 from ..arguments import check_integer
 from ..contributions import leave_one_out
-from ..device import thread_count
+from ..execution import Execution, thread_count
 from ..features import Features, Indices, Matrix
 from ..measures import check_comparator, check_metric, comparator_row, metric_row
 from ..pairs import pair_positions, pair_table
+from ..problem import Problem, compare_rows, rank, similarities_of
 from ..progress import with_progress
 from ..provenance import own_version
 from ..pruning import Pruner
 from ..relabelling import chance_scores, relabellings
-from ..search import Pruned, best_prefix, check_baseline, rank
-from ..similarity import (
-    alignment_where_defined,
-    warn_of_opposition,
-    warn_of_undefined_pairs,
-)
+from ..search import Pruned, best_prefix, explained_baseline
+from ..similarity import warn_of_opposition, warn_of_undefined_pairs
 from ..statistics import permutation_p
 from ..targets import Targets, read_target
 from ..validation import (
@@ -80,13 +76,13 @@ def _similarities_between(X: Matrix, Y: Matrix, metric: str) -> Matrix:
 
 
 def _rows_of(targets: Targets) -> list[Targets]:
-    """For each stimulus: the targets over its n - 1 pairs with the others, in their order."""
+    """For each stimulus: the targets over its n - 1 pairs with the others, in their order: not all pairs of any n."""
     pair = pair_table(targets.n)
     rows = []
     for i in range(targets.n):
         at = np.delete(pair[i], i)
         weights = None if targets.weights is None else np.ascontiguousarray(targets.weights[:, at])
-        rows.append(replace(targets, values=np.ascontiguousarray(targets.values[:, at]), weights=weights))
+        rows.append(replace(targets, values=np.ascontiguousarray(targets.values[:, at]), weights=weights, n=0))
     return rows
 
 
@@ -118,24 +114,21 @@ class Asked:
 
     def similarities(self, embeddings: Singles) -> Matrix:
         """Similarities (rows, P) in each of some embeddings (rows, n, d)."""
-        everything = np.arange(embeddings.shape[2], dtype=np.int64)
-        rows = [_core.similarity(one.astype(np.float64), self.metric, everything, self.threads) for one in embeddings]
-        return np.stack(rows)
+        each = (one.astype(np.float64) for one in embeddings)
+        return np.stack([similarities_of(one, self.metric, threads=self.threads) for one in each])
 
-    def aligned(self, similarities: Matrix, targets: Targets, n: int) -> Matrix:
-        """Alignments (rows, T) of similarities (rows, P); n is 0 where the pairs are not all those of n stimuli."""
-        return _core.compare(
-            np.ascontiguousarray(similarities), n, targets.values, targets.weights, targets.weight_of,
-            self.comparator, self.threads, self.metric,
-        )  # fmt: skip
+    def aligned(self, similarities: Matrix, targets: Targets) -> Matrix:
+        """Alignments (rows, T) of similarities (rows, P)."""
+        return compare_rows(similarities, targets, self.comparator, self.threads, self.metric)
+
+    @property
+    def problem(self) -> Problem:
+        """The embedding with all maps beside the targets."""
+        return Problem(self.features, self.targets, self.metric, self.comparator, Execution(threads=self.threads))
 
     def baseline(self, stimuli: Indices) -> Matrix:
         """Alignments (T,) among these stimuli with all maps; refused where there is none."""
-        features, goal = self.features.among(stimuli), self.targets.among(stimuli)
-        similarities = self.similarities(self.neck.embedding[None, stimuli])
-        found: Matrix = self.aligned(similarities, goal, goal.n)[0]
-        check_baseline(features, goal, similarities[0], found, self.comparator)
-        return found
+        return explained_baseline(self.problem.among(stimuli))
 
 
 def _ask(
@@ -257,12 +250,12 @@ def alignment_importance(
     for maps in with_progress(blocks, len(blocks), "maps", progress):
         embeddings = neck.without_each(maps)
         if not asked.is_removal:
-            masked[:, maps] = asked.aligned(asked.similarities(embeddings), targets, neck.n).T
+            masked[:, maps] = asked.aligned(asked.similarities(embeddings), targets).T
         if per_image:
             directed = (_directed(one, asked.metric) for one in embeddings)
             between = np.stack([_similarities_between(one, unmasked, asked.metric) for one in directed])
             for i, row in enumerate(rows):
-                of_images[:, i, maps] = asked.aligned(between[:, i, others[i]], row, 0).T
+                of_images[:, i, maps] = asked.aligned(between[:, i, others[i]], row).T
     variables: dict[str, Any] = {
         "baseline": (("target",), baseline),
         "importance": (("target", "map"), baseline[:, None] - masked),
@@ -270,7 +263,7 @@ def alignment_importance(
     coords: dict[str, Any] = {"target": _names(targets.labels, len(targets)), "map": np.arange(neck.count)}
     if per_image:
         whole = _similarities_between(unmasked, unmasked, asked.metric)
-        own = np.stack([asked.aligned(whole[i : i + 1, others[i]], row, 0)[0] for i, row in enumerate(rows)], axis=1)
+        own = np.stack([asked.aligned(whole[i : i + 1, others[i]], row)[0] for i, row in enumerate(rows)], axis=1)
         variables["image_baseline"] = (("target", "stimulus"), own)
         variables["image_importance"] = (("target", "stimulus", "map"), own[..., None] - of_images)
         coords["stimulus"] = _names(asked.stimuli, neck.n)
@@ -411,17 +404,16 @@ def _masked_by_fold(asked: Asked, folds: list[Fold], progress: bool) -> list[Mat
     for maps in with_progress(blocks, len(blocks), "maps", progress):
         similarities = asked.similarities(asked.neck.without_each(maps))
         for of_fold, goal, at in zip(masked, goals, pairs):
-            of_fold[:, maps] = asked.aligned(similarities[:, at], goal, goal.n).T
+            of_fold[:, maps] = asked.aligned(similarities[:, at], goal).T
     return masked
 
 
 def _score_fold(asked: Asked, fold: Fold, masked: Matrix) -> FoldScores:
     """Select on the training images, score on the test images."""
     train, test = fold
-    goal, held = asked.targets.among(train), asked.targets.among(test)
-    terms = (asked.metric, asked.comparator, asked.threads)
-    everything = np.arange(asked.neck.embedding.shape[1], dtype=np.int64)
-    full, _ = alignment_where_defined(asked.features.among(test), held, everything, *terms)
+    goal, tested = asked.targets.among(train), asked.problem.among(test)
+    held, everything = tested.host[1], np.ones(tested.features.d, dtype=bool)
+    full, _ = tested.held_out_alignment(None, everything)
     baseline = asked.baseline(train)
     importance = baseline[:, None] - masked
     order = rank(importance)
@@ -432,13 +424,13 @@ def _score_fold(asked: Asked, fold: Fold, masked: Matrix) -> FoldScores:
     for t in range(len(goal)):
         at = slice(t, t + 1)
         rows = [
-            asked.aligned(asked.similarities(embeddings), goal.only(at), goal.n)[:, 0]
+            asked.aligned(asked.similarities(embeddings), goal.only(at))[:, 0]
             for embeddings in asked.neck.inserted(train, order[t])
         ]
         curve[t] = np.concatenate(rows)
         support[t, order[t, : best_prefix(curve[t])]] = True
         pruned = Features(asked.neck.keeping(test, support[t]).astype(np.float64))
-        scores[at], undefined[at] = alignment_where_defined(pruned, held.only(at), everything, *terms)
+        scores[at], undefined[at] = tested.over(pruned, held.only(at)).held_out_alignment(None, everything)
     alignment = np.take_along_axis(curve, best_prefix(curve)[:, None] - 1, axis=1)[:, 0]
     return FoldScores(
         baseline, full, alignment, scores, undefined, Pruned(baseline, importance, order, curve, support, alignment, ())

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from .. import _core
 from ..arguments import check_integer
-from ..device import thread_count
+from ..execution import thread_count
 from ..features import Matrix, read_features, read_subset
 from ..measures import check_comparator, check_metric, comparator_row
+from ..problem import compare_rows
 from ..progress import with_progress
 from ..targets import read_target
 from .extraction import _flat, _reader, embed
@@ -135,9 +135,7 @@ def occlude(
         with running():
             embedded = _flat(read(inputs.to(net.device)), layer, "flatten").double().cpu().numpy()
         similarities = _similarities_between(_directed(embedded[:, chosen], metric), np.delete(X, i, axis=0), metric)
-        row = rows[i]
-        terms = (row.values, row.weights, row.weight_of, comparator)
-        return _core.compare(np.ascontiguousarray(similarities), 0, *terms, thread_count(None), metric)[:, 0]
+        return compare_rows(similarities, rows[i], comparator, thread_count(None), metric)[:, 0]
 
     views: list[View] = []
     drops, baseline, undefined = [], [], []

@@ -27,10 +27,11 @@ from ..atomic import whole_file
 from ..features import Indices, Matrix
 from ..measures import check_comparator
 from ..pairs import pair_count
+from ..problem import compare_where_defined
 from ..progress import bar, with_progress
 from ..provenance import digest
 from ..pruning import Pruner
-from ..similarity import compare_where_defined, similarity
+from ..similarity import similarity
 from ..targets import Targets, average, read_target
 from ..validation import split
 from . import registry

@@ -16,7 +16,7 @@ if TYPE_CHECKING or sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-from ..device import Device
+from ..execution import Device
 from ..measures import ComparatorOrAlias, Metric, Search
 from ..pruning import Pruner
 

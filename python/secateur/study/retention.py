@@ -134,7 +134,7 @@ def load(study: RetentionStudy, *, dry: bool = False) -> Inputs:
         raise ConfigError(f"network.layer must be 'penultimate', which is what is pruned, got {study.network.layer!r}")
     if "pruned" not in study.methods or len(set(study.methods)) < len(study.methods):
         raise ConfigError(f"methods must hold 'pruned', and each once, got {study.methods!r}")
-    study.pruning.pruner("similarity")._terms()
+    study.pruning.pruner("similarity").settings()
     network, said = open_network(study.network, dry=dry)
     network.part("classifier")
     tasks, records, notes = read_tasks(study, network)

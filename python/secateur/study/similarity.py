@@ -139,7 +139,7 @@ def load(study: SimilarityStudy, *, dry: bool = False) -> Inputs:
     """Read and check every input; nothing is pruned, and at most one photograph of a folder is embedded."""
     if not study.methods or len(set(study.methods)) < len(study.methods):
         raise ValueError(f"methods must name at least one method, each once, got {study.methods!r}")
-    study.pruning.pruner("similarity")._terms()
+    study.pruning.pruner("similarity").settings()
     tasks, records, notes = read_tasks(study, dry=dry)
     check_reweighting(study, tasks)
     check_integer("permutations", study.permutations, 0)

@@ -164,7 +164,7 @@ def load(study: TaxonomyStudy, *, dry: bool = False) -> Inputs:
             f"sizes must leave categories to score, got {study.sizes!r} where they have {near.min()} to {near.max()} "
             "neighbours"
         )
-    study.pruning.pruner("similarity")._terms()
+    study.pruning.pruner("similarity").settings()
     return Inputs(space, chosen, records, notes)
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from .. import _core
 from ..arguments import is_integer, is_number
-from ..device import thread_count
+from ..execution import thread_count
 from ..features import Indices, Matrix, as_float64
 from ..pairs import pair_count
 

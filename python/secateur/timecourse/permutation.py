@@ -17,7 +17,7 @@ from ..pruning import Pruner
 from ..relabelling import relabelled, relabellings
 from ..similarity import warn_of_undefined_pairs
 from ..statistics import clusters_along, largest_masses, permutation_p
-from ..validation import score_fold, training_place
+from ..validation import score_fold
 from .cluster import results
 from .group import TAILS, Alternative, apart_of, check_alternative, finite_z, means_of_folds
 from .pruning import BUDGET, Study, divided, input_digests, planned, settings_of
@@ -174,9 +174,9 @@ def relabelled_chunk(
     targets = study.targets(values, names)
     shape = len(orders), len(names)
     targets = relabelled(targets, orders)
-    where = training_place(study.pruner, study.folds, study.features, targets, None)
-    features, targets = study.pruner._hold(study.features, targets, where)
-    found = [score_fold(features, targets, fold, study.pruner, where) for fold in study.folds]
+    settings = study.pruner.settings()
+    problem = settings.problem(study.features, targets, study.folds)
+    found = [score_fold(problem, fold, settings.search) for fold in study.folds]
     full, pruned = (np.stack([getattr(one, name) for one in found], axis=-1) for name in ("full_test", "pruned_test"))
     means, _ = means_of_folds(full, pruned)
     return np.stack(means).reshape(2, *shape), sum(int(one.undefined.sum()) for one in found)

@@ -15,10 +15,11 @@ from ..arguments import check_integer
 from ..features import Features, Indices, read_features
 from ..measures import comparator_row, search_row
 from ..pairs import pair_count
+from ..problem import Problem
 from ..progress import with_progress
 from ..provenance import digest_of
 from ..pruning import Pruner
-from ..similarity import alignment_where_defined, warn_of_opposition, warn_of_undefined_pairs
+from ..similarity import warn_of_opposition, warn_of_undefined_pairs
 from ..targets import Targets, read_target
 from ..validation import (
     Fold,
@@ -27,7 +28,6 @@ from ..validation import (
     pruner_of,
     score_fold,
     split,
-    training_place,
     warn_of_small_folds,
 )
 from .cluster import check_client, results
@@ -97,10 +97,10 @@ def prune_chunk(study: Study, names: tuple[str, ...], values: Any, scored: Any =
     goals = None if scored is None else study.targets(scored, (names[0],) * len(scored))
     if goals is not None:
         made |= {f"generalisation_{name}": np.empty((*shape, len(goals))) for name in ("full", "pruned")}
-    where = training_place(study.pruner, study.folds, features, targets, None)
-    features, targets = study.pruner._hold(features, targets, where)
+    settings = study.pruner.settings()
+    problem = settings.problem(features, targets, study.folds)
     for f, fold in enumerate(study.folds):
-        found = score_fold(features, targets, fold, study.pruner, where, groups=study.groups)
+        found = score_fold(problem, fold, settings.search, groups=study.groups)
         support = found.pruned.support[:count]
         for name in SCORES:
             made[name][:, f] = getattr(found, name)[:count]
@@ -108,22 +108,17 @@ def prune_chunk(study: Study, names: tuple[str, ...], values: Any, scored: Any =
         made["n_kept"][:, f] = support.sum(axis=1)
         kept += support
         if goals is not None:
-            from_one_to_all(study, goals, fold, support, made, f)
+            from_one_to_all(settings.scoring(features, goals).among(fold[1]), support, made, f)
     made["selection"] = (kept / len(study.folds)).astype(np.float32)
     return made
 
 
-def from_one_to_all(
-    study: Study, goals: Targets, fold: Fold, support: npt.NDArray[np.bool_], made: dict[str, Any], f: int
-) -> None:
+def from_one_to_all(tested: Problem, support: npt.NDArray[np.bool_], made: dict[str, Any], f: int) -> None:
     """The held-out space of each time's kept features against all times: one space of similarities a time."""
-    metric, comparator, threads = study.pruner._terms()
-    held, goal = study.features.among(fold[1]), goals.among(fold[1])
-    everything = np.arange(study.features.d, dtype=np.int64)
-    made["generalisation_full"][:, f] = alignment_where_defined(held, goal, everything, metric, comparator, threads)[0]
+    everything = np.ones(tested.features.d, dtype=bool)
+    made["generalisation_full"][:, f], _ = tested.held_out_alignment(None, everything)
     for t, mask in enumerate(support):
-        scores, _ = alignment_where_defined(held, goal, np.flatnonzero(mask), metric, comparator, threads)
-        made["generalisation_pruned"][t, f] = scores
+        made["generalisation_pruned"][t, f], _ = tested.held_out_alignment(None, mask)
 
 
 def prune(
@@ -293,7 +288,7 @@ def planned(
         pruner = clone(pruner).set_params(threads=threads)
     if client is not None and pruner.threads is None:  # dask runs as many chunks at once as a worker has threads
         pruner = clone(pruner).set_params(threads=1)
-    pruner._terms()
+    pruner.settings()
     read = read_movies(movies, features.n, subjects, times)
     named = read.kind or pruner.kind or read_target(np.asarray(read.at(0, slice(0, 1))), features.n).kind
     check_stimuli(read, features)
