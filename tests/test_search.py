@@ -594,13 +594,13 @@ def test_inner_folds_keep_groups_whole(monkeypatch):
     """In every fold of a cross-validation, its relabellings and a transfer, the groups are those of its stimuli."""
     X, h = cases.embedding(20, 12), cases.target(20)
     seen = []
-    real = sc.search.shuffled_folds
+    real = sc.pruning.sequential.shuffled_folds
 
     def watched(n, count, seed, groups=None):
         seen.append(groups)
         return real(n, count, seed, groups)
 
-    monkeypatch.setattr(sc.search, "shuffled_folds", watched)
+    monkeypatch.setattr(sc.pruning.sequential, "shuffled_folds", watched)
     of, folds = np.arange(20) // 2, [(np.arange(4, 20), np.arange(4)), (np.arange(16), np.arange(16, 20))]
     pruner = sc.Pruner(search="parsimonious", inner_cv=3)
     how = {"pruner": pruner, "cv": folds, "groups": of, "progress": False, "kind": "similarity"}
@@ -711,7 +711,7 @@ def test_a_real_interrupt():
 def test_many_targets_are_one_at_a_time(search):
     X, h = cases.embedding(16, 20), cases.target(16, 3, "different")
     weights = cases.weights(h.shape, "own", "pearson")
-    features, targets = sc.search.Features(X), sc.targets.read_target(h, 16, "similarity", weights)
+    features, targets = sc.features.Features(X), sc.targets.read_target(h, 16, "similarity", weights)
     pruner = sc.Pruner(kind="similarity", search=search, inner_cv=3, threads=1, progress=False)
     pruned = pruner.prune(features, targets)
     for t in range(3):
@@ -781,7 +781,7 @@ def test_the_bar(monkeypatch, shown):
     X, h = cases.embedding(16, 20), cases.target(16)
     sc.Pruner(search="floating", threads=1, progress=shown, kind="similarity").fit(X, h)
     sc.Pruner(search="floating", threads=1, progress=True).prune(
-        sc.search.Features(X), sc.targets.read_target(h, 16, kind="similarity")
+        sc.features.Features(X), sc.targets.read_target(h, 16, kind="similarity")
     )  # of many: no bar of its own
     assert [(b["total"], b["delay"], b["disable"]) for b in bars] == [(20, 2, not shown), (20, 2, True)]
 

@@ -17,8 +17,8 @@ from .pairs import pair_count, pair_positions
 from .problem import Problem, compare_where_defined
 from .progress import with_progress
 from .pruning import Pruner
+from .pruning.sequential import Search
 from .relabelling import chance_scores, relabellings
-from .search import Search
 from .similarity import warn_of_opposition, warn_of_undefined_pairs
 from .statistics import holm, mean_of_defined, paired_t, permutation_p, signed_square
 from .targets import Targets, read_target

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .arguments import check_integer, check_share
-from .features import Indices, Matrix, read_features
-from .measures import check_comparator, comparator_row
-from .pairs import pair_positions, stimulus_count
-from .problem import Problem, compare, compare_where_defined
-from .progress import with_progress
-from .provenance import own_version
-from .pruning import Pruner
-from .relabelling import equal_groups, relabelled, relabelling, relabellings
-from .search import SMALLEST_FOLD, Search, prune
-from .similarity import warn_of_opposition, warn_of_undefined_pairs
-from .statistics import mean_of_defined, permutation_p
-from .targets import Targets, read_target
-from .validation import (
+from ..arguments import check_integer, check_share
+from ..features import Indices, Matrix, read_features
+from ..measures import check_comparator, comparator_row
+from ..pairs import pair_positions, stimulus_count
+from ..problem import Problem, compare, compare_where_defined
+from ..progress import with_progress
+from ..provenance import own_version
+from ..pruning import Pruner
+from ..pruning.sequential import SMALLEST_FOLD, Search, prune
+from ..relabelling import equal_groups, relabelled, relabelling, relabellings
+from ..similarity import warn_of_opposition, warn_of_undefined_pairs
+from ..statistics import mean_of_defined, permutation_p
+from ..targets import Targets, read_target
+from ..validation import (
     Fold,
     _cv_name,
     _names,

@@ -11,10 +11,10 @@ from sklearn.base import BaseEstimator
 from sklearn.feature_selection import SelectorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .features import Features, Indices, read_features
-from .search import Pruned, Search, SearchInterrupted, Settings, Wanted, prune
-from .similarity import warn_of_undefined_pairs
-from .targets import Targets, read_target
+from ..features import Features, Indices, read_features
+from ..similarity import warn_of_undefined_pairs
+from ..targets import Targets, read_target
+from .sequential import Pruned, Search, SearchInterrupted, Settings, Wanted, prune
 
 __all__ = ["Pruned", "Pruner"]
 

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .arguments import check_integer, check_seed, is_integer
-from .features import Indices, Matrix, read_features, read_labels
-from .measures import check_comparator, metric_row, search_row
-from .pairs import pair_count
-from .problem import Problem
-from .progress import with_progress
-from .provenance import own_version
-from .pruning import Pruned, Pruner
-from .search import SMALLEST_FOLD, Search, Wanted, prune, shuffled_folds
-from .similarity import warn_of_opposition, warn_of_undefined_pairs
-from .statistics import paired_t, signed_square
-from .targets import DeviceTargets, Targets
+from ..arguments import check_integer, check_seed, is_integer
+from ..features import Indices, Matrix, read_features, read_labels
+from ..measures import check_comparator, metric_row, search_row
+from ..pairs import pair_count
+from ..problem import Problem
+from ..progress import with_progress
+from ..provenance import own_version
+from ..pruning import Pruned, Pruner
+from ..pruning.sequential import SMALLEST_FOLD, Search, Wanted, prune, shuffled_folds
+from ..similarity import warn_of_opposition, warn_of_undefined_pairs
+from ..statistics import paired_t, signed_square
+from ..targets import DeviceTargets, Targets
 
 if TYPE_CHECKING:
     import pandas
@@ -496,7 +496,7 @@ def to_rsatoolbox(X: Any, support: Any = None, metric: str = "cosine", *, name: 
         from rsatoolbox.rdm.rdms import RDMs
     except ImportError as error:
         raise ImportError("to_rsatoolbox needs rsatoolbox: pip install 'secateur[interop]'") from error
-    from .similarity import similarity
+    from ..similarity import similarity
 
     features = read_features(X)
     masks = np.asarray(support) if support is not None else None
