@@ -17,7 +17,8 @@ import numpy as np
 
 import cases
 import secateur as sc
-from secateur.baselines import Lasso, Ridge, SimDR, _Design
+from secateur.reweighting import Lasso, Ridge, SimDR
+from secateur.reweighting.estimators import _Design
 from secateur.report import comparison_markdown
 
 

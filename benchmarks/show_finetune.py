@@ -17,7 +17,7 @@ import numpy as np
 import secateur as sc
 from secateur import datasets, networks, report, targets
 from secateur.comparison import explained_variance
-from secateur.networks.siamese import DissimilarityTrainer, FineTuned
+from secateur.finetuning import DissimilarityTrainer, FineTuned
 
 TERMS = {"freeze": "up to _blocks.13", "lr": 0.02, "momentum": 0.9, "batch": 200, "layers": ["penultimate"]}
 

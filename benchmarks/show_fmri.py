@@ -49,8 +49,8 @@ def main() -> None:
             for h in halves
         ]  # fmt: skip
         behaviour = [half(data.behaviour, h) for h in halves]
-        result = sc.fmri.four_tests(X, regions, behaviour, kind="dissimilarity", seed=seed, supervise="subject")
-        table = sc.fmri.paired_tests(result, "subjects").query("region == 'human IT'")
+        result = sc.regions.four_tests(X, regions, behaviour, kind="dissimilarity", seed=seed, supervise="subject")
+        table = sc.regions.paired_tests(result, "subjects").query("region == 'human IT'")
         tests.append(table.assign(halves=seed))
         if seed == 0:
             print(markdown(result, "Human IT, two halves of the 92 images (seed 0)"))

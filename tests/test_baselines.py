@@ -10,7 +10,8 @@ from sklearn.base import clone
 
 import reference
 import secateur as sc
-from secateur.baselines import Lasso, Ridge, SimDR, _Descent, _Design
+from secateur.reweighting import Lasso, Ridge, SimDR
+from secateur.reweighting.estimators import _Descent, _Design
 from secateur.targets import read_target
 from secateur.validation import split
 

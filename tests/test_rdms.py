@@ -84,10 +84,10 @@ class TestKing2019:
         assert result.attrs["kind"] == "dissimilarity"
         assert str(result.target.values[0]).endswith("set1 S01")
         sc.Pruner().fit(X[0], king.behaviour[0].mean("subject", keep_attrs=True))
-        whole = sc.fmri.four_tests(X, king.regions, king.behaviour, supervise="mean", cv=3)
+        whole = sc.regions.four_tests(X, king.regions, king.behaviour, supervise="mean", cv=3)
         assert dict(whole.sizes) | {"region": 3, "subject": 8, "test": 4} == dict(whole.sizes)
         same = datasets.load_king2019(tmp_path, same_subjects=True)
-        assert sc.fmri.four_tests(X, same.regions, same.behaviour, cv=3).sizes["subject"] == 4
+        assert sc.regions.four_tests(X, same.regions, same.behaviour, cv=3).sizes["subject"] == 4
 
     def test_a_region_with_fewer_subjects(self, tmp_path, rng):
         behaviour, fmri = king_trees(rng)
@@ -99,7 +99,7 @@ class TestKing2019:
         face = king.regions[0].sel(region="FFA")
         np.testing.assert_array_equal(face[:3], whole[:3])
         assert face[3:].isnull().all()
-        result = sc.fmri.four_tests(
+        result = sc.regions.four_tests(
             [rng.normal(size=(N, 9)) for _ in range(2)], king.regions, king.behaviour, supervise="mean", cv=3
         )
         assert result.pruned.sel(region="FFA", set="1").notnull().sum("subject").values.ravel().tolist() == [3] * 4

@@ -375,7 +375,7 @@ def test_features_of_one_name():
 
 
 def test_no_target():
-    for call in (sc.alignment, sc.leave_one_out, sc.cross_validate, sc.baselines.Ridge().fit):
+    for call in (sc.alignment, sc.leave_one_out, sc.cross_validate, sc.reweighting.Ridge().fit):
         with refused(TypeError, "target must be given, got None"):
             call(embedding(), None)
     with refused(ValueError, "target must be given: .* the target y is None"):
@@ -404,7 +404,7 @@ def test_folds_that_cannot_be(more, words):
             sc.noise_ceiling(np.stack([target(), target() ** 2]), **({"cv": 2} | more))
     if set(more) == {"seed"}:
         with refused(ValueError, words):
-            sc.baselines.Ridge(**SAID, **more).fit(embedding(), target())
+            sc.reweighting.Ridge(**SAID, **more).fit(embedding(), target())
         with refused(ValueError, words):
             sc.Pruner(search="parsimonious", **SAID, **more).fit(embedding(), target())
 

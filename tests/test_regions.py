@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import secateur as sc
-from secateur import fmri
+from secateur.regions import four_tests, nodes, paired_tests
 from secateur.report import kept_by_region, regions
 
 NAMES = ("vTC", "FFA", "a region with a long name")
@@ -23,7 +23,7 @@ def measured(people):
         for x in X
     ]
     layers = {"penultimate": X, "final": [x[:, :15] for x in X]}
-    return fmri.four_tests(layers, sets, kind="dissimilarity", progress=False)
+    return four_tests(layers, sets, kind="dissimilarity", progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -64,12 +64,12 @@ def test_dots_are_the_means(result, test):
 
 
 def test_the_test_that_is_told(result, means):
-    row = fmri.paired_tests(result, "subjects").query("test == 'across' and layer == 'final'").iloc[-1]
+    row = paired_tests(result, "subjects").query("test == 'across' and layer == 'final'").iloc[-1]
     told = next(text for text in words(regions(result, "across")) if f"t(4) = {row.t:.2f}" in text)
     assert f"{row.improved} of 5 subjects improved" in told
     assert f"d = {row.d:.2f}" in told
     assert not any("t(" in text for text in words(regions(result, "upper_bound")))
-    row = fmri.paired_tests(means).query("test == 'across' and layer == 'final'").iloc[0]
+    row = paired_tests(means).query("test == 'across' and layer == 'final'").iloc[0]
     told = next(text for text in words(regions(means, "across")) if f"t(5) = {row.t:.2f}".replace("-", "−") in text)
     assert "of 6 regions × sets improved" in told
 
@@ -83,7 +83,7 @@ def test_group_means_have_no_error_bars(result, means):
 def test_kept(result):
     figure = kept_by_region(result)
     (axes,) = figure.axes
-    counts = fmri.nodes(result, "final")
+    counts = nodes(result, "final")
     for line, name in zip((line for line in axes.lines if line.get_label().startswith("Set")), counts.index):
         np.testing.assert_allclose(line.get_xdata(), counts.loc[name])
     assert axes.get_xlabel() == "features kept, of 15 (mean over subjects)"

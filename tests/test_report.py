@@ -186,7 +186,7 @@ def test_maps_of_every_metric_are_aligned(metric: str) -> None:
 
 
 def test_alignment_of_maps_undoes_a_turn_and_a_mirror() -> None:
-    from secateur.report.figures import _aligned
+    from secateur.report.spaces import _aligned
 
     fixed = np.random.default_rng(3).normal(size=(10, 2))
     turn = np.array([[0.0, 1.0], [1.0, 0.0]]) @ np.array([[0.6, -0.8], [0.8, 0.6]])

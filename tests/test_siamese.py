@@ -19,9 +19,10 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 
 import secateur as sc  # noqa: E402
 from secateur import networks  # noqa: E402
-from secateur.networks import Preprocessing, siamese  # noqa: E402
+from secateur.finetuning import DissimilarityTrainer, FineTuned, TrainingError, pair_loss  # noqa: E402
+from secateur.finetuning import trainer as siamese  # noqa: E402
+from secateur.networks import Preprocessing  # noqa: E402
 from secateur.networks.extraction import fingerprint  # noqa: E402
-from secateur.networks.siamese import DissimilarityTrainer, FineTuned, TrainingError, pair_loss  # noqa: E402
 from secateur.networks.steps import Steps  # noqa: E402
 
 
@@ -366,8 +367,8 @@ def test_layers_are_called_as_in_the_papers():
     assert siamese.PRESETS["meg_late"]["layer"] == siamese.PRESETS["fmri_late"]["layer"] == vgg[34]
     with torch.device("meta"):
         steps = {
-            name: Steps(networks.registry.assemble(
-                name, networks.registry.build(name, meta=True), preprocessing=Preprocessing(), provenance={}
+            name: Steps(networks.architectures.assemble(
+                name, networks.architectures.build(name, meta=True), preprocessing=Preprocessing(), provenance={}
             ))
             for name in ("alexnet", "vgg16")
         }  # fmt: skip
@@ -522,7 +523,7 @@ def test_a_killed_training_goes_on_to_the_same_bits(tmp_path):
     assert child.returncode == -signal.SIGKILL
     images = blobs(20, 3)
     d = rdm_of(tiny(5), images)
-    done = len(networks.registry.saved_by_torch(file)["progress"])
+    done = len(networks.architectures.saved_by_torch(file)["progress"])
     assert done
     resumed = trained(tiny(), images, d, file, epochs=8, **terms)
     same(resumed, trained(tiny(), images, d, epochs=8, **terms))

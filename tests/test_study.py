@@ -147,7 +147,7 @@ def written(inputs):
 class TestFmri:
     def test_the_result_is_that_of_the_arrays(self, inputs, written):
         home, X, regions, behaviour = inputs
-        mine = sc.fmri.four_tests(X, regions, behaviour, kind="dissimilarity", cv=3, seed=4, progress=False)
+        mine = sc.regions.four_tests(X, regions, behaviour, kind="dissimilarity", cv=3, seed=4, progress=False)
         with xarray.open_dataset(home / "out" / "result.nc", engine="h5netcdf") as held:
             for name in ("full", "pruned", "n_kept", "pruned_fold"):
                 np.testing.assert_array_equal(held[name], mine[name])

@@ -155,7 +155,7 @@ def test_multipliers(home, net, result):
     square = np.full((N, N), np.nan)
     square[np.triu_indices(N, 1)] = pairs
     square = np.fmax(square, square.T)
-    lasso, ridge = sc.baselines.Lasso(kind="similarity"), sc.baselines.Ridge(kind="similarity")
+    lasso, ridge = sc.reweighting.Lasso(kind="similarity"), sc.reweighting.Ridge(kind="similarity")
     for f in range(3):
         train = np.flatnonzero(~own["test"].values[f].astype(bool))
         goal = square[np.ix_(train, train)][np.triu_indices(len(train), 1)]

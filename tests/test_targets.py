@@ -441,7 +441,7 @@ def test_what_tells_no_kind_has_to_be_said():
             read_target(target, N)
     X = rng.normal(size=(N, 4))
     for call in (
-        sc.alignment, sc.leave_one_out, sc.search.forward, sc.Pruner().fit, sc.baselines.Ridge().fit,
+        sc.alignment, sc.leave_one_out, sc.search.forward, sc.Pruner().fit, sc.reweighting.Ridge().fit,
         lambda X, h: sc.add_one(X, h, [0]), lambda X, h: sc.insertion_curve(X, h, [0, 1]),
         lambda X, h: sc.cross_validate(X, h, cv=2), lambda X, h: sc.permutation_test(X, h, 2, cv=2),
         lambda X, h: sc.compare(X, h, ["full"], cv=2), lambda X, h: sc.timecourse.prune(X, h[None], cv=2),

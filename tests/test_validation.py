@@ -858,7 +858,7 @@ class TestOpposition:
             lambda kind: sc.bootstrap(X, h, 2, cv=3, kind=kind, progress=False),
             lambda kind: sc.transfer(X, h[None], cv=3, kind=kind, progress=False),
             lambda kind: sc.timecourse.prune(X, h[None], cv=3, kind=kind, progress=False),
-            lambda kind: sc.fmri.four_tests([X, X], [{"A": h}, {"A": h}], cv=3, kind=kind, progress=False),
+            lambda kind: sc.regions.four_tests([X, X], [{"A": h}, {"A": h}], cv=3, kind=kind, progress=False),
         )
         for verb in verbs:
             words = r"^the mean full alignment is below zero \(-0\.\d+\): either the target, read as dissimilarities, "
@@ -905,9 +905,9 @@ class TestOpposition:
         assert "†: the pruned alignment is below zero too" in page
         assert "The mean full alignment is below zero (-0." in page
 
-        tests = sc.fmri.four_tests([X, X], [{"A": h}] * 2, cv=3, kind="dissimilarity", progress=False)
+        tests = sc.regions.four_tests([X, X], [{"A": h}] * 2, cv=3, kind="dissimilarity", progress=False)
         tests["pruned"] = tests["full"] / 2
-        assert sc.fmri.paired_tests(tests).below_zero.all()
+        assert sc.regions.paired_tests(tests).below_zero.all()
         page = fmri_page(tests, "A")
         assert len(re.findall(r"M pruned -0\.\d+† vs\. full -0\.\d+", page)) == 3
         assert "- †: the pruned alignment is below zero too: the gain is no evidence of a fit." in page

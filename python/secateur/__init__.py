@@ -15,13 +15,13 @@
     validation                 out of sample: folds, scores, the table
     inference                  the null, intervals, the noise ceiling, stability, transfer
     timecourse                 MEG/EEG recordings: RDM movies, pruning at every time, tests over subjects
-    fmri                       regions of the brain: four tests over two image sets
+    regions                    of the brain: four tests over two image sets
 
 Optional subpackages, which nothing above imports:
 
-    baselines, comparison      reweighting (ridge, LASSO, Sim-DR) beside pruning, on the same folds
+    reweighting, comparison    ridge, LASSO and Sim-DR beside pruning, on the same folds
     taxonomy                   WordNet and other taxonomies: as targets, and as a measure of clusters
-    networks                   photographs through networks, feature maps (PyTorch, loaded when it is needed)
+    networks, finetuning       photographs through networks, feature maps (PyTorch, loaded when it is needed)
     files, datasets            arrays from files; real examples
     report                     pictures, tables, the results folder
     study, cli                 whole studies from one file; the command line
@@ -39,7 +39,20 @@ from typing import TYPE_CHECKING
 from .similarity import OpposedWarning, UndefinedPairsWarning, alignment, similarity
 
 if TYPE_CHECKING:
-    from . import baselines, comparison, datasets, fmri, networks, report, search, targets, taxonomy, timecourse
+    from . import (
+        baselines,
+        comparison,
+        datasets,
+        fmri,
+        networks,
+        regions,
+        report,
+        reweighting,
+        search,
+        targets,
+        taxonomy,
+        timecourse,
+    )
     from .comparison import compare, comparison_table
     from .contributions import add_one, insertion_curve, leave_one_out
     from .inference import bootstrap, noise_ceiling, noise_normalised_r2, permutation_test, stability, transfer
@@ -91,7 +104,9 @@ __all__ = [
     "noise_normalised_r2",
     "occlusion",
     "permutation_test",
+    "regions",
     "report",
+    "reweighting",
     "saliency",
     "search",
     "similarity",

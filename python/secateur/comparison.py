@@ -10,7 +10,6 @@ import numpy.typing as npt
 from sklearn.base import clone
 
 from .arguments import check_integer
-from .baselines import Lasso, Ridge, SimDR, _Reweighting
 from .features import Features, Indices, Matrix, read_features
 from .inference import _explained, _in_percent, _read_subjects
 from .pairs import pair_count, pair_positions
@@ -19,6 +18,8 @@ from .progress import with_progress
 from .pruning import Pruner
 from .pruning.sequential import Search
 from .relabelling import chance_scores, relabellings
+from .reweighting import Lasso, Ridge, SimDR
+from .reweighting.estimators import _Reweighting
 from .similarity import warn_of_opposition, warn_of_undefined_pairs
 from .statistics import holm, mean_of_defined, paired_t, permutation_p, signed_square
 from .targets import Targets, read_target
@@ -260,7 +261,7 @@ def compare(
     methods : names, or a mapping of names to methods
         Names: ``"full"`` (all features), ``"pruned"``, ``"ridge"`` (PAG18), ``"frrsa"`` (ridge of rows centred and
         scaled, their products standardised), ``"lasso"`` (weights not negative), ``"sim-dr"``. In a mapping also a
-        :class:`secateur.Pruner`, one of :mod:`secateur.baselines`, or an own object: with ``fit(X, target)`` and
+        :class:`secateur.Pruner`, one of :mod:`secateur.reweighting`, or an own object: with ``fit(X, target)`` and
         ``predict(X)`` (:class:`secateur.comparison.Method`), or, where it has its own view of the stimuli such as
         images, with ``fit_stimuli(positions, target)`` and ``predict_stimuli(positions)``
         (:class:`secateur.comparison.FoldMethod`). Each learns from training stimuli alone.

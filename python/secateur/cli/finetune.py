@@ -91,8 +91,8 @@ def finetune(
     with spoken():
         from ..comparison import compare, explained_variance
         from ..files import Loaded, match, read_target_file, stated_kind
+        from ..finetuning import PRESETS, DissimilarityTrainer, FineTuned
         from ..networks import load, read_images
-        from ..networks.siamese import PRESETS, DissimilarityTrainer, FineTuned
         from ..pairs import pair_count
         from ..pruning import Pruner
         from ..report import comparison_markdown, explained_markdown, finetuning

@@ -85,7 +85,7 @@ def load_imagenet_animals() -> ImageNetAnimals:
     -----
     Tarigopula et al. (2023) hold pruned spaces of these 398 animals against WordNet (section 2.4, Table 2),
     and colour six broad groups of them in Figure 1; the groups here are these six, read from the hypernyms.
-    The files are made from public sources by ``python -m secateur.datasets.make_imagenet_animals``.
+    The files are made from public sources by ``benchmarks/make_imagenet_animals.py`` of the source tree.
 
     Examples
     --------

@@ -17,7 +17,7 @@ load_meadows          .mat, .json                                 rdmutv and sti
 
 Every loader checks what it reads and gives DataArrays that say their ``kind`` and, where the file names them, their
 ``stimuli``, so that they go straight into :func:`secateur.cross_validate`, :class:`secateur.Pruner` and
-:func:`secateur.fmri.four_tests`. Nothing is downloaded and no pickle is opened.
+:func:`secateur.regions.four_tests`. Nothing is downloaded and no pickle is opened.
 """
 
 from __future__ import annotations
@@ -145,9 +145,9 @@ def load_king2019(folder: FilePath, *, same_subjects: bool = False) -> King2019:
 
     Examples
     --------
-    >>> from secateur import datasets, fmri
+    >>> from secateur import datasets, regions
     >>> king = datasets.load_king2019("king2019")                                       # doctest: +SKIP
-    >>> fmri.four_tests((X1, X2), king.regions, king.behaviour, supervise="mean")       # doctest: +SKIP
+    >>> regions.four_tests((X1, X2), king.regions, king.behaviour, supervise="mean")    # doctest: +SKIP
     """
     place = Path(folder)
     behaviour, regions = _king_file(place / "BEHAVIOR.mat", "BEHAVIOR"), _king_file(place / "FMRI.mat", "FMRI")

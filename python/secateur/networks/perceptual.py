@@ -9,9 +9,9 @@ import numpy as np
 
 from ..arguments import check_integer
 from ..progress import with_progress
+from .architectures import load
 from .images import read_images
 from .network import import_torch, import_torchvision, quiet, running
-from .registry import load
 
 if TYPE_CHECKING:
     import xarray

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ..atomic import whole_file
 from ..features import as_float64, read_order
-from . import registry
+from . import architectures
 from .network import Network, Preprocessing, find_device, import_torch
 from .network import steps as steps_of
 
@@ -184,7 +184,7 @@ def load(path: str | os.PathLike[str], net: Network | None = None, *, device: An
     path, place = Path(path), find_device(device)
     if not path.is_file():
         raise FileNotFoundError(f"path must be a file, got {str(path)!r}")
-    content = registry.saved_by_torch(path)
+    content = architectures.saved_by_torch(path)
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise ValueError(f"path must be a pruned network that was saved here, got {path.name}")
     name = content["name"]
@@ -193,10 +193,10 @@ def load(path: str | os.PathLike[str], net: Network | None = None, *, device: An
     if net is not None:
         module, trunk, neck, classifier = copy.deepcopy((net.module, net.trunk, net.neck, net.classifier))
         net = replace(net, module=module, trunk=trunk, neck=neck, classifier=classifier)
-    elif name in registry.ARCHITECTURES:
-        net = registry.assemble(name, registry.build(name, classes=content["logits"], meta=True), **details)
+    elif name in architectures.ARCHITECTURES:
+        net = architectures.assemble(name, architectures.build(name, classes=content["logits"], meta=True), **details)
     elif name.startswith("timm:"):
-        net = registry.load(name, weights=None)
+        net = architectures.load(name, weights=None)
     else:
         raise ValueError(f"net must be passed for a network of your own, got None for {name!r}")
     weights = None if content["weights"] is None else content["weights"].numpy()

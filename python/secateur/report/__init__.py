@@ -13,7 +13,13 @@ folder      all of it in one folder, whole or not at all
 """
 
 from .courses import alignment_over_time, course_page, generalisation, kept_over_time, selection_over_time
-from .figures import (
+from .finetuning import explained_markdown, explained_variance, training, write_finetuning
+from .folder import write, write_course, write_network
+from .heatmaps import agreement, contact_sheet, contours, overlays, precision_recall
+from .maps import importance_histograms
+from .regions import kept_by_region, regions
+from .retention import classification, consistency
+from .spaces import (
     comparison,
     consensus,
     dendrograms,
@@ -25,12 +31,6 @@ from .figures import (
     null,
     page,
 )
-from .finetuning import explained_markdown, explained_variance, training, write_finetuning
-from .folder import write, write_course, write_network
-from .heatmaps import agreement, contact_sheet, contours, overlays, precision_recall
-from .maps import importance_histograms
-from .regions import kept_by_region, regions
-from .retention import classification, consistency
 from .tables import comparison_markdown, course_markdown, course_text, markdown, text
 
 __all__ = [

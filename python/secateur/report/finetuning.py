@@ -25,15 +25,15 @@ from .drawing import (
     heading,
     write_words,
 )
-from .figures import comparison
 from .folder import SETTINGS, _plain, _whole, save_figure, write_netcdf, write_settings, write_table
+from .spaces import comparison
 from .tables import _number, comparison_markdown, pipe_table
 
 if TYPE_CHECKING:
     import xarray
     from matplotlib.figure import Figure
 
-    from ..networks.siamese import DissimilarityTrainer
+    from ..finetuning import DissimilarityTrainer
 
 __all__ = ["explained_markdown", "explained_variance", "training", "write_finetuning"]
 
@@ -118,7 +118,7 @@ def training(history: xarray.Dataset, *, most: int = 6) -> Figure:
     Parameters
     ----------
     history : xarray.Dataset
-        ``history_`` of a :class:`secateur.networks.siamese.DissimilarityTrainer`.
+        ``history_`` of a :class:`secateur.finetuning.DissimilarityTrainer`.
     most : int
         The most layers to draw in colour; the others are faint.
 
@@ -270,7 +270,7 @@ def write_finetuning(
     --------
     >>> import tempfile, secateur as sc
     >>> from secateur.networks import embed, load
-    >>> from secateur.networks.siamese import DissimilarityTrainer
+    >>> from secateur.finetuning import DissimilarityTrainer
     >>> rng = np.random.default_rng(0)
     >>> photographs, rdm = rng.integers(0, 256, (9, 32, 32, 3), dtype=np.uint8), rng.random(36)
     >>> net = load("squeezenet1_1", weights=None)

@@ -21,7 +21,7 @@ from ..reading import can_be_stored
 from ..timecourse.group import by_subject, mean_sem
 from ..validation import kept_features, summary
 from . import courses
-from .figures import _targets, page
+from .spaces import _targets, page
 from .tables import course_markdown, markdown
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ..features import Matrix
-from ..fmri import _check, nodes, paired_tests
+from ..regions import nodes, paired_tests
+from ..regions.scoring import _check
 from .drawing import (
     FAINT,
     FULL,
@@ -47,7 +48,7 @@ def regions(result: xarray.Dataset, test: str = "within") -> Figure:
     Parameters
     ----------
     result : xarray.Dataset
-        From :func:`secateur.fmri.four_tests`.
+        From :func:`secateur.regions.four_tests`.
     test : {"behaviour", "within", "across", "upper_bound"}
         Which of the four.
 
@@ -55,7 +56,7 @@ def regions(result: xarray.Dataset, test: str = "within") -> Figure:
     -------
     matplotlib.figure.Figure
         A dot for the mean over subjects, a bar for its standard error, a faint line for each subject; above, the test
-        of :func:`secateur.fmri.paired_tests` over subjects, of the mean of all regions. Where there is one matrix a
+        of :func:`secateur.regions.paired_tests` over subjects, of the mean of all regions. Where there is one matrix a
         region (a group mean), dots alone, and the test over regions and sets.
 
     Raises
@@ -69,9 +70,9 @@ def regions(result: xarray.Dataset, test: str = "within") -> Figure:
 
     Examples
     --------
-    >>> from secateur import fmri
+    >>> from secateur.regions import four_tests
     >>> X = np.random.default_rng(0).normal(size=(2, 30, 20))
-    >>> result = fmri.four_tests(list(X), [{"A": x[:, :5] @ x[:, :5].T} for x in X])
+    >>> result = four_tests(list(X), [{"A": x[:, :5] @ x[:, :5].T} for x in X])
     >>> len(regions(result).axes)
     1
     """
@@ -175,7 +176,7 @@ def kept_by_region(result: xarray.Dataset, layer: str | None = None) -> Figure:
     Parameters
     ----------
     result : xarray.Dataset
-        From :func:`secateur.fmri.four_tests`.
+        From :func:`secateur.regions.four_tests`.
     layer : str, optional
         The last by default.
 
@@ -195,9 +196,9 @@ def kept_by_region(result: xarray.Dataset, layer: str | None = None) -> Figure:
 
     Examples
     --------
-    >>> from secateur import fmri
+    >>> from secateur.regions import four_tests
     >>> X = np.random.default_rng(0).normal(size=(2, 30, 20))
-    >>> result = fmri.four_tests(list(X), [{"A": x[:, :5] @ x[:, :5].T} for x in X])
+    >>> result = four_tests(list(X), [{"A": x[:, :5] @ x[:, :5].T} for x in X])
     >>> kept_by_region(result).axes[0].get_xlabel()
     'features kept, of 20'
     """

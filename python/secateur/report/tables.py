@@ -16,7 +16,7 @@ from ..timecourse.group import by_subject, mean_sem
 from ..validation import tested_once
 from . import courses
 from .drawing import mean_sd, shortened, unit_of
-from .figures import _facts, target_name
+from .spaces import _facts, target_name
 
 if TYPE_CHECKING:
     import xarray

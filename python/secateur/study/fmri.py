@@ -37,11 +37,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from .. import fmri
 from ..datasets import load_king2019
 from ..features import Features, read_features
 from ..files import FileError, Loaded, match, read_features_file, read_target_file, stated_kind
 from ..provenance import file_digest
+from ..regions import four_tests, nodes, paired_tests, scores
+from ..regions.scoring import Plan, prepare
 from ..report.folder import SETTINGS, save_figure, write_netcdf
 from ..report.tables import _number
 from ..similarity import mark, mark_words
@@ -99,7 +100,7 @@ class Inputs:
 
     Attributes
     ----------
-    X, regions, behaviour : as :func:`secateur.fmri.four_tests` takes them, by name of the set.
+    X, regions, behaviour : as :func:`secateur.regions.four_tests` takes them, by name of the set.
     plan : the same, as the tests will use it.
     records : name, key, shape and SHA-256 of every file.
     notes : what the readers decided that a user should know, each a sentence.
@@ -108,7 +109,7 @@ class Inputs:
     X: dict[str, dict[str, Features]]
     regions: dict[str, Any]
     behaviour: dict[str, Any] | None
-    plan: fmri.Plan
+    plan: Plan
     records: list[dict[str, Any]]
     notes: list[str]
 
@@ -174,7 +175,7 @@ def load(study: FmriStudy, *, dry: bool = False) -> Inputs:
         for name in ("BEHAVIOR.mat", "FMRI.mat"):
             records.append({"role": "king2019", "file": name, "sha256": file_digest(Path(study.king2019) / name)})
     try:
-        plan = fmri.prepare(X, regions, behaviour, **_terms(study))
+        plan = prepare(X, regions, behaviour, **_terms(study))
     except ValueError as error:
         raise as_toml(error) from error
     return Inputs(X, regions, behaviour, plan, records, list(dict.fromkeys(notes)))
@@ -241,8 +242,8 @@ def describe(study: FmriStudy, inputs: Inputs) -> str:
 
 
 def compute(study: FmriStudy, inputs: Inputs, *, progress: bool = True) -> xarray.Dataset:
-    """The four tests of a study; see :func:`secateur.fmri.four_tests`."""
-    return fmri.four_tests(inputs.X, inputs.regions, inputs.behaviour, **_terms(study), progress=progress)
+    """The four tests of a study; see :func:`secateur.regions.four_tests`."""
+    return four_tests(inputs.X, inputs.regions, inputs.behaviour, **_terms(study), progress=progress)
 
 
 def _fill(draft: Path, study: FmriStudy, inputs: Inputs, result: xarray.Dataset) -> None:
@@ -251,7 +252,7 @@ def _fill(draft: Path, study: FmriStudy, inputs: Inputs, result: xarray.Dataset)
     write_netcdf(draft / RESULT, result)
     tables = {"scores.csv": _scores(result), "nodes.csv": _nodes(result)}
     for over in ("regions", "subjects"):
-        tables[f"tests_over_{over}.csv"] = fmri.paired_tests(result, over)
+        tables[f"tests_over_{over}.csv"] = paired_tests(result, over)
     write_tables(draft, tables, markdown(result, study.title))
     for test in map(str, result["test"].values):
         save_figure(regions(result, test), draft / test)
@@ -265,7 +266,7 @@ def _scores(result: xarray.Dataset) -> pandas.DataFrame:
     parts = []
     for test in map(str, result["test"].values):
         for layer in map(str, result["layer"].values):
-            table = fmri.scores(result, test, layer).rename_axis("space").reset_index()
+            table = scores(result, test, layer).rename_axis("space").reset_index()
             table.insert(0, "layer", layer)
             table.insert(0, "test", test)
             parts.append(table)
@@ -278,7 +279,7 @@ def _nodes(result: xarray.Dataset) -> pandas.DataFrame:
 
     parts = []
     for layer in map(str, result["layer"].values):
-        table = fmri.nodes(result, layer).rename_axis("set").reset_index()
+        table = nodes(result, layer).rename_axis("set").reset_index()
         table.insert(0, "layer", layer)
         parts.append(table)
     return pandas.concat(parts, ignore_index=True)
@@ -298,7 +299,7 @@ def markdown(result: xarray.Dataset, title: str) -> str:
     Parameters
     ----------
     result : xarray.Dataset
-        From :func:`secateur.fmri.four_tests`.
+        From :func:`secateur.regions.four_tests`.
     title : str
         The heading.
 
@@ -315,12 +316,12 @@ def markdown(result: xarray.Dataset, title: str) -> str:
         f"subject{'s' if people > 1 else ''}, pruned to each {whose} · Secateur {attrs['secateur_version']}"
     )
     parts = [f"# {title}", facts]
-    tested = fmri.paired_tests(result).to_dict("records")
+    tested = paired_tests(result).to_dict("records")
     for test in map(str, result["test"].values):
         parts.append(f"## {HEADINGS[test]}")
         for layer in map(str, result["layer"].values):
             rows = [[layer, *names]]
-            for space, row in fmri.scores(result, test, layer).iterrows():
+            for space, row in scores(result, test, layer).iterrows():
                 rows.append([str(space), *(_number(float(v), ".3f") for v in row)])
             parts.append(pipes(rows))
             (one,) = (row for row in tested if row["test"] == test and row["layer"] == layer)
@@ -328,7 +329,7 @@ def markdown(result: xarray.Dataset, title: str) -> str:
     parts.append("## Over subjects")
     if people > 1:
         rows = [["test", "layer", "region", "full", "pruned", "improved", "t", "df", "p", "p (FDR)", "d"]]
-        for one in fmri.paired_tests(result, "subjects").to_dict("records"):
+        for one in paired_tests(result, "subjects").to_dict("records"):
             forms = {"full": ".3f", "pruned": ".3f", "t": ".2f", "df": "d", "p": ".2g", "p_fdr": ".2g", "d": ".2f"}
             cells = {name: _number(one[name], form) for name, form in forms.items()}
             cells["pruned"] += mark(one["pruned"] - one["full"], one["pruned"])
@@ -340,7 +341,7 @@ def markdown(result: xarray.Dataset, title: str) -> str:
         parts.append("One matrix a region: there are no subjects to test over.")
     parts.append("## Features kept, all images of a set")
     for layer in map(str, result["layer"].values):
-        table = fmri.nodes(result, layer)
+        table = nodes(result, layer)
         rows = [[f"{layer} (of {result.sizes[f'feature_{layer}']})", *names]]
         rows += [[str(name), *(_number(float(v), ".4g") for v in row)] for name, row in table.iterrows()]
         parts.append(pipes(rows))

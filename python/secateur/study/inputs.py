@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from .. import datasets
-from ..baselines import Ridge
 from ..features import Features, read_features
 from ..files import FileError, Loaded, match, read_features_file, read_groups_file, read_target_file, stated_kind
+from ..reweighting import Ridge
 from ..targets import read_target
 from ..validation import split
 from .config import ConfigError, Folds, Place
@@ -212,7 +212,7 @@ def check_reweighting(study: Any, tasks: list[Task]) -> None:
 def open_network(net: Net | None, *, dry: bool = False) -> tuple[Network, list[str]]:
     """The network of ``[network]``, and notes on it; in a dry run with random weights where its own are not here."""
     from .. import networks
-    from ..networks.registry import WeightsNotHere
+    from ..networks.architectures import WeightsNotHere
 
     if net is None:
         raise ConfigError("network must be given where there are images, [network] with a name, got none")

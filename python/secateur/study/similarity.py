@@ -47,8 +47,8 @@ from ..comparison import METHODS, compare, comparison_table
 from ..features import Features
 from ..measures import comparator_row
 from ..report.drawing import mean_sd, unit_of
-from ..report.figures import comparison, consensus, embedding
 from ..report.folder import MOST_PAGES, SETTINGS, save_figure, write_netcdf
+from ..report.spaces import comparison, consensus, embedding
 from ..report.tables import Rows, comparison_markdown
 from ..similarity import UndefinedPairsWarning
 from ..statistics import signed_square

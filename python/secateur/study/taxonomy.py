@@ -35,8 +35,8 @@ import numpy as np
 from .. import taxonomy
 from ..datasets import load_imagenet_animals
 from ..features import Features, Indices, Matrix
-from ..report.figures import consensus, dendrograms, embedding
 from ..report.folder import SETTINGS, save_figure, write_netcdf
+from ..report.spaces import consensus, dendrograms, embedding
 from ..report.tables import _number
 from ..report.tables import markdown as table_of
 from ..validation import cross_validate, kept_features

@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .features import Indices, Matrix
-from .pairs import pair_positions, stimulus_count
-from .provenance import file_digest
-from .reading import Reader, ReadError, can_be_stored, load_npy, npy_header, npz_headers, npz_member
+from ..features import Indices, Matrix
+from ..pairs import pair_positions, stimulus_count
+from ..provenance import file_digest
+from ..reading import Reader, ReadError, can_be_stored, load_npy, npy_header, npz_headers, npz_member
 
 Array = npt.NDArray[Any]
 Names = tuple[str, ...]

@@ -7,7 +7,7 @@ Needs three things, none of which the library needs afterwards:
 - the 1000 ImageNet classes in order, one WordNet identifier a line: ``timm/data/_info/imagenet_synsets.txt``
   in the PyPI package ``timm`` (``pip install --no-deps timm``), or any such list by ``--classes``.
 
-Run it as ``python -m secateur.datasets.make_imagenet_animals --out DIR --wordnet /usr/share/wordnet``.
+Run it as ``python benchmarks/make_imagenet_animals.py --out DIR --wordnet /usr/share/wordnet``.
 """
 
 from __future__ import annotations
