@@ -18,7 +18,7 @@ import numpy as np
 import cases
 import secateur as sc
 from secateur.reweighting import Lasso, Ridge, SimDR
-from secateur.reweighting.estimators import _Design
+from secateur.reweighting.design import Design
 from secateur.report import comparison_markdown
 
 
@@ -26,7 +26,7 @@ def times() -> None:
     """The paper's fold: single paths on all of it, and whole fits with their inner five-fold choice."""
     case = cases.PAPER
     X, targets = case.make()
-    design = _Design(X, squared=False, weights=None, standardize=False)
+    design = Design(X, squared=False, weights=None, standardize=False)
     centred = targets - targets.mean(axis=1, keepdims=True)
     runs = {}
     for name, method, words in (

@@ -11,7 +11,8 @@ from sklearn.base import clone
 import reference
 import secateur as sc
 from secateur.reweighting import Lasso, Ridge, SimDR
-from secateur.reweighting.estimators import _Descent, _Design
+from secateur.reweighting.design import Design
+from secateur.reweighting.simdr import Descent
 from secateur.targets import read_target
 from secateur.validation import split
 
@@ -77,7 +78,7 @@ class TestAgainstScikitLearn:
                 Ridge(metric, penalties=[penalty], standardize=standardize, kind="similarity").fit(X, target, weights=w)
             ]
             several = Ridge(metric, standardize=standardize)
-            matrix = _Design(
+            matrix = Design(
                 _rows_of(X, metric), squared=metric == "sqeuclidean", weights=w_of(w, target), standardize=standardize
             )
             centred = (h - share @ h)[None]
@@ -333,7 +334,7 @@ def descent(n=12, d=30, missing=False):
     X, h = stimuli(n, d)
     if missing:
         h[::5] = np.nan
-    return X, h, _Descent.of(X, read_target(h, n, kind="similarity"), 0, 2000)
+    return X, h, Descent.of(X, read_target(h, n, kind="similarity"), 0, 2000)
 
 
 @pytest.mark.parametrize("missing", [False, True])

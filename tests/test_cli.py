@@ -26,6 +26,7 @@ from typer.testing import CliRunner
 import secateur as sc
 from secateur import cli, files
 from secateur._command import is_command
+from secateur.atomic import host_name
 from secateur.report import folder
 
 N, D = 24, 12
@@ -410,7 +411,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next(here: Path) -> None:
     assert done.returncode == -signal.SIGKILL
     (left,) = here.glob(".out-*.partial")
     mine = here / re.sub(r"-\d+-", f"-{os.getpid()}-", left.name)
-    others = here / left.name.replace(folder._host(), "another.machine")
+    others = here / left.name.replace(host_name(), "another.machine")
     unlike = here / left.name.replace(".out-", ".outer-")
     for place in (mine, others, unlike):
         shutil.copytree(left, place)
@@ -424,7 +425,7 @@ def test_a_result_that_a_killed_run_had_moved_aside_comes_back(here: Path) -> No
     assert run(*words).exit_code == 0
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    (here / "out").rename(here / f".out-{folder._host()}-{gone.pid}-0123abcd.old")
+    (here / "out").rename(here / f".out-{host_name()}-{gone.pid}-0123abcd.old")
     assert "unless overwrite is given" in run(*words).stderr
     assert sorted(p.name for p in (here / "out").iterdir()) == sorted(set(folder.FILES) - {"permutations.nc"})
 

@@ -321,7 +321,7 @@ def test_digits_that_are_no_numbers(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", ["call", "storage"])
 def test_weights_that_trip_torch(tmp_path: Path, damage: str) -> None:
     torch = pytest.importorskip("torch")
-    from secateur.networks.architectures import read_weights
+    from secateur.networks.weights import read_weights
 
     place = tmp_path / "w.pth"
     weight = torch.zeros(20, 20)

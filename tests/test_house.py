@@ -278,16 +278,10 @@ def test_integers_are_checked_in_their_own_room():
 # Private names that another room imports all the same: what is left to be given a public name or a room of its own.
 # None is added; one that is gone is taken off.
 BORROWED = {
-    "reweighting.estimators._Reweighting",
-    "files._few",
-    "files._reading",
-    "files._stimulus_count",
-    "regions.scoring._check",
     "inference._explained",
     "inference._in_percent",
     "inference._read_subjects",
     "networks.retention._logits",
-    "report.folder._whole",
     "report.tables._number",
     "targets._names_in",
     "validation._cv_name",

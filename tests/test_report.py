@@ -177,7 +177,7 @@ def test_mds_recovers_a_plane() -> None:
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_maps_of_every_metric_are_aligned(metric: str) -> None:
+def test_maps_of_every_metric_areturned_onto(metric: str) -> None:
     X = np.random.default_rng(2).normal(size=(15, 6))
     figure = report.embedding(X, np.ones(6, dtype=bool), metric=metric, groups=np.arange(15) % 2)
     full, pruned = (np.asarray(axes.collections[0].get_offsets()) for axes in figure.axes)
@@ -186,11 +186,11 @@ def test_maps_of_every_metric_are_aligned(metric: str) -> None:
 
 
 def test_alignment_of_maps_undoes_a_turn_and_a_mirror() -> None:
-    from secateur.report.spaces import _aligned
+    from secateur.scaling import turned_onto
 
     fixed = np.random.default_rng(3).normal(size=(10, 2))
     turn = np.array([[0.0, 1.0], [1.0, 0.0]]) @ np.array([[0.6, -0.8], [0.8, 0.6]])
-    moved, onto = _aligned(fixed @ turn + 5, fixed)
+    moved, onto = turned_onto(fixed @ turn + 5, fixed)
     np.testing.assert_allclose(moved, onto)
     np.testing.assert_allclose(pdist(onto), pdist(fixed))
 

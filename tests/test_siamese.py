@@ -19,7 +19,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 
 import secateur as sc  # noqa: E402
 from secateur import networks  # noqa: E402
-from secateur.finetuning import DissimilarityTrainer, FineTuned, TrainingError, pair_loss  # noqa: E402
+from secateur.finetuning import DissimilarityTrainer, FineTuned, TrainingError, batches, trainable  # noqa: E402
 from secateur.finetuning import trainer as siamese  # noqa: E402
 from secateur.networks import Preprocessing  # noqa: E402
 from secateur.networks.extraction import fingerprint  # noqa: E402
@@ -179,7 +179,7 @@ def test_batches_of_images_are_unbiased():
     for subset in combinations(range(n), m):
         rows, columns = zip(*combinations(subset, 2))
         one = [torch.from_numpy(v[rows, columns]) for v in (r, d, w)]
-        losses.append(float(pair_loss("mse", *one, total * m * (m - 1) / (n * (n - 1)))))
+        losses.append(float(batches.pair_loss("mse", *one, total * m * (m - 1) / (n * (n - 1)))))
     expected = (w[used] * (1 - r[used] - d[used]) ** 2).sum() / total
     assert np.mean(losses) == pytest.approx(expected, rel=1e-12)
 
@@ -191,10 +191,10 @@ def test_a_batch_asks_for_pairs_and_images_are_forwarded_once():
     for form in ("images", "pairs"):
         count = []
         trainer = DissimilarityTrainer(net, form=form, batch=45, validation=None, layers=["penultimate"], epochs=1)
-        line = siamese._Line(trainer)
+        line = trainable.TrainableNetwork(trainer)
         line.steps.modules[7].register_forward_pre_hook(lambda _, x, seen=count: seen.append(len(x[0])))
         together = networks.read_images(images)
-        task = siamese._task([(together, sc.targets.read_target(d, 20, "dissimilarity"))], None, 0)
+        task = batches.task_of([(together, sc.targets.read_target(d, 20, "dissimilarity"))], None, 0)
         start = line.steps.start(together, line.cut)
         line._epoch = trainer._epoch(
             line, start, task, torch.optim.SGD(line.learning, lr=0.1), np.random.default_rng(0)
@@ -523,7 +523,7 @@ def test_a_killed_training_goes_on_to_the_same_bits(tmp_path):
     assert child.returncode == -signal.SIGKILL
     images = blobs(20, 3)
     d = rdm_of(tiny(5), images)
-    done = len(networks.architectures.saved_by_torch(file)["progress"])
+    done = len(networks.weights.saved_by_torch(file)["progress"])
     assert done
     resumed = trained(tiny(), images, d, file, epochs=8, **terms)
     same(resumed, trained(tiny(), images, d, epochs=8, **terms))
@@ -561,7 +561,7 @@ def test_a_loss_that_is_no_number_leaves_the_best_network(tmp_path, planted):
 
     def broken(*given):
         calls.append(1)
-        return pair_loss(*given) * (np.nan if len(calls) > 12 else 1)
+        return batches.pair_loss(*given) * (np.nan if len(calls) > 12 else 1)
 
     trainer = DissimilarityTrainer(tiny(), epochs=9, **terms)
     with pytest.MonkeyPatch.context() as patch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, TypeGuard, overload
 
@@ -42,3 +43,14 @@ def check_share(name: str, value: Any, *, one: bool = False) -> float:
 def check_seed(seed: Any, redraws: int = 1) -> int:
     """A seed of numpy's and scikit-learn's shuffles, from which so many are counted on."""
     return check_integer("seed", seed, 0, LARGEST_SEED + 1 - redraws)
+
+
+def quoted(names: Sequence[str]) -> str:
+    """The first three names for a message, and how many more there are.
+
+    Examples
+    --------
+    >>> quoted(["a", "b", "c", "d"])
+    "'a', 'b', 'c' and 1 more"
+    """
+    return ", ".join(map(repr, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -18,8 +18,7 @@ from .progress import with_progress
 from .pruning import Pruner
 from .pruning.sequential import Search
 from .relabelling import chance_scores, relabellings
-from .reweighting import Lasso, Ridge, SimDR
-from .reweighting.estimators import _Reweighting
+from .reweighting import Lasso, Reweighting, Ridge, SimDR
 from .similarity import warn_of_opposition, warn_of_undefined_pairs
 from .statistics import holm, mean_of_defined, paired_t, permutation_p, signed_square
 from .targets import Targets, read_target
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["METHODS", "FoldMethod", "Method", "compare", "comparison_table", "explained_variance"]
 
-REWEIGHTING: dict[str, _Reweighting] = {
+REWEIGHTING: dict[str, Reweighting] = {
     "ridge": Ridge(),
     "frrsa": Ridge("correlation", standardize=True),
     "lasso": Lasso(),
@@ -177,7 +176,7 @@ def _score(
             "predicted": np.broadcast_to(similarities, (count, len(similarities))),
         }  # fmt: skip
     sides = [part.host for part in parts]
-    if isinstance(method, _Reweighting):
+    if isinstance(method, Reweighting):
         answers, known = _fit_reweighting(method, sides, None if groups is None else np.asarray(groups)[fold[0]])
     else:
         answers, known = _fit_foreign(method, sides, fold, name)
@@ -196,7 +195,7 @@ Sides = list[tuple[Features, Targets]]
 Predicted = tuple[list[Matrix], dict[str, npt.NDArray[Any]]]
 
 
-def _fit_reweighting(method: _Reweighting, sides: Sides, groups: Any) -> Predicted:
+def _fit_reweighting(method: Reweighting, sides: Sides, groups: Any) -> Predicted:
     """All targets at once: (T, P) similarities of the training and of the test stimuli, and what was chosen."""
     (train, goal), (test, _) = sides
     fitted: Any = clone(method).fit(train.values, goal, groups=groups)

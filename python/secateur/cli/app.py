@@ -219,7 +219,8 @@ def check_terms(pruner: Pruner) -> None:
 
 
 def checked_destination(out: Path, overwrite: bool) -> None:
-    from ..report.folder import check_destination, clear_leftovers
+    from ..atomic import clear_leftovers
+    from ..report.folder import check_destination
 
     with _input():
         clear_leftovers(out)

@@ -33,9 +33,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from secateur.files import FileError, _few, _reading, _stimulus_count, read_arrays, read_target_file
-from secateur.pairs import pack, pair_positions
-from secateur.targets import _names_in, read_target
+from ..arguments import quoted
+from ..files import (
+    FileError,
+    broken_files_refused,
+    read_arrays,
+    read_target_file,
+    stimuli_of_target,
+)
+from ..pairs import pack, pair_positions
+from ..targets import _names_in, read_target
 
 if TYPE_CHECKING:
     import xarray
@@ -68,7 +75,7 @@ def _checked(values: Array, n: int, kind: Kind, place: str, packed: bool = True)
 
 def _images(values: Array) -> int | None:
     """How many stimuli (S, P) rows of pairs cover; None where they are no such rows."""
-    return _stimulus_count(values[0]) if values.ndim == 2 and len(values) else None
+    return stimuli_of_target(values[0]) if values.ndim == 2 and len(values) else None
 
 
 def _labelled(
@@ -377,7 +384,9 @@ def load_rsatoolbox(path: FilePath, dim: str = "subject") -> xarray.DataArray:
     arrays = read_arrays(str(place), lambda name: True, "rsatoolbox RDMs")
     values = arrays.get("dissimilarities")
     if values is None:
-        raise FileError(f"{place.name} must hold rsatoolbox RDMs, in an array 'dissimilarities', got {_few([*arrays])}")
+        raise FileError(
+            f"{place.name} must hold rsatoolbox RDMs, in an array 'dissimilarities', got {quoted([*arrays])}"
+        )
     n = _images(values)
     if n is None:
         raise FileError(
@@ -438,7 +447,7 @@ def load_meadows(path: FilePath) -> xarray.DataArray:
     arrays = read_arrays(str(place), lambda name: name.startswith(("rdmutv", "stimuli")), "a Meadows matrix 'rdmutv'")
     keys = [key for key in arrays if key.startswith("rdmutv")]
     if not keys:
-        raise FileError(f"{place.name} must hold a Meadows matrix 'rdmutv', got {_few([*arrays])}")
+        raise FileError(f"{place.name} must hold a Meadows matrix 'rdmutv', got {quoted([*arrays])}")
     matrices, names, people = [], [], []
     for key in keys:
         stimuli = "stimuli" + key.removeprefix("rdmutv")
@@ -453,7 +462,7 @@ def load_meadows(path: FilePath) -> xarray.DataArray:
 def _meadows_tree(place: Path) -> xarray.DataArray:
     if not place.is_file():
         raise FileError(f"path must be a file, got {str(place)!r}, which does not exist")
-    with _reading(place):
+    with broken_files_refused(place):
         tree = json.loads(place.read_text(encoding="utf-8"))
         tasks = tree.get("tasks") if isinstance(tree, dict) else None
         if not isinstance(tasks, list):
@@ -485,7 +494,7 @@ def _arranged(
             odd = sorted(set(own) ^ set(stimuli)) or [name for name in own if own.count(name) > 1]
             raise FileError(
                 f"{place.name} must hold matrices of the same stimuli, each named once, but {keys[0]} and {key} "
-                f"don't agree on {_few(odd)}"
+                f"don't agree on {quoted(odd)}"
             )
         order = np.array([own.index(name) for name in stimuli], dtype=np.int64)
         rows.append(matrix[pair_positions(order, n)])

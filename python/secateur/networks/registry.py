@@ -1,4 +1,7 @@
-"""The former name of :mod:`secateur.networks.architectures`."""
+"""The former name of :mod:`secateur.networks.architectures` and :mod:`secateur.networks.weights`."""
 
+from . import architectures, weights
 from .architectures import *  # noqa: F403
-from .architectures import __all__ as __all__
+from .weights import *  # noqa: F403
+
+__all__ = [*architectures.__all__, *weights.__all__]

@@ -2,4 +2,4 @@
 
 from ..finetuning import *  # noqa: F403
 from ..finetuning import __all__ as __all__
-from ..finetuning.trainer import pair_loss as pair_loss
+from ..finetuning.batches import pair_loss as pair_loss

@@ -1,37 +1,45 @@
 """Reports: pictures, tables, and the results folder.
 
-drawing     what the pictures share
-figures     matplotlib Figure objects, without pyplot
-courses     the same along a time course
-regions     the four tests over regions of the brain
-maps        the same of feature maps' importance
-heatmaps    overlays on images, contact sheets, curves against saliency
-retention   what pruned networks still classify
-finetuning  fine-tuning beside pruning: training, explainable variance, its folder
-tables      full against pruned, for a terminal or a Markdown page
-folder      all of it in one folder, whole or not at all
+Pictures are matplotlib Figure objects, made without pyplot and without a change to rcParams.
+
+drawing          what the pictures share
+results          what they ask of a result: its target, its words, how it was made
+curves           alignment against the number of features kept
+held_out_scores  full against pruned, and other methods, on test stimuli
+nulls            permutation nulls
+spaces           similarity matrices
+stimulus_maps    maps of the stimuli (MDS)
+trees            the same as trees
+pages            all of these on one page
+courses          along a time course
+regions          the four tests over regions of the brain
+maps             feature maps' importance
+heatmaps         overlays on images, contact sheets, curves against saliency
+retention        what pruned networks still classify
+finetuning       fine-tuning beside pruning: training, explainable variance, its folder
+tables           full against pruned, for a terminal or a Markdown page
+frames           the same as DataFrames
+formats          netCDF, CSV, settings, pictures as files
+folder           all of it in one folder, whole or not at all
 """
 
+from ..scaling import mds
 from .courses import alignment_over_time, course_page, generalisation, kept_over_time, selection_over_time
+from .curves import insertion_curves
 from .finetuning import explained_markdown, explained_variance, training, write_finetuning
 from .folder import write, write_course, write_network
 from .heatmaps import agreement, contact_sheet, contours, overlays, precision_recall
+from .held_out_scores import comparison, held_out
 from .maps import importance_histograms
+from .nulls import null
+from .pages import page
 from .regions import kept_by_region, regions
+from .results import consensus
 from .retention import classification, consistency
-from .spaces import (
-    comparison,
-    consensus,
-    dendrograms,
-    embedding,
-    held_out,
-    insertion_curves,
-    matrices,
-    mds,
-    null,
-    page,
-)
+from .spaces import matrices
+from .stimulus_maps import embedding
 from .tables import comparison_markdown, course_markdown, course_text, markdown, text
+from .trees import dendrograms
 
 __all__ = [
     "agreement",

@@ -507,7 +507,7 @@ def course_page(
     figure, left = blank_figure(*A4), 0.45
     heading = _synthetic(course, title or "Pruning along a time course")
     write_words(figure, left, 7.83, trimmed(heading, 100), 13, fontweight="bold")
-    write_words(figure, left, 7.59, " · ".join(_facts(course)), NORMAL, color="#404040")
+    write_words(figure, left, 7.59, " · ".join(facts(course)), NORMAL, color="#404040")
     letters = iter("ABCDE")
 
     def head(at: float, up: float, words: str) -> None:
@@ -546,7 +546,7 @@ def course_page(
     return figure
 
 
-def _facts(course: xarray.Dataset) -> list[str]:
+def facts(course: xarray.Dataset) -> list[str]:
     """How a course was made, in a line."""
     attrs, count = course.attrs, course.sizes["subject"]
     names = course["subject"].values

@@ -1,4 +1,26 @@
-"""The former name of :mod:`secateur.report.spaces`."""
+"""The pictures by the name of the module that they were in."""
 
-from .spaces import *  # noqa: F403
-from .spaces import __all__ as __all__
+from ..scaling import mds
+from .curves import insertion_curves
+from .held_out_scores import comparison, held_out
+from .nulls import null
+from .pages import page
+from .results import consensus, target_name
+from .spaces import RANK_LABEL, matrices
+from .stimulus_maps import embedding
+from .trees import dendrograms
+
+__all__ = [
+    "RANK_LABEL",
+    "comparison",
+    "consensus",
+    "dendrograms",
+    "embedding",
+    "held_out",
+    "insertion_curves",
+    "matrices",
+    "mds",
+    "null",
+    "page",
+    "target_name",
+]

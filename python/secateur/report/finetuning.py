@@ -25,8 +25,9 @@ from .drawing import (
     heading,
     write_words,
 )
-from .folder import SETTINGS, _plain, _whole, save_figure, write_netcdf, write_settings, write_table
-from .spaces import comparison
+from .folder import write_folder
+from .formats import SETTINGS, plain_value, save_figure, write_netcdf, write_settings, write_table
+from .held_out_scores import comparison
 from .tables import _number, comparison_markdown, pipe_table
 
 if TYPE_CHECKING:
@@ -296,9 +297,9 @@ def write_finetuning(
             pictures["explained"] = explained_variance(scores)
         for name, figure in pictures.items():
             save_figure(figure, draft / name)
-        attrs = {name: _plain(value) for name, value in result.attrs.items()}
-        trained = {name: _plain(value) for name, value in trainer.history_.attrs.items()}
+        attrs = {name: plain_value(value) for name, value in result.attrs.items()}
+        trained = {name: plain_value(value) for name, value in trainer.history_.attrs.items()}
         network = dict(trainer.network_.provenance)
         write_settings(draft, attrs, {"training": trained, "network": network, **(settings or {})})
 
-    return _whole(folder, fill, CONTENTS, overwrite)
+    return write_folder(folder, fill, CONTENTS, overwrite)

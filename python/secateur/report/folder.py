@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import re
-import secrets
-import shutil
-import socket
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from ..arguments import quoted
+from ..atomic import clear_leftovers, whole_folder
 from ..features import read_features
-from ..provenance import versions
 from ..reading import can_be_stored
-from ..timecourse.group import by_subject, mean_sem
-from ..validation import kept_features, summary
+from ..validation import kept_features
 from . import courses
-from .spaces import _targets, page
+from .formats import SETTINGS, plain_value, save_figure, write_netcdf, write_settings, write_table
+from .frames import course_features, course_table, tabled
+from .pages import page
+from .results import targets_of
 from .tables import course_markdown, markdown
 
 if TYPE_CHECKING:
-    import pandas
     import xarray
-    from matplotlib.figure import Figure
 
-SETTINGS = "settings.json"
+__all__ = [
+    "CONTENTS",
+    "COURSE_CONTENTS",
+    "FILES",
+    "MOST_PAGES",
+    "NETWORK_CONTENTS",
+    "OURS",
+    "PICTURES",
+    "check_destination",
+    "write",
+    "write_course",
+    "write_folder",
+    "write_network",
+]
 CONTENTS = {
     "result.nc": "scores, kept features and curves of every fold (netCDF)",
     "permutations.nc": "the null (netCDF)",
@@ -126,7 +133,7 @@ def check_destination(folder: str | os.PathLike[str], overwrite: bool = False, f
         return place
     if not overwrite:
         raise FileExistsError(
-            f"out must be a new or empty folder unless overwrite is given, got {str(folder)!r} with {_few(held)}"
+            f"out must be a new or empty folder unless overwrite is given, got {str(folder)!r} with {quoted(held)}"
         )
     if not _is_ours(place):
         raise FileExistsError(
@@ -136,13 +143,9 @@ def check_destination(folder: str | os.PathLike[str], overwrite: bool = False, f
     if strange:
         raise FileExistsError(
             f"only a folder that holds a Secateur result alone may be overwritten, got {str(folder)!r}, "
-            f"which also holds {_few(strange)}"
+            f"which also holds {quoted(strange)}"
         )
     return place
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(map(repr, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _is_ours(folder: Path) -> bool:
@@ -223,209 +226,20 @@ def write(
     def fill(draft: Path) -> None:
         _fill(draft, X, target, result, permutations, groups, title, settings or {}, seed)
 
-    return _whole(folder, fill, CONTENTS, overwrite)
+    return write_folder(folder, fill, CONTENTS, overwrite)
 
 
-def _whole(
+def write_folder(
     folder: str | os.PathLike[str], fill: Callable[[Path], None], contents: Mapping[str, str], overwrite: bool
 ) -> list[Path]:
-    """Fill a hidden folder, then put it in its place."""
+    """Fill a hidden folder, then put it in its place; the files that are there of those named."""
     clear_leftovers(folder)
     place = check_destination(folder, overwrite, contents)
-    made, held = _make_parents(place), None
-    draft = place.parent / f".{place.name}-{_host()}-{os.getpid()}-{secrets.token_hex(4)}.partial"
-    try:
-        draft.mkdir()
-        held = _lock(draft)
+    with whole_folder(place) as draft:
         fill(draft)
         names = [name for name in contents if (draft / name).exists()]
         check_destination(folder, overwrite, contents)  # the computation may have taken hours
-        _swap(draft, place)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        for parent in made:
-            if parent.is_dir() and not any(parent.iterdir()):
-                parent.rmdir()
-        raise
-    finally:
-        if held is not None:
-            os.close(held)
     return [place / name for name in names]
-
-
-def clear_leftovers(folder: str | os.PathLike[str]) -> None:
-    """Remove what runs of this machine that were killed left beside a results folder.
-
-    Where one was killed between its two renames, the earlier result is put back. Folders of other machines, which may
-    share the disk, are left alone.
-
-    Parameters
-    ----------
-    folder : path
-        Where the results of this run go.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as parent:
-    ...     clear_leftovers(Path(parent) / "out")
-    """
-    place = Path(folder).resolve()
-    named = re.compile(rf"\.{re.escape(place.name)}-(?:{re.escape(_host())}-)?(\d+)-[0-9a-f]{{8}}\.(?:partial|old)")
-    try:
-        beside = sorted(place.parent.iterdir())
-    except OSError:
-        return
-    for left in beside:
-        found = named.fullmatch(left.name)
-        if found is None or left.is_symlink() or not left.is_dir() or _runs(int(found[1])):
-            continue
-        free = _lock(left)
-        if free is None:
-            continue
-        os.close(free)
-        if left.suffix == ".old" and not place.exists():
-            left.rename(place)
-        else:
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def _host() -> str:
-    """This machine's name, as part of a file's name."""
-    return re.sub(r"[^\w.]", "_", socket.gethostname())
-
-
-def _lock(folder: Path) -> int | None:
-    """A folder's lock, which goes with the process that holds it; None where it is held, or locks are not to be had."""
-    try:
-        import fcntl
-
-        opened = os.open(folder, os.O_RDONLY)
-    except (ImportError, OSError):
-        return None
-    try:
-        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(opened)
-        return None
-    return opened
-
-
-def _runs(pid: int) -> bool:
-    """Whether a process of this machine lives; where that can't be asked, it is taken to."""
-    if os.name != "posix" or pid == os.getpid():
-        return True
-    try:
-        os.kill(pid, 0)  # asks, and sends nothing
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return True
-
-
-def write_netcdf(
-    path: Path, whole: xarray.Dataset | xarray.DataArray, groups: Mapping[str, xarray.Dataset] | None = None
-) -> None:
-    """Write a netCDF 4 file by way of memory: HDF5 itself crashes on a full disk, Python says so.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    whole : xarray.Dataset or xarray.DataArray
-        Its root; of an array, the one variable, under its name.
-    groups : mapping of str to xarray.Dataset, optional
-        Its groups.
-
-    Raises
-    ------
-    OSError
-        Where the disk refuses.
-
-    Examples
-    --------
-    >>> import tempfile, xarray
-    >>> with tempfile.TemporaryDirectory() as parent:
-    ...     write_netcdf(Path(parent) / "a.nc", xarray.Dataset({"x": 1.5}))
-    ...     float(xarray.load_dataset(Path(parent) / "a.nc", engine="h5netcdf").x)
-    1.5
-    """
-    import h5netcdf
-    import xarray
-    from xarray.backends import H5NetCDFStore
-
-    if isinstance(whole, xarray.DataArray):
-        whole = whole.to_dataset(name=whole.name or "values")
-    content = io.BytesIO()
-    file = h5netcdf.File(content, "w")
-    try:
-        whole.dump_to_store(H5NetCDFStore(file))
-        for name, one in (groups or {}).items():
-            one.dump_to_store(H5NetCDFStore(file, group=name))
-    finally:
-        file.close()
-    path.write_bytes(content.getbuffer())
-
-
-# A spreadsheet takes a cell that begins so for a formula, and runs it.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
-def write_table(path: Path, table: pandas.DataFrame, index: bool = False) -> None:
-    """Write a CSV file that a spreadsheet reads as text: words that begin as formulas do get an apostrophe before them.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    table : pandas.DataFrame
-        Numbers stay numbers, negative ones too.
-    index : bool
-        Whether the rows' names are written.
-
-    Examples
-    --------
-    >>> import pandas, tempfile
-    >>> with tempfile.TemporaryDirectory() as parent:
-    ...     write_table(Path(parent) / "a.csv", pandas.DataFrame({"feature": ["=1+1", "b"], "r": [-0.5, 0.5]}))
-    ...     (Path(parent) / "a.csv").read_text().split()
-    ['feature,r', "'=1+1,-0.5", 'b,0.5']
-    """
-
-    def plain(cell: Any) -> Any:
-        return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
-
-    shown = table.rename(columns=plain, index=plain)
-    for k, kind in enumerate(shown.dtypes):
-        if kind.kind not in "fiub":
-            shown.isetitem(k, [plain(cell) for cell in shown.iloc[:, k]])
-    shown.to_csv(path, index=index, encoding="utf-8", lineterminator="\n")
-
-
-def _make_parents(place: Path) -> list[Path]:
-    """Make the parents that are missing; return them, innermost first."""
-    missing = [p for p in place.parents if not p.exists()]
-    place.parent.mkdir(parents=True, exist_ok=True)
-    return missing
-
-
-def _swap(draft: Path, place: Path) -> None:
-    """Put the draft in its place. What was there is moved aside first, and back if that fails."""
-    if not place.exists():
-        draft.rename(place)
-        return
-    aside = draft.with_suffix(".old")
-    try:
-        place.rename(aside)
-        draft.rename(place)
-    except BaseException:
-        if aside.exists() and not place.exists():
-            aside.rename(place)
-        raise
-    finally:
-        if aside.exists() and place.exists():
-            shutil.rmtree(aside, ignore_errors=True)
 
 
 def _fill(
@@ -442,7 +256,7 @@ def _fill(
     from matplotlib.backends.backend_pdf import PdfPages
 
     values = read_features(X).values
-    targets = _targets(target, len(values), result)
+    targets = targets_of(target, len(values), result)
     write_netcdf(draft / "result.nc", result)
     if permutations is not None:
         write_netcdf(draft / "permutations.nc", permutations)
@@ -455,22 +269,7 @@ def _fill(
             pdf.savefig(figure, dpi=200)
             if t == 0:
                 figure.savefig(draft / "figures.png", dpi=200)
-    write_settings(draft, {name: _plain(value) for name, value in result.attrs.items()}, settings)
-
-
-def write_settings(draft: Path, attrs: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-    told = {**versions(), **attrs, **settings}
-    keep_notes(draft, settings.get("notes", ()))
-    (draft / SETTINGS).write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def keep_notes(draft: Path, notes: Sequence[str]) -> None:
-    """Add to the page of tables, if there is one, how the inputs were read and laid against one another."""
-    page = draft / "summary.md"
-    if notes and page.exists():
-        words = "\n".join(f"- {note}." for note in notes)
-        text = page.read_text(encoding="utf-8").rstrip("\n")
-        page.write_text(f"{text}\n\n## Inputs\n\n{words}\n", encoding="utf-8", newline="\n")
+    write_settings(draft, {name: plain_value(value) for name, value in result.attrs.items()}, settings)
 
 
 def write_course(
@@ -549,10 +348,10 @@ def write_course(
             pictures["generalisation"] = courses.generalisation(course)
         for name, figure in pictures.items():
             save_figure(figure, draft / name)
-        attrs = {name: _plain(value) for name, value in course.attrs.items() if name != "settings"}
+        attrs = {name: plain_value(value) for name, value in course.attrs.items() if name != "settings"}
         write_settings(draft, attrs, settings or {})
 
-    return _whole(folder, fill, COURSE_CONTENTS, overwrite)
+    return write_folder(folder, fill, COURSE_CONTENTS, overwrite)
 
 
 def write_network(
@@ -614,7 +413,7 @@ def write_network(
                 what.savefig(file, dpi=150)
         write_settings(draft, {}, settings or {})
 
-    return _whole(folder, fill, NETWORK_CONTENTS, overwrite)
+    return write_folder(folder, fill, NETWORK_CONTENTS, overwrite)
 
 
 def _group(
@@ -634,79 +433,3 @@ def _group(
         kept = ("n", "alpha", "alternative", "seed")
         whole = whole.assign_attrs({f"permutation_{name}": permutations.attrs[name] for name in kept})
     return whole
-
-
-def course_table(
-    course: xarray.Dataset,
-    test: xarray.Dataset | None = None,
-    ceiling: xarray.Dataset | None = None,
-    permutations: xarray.Dataset | None = None,
-) -> pandas.DataFrame:
-    """One row a time: the group test, or the one subject's means over folds, with the noise ceiling beside it.
-
-    Columns of times end in their unit: ``time_s``.
-    """
-    import pandas
-
-    time = course["time"]
-    unit = _time_unit(course)
-    columns: dict[str, Any] = {f"time_{unit}": time.values}
-    windows = [name for name in ("window_start", "window_stop") if name in course.coords]
-    columns |= {f"{name}_{unit}": course[name].values for name in windows}
-    if test is None:
-        full, pruned, kept = (mean_sem(values)[0] for values in by_subject(course))
-        columns |= {"full": full, "pruned": pruned, "gain": pruned - full, "n_kept": kept}
-    else:
-        columns |= {str(name): values.values for name, values in test.data_vars.items()}
-    if ceiling is not None:
-        columns |= {f"ceiling_{name}": ceiling[name].values for name in ("lower", "upper")}
-    if permutations is not None:
-        own = [str(name) for name, values in permutations.data_vars.items() if values.dims == ("time",)]
-        columns |= {f"permutation_{name}": permutations[name].values for name in own}
-    return pandas.DataFrame(columns)
-
-
-def _time_unit(course: xarray.Dataset) -> str:
-    """What columns of times end in: s, or what the movies say."""
-    unit = str(course["time"].attrs.get("units", "s"))
-    return "s" if unit in ("sec", "second", "seconds") else unit
-
-
-def course_features(course: xarray.Dataset) -> pandas.DataFrame:
-    """How often each feature is kept over folds, subjects and times, and at what time most; most often kept first."""
-    import pandas
-
-    share = course["selection"].transpose("subject", "time", "feature").mean("subject").values.astype(float)
-    best = share.argmax(axis=0)
-    table = pandas.DataFrame(
-        {
-            "feature": course["feature"].values,
-            "mean_share": share.mean(axis=0),
-            f"most_at_{_time_unit(course)}": course["time"].values[best],
-            "share_then": share.max(axis=0),
-        }
-    )
-    return table.sort_values("mean_share", ascending=False, kind="stable").reset_index(drop=True)
-
-
-def tabled(result: xarray.Dataset, permutations: xarray.Dataset | None = None) -> pandas.DataFrame:
-    """:func:`secateur.summary` with the permutation p-values beside it."""
-    table = summary(result)
-    if permutations is not None:
-        for name in ("p_pruned_test", "p_gain"):
-            table[name.replace("p_", "p_permutation_", 1)] = permutations[name].values
-        table["permutations"] = permutations.sizes["permutation"]
-    return table
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def save_figure(figure: Figure, stem: Path) -> None:
-    """A figure as .png and .svg, the same bytes whenever the picture is the same."""
-    import matplotlib
-
-    figure.savefig(stem.with_suffix(".png"), dpi=200, metadata={"Software": None})
-    with matplotlib.rc_context({"svg.hashsalt": "secateur"}):  # ids of parts of the picture are drawn from it
-        figure.savefig(stem.with_suffix(".svg"), metadata={"Date": None})

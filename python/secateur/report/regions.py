@@ -8,7 +8,7 @@ import numpy as np
 
 from ..features import Matrix
 from ..regions import nodes, paired_tests
-from ..regions.scoring import _check
+from ..regions.tables import check_selection
 from .drawing import (
     FAINT,
     FULL,
@@ -76,7 +76,7 @@ def regions(result: xarray.Dataset, test: str = "within") -> Figure:
     >>> len(regions(result).axes)
     1
     """
-    _check(result, test)
+    check_selection(result, test)
     one = result.sel(test=test)
     layers, names = [str(v) for v in one["layer"].values], [str(v) for v in one["region"].values]
     wide = 0.75 + max(2.6, 0.78 * len(names)) + 0.2

@@ -16,7 +16,7 @@ from ..timecourse.group import by_subject, mean_sem
 from ..validation import tested_once
 from . import courses
 from .drawing import mean_sd, shortened, unit_of
-from .spaces import _facts, target_name
+from .results import result_facts, target_name
 
 if TYPE_CHECKING:
     import xarray
@@ -131,7 +131,7 @@ def course_text(
     """
     rows, notes = _course_content(course, test)
     notes += _permutation_notes(permutations, test)
-    facts = wrap(" · ".join(courses._facts(course)), WIDTH)
+    facts = wrap(" · ".join(courses.facts(course)), WIDTH)
     told = [line for note in notes for line in wrap(note, WIDTH, subsequent_indent="  ")]
     return "\n\n".join(["\n".join(facts), *([_plain(rows)] if rows[1:] else []), "\n".join(told)]) + "\n"
 
@@ -166,7 +166,7 @@ def course_markdown(
     rows, notes = _course_content(course, test)
     notes += _permutation_notes(permutations, test)
     parts = [f"# {courses._synthetic(course, title)}"] if title else []
-    parts += [" · ".join(courses._facts(course)), *([pipe_table(rows)] if rows[1:] else [])]
+    parts += [" · ".join(courses.facts(course)), *([pipe_table(rows)] if rows[1:] else [])]
     return "\n\n".join([*parts, "\n".join(f"- {note}" for note in notes)]) + "\n"
 
 
@@ -248,7 +248,7 @@ def _permutation_notes(permutations: xarray.Dataset | None, test: xarray.Dataset
 def _facts_lines(result: xarray.Dataset) -> str:
     """How the result was made, in two lines."""
     d = result.sizes["feature"] if "feature" in result.sizes else int(result.attrs["n_features"])
-    facts = _facts(result, result.sizes["stimulus"], d, 0)
+    facts = result_facts(result, result.sizes["stimulus"], d, 0)
     if result.sizes["target"] > 1:
         facts[0] = f"{result.sizes['target']} targets"
     lines = [""]

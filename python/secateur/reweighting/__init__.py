@@ -1,5 +1,13 @@
-"""Reweighting baselines: ridge, non-negative LASSO and Sim-DR, which weigh features where pruning drops them."""
+"""Reweighting baselines: ridge, non-negative LASSO and Sim-DR, which weigh features where pruning drops them.
 
-from .estimators import Lasso, Ridge, SimDR
+A pair of stimuli is predicted from its features' products, s_ij = sum_k w_k x_ik x_jk + b, or from their squared
+differences. Ridge and LASSO learn w, Sim-DR a map to few dimensions. All choose their penalty on inner folds of the
+training stimuli: pairs of an inner test fold share no stimulus with the pairs that are learnt from.
+"""
 
-__all__ = ["Lasso", "Ridge", "SimDR"]
+from .estimators import Reweighting
+from .lasso import Lasso
+from .ridge import Ridge
+from .simdr import SimDR
+
+__all__ = ["Lasso", "Reweighting", "Ridge", "SimDR"]

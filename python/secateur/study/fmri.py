@@ -42,8 +42,8 @@ from ..features import Features, read_features
 from ..files import FileError, Loaded, match, read_features_file, read_target_file, stated_kind
 from ..provenance import file_digest
 from ..regions import four_tests, nodes, paired_tests, scores
-from ..regions.scoring import Plan, prepare
-from ..report.folder import SETTINGS, save_figure, write_netcdf
+from ..regions.plan import Plan, prepare
+from ..report.formats import SETTINGS, save_figure, write_netcdf
 from ..report.tables import _number
 from ..similarity import mark, mark_words
 from ..targets import read_target

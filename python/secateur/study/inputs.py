@@ -212,7 +212,7 @@ def check_reweighting(study: Any, tasks: list[Task]) -> None:
 def open_network(net: Net | None, *, dry: bool = False) -> tuple[Network, list[str]]:
     """The network of ``[network]``, and notes on it; in a dry run with random weights where its own are not here."""
     from .. import networks
-    from ..networks.architectures import WeightsNotHere
+    from ..networks.weights import WeightsNotHere
 
     if net is None:
         raise ConfigError("network must be given where there are images, [network] with a name, got none")

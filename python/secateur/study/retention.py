@@ -46,7 +46,7 @@ from ..datasets import load_imagenet_animals
 from ..features import Indices, Matrix
 from ..progress import with_progress
 from ..provenance import own_version
-from ..report.folder import SETTINGS, save_figure, write_netcdf
+from ..report.formats import SETTINGS, save_figure, write_netcdf
 from ..report.retention import classification, consistency
 from ..report.tables import Rows, _number, plus_minus_words
 from ..targets import read_target

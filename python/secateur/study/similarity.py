@@ -47,8 +47,11 @@ from ..comparison import METHODS, compare, comparison_table
 from ..features import Features
 from ..measures import comparator_row
 from ..report.drawing import mean_sd, unit_of
-from ..report.folder import MOST_PAGES, SETTINGS, save_figure, write_netcdf
-from ..report.spaces import comparison, consensus, embedding
+from ..report.folder import MOST_PAGES
+from ..report.formats import SETTINGS, save_figure, write_netcdf
+from ..report.held_out_scores import comparison
+from ..report.results import consensus
+from ..report.stimulus_maps import embedding
 from ..report.tables import Rows, comparison_markdown
 from ..similarity import UndefinedPairsWarning
 from ..statistics import signed_square

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..provenance import versions
-from ..report.folder import SETTINGS, _whole, check_destination, keep_notes, write_table
+from ..report.folder import check_destination, write_folder
+from ..report.formats import SETTINGS, keep_notes, write_table
 from ..report.tables import Rows, pipe_table
 from .config import plain, read_config
 
@@ -122,7 +123,7 @@ class Steps:
             text = json.dumps(told, indent=2, ensure_ascii=False) + "\n"
             (draft / SETTINGS).write_text(text, encoding="utf-8", newline="\n")
 
-        return _whole(out, whole, self.contents, overwrite)
+        return write_folder(out, whole, self.contents, overwrite)
 
     def example(self) -> str:
         """A study file to start from, with comments."""

@@ -35,10 +35,12 @@ import numpy as np
 from .. import taxonomy
 from ..datasets import load_imagenet_animals
 from ..features import Features, Indices, Matrix
-from ..report.folder import SETTINGS, save_figure, write_netcdf
-from ..report.spaces import consensus, dendrograms, embedding
+from ..report.formats import SETTINGS, save_figure, write_netcdf
+from ..report.results import consensus
+from ..report.stimulus_maps import embedding
 from ..report.tables import _number
 from ..report.tables import markdown as table_of
+from ..report.trees import dendrograms
 from ..validation import cross_validate, kept_features
 from .config import ConfigError, Folds, Place, Pruning
 from .inputs import Net, Records, Space, check_folds, network_record, open_network, read_space

@@ -1,0 +1,177 @@
+""".csv and .tsv tables of numbers, with or without a heading and a first column of names."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ..features import Matrix
+from .entries import FileError, Loaded, Names, broken_files_refused
+from .matching import STIMULI, check_names, order_by_name
+
+__all__ = ["read_csv", "read_groups_csv"]
+# Column headings that say that a first column of numbers names rows.
+_ROW_HEADINGS = {
+    *STIMULI,
+    "label",
+    "item",
+    "condition",
+    "name",
+    "names",
+    "id",
+    "index",
+    "image",
+    "images",
+    "file",
+    "filename",
+}
+_MISSING = {"", "na", "n/a", "nan", "null"}
+
+
+def _number(cell: str) -> float | None:
+    """The number in a cell, NaN where it is empty or says so, None where it is no number."""
+    word = cell.strip()
+    if word.lower() in _MISSING:
+        return math.nan
+    try:
+        return float(word)
+    except ValueError:
+        return None
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Line numbers and cells, cut at commas; at semicolons where the first line has some; in a .tsv at tabs.
+
+    Comments stand above the table alone: below, a name may begin with #.
+    """
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        lines = [line for line in stream if line.strip()]
+        first = next((line for line in lines if not line.lstrip().startswith("#")), lines[0] if lines else "")
+        stream.seek(0)
+        cut = "\t" if path.suffix.lower() == ".tsv" else ";" if ";" in first else ","
+        reader, started = csv.reader(stream, delimiter=cut), False
+        for row in reader:
+            if any(cell.strip() for cell in row) and (started or not _comments(row)):
+                started = True
+                yield reader.line_num, row
+
+
+def _comments(row: list[str]) -> bool:
+    """Whether a line above the table is a comment: it begins with # and is no name with numbers behind it."""
+    return row[0].lstrip().startswith("#") and (len(row) == 1 or any(_number(cell) is None for cell in row[1:]))
+
+
+def _parsed(row: list[str], line: int, first: int, path: Path) -> Matrix:
+    """Cells of a row as numbers; ``first`` is the column that the row starts at, for the message."""
+    try:
+        return np.array(row, dtype=np.float64)
+    except ValueError:
+        numbers = [_number(cell) for cell in row]
+    for column, number in enumerate(numbers):
+        if number is None:
+            where = f"line {line}, column {first + column + 1}"
+            raise FileError(f"{path.name} must hold numbers below its heading, got {row[column]!r} in {where}")
+    return np.array(numbers, dtype=np.float64)
+
+
+def read_csv(path: Path, square: bool) -> Loaded:
+    """A table of numbers with or without a heading row and a first column of names."""
+    with broken_files_refused(path):
+        rows = _csv_rows(path)
+        line, head = next(rows, (0, []))
+        if not head:
+            raise FileError(f"{path.name} must hold a table of numbers, got an empty file")
+        heads = [cell.strip() for cell in head]
+        lead, body = [], []
+        for line, row in rows:
+            if len(row) != len(head):
+                raise FileError(f"{path.name} must have {len(head)} cells in every line, got {len(row)} in line {line}")
+            lead.append(row[0].strip())
+            body.append(_parsed(row[1:], line, 1, path))
+    numbers = [_number(cell) for cell in heads]
+    first = [_number(cell) for cell in lead]
+    worded = any(number is None for number in first)
+    # A data frame writes an empty corner, and counters where it has no names.
+    corner = heads[0] == "" and len(heads) > 1
+    columns_counted = heads[1:] == [str(i) for i in range(len(heads) - 1)]
+    rows_counted = lead == [str(i) for i in range(len(lead))]
+    says_so = heads[0].lower() in _ROW_HEADINGS
+    heading = (
+        any(number is None for number in numbers[1:])
+        or (numbers[0] is None and (says_so or not worded))
+        or (corner and (worded or (columns_counted and rows_counted)))
+    )
+    named = worded or (heading and (corner or says_so))
+    if not heading:
+        lead.insert(0, heads[0])
+        body.insert(0, _parsed(head[1:], 1, 1, path))
+        first.insert(0, numbers[0])
+    if not body:
+        raise FileError(f"{path.name} must hold a table of numbers, got a heading alone")
+    values = np.stack(body)
+    if not named:
+        values = np.column_stack([np.array([math.nan if v is None else v for v in first]), values])
+    if values.shape[1] == 0:
+        raise FileError(f"{path.name} must hold numbers, got one column of words")
+    stimuli = tuple(lead) if named and not (corner and rows_counted) else None
+    names = tuple(heads[1:] if named else heads) if heading and not (named and columns_counted) else None
+    check_names((*(stimuli or ()), *(names or ())), path)
+    if square:
+        return _target_table(path, values, stimuli, names, heading, named)
+    notes = [_table_words(path, values, heading, named)]
+    if not named and len(values) > 2 and values.shape[1] > 1 and _counts(values[:, 0]):
+        notes.append(
+            f"the first column of {path.name} counts the rows and was read as a feature: head it 'id' if it is none"
+        )
+    return Loaded(values, stimuli, names, path, "", tuple(notes))
+
+
+def _counts(column: Matrix) -> bool:
+    return any(np.array_equal(column, np.arange(start, start + len(column))) for start in (0, 1))
+
+
+def _target_table(
+    path: Path, values: Matrix, stimuli: Names | None, names: Names | None, heading: bool, named: bool
+) -> Loaded:
+    """A square table may be named by its rows, its columns, or both alike; any other is pairs."""
+    note = _table_words(path, values, heading, named)
+    if values.shape[0] == values.shape[1]:
+        if stimuli and names and stimuli != names:
+            i = next(i for i, (a, b) in enumerate(zip(stimuli, names, strict=True)) if a != b)
+            raise FileError(
+                f"{path.name} must name its rows and columns alike, got {stimuli[i]!r} and {names[i]!r} at {i}"
+            )
+        return Loaded(values, stimuli or names, None, path, "", (note,))
+    if 1 in values.shape:
+        values = values.ravel()
+    return Loaded(values, None, None, path, "", (note,))
+
+
+def _table_words(path: Path, values: Matrix, heading: bool, named: bool) -> str:
+    parts = [*(["a heading"] if heading else []), *(["a first column of names"] if named else [])]
+    told = " and ".join(parts) or "neither heading nor names"
+    return f"{path.name} was read as {values.shape[0]} × {values.shape[1]} numbers with {told}"
+
+
+def read_groups_csv(path: Path, n: int, stimuli: Names | None) -> Loaded:
+    with broken_files_refused(path):
+        rows = [[cell.strip() for cell in row] for _, row in _csv_rows(path)]
+    width = {len(row) for row in rows}
+    if width not in ({1}, {2}):
+        raise FileError(f"{path.name} must have one column (group) or two (stimulus, group), got {sorted(width)}")
+    if len(rows) == n + 1:
+        rows = rows[1:]
+    if len(rows) != n:
+        raise FileError(f"{path.name} must have one line for each of {n} stimuli, got {len(rows)}")
+    groups = np.array([row[-1] for row in rows])
+    check_names(groups, path)
+    if width == {1} or stimuli is None:
+        taken = () if width == {1} else (f"{path.name} was taken in its own order: FEATURES names no stimuli",)
+        return Loaded(groups, None, None, path, "", taken)
+    named = tuple(row[0] for row in rows)
+    order = order_by_name(named, stimuli, path.name, "FEATURES")
+    return Loaded(groups[order], stimuli, None, path)

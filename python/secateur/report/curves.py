@@ -1,0 +1,117 @@
+"""Pictures of a pruning: the alignment against the number of features kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from ..measures import search_row
+from .drawing import (
+    FULL,
+    PRUNED,
+    SMALL,
+    axes_at,
+    blank_figure,
+    dress,
+    heading,
+    legend_above,
+    unit_of,
+)
+from .results import by_importance, checked_target, search_of, things_of, title_end
+
+if TYPE_CHECKING:
+    import xarray
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["curves_title", "draw_curves", "insertion_curves"]
+
+
+def curves_title(result: xarray.Dataset) -> str:
+    if by_importance(result):
+        return f"Inserting {things_of(result)} by importance"
+    return f"Best sets of the {search_of(result)} search"
+
+
+def draw_curves(axes: Axes, result: xarray.Dataset, t: int, x: str) -> None:
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    unit, d = unit_of(result), result.sizes["feature"]
+    logarithmic = d >= 100 if x == "auto" else x == "log"
+    full, best, kept = (result[name].values[t] for name in ("full_train", "pruned_train", "n_kept"))
+    folds = result.sizes["fold"]
+    if "curve" in result:
+        steps = np.arange(1, result.sizes["step"] + 1)
+        for f in range(folds):
+            axes.plot(
+                steps, result["curve"].values[t, f], color=FULL, linewidth=0.9, alpha=max(0.15, min(0.7, 4 / folds)),
+                label="one fold" if f == 0 else None,
+            )  # fmt: skip
+    else:
+        axes.text(
+            0.5, 0.5, "the curves were not kept (curves=False)", transform=axes.transAxes, ha="center", fontsize=SMALL
+        )
+    axes.plot(
+        kept,
+        best,
+        "o",
+        color=PRUNED,
+        markersize=4,
+        markeredgecolor="white",
+        markeredgewidth=0.5,
+        label="the kept set" if search_row(search_of(result)).inner_folds else "maximum: the kept set",
+    )
+    every = f"all {things_of(result)} (mean)"
+    axes.axhline(float(np.nanmean(full)), color="black", linestyle="--", linewidth=0.8, label=every)
+    if logarithmic:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        axes.locator_params(axis="x", integer=True)
+    axes.set_xlim(0.9 if logarithmic else 0, d * (1.1 if logarithmic else 1.02))
+    scale = ", log scale" if logarithmic else ""
+    order = ", most important first" if by_importance(result) else ""
+    dress(axes, f"{things_of(result)} kept{order} (of {d}{scale})", f"training alignment ({unit})")
+    legend_above(axes, 3)
+
+
+def insertion_curves(
+    result: xarray.Dataset, target: int = 0, *, x: Literal["auto", "linear", "log"] = "auto"
+) -> Figure:
+    """Training alignment against the number of features kept, one line a fold, its maximum marked.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        From :func:`secateur.cross_validate`, with its curves.
+    target : int
+        Position of the target.
+    x : {"auto", "linear", "log"}
+        Scale of the number of features; ``"auto"`` is log from 100 features on.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    References
+    ----------
+    Tarigopula, Fairhall & Hasson (2023), §2.2 (selection to criterion). The alignment shown is in-sample: its
+    maximum is chosen on the pairs that it is measured on.
+
+    Examples
+    --------
+    >>> import secateur as sc
+    >>> X = np.random.default_rng(0).normal(size=(30, 20))
+    >>> figure = insertion_curves(sc.cross_validate(X, X[:, :4] @ X[:, :4].T, cv=3))
+    >>> figure.axes[0].get_ylabel()
+    'training alignment (Pearson r)'
+    """
+    if x not in ("auto", "linear", "log"):
+        raise ValueError(f"x must be 'auto', 'linear' or 'log', got {x!r}")
+    figure = blank_figure(5.2, 3.5)
+    axes = axes_at(figure, 0.65, 0.5, 4.35, 2.4)
+    draw_curves(axes, result, checked_target(result, target), x)
+    heading(axes, curves_title(result) + title_end(result, target), 20)
+    return figure

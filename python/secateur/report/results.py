@@ -1,0 +1,122 @@
+"""What the pictures ask of a result: its target, its words, how it was made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..arguments import check_integer
+from ..measures import search_row
+from ..targets import Targets, read_target
+from .drawing import (
+    drawn_name,
+    shortened,
+    unit_of,
+)
+
+if TYPE_CHECKING:
+    import xarray
+
+__all__ = [
+    "by_importance",
+    "checked_target",
+    "consensus",
+    "result_facts",
+    "search_of",
+    "target_name",
+    "targets_of",
+    "things_of",
+    "title_end",
+]
+
+
+def search_of(result: xarray.Dataset) -> str:
+    return str(result.attrs.get("search", "ranking"))
+
+
+def by_importance(result: xarray.Dataset) -> bool:
+    """Whether curves are insertions in order of importance; else they are a search's best sets by size."""
+    return search_row(search_of(result)).ranks
+
+
+def things_of(result: xarray.Dataset) -> str:
+    """What was kept or not: features, unless the result says otherwise."""
+    return str(result.attrs.get("features", "features"))
+
+
+def consensus(result: xarray.Dataset, target: int = 0) -> npt.NDArray[np.bool_]:
+    """The features kept in at least half of the folds; where none is, those kept in any fold.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        From :func:`secateur.cross_validate`.
+    target : int
+        Position of the target.
+
+    Returns
+    -------
+    ndarray of bool, shape (d,)
+
+    Examples
+    --------
+    >>> import secateur as sc
+    >>> X = np.random.default_rng(0).normal(size=(30, 20))
+    >>> consensus(sc.cross_validate(X, X[:, :4] @ X[:, :4].T, cv=3)).shape
+    (20,)
+    """
+    kept = result["kept"].values[checked_target(result, target)]
+    often: npt.NDArray[np.bool_] = kept.mean(axis=0) >= 0.5
+    return often if often.any() else kept.any(axis=0)
+
+
+def checked_target(result: xarray.Dataset, target: int) -> int:
+    """The position of a target that the result has."""
+    return check_integer("target", target, 0, result.sizes["target"] - 1)
+
+
+def targets_of(target: Any, n: int, result: xarray.Dataset) -> Targets:
+    """The target that a result was made with."""
+    targets = read_target(target, n, str(result.attrs["kind"]))
+    if len(targets) != result.sizes["target"]:
+        raise ValueError(f"target must hold the {result.sizes['target']} targets of the result, got {len(targets)}")
+    return targets
+
+
+def target_name(result: xarray.Dataset, target: int) -> str:
+    """The target's label, where it has one that is more than its position."""
+    name = str(result["target"].values[target])
+    return "" if name == str(target) else shortened(name, 40)
+
+
+def title_end(result: xarray.Dataset, target: int) -> str:
+    name = target_name(result, target)
+    if name:
+        return f": {drawn_name(name, 20)}"
+    return f": target {target}" if result.sizes["target"] > 1 else ""
+
+
+def result_facts(result: xarray.Dataset, n: int, d: int, t: int) -> list[str]:
+    """How a result was made, in a line."""
+    attrs = result.attrs
+    name, count = target_name(result, t), result.sizes["target"]
+    told = (
+        [f"target {t + 1} of {count}" + (f": {name}" if name else "")]
+        if count > 1
+        else [f"target: {name}"]
+        if name
+        else []
+    )
+    repeats = int(attrs["repeats"])
+    return [
+        *told,
+        f"{n} stimuli",
+        f"{d} features",
+        f"{attrs['metric']} similarity",
+        f"alignment in {unit_of(result)}",
+        f"{result.sizes['fold']} folds of stimuli" + (f" ({repeats} repeats)" if repeats > 1 else ""),
+        f"seed {attrs['seed']}",
+        f"Secateur {attrs['secateur_version']}",
+    ]

@@ -1,0 +1,126 @@
+"""Maps of the stimuli in the full and the pruned space (MDS)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..features import Matrix, read_features
+from ..measures import metric_row
+from ..scaling import mds, turned_onto
+from .drawing import (
+    FULL,
+    LARGE,
+    NORMAL,
+    Groups,
+    axes_at,
+    blank_figure,
+    draw_groups,
+    dress,
+    legend_height,
+    read_groups,
+    write_words,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["draw_places", "embedding", "place_both"]
+
+
+def draw_places(axes: Axes, places: Matrix, groups: Groups | None, reach: float, title: str, unit: str) -> None:
+    n = len(places)
+    size = float(np.clip(2500 / n, 5, 30))
+    colours = [FULL] * n if groups is None else [groups.colours[g] for g in groups.of]
+    # In one scatter in a mixed order, so that no group lies on top of all others.
+    mixed = np.random.default_rng(0).permutation(n)
+    axes.scatter(
+        places[mixed, 0],
+        places[mixed, 1],
+        s=size,
+        c=[colours[i] for i in mixed],
+        linewidths=0.3,
+        edgecolors="white",
+        alpha=0.9,
+    )
+    axes.set_xlim(-reach, reach)
+    axes.set_ylim(-reach, reach)
+    axes.set_aspect("equal")
+    axes.set_title(title, fontsize=NORMAL, loc="left", pad=4)
+    dress(axes, f"MDS 1 ({unit})", f"MDS 2 ({unit})")
+    axes.locator_params(nbins=4)
+    axes.xaxis.labelpad = 1
+    axes.yaxis.labelpad = 0
+
+
+def place_both(X: Matrix, support: Any, metric: str, seed: int) -> tuple[list[tuple[Matrix, str]], float, str]:
+    """Places and titles of the full and the pruned space, the reach of shared axes, and their unit."""
+    from ..features import read_subset
+
+    full, full_stress = mds(X, None, metric, seed=seed)
+    pruned, pruned_stress = mds(X, support, metric, seed=seed)
+    pruned, full = turned_onto(pruned, full)
+    panels = []
+    for name, places, stress, kept in (
+        ("full", full, full_stress, X.shape[1]),
+        ("pruned", pruned, pruned_stress, len(read_subset(support, X.shape[1]))),
+    ):
+        lost = int(np.isnan(places[:, 0]).sum())
+        note = f"\nstress-1 {stress:.2f}" + (f", {lost} without a direction left out" if lost else "")
+        panels.append((places, f"{name}: {kept} features{note}"))
+    far = max((float(np.nanmax(np.abs(p))) for p, _ in panels if np.isfinite(p).any()), default=1.0)
+    unit = metric_row(metric).unit
+    return panels, 1.06 * far or 1.0, unit
+
+
+def embedding(
+    X: Any, support: Any, groups: Any = None, *, metric: str = "cosine", seed: int = 0, title: str | None = None
+) -> Figure:
+    """The full and the pruned similarity space as two maps of the stimuli (MDS), side by side.
+
+    The pruned map is turned or mirrored, not scaled, so that it fits the full one best (Procrustes); both share
+    their axes.
+
+    Parameters
+    ----------
+    X : array (n stimuli, d features)
+        The embedding.
+    support : bool mask (d,) or indices
+        The kept features, as from :func:`consensus` or a Pruner's ``support_``.
+    groups : array (n,), optional
+        Colours. Beyond eight groups the smaller ones share one grey.
+    metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean", "cityblock"}
+        Similarity of two stimuli.
+    seed : int
+        Of the initialisations; see :func:`mds` for their number and the number of steps.
+    title : str, optional
+        A heading.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    References
+    ----------
+    Tarigopula, Fairhall & Hasson (2023), Figure 1.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(12, 6))
+    >>> len(embedding(X, [0, 1, 4]).axes)
+    2
+    """
+    values = read_features(X).values
+    coloured = read_groups(groups, len(values))
+    panels, reach, unit = place_both(values, support, metric, seed)
+    legend = legend_height(coloured, 8.0)
+    figure = blank_figure(8.0, 4.5 + legend)
+    for column, (places, told) in enumerate(panels):
+        axes = axes_at(figure, 0.7 + 3.8 * column, 0.55 + legend, 3.3, 3.3)
+        draw_places(axes, places, coloured, reach, told, unit)
+    write_words(figure, 0.7, 4.28 + legend, title or "Maps of the stimuli (MDS)", LARGE, fontweight="bold")
+    if coloured is not None:
+        draw_groups(figure, coloured, legend + 0.02)
+    return figure

@@ -1,0 +1,109 @@
+"""Trees of the stimuli in the full and the pruned space."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..features import read_features
+from ..measures import metric_row
+from .drawing import (
+    FULL,
+    LARGE,
+    NORMAL,
+    PRUNED,
+    SMALL,
+    axes_at,
+    blank_figure,
+    draw_groups,
+    dress,
+    legend_height,
+    read_groups,
+    write_words,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["dendrograms"]
+
+
+def dendrograms(
+    X: Any, support: Any, groups: Any = None, *, metric: str = "cosine", clusters: int | None = None
+) -> Figure:
+    """The full and the pruned similarity space as trees (complete linkage), one above the other.
+
+    Parameters
+    ----------
+    X : array (n stimuli, d features)
+        The embedding.
+    support : bool mask (d,) or indices
+        The kept features.
+    groups : array (n,), optional
+        Colours of the strip below each tree: a stroke a stimulus. Beyond eight groups the smaller ones share one grey.
+    metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean", "cityblock"}
+        Similarity of two stimuli.
+    clusters : int, optional
+        Where to cut: at a dashed line, the branches below it coloured.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    References
+    ----------
+    Tarigopula, Fairhall & Hasson (2023), section 2.4.1. The leaves of each branch are sorted by distance, ascending.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(12, 6))
+    >>> len(dendrograms(X, [0, 1, 4], clusters=3).axes)
+    2
+    """
+    from matplotlib.collections import LineCollection
+    from matplotlib.colors import ListedColormap
+    from scipy.cluster.hierarchy import dendrogram
+
+    from ..features import read_subset
+    from ..taxonomy import linkage
+
+    values = read_features(X).values
+    n, d = values.shape
+    if clusters is not None and not 2 <= clusters <= n:
+        raise ValueError(f"clusters must be from 2 to {n}, got {clusters!r}")
+    coloured = read_groups(groups, n)
+    legend = legend_height(coloured, 8.0)
+    figure = blank_figure(8.0, 5.2 + legend)
+    unit = metric_row(metric).unit if metric_row(metric).angular else "similarity below the largest"
+    for row, (name, subset) in enumerate((("full", None), ("pruned", support))):
+        tree = linkage(values, metric, subset=subset)
+        drawn = dendrogram(tree, no_plot=True, distance_sort="ascending")
+        axes = axes_at(figure, 0.75, 0.35 + legend + 2.45 * (1 - row), 7.0, 1.8)
+        lines = [np.column_stack(sides) for sides in zip(drawn["icoord"], drawn["dcoord"], strict=True)]
+        height = float(tree[:, 2].max())
+        cut = None if clusters is None else float(tree[-clusters : n - clusters + 1, 2].mean())
+        colours = ["#404040" if cut is None or line[1, 1] > cut else (FULL, PRUNED)[row] for line in lines]
+        axes.add_collection(LineCollection(lines, colors=colours, linewidths=0.6))
+        if cut is not None:
+            axes.axhline(cut, color="black", linestyle="--", linewidth=0.8)
+            words = f"dashed: cut into {clusters} clusters"
+            axes.text(1, 1.02, words, fontsize=SMALL, va="bottom", ha="right", transform=axes.transAxes)
+        axes.set_xlim(0, 10 * n)
+        axes.set_ylim(0, 1.04 * height)
+        axes.set_xticks([])
+        dress(axes, "", f"distance ({unit})")
+        axes.spines["bottom"].set_visible(False)
+        kept = len(read_subset(subset, d))
+        axes.set_title(f"{name}: {kept} features", fontsize=NORMAL, loc="left", pad=4)
+        if coloured is not None:
+            strip = axes.inset_axes((0.0, -0.09, 1.0, 0.07))
+            strip.imshow(
+                coloured.of[drawn["leaves"]][None], cmap=ListedColormap(list(coloured.colours)), aspect="auto",
+                vmin=-0.5, vmax=len(coloured.colours) - 0.5, interpolation="nearest",
+            )  # fmt: skip
+            strip.set_axis_off()
+    write_words(figure, 0.75, 4.95 + legend, f"Trees of {n} stimuli (complete linkage)", LARGE, fontweight="bold")
+    if coloured is not None:
+        draw_groups(figure, coloured, legend + 0.02)
+    return figure
