@@ -79,7 +79,7 @@ def test_confidence_by_hand(net):
 
 
 def test_equal_logits_go_by_index():
-    ranks = retention._rank(np.array([[1.0, 2, 2, 0], [2, 2, 2, 2], [0, 0, 0, 1]]), np.array([2, 0, 1]))
+    ranks = retention.rank_of_truth(np.array([[1.0, 2, 2, 0], [2, 2, 2, 2], [0, 0, 0, 1]]), np.array([2, 0, 1]))
     assert ranks.tolist() == [1, 0, 2]
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, TypeGuard, overload
 
+__all__ = ["LARGEST_SEED", "check_integer", "check_seed", "check_share", "is_integer", "is_number", "quoted"]
+
 LARGEST_SEED = 2**32 - 1  # of numpy's and scikit-learn's shuffles
 
 

@@ -12,6 +12,13 @@ from typing import Literal, get_args
 
 from . import _core
 
+__all__ = [
+    "ALIASES", "COMPARATORS", "COMPARATOR_TABLE", "CUDA_COMPARATORS", "CUDA_STIMULI", "METRICS", "METRIC_TABLE",
+    "SEARCHES", "SEARCH_TABLE", "Comparator", "ComparatorOrAlias", "ComparatorRow", "Metric", "MetricRow", "Search",
+    "SearchRow", "check_comparator", "check_metric", "check_search", "comparator_row", "enumerated", "label_of",
+    "metric_row", "search_row",
+]  # fmt: skip
+
 Metric = Literal["cosine", "correlation", "dot", "sqeuclidean", "euclidean", "cityblock"]
 Comparator = Literal["pearson", "cosine", "corr_cov", "cosine_cov", "spearman", "rho-a", "tau-a", "tau-b"]
 ComparatorOrAlias = Literal[Comparator, "corr", "kendall"]

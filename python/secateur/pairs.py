@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from .features import Indices, Matrix
 
+__all__ = ["pack", "pair_count", "pair_positions", "pair_table", "stimulus_count", "unpack"]
+
 
 def pair_count(n: int) -> int:
     """P = n (n - 1) / 2."""

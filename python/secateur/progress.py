@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+__all__ = ["bar", "with_progress"]
+
 
 def with_progress(steps: Iterable[Any], total: int, what: str, shown: bool) -> Iterator[Any]:
     """The steps, each counted as it is done."""

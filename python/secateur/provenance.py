@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+__all__ = ["STANDS_ON", "digest", "digest_of", "file_digest", "own_version", "versions"]
+
 STANDS_ON = ("numpy", "scipy", "scikit-learn", "xarray", "h5netcdf", "pandas", "matplotlib")
 
 

@@ -25,17 +25,9 @@ if TYPE_CHECKING:
     import xarray
 
 __all__ = [
-    "ancestors",
-    "assign_groups",
-    "concordance_table",
-    "depths",
-    "held_out_jaccard",
-    "jaccard",
-    "linkage",
-    "neighbourhoods",
-    "path_similarity",
-    "wu_palmer",
-]
+    "ancestors", "assign_groups", "concordance_table", "depths", "held_out_jaccard", "jaccard", "linkage",
+    "neighbourhoods", "path_similarity", "wu_palmer",
+]  # fmt: skip
 
 Hypernyms = Mapping[str, Sequence[str]]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import math
 import os
@@ -9,20 +10,26 @@ import re
 import signal
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields, replace
+from functools import wraps
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, Literal, TypeVar, cast, get_origin, get_type_hints
 
 import typer
 
 from .._command import leave_early
-from ..measures import COMPARATORS, METRICS, SEARCHES, enumerated
+from ..parameters import Pruning as Pruning
 from ..provenance import own_version
 
-if TYPE_CHECKING:
-    from ..pruning import Pruner
+__all__ = [
+    "DEFAULTS", "Command", "Folds", "Overwrite", "Repeats", "Terminated", "app", "checked_destination", "main",
+    "show", "show_files", "spoken", "with_pruning",
+]  # fmt: skip
+
+Command = TypeVar("Command", bound=Callable[..., None])
 
 app = typer.Typer(
     name="secateur",
@@ -33,29 +40,42 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Metric = Annotated[
-    str,
-    typer.Option(metavar="METRIC", help=f"Similarity of two stimuli: {enumerated(METRICS)}."),
-]
-Comparator = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        help=f"Alignment of two similarity spaces: {enumerated(COMPARATORS)}.",
-    ),
-]
-Search = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        help=f"How features are found: {enumerated(SEARCHES)}.",
-    ),
-]
+DEFAULTS = Pruning()
 Folds = Annotated[int, typer.Option(metavar="N", min=2, help="Folds of stimuli.")]
 Repeats = Annotated[int, typer.Option(metavar="N", min=1, help="How often the folds are drawn anew.")]
-Device = Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu or cuda.")]
-Threads = Annotated[int | None, typer.Option(metavar="N", min=1, help="Processors to use; all by default.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in this folder.")]
+
+
+def with_pruning(*names: str) -> Callable[[Command], Command]:
+    """In place of a command's argument ``pruning``: an option for each of these parameters of pruning, or for all."""
+
+    def wrap(command: Command) -> Command:
+        signature, hints = inspect.signature(command), get_type_hints(command, include_extras=True)
+        own = get_type_hints(Pruning)
+        default = signature.parameters["pruning"].default
+        offered = [one for one in fields(Pruning) if not names or one.name in names]
+
+        @wraps(command)
+        def run(**given: Any) -> None:
+            chosen = {one.name: given.pop(one.name) for one in offered}
+            command(**given, pruning=replace(default, **chosen))
+
+        parameters: list[inspect.Parameter] = []
+        for name, parameter in signature.parameters.items():
+            if name != "pruning":
+                parameters.append(parameter.replace(annotation=hints[name]))
+                continue
+            for one in offered:
+                hint = str if get_origin(own[one.name]) is Literal else own[one.name]
+                option = Annotated[hint, typer.Option(**one.metadata)]  # type: ignore[valid-type]
+                value = getattr(default, one.name)
+                parameters.append(parameter.replace(name=one.name, annotation=option, default=value))
+        run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {one.name: one.annotation for one in parameters} | {"return": None}
+        del run.__wrapped__  # typer would read its signature
+        return cast(Command, run)
+
+    return wrap
 
 
 def _say(words: str) -> None:
@@ -209,13 +229,6 @@ def _about(
         from ..reading import limits
 
         context.with_resource(limits(size=math.inf, pixels=math.inf))
-
-
-def check_terms(pruner: Pruner) -> None:
-    """Metric, comparator, kind and device, before any file is read."""
-    pruner.settings()
-    if pruner.kind not in (None, "similarity", "dissimilarity"):
-        raise ValueError(f"kind must be 'similarity' or 'dissimilarity', got {pruner.kind!r}")
 
 
 def checked_destination(out: Path, overwrite: bool) -> None:

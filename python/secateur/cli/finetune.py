@@ -9,25 +9,15 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from .app import (
-    Comparator,
-    Device,
-    Folds,
-    Metric,
-    Overwrite,
-    Repeats,
-    Search,
-    _input,
-    _say,
-    app,
-    check_terms,
-    show,
-    show_files,
-    spoken,
-)
+from .app import Folds, Overwrite, Pruning, Repeats, _input, _say, app, show, show_files, spoken, with_pruning
+
+__all__ = ["DEFAULTS", "finetune"]
+
+DEFAULTS = Pruning(metric="correlation")  # as networks are trained
 
 
 @app.command()
+@with_pruning("metric", "comparator", "search")
 def finetune(
     images: Annotated[Path, typer.Argument(metavar="IMAGES", help="Folder of images, in the order of the matrix.")],
     rdm: Annotated[
@@ -68,9 +58,7 @@ def finetune(
     ] = 5,
     size: Annotated[int | None, typer.Option(metavar="PIXELS", min=1, help="Stretch images to this side.")] = None,
     precision: Annotated[str, typer.Option(metavar="NAME", help="float32 or bfloat16.")] = "float32",
-    metric: Metric = "correlation",
-    comparator: Comparator = "pearson",
-    search: Search = "ranking",
+    pruning: Pruning = DEFAULTS,
     cv: Folds = 5,
     repeats: Repeats = 1,
     permutations: Annotated[
@@ -80,7 +68,7 @@ def finetune(
     checkpoint: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Keep the training on all images here; a killed one goes on.")
     ] = None,
-    device: Device = "auto",
+    device: Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu or cuda.")] = "auto",
     overwrite: Overwrite = False,
 ) -> None:
     """Fine-tune a network to a dissimilarity matrix, and say whether that or pruning serves better.
@@ -94,15 +82,13 @@ def finetune(
         from ..finetuning import PRESETS, DissimilarityTrainer, FineTuned
         from ..networks import load, read_images
         from ..pairs import pair_count
-        from ..pruning import Pruner
         from ..report import comparison_markdown, explained_markdown, finetuning
         from ..report.folder import check_destination
         from ..targets import average
 
         bar = sys.stderr.isatty()
-        pruner = Pruner(metric, comparator, "dissimilarity", search)
         with _input():
-            check_terms(pruner)
+            pruner = pruning.pruner("dissimilarity")
             if (net is None) == (preset is None):
                 raise ValueError("--net NAME or --preset NAME must be given, got both or neither")
             if preset is not None and preset not in PRESETS:
@@ -130,7 +116,7 @@ def finetune(
             if freeze is not None and not freeze.startswith(("from ", "up to ")):
                 terms["freeze"] = [part.strip() for part in freeze.split(",")]
             terms |= {"loss": loss, "validation": validation, "patience": patience, "size": size, "device": device}
-            terms |= {"precision": precision, "comparator": comparator, "seed": seed}
+            terms |= {"precision": precision, "comparator": pruning.comparator, "seed": seed}
             at = layer or (PRESETS[preset]["layer"] if preset else "penultimate")
             terms["layers"] = None if every_layer else [at]
             trainer = (
@@ -141,12 +127,7 @@ def finetune(
             _say(f"Fine-tuning {name} in {cv * repeats} folds of {n} images, beside pruning.")
             untouched = trainer.features(shown, progress=bar)
             tuned = FineTuned(trainer, shown, progress=bar)
-            methods = {
-                "full": "full",
-                "pruned": "pruned",
-                "fine-tuned": tuned,
-                "tuned + pruned": tuned.then(pruner),
-            }
+            methods = {"full": "full", "pruned": "pruned", "fine-tuned": tuned, "tuned + pruned": tuned.then(pruner)}
             how: dict[str, Any] = {"predictions": True, "permutations": permutations, "progress": bar}
             result = compare(untouched.values, matrix, methods, cv, repeats, seed, pruner=pruner, **how)
             scores = None

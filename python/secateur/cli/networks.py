@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .app import (
-    Comparator,
     Folds,
-    Metric,
     Overwrite,
-    Threads,
+    Pruning,
     _input,
     _say,
     app,
@@ -23,11 +21,17 @@ from .app import (
     show,
     show_files,
     spoken,
+    with_pruning,
 )
 
 if TYPE_CHECKING:
     from ..networks import Images, Network
     from ..targets import Targets
+
+__all__ = [
+    "DEFAULTS", "MEASURES", "Batch", "Kind", "Name", "Out", "OwnBatch", "Photographs", "Target", "Weights", "Where",
+    "embed", "heatmap", "maps",
+]  # fmt: skip
 
 Photographs = Annotated[
     Path, typer.Argument(metavar="IMAGES", help="A folder of images, or of a sub-folder for each category.")
@@ -51,6 +55,8 @@ Batch = Annotated[int, typer.Option(metavar="N", min=1, help="Images at a time."
 OwnBatch = Annotated[
     int | None, typer.Option(metavar="N", min=1, help="Images at a time; 1 by default, on a GPU what fits.")
 ]
+MEASURES = ("metric", "comparator", "threads")
+DEFAULTS = Pruning(comparator="spearman")
 Where = Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1, …")]
 
 
@@ -152,6 +158,7 @@ def embed(
 
 
 @app.command()
+@with_pruning(*MEASURES)
 def maps(
     photographs: Photographs,
     target: Target,
@@ -159,13 +166,11 @@ def maps(
     kind: Kind = None,
     network: Name = "efficientnet-lite0",
     weights: Weights = "default",
-    metric: Metric = "cosine",
-    comparator: Comparator = "spearman",
+    pruning: Pruning = DEFAULTS,
     cv: Folds = 5,
     repeats: Annotated[int, typer.Option(metavar="N", min=1, help="How often the folds are drawn anew.")] = 8,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of folds and random weights.")] = 0,
     batch: Batch = 16,
-    threads: Threads = None,
     device: Where = "auto",
     overwrite: Overwrite = False,
 ) -> None:
@@ -178,7 +183,7 @@ def maps(
         checked_destination(out, overwrite)
         seen = _open(photographs, network, weights, device, seed)
         targets, seen = _aim(target, kind, seen)
-        how: dict[str, Any] = {"metric": metric, "comparator": comparator, "batch": batch, "threads": threads}
+        how: dict[str, Any] = {"batch": batch, **{name: getattr(pruning, name) for name in MEASURES}}
         how["progress"] = sys.stderr.isatty()
         _say(f"Scoring the feature maps of {seen.net.name}, and selecting in {cv * repeats} folds.")
         with _input():
@@ -199,6 +204,7 @@ def maps(
 
 
 @app.command()
+@with_pruning(*MEASURES)
 def heatmap(
     photographs: Photographs,
     target: Target,
@@ -206,8 +212,7 @@ def heatmap(
     kind: Kind = None,
     network: Name = "efficientnet-lite0",
     weights: Weights = "default",
-    metric: Metric = "cosine",
-    comparator: Comparator = "spearman",
+    pruning: Pruning = DEFAULTS,
     saliency: Annotated[
         str | None,
         typer.Option(
@@ -216,7 +221,6 @@ def heatmap(
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of random weights.")] = 0,
     batch: Batch = 16,
-    threads: Threads = None,
     device: Where = "auto",
     overwrite: Overwrite = False,
 ) -> None:
@@ -231,7 +235,7 @@ def heatmap(
         seen = _open(photographs, network, weights, device, seed)
         targets, seen = _aim(target, kind, seen)
         bar = sys.stderr.isatty()
-        how: dict[str, Any] = {"metric": metric, "comparator": comparator, "batch": batch, "threads": threads}
+        how: dict[str, Any] = {"batch": batch, **{name: getattr(pruning, name) for name in MEASURES}}
         with _input():
             pictures = heatmaps.seen(seen.net, seen.images)
         salient = None

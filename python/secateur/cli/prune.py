@@ -11,22 +11,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .app import (
-    Comparator,
-    Device,
+    DEFAULTS,
     Folds,
-    Metric,
     Overwrite,
+    Pruning,
     Repeats,
-    Search,
-    Threads,
     _input,
     _say,
     app,
-    check_terms,
     checked_destination,
     show,
     show_files,
     spoken,
+    with_pruning,
 )
 
 if TYPE_CHECKING:
@@ -36,13 +33,16 @@ if TYPE_CHECKING:
     from ..pruning import Pruner
     from ..targets import Targets
 
+__all__ = ["demo", "prune"]
+
 
 @app.command()
+@with_pruning("threads")
 def demo(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")] = Path("secateur-demo"),
     permutations: Annotated[int, typer.Option(metavar="N", min=0, help="Relabellings for the null; 0 for none.")] = 100,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of folds, relabellings and maps.")] = 0,
-    threads: Threads = None,
+    pruning: Pruning = DEFAULTS,
     overwrite: Overwrite = False,
 ) -> None:
     """Prune a network's 398 animals to WordNet: the bundled example.
@@ -56,7 +56,6 @@ def demo(
         from ..datasets import imagenet_animals
         from ..features import Features
         from ..provenance import file_digest
-        from ..pruning import Pruner
         from ..targets import read_target
 
         checked_destination(out, overwrite)
@@ -69,12 +68,13 @@ def demo(
             {"role": role, "file": name, "sha256": file_digest(folder / name)}
             for role, name in (("features", imagenet_animals.ARRAY_FILE), ("target", imagenet_animals.TAXONOMY_FILE))
         ]
-        job = _Job(features, target, Pruner(threads=threads), "The animals of ImageNet, pruned to WordNet", inputs)
+        job = _Job(features, target, pruning.pruner(None), "The animals of ImageNet, pruned to WordNet", inputs)
         job = replace(job, permutations=permutations, seed=seed, groups=np.asarray(animals.groups))
         _run(job, out, overwrite)
 
 
 @app.command()
+@with_pruning()
 def prune(
     features: Annotated[
         str, typer.Argument(metavar="FEATURES", help="Embedding, stimuli × features: FILE or FILE:KEY.")
@@ -92,12 +92,7 @@ def prune(
             "is its top or its bottom.",
         ),
     ] = None,
-    metric: Metric = "cosine",
-    comparator: Comparator = "pearson",
-    search: Search = "ranking",
-    max_features: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="The most features to keep; all may be, by default.")
-    ] = None,
+    pruning: Pruning = DEFAULTS,
     cv: Folds = 5,
     repeats: Repeats = 1,
     permutations: Annotated[
@@ -110,8 +105,6 @@ def prune(
     group_folds: Annotated[
         bool, typer.Option("--group-folds", help="Keep the stimuli of one group in one fold.")
     ] = False,
-    threads: Threads = None,
-    device: Device = "auto",
     overwrite: Overwrite = False,
 ) -> None:
     """Prune the features of a network to a target, in folds, and write a results folder.
@@ -121,12 +114,10 @@ def prune(
     """
     with spoken():
         from ..files import match, read_features_file, read_groups_file, read_target_file, stated_kind
-        from ..pruning import Pruner
         from ..targets import read_target
 
-        pruner = Pruner(metric, comparator, kind, search, device, threads, max_features)
         with _input():
-            check_terms(pruner)
+            pruner = pruning.pruner(kind)
         checked_destination(out, overwrite)
         with _input():
             if group_folds and groups is None:

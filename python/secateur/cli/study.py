@@ -14,6 +14,8 @@ from .app import Overwrite, _input, _say, app, show, show_files, spoken
 if TYPE_CHECKING:
     from ..study.steps import Steps
 
+__all__ = ["Config", "DryRun", "Name", "Out", "example", "fmri", "retention", "similarity", "study", "taxonomy"]
+
 study = typer.Typer(help="Whole studies from one TOML file.", no_args_is_help=True)
 app.add_typer(study, name="study")
 

@@ -11,22 +11,19 @@ import typer
 
 from ..arguments import check_share
 from .app import (
-    Comparator,
-    Device,
+    DEFAULTS,
     Folds,
-    Metric,
     Overwrite,
+    Pruning,
     Repeats,
-    Search,
-    Threads,
     _input,
     _say,
     app,
-    check_terms,
     checked_destination,
     show,
     show_files,
     spoken,
+    with_pruning,
 )
 
 if TYPE_CHECKING:
@@ -35,6 +32,8 @@ if TYPE_CHECKING:
     from ..features import Features
     from ..files import Loaded
     from ..pruning import Pruner
+
+__all__ = ["timecourse"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +49,7 @@ class _Study:
 
 
 @app.command()
+@with_pruning()
 def timecourse(
     features: Annotated[
         str | None, typer.Argument(metavar="FEATURES", help="Embedding, stimuli × features: FILE or FILE:KEY.")
@@ -70,8 +70,7 @@ def timecourse(
         str | None, typer.Option(metavar="TYPE", help="Sensors of .fif files: mag, grad, meg or eeg.")
     ] = None,
     rdm: Annotated[
-        str,
-        typer.Option(metavar="METRIC", help="Dissimilarity of two patterns: correlation or euclidean."),
+        str, typer.Option(metavar="METRIC", help="Dissimilarity of two patterns: correlation or euclidean.")
     ] = "correlation",
     windows: Annotated[
         str | None,
@@ -81,9 +80,7 @@ def timecourse(
         str | None,
         typer.Option(metavar="WIDTH", help="Width of a running mean over the matrices: 0.02 (seconds) or 20ms."),
     ] = None,
-    metric: Metric = "cosine",
-    comparator: Comparator = "pearson",
-    search: Search = "ranking",
+    pruning: Pruning = DEFAULTS,
     cv: Folds = 5,
     repeats: Repeats = 1,
     generalise: Annotated[
@@ -92,15 +89,12 @@ def timecourse(
     alpha: Annotated[float, typer.Option(metavar="P", help="Of the tests over subjects.")] = 0.05,
     flips: Annotated[int, typer.Option(metavar="N", min=1, help="Sign flips of the cluster test.")] = 1000,
     permutations: Annotated[
-        int,
-        typer.Option(metavar="N", min=0, help="Relabellings of stimuli for a test of the features; 0 for none."),
+        int, typer.Option(metavar="N", min=0, help="Relabellings of stimuli for a test of the features; 0 for none.")
     ] = 0,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of folds, flips and relabellings.")] = 0,
     store: Annotated[
         Path | None, typer.Option(metavar="ZARR", help="Keep every chunk here as it is done; a killed run goes on.")
     ] = None,
-    threads: Threads = None,
-    device: Device = "auto",
     overwrite: Overwrite = False,
 ) -> None:
     """Prune the features of a network to a MEG or EEG recording at every time point, and test over subjects.
@@ -109,18 +103,16 @@ def timecourse(
     they are looked for by name. RDM movies, with dims (subject, time, pair), come as .nc or .zarr.
     """
     with spoken(f"what was done is in {store}" if store else "nothing was written"):
-        from ..pruning import Pruner
         from ..timecourse.movies import read_seconds, read_windows
 
-        pruner = Pruner(metric, comparator, "dissimilarity", search, device, threads)
         with _input():
-            check_terms(pruner)
+            pruner = pruning.pruner("dissimilarity")
             if demo == bool(features or recordings):
                 raise ValueError("timecourse must be given FEATURES and RECORDINGS, or --demo, got both or neither")
             if not demo and not recordings:
                 raise ValueError("RECORDINGS must be given after FEATURES, got none")
             check_share("--alpha", alpha)
-            how: dict[str, Any] = {"metric": rdm, "threads": threads}
+            how: dict[str, Any] = {"metric": rdm, "threads": pruning.threads}
             how["windows"] = None if windows is None else read_windows(windows, "--windows")
             how["smoothing"] = None if smoothing is None else read_seconds(smoothing, "--smoothing")
         checked_destination(out, overwrite)

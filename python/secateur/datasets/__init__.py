@@ -12,14 +12,6 @@ from secateur.datasets.rdms import (
 )
 
 __all__ = [
-    "ImageNetAnimals",
-    "King2019",
-    "Kriegeskorte92",
-    "fetch_kriegeskorte92",
-    "load_algonauts2019",
-    "load_imagenet_animals",
-    "load_king2019",
-    "load_meadows",
-    "load_peterson2018",
-    "load_rsatoolbox",
-]
+    "ImageNetAnimals", "King2019", "Kriegeskorte92", "fetch_kriegeskorte92", "load_algonauts2019",
+    "load_imagenet_animals", "load_king2019", "load_meadows", "load_peterson2018", "load_rsatoolbox",
+]  # fmt: skip

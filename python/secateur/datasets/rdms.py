@@ -34,13 +34,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arguments import quoted
-from ..files import (
-    FileError,
-    broken_files_refused,
-    read_arrays,
-    read_target_file,
-    stimuli_of_target,
-)
+from ..files import FileError, broken_files_refused, read_arrays, read_target_file, stimuli_of_target
 from ..pairs import pack, pair_positions
 from ..targets import _names_in, read_target
 

@@ -30,15 +30,9 @@ from .numpy import npy_entry, npz_entries
 from .text import read_csv, read_groups_csv
 
 __all__ = [
-    "FORMATS",
-    "locate",
-    "opened",
-    "read_arrays",
-    "read_features_file",
-    "read_groups_file",
-    "read_target_file",
+    "FORMATS", "locate", "opened", "read_arrays", "read_features_file", "read_groups_file", "read_target_file",
     "stimuli_of_target",
-]
+]  # fmt: skip
 
 FORMATS = (".npy", ".npz", ".csv", ".tsv", ".mat", ".h5", ".hdf5", ".nc")
 

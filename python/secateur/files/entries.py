@@ -19,18 +19,9 @@ from ..provenance import file_digest
 from ..reading import ReadError
 
 __all__ = [
-    "Array",
-    "Entries",
-    "Entry",
-    "FileError",
-    "Loaded",
-    "Names",
-    "broken_files_refused",
-    "choose",
-    "listed",
-    "load",
+    "Array", "Entries", "Entry", "FileError", "Loaded", "Names", "broken_files_refused", "choose", "listed", "load",
     "place_words",
-]
+]  # fmt: skip
 
 Array = npt.NDArray[Any]
 Names = tuple[str, ...]

@@ -143,7 +143,7 @@ class FineTuned:
         task = task_of(
             [(names, read_target(rdm, len(stimuli), "dissimilarity", weights))], trainer.validation, trainer.seed
         )
-        trainer._train(line, self._shared.start[stimuli], task, None, self.progress)
+        trainer.train(line, self._shared.start[stimuli], task, None, self.progress)
         everyone = np.arange(len(self.images), dtype=np.int64)
         at = line.steps.find(trainer.layer_)
         (_, pieces), *_ = line.steps.walk(self._shared.start, everyone, line.cut, [at])

@@ -205,12 +205,7 @@ class DissimilarityTrainer:
         return cls(net, **{"form": "pairs", "lr": 0.005, **settings, **changes})
 
     def fit(
-        self,
-        images: Any,
-        rdms: Any,
-        *,
-        checkpoint: str | os.PathLike[str] | None = None,
-        progress: bool = True,
+        self, images: Any, rdms: Any, *, checkpoint: str | os.PathLike[str] | None = None, progress: bool = True
     ) -> DissimilarityTrainer:
         """Train, and keep the epoch whose held-out alignment is best.
 
@@ -250,7 +245,7 @@ class DissimilarityTrainer:
             )
         recipe = together.digest_of_all()
         file = None if checkpoint is None else Checkpoint(Path(checkpoint), f"{self._recipe(task)} {recipe}")
-        return self._train(line, start, task, file, progress)
+        return self.train(line, start, task, file, progress)
 
     def _recipe(self, task: Task) -> str:
         """All that a training depends on but images and the number of epochs."""
@@ -259,9 +254,29 @@ class DissimilarityTrainer:
         told = json.dumps({name: getattr(self, name) for name in terms}, sort_keys=True, default=list)
         return digest(f"{told} {fingerprint(self.net)} {task.digest()}")
 
-    def _train(
+    def train(
         self, line: TrainableNetwork, start: Any, task: Task, file: Checkpoint | None, progress: bool
     ) -> DissimilarityTrainer:
+        """The training itself, of what :meth:`fit` has prepared.
+
+        Parameters
+        ----------
+        line : TrainableNetwork
+            The copy that learns.
+        start : tensor
+            The answers to all images of what comes before it.
+        task : Task
+            What is learnt.
+        file : Checkpoint or None
+            Where the training is kept.
+        progress : bool
+            Whether a progress bar may show.
+
+        Returns
+        -------
+        DissimilarityTrainer
+            Itself.
+        """
         torch = import_torch()
         optimiser = torch.optim.SGD(line.learning, lr=self.lr, momentum=self.momentum)
         rng = np.random.default_rng(self.seed)

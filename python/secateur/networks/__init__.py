@@ -17,19 +17,9 @@ if _TYPE_CHECKING:
     from . import siamese
 
 __all__ = [
-    "Images",
-    "Network",
-    "Preprocessing",
-    "available",
-    "embed",
-    "load",
-    "lpips_rdm",
-    "pruned",
-    "read_images",
-    "retention",
-    "siamese",
-    "wrap",
-]
+    "Images", "Network", "Preprocessing", "available", "embed", "load", "lpips_rdm", "pruned", "read_images",
+    "retention", "siamese", "wrap",
+]  # fmt: skip
 
 
 if not _TYPE_CHECKING:  # fine-tuning stands on networks, so that its former name can't be loaded with them

@@ -26,6 +26,8 @@ from .network import Network, find_device, import_torch, running
 if TYPE_CHECKING:
     import xarray
 
+__all__ = ["embed", "fingerprint"]
+
 _BATCH: Final = 64  # on a GPU, at most
 _SHARE: Final = 0.25  # of its free memory that a batch may take
 
@@ -217,13 +219,7 @@ def _flat(out: Any, layer: str, pool: str) -> Any:
 
 
 def _activations(
-    net: Network,
-    images: Images,
-    read: Callable[[Any], Any],
-    layer: str,
-    pool: str,
-    batch: int | None,
-    progress: bool,
+    net: Network, images: Images, read: Callable[[Any], Any], layer: str, pool: str, batch: int | None, progress: bool
 ) -> npt.NDArray[np.float32]:
     torch = import_torch()
     values, shape = None, None

@@ -23,16 +23,7 @@ from ..relabelling import chance_scores, relabellings
 from ..similarity import warn_of_opposition, warn_of_undefined_pairs
 from ..statistics import permutation_p
 from ..targets import Targets, read_target
-from ..validation import (
-    Fold,
-    FoldScores,
-    _names,
-    _settings,
-    collect,
-    cross_validate,
-    split,
-    warn_of_small_folds,
-)
+from ..validation import Fold, FoldScores, _names, _settings, collect, cross_validate, split, warn_of_small_folds
 from .images import read_images
 from .necks import Neck, PooledNeck, Singles, neck_of
 

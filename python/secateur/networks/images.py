@@ -15,6 +15,8 @@ import numpy as np
 from ..provenance import digest
 from ..reading import LIFT, can_be_stored, current
 
+__all__ = ["SUFFIXES", "Images", "natural", "read_images"]
+
 _unlimited = threading.Lock()
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 

@@ -20,6 +20,8 @@ from .. import _core
 from ..features import Indices
 from .network import maps_of, running
 
+__all__ = ["Mask", "Neck", "PooledNeck", "RectifiedLayers", "RectifiedNeck", "Singles", "neck_of", "rectified_layers"]
+
 Singles = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 

@@ -12,6 +12,11 @@ from typing import Any, Final
 
 import numpy as np
 
+__all__ = [
+    "IMAGENET_MEAN", "IMAGENET_STD", "Network", "Preprocessing", "find_device", "function_module", "import_torch",
+    "import_torchvision", "maps_of", "parts_agree", "quiet", "running", "sequence", "steps", "wrap",
+]  # fmt: skip
+
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 IMAGENET_STD: Final = (0.229, 0.224, 0.225)
 

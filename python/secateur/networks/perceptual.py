@@ -16,6 +16,8 @@ from .network import import_torch, import_torchvision, quiet, running
 if TYPE_CHECKING:
     import xarray
 
+__all__ = ["TRUNKS", "lpips_rdm"]
+
 TRUNKS = {"alex": "alexnet", "vgg": "vgg16", "squeeze": "squeezenet1_1"}
 
 

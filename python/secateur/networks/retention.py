@@ -126,9 +126,9 @@ def accuracy(net: Network, embedding: Any, truth: Any = None, versions: Any = No
             if f and len(factor) == 1:
                 rank[v, f], predicted[v, f] = rank[v, 0], predicted[v, 0]
                 continue
-            logits = _logits(net, values * factor[f])
+            logits = logits_of(net, values * factor[f])
             known = _truth(truth, embedding, net, len(values), logits.shape[1]) if known is None else known
-            rank[v, f], predicted[v, f] = _rank(logits, known), logits.argmax(1)
+            rank[v, f], predicted[v, f] = rank_of_truth(logits, known), logits.argmax(1)
     variables = {
         "top1": (("version", "fold"), (rank < 1).mean(-1)),
         "top5": (("version", "fold"), (rank < 5).mean(-1)),
@@ -173,7 +173,7 @@ def confidence(net: Network, embedding: Any, index: int) -> Matrix:
     >>> confidence(load("resnet18", weights=None), np.random.default_rng(0).random((4, 512)), 3).shape
     (4,)
     """
-    p = _softmax(_logits(net, _activations(net, embedding)[0]))
+    p = _softmax(logits_of(net, _activations(net, embedding)[0]))
     if not 0 <= index < p.shape[1]:
         raise ValueError(f"index must be a class from 0 to {p.shape[1] - 1}, got {index!r}")
     return np.asarray(p[:, index])
@@ -223,7 +223,7 @@ def correspondence(net: Network, embedding: Any, supports: Any) -> xarray.Datase
         raise ValueError(f"supports must hold at least two folds, got {len(factors)}")
     standard = []
     for factor in factors:
-        p = _softmax(_logits(net, values * factor))
+        p = _softmax(logits_of(net, values * factor))
         p -= p.mean(axis=1, keepdims=True)
         with np.errstate(invalid="ignore"):  # all classes alike: no correlation
             standard.append(p / np.sqrt((p * p).sum(axis=1, keepdims=True)))
@@ -284,7 +284,7 @@ def error_shift(net: Network, embedding: Any, category: Any, truth: Any = None, 
     import xarray
 
     scored = accuracy(net, embedding, truth, versions)
-    count = _logits(net, _activations(net, embedding)[0][:1]).shape[1]
+    count = logits_of(net, _activations(net, embedding)[0][:1]).shape[1]
     inside = np.zeros(count, dtype=bool)
     given = np.asarray(category if hasattr(category, "__array__") else list(category))
     right = given.dtype == np.bool_ and given.shape == (count,)
@@ -345,7 +345,7 @@ def _factors(versions: Any, d: int) -> dict[str, Matrix]:
     return factors
 
 
-def _logits(net: Network, values: Matrix) -> Matrix:
+def logits_of(net: Network, values: Matrix) -> Matrix:
     torch = import_torch()
     rows = []
     with running():
@@ -368,7 +368,7 @@ def _softmax(logits: Matrix) -> Matrix:
     return np.asarray(e / e.sum(axis=1, keepdims=True))
 
 
-def _rank(logits: Matrix, truth: Indices) -> npt.NDArray[np.int64]:
+def rank_of_truth(logits: Matrix, truth: Indices) -> npt.NDArray[np.int64]:
     """How many classes come before the true one; of equal ones those of a smaller index."""
     own = logits[np.arange(len(logits)), truth][:, None]
     earlier = np.arange(logits.shape[1]) < truth[:, None]

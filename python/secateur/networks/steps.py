@@ -15,6 +15,8 @@ from .images import Images
 from .network import Network, import_torch
 from .network import steps as steps_in
 
+__all__ = ["Steps", "Undefined", "correlations", "directions"]
+
 _ROLES: Final = ("last_conv", "penultimate", "final")
 _BATCH: Final = 32  # images at a time where nothing is learnt
 _COLUMNS: Final = 1 << 17  # features at a time of an inner product in double precision

@@ -13,17 +13,6 @@ from .names import can_be_stored
 from .process import Reader, netcdf_array
 
 __all__ = [
-    "LIFT",
-    "Limits",
-    "ReadError",
-    "Reader",
-    "can_be_stored",
-    "check_size",
-    "current",
-    "limits",
-    "load_npy",
-    "netcdf_array",
-    "npy_header",
-    "npz_headers",
-    "npz_member",
-]
+    "LIFT", "Limits", "ReadError", "Reader", "can_be_stored", "check_size", "current", "limits", "load_npy",
+    "netcdf_array", "npy_header", "npz_headers", "npz_member",
+]  # fmt: skip

@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 from .limits import check_size
 
+__all__ = ["Array", "Header", "load_npy", "npy_header", "npz_headers", "npz_member"]
+
 Array = npt.NDArray[Any]
 Header = tuple[tuple[int, ...], np.dtype[Any]]
 

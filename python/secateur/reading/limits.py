@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+__all__ = ["GIB", "LIFT", "Limits", "ReadError", "check_size", "current", "in_units", "limits"]
+
 GIB = 1 << 30
 LIFT = "--any-size, or secateur.reading.limits, lifts this"
 

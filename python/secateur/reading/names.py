@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__all__ = ["can_be_stored"]
+
 
 def can_be_stored(name: str) -> bool:
     """Whether a name can be stored in netCDF, JSON and pictures: Unicode text without NUL.

@@ -22,6 +22,8 @@ from .limits import LIFT, ReadError, current
 if TYPE_CHECKING:
     import xarray
 
+__all__ = ["GRACE", "Reader", "netcdf_array"]
+
 GRACE = 30.0  # seconds by the clock beside thrice the processor's: for disks and busy machines, a start included
 _OWN_MEMORY = 3 << 30  # address space of Python and the readers themselves
 _KINDS = "fiubcMmSU"

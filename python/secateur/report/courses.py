@@ -15,37 +15,25 @@ import numpy as np
 from ..arguments import check_integer
 from ..features import Matrix
 from ..timecourse.group import by_subject, group_test, mean_sem
-from .drawing import (
-    A4,
-    FULL,
-    GAIN,
-    LARGE,
-    NORMAL,
-    PRUNED,
-    SMALL,
-    axes_at,
-    blank_figure,
-    draw_bar,
-    dress,
-    heading,
-    legend_above,
-    shortened,
-    trimmed,
-    unit_of,
-    write_words,
-)
+from . import drawing
 
 if TYPE_CHECKING:
     import xarray
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+__all__ = [
+    "CEILING", "RELABELLED", "Clock", "alignment_over_time", "clock_of", "course_page", "facts", "flips_words",
+    "generalisation", "kept_over_time", "selection_over_time", "spans_of", "subjects_words", "synthetic_title",
+    "test_words",
+]  # fmt: skip
+
 CEILING = "#C8C8C8"
 RELABELLED = "#000000"
 
 
 @dataclass(frozen=True)
-class _Clock:
+class Clock:
     """The times of a course in the units of the axis, and how wide each is."""
 
     at: Matrix
@@ -64,7 +52,7 @@ class _Clock:
         return float((self.at - self.half).min() - room), float((self.at + self.half).max() + room)
 
 
-def _clock(course: xarray.Dataset) -> _Clock:
+def clock_of(course: xarray.Dataset) -> Clock:
     time = course["time"]
     seconds = str(time.attrs.get("units", "s")) in ("s", "sec", "second", "seconds")
     scale = 1000.0 if seconds else 1.0
@@ -72,18 +60,18 @@ def _clock(course: xarray.Dataset) -> _Clock:
     label = "time (ms, 0 = stimulus onset)" if seconds else f"time ({time.attrs['units']})"
     if "window_start" in course.coords:
         half = scale * (course["window_stop"].values - course["window_start"].values) / 2
-        return _Clock(at, half, label, True)
+        return Clock(at, half, label, True)
     step = float(np.median(np.diff(at))) if len(at) > 1 else 1.0
-    return _Clock(at, np.full(len(at), step / 2), label, False)
+    return Clock(at, np.full(len(at), step / 2), label, False)
 
 
-def _subjects(course: xarray.Dataset) -> str:
+def subjects_words(course: xarray.Dataset) -> str:
     """How many subjects, and what a band is."""
     count = course.sizes["subject"]
     return f"mean ± SEM over {count} subjects" if count > 1 else "one subject, mean over folds"
 
 
-def _synthetic(course: xarray.Dataset, words: str) -> str:
+def synthetic_title(course: xarray.Dataset, words: str) -> str:
     """A heading, which says so where the recording was made up."""
     if not course.attrs.get("synthetic"):
         return words
@@ -103,7 +91,7 @@ def _test_of(course: xarray.Dataset, test: xarray.Dataset | None) -> xarray.Data
     return test
 
 
-def _draw_course(axes: Axes, clock: _Clock, values: Matrix, colour: str, label: str | None = None) -> None:
+def _draw_course(axes: Axes, clock: Clock, values: Matrix, colour: str, label: str | None = None) -> None:
     """Mean over subjects with a band of its standard error; bars for windows."""
     mean, sem = mean_sem(values)
     sem = np.nan_to_num(sem)
@@ -117,8 +105,8 @@ def _draw_course(axes: Axes, clock: _Clock, values: Matrix, colour: str, label: 
     axes.plot(clock.at, mean, color=colour, linewidth=1.4, label=label)
 
 
-def _dress_time(axes: Axes, clock: _Clock, y: str, named: bool = True) -> None:
-    dress(axes, clock.label if named else "", y)
+def _dress_time(axes: Axes, clock: Clock, y: str, named: bool = True) -> None:
+    drawing.dress(axes, clock.label if named else "", y)
     axes.yaxis.set_label_coords(-0.55 / (axes.bbox.width / axes.figure.dpi), 0.5)  # inches: labels line up
     axes.set_xlim(*clock.reach)
     if clock.reach[0] < 0 < clock.reach[1]:
@@ -128,7 +116,7 @@ def _dress_time(axes: Axes, clock: _Clock, y: str, named: bool = True) -> None:
 
 
 def _draw_alignment(axes: Axes, course: xarray.Dataset, ceiling: xarray.Dataset | None, named: bool) -> None:
-    clock = _clock(course)
+    clock = clock_of(course)
     full, pruned, _ = by_subject(course)
     if ceiling is not None:
         if not np.array_equal(ceiling["time"].values, course["time"].values):
@@ -141,22 +129,22 @@ def _draw_alignment(axes: Axes, course: xarray.Dataset, ceiling: xarray.Dataset 
         else:
             axes.fill_between(clock.at, low, high, color=CEILING, linewidth=0, label="noise ceiling", zorder=0)
     axes.axhline(0, color="black", linewidth=0.6)
-    _draw_course(axes, clock, full, FULL, f"all {course.sizes['feature']} features")
-    _draw_course(axes, clock, pruned, PRUNED, "pruned")
-    _dress_time(axes, clock, f"held-out alignment\n({unit_of(course)})", named)
-    legend_above(axes, 3)
+    _draw_course(axes, clock, full, drawing.FULL, f"all {course.sizes['feature']} features")
+    _draw_course(axes, clock, pruned, drawing.PRUNED, "pruned")
+    _dress_time(axes, clock, f"held-out alignment\n({drawing.unit_of(course)})", named)
+    drawing.legend_above(axes, 3)
 
 
 def _draw_gain(
     axes: Axes, course: xarray.Dataset, test: xarray.Dataset | None, permutations: xarray.Dataset | None
 ) -> None:
     """Pruned - full, with bars below where a cluster is significant; for windows q and p of relabellings above each."""
-    clock = _clock(course)
+    clock = clock_of(course)
     full, pruned, _ = by_subject(course)
     axes.axhline(0, color="black", linewidth=0.6)
-    _draw_course(axes, clock, pruned - full, GAIN)
-    _dress_time(axes, clock, f"gain\n({unit_of(course)})")
-    tests = [(test, "", GAIN), (permutations, "_gain", RELABELLED)]
+    _draw_course(axes, clock, pruned - full, drawing.GAIN)
+    _dress_time(axes, clock, f"gain\n({drawing.unit_of(course)})")
+    tests = [(test, "", drawing.GAIN), (permutations, "_gain", RELABELLED)]
     drawn = [(one, suffix, colour) for one, suffix, colour in tests if one is not None]
     low, high = axes.get_ylim()
     height = high - low
@@ -167,26 +155,34 @@ def _draw_gain(
             for x, value in zip(clock.at, one[name].values, strict=True):
                 words = "–" if np.isnan(value) else f"{name[0]} = {value:.2g}"
                 up = high + (0.05 + 0.2 * row) * height
-                axes.text(x, up, words, fontsize=SMALL, color=colour, ha="center", va="bottom")
+                axes.text(x, up, words, fontsize=drawing.SMALL, color=colour, ha="center", va="bottom")
         return
     axes.set_ylim(low - (0.26 * len(drawn) + 0.05) * height, high)
     for row, (one, suffix, colour) in enumerate(drawn):
-        for span, p in _spans(one, suffix):
+        for span, p in spans_of(one, suffix):
             left, right = clock.at[span[0]] - clock.half[span[0]], clock.at[span[-1]] + clock.half[span[-1]]
             y = low - (0.05 + 0.26 * row) * height
             axes.plot([left, right], [y, y], color=colour, linewidth=4, solid_capstyle="butt")
             words = f"p = {p:.2g}"
-            axes.text((left + right) / 2, y - 0.06 * height, words, fontsize=SMALL, color=colour, ha="center", va="top")
+            axes.text(
+                (left + right) / 2,
+                y - 0.06 * height,
+                words,
+                fontsize=drawing.SMALL,
+                color=colour,
+                ha="center",
+                va="top",
+            )
 
 
-def _spans(test: xarray.Dataset, suffix: str = "") -> list[tuple[Any, float]]:
+def spans_of(test: xarray.Dataset, suffix: str = "") -> list[tuple[Any, float]]:
     """Positions in time, and p, of the clusters that are significant at the test's alpha."""
     labels, p = test[f"cluster{suffix}"].values, test[f"cluster_p{suffix}"].values
     spans = [np.flatnonzero(labels == k) for k in range(1, int(labels.max(initial=0)) + 1)]
     return [(span, float(p[span[0]])) for span in spans if p[span[0]] <= test.attrs["alpha"]]
 
 
-def _test_words(course: xarray.Dataset, test: xarray.Dataset | None) -> str:
+def test_words(course: xarray.Dataset, test: xarray.Dataset | None) -> str:
     """What marks the gain."""
     if test is None:
         return "One subject is not tested."
@@ -194,36 +190,36 @@ def _test_words(course: xarray.Dataset, test: xarray.Dataset | None) -> str:
     alpha, count = float(test.attrs["alpha"]), int(test.attrs["subjects"])
     if "window_start" in course.coords:
         return f"q: paired t over {count} subjects ({side}), false discovery rate over {test.sizes['time']} windows."
-    flips = _flips_words(test)
-    found = "Bar:" if _spans(test) else f"No cluster with p ≤ {alpha:g};"
-    limit = f"p ≤ {alpha:g}, " if _spans(test) else ""
+    flips = flips_words(test)
+    found = "Bar:" if spans_of(test) else f"No cluster with p ≤ {alpha:g};"
+    limit = f"p ≤ {alpha:g}, " if spans_of(test) else ""
     return f"{found} {limit}cluster-based permutation test over {count} subjects ({side}, {flips})."
 
 
 def _tests_words(course: xarray.Dataset, test: xarray.Dataset | None, permutations: xarray.Dataset | None) -> list[str]:
     """What marks the gain and, where stimuli were relabelled too, which question each test answers."""
     if permutations is None:
-        return [_test_words(course, test)]
+        return [test_words(course, test)]
     side = {"greater": "pruned > full", "less": "pruned < full", "two-sided": "two-sided"}
     alpha, n = float(permutations.attrs["alpha"]), int(permutations.attrs["n"])
     how = f"stimuli relabelled alike for all subjects {n} times ({side[permutations.attrs['alternative']]})"
     how += f", so no p can be below {1 / (1 + n):.2g}" if 1 / (1 + n) > alpha else ""
     if "window_start" in permutations.coords:
         words = f"Black p: {how}, largest value over {permutations.sizes['time']} windows."
-    elif _spans(permutations, "_gain"):
+    elif spans_of(permutations, "_gain"):
         words = f"Black bar: p ≤ {alpha:g}, {how}, largest cluster."
     else:
         words = f"No cluster with p ≤ {alpha:g} where {how}."
     if test is None:
         return [f"{words} It asks whether these features fit better than if dealt to other stimuli."]
     return [
-        re.sub("^Bar:", "Green bar:", _test_words(course, test)),
+        re.sub("^Bar:", "Green bar:", test_words(course, test)),
         f"{words} The test over subjects asks whether other people would show the gain with these features and "
         "stimuli; relabelling, whether these features fit better than if dealt to other stimuli.",
     ]
 
 
-def _flips_words(test: xarray.Dataset) -> str:
+def flips_words(test: xarray.Dataset) -> str:
     """How many sign flips there were, and whether they were too few to find anything."""
     flips, least = int(test.attrs["flips"]), 1 / (1 + int(test.attrs["flips"]))
     words = f"{'all ' if test.attrs['exact'] else ''}{flips} sign flips"
@@ -269,11 +265,14 @@ def alignment_over_time(
     _check_permutations(course, permutations)
     notes = [_band_words(course, ceiling), *_tests_words(course, test, permutations)]
     more = 0.0 if permutations is None else 0.72  # inches, for the words below
-    figure = blank_figure(6.4, 4.85 + more)
-    upper, lower = axes_at(figure, 0.95, 2.45 + more, 5.2, 1.7), axes_at(figure, 0.95, 1.1 + more, 5.2, 1.15)
+    figure = drawing.blank_figure(6.4, 4.85 + more)
+    upper, lower = (
+        drawing.axes_at(figure, 0.95, 2.45 + more, 5.2, 1.7),
+        drawing.axes_at(figure, 0.95, 1.1 + more, 5.2, 1.15),
+    )
     _draw_alignment(upper, course, ceiling, named=False)
     _draw_gain(lower, course, test, permutations)
-    heading(upper, _synthetic(course, "Held-out alignment over time"), 20)
+    drawing.heading(upper, synthetic_title(course, "Held-out alignment over time"), 20)
     _footnotes(figure, 0.2, notes)
     return figure
 
@@ -283,25 +282,25 @@ def _footnotes(figure: Figure, left: float, notes: list[str]) -> None:
     most = int(18 * (figure.get_size_inches()[0] - 2 * left))
     lines = [line for note in notes for line in wrap(note, most)]
     for below, line in enumerate(lines, start=1):
-        write_words(figure, left, 0.09 + 0.145 * (len(lines) - below), line, SMALL, color="#404040")
+        drawing.write_words(figure, left, 0.09 + 0.145 * (len(lines) - below), line, drawing.SMALL, color="#404040")
 
 
 def _band_words(course: xarray.Dataset, ceiling: xarray.Dataset | None = None) -> str:
     """What lines and bands are."""
-    points = _clock(course).points
+    points = clock_of(course).points
     drawn = "Point and vertical line" if points else "Line and band"
     if course.sizes["subject"] == 1:
         drawn = f"{'Point' if points else 'Line'}: mean over folds."
     else:
-        drawn += f": {_subjects(course)}."
+        drawn += f": {subjects_words(course)}."
     if ceiling is not None:
         drawn += " Grey: from the lower to the upper bound of what any model could reach for these subjects."
     return drawn
 
 
 def _draw_kept(axes: Axes, course: xarray.Dataset) -> None:
-    clock = _clock(course)
-    _draw_course(axes, clock, by_subject(course)[2], PRUNED)
+    clock = clock_of(course)
+    _draw_course(axes, clock, by_subject(course)[2], drawing.PRUNED)
     _dress_time(axes, clock, "features kept")
     axes.set_ylim(0, min(1.15 * axes.get_ylim()[1], course.sizes["feature"]))
 
@@ -325,17 +324,17 @@ def kept_over_time(course: xarray.Dataset) -> Figure:
     >>> kept_over_time(prune(truth.X, rdm_movies(patterns), cv=3)).axes[0].get_ylabel()
     'features kept'
     """
-    figure = blank_figure(5.2, 3.0)
-    axes = axes_at(figure, 0.8, 0.75, 4.2, 1.75)
+    figure = drawing.blank_figure(5.2, 3.0)
+    axes = drawing.axes_at(figure, 0.8, 0.75, 4.2, 1.75)
     _draw_kept(axes, course)
-    heading(axes, _synthetic(course, f"Features kept, of {course.sizes['feature']}"), 8)
+    drawing.heading(axes, synthetic_title(course, f"Features kept, of {course.sizes['feature']}"), 8)
     _footnotes(figure, 0.2, [_band_words(course)])
     return figure
 
 
 def _draw_selection(axes: Axes, course: xarray.Dataset, most: int) -> tuple[Any, str]:
     """The image, and what its rows are."""
-    clock = _clock(course)
+    clock = clock_of(course)
     share = np.asarray(course["selection"].transpose("subject", "time", "feature").mean("subject").values, dtype=float)
     ever = np.flatnonzero((share > 0).any(axis=0))
     order = ever[np.argsort(-share[:, ever].mean(axis=0), kind="stable")][:most]
@@ -344,7 +343,7 @@ def _draw_selection(axes: Axes, course: xarray.Dataset, most: int) -> tuple[Any,
     image = axes.pcolormesh(times, edges, share[:, order].T, cmap="viridis", vmin=0, vmax=1, rasterized=True)
     axes.invert_yaxis()
     shown = f"{len(order)} of the {len(ever)} features" if len(order) < len(ever) else f"the {len(ever)} features"
-    dress(axes, "window (ms)" if clock.windows else clock.label, "features, most often kept first")
+    drawing.dress(axes, "window (ms)" if clock.windows else clock.label, "features, most often kept first")
     axes.locator_params(axis="y", integer=True, nbins=6)
     if clock.windows:
         axes.set_xticks(range(len(clock.at)))
@@ -354,7 +353,7 @@ def _draw_selection(axes: Axes, course: xarray.Dataset, most: int) -> tuple[Any,
     return image, f"Rows: {shown} that any fold of any subject kept at any time"
 
 
-def _edges(clock: _Clock) -> Matrix:
+def _edges(clock: Clock) -> Matrix:
     """Borders between neighbouring times."""
     middle = (clock.at[1:] + clock.at[:-1]) / 2
     return np.concatenate([[clock.at[0] - clock.half[0]], middle, [clock.at[-1] + clock.half[-1]]])
@@ -382,11 +381,11 @@ def selection_over_time(course: xarray.Dataset, *, most: int = 100) -> Figure:
     'features, most often kept first'
     """
     most = check_integer("most", most, 1)
-    figure = blank_figure(5.2, 4.2)
-    axes = axes_at(figure, 0.7, 0.8, 3.6, 2.9)
+    figure = drawing.blank_figure(5.2, 4.2)
+    axes = drawing.axes_at(figure, 0.7, 0.8, 3.6, 2.9)
     image, words = _draw_selection(axes, course, most)
-    draw_bar(figure, axes_at(figure, 4.45, 0.8, 0.09, 2.9), image, _share_label(course), "vertical")
-    heading(axes, _synthetic(course, "Features kept over time"), 8)
+    drawing.draw_bar(figure, drawing.axes_at(figure, 4.45, 0.8, 0.09, 2.9), image, _share_label(course), "vertical")
+    drawing.heading(axes, synthetic_title(course, "Features kept over time"), 8)
     _footnotes(figure, 0.2, [f"{words}."])
     return figure
 
@@ -409,7 +408,7 @@ def _generalisations(course: xarray.Dataset) -> tuple[Matrix, Matrix]:
 
 
 def _draw_generalisation(figure: Figure, axes: Axes, bar: Axes, course: xarray.Dataset, gain: bool) -> None:
-    clock = _clock(course)
+    clock = clock_of(course)
     values = _generalisations(course)[int(gain)]
     reach = float(np.nanmax(np.abs(values), initial=1e-12))
     edges = np.arange(len(clock.at) + 1) - 0.5 if clock.windows else _edges(clock)
@@ -418,7 +417,7 @@ def _draw_generalisation(figure: Figure, axes: Axes, bar: Axes, course: xarray.D
     ends = (edges[0], edges[-1])
     axes.plot(ends, ends, color="black", linewidth=0.6, linestyle="--")
     unit = clock.label.split("(")[1].split(",")[0].rstrip(")")
-    dress(axes, f"scored at ({unit})", f"features chosen at ({unit})")
+    drawing.dress(axes, f"scored at ({unit})", f"features chosen at ({unit})")
     axes.locator_params(nbins=5)
     if clock.windows:
         names = [f"{a - h:g}–{a + h:g}" for a, h in zip(clock.at, clock.half, strict=True)]
@@ -427,7 +426,7 @@ def _draw_generalisation(figure: Figure, axes: Axes, bar: Axes, course: xarray.D
     elif clock.reach[0] < 0 < clock.reach[1]:
         axes.axvline(0, color="black", linewidth=0.6, linestyle=":")
         axes.axhline(0, color="black", linewidth=0.6, linestyle=":")
-    draw_bar(figure, bar, image, f"{'gain' if gain else 'alignment'} ({unit_of(course)})", "vertical")
+    drawing.draw_bar(figure, bar, image, f"{'gain' if gain else 'alignment'} ({drawing.unit_of(course)})", "vertical")
 
 
 def generalisation(course: xarray.Dataset) -> Figure:
@@ -454,13 +453,18 @@ def generalisation(course: xarray.Dataset) -> Figure:
     >>> figure.axes[0].get_xlabel()
     'scored at (ms)'
     """
-    figure = blank_figure(8.0, 3.7)
+    figure = drawing.blank_figure(8.0, 3.7)
     for column, (words, gain) in enumerate((("Pruned", False), ("Gain: pruned − full", True))):
         left = 0.8 + 3.9 * column
-        axes, bar = axes_at(figure, left, 0.75, 2.35, 2.35), axes_at(figure, left + 2.47, 0.75, 0.08, 2.35)
+        axes, bar = (
+            drawing.axes_at(figure, left, 0.75, 2.35, 2.35),
+            drawing.axes_at(figure, left + 2.47, 0.75, 0.08, 2.35),
+        )
         _draw_generalisation(figure, axes, bar, course, gain)
-        axes.set_title(words, fontsize=NORMAL, loc="left", pad=4)
-    write_words(figure, 0.2, 3.42, _synthetic(course, "From one time to another"), LARGE, fontweight="bold")
+        axes.set_title(words, fontsize=drawing.NORMAL, loc="left", pad=4)
+    drawing.write_words(
+        figure, 0.2, 3.42, synthetic_title(course, "From one time to another"), drawing.LARGE, fontweight="bold"
+    )
     _footnotes(figure, 0.2, [_generalisation_words(course)])
     return figure
 
@@ -504,35 +508,37 @@ def course_page(
     """
     test = _test_of(course, test)
     _check_permutations(course, permutations)
-    figure, left = blank_figure(*A4), 0.45
-    heading = _synthetic(course, title or "Pruning along a time course")
-    write_words(figure, left, 7.83, trimmed(heading, 100), 13, fontweight="bold")
-    write_words(figure, left, 7.59, " · ".join(facts(course)), NORMAL, color="#404040")
+    figure, left = drawing.blank_figure(*drawing.A4), 0.45
+    heading = synthetic_title(course, title or "Pruning along a time course")
+    drawing.write_words(figure, left, 7.83, drawing.trimmed(heading, 100), 13, fontweight="bold")
+    drawing.write_words(figure, left, 7.59, " · ".join(facts(course)), drawing.NORMAL, color="#404040")
     letters = iter("ABCDE")
 
     def head(at: float, up: float, words: str) -> None:
-        write_words(figure, at, up, f"{next(letters)}   {words}", LARGE, fontweight="bold")
+        drawing.write_words(figure, at, up, f"{next(letters)}   {words}", drawing.LARGE, fontweight="bold")
 
     wide = 6.1
-    upper, lower = axes_at(figure, 1.1, 5.35, wide, 1.6), axes_at(figure, 1.1, 4.05, wide, 1.1)
+    upper, lower = drawing.axes_at(figure, 1.1, 5.35, wide, 1.6), drawing.axes_at(figure, 1.1, 4.05, wide, 1.1)
     _draw_alignment(upper, course, ceiling, named=False)
     _draw_gain(lower, course, test, permutations)
-    head(left, 7.25, f"Held-out alignment: {_subjects(course)}")
-    kept = axes_at(figure, 8.35, 4.05, 3.0, 2.9)
+    head(left, 7.25, f"Held-out alignment: {subjects_words(course)}")
+    kept = drawing.axes_at(figure, 8.35, 4.05, 3.0, 2.9)
     _draw_kept(kept, course)
     head(7.65, 7.25, f"Features kept, of {course.sizes['feature']}")
     both = "generalisation_pruned" in course
     lift = 0.0 if permutations is None else 0.3  # inches, for the words below
     width, low, side = (3.55 if both else 9.0), 0.95 + lift, 2.1 - lift
-    axes = axes_at(figure, 1.1, low, width, side)
+    axes = drawing.axes_at(figure, 1.1, low, width, side)
     image, rows = _draw_selection(axes, course, 100)
-    draw_bar(figure, axes_at(figure, 1.1 + width + 0.12, low, 0.08, side), image, _share_label(course), "vertical")
+    drawing.draw_bar(
+        figure, drawing.axes_at(figure, 1.1 + width + 0.12, low, 0.08, side), image, _share_label(course), "vertical"
+    )
     head(left, low + side + 0.2, "Which features are kept")
     if both:
         for at, words, gain in ((6.15, "Chosen at one time, scored at another", False), (8.95, "Its gain", True)):
             wide = side - 0.3
-            panel = axes_at(figure, at, low + 0.3, wide, wide)
-            bar = axes_at(figure, at + wide + 0.08, low + 0.3, 0.07, wide)
+            panel = drawing.axes_at(figure, at, low + 0.3, wide, wide)
+            bar = drawing.axes_at(figure, at + wide + 0.08, low + 0.3, 0.07, wide)
             _draw_generalisation(figure, panel, bar, course, gain)
             if gain:
                 panel.set_ylabel("")
@@ -550,7 +556,7 @@ def facts(course: xarray.Dataset) -> list[str]:
     """How a course was made, in a line."""
     attrs, count = course.attrs, course.sizes["subject"]
     names = course["subject"].values
-    who = f"{count} subjects" if count > 1 else f"subject {shortened(str(names[0]), 20)}"
+    who = f"{count} subjects" if count > 1 else f"subject {drawing.shortened(str(names[0]), 20)}"
     repeats = int(attrs["repeats"])
     what = "window" if "window_start" in course.coords else "time point"
     what += "" if course.sizes["time"] == 1 else "s"

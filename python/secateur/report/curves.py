@@ -7,17 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ..measures import search_row
-from .drawing import (
-    FULL,
-    PRUNED,
-    SMALL,
-    axes_at,
-    blank_figure,
-    dress,
-    heading,
-    legend_above,
-    unit_of,
-)
+from . import drawing
 from .results import by_importance, checked_target, search_of, things_of, title_end
 
 if TYPE_CHECKING:
@@ -37,7 +27,7 @@ def curves_title(result: xarray.Dataset) -> str:
 def draw_curves(axes: Axes, result: xarray.Dataset, t: int, x: str) -> None:
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
-    unit, d = unit_of(result), result.sizes["feature"]
+    unit, d = drawing.unit_of(result), result.sizes["feature"]
     logarithmic = d >= 100 if x == "auto" else x == "log"
     full, best, kept = (result[name].values[t] for name in ("full_train", "pruned_train", "n_kept"))
     folds = result.sizes["fold"]
@@ -45,18 +35,23 @@ def draw_curves(axes: Axes, result: xarray.Dataset, t: int, x: str) -> None:
         steps = np.arange(1, result.sizes["step"] + 1)
         for f in range(folds):
             axes.plot(
-                steps, result["curve"].values[t, f], color=FULL, linewidth=0.9, alpha=max(0.15, min(0.7, 4 / folds)),
-                label="one fold" if f == 0 else None,
+                steps, result["curve"].values[t, f], color=drawing.FULL, linewidth=0.9,
+                alpha=max(0.15, min(0.7, 4 / folds)), label="one fold" if f == 0 else None,
             )  # fmt: skip
     else:
         axes.text(
-            0.5, 0.5, "the curves were not kept (curves=False)", transform=axes.transAxes, ha="center", fontsize=SMALL
+            0.5,
+            0.5,
+            "the curves were not kept (curves=False)",
+            transform=axes.transAxes,
+            ha="center",
+            fontsize=drawing.SMALL,
         )
     axes.plot(
         kept,
         best,
         "o",
-        color=PRUNED,
+        color=drawing.PRUNED,
         markersize=4,
         markeredgecolor="white",
         markeredgewidth=0.5,
@@ -73,8 +68,8 @@ def draw_curves(axes: Axes, result: xarray.Dataset, t: int, x: str) -> None:
     axes.set_xlim(0.9 if logarithmic else 0, d * (1.1 if logarithmic else 1.02))
     scale = ", log scale" if logarithmic else ""
     order = ", most important first" if by_importance(result) else ""
-    dress(axes, f"{things_of(result)} kept{order} (of {d}{scale})", f"training alignment ({unit})")
-    legend_above(axes, 3)
+    drawing.dress(axes, f"{things_of(result)} kept{order} (of {d}{scale})", f"training alignment ({unit})")
+    drawing.legend_above(axes, 3)
 
 
 def insertion_curves(
@@ -110,8 +105,8 @@ def insertion_curves(
     """
     if x not in ("auto", "linear", "log"):
         raise ValueError(f"x must be 'auto', 'linear' or 'log', got {x!r}")
-    figure = blank_figure(5.2, 3.5)
-    axes = axes_at(figure, 0.65, 0.5, 4.35, 2.4)
+    figure = drawing.blank_figure(5.2, 3.5)
+    axes = drawing.axes_at(figure, 0.65, 0.5, 4.35, 2.4)
     draw_curves(axes, result, checked_target(result, target), x)
-    heading(axes, curves_title(result) + title_end(result, target), 20)
+    drawing.heading(axes, curves_title(result) + title_end(result, target), 20)
     return figure

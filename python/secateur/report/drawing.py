@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+__all__ = [
+    "A4", "FAINT", "FULL", "GAIN", "LARGE", "NORMAL", "OKABE_ITO", "OTHER", "PRUNED", "SMALL", "Groups",
+    "as_written", "axes_at", "blank_figure", "draw_bar", "draw_groups", "drawn_name", "dress", "from_zero",
+    "heading", "legend_above", "legend_columns", "legend_height", "mean_sd", "p_words", "plus_minus", "read_groups",
+    "shortened", "signed", "trimmed", "unit_of", "write_words",
+]  # fmt: skip
+
 # Okabe & Ito's colour-blind-safe colours, yellow last: it is faint on white.
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#F0E442")
 FULL, PRUNED, GAIN, FAINT, OTHER = "#0072B2", "#D55E00", "#00785A", "#9A9A9A", "#B5B5B5"

@@ -11,16 +11,6 @@ from .stimulus_maps import embedding
 from .trees import dendrograms
 
 __all__ = [
-    "RANK_LABEL",
-    "comparison",
-    "consensus",
-    "dendrograms",
-    "embedding",
-    "held_out",
-    "insertion_curves",
-    "matrices",
-    "mds",
-    "null",
-    "page",
-    "target_name",
-]
+    "RANK_LABEL", "comparison", "consensus", "dendrograms", "embedding", "held_out", "insertion_curves", "matrices",
+    "mds", "null", "page", "target_name",
+]  # fmt: skip

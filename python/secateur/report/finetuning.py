@@ -10,25 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..measures import label_of
-from .drawing import (
-    FAINT,
-    FULL,
-    NORMAL,
-    OKABE_ITO,
-    OTHER,
-    PRUNED,
-    SMALL,
-    axes_at,
-    blank_figure,
-    drawn_name,
-    dress,
-    heading,
-    write_words,
-)
+from . import drawing
 from .folder import write_folder
 from .formats import SETTINGS, plain_value, save_figure, write_netcdf, write_settings, write_table
 from .held_out_scores import comparison
-from .tables import _number, comparison_markdown, pipe_table
+from .tables import comparison_markdown, number_words, pipe_table
 
 if TYPE_CHECKING:
     import xarray
@@ -51,7 +37,12 @@ CONTENTS = {
     **{f"{name}.{kind}": what for name, what in PICTURES.items() for kind in ("png", "svg")},
     SETTINGS: "command, versions, seeds, hashes of the input",
 }
-COLOURS = {"full": FULL, "pruned": PRUNED, "fine-tuned": OKABE_ITO[2], "tuned + pruned": OKABE_ITO[3]}
+COLOURS = {
+    "full": drawing.FULL,
+    "pruned": drawing.PRUNED,
+    "fine-tuned": drawing.OKABE_ITO[2],
+    "tuned + pruned": drawing.OKABE_ITO[3],
+}
 
 
 def explained_variance(scores: xarray.Dataset) -> Figure:
@@ -80,13 +71,13 @@ def explained_variance(scores: xarray.Dataset) -> Figure:
     """
     names = [str(name) for name in scores["model"].values]
     wide = max(2.4, 0.95 * len(names))
-    figure = blank_figure(wide + 0.95, 3.45)
-    axes = axes_at(figure, 0.7, 1.0, wide, 2.05)
+    figure = drawing.blank_figure(wide + 0.95, 3.45)
+    axes = drawing.axes_at(figure, 0.7, 1.0, wide, 2.05)
     each = scores["explained_by_subject"].values
     axes.axhspan(float(scores["explained_lower"]), 100, color="#EAEAEA", linewidth=0, zorder=0)
     for m, name in enumerate(names):
         mean = float(scores["explained"].values[m])
-        axes.bar(m, mean, width=0.66, color=COLOURS.get(name, OTHER), alpha=0.85, zorder=2)
+        axes.bar(m, mean, width=0.66, color=COLOURS.get(name, drawing.OTHER), alpha=0.85, zorder=2)
         spots = m + np.linspace(-0.2, 0.2, each.shape[1])
         axes.plot(
             spots, each[m], "o", color="white", markeredgecolor="#404040", markersize=3, markeredgewidth=0.6, zorder=3
@@ -97,19 +88,19 @@ def explained_variance(scores: xarray.Dataset) -> Figure:
     axes.set_xticks(range(len(names)))
     axes.set_xticklabels(
         [
-            f"{drawn_name(name, 16)}\n{value:.0f} %"
+            f"{drawing.drawn_name(name, 16)}\n{value:.0f} %"
             for name, value in zip(names, scores["explained"].values, strict=True)
         ]
     )
-    dress(axes, "", "explainable variance explained (%)")
-    heading(axes, "Explainable variance of single subjects", 10)
+    drawing.dress(axes, "", "explainable variance explained (%)")
+    drawing.heading(axes, "Explainable variance of single subjects", 10)
     unit = label_of(str(scores.attrs.get("comparator", "spearman")))
     folds = f", mean of {scores.attrs['folds']} folds' test stimuli" if "folds" in scores.attrs else ""
     words = (
         f"Bars: mean squared {unit} with each subject (points), chance taken off,\n"
         f"over that of the subjects' mean (100 %){folds}.\nBand: from the mean of the other subjects to 100 %."
     )
-    write_words(figure, 0.1, 0.08, words, SMALL, color="#404040")
+    drawing.write_words(figure, 0.1, 0.08, words, drawing.SMALL, color="#404040")
     return figure
 
 
@@ -141,38 +132,38 @@ def training(history: xarray.Dataset, *, most: int = 6) -> Figure:
     2
     """
     attrs, epochs = history.attrs, history["epoch"].values
-    figure = blank_figure(7.6, 2.85)
-    losses, scores = axes_at(figure, 0.65, 0.6, 2.2, 1.85), axes_at(figure, 3.65, 0.6, 2.5, 1.85)
+    figure = drawing.blank_figure(7.6, 2.85)
+    losses, scores = drawing.axes_at(figure, 0.65, 0.6, 2.2, 1.85), drawing.axes_at(figure, 3.65, 0.6, 2.5, 1.85)
     losses.plot(epochs, history["loss"].values, "-o", color="black", markersize=2.5, linewidth=1)
     told = "mean squared difference" if attrs["loss"] == "mse" else "1 − Pearson r"
-    dress(losses, "epoch", told)
+    drawing.dress(losses, "epoch", told)
     losses.set_ylim(bottom=0)
-    heading(losses, f"Training loss at {drawn_name(str(attrs['layer']), 18)}", 8)
+    drawing.heading(losses, f"Training loss at {drawing.drawn_name(str(attrs['layer']), 18)}", 8)
     values = history["alignment"].values
     if np.isfinite(values).any():
         reached = np.where(np.isfinite(values), values, -np.inf).max(axis=0)
         order = [int(k) for k in np.argsort(-reached, kind="stable") if np.isfinite(reached[k])]
         for k in order[most:]:
             label = "others" if k == order[-1] else None
-            scores.plot(epochs, values[:, k], color=FAINT, linewidth=0.6, alpha=0.6, label=label, zorder=1)
+            scores.plot(epochs, values[:, k], color=drawing.FAINT, linewidth=0.6, alpha=0.6, label=label, zorder=1)
         for rank, k in enumerate(order[:most]):
-            name = drawn_name(str(history["layer"].values[k]), 18)
-            scores.plot(epochs, values[:, k], "-", color=OKABE_ITO[rank], linewidth=1.2, label=name, zorder=2)
+            name = drawing.drawn_name(str(history["layer"].values[k]), 18)
+            scores.plot(epochs, values[:, k], "-", color=drawing.OKABE_ITO[rank], linewidth=1.2, label=name, zorder=2)
         best = int(attrs["best_epoch"])
         height = float(history["alignment"].sel(epoch=best, layer=attrs["best_layer"]))
         scores.plot([best], [height], "*", color="black", markersize=9, zorder=3, label=f"kept: epoch {best}")
         scores.legend(
-            loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=SMALL, handlelength=1.4,
-            title="layer", title_fontsize=SMALL,
+            loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=drawing.SMALL, handlelength=1.4,
+            title="layer", title_fontsize=drawing.SMALL,
         )  # fmt: skip
     else:
-        scores.text(0.5, 0.5, "nothing was held out", ha="center", transform=scores.transAxes, fontsize=NORMAL)
+        scores.text(0.5, 0.5, "nothing was held out", ha="center", transform=scores.transAxes, fontsize=drawing.NORMAL)
     unit = label_of(str(attrs["comparator"]))
-    dress(scores, "epoch (0: untouched)", f"held-out alignment ({unit})")
+    drawing.dress(scores, "epoch (0: untouched)", f"held-out alignment ({unit})")
     for axes in (losses, scores):
         axes.set_xlim(-0.03 * max(len(epochs) - 1, 1), 1.03 * max(len(epochs) - 1, 1))
         axes.locator_params(axis="x", integer=True)
-    heading(scores, f"{attrs.get('held_out_images', 0)} held-out images", 8)
+    drawing.heading(scores, f"{attrs.get('held_out_images', 0)} held-out images", 8)
     return figure
 
 
@@ -207,9 +198,9 @@ def explained_markdown(scores: xarray.Dataset) -> str:
         each = one["explained_by_subject"].values
         rows.append(
             [
-                str(name), _number(float(one["correlation"].mean()), ".3f"), _number(float(one["mean_r2"]), ".3f"),
-                _number(float(one["chance"].mean()), ".3f"), _number(float(one["explained"]), ".1f"),
-                f"{each.min():.1f} to {each.max():.1f}",
+                str(name), number_words(float(one["correlation"].mean()), ".3f"),
+                number_words(float(one["mean_r2"]), ".3f"), number_words(float(one["chance"].mean()), ".3f"),
+                number_words(float(one["explained"]), ".1f"), f"{each.min():.1f} to {each.max():.1f}",
             ]
         )  # fmt: skip
     lower = float(scores["lower"])

@@ -24,19 +24,9 @@ if TYPE_CHECKING:
     import xarray
 
 __all__ = [
-    "CONTENTS",
-    "COURSE_CONTENTS",
-    "FILES",
-    "MOST_PAGES",
-    "NETWORK_CONTENTS",
-    "OURS",
-    "PICTURES",
-    "check_destination",
-    "write",
-    "write_course",
-    "write_folder",
-    "write_network",
-]
+    "CONTENTS", "COURSE_CONTENTS", "FILES", "MOST_PAGES", "NETWORK_CONTENTS", "OURS", "PICTURES",
+    "check_destination", "write", "write_course", "write_folder", "write_network",
+]  # fmt: skip
 CONTENTS = {
     "result.nc": "scores, kept features and curves of every fold (netCDF)",
     "permutations.nc": "the null (netCDF)",

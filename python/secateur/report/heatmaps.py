@@ -13,21 +13,7 @@ import numpy as np
 
 from ..arguments import check_integer, is_integer
 from ..features import Matrix
-from .drawing import (
-    FAINT,
-    FULL,
-    LARGE,
-    NORMAL,
-    OKABE_ITO,
-    SMALL,
-    axes_at,
-    blank_figure,
-    draw_bar,
-    drawn_name,
-    dress,
-    read_groups,
-    write_words,
-)
+from . import drawing
 
 if TYPE_CHECKING:
     import xarray
@@ -96,7 +82,7 @@ def _bare(axes: Axes) -> None:
 
 
 def _draw_heat_bar(figure: Figure, axes: Axes, image: Any, heat: xarray.DataArray) -> None:
-    draw_bar(figure, axes, image, SIGNED_LABEL if _is_signed(heat) else BAR_LABEL)
+    drawing.draw_bar(figure, axes, image, SIGNED_LABEL if _is_signed(heat) else BAR_LABEL)
     axes.set_facecolor((GROUND,) * 3)
 
 
@@ -154,7 +140,9 @@ def _chosen(images: Any, names: list[str]) -> list[int]:
 
 def _label(heat: xarray.DataArray, i: int, most: int) -> str:
     name = _names(heat)[i]
-    return f"{drawn_name(name, max(most - 8, 8))}: empty" if _is_empty(heat, i) else drawn_name(name, most)
+    return (
+        f"{drawing.drawn_name(name, max(most - 8, 8))}: empty" if _is_empty(heat, i) else drawing.drawn_name(name, most)
+    )
 
 
 # The face -------------------------------------------------------------------------------------------------------
@@ -208,15 +196,20 @@ def overlays(
     chosen = _chosen(images, _names(heat))
     side, gap, top, bottom = 2.2, 0.3, 0.5, 0.6
     tall = side * heat.sizes["y"] / heat.sizes["x"]
-    figure = blank_figure(0.9 + 2 * side, top + bottom + len(chosen) * (tall + gap))
+    figure = drawing.blank_figure(0.9 + 2 * side, top + bottom + len(chosen) * (tall + gap))
     for row, i in enumerate(chosen):
         low = bottom + (len(chosen) - 1 - row) * (tall + gap)
-        left, right = axes_at(figure, 0.4, low, side, tall), axes_at(figure, 0.5 + side, low, side, tall)
+        left, right = (
+            drawing.axes_at(figure, 0.4, low, side, tall),
+            drawing.axes_at(figure, 0.5 + side, low, side, tall),
+        )
         _draw_picture(left, pictures.values[i])
         image = _draw_overlay(right, pictures.values[i], heat, i)
-        left.set_title(_label(heat, i, 40), fontsize=NORMAL, loc="left", pad=3)
-    write_words(figure, 0.4, bottom + len(chosen) * (tall + gap) + 0.15, title, LARGE, fontweight="bold")
-    _draw_heat_bar(figure, axes_at(figure, 0.4, 0.42, 2 * side + 0.1, 0.08), image, heat)
+        left.set_title(_label(heat, i, 40), fontsize=drawing.NORMAL, loc="left", pad=3)
+    drawing.write_words(
+        figure, 0.4, bottom + len(chosen) * (tall + gap) + 0.15, title, drawing.LARGE, fontweight="bold"
+    )
+    _draw_heat_bar(figure, drawing.axes_at(figure, 0.4, 0.42, 2 * side + 0.1, 0.08), image, heat)
     return figure
 
 
@@ -268,21 +261,21 @@ def contact_sheet(
     tall = side * pictures.sizes["y"] / pictures.sizes["x"]
     wide = side if heat is None else 2 * side + 0.03
     width = max(0.5 + columns * wide + (columns - 1) * 0.16, 4.4)
-    figure = blank_figure(width, top + bottom + rows * (tall + gap))
+    figure = drawing.blank_figure(width, top + bottom + rows * (tall + gap))
     for i in range(count):
         row, column = divmod(i, columns)
         at, low = 0.25 + column * (wide + 0.16), bottom + (rows - 1 - row) * (tall + gap)
-        left = axes_at(figure, at, low, side, tall)
+        left = drawing.axes_at(figure, at, low, side, tall)
         _draw_picture(left, pictures.values[i])
-        words = drawn_name(_names(pictures)[i], 16) if heat is None else _label(heat, i, 32)
-        left.set_title(words, fontsize=SMALL, loc="left", pad=2)
+        words = drawing.drawn_name(_names(pictures)[i], 16) if heat is None else _label(heat, i, 32)
+        left.set_title(words, fontsize=drawing.SMALL, loc="left", pad=2)
         if heat is not None:
-            right = axes_at(figure, at + side + 0.03, low, side, tall)
+            right = drawing.axes_at(figure, at + side + 0.03, low, side, tall)
             image = _draw_overlay(right, pictures.values[i], heat, i)
-    write_words(figure, 0.25, bottom + rows * (tall + gap) + 0.14, title, LARGE, fontweight="bold")
+    drawing.write_words(figure, 0.25, bottom + rows * (tall + gap) + 0.14, title, drawing.LARGE, fontweight="bold")
     if heat is None:
         return figure
-    _draw_heat_bar(figure, axes_at(figure, 0.25, 0.38, min(4.0, width - 0.5), 0.08), image, heat)
+    _draw_heat_bar(figure, drawing.axes_at(figure, 0.25, 0.38, min(4.0, width - 0.5), 0.08), image, heat)
     return figure
 
 
@@ -352,10 +345,12 @@ def contours(
     side, gap, above, bottom = 1.9, 0.22 if salient is None else 0.36, 0.72, 0.15
     tall = side * heat.sizes["y"] / heat.sizes["x"]
     width = max(0.5 + columns * side + (columns - 1) * 0.15, 4.4)
-    figure = blank_figure(width, above + bottom + rows * (tall + gap))
+    figure = drawing.blank_figure(width, above + bottom + rows * (tall + gap))
     for place, i in enumerate(chosen):
         row, column = divmod(place, columns)
-        axes = axes_at(figure, 0.25 + column * (side + 0.15), bottom + (rows - 1 - row) * (tall + gap), side, tall)
+        axes = drawing.axes_at(
+            figure, 0.25 + column * (side + 0.15), bottom + (rows - 1 - row) * (tall + gap), side, tall
+        )
         _draw_picture(axes, pictures.values[i])
         for values, colour in ((heat, HEAT), *(() if salient is None else ((salient, SALIENT),))):
             _draw_tops(axes, values.values[i].astype(float), shares, colour)
@@ -363,9 +358,9 @@ def contours(
         if risk is not None:
             told = ", ".join("∞" if np.isinf(r) else f"{r:.1f}" for r in risk[i])
             words += "\nrelative risk " + ("undefined" if np.isnan(risk[i]).any() else told)
-        axes.set_title(words, fontsize=SMALL, loc="left", pad=2)
+        axes.set_title(words, fontsize=drawing.SMALL, loc="left", pad=2)
     ceiling = bottom + rows * (tall + gap)
-    write_words(figure, 0.25, ceiling + 0.42, title, LARGE, fontweight="bold")
+    drawing.write_words(figure, 0.25, ceiling + 0.42, title, drawing.LARGE, fontweight="bold")
     lines = [Line2D([], [], color=HEAT, linewidth=1.6, label="heatmap")]
     if salient is not None:
         lines.append(Line2D([], [], color=SALIENT, linewidth=1.6, label="saliency"))
@@ -373,8 +368,8 @@ def contours(
     percents = ", ".join(f"{share:g}" for share in shares)
     figure.legend(
         handles=lines, loc="lower left", bbox_to_anchor=(0.25 / across, (ceiling + 0.12) / up), ncols=2, frameon=False,
-        fontsize=SMALL, borderaxespad=0, borderpad=0, columnspacing=1.2, handlelength=1.4,
-        title=f"top {percents} % of pixels, fullest colour first", title_fontsize=SMALL, alignment="left",
+        fontsize=drawing.SMALL, borderaxespad=0, borderpad=0, columnspacing=1.2, handlelength=1.4,
+        title=f"top {percents} % of pixels, fullest colour first", title_fontsize=drawing.SMALL, alignment="left",
     )  # fmt: skip
     return figure
 
@@ -408,15 +403,15 @@ def precision_recall(curves: xarray.Dataset, groups: Any = None) -> Figure:
     import warnings
 
     cuts, count = curves["heat_percentile"].values, curves.sizes["image"]
-    grouped = read_groups(groups, count)
+    grouped = drawing.read_groups(groups, count)
     left_out = int(curves.attrs.get("left_out", 0))
     width = max(0.65 + 2.15 * len(cuts), 4.4)
-    figure = blank_figure(width, 3.4)
+    figure = drawing.blank_figure(width, 3.4)
     for column, cut in enumerate(cuts):
-        axes = axes_at(figure, 0.55 + 2.15 * column, 0.55, 1.85, 1.85)
+        axes = drawing.axes_at(figure, 0.55 + 2.15 * column, 0.55, 1.85, 1.85)
         precision, recall = (curves[name].sel(heat_percentile=cut).values for name in ("precision", "recall"))
         parts = (
-            [("mean of images", FULL, np.arange(count))]
+            [("mean of images", drawing.FULL, np.arange(count))]
             if grouped is None
             else [(name, grouped.colours[g], np.flatnonzero(grouped.of == g)) for g, name in enumerate(grouped.labels)]
         )
@@ -431,17 +426,18 @@ def precision_recall(curves: xarray.Dataset, groups: Any = None) -> Figure:
         axes.axhline(1 - float(cut) / 100, color="black", linestyle="--", linewidth=0.8, label="chance")
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1)
-        axes.set_title(f"heat above its {cut:g}th percentile", fontsize=NORMAL, loc="left", pad=4)
-        dress(axes, "recall", "precision" if column == 0 else "")
+        axes.set_title(f"heat above its {cut:g}th percentile", fontsize=drawing.NORMAL, loc="left", pad=4)
+        drawing.dress(axes, "recall", "precision" if column == 0 else "")
         if column:
             axes.set_yticklabels([])
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(
-        handles, labels, loc="lower left", bbox_to_anchor=(0.53 / width, 2.78 / 3.4), frameon=False, fontsize=SMALL,
-        borderaxespad=0, borderpad=0, ncols=max(1, int((width - 0.6) / 1.6)), columnspacing=1.2, handlelength=1.6,
+        handles, labels, loc="lower left", bbox_to_anchor=(0.53 / width, 2.78 / 3.4),
+        frameon=False, fontsize=drawing.SMALL, borderaxespad=0, borderpad=0, ncols=max(1, int((width - 0.6) / 1.6)),
+        columnspacing=1.2, handlelength=1.6,
     )  # fmt: skip
     told = f"{count - left_out} images" + (f", {left_out} without a curve left out" if left_out else "")
-    write_words(figure, 0.25, 3.2, f"Heat predicted from saliency ({told})", LARGE, fontweight="bold")
+    drawing.write_words(figure, 0.25, 3.2, f"Heat predicted from saliency ({told})", drawing.LARGE, fontweight="bold")
     return figure
 
 
@@ -474,21 +470,26 @@ def agreement(result: xarray.Dataset, *, title: str = "Match of two networks' he
     match = result["match"].values
     found = match[~np.isnan(match)]
     both = "max_entropy" in result
-    figure = blank_figure(6.4 if both else 3.6, 3.2)
-    axes = axes_at(figure, 0.6, 0.55, 2.6, 1.95)
-    axes.hist(found, bins=np.linspace(min(0.0, float(found.min(initial=0.0))), 1, 21).tolist(), color=FAINT)
+    figure = drawing.blank_figure(6.4 if both else 3.6, 3.2)
+    axes = drawing.axes_at(figure, 0.6, 0.55, 2.6, 1.95)
+    axes.hist(found, bins=np.linspace(min(0.0, float(found.min(initial=0.0))), 1, 21).tolist(), color=drawing.FAINT)
     if found.size:
-        axes.axvline(float(np.median(found)), color=FULL, linewidth=1.6)
-        axes.set_title(f"median {np.median(found):.2f} of {len(found)} images", fontsize=NORMAL, color=FULL, loc="left")
-    dress(axes, "match (Pearson r over pixels)", "images")
+        axes.axvline(float(np.median(found)), color=drawing.FULL, linewidth=1.6)
+        axes.set_title(
+            f"median {np.median(found):.2f} of {len(found)} images",
+            fontsize=drawing.NORMAL,
+            color=drawing.FULL,
+            loc="left",
+        )
+    drawing.dress(axes, "match (Pearson r over pixels)", "images")
     axes.locator_params(axis="y", integer=True)
     if both:
-        axes = axes_at(figure, 3.75, 0.55, 2.45, 1.95)
-        axes.scatter(result["max_entropy"].values, match, s=10, color=OKABE_ITO[0], alpha=0.7, linewidths=0)
+        axes = drawing.axes_at(figure, 3.75, 0.55, 2.45, 1.95)
+        axes.scatter(result["max_entropy"].values, match, s=10, color=drawing.OKABE_ITO[0], alpha=0.7, linewidths=0)
         r, p = float(result.attrs["r"]), float(result.attrs["p"])
         if not np.isnan(r):
             words = f"r = {r:.2f}, p = {p:.2g}".replace("-", "−", 1)
-            axes.set_title(words, fontsize=NORMAL, loc="left")
-        dress(axes, "larger entropy of class probabilities (nats)", "match (Pearson r)")
-    write_words(figure, 0.25, 2.95, title, LARGE, fontweight="bold")
+            axes.set_title(words, fontsize=drawing.NORMAL, loc="left")
+        drawing.dress(axes, "larger entropy of class probabilities (nats)", "match (Pearson r)")
+    drawing.write_words(figure, 0.25, 2.95, title, drawing.LARGE, fontweight="bold")
     return figure

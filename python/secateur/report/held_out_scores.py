@@ -6,24 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .drawing import (
-    FAINT,
-    FULL,
-    OTHER,
-    PRUNED,
-    SMALL,
-    axes_at,
-    blank_figure,
-    drawn_name,
-    dress,
-    from_zero,
-    heading,
-    legend_above,
-    mean_sd,
-    plus_minus,
-    unit_of,
-    write_words,
-)
+from . import drawing
 from .results import checked_target, target_name, things_of, title_end
 
 if TYPE_CHECKING:
@@ -39,34 +22,37 @@ def draw_held_out(axes: Axes, result: xarray.Dataset, t: int) -> None:
     folds = len(full)
     for f in range(folds):
         axes.plot(
-            [0, 1], [full[f], pruned[f]], "-o", color=FAINT, linewidth=0.8, markersize=2.5,
+            [0, 1], [full[f], pruned[f]], "-o", color=drawing.FAINT, linewidth=0.8, markersize=2.5,
             alpha=max(0.3, min(1, 6 / folds)), label="one fold" if f == 0 else None,
         )  # fmt: skip
-    for x, scores, colour in ((-0.16, full, FULL), (1.16, pruned, PRUNED)):
-        mean, sd = mean_sd(scores)
+    for x, scores, colour in ((-0.16, full, drawing.FULL), (1.16, pruned, drawing.PRUNED)):
+        mean, sd = drawing.mean_sd(scores)
         axes.errorbar(
             x, mean, yerr=None if np.isnan(sd) else sd, fmt="o", color=colour, markersize=5, capsize=3, linewidth=1.4,
             label=None,
         )  # fmt: skip
     axes.errorbar([], [], yerr=[], fmt="o", color="black", markersize=4, capsize=2, linewidth=1, label="mean ± SD")
-    from_zero(axes, np.concatenate([full, pruned]))
+    drawing.from_zero(axes, np.concatenate([full, pruned]))
     axes.set_xlim(-0.5, 1.5)
     axes.set_xticks([0, 1])
     axes.set_xticklabels(
         [
-            f"full\n{result.sizes['feature']} {things_of(result)}\n{plus_minus(full, 3)}",
-            f"pruned\n{plus_minus(result['n_kept'].values[t], 0)} kept\n{plus_minus(pruned, 3)}",
+            f"full\n{result.sizes['feature']} {things_of(result)}\n{drawing.plus_minus(full, 3)}",
+            f"pruned\n{drawing.plus_minus(result['n_kept'].values[t], 0)} kept\n{drawing.plus_minus(pruned, 3)}",
         ]
     )
-    dress(axes, "", f"held-out alignment ({unit_of(result)})")
-    legend_above(axes, 2)
+    drawing.dress(axes, "", f"held-out alignment ({drawing.unit_of(result)})")
+    drawing.legend_above(axes, 2)
 
 
 def _draw_many(axes: Axes, result: xarray.Dataset) -> None:
     names = [target_name(result, t) or str(t) for t in range(result.sizes["target"])]
     at = np.arange(len(names))
-    for name, colour, label, shift in (("full_test", FULL, "full", -0.12), ("pruned_test", PRUNED, "pruned", 0.12)):
-        pairs = [mean_sd(row) for row in result[name].values]
+    for name, colour, label, shift in (
+        ("full_test", drawing.FULL, "full", -0.12),
+        ("pruned_test", drawing.PRUNED, "pruned", 0.12),
+    ):
+        pairs = [drawing.mean_sd(row) for row in result[name].values]
         mean, sd = np.array([p[0] for p in pairs]), np.nan_to_num([p[1] for p in pairs])
         if len(names) <= 20:
             axes.errorbar(
@@ -75,19 +61,17 @@ def _draw_many(axes: Axes, result: xarray.Dataset) -> None:
         else:
             axes.plot(at, mean, color=colour, linewidth=1.2, label=label)
             axes.fill_between(at, mean - sd, mean + sd, color=colour, alpha=0.2, linewidth=0)
-    from_zero(axes, np.concatenate([result["full_test"].values.ravel(), result["pruned_test"].values.ravel()]))
+    drawing.from_zero(axes, np.concatenate([result["full_test"].values.ravel(), result["pruned_test"].values.ravel()]))
     if len(names) <= 20:
         axes.set_xticks(at)
         long = max(map(len, names)) > 4
         axes.set_xticklabels(
-            [drawn_name(n, 18) for n in names], rotation=35 if long else 0, ha="right" if long else "center"
+            [drawing.drawn_name(n, 18) for n in names], rotation=35 if long else 0, ha="right" if long else "center"
         )
-    dress(
-        axes,
-        "target" + ("" if len(names) <= 20 else " (position)"),
-        f"held-out alignment ({unit_of(result)})",
+    drawing.dress(
+        axes, "target" + ("" if len(names) <= 20 else " (position)"), f"held-out alignment ({drawing.unit_of(result)})"
     )
-    legend_above(axes, 2)
+    drawing.legend_above(axes, 2)
 
 
 def held_out(result: xarray.Dataset, target: int | None = None) -> Figure:
@@ -116,16 +100,16 @@ def held_out(result: xarray.Dataset, target: int | None = None) -> Figure:
     'held-out alignment (Pearson r)'
     """
     if target is None and result.sizes["target"] > 1:
-        figure = blank_figure(max(4.0, min(9.0, 1.6 + 0.4 * result.sizes["target"])), 3.8)
-        axes = axes_at(figure, 0.7, 0.95, figure.get_size_inches()[0] - 0.9, 2.3)
+        figure = drawing.blank_figure(max(4.0, min(9.0, 1.6 + 0.4 * result.sizes["target"])), 3.8)
+        axes = drawing.axes_at(figure, 0.7, 0.95, figure.get_size_inches()[0] - 0.9, 2.3)
         _draw_many(axes, result)
-        heading(axes, "On test stimuli, mean ± SD over folds", 20)
+        drawing.heading(axes, "On test stimuli, mean ± SD over folds", 20)
         return figure
     t = checked_target(result, target or 0)
-    figure = blank_figure(3.6, 3.6)
-    axes = axes_at(figure, 0.7, 0.7, 2.7, 2.3)
+    figure = drawing.blank_figure(3.6, 3.6)
+    axes = drawing.axes_at(figure, 0.7, 0.7, 2.7, 2.3)
     draw_held_out(axes, result, t)
-    heading(axes, "On test stimuli" + title_end(result, t), 20)
+    drawing.heading(axes, "On test stimuli" + title_end(result, t), 20)
     return figure
 
 
@@ -156,35 +140,35 @@ def comparison(result: xarray.Dataset) -> Figure:
     across = min(panels, 3)
     down = -(-panels // across)
     wide = max(2.2, (0.72 if max(map(len, names)) < 12 else 0.86) * len(names))
-    figure = blank_figure(0.4 + across * (wide + 0.55), 0.3 + 3.1 * down)
+    figure = drawing.blank_figure(0.4 + across * (wide + 0.55), 0.3 + 3.1 * down)
     scores = result["test_alignment"].values
-    colours = {"full": FULL, "pruned": PRUNED}
+    colours = {"full": drawing.FULL, "pruned": drawing.PRUNED}
     for t in range(panels):
         row, column = divmod(t, across)
-        axes = axes_at(figure, 0.6 + column * (wide + 0.55), 1.05 + 3.1 * (down - 1 - row), wide, 2.0)
+        axes = drawing.axes_at(figure, 0.6 + column * (wide + 0.55), 1.05 + 3.1 * (down - 1 - row), wide, 2.0)
         for m, name in enumerate(names):
             folds = scores[m, t]
-            mean, sd = mean_sd(folds)
-            colour = colours.get(name, OTHER)
+            mean, sd = drawing.mean_sd(folds)
+            colour = colours.get(name, drawing.OTHER)
             axes.bar(m, mean, width=0.66, color=colour, alpha=0.85)
             spots = m + np.linspace(-0.2, 0.2, len(folds)) if len(folds) > 1 else np.array([m])
             axes.plot(spots, folds, "o", color="white", markeredgecolor="#404040", markersize=3, markeredgewidth=0.6)
             if not np.isnan(sd):
                 axes.errorbar(m, mean, yerr=sd, color="black", capsize=3, linewidth=1.1)
-        from_zero(axes, scores[:, t])
+        drawing.from_zero(axes, scores[:, t])
         axes.set_xticks(range(len(names)))
         nodes = result["nodes"].values[:, t]
-        told = [plus_minus(row, 0).removesuffix(" ± 0") if np.isfinite(row).any() else "–" for row in nodes]
+        told = [drawing.plus_minus(row, 0).removesuffix(" ± 0") if np.isfinite(row).any() else "–" for row in nodes]
         axes.set_xticklabels(
             [
-                f"{drawn_name(name, 14)}\n{words}\n{plus_minus(score, 2)}"
+                f"{drawing.drawn_name(name, 14)}\n{words}\n{drawing.plus_minus(score, 2)}"
                 for name, words, score in zip(names, told, scores[:, t], strict=True)
             ]
         )
-        label = "" if column else f"held-out alignment ({unit_of(result)})"
-        dress(axes, "method, nodes used, held-out alignment", label)
+        label = "" if column else f"held-out alignment ({drawing.unit_of(result)})"
+        drawing.dress(axes, "method, nodes used, held-out alignment", label)
         axes.set_xlim(-0.6, len(names) - 0.4)
-        heading(axes, "On test stimuli" + title_end(result, t), 8)
+        drawing.heading(axes, "On test stimuli" + title_end(result, t), 8)
     words = f"Bars: mean ± SD over {result.sizes['fold']} folds of stimuli,\nthe same for all methods; points: folds."
-    write_words(figure, 0.1, 0.1, words, SMALL, color="#404040")
+    drawing.write_words(figure, 0.1, 0.1, words, drawing.SMALL, color="#404040")
     return figure

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import xarray
     from matplotlib.figure import Figure
 
+__all__ = ["PANELS", "importance_histograms"]
+
 PANELS = {
     "mean": ("Mean over images", "mean AIS of a map", "feature maps"),
     "deviation_of_maps": ("Deviation over images", "mean absolute deviation of a map's AIS", "feature maps"),

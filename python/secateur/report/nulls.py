@@ -6,17 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .drawing import (
-    GAIN,
-    PRUNED,
-    SMALL,
-    axes_at,
-    blank_figure,
-    dress,
-    heading,
-    p_words,
-    unit_of,
-)
+from . import drawing
 from .results import checked_target
 
 if TYPE_CHECKING:
@@ -28,10 +18,10 @@ __all__ = ["draw_null", "null"]
 
 
 def draw_null(upper: Axes, lower: Axes, permutations: xarray.Dataset, t: int) -> None:
-    unit, n = unit_of(permutations), int(permutations.sizes["permutation"])
+    unit, n = drawing.unit_of(permutations), int(permutations.sizes["permutation"])
     for axes, name, what, colour in (
-        (upper, "pruned_test", "pruned, held out", PRUNED),
-        (lower, "gain", "gain: pruned − full, held out", GAIN),
+        (upper, "pruned_test", "pruned, held out", drawing.PRUNED),
+        (lower, "gain", "gain: pruned − full, held out", drawing.GAIN),
     ):
         drawn = permutations[name].values[t]
         seen, p = float(permutations[f"observed_{name}"].values[t]), float(permutations[f"p_{name}"].values[t])
@@ -44,14 +34,14 @@ def draw_null(upper: Axes, lower: Axes, permutations: xarray.Dataset, t: int) ->
         axes.text(
             1.0,
             1.04,
-            f"observed {words}, {p_words(p, n)}",
+            f"observed {words}, {drawing.p_words(p, n)}",
             transform=axes.transAxes,
             ha="right",
-            fontsize=SMALL,
+            fontsize=drawing.SMALL,
             color=colour,
         )
-        dress(axes, f"{what} ({unit})", "relabellings")
-        axes.yaxis.label.set_fontsize(SMALL)
+        drawing.dress(axes, f"{what} ({unit})", "relabellings")
+        axes.yaxis.label.set_fontsize(drawing.SMALL)
         axes.locator_params(axis="y", nbins=4, integer=True)
 
 
@@ -78,8 +68,8 @@ def null(permutations: xarray.Dataset, target: int = 0) -> Figure:
     'pruned, held out (Pearson r)'
     """
     t = checked_target(permutations, target)
-    figure = blank_figure(4.2, 3.8)
-    upper, lower = axes_at(figure, 0.6, 2.2, 3.4, 0.95), axes_at(figure, 0.6, 0.5, 3.4, 0.95)
+    figure = drawing.blank_figure(4.2, 3.8)
+    upper, lower = drawing.axes_at(figure, 0.6, 2.2, 3.4, 0.95), drawing.axes_at(figure, 0.6, 0.5, 3.4, 0.95)
     draw_null(upper, lower, permutations, t)
-    heading(upper, f"{permutations.sizes['permutation']} relabellings of the stimuli", 20)
+    drawing.heading(upper, f"{permutations.sizes['permutation']} relabellings of the stimuli", 20)
     return figure

@@ -8,21 +8,8 @@ import numpy as np
 
 from ..features import read_features
 from ..statistics import paired_t
+from . import drawing
 from .curves import curves_title, draw_curves
-from .drawing import (
-    A4,
-    LARGE,
-    NORMAL,
-    SMALL,
-    axes_at,
-    blank_figure,
-    draw_bar,
-    draw_groups,
-    read_groups,
-    signed,
-    trimmed,
-    write_words,
-)
 from .held_out_scores import draw_held_out
 from .nulls import draw_null
 from .results import checked_target, consensus, result_facts, targets_of
@@ -83,31 +70,41 @@ def page(
     """
     values = read_features(X).values
     n, d = values.shape
-    t, targets, coloured = checked_target(result, which), targets_of(target, n, result), read_groups(groups, n)
+    t, targets, coloured = checked_target(result, which), targets_of(target, n, result), drawing.read_groups(groups, n)
     if permutations is not None and permutations.sizes["target"] != result.sizes["target"]:
         raise ValueError(
             f"permutations must be of the result's {result.sizes['target']} targets, got {permutations.sizes['target']}"
         )
-    figure = blank_figure(*A4)
+    figure = drawing.blank_figure(*drawing.A4)
     left = 0.45
-    write_words(figure, left, 7.83, trimmed(title or "Pruning to a similarity space", 90), 13, fontweight="bold")
-    write_words(figure, left, 7.59, " · ".join(result_facts(result, n, d, t)), NORMAL, color="#404040")
+    drawing.write_words(
+        figure, left, 7.83, drawing.trimmed(title or "Pruning to a similarity space", 90), 13, fontweight="bold"
+    )
+    drawing.write_words(figure, left, 7.59, " · ".join(result_facts(result, n, d, t)), drawing.NORMAL, color="#404040")
 
     def head(at: float, bottom: float, letter: str, words: str) -> None:
-        write_words(figure, at, bottom, f"{letter}   {words}", LARGE, fontweight="bold")
+        drawing.write_words(figure, at, bottom, f"{letter}   {words}", drawing.LARGE, fontweight="bold")
 
     bottom, height, letters = 4.6, 2.3, iter("ABCDE")
     spare = 0.0 if permutations is not None else 1.6
     top = bottom + height + 0.27
-    curves = axes_at(figure, 1.0, bottom, 4.05 + spare, height)
+    curves = drawing.axes_at(figure, 1.0, bottom, 4.05 + spare, height)
     draw_curves(curves, result, t, "auto")
     head(left, top, next(letters), curves_title(result))
-    scores = axes_at(figure, 5.9 + spare, bottom, 2.0 + spare, height)
+    scores = drawing.axes_at(figure, 5.9 + spare, bottom, 2.0 + spare, height)
     draw_held_out(scores, result, t)
     gain = paired_t(result["pruned_test"].values[t], result["full_test"].values[t]).difference
-    head(5.35 + spare, top, next(letters), "On test stimuli" + ("" if np.isnan(gain) else f": gain {signed(gain)}"))
+    head(
+        5.35 + spare,
+        top,
+        next(letters),
+        "On test stimuli" + ("" if np.isnan(gain) else f": gain {drawing.signed(gain)}"),
+    )
     if permutations is not None:
-        upper, lower = axes_at(figure, 8.7, bottom + 1.42, 2.65, 0.88), axes_at(figure, 8.7, bottom, 2.65, 0.85)
+        upper, lower = (
+            drawing.axes_at(figure, 8.7, bottom + 1.42, 2.65, 0.88),
+            drawing.axes_at(figure, 8.7, bottom, 2.65, 0.85),
+        )
         draw_null(upper, lower, permutations, t)
         head(8.2, top, next(letters), f"{permutations.sizes['permutation']} relabellings of the stimuli")
 
@@ -116,27 +113,27 @@ def page(
     support = consensus(result, t)
     head(left, above, next(letters), f"Similarity matrices{sorted_words(coloured)}")
     for column, space in enumerate(spaces_of(values, result, targets, t, support)):
-        axes = axes_at(figure, 0.55 + (side + 0.17) * column, low, side, side)
+        axes = drawing.axes_at(figure, 0.55 + (side + 0.17) * column, low, side, side)
         image = draw_matrix(axes, space, coloured, n, "rank")
-    draw_bar(figure, axes_at(figure, 2.1, low - 0.14, 3.0, 0.07), image, RANK_LABEL)
+    drawing.draw_bar(figure, drawing.axes_at(figure, 2.1, low - 0.14, 3.0, 0.07), image, RANK_LABEL)
     panels, reach, unit = place_both(values, support, str(result.attrs["metric"]), seed)
     head(6.95, above, next(letters), "Maps of the stimuli (MDS, one scale)")
     for column, (places, words) in enumerate(panels):
-        axes = axes_at(figure, 7.35 + (side + 0.17) * column, low, side, side)
+        axes = drawing.axes_at(figure, 7.35 + (side + 0.17) * column, low, side, side)
         draw_places(axes, places, coloured, reach, words, unit)
         if column:
             axes.set_ylabel("")
             axes.set_yticklabels([])
-    write_words(
+    drawing.write_words(
         figure,
         left,
         0.12,
         _footnote(result.sizes["fold"], "DE" if permutations is not None else "CD"),
-        SMALL,
+        drawing.SMALL,
         color="#404040",
     )
     if coloured is not None:
-        draw_groups(figure, coloured, 0.64)
+        drawing.draw_groups(figure, coloured, 0.64)
     return figure
 
 

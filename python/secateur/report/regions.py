@@ -9,22 +9,7 @@ import numpy as np
 from ..features import Matrix
 from ..regions import nodes, paired_tests
 from ..regions.tables import check_selection
-from .drawing import (
-    FAINT,
-    FULL,
-    LARGE,
-    NORMAL,
-    PRUNED,
-    SMALL,
-    as_written,
-    axes_at,
-    blank_figure,
-    drawn_name,
-    dress,
-    heading,
-    unit_of,
-    write_words,
-)
+from . import drawing
 
 if TYPE_CHECKING:
     import xarray
@@ -80,25 +65,27 @@ def regions(result: xarray.Dataset, test: str = "within") -> Figure:
     one = result.sel(test=test)
     layers, names = [str(v) for v in one["layer"].values], [str(v) for v in one["region"].values]
     wide = 0.75 + max(2.6, 0.78 * len(names)) + 0.2
-    figure = blank_figure(max(wide, 5.4), 0.55 + 2.75 * len(layers) + 0.2)
+    figure = drawing.blank_figure(max(wide, 5.4), 0.55 + 2.75 * len(layers) + 0.2)
     across, up = figure.get_size_inches()
-    write_words(figure, 0.3, up - 0.3, TITLES[test], 10, fontweight="bold")
+    drawing.write_words(figure, 0.3, up - 0.3, TITLES[test], 10, fontweight="bold")
     low, high = _reach(one)
     over: Literal["regions", "subjects"] = "subjects" if result.sizes["subject"] > 1 else "regions"
     tested = paired_tests(result, over)  # of subjects the last row of a layer is of the mean of all regions
     rows = {str(row["layer"]): row for row in tested[tested["test"] == test].to_dict("records")}
     for i, layer in enumerate(layers):
-        axes = axes_at(figure, 0.75, 0.75 + 2.75 * (len(layers) - 1 - i), across - 0.95, 1.95)
+        axes = drawing.axes_at(figure, 0.75, 0.75 + 2.75 * (len(layers) - 1 - i), across - 0.95, 1.95)
         _draw_layer(axes, one.sel(layer=layer), names)
         axes.set_ylim(low, high)
         if low < 0:
             axes.axhline(0, color="black", linewidth=0.5)
-        dress(axes, "", f"alignment ({unit_of(result)})")
+        drawing.dress(axes, "", f"alignment ({drawing.unit_of(result)})")
         row = rows[layer]
-        heading(axes, f"{chr(97 + i)}   {drawn_name(layer, 24)}", 6)
+        drawing.heading(axes, f"{chr(97 + i)}   {drawing.drawn_name(layer, 24)}", 6)
         told = f"{row['improved']} of {row['n']} {'subjects' if over == 'subjects' else 'regions × sets'} improved"
         told += _tested_words(test, row)
-        axes.text(1, 1.03, told, transform=axes.transAxes, ha="right", va="bottom", fontsize=SMALL, color="#404040")
+        axes.text(
+            1, 1.03, told, transform=axes.transAxes, ha="right", va="bottom", fontsize=drawing.SMALL, color="#404040"
+        )
     _legend(figure, one)
     return figure
 
@@ -128,11 +115,11 @@ def _draw_layer(axes: Axes, one: xarray.Dataset, names: list[str]) -> None:
             there = np.isfinite(full[r]) & np.isfinite(pruned[r])
             if there.sum() > 1:
                 axes.plot(
-                    [left, right], np.stack([full[r, there], pruned[r, there]]), color=FAINT, linewidth=0.6,
+                    [left, right], np.stack([full[r, there], pruned[r, there]]), color=drawing.FAINT, linewidth=0.6,
                     alpha=max(0.25, min(0.8, 6 / there.sum())),
                 )  # fmt: skip
             ends = []
-            for x, values, colour in ((left, full[r, there], FULL), (right, pruned[r, there], PRUNED)):
+            for x, values, colour in ((left, full[r, there], drawing.FULL), (right, pruned[r, there], drawing.PRUNED)):
                 if not values.size:
                     continue
                 ends.append((x, float(values.mean())))
@@ -142,10 +129,10 @@ def _draw_layer(axes: Axes, one: xarray.Dataset, names: list[str]) -> None:
                     markerfacecolor=colour if a == 0 else "white", zorder=3,
                 )  # fmt: skip
             if len(ends) == 2 and there.sum() == 1:
-                axes.plot(*zip(*ends), color=FAINT, linewidth=0.9, zorder=1)
+                axes.plot(*zip(*ends), color=drawing.FAINT, linewidth=0.9, zorder=1)
     axes.set_xlim(-0.55, len(names) - 0.45)
     axes.set_xticks(range(len(names)))
-    axes.set_xticklabels([drawn_name(name, 14) for name in names])
+    axes.set_xticklabels([drawing.drawn_name(name, 14) for name in names])
     for edge in range(len(names) - 1):
         axes.axvline(edge + 0.5, color="#E5E5E5", linewidth=0.6, zorder=0)
 
@@ -155,17 +142,17 @@ def _legend(figure: Figure, one: xarray.Dataset) -> None:
 
     handles, labels = [], []
     for a, name in enumerate(one["set"].values):
-        for space, colour in (("full", FULL), ("pruned", PRUNED)):
+        for space, colour in (("full", drawing.FULL), ("pruned", drawing.PRUNED)):
             face = colour if a == 0 else "white"
             handles.append(Line2D([], [], marker=MARKS[a], linestyle="", color=colour, markerfacecolor=face))
-            labels.append(as_written(f"set {name}, {space}"))
+            labels.append(drawing.as_written(f"set {name}, {space}"))
     people = int((one["full"].notnull().sum("subject")).max())
     if people > 1:
-        handles += [Line2D([], [], color=FAINT, linewidth=0.8)]
+        handles += [Line2D([], [], color=drawing.FAINT, linewidth=0.8)]
         labels += [f"one subject (at most {people}); bars: SE"]
     figure.legend(
         handles, labels, loc="lower left", bbox_to_anchor=(0.3 / figure.get_size_inches()[0], 0.0),
-        ncols=len(handles) if figure.get_size_inches()[0] > 6.4 else 3, frameon=False, fontsize=SMALL,
+        ncols=len(handles) if figure.get_size_inches()[0] > 6.4 else 3, frameon=False, fontsize=drawing.SMALL,
         columnspacing=1.2, handletextpad=0.4,
     )  # fmt: skip
 
@@ -205,33 +192,33 @@ def kept_by_region(result: xarray.Dataset, layer: str | None = None) -> Figure:
     layer = str(result["layer"].values[-1]) if layer is None else layer
     table = nodes(result, layer)
     names, d = list(table.columns), result.sizes[f"feature_{layer}"]
-    figure = blank_figure(5.2, 1.15 + 0.28 * len(names))
+    figure = drawing.blank_figure(5.2, 1.15 + 0.28 * len(names))
     left = 0.35 + 0.085 * max(min(len(name), 18) for name in names)
-    axes = axes_at(figure, left, 0.55, 5.0 - left, 0.28 * len(names))
+    axes = drawing.axes_at(figure, left, 0.55, 5.0 - left, 0.28 * len(names))
     counts: Matrix = table.to_numpy()
     for r in range(len(names)):
-        axes.plot(counts[:, r], [r - 0.12, r + 0.12], color=FAINT, linewidth=0.9, zorder=1)
+        axes.plot(counts[:, r], [r - 0.12, r + 0.12], color=drawing.FAINT, linewidth=0.9, zorder=1)
     for a, name in enumerate(table.index):
         axes.plot(
-            counts[a], np.arange(len(names)) - 0.12 + 0.24 * a, MARKS[a], color=PRUNED, markersize=5, linestyle="",
-            markerfacecolor=PRUNED if a == 0 else "white", label=as_written(str(name)),
+            counts[a], np.arange(len(names)) - 0.12 + 0.24 * a, MARKS[a], color=drawing.PRUNED, markersize=5,
+            linestyle="", markerfacecolor=drawing.PRUNED if a == 0 else "white", label=drawing.as_written(str(name)),
         )  # fmt: skip
     axes.set_xlim(0, 1.06 * float(np.nanmax(counts)))
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_yticks(range(len(names)))
     whose = " (mean over subjects)" if result.sizes["subject"] > 1 else ""
-    dress(axes, f"features kept, of {d}{whose}", "")
-    axes.set_yticklabels([drawn_name(name, 18) for name in names], fontsize=NORMAL)
+    drawing.dress(axes, f"features kept, of {d}{whose}", "")
+    axes.set_yticklabels([drawing.drawn_name(name, 18) for name in names], fontsize=drawing.NORMAL)
     axes.legend(
-        loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, frameon=False, fontsize=SMALL, borderaxespad=0.2,
-        handletextpad=0.2,
+        loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, frameon=False, fontsize=drawing.SMALL,
+        borderaxespad=0.2, handletextpad=0.2,
     )  # fmt: skip
-    write_words(
+    drawing.write_words(
         figure,
         left,
         figure.get_size_inches()[1] - 0.3,
-        f"Features kept: {drawn_name(layer, 24)}",
-        LARGE,
+        f"Features kept: {drawing.drawn_name(layer, 24)}",
+        drawing.LARGE,
         fontweight="bold",
     )
     return figure

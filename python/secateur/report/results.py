@@ -10,26 +10,15 @@ import numpy.typing as npt
 from ..arguments import check_integer
 from ..measures import search_row
 from ..targets import Targets, read_target
-from .drawing import (
-    drawn_name,
-    shortened,
-    unit_of,
-)
+from . import drawing
 
 if TYPE_CHECKING:
     import xarray
 
 __all__ = [
-    "by_importance",
-    "checked_target",
-    "consensus",
-    "result_facts",
-    "search_of",
-    "target_name",
-    "targets_of",
-    "things_of",
-    "title_end",
-]
+    "by_importance", "checked_target", "consensus", "result_facts", "search_of", "target_name", "targets_of",
+    "things_of", "title_end",
+]  # fmt: skip
 
 
 def search_of(result: xarray.Dataset) -> str:
@@ -88,13 +77,13 @@ def targets_of(target: Any, n: int, result: xarray.Dataset) -> Targets:
 def target_name(result: xarray.Dataset, target: int) -> str:
     """The target's label, where it has one that is more than its position."""
     name = str(result["target"].values[target])
-    return "" if name == str(target) else shortened(name, 40)
+    return "" if name == str(target) else drawing.shortened(name, 40)
 
 
 def title_end(result: xarray.Dataset, target: int) -> str:
     name = target_name(result, target)
     if name:
-        return f": {drawn_name(name, 20)}"
+        return f": {drawing.drawn_name(name, 20)}"
     return f": target {target}" if result.sizes["target"] > 1 else ""
 
 
@@ -115,7 +104,7 @@ def result_facts(result: xarray.Dataset, n: int, d: int, t: int) -> list[str]:
         f"{n} stimuli",
         f"{d} features",
         f"{attrs['metric']} similarity",
-        f"alignment in {unit_of(result)}",
+        f"alignment in {drawing.unit_of(result)}",
         f"{result.sizes['fold']} folds of stimuli" + (f" ({repeats} repeats)" if repeats > 1 else ""),
         f"seed {attrs['seed']}",
         f"Secateur {attrs['secateur_version']}",

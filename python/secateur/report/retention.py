@@ -7,19 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..features import Matrix
-from .drawing import (
-    FULL,
-    OTHER,
-    PRUNED,
-    SMALL,
-    axes_at,
-    blank_figure,
-    drawn_name,
-    dress,
-    heading,
-    mean_sd,
-    write_words,
-)
+from . import drawing
 
 if TYPE_CHECKING:
     import xarray
@@ -28,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["classification", "consistency"]
 
-COLOURS = {"full": FULL, "pruned": PRUNED, "ridge": "#6E6E6E", "lasso": OTHER}
+COLOURS = {"full": drawing.FULL, "pruned": drawing.PRUNED, "ridge": "#6E6E6E", "lasso": drawing.OTHER}
 TINT = "#009E73"
 
 
@@ -60,26 +48,26 @@ def classification(result: xarray.Dataset) -> Figure:
     names = [str(name) for name in result["target"].values]
     versions = [str(name) for name in result["version"].values if str(name) != "full"]
     wide = max(2.6, (0.22 * len(versions) + 0.28) * len(names))
-    figure = blank_figure(1.5 + 2 * wide + 0.2, 3.4)
+    figure = drawing.blank_figure(1.5 + 2 * wide + 0.2, 3.4)
     for column, (top, words) in enumerate((("top1", "top-1"), ("top5", "top-5"))):
-        axes = axes_at(figure, 0.65 + column * (wide + 0.8), 0.8, wide, 2.1)
+        axes = drawing.axes_at(figure, 0.65 + column * (wide + 0.8), 0.8, wide, 2.1)
         values = 100 * result[top].sel(version=versions).values
         _bars(axes, values, names, versions)
         if "full" in result["version"].values:
             whole = 100 * float(result[top].sel(version="full").values.ravel()[0])
-            axes.axhline(whole, color=FULL, linestyle="--", linewidth=1.2)
+            axes.axhline(whole, color=drawing.FULL, linestyle="--", linewidth=1.2)
             axes.text(
-                1.0, whole + 1.2, f"full: {whole:.1f}", color=FULL, fontsize=SMALL, ha="right", va="bottom",
-                transform=axes.get_yaxis_transform(),
+                1.0, whole + 1.2, f"full: {whole:.1f}", color=drawing.FULL, fontsize=drawing.SMALL,
+                ha="right", va="bottom", transform=axes.get_yaxis_transform(),
             )  # fmt: skip
         axes.set_ylim(0, 108)
         axes.set_yticks(range(0, 101, 20))
-        dress(axes, "target that the network was fitted to", f"{words} accuracy (%)")
-        heading(axes, f"{'ab'[column]}   {words.capitalize()}", 8)
+        drawing.dress(axes, "target that the network was fitted to", f"{words} accuracy (%)")
+        drawing.heading(axes, f"{'ab'[column]}   {words.capitalize()}", 8)
     _legend(figure, versions)
     folds = result.sizes["fold"]
-    write_words(figure, 0.1, 0.1, f"Bars: mean ± SD over {folds} folds, each a network; points: folds. No training.",
-           SMALL, color="#404040")  # fmt: skip
+    words = f"Bars: mean ± SD over {folds} folds, each a network; points: folds. No training."
+    drawing.write_words(figure, 0.1, 0.1, words, drawing.SMALL, color="#404040")
     return figure
 
 
@@ -90,10 +78,10 @@ def _bars(axes: Axes, values: Matrix, names: list[str], versions: list[str]) -> 
         for t in range(len(names)):
             x, folds = t + (v - (len(versions) - 1) / 2) * step, values[t, v]
             folds = folds[:1] if version == "full" else folds  # one network
-            mean, sd = mean_sd(folds)
+            mean, sd = drawing.mean_sd(folds)
             if np.isnan(mean):
                 continue
-            axes.bar(x, mean, width=0.88 * step, color=COLOURS.get(version, OTHER), alpha=0.85)
+            axes.bar(x, mean, width=0.88 * step, color=COLOURS.get(version, drawing.OTHER), alpha=0.85)
             spots = x + np.linspace(-0.28, 0.28, len(folds)) * step if len(folds) > 1 else np.array([x])
             axes.plot(
                 spots, folds, "o", color="white", markeredgecolor="#404040", markersize=2.6, markeredgewidth=0.6,
@@ -103,16 +91,16 @@ def _bars(axes: Axes, values: Matrix, names: list[str], versions: list[str]) -> 
                 axes.errorbar(x, mean, yerr=sd, color="black", capsize=2, linewidth=1.0)
     axes.set_xlim(-0.6, len(names) - 0.4)
     axes.set_xticks(range(len(names)))
-    axes.set_xticklabels([drawn_name(name, 14) for name in names])
+    axes.set_xticklabels([drawing.drawn_name(name, 14) for name in names])
 
 
 def _legend(figure: Figure, versions: list[str]) -> None:
     from matplotlib.patches import Patch
 
-    handles = [Patch(color=COLOURS.get(version, OTHER), alpha=0.85) for version in versions]
+    handles = [Patch(color=COLOURS.get(version, drawing.OTHER), alpha=0.85) for version in versions]
     figure.legend(
         handles, versions, loc="upper right", bbox_to_anchor=(0.99, 1.0), ncols=len(versions), frameon=False,
-        fontsize=SMALL, handlelength=1.0, handletextpad=0.4, columnspacing=1.0,
+        fontsize=drawing.SMALL, handlelength=1.0, handletextpad=0.4, columnspacing=1.0,
     )  # fmt: skip
 
 
@@ -148,8 +136,8 @@ def consistency(result: xarray.Dataset) -> Figure:
     shifted = "share" in result
     versions = [str(name) for name in result["version"].values] if shifted else []
     wider = max(2.6, (0.22 * len(versions) + 0.28) * len(names))
-    figure = blank_figure(0.85 + wide + (2 * (wider + 0.75) if shifted else 0) + 0.2, 3.4)
-    axes = axes_at(figure, 0.65, 0.8, wide, 2.1)
+    figure = drawing.blank_figure(0.85 + wide + (2 * (wider + 0.75) if shifted else 0) + 0.2, 3.4)
+    axes = drawing.axes_at(figure, 0.65, 0.8, wide, 2.1)
     pairs = result["correspondence_mean"].values
     for t, values in enumerate(pairs):
         axes.bar(t, values.mean(), width=0.55, color=TINT, alpha=0.8)
@@ -158,19 +146,19 @@ def consistency(result: xarray.Dataset) -> Figure:
     axes.set_ylim(min(0.0, float(np.nanmin(pairs)) * 1.1), 1.02)
     axes.set_xlim(-0.6, len(names) - 0.4)
     axes.set_xticks(range(len(names)))
-    axes.set_xticklabels([drawn_name(name, 14) for name in names])
-    dress(axes, "target", "correlation of class probabilities")
-    heading(axes, "a   Agreement of folds", 8)
+    axes.set_xticklabels([drawing.drawn_name(name, 14) for name in names])
+    drawing.dress(axes, "target", "correlation of class probabilities")
+    drawing.heading(axes, "a   Agreement of folds", 8)
     words = "a: points: pairs of folds, each the mean over images; bars: their mean."
     if shifted:
         for p, place in enumerate(("of the category", "of other classes")):
-            axes = axes_at(figure, 0.65 + wide + 0.75 + p * (wider + 0.75), 0.8, wider, 2.1)
+            axes = drawing.axes_at(figure, 0.65 + wide + 0.75 + p * (wider + 0.75), 0.8, wider, 2.1)
             _bars(axes, 100 * result["share"].values[..., p], names, versions)
             axes.set_ylim(0, 108)
             axes.set_yticks(range(0, 101, 20))
-            dress(axes, "target", "errors landing in the category (%)")
-            heading(axes, f"{'bc'[p]}   Images {place}", 8)
+            drawing.dress(axes, "target", "errors landing in the category (%)")
+            drawing.heading(axes, f"{'bc'[p]}   Images {place}", 8)
         _legend(figure, versions)
         words += "  b, c: of errors beyond the first five; points: folds, bars: mean ± SD."
-    write_words(figure, 0.1, 0.1, words, SMALL, color="#404040")
+    drawing.write_words(figure, 0.1, 0.1, words, drawing.SMALL, color="#404040")
     return figure

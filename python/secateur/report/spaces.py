@@ -13,20 +13,7 @@ from ..measures import metric_row
 from ..pairs import unpack
 from ..similarity import similarity
 from ..targets import Targets
-from .drawing import (
-    LARGE,
-    NORMAL,
-    Groups,
-    axes_at,
-    blank_figure,
-    draw_bar,
-    draw_groups,
-    drawn_name,
-    legend_height,
-    read_groups,
-    unit_of,
-    write_words,
-)
+from . import drawing
 from .results import checked_target, consensus, target_name, targets_of
 
 if TYPE_CHECKING:
@@ -73,15 +60,17 @@ def spaces_of(
         score = float(np.ravel(alignment(X, one, metric, comparator, subset=subset))[0])
         told = "undefined" if np.isnan(score) else f"{score:.2f}"
         spaces.append(
-            _Space(f"{name}: {kept} features\n{unit_of(result)} {told}{note}", similarity(X, metric, subset=subset))
+            _Space(
+                f"{name}: {kept} features\n{drawing.unit_of(result)} {told}{note}", similarity(X, metric, subset=subset)
+            )
         )
     negated = "(dissimilarities, negated)" if result.attrs["kind"] == "dissimilarity" else "(similarities)"
     name = target_name(result, t)
-    spaces.append(_Space(f"target{': ' if name else ''}{drawn_name(name, 22)}\n{negated}", values))
+    spaces.append(_Space(f"target{': ' if name else ''}{drawing.drawn_name(name, 22)}\n{negated}", values))
     return spaces
 
 
-def draw_matrix(axes: Axes, space: _Space, groups: Groups | None, n: int, scale: str) -> Any:
+def draw_matrix(axes: Axes, space: _Space, groups: drawing.Groups | None, n: int, scale: str) -> Any:
     """One matrix, with a strip of group colours on its left; returns what a colour bar needs."""
     import matplotlib
     from matplotlib.colors import ListedColormap
@@ -95,7 +84,7 @@ def draw_matrix(axes: Axes, space: _Space, groups: Groups | None, n: int, scale:
         square, cmap=matplotlib.colormaps["viridis"].with_extremes(bad="#D9D9D9"), vmin=low, vmax=high,
         interpolation="antialiased", rasterized=True,
     )  # fmt: skip
-    axes.set_title(space.title, fontsize=NORMAL, loc="left", pad=4)
+    axes.set_title(space.title, fontsize=drawing.NORMAL, loc="left", pad=4)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
@@ -168,22 +157,24 @@ def matrices(
     t, targets, coloured = (
         checked_target(result, which),
         targets_of(target, len(values), result),
-        read_groups(groups, len(values)),
+        drawing.read_groups(groups, len(values)),
     )
-    width, legend = 9.6, legend_height(read_groups(groups, len(values)), 9.6)
-    figure = blank_figure(width, 4.3 + legend)
+    width, legend = 9.6, drawing.legend_height(drawing.read_groups(groups, len(values)), 9.6)
+    figure = drawing.blank_figure(width, 4.3 + legend)
     spaces = spaces_of(values, result, targets, t, consensus(result, t))
     for column, space in enumerate(spaces):
-        axes = axes_at(figure, 0.35 + 3.1 * column, 0.75 + legend, 2.85, 2.85)
+        axes = drawing.axes_at(figure, 0.35 + 3.1 * column, 0.75 + legend, 2.85, 2.85)
         image = draw_matrix(axes, space, coloured, len(values), scale)
         if scale == "value":
-            bar = axes_at(figure, 0.35 + 3.1 * column + 0.4, 0.55 + legend, 2.05, 0.08)
-            draw_bar(figure, bar, image, "target, as similarity" if column == 2 else _value_label(result))
+            bar = drawing.axes_at(figure, 0.35 + 3.1 * column + 0.4, 0.55 + legend, 2.05, 0.08)
+            drawing.draw_bar(figure, bar, image, "target, as similarity" if column == 2 else _value_label(result))
     if scale == "rank":
-        draw_bar(figure, axes_at(figure, 3.3, 0.55 + legend, 3.0, 0.08), image, RANK_LABEL)
-    write_words(figure, 0.35, 4.05 + legend, "Similarity matrices" + sorted_words(coloured), LARGE, fontweight="bold")
+        drawing.draw_bar(figure, drawing.axes_at(figure, 3.3, 0.55 + legend, 3.0, 0.08), image, RANK_LABEL)
+    drawing.write_words(
+        figure, 0.35, 4.05 + legend, "Similarity matrices" + sorted_words(coloured), drawing.LARGE, fontweight="bold"
+    )
     if coloured is not None:
-        draw_groups(figure, coloured, legend + 0.02)
+        drawing.draw_groups(figure, coloured, legend + 0.02)
     return figure
 
 
@@ -191,5 +182,5 @@ def _value_label(result: xarray.Dataset) -> str:
     return metric_row(str(result.attrs["metric"])).label
 
 
-def sorted_words(groups: Groups | None) -> str:
+def sorted_words(groups: drawing.Groups | None) -> str:
     return "" if groups is None else ", stimuli sorted by group"

@@ -9,19 +9,7 @@ import numpy as np
 from ..features import Matrix, read_features
 from ..measures import metric_row
 from ..scaling import mds, turned_onto
-from .drawing import (
-    FULL,
-    LARGE,
-    NORMAL,
-    Groups,
-    axes_at,
-    blank_figure,
-    draw_groups,
-    dress,
-    legend_height,
-    read_groups,
-    write_words,
-)
+from . import drawing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,10 +18,10 @@ if TYPE_CHECKING:
 __all__ = ["draw_places", "embedding", "place_both"]
 
 
-def draw_places(axes: Axes, places: Matrix, groups: Groups | None, reach: float, title: str, unit: str) -> None:
+def draw_places(axes: Axes, places: Matrix, groups: drawing.Groups | None, reach: float, title: str, unit: str) -> None:
     n = len(places)
     size = float(np.clip(2500 / n, 5, 30))
-    colours = [FULL] * n if groups is None else [groups.colours[g] for g in groups.of]
+    colours = [drawing.FULL] * n if groups is None else [groups.colours[g] for g in groups.of]
     # In one scatter in a mixed order, so that no group lies on top of all others.
     mixed = np.random.default_rng(0).permutation(n)
     axes.scatter(
@@ -48,8 +36,8 @@ def draw_places(axes: Axes, places: Matrix, groups: Groups | None, reach: float,
     axes.set_xlim(-reach, reach)
     axes.set_ylim(-reach, reach)
     axes.set_aspect("equal")
-    axes.set_title(title, fontsize=NORMAL, loc="left", pad=4)
-    dress(axes, f"MDS 1 ({unit})", f"MDS 2 ({unit})")
+    axes.set_title(title, fontsize=drawing.NORMAL, loc="left", pad=4)
+    drawing.dress(axes, f"MDS 1 ({unit})", f"MDS 2 ({unit})")
     axes.locator_params(nbins=4)
     axes.xaxis.labelpad = 1
     axes.yaxis.labelpad = 0
@@ -113,14 +101,16 @@ def embedding(
     2
     """
     values = read_features(X).values
-    coloured = read_groups(groups, len(values))
+    coloured = drawing.read_groups(groups, len(values))
     panels, reach, unit = place_both(values, support, metric, seed)
-    legend = legend_height(coloured, 8.0)
-    figure = blank_figure(8.0, 4.5 + legend)
+    legend = drawing.legend_height(coloured, 8.0)
+    figure = drawing.blank_figure(8.0, 4.5 + legend)
     for column, (places, told) in enumerate(panels):
-        axes = axes_at(figure, 0.7 + 3.8 * column, 0.55 + legend, 3.3, 3.3)
+        axes = drawing.axes_at(figure, 0.7 + 3.8 * column, 0.55 + legend, 3.3, 3.3)
         draw_places(axes, places, coloured, reach, told, unit)
-    write_words(figure, 0.7, 4.28 + legend, title or "Maps of the stimuli (MDS)", LARGE, fontweight="bold")
+    drawing.write_words(
+        figure, 0.7, 4.28 + legend, title or "Maps of the stimuli (MDS)", drawing.LARGE, fontweight="bold"
+    )
     if coloured is not None:
-        draw_groups(figure, coloured, legend + 0.02)
+        drawing.draw_groups(figure, coloured, legend + 0.02)
     return figure

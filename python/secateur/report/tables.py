@@ -21,6 +21,11 @@ from .results import result_facts, target_name
 if TYPE_CHECKING:
     import xarray
 
+__all__ = [
+    "WIDTH", "Rows", "comparison_markdown", "course_markdown", "course_text", "markdown", "number_words",
+    "pipe_table", "plus_minus_words", "text",
+]  # fmt: skip
+
 WIDTH = 80
 
 
@@ -165,19 +170,19 @@ def course_markdown(
     """
     rows, notes = _course_content(course, test)
     notes += _permutation_notes(permutations, test)
-    parts = [f"# {courses._synthetic(course, title)}"] if title else []
+    parts = [f"# {courses.synthetic_title(course, title)}"] if title else []
     parts += [" · ".join(courses.facts(course)), *([pipe_table(rows)] if rows[1:] else [])]
     return "\n\n".join([*parts, "\n".join(f"- {note}" for note in notes)]) + "\n"
 
 
 def _course_content(course: xarray.Dataset, test: xarray.Dataset | None) -> tuple[Rows, list[str]]:
     """Rows (header first) and notes."""
-    clock = courses._clock(course)
+    clock = courses.clock_of(course)
     unit, short = unit_of(course), clock.label.split("(")[1].split(",")[0].rstrip(")")
     full, pruned, kept = (mean_sem(values)[0] for values in by_subject(course))
     gain = pruned - full
     whole, kind = np.nanmean(full) if np.isfinite(full).any() else np.nan, str(course.attrs["kind"])
-    notes = [f"Held-out alignment in {unit}, {courses._subjects(course)}."]
+    notes = [f"Held-out alignment in {unit}, {courses.subjects_words(course)}."]
     missing = np.isnan(course["full_test"].values + course["pruned_test"].values)
     if missing.any():
         notes.append(
@@ -186,16 +191,16 @@ def _course_content(course: xarray.Dataset, test: xarray.Dataset | None) -> tupl
         )
 
     def scores(t: int) -> list[str]:
-        beyond = _number(gain[t], "+.3f") + mark(gain[t], pruned[t])
-        return [_number(full[t], ".3f"), _number(pruned[t], ".3f"), beyond, _number(kept[t], ".1f")]
+        beyond = number_words(gain[t], "+.3f") + mark(gain[t], pruned[t])
+        return [number_words(full[t], ".3f"), number_words(pruned[t], ".3f"), beyond, number_words(kept[t], ".1f")]
 
     heads = ["full", "pruned", "gain", "kept"]
     if clock.windows:
         rows = [[f"window ({short})", *heads, *(["t", "p", "q", "d"] if test is not None else [])]]
         for t, (at, half) in enumerate(zip(clock.at, clock.half, strict=True)):
-            told = [] if test is None else [_number(float(test[name][t]), ".2g") for name in ("t", "p", "q", "d")]
+            told = [] if test is None else [number_words(float(test[name][t]), ".2g") for name in ("t", "p", "q", "d")]
             rows.append([f"{at - half:g}–{at + half:g}", *scores(t), *told])
-        return rows, [*notes, courses._test_words(course, test), *_opposition_notes(rows, whole, kind)]
+        return rows, [*notes, courses.test_words(course, test), *_opposition_notes(rows, whole, kind)]
     if test is None:
         rows = [[f"time ({short})", *heads]]
         if np.isfinite(gain).any():
@@ -210,7 +215,7 @@ def _course_content(course: xarray.Dataset, test: xarray.Dataset | None) -> tupl
         best = int(span[np.argmax(np.abs(gain[span]))])
         where = f"{clock.at[span[0]]:g}–{clock.at[span[-1]]:g}" if len(span) > 1 else f"{clock.at[best]:g}"
         mass, p = (float(test[name].values[best]) for name in ("cluster_mass", "cluster_p"))
-        rows.append([where, _number(mass, ".1f"), _number(p, ".2g"), f"{clock.at[best]:g}", *scores(best)])
+        rows.append([where, number_words(mass, ".1f"), number_words(p, ".2g"), f"{clock.at[best]:g}", *scores(best)])
     if not rows[1:]:
         notes.append("No run of times passes the threshold of the cluster test.")
     else:
@@ -221,7 +226,7 @@ def _course_content(course: xarray.Dataset, test: xarray.Dataset | None) -> tupl
         "false discovery rate over times): see summary.csv."
     )
     over = f"over {test.attrs['subjects']} subjects"
-    notes.append(f"p: cluster-based permutation test {over}, {courses._flips_words(test)}.")
+    notes.append(f"p: cluster-based permutation test {over}, {courses.flips_words(test)}.")
     return rows, notes + _opposition_notes(rows, whole, kind)
 
 
@@ -229,11 +234,11 @@ def _permutation_notes(permutations: xarray.Dataset | None, test: xarray.Dataset
     """Where the gain stands out from that of relabelled stimuli, and what that says."""
     if permutations is None:
         return []
-    clock = courses._clock(permutations)
+    clock = courses.clock_of(permutations)
     unit, alpha = clock.label.split("(")[1].split(",")[0].rstrip(")"), float(permutations.attrs["alpha"])
     found = []
     for name in ("full", "pruned", "gain"):
-        spans = courses._spans(permutations, f"_{name}")
+        spans = courses.spans_of(permutations, f"_{name}")
         said = [f"{clock.at[s[0]]:g}–{clock.at[s[-1]]:g} {unit} (p = {p:.2g})" for s, p in spans]
         least = permutations[f"p_max_{name}"].values
         lowest = f"least p over time {np.nanmin(least):.2g}" if np.isfinite(least).any() else "undefined"
@@ -305,16 +310,16 @@ def comparison_markdown(result: xarray.Dataset, *, title: str | None = None) -> 
             row = table.loc[(target, name)]
             one = result.isel(target=t).sel(approach=name)
             test = one.test_alignment.values
-            cells = [name, plus_minus_words(test, 3), *([_number(signed_square(test), ".3f")] if squared else [])]
+            cells = [name, plus_minus_words(test, 3), *([number_words(signed_square(test), ".3f")] if squared else [])]
             if tested:
-                cells.insert(2, _number(float(row["p_test"]), ".2g"))
+                cells.insert(2, number_words(float(row["p_test"]), ".2g"))
             cells.append(plus_minus_words(one.train_alignment.values, 3))
             cells.append(plus_minus_words(one.nodes.values, 0).removesuffix(" ± 0"))
             for reference in references:
                 gain = float(row[f"gain_{reference}"])
-                cell = _number(gain, "+.3f") + mark(gain, float(row["test"]))
+                cell = number_words(gain, "+.3f") + mark(gain, float(row["test"]))
                 if tested:
-                    cell += f" ({_number(float(row[f'p_holm_{reference}']), '.2g')})"
+                    cell += f" ({number_words(float(row[f'p_holm_{reference}']), '.2g')})"
                 cells.append("" if name == reference else cell)
             rows.append(cells)
         if result.sizes["target"] > 1:
@@ -381,14 +386,14 @@ def _content(
             kept = str(d) if space == "full" else plus_minus_words(one["n_kept"], 1)
             row = [space, kept, plus_minus_words(one[f"{space}_train"], 3), plus_minus_words(one[f"{space}_test"], 3)]
             if squared:
-                row += [_number(signed_square(one[f"{space}_{side}"]), ".3f") for side in ("train", "test")]
+                row += [number_words(signed_square(one[f"{space}_{side}"]), ".3f") for side in ("train", "test")]
             scores.append(([name if space == "full" else ""] if named else []) + row)
         test = paired_t(one["pruned_test"], one["full_test"])
         vain = mark(test.difference, mean_sd(one["pruned_test"])[0])
-        row = [_number(test.difference, "+.3f") + vain, _number(test.t, ".2f")]
-        row += [_number(test.p, ".2g")] if once else []
+        row = [number_words(test.difference, "+.3f") + vain, number_words(test.t, ".2f")]
+        row += [number_words(test.p, ".2g")] if once else []
         if permutations is not None:
-            row += [_number(float(permutations[f"p_{what}"].values[t]), ".2g") for what in ("pruned_test", "gain")]
+            row += [number_words(float(permutations[f"p_{what}"].values[t]), ".2g") for what in ("pruned_test", "gain")]
         tests.append(([name] if named else []) + row)
     undefined = int(result["undefined_pairs"].sum())
     notes = [f"Mean ± SD over {folds} folds of stimuli, in {unit}; train values are in-sample."]
@@ -420,7 +425,7 @@ def _opposition_notes(rows: Rows, full: Any, kind: str, of: str = "pruned") -> l
     return notes + ([f"{words[0].upper()}{words[1:]}."] if words else [])
 
 
-def _number(value: float, form: str) -> str:
+def number_words(value: float, form: str) -> str:
     return "–" if np.isnan(value) else format(value, form)
 
 

@@ -8,20 +8,7 @@ import numpy as np
 
 from ..features import read_features
 from ..measures import metric_row
-from .drawing import (
-    FULL,
-    LARGE,
-    NORMAL,
-    PRUNED,
-    SMALL,
-    axes_at,
-    blank_figure,
-    draw_groups,
-    dress,
-    legend_height,
-    read_groups,
-    write_words,
-)
+from . import drawing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -72,30 +59,32 @@ def dendrograms(
     n, d = values.shape
     if clusters is not None and not 2 <= clusters <= n:
         raise ValueError(f"clusters must be from 2 to {n}, got {clusters!r}")
-    coloured = read_groups(groups, n)
-    legend = legend_height(coloured, 8.0)
-    figure = blank_figure(8.0, 5.2 + legend)
+    coloured = drawing.read_groups(groups, n)
+    legend = drawing.legend_height(coloured, 8.0)
+    figure = drawing.blank_figure(8.0, 5.2 + legend)
     unit = metric_row(metric).unit if metric_row(metric).angular else "similarity below the largest"
     for row, (name, subset) in enumerate((("full", None), ("pruned", support))):
         tree = linkage(values, metric, subset=subset)
         drawn = dendrogram(tree, no_plot=True, distance_sort="ascending")
-        axes = axes_at(figure, 0.75, 0.35 + legend + 2.45 * (1 - row), 7.0, 1.8)
+        axes = drawing.axes_at(figure, 0.75, 0.35 + legend + 2.45 * (1 - row), 7.0, 1.8)
         lines = [np.column_stack(sides) for sides in zip(drawn["icoord"], drawn["dcoord"], strict=True)]
         height = float(tree[:, 2].max())
         cut = None if clusters is None else float(tree[-clusters : n - clusters + 1, 2].mean())
-        colours = ["#404040" if cut is None or line[1, 1] > cut else (FULL, PRUNED)[row] for line in lines]
+        colours = [
+            "#404040" if cut is None or line[1, 1] > cut else (drawing.FULL, drawing.PRUNED)[row] for line in lines
+        ]
         axes.add_collection(LineCollection(lines, colors=colours, linewidths=0.6))
         if cut is not None:
             axes.axhline(cut, color="black", linestyle="--", linewidth=0.8)
             words = f"dashed: cut into {clusters} clusters"
-            axes.text(1, 1.02, words, fontsize=SMALL, va="bottom", ha="right", transform=axes.transAxes)
+            axes.text(1, 1.02, words, fontsize=drawing.SMALL, va="bottom", ha="right", transform=axes.transAxes)
         axes.set_xlim(0, 10 * n)
         axes.set_ylim(0, 1.04 * height)
         axes.set_xticks([])
-        dress(axes, "", f"distance ({unit})")
+        drawing.dress(axes, "", f"distance ({unit})")
         axes.spines["bottom"].set_visible(False)
         kept = len(read_subset(subset, d))
-        axes.set_title(f"{name}: {kept} features", fontsize=NORMAL, loc="left", pad=4)
+        axes.set_title(f"{name}: {kept} features", fontsize=drawing.NORMAL, loc="left", pad=4)
         if coloured is not None:
             strip = axes.inset_axes((0.0, -0.09, 1.0, 0.07))
             strip.imshow(
@@ -103,7 +92,9 @@ def dendrograms(
                 vmin=-0.5, vmax=len(coloured.colours) - 0.5, interpolation="nearest",
             )  # fmt: skip
             strip.set_axis_off()
-    write_words(figure, 0.75, 4.95 + legend, f"Trees of {n} stimuli (complete linkage)", LARGE, fontweight="bold")
+    drawing.write_words(
+        figure, 0.75, 4.95 + legend, f"Trees of {n} stimuli (complete linkage)", drawing.LARGE, fontweight="bold"
+    )
     if coloured is not None:
-        draw_groups(figure, coloured, legend + 0.02)
+        drawing.draw_groups(figure, coloured, legend + 0.02)
     return figure

@@ -16,9 +16,9 @@ if TYPE_CHECKING or sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-from ..execution import Device
-from ..measures import ComparatorOrAlias, Metric, Search
-from ..pruning import Pruner
+from ..parameters import Pruning
+
+__all__ = ["ConfigError", "Folds", "Place", "Pruning", "plain", "read_config"]
 
 Place = NewType("Place", str)
 """A path, or FILE:KEY; relative ones are taken from the folder of the study file."""
@@ -28,24 +28,6 @@ Schema = TypeVar("Schema")
 
 class ConfigError(ValueError):
     """A study file that can't be used, and why, in one sentence."""
-
-
-@dataclass(frozen=True)
-class Pruning:
-    """``[pruning]``: how features are found; the parameters of :class:`secateur.Pruner`."""
-
-    metric: Metric = "cosine"
-    comparator: ComparatorOrAlias = "pearson"
-    search: Search = "ranking"
-    max_features: int | None = None
-    device: Device = "auto"
-    threads: int | None = None
-
-    def pruner(self, kind: str | None) -> Pruner:
-        """As a Pruner of targets of this kind."""
-        return Pruner(
-            self.metric, self.comparator, kind, self.search, self.device, self.threads, self.max_features
-        )  # fmt: skip
 
 
 @dataclass(frozen=True)

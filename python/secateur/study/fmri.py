@@ -44,7 +44,7 @@ from ..provenance import file_digest
 from ..regions import four_tests, nodes, paired_tests, scores
 from ..regions.plan import Plan, prepare
 from ..report.formats import SETTINGS, save_figure, write_netcdf
-from ..report.tables import _number
+from ..report.tables import number_words
 from ..similarity import mark, mark_words
 from ..targets import read_target
 from .config import ConfigError, Folds, Place, Pruning
@@ -54,6 +54,11 @@ from .steps import COPY, Steps, folds_words, pipes, write_tables
 if TYPE_CHECKING:
     import pandas
     import xarray
+
+__all__ = [
+    "CONTENTS", "FIGURES", "HEADINGS", "RESULT", "STEPS", "TABLES", "FmriStudy", "Inputs", "compute", "describe",
+    "load", "markdown", "run",
+]  # fmt: skip
 
 RESULT = "result.nc"
 TABLES = {
@@ -322,7 +327,7 @@ def markdown(result: xarray.Dataset, title: str) -> str:
         for layer in map(str, result["layer"].values):
             rows = [[layer, *names]]
             for space, row in scores(result, test, layer).iterrows():
-                rows.append([str(space), *(_number(float(v), ".3f") for v in row)])
+                rows.append([str(space), *(number_words(float(v), ".3f") for v in row)])
             parts.append(pipes(rows))
             (one,) = (row for row in tested if row["test"] == test and row["layer"] == layer)
             parts.append("- " + _sentence(one))
@@ -331,7 +336,7 @@ def markdown(result: xarray.Dataset, title: str) -> str:
         rows = [["test", "layer", "region", "full", "pruned", "improved", "t", "df", "p", "p (FDR)", "d"]]
         for one in paired_tests(result, "subjects").to_dict("records"):
             forms = {"full": ".3f", "pruned": ".3f", "t": ".2f", "df": "d", "p": ".2g", "p_fdr": ".2g", "d": ".2f"}
-            cells = {name: _number(one[name], form) for name, form in forms.items()}
+            cells = {name: number_words(one[name], form) for name, form in forms.items()}
             cells["pruned"] += mark(one["pruned"] - one["full"], one["pruned"])
             cells["improved"] = f"{one['improved']} of {one['n']}"
             order = ("full", "pruned", "improved", "t", "df", "p", "p_fdr", "d")
@@ -343,7 +348,7 @@ def markdown(result: xarray.Dataset, title: str) -> str:
     for layer in map(str, result["layer"].values):
         table = nodes(result, layer)
         rows = [[f"{layer} (of {result.sizes[f'feature_{layer}']})", *names]]
-        rows += [[str(name), *(_number(float(v), ".4g") for v in row)] for name, row in table.iterrows()]
+        rows += [[str(name), *(number_words(float(v), ".4g") for v in row)] for name, row in table.iterrows()]
         parts.append(pipes(rows))
         parts.append("- " + _agreement(table))
     notes = [
@@ -366,7 +371,7 @@ def _sentence(one: dict[Any, Any]) -> str:
     means = f"M pruned {one['pruned']:.3f}{vain} vs. full {one['full']:.3f}"
     if one["n"] < 3:
         return means
-    t, p, d = _number(one["t"], ".2f"), _number(one["p"], ".2g"), _number(one["d"], ".2f")
+    t, p, d = number_words(one["t"], ".2f"), number_words(one["p"], ".2g"), number_words(one["d"], ".2f")
     improved = f"{one['improved']} of {one['n']} region × set values improved"
     return f"{improved}; {means}; t({one['df']}) = {t}, p = {p}, d = {d}"
 

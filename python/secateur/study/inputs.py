@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
     from ..networks import Images, Network
 
+__all__ = [
+    "Net", "Records", "Seen", "Space", "Target", "Task", "as_toml", "check_folds", "check_reweighting",
+    "network_record", "open_network", "read_as", "read_goals", "read_space", "read_tasks", "record", "see",
+]  # fmt: skip
+
 Records = list[dict[str, Any]]
 
 

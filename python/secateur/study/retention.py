@@ -48,7 +48,7 @@ from ..progress import with_progress
 from ..provenance import own_version
 from ..report.formats import SETTINGS, save_figure, write_netcdf
 from ..report.retention import classification, consistency
-from ..report.tables import Rows, _number, plus_minus_words
+from ..report.tables import Rows, number_words, plus_minus_words
 from ..targets import read_target
 from ..validation import cross_validate, split
 from .config import ConfigError, Folds, Place, Pruning
@@ -71,6 +71,8 @@ from .steps import COPY, Steps, folds_words, pipes, write_tables
 if TYPE_CHECKING:
     import pandas
     import xarray
+
+__all__ = ["CONTENTS", "RESULT", "STEPS", "Inputs", "RetentionStudy", "compute", "describe", "load", "markdown", "run"]
 
 RESULT = "result.nc"
 CONTENTS = {
@@ -134,7 +136,7 @@ def load(study: RetentionStudy, *, dry: bool = False) -> Inputs:
         raise ConfigError(f"network.layer must be 'penultimate', which is what is pruned, got {study.network.layer!r}")
     if "pruned" not in study.methods or len(set(study.methods)) < len(study.methods):
         raise ConfigError(f"methods must hold 'pruned', and each once, got {study.methods!r}")
-    study.pruning.pruner("similarity").settings()
+    study.pruning.pruner("similarity")
     network, said = open_network(study.network, dry=dry)
     network.part("classifier")
     tasks, records, notes = read_tasks(study, network)
@@ -161,9 +163,9 @@ def _classes(seen: Seen) -> tuple[str, ...]:
     """What the network's logits stand for; their indices where it doesn't say."""
     if seen.network.classes is not None:
         return seen.network.classes
-    from ..networks.retention import _logits
+    from ..networks.retention import logits_of
 
-    return tuple(map(str, range(_logits(seen.network, np.zeros((1, seen.d))).shape[1])))
+    return tuple(map(str, range(logits_of(seen.network, np.zeros((1, seen.d))).shape[1])))
 
 
 def _truth(study: RetentionStudy, seen: Seen, classes: tuple[str, ...]) -> Indices:
@@ -359,7 +361,7 @@ def markdown(result: xarray.Dataset, title: str) -> str:
     for v, version in enumerate(versions):
         for top, words in (("top1", "top-1"), ("top5", "top-5")):
             values = 100 * result[top].values[:, v]
-            cells = [_number(one[0], ".1f") if version == "full" else plus_minus_words(one, 1) for one in values]
+            cells = [number_words(one[0], ".1f") if version == "full" else plus_minus_words(one, 1) for one in values]
             rows.append([version, words, *cells])
     rows.append(["nodes of pruned", "", *(plus_minus_words(one, 0) for one in result["n_kept"].values.astype(float))])
     for name, words in (("full_test", "full"), ("pruned_test", "pruned")):
@@ -368,11 +370,11 @@ def markdown(result: xarray.Dataset, title: str) -> str:
     parts.append("## Agreement of the folds' pruned networks")
     rows = [["correlation of class probabilities", *names]]
     each = result["correspondence_mean"].values  # (target, pair)
-    rows.append(["mean", *(_number(float(one.mean()), ".3f") for one in each)])
-    rows.append(["least pair of folds", *(_number(float(one.min()), ".3f") for one in each)])
-    rows.append(["greatest pair of folds", *(_number(float(one.max()), ".3f") for one in each)])
+    rows.append(["mean", *(number_words(float(one.mean()), ".3f") for one in each)])
+    rows.append(["least pair of folds", *(number_words(float(one.min()), ".3f") for one in each)])
+    rows.append(["greatest pair of folds", *(number_words(float(one.max()), ".3f") for one in each)])
     least = result["correspondence_min"].values.min(axis=1)
-    rows.append(["least of any image and pair", *(_number(float(one), ".3f") for one in least)])
+    rows.append(["least of any image and pair", *(number_words(float(one), ".3f") for one in least)])
     parts.append(pipes(rows))
     if "share" in result:
         parts.append("## Substantial errors that land in the category, in percent")
@@ -380,7 +382,9 @@ def markdown(result: xarray.Dataset, title: str) -> str:
         for p, place in enumerate(("in the category", "out of it")):
             for v, version in enumerate(versions):
                 share = 100 * result["share"].values[:, v, :, p]
-                cells = [_number(one[0], ".1f") if version == "full" else plus_minus_words(one, 1) for one in share]
+                cells = [
+                    number_words(one[0], ".1f") if version == "full" else plus_minus_words(one, 1) for one in share
+                ]
                 rows.append([place, version, *cells])
         parts.append(pipes(rows, 2))
     notes = [f"Mean ± SD over {folds} folds, each a network of its own, without training; full: the network as it is."]

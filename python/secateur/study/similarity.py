@@ -63,6 +63,11 @@ from .steps import COPY, Steps, folds_words, pipes, write_tables
 if TYPE_CHECKING:
     import xarray
 
+__all__ = [
+    "CONTENTS", "RESULT", "STEPS", "Inputs", "Result", "SimilarityStudy", "compute", "describe", "load", "markdown",
+    "run", "task_lines",
+]  # fmt: skip
+
 RESULT = "result.nc"
 CONTENTS = {
     RESULT: "scores of every method, target and fold; a group a target: its pruning (netCDF)",
@@ -142,7 +147,7 @@ def load(study: SimilarityStudy, *, dry: bool = False) -> Inputs:
     """Read and check every input; nothing is pruned, and at most one photograph of a folder is embedded."""
     if not study.methods or len(set(study.methods)) < len(study.methods):
         raise ValueError(f"methods must name at least one method, each once, got {study.methods!r}")
-    study.pruning.pruner("similarity").settings()
+    study.pruning.pruner("similarity")
     tasks, records, notes = read_tasks(study, dry=dry)
     check_reweighting(study, tasks)
     check_integer("permutations", study.permutations, 0)

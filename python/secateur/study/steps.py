@@ -20,6 +20,8 @@ from .config import plain, read_config
 if TYPE_CHECKING:
     import pandas
 
+__all__ = ["COPY", "Steps", "folds_words", "pipes", "write_tables"]
+
 COPY = "study.toml"
 
 

@@ -38,8 +38,8 @@ from ..features import Features, Indices, Matrix
 from ..report.formats import SETTINGS, save_figure, write_netcdf
 from ..report.results import consensus
 from ..report.stimulus_maps import embedding
-from ..report.tables import _number
 from ..report.tables import markdown as table_of
+from ..report.tables import number_words
 from ..report.trees import dendrograms
 from ..validation import cross_validate, kept_features
 from .config import ConfigError, Folds, Place, Pruning
@@ -49,6 +49,11 @@ from .steps import COPY, Steps, folds_words, pipes, write_tables
 if TYPE_CHECKING:
     import pandas
     import xarray
+
+__all__ = [
+    "CONTENTS", "RESULT", "STEPS", "Inputs", "Result", "TaxonomyStudy", "compute", "describe", "load", "markdown",
+    "run",
+]  # fmt: skip
 
 RESULT = "result.nc"
 CONTENTS = {
@@ -166,7 +171,7 @@ def load(study: TaxonomyStudy, *, dry: bool = False) -> Inputs:
             f"sizes must leave categories to score, got {study.sizes!r} where they have {near.min()} to {near.max()} "
             "neighbours"
         )
-    study.pruning.pruner("similarity").settings()
+    study.pruning.pruner("similarity")
     return Inputs(space, chosen, records, notes)
 
 
@@ -352,11 +357,11 @@ def markdown(study: TaxonomyStudy, result: Result) -> str:
     rows = [["Jaccard index", *(f"N = {cut}" for cut in table.index)]]
     words = {"full": "full", "pruned": "pruned", "difference": "difference", "beyond": "difference beyond chance"}
     for name, told in words.items():
-        rows.append([told, *(_number(float(value), ".3f") for value in table[name])])
+        rows.append([told, *(number_words(float(value), ".3f") for value in table[name])])
     bounds = zip(table["lower"], table["upper"], strict=True)
-    rows.append(["95 % interval", *(f"{_number(a, '.3f')} to {_number(b, '.3f')}" for a, b in bounds)])
+    rows.append(["95 % interval", *(f"{number_words(a, '.3f')} to {number_words(b, '.3f')}" for a, b in bounds)])
     of_all = [float(np.nanmean(values)) for values in result.whole["jaccard"].values]
-    rows.append(["full, all categories in one tree", *(_number(value, ".3f") for value in of_all)])
+    rows.append(["full, all categories in one tree", *(number_words(value, ".3f") for value in of_all)])
     attrs, n, (least, most) = result.full.attrs, result.full.sizes["category"], study.sizes
     without = n - attrs["scored"] - attrs["too_few"] - attrs["too_many"]
     notes = [

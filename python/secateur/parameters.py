@@ -1,0 +1,49 @@
+"""The parameters of pruning that a study file and the command line offer: one record, from which both make a Pruner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .execution import Device
+from .measures import COMPARATORS, METRICS, SEARCHES, ComparatorOrAlias, Metric, Search, enumerated
+
+if TYPE_CHECKING:
+    from .pruning import Pruner
+
+__all__ = ["Pruning"]
+
+
+def _option(metavar: str, help: str, **limits: int) -> dict[str, Any]:
+    """What the command line says of a parameter, and its limits there."""
+    return {"metavar": metavar, "help": help, **limits}
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """How features are found; parameters of :class:`secateur.Pruner`, by their names."""
+
+    metric: Metric = field(
+        default="cosine", metadata=_option("METRIC", f"Similarity of two stimuli: {enumerated(METRICS)}.")
+    )
+    comparator: ComparatorOrAlias = field(
+        default="pearson", metadata=_option("NAME", f"Alignment of two similarity spaces: {enumerated(COMPARATORS)}.")
+    )
+    search: Search = field(
+        default="ranking", metadata=_option("NAME", f"How features are found: {enumerated(SEARCHES)}.")
+    )
+    max_features: int | None = field(
+        default=None, metadata=_option("N", "The most features to keep; all may be, by default.", min=1)
+    )
+    device: Device = field(default="auto", metadata=_option("DEVICE", "auto, cpu or cuda."))
+    threads: int | None = field(default=None, metadata=_option("N", "Processors to use; all by default.", min=1))
+
+    def pruner(self, kind: str | None) -> Pruner:
+        """As a Pruner of targets of this kind, its parameters checked."""
+        from .pruning import Pruner
+
+        if kind not in (None, "similarity", "dissimilarity"):
+            raise ValueError(f"kind must be 'similarity' or 'dissimilarity', got {kind!r}")
+        pruner = Pruner(kind=kind, **vars(self))
+        pruner.settings()
+        return pruner
