@@ -298,7 +298,8 @@ def compare(
     Raises
     ------
     TypeError, ValueError
-        Where an argument is not as said above; the message names it.
+        Where X, a target or weights are not finite, of another form or of other stimuli; where a method is unknown or
+        its name comes twice; where a measure, kind, fold or number is not one of those allowed.
 
     Warns
     -----
@@ -393,7 +394,7 @@ def explained_variance(
     result : xarray.Dataset
         From :func:`compare` with ``predictions=True`` and one target, such as the subjects' mean.
     rdms : (T, P) | (T, n, n) array, rsatoolbox RDMs, or xarray DataArray
-        Dissimilarities of the same stimuli, a matrix a subject.
+        Dissimilarities of the same stimuli, a matrix per subject.
     comparator, n, seed
         As in :func:`secateur.noise_normalised_r2`; the n relabellings are of each fold's test stimuli.
 
@@ -455,7 +456,7 @@ def explained_variance(
 
 
 def comparison_table(result: xarray.Dataset, against: Any = ("full", "pruned")) -> pandas.DataFrame:
-    """The methods in a table, one row a target and method: means and SD over folds, nodes, paired tests.
+    """The methods in a table, one row per target and method: means and SD over folds, nodes, paired tests.
 
     Parameters
     ----------

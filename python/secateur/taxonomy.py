@@ -621,7 +621,7 @@ def held_out_jaccard(
 def concordance_table(
     full: xarray.Dataset, pruned: xarray.Dataset, groups: Any = None, confidence: float = 0.95
 ) -> pandas.DataFrame:
-    """Return full against pruned, one row a cut: mean Jaccard indices, and their difference beyond chance.
+    """Return full against pruned, one row per cut: mean Jaccard indices, and their difference beyond chance.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ def finetune(
     images: Annotated[Path, typer.Argument(metavar="IMAGES", help="Folder of images, in the order of the matrix.")],
     rdm: Annotated[
         str,
-        typer.Argument(metavar="RDM", help="Dissimilarities of the images, one matrix or one a subject: FILE[:KEY]."),
+        typer.Argument(metavar="RDM", help="Dissimilarities of the images, one matrix or one per subject: FILE[:KEY]."),
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")],
     net: Annotated[str | None, typer.Option(metavar="NAME", help="Architecture, such as vgg16 or timm:NAME.")] = None,

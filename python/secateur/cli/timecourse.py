@@ -64,7 +64,7 @@ def timecourse(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")] = Path("secateur-timecourse"),
     demo: Annotated[bool, typer.Option("--demo", help="A synthetic recording in place of files.")] = False,
     pattern: Annotated[
-        str, typer.Option(metavar="GLOB", help="Which files of a folder of subjects, one a subject.")
+        str, typer.Option(metavar="GLOB", help="Which files of a folder of subjects, one per subject.")
     ] = "sub-*/**/*_epo.fif",
     picks: Annotated[
         str | None, typer.Option(metavar="TYPE", help="Sensors of .fif files: mag, grad, meg or eeg.")
@@ -199,7 +199,7 @@ def _order_note(embedding: Loaded, path: Path, names: Any) -> list[str]:
 
 
 def _files(recordings: list[str], pattern: str) -> dict[Any, Path]:
-    """One file a subject."""
+    """One file per subject."""
     from ..timecourse.recordings import SUBJECT, subject_files
 
     paths = [Path(words) for words in recordings]

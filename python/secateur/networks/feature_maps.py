@@ -202,7 +202,8 @@ def alignment_importance(
     Raises
     ------
     TypeError, ValueError
-        Where an argument is not as said above; the message names it.
+        Where images, target and network do not fit one another; where a measure, kind or number is not one of those
+        allowed.
 
     Notes
     -----
@@ -313,7 +314,8 @@ def select(
     Raises
     ------
     TypeError, ValueError
-        Where an argument is not as said above; the message names it.
+        Where images, target and network do not fit one another; where a measure, kind, fold or number is not one of
+        those allowed.
 
     Warns
     -----

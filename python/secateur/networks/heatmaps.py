@@ -228,7 +228,8 @@ def heatmap(net: Network, images: Any, importance: Any, *, batch: int = 16, prog
     Raises
     ------
     TypeError, ValueError
-        Where an argument is not as said above; the message names it.
+        Where importance is not of as many images and maps, is NaN or infinite, or is of several targets; where the
+        network has no trunk; where ``batch`` is not positive.
 
     References
     ----------
@@ -486,7 +487,7 @@ def agreement(first: xarray.DataArray, second: xarray.DataArray, entropies: Any 
     Raises
     ------
     TypeError, ValueError
-        Where images differ, nothing of an image was seen by both, or entropies are not as said above.
+        Where images differ, nothing of an image was seen by both, or there is not one entropy for each image.
 
     References
     ----------

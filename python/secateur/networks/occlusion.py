@@ -98,7 +98,8 @@ def occlude(
     Raises
     ------
     TypeError, ValueError
-        Where an argument is not as said above; the message names it.
+        Where images, target and network do not fit one another; where a mask size, stride, fill or
+        position is out of its range.
 
     References
     ----------

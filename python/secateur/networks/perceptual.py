@@ -67,7 +67,7 @@ def lpips_rdm(
     ConnectionError, FileNotFoundError
         Where weights can't be had.
     ValueError
-        Where an argument is not as said above, or a file does not hold the network's weights.
+        Where there is no such network, or a file does not hold the network's weights.
 
     References
     ----------

@@ -33,7 +33,7 @@ def read(source: Any, heat: xarray.DataArray) -> xarray.DataArray:
     Parameters
     ----------
     source : path or array
-        A folder with one file an image, named as the image is, ``.npy`` or a grey picture (``dogs/3`` is sought as
+        A folder with one file per image, named as the image is, ``.npy`` or a grey picture (``dogs/3`` is sought as
         ``dogs/3.npy``, ``dogs/3.png``, …, then as ``3.npy``, …); a ``.npy`` file; an array (n, height, width); or
         a sequence of n arrays (height, width). Maps span the original images, in any resolution.
     heat : xarray.DataArray (image, y, x)
@@ -296,7 +296,7 @@ def precision_recall(
     Raises
     ------
     TypeError, ValueError
-        Where shapes, names or percentiles are not as said above.
+        Where shapes or names differ, or percentiles are not between 0 and 100.
 
     References
     ----------
@@ -354,7 +354,7 @@ def relative_risk(heat: xarray.DataArray, salient: Any, *, top: Iterable[float] 
     Raises
     ------
     TypeError, ValueError
-        Where shapes, names or percents are not as said above.
+        Where shapes or names differ, or percents are not between 0 and 100.
 
     References
     ----------

@@ -123,7 +123,7 @@ class Files:
                 self.check(8.0 * math.prod(shape), f"{path.name}:{name}")
                 entries.append((name, list(shape), False, False, {}))
             elif kind in ("char", "cell"):
-                # A matrix of characters has a row a name.
+                # A matrix of characters has a row per name.
                 entries.append((name, list(shape[:1] if kind == "char" else shape), True, False, {}))
             elif kind == "struct":
                 entries += self._fields(name, self._variable(path, name))

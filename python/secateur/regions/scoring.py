@@ -51,7 +51,7 @@ def four_tests(
         mapping instead of the two names the sets.
     regions : two sets of matrices, in the order of the image sets (or a mapping with their names)
         Each a DataArray with dims (region, [subject,] pair), or a mapping of regions to (P,), (S, P), (n, n) or
-        (S, n, n) arrays or rsatoolbox RDMs: one matrix a subject, or the mean. Subjects are matched by name between
+        (S, n, n) arrays or rsatoolbox RDMs: one matrix per subject, or the mean. Subjects are matched by name between
         sets, by position where they have none. A matrix that is NaN throughout is a region that a subject lacks.
     behaviour : two behavioural targets, optional
         Any form that :func:`secateur.alignment` takes; several matrices (subjects) are averaged. Without it the
@@ -80,7 +80,8 @@ def four_tests(
     Raises
     ------
     TypeError, ValueError
-        Where an argument is not as said above; the message names it.
+        Where image sets, layers, regions, subjects or stimuli do not fit one another; where a name comes twice; where
+        a measure, kind, fold or ``supervise`` is not one of those allowed.
 
     Warns
     -----

@@ -75,7 +75,7 @@ def draw_curves(axes: Axes, result: xarray.Dataset, t: int, x: str) -> None:
 def insertion_curves(
     result: xarray.Dataset, target: int = 0, *, x: Literal["auto", "linear", "log"] = "auto"
 ) -> Figure:
-    """Training alignment against the number of features kept, one line a fold, its maximum marked.
+    """Training alignment against the number of features kept, one line per fold, its maximum marked.
 
     Parameters
     ----------

@@ -46,7 +46,7 @@ COLOURS = {
 
 
 def explained_variance(scores: xarray.Dataset) -> Figure:
-    """Percent of explainable variance: a bar a model, a point a subject, the ceiling as a band.
+    """Percent of explainable variance: a bar per model, a point per subject, the ceiling as a band.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def training(history: xarray.Dataset, *, most: int = 6) -> Figure:
 
 
 def explained_markdown(scores: xarray.Dataset) -> str:
-    """Percent of explainable variance as a Markdown table, one row a model.
+    """Percent of explainable variance as a Markdown table, one row per model.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ CONTENTS = {
     "result.nc": "scores, kept features and curves of every fold (netCDF)",
     "permutations.nc": "the null (netCDF)",
     "kept_features.csv": "how often each feature was kept",
-    "summary.csv": "full against pruned, one row a target",
+    "summary.csv": "full against pruned, one row per target",
     "summary.md": "the same as tables to read",
     "figures.png": "one page of pictures",
     "figures.pdf": "the same for print",
@@ -47,7 +47,7 @@ PICTURES = {
 COURSE_CONTENTS = {
     "course.nc": "scores and kept features of every subject, time and fold (netCDF)",
     "group.nc": "means, tests over subjects, noise ceiling (netCDF)",
-    "summary.csv": "the same, one row a time",
+    "summary.csv": "the same, one row per time",
     "summary.md": "where pruning helps, as a table to read",
     "kept_features.csv": "how often each feature was kept, and when most",
     **{f"{name}.{kind}": what for name, what in PICTURES.items() for kind in ("png", "svg")},

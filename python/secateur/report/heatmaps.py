@@ -155,7 +155,7 @@ def overlays(
     images: Sequence[int | str] | None = None,
     title: str = "Alignment importance",
 ) -> Figure:
-    """Originals with their heatmaps beside, a row an image.
+    """Originals with their heatmaps beside, a row per image.
 
     Parameters
     ----------

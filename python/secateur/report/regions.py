@@ -28,7 +28,7 @@ MARKS = ("o", "s")
 
 
 def regions(result: xarray.Dataset, test: str = "within") -> Figure:
-    """Alignment of the full and the pruned space with every region, a panel a layer, both image sets.
+    """Alignment of the full and the pruned space with every region, a panel per layer, both image sets.
 
     Parameters
     ----------

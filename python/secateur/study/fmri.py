@@ -14,7 +14,7 @@ The file (paths are relative to it; FILE or FILE:KEY as on the command line)::
     1 = "fc3_set1.npy"
     2 = "fc3_set2.npy"
 
-    [regions.vTC]                 # for each region the matrices of each set: one, or one a subject
+    [regions.vTC]                 # for each region the matrices of each set: one, or one per subject
     1 = "FMRI.mat:FMRI/vTC/set1/pairwisedistances"
     2 = "FMRI.mat:FMRI/vTC/set2/pairwisedistances"
 

@@ -234,7 +234,7 @@ def markdown(study: SimilarityStudy, result: Result) -> str:
     Returns
     -------
     str
-        First the papers' layout, a column a target; then each space with its tests.
+        First the papers' layout, a column per target; then each space with its tests.
     """
     whole = result.table()
     squared = comparator_row(str(whole.attrs["comparator"])).is_r

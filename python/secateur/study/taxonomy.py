@@ -351,7 +351,7 @@ def markdown(study: TaxonomyStudy, result: Result) -> str:
     Returns
     -------
     str
-        First the paper's Table 2, a column a cut.
+        First the paper's Table 2, a column per cut.
     """
     table = taxonomy.concordance_table(result.full, result.pruned)
     rows = [["Jaccard index", *(f"N = {cut}" for cut in table.index)]]
