@@ -152,7 +152,7 @@ def load_king2019(folder: FilePath, *, same_subjects: bool = False) -> King2019:
     """
     place = Path(folder)
     behaviour, regions = _king_file(place / "BEHAVIOR.mat", "BEHAVIOR"), _king_file(place / "FMRI.mat", "FMRI")
-    minds, brains = [], []
+    behaviours, of_regions = [], []
     for number in ("1", "2"):
         given = {region: sets[number] for region, sets in regions.items() if number in sets}
         missing = [region for region in regions if region not in given]
@@ -160,8 +160,8 @@ def load_king2019(folder: FilePath, *, same_subjects: bool = False) -> King2019:
             lacking = f"FMRI/{missing[0]}" if missing else "BEHAVIOR"
             name = "FMRI.mat" if missing else "BEHAVIOR.mat"
             raise FileError(f"{name} must hold {lacking}/set{number}/pairwisedistances, got none")
-        mind = behaviour[""][number]
-        sizes = {"BEHAVIOR": _images(mind), **{name: _images(v) for name, v in given.items()}}
+        judged = behaviour[""][number]
+        sizes = {"BEHAVIOR": _images(judged), **{name: _images(v) for name, v in given.items()}}
         n = sizes["BEHAVIOR"]
         other = [name for name, size in sizes.items() if size != n]
         if other:
@@ -177,15 +177,15 @@ def load_king2019(folder: FilePath, *, same_subjects: bool = False) -> King2019:
                 f"{number}: rows are matched by position, and rows of NaN fill it up",
                 stacklevel=2,
             )
-        values = np.full((len(given), most, mind.shape[1]), np.nan)
+        values = np.full((len(given), most, judged.shape[1]), np.nan)
         for r, each in enumerate(given.values()):
             values[r, : len(each)] = each
-        people = _numbered(most) if same_subjects else tuple(f"set{number} {s}" for s in _numbered(most))
-        judges = tuple(f"set{number} {s}" for s in _numbered(len(mind)))
-        coords = {"region": tuple(given), "subject": people}
-        brains.append(_labelled(values, coords, "dissimilarity", None, place / "FMRI.mat"))
-        minds.append(_labelled(mind, {"subject": judges}, "dissimilarity", None, place / "BEHAVIOR.mat"))
-    return King2019((minds[0], minds[1]), (brains[0], brains[1]))
+        subjects = _numbered(most) if same_subjects else tuple(f"set{number} {s}" for s in _numbered(most))
+        judges = tuple(f"set{number} {s}" for s in _numbered(len(judged)))
+        coords = {"region": tuple(given), "subject": subjects}
+        of_regions.append(_labelled(values, coords, "dissimilarity", None, place / "FMRI.mat"))
+        behaviours.append(_labelled(judged, {"subject": judges}, "dissimilarity", None, place / "BEHAVIOR.mat"))
+    return King2019((behaviours[0], behaviours[1]), (of_regions[0], of_regions[1]))
 
 
 def _king_file(file: Path, top: str) -> dict[str, dict[str, Array]]:
@@ -442,15 +442,15 @@ def load_meadows(path: FilePath) -> xarray.DataArray:
     keys = [key for key in arrays if key.startswith("rdmutv")]
     if not keys:
         raise FileError(f"{place.name} must hold a Meadows matrix 'rdmutv', got {quoted([*arrays])}")
-    matrices, names, people = [], [], []
+    matrices, names, subjects = [], [], []
     for key in keys:
         stimuli = "stimuli" + key.removeprefix("rdmutv")
         if stimuli not in arrays:
             raise FileError(f"{place.name} must hold {stimuli!r} beside {key!r}, got none")
         matrices.append(arrays[key].ravel())
         names.append(tuple(str(word).strip() for word in arrays[stimuli].ravel()))
-        people.append(key.removeprefix("rdmutv_").replace("_", "-") if key != "rdmutv" else place.stem)
-    return _arranged(place, "subject", people, matrices, names, keys)
+        subjects.append(key.removeprefix("rdmutv_").replace("_", "-") if key != "rdmutv" else place.stem)
+    return _arranged(place, "subject", subjects, matrices, names, keys)
 
 
 def _meadows_tree(place: Path) -> xarray.DataArray:

@@ -14,7 +14,7 @@ from ..pruning import Pruner
 from ..targets import Targets, read_target
 from ..validation import Fold, pruner_of, split
 
-__all__ = ["Brain", "Mask", "Names", "Plan", "prepare"]
+__all__ = ["Mask", "Names", "Plan", "RegionTargets", "prepare"]
 Names = tuple[str, ...]
 Mask = npt.NDArray[np.bool_]
 
@@ -26,20 +26,20 @@ class Plan:
     Attributes
     ----------
     layers : for each layer the embedding of each of the two ``sets``.
-    brains : of each set, what is pruned to and scored on.
-    minds : of each set the mean behaviour, or None.
-    partners : for set a, which of its sources each goal of the other set is pruned to; -1: none.
+    region_targets : of each set, what is pruned to and scored on.
+    behaviours : of each set the mean behaviour, or None.
+    partners : for set a, which of its sources each target of the other set is pruned to; -1: none.
     folds : of each set, (train, test).
-    names, people : regions and subjects.
+    names, subjects : of the regions, and of whom they are.
     """
 
     pruner: Pruner
     sets: Names
     layers: dict[str, list[Features]]
     names: Names
-    people: Names
-    brains: list[Brain]
-    minds: list[Targets] | None
+    subjects: Names
+    region_targets: list[RegionTargets]
+    behaviours: list[Targets] | None
     partners: list[Indices]
     folds: list[list[Fold]]
 
@@ -69,15 +69,15 @@ def prepare(
         for given, space, name in zip(_of_sets(regions, sets, "regions"), first, sets)
     ]
     names = _same_regions(read, sets)
-    people = tuple(dict.fromkeys(subject for one in read for subject in one.subjects))
-    brains = [Brain.of(one, names, people, supervise) for one in read]
-    minds = None
+    subjects = tuple(dict.fromkeys(subject for one in read for subject in one.subjects))
+    region_targets = [RegionTargets.of(one, names, subjects, supervise) for one in read]
+    means = None
     if behaviours is not None:
-        minds = [
+        means = [
             _mean(_read_target(given, space, pruner.kind, f"behaviour of set {name!r}"))
             for given, space, name in zip(behaviours, first, sets)
         ]
-    partners = [brains[a].among_sources_of(brains[1 - a]) for a in (0, 1)]
+    partners = [region_targets[a].among_sources_of(region_targets[1 - a]) for a in (0, 1)]
     if not any((partner >= 0).any() for partner in partners):
         raise ValueError(
             "regions must share a subject between the two sets while supervise is 'subject', got none: pass "
@@ -86,7 +86,7 @@ def prepare(
     folds = [split(space.n, cv, repeats, seed)[0] for space in first]
     if len(folds[0]) != len(folds[1]):
         raise ValueError(f"cv must give both image sets equally many folds, got {len(folds[0])} and {len(folds[1])}")
-    return Plan(pruner, sets, layers, names, people, brains, minds, partners, folds)
+    return Plan(pruner, sets, layers, names, subjects, region_targets, means, partners, folds)
 
 
 def _of_sets(given: Any, sets: Names, what: str) -> list[Any]:
@@ -234,24 +234,24 @@ def _mean(targets: Targets) -> Targets:
 
 
 @dataclass(frozen=True)
-class Brain:
+class RegionTargets:
     """What one image set is pruned to and scored on.
 
     Attributes
     ----------
-    goals : the matrices (region × subject) that exist, and ``at``, their places in (region, subject).
-    sources : what is pruned to, and ``source``, the one of each goal.
+    targets : the matrices (region × subject) that exist, and ``at``, their places in (region, subject).
+    sources : what is pruned to, and ``source``, the one of each target.
     """
 
-    goals: Targets
+    targets: Targets
     at: Indices
     sources: Targets
     source: Indices
     own: bool
 
     @staticmethod
-    def of(one: _Regions, regions: Names, people: Names, supervise: str) -> Brain:
-        """Goals and sources with regions in this order and subjects at their places among all people."""
+    def of(one: _Regions, regions: Names, subjects: Names, supervise: str) -> RegionTargets:
+        """Targets and sources with regions in this order and subjects at their places among all subjects."""
         values = one.values[[one.regions.index(region) for region in regions]]
         there: Mask = np.asarray(~np.isnan(values).all(axis=-1))
         r, s = np.nonzero(there)
@@ -260,15 +260,15 @@ class Brain:
             empty = regions[int(lacking[0])]
             raise ValueError(f"regions must have a subject with values in every region, got none in {empty!r}")
         labels = tuple(f"{regions[i]} {one.subjects[j]}" for i, j in zip(r, s))
-        goals = _as_targets(values[r, s], one, labels)
-        at = np.stack([r, np.array([people.index(subject) for subject in one.subjects])[s]], axis=1)
+        targets = _as_targets(values[r, s], one, labels)
+        at = np.stack([r, np.array([subjects.index(subject) for subject in one.subjects])[s]], axis=1)
         if supervise == "subject":
-            return Brain(goals, at, goals, np.arange(len(goals), dtype=np.int64), own=True)
+            return RegionTargets(targets, at, targets, np.arange(len(targets), dtype=np.int64), own=True)
         means = np.stack([_averaged(region[here]) for region, here in zip(values, there)])
-        return Brain(goals, at, _as_targets(means, one, regions), r.astype(np.int64), own=False)
+        return RegionTargets(targets, at, _as_targets(means, one, regions), r.astype(np.int64), own=False)
 
-    def among_sources_of(self, other: Brain) -> Indices:
-        """For each goal of the other set, which of these sources is of the same region (and subject); -1: none."""
+    def among_sources_of(self, other: RegionTargets) -> Indices:
+        """For each target of the other set, which of these sources is of the same region (and subject); -1: none."""
         if not self.own:
             return np.asarray(other.at[:, 0], dtype=np.int64)
         known = {tuple(place): i for i, place in enumerate(self.at.tolist())}

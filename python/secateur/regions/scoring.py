@@ -14,7 +14,7 @@ from ..similarity import warn_of_opposition, warn_of_undefined_pairs
 from ..statistics import mean_of_defined
 from ..targets import Targets
 from ..validation import _settings, warn_of_small_folds
-from .plan import Brain, Mask, Names, prepare
+from .plan import Mask, Names, RegionTargets, prepare
 
 if TYPE_CHECKING:
     import xarray
@@ -113,39 +113,39 @@ def four_tests(
     """
     plan = prepare(X, regions, behaviour, pruner, cv, repeats, seed, supervise=supervise, kind=kind)
     warn_of_small_folds(fold for folds in plan.folds for fold in folds)
-    tests = TESTS if plan.minds else TESTS[1:]
-    names, people = plan.names, plan.people
-    board = _Board(tests, tuple(plan.layers), plan.sets, names, people, len(plan.folds[0]))
+    tests = TESTS if plan.behaviours else TESTS[1:]
+    names, subjects = plan.names, plan.subjects
+    board = _Board(tests, tuple(plan.layers), plan.sets, names, subjects, len(plan.folds[0]))
     kept: dict[str, list[Mask]] = {layer: [] for layer in plan.layers}
     steps = [(layer, a) for layer in plan.layers for a in (0, 1)]
     for layer, a in with_progress(steps, len(steps), "layers and sets", progress):
-        pruner, spaces, brain = plan.pruner, plan.layers[layer], plan.brains[a]
-        space, other = spaces[a], plan.brains[1 - a]
+        pruner, spaces, regional = plan.pruner, plan.layers[layer], plan.region_targets[a]
+        space, other = spaces[a], plan.region_targets[1 - a]
         place = (list(plan.layers).index(layer), a)
-        if plan.minds:
-            support = pruner.prune(space, plan.minds[a]).support
-            every = np.zeros(len(brain.goals), dtype=np.int64)
-            board.fill("behaviour", place, brain, _score(space, brain.goals, support, every, pruner))
+        if plan.behaviours:
+            support = pruner.prune(space, plan.behaviours[a]).support
+            every = np.zeros(len(regional.targets), dtype=np.int64)
+            board.fill("behaviour", place, regional, _score(space, regional.targets, support, every, pruner))
         for f, (train, test) in enumerate(plan.folds[a]):
-            support = pruner.prune(space.among(train), brain.sources.among(train)).support
-            scored = _score(space.among(test), brain.goals.among(test), support, brain.source, pruner)
-            board.fill_fold(f, place, brain, scored)
-        support = pruner.prune(space, brain.sources).support
+            support = pruner.prune(space.among(train), regional.sources.among(train)).support
+            scored = _score(space.among(test), regional.targets.among(test), support, regional.source, pruner)
+            board.fill_fold(f, place, regional, scored)
+        support = pruner.prune(space, regional.sources).support
         kept[layer].append(support)
-        board.fill("upper_bound", place, brain, _score(space, brain.goals, support, brain.source, pruner))
-        scored = _score(spaces[1 - a], other.goals, support, plan.partners[a], pruner)
+        board.fill("upper_bound", place, regional, _score(space, regional.targets, support, regional.source, pruner))
+        scored = _score(spaces[1 - a], other.targets, support, plan.partners[a], pruner)
         board.fill("across", (place[0], 1 - a), other, scored)
     board.average_folds()
     warn_of_undefined_pairs(board.left_out)
-    warn_of_opposition(board.full_means(), plan.brains[0].goals.kind)
-    attrs = _settings(plan.pruner, plan.brains[0].goals, cv, repeats, seed)
+    warn_of_opposition(board.full_means(), plan.region_targets[0].targets.kind)
+    attrs = _settings(plan.pruner, plan.region_targets[0].targets, cv, repeats, seed)
     sizes = [space.n for space in next(iter(plan.layers.values()))]
-    return board.dataset(kept, plan.brains, plan.layers, attrs | {"supervise": supervise, "n_stimuli": sizes})
+    return board.dataset(kept, plan.region_targets, plan.layers, attrs | {"supervise": supervise, "n_stimuli": sizes})
 
 
 @dataclass(frozen=True)
 class _Scored:
-    """Of T goals: alignment of all and of the kept features, their number, and the pairs left out."""
+    """Of T targets: alignment of all and of the kept features, their number, and the pairs left out."""
 
     full: Matrix
     pruned: Matrix
@@ -153,15 +153,15 @@ class _Scored:
     undefined_pairs: Matrix
 
 
-def _score(held: Features, goals: Targets, support: Mask, source: Indices, pruner: Pruner) -> _Scored:
-    """Score every goal with the features of its source; NaN where it has none (-1)."""
-    tested = pruner.settings().scoring(held, goals)
-    full, _ = tested.held_out_alignment(None, np.ones(held.d, dtype=bool))
-    scored = _Scored(full, *(np.full(len(goals), np.nan) for _ in range(3)))
+def _score(space: Features, targets: Targets, support: Mask, source: Indices, pruner: Pruner) -> _Scored:
+    """Score every target with the features of its source; NaN where it has none (-1)."""
+    tested = pruner.settings().scoring(space, targets)
+    full, _ = tested.held_out_alignment(None, np.ones(space.d, dtype=bool))
+    scored = _Scored(full, *(np.full(len(targets), np.nan) for _ in range(3)))
     scored.full[source < 0] = np.nan
     for u in np.unique(source[source >= 0]):
         which = np.flatnonzero(source == u)
-        found = tested.against(goals.only(which)).held_out_alignment(None, support[u])
+        found = tested.against(targets.only(which)).held_out_alignment(None, support[u])
         scored.pruned[which], scored.undefined_pairs[which] = found
         scored.n_kept[which] = support[u].sum()
     return scored
@@ -170,20 +170,20 @@ def _score(held: Features, goals: Targets, support: Mask, source: Indices, prune
 class _Board:
     """The results as they come in."""
 
-    def __init__(self, tests: Names, layers: Names, sets: Names, regions: Names, people: Names, folds: int) -> None:
-        self.coords = {"test": tests, "layer": layers, "set": sets, "region": regions, "subject": people}
+    def __init__(self, tests: Names, layers: Names, sets: Names, regions: Names, subjects: Names, folds: int) -> None:
+        self.coords = {"test": tests, "layer": layers, "set": sets, "region": regions, "subject": subjects}
         shape = tuple(len(names) for names in self.coords.values())
         self.whole = {name: np.full(shape, np.nan) for name in ("full", "pruned", "n_kept", "undefined_pairs")}
         self.by_fold = {name: np.full((*shape[1:], folds), np.nan) for name in self.whole}
 
-    def fill(self, test: str, place: tuple[int, int], brain: Brain, scored: _Scored) -> None:
+    def fill(self, test: str, place: tuple[int, int], regional: RegionTargets, scored: _Scored) -> None:
         t = self.coords["test"].index(test)
         for name, values in self.whole.items():
-            values[(t, *place)][tuple(brain.at.T)] = getattr(scored, name)
+            values[(t, *place)][tuple(regional.at.T)] = getattr(scored, name)
 
-    def fill_fold(self, f: int, place: tuple[int, int], brain: Brain, scored: _Scored) -> None:
+    def fill_fold(self, f: int, place: tuple[int, int], regional: RegionTargets, scored: _Scored) -> None:
         for name, values in self.by_fold.items():
-            values[place][(*brain.at.T, f)] = getattr(scored, name)
+            values[place][(*regional.at.T, f)] = getattr(scored, name)
 
     def average_folds(self) -> None:
         t = self.coords["test"].index("within")
@@ -201,7 +201,11 @@ class _Board:
         return int(np.nansum(self.whole["undefined_pairs"]))
 
     def dataset(
-        self, kept: dict[str, list[Mask]], brains: list[Brain], layers: dict[str, list[Features]], attrs: Any
+        self,
+        kept: dict[str, list[Mask]],
+        region_targets: list[RegionTargets],
+        layers: dict[str, list[Features]],
+        attrs: Any,
     ) -> xarray.Dataset:
         import xarray
 
@@ -211,16 +215,16 @@ class _Board:
             variables[f"{name}_fold"] = ((*dims[1:], "fold"), self.by_fold[name])
         coords: dict[str, Any] = {dim: np.array(names, dtype=object).astype(str) for dim, names in self.coords.items()}
         coords["fold"] = np.arange(self.by_fold["full"].shape[-1])
-        regions, people = len(self.coords["region"]), len(self.coords["subject"])
+        regions, subjects = len(self.coords["region"]), len(self.coords["subject"])
         for layer, supports in kept.items():
             feature, d = f"feature_{layer}", layers[layer][0].d
             labels = layers[layer][0].names or layers[layer][1].names
             coords[feature] = np.arange(d) if labels is None else np.array(labels)
-            if not brains[0].own:
+            if not region_targets[0].own:
                 variables[f"kept_{layer}"] = (("set", "region", feature), np.stack(supports))
                 continue
-            of_subject = np.zeros((2, regions, people, d), dtype=bool)
+            of_subject = np.zeros((2, regions, subjects, d), dtype=bool)
             for a, support in enumerate(supports):
-                of_subject[(a, *brains[a].at.T)] = support
+                of_subject[(a, *region_targets[a].at.T)] = support
             variables[f"kept_{layer}"] = (("set", "region", "subject", feature), of_subject)
         return xarray.Dataset(variables, coords, attrs)

@@ -122,8 +122,8 @@ def paired_tests(result: xarray.Dataset, over: Literal["regions", "subjects"] = 
         From :func:`four_tests`.
     over : {"regions", "subjects"}
         What is counted as a measurement. ``"regions"``: every region of every set, z averaged over subjects, as in the
-        paper (8 regions × 2 sets: t(15)). ``"subjects"``: every subject, z averaged over sets; a row per region, and one
-        of their mean where there are several.
+        paper (8 regions × 2 sets: t(15)). ``"subjects"``: every subject, z averaged over sets; a row per region, and
+        one of their mean where there are several.
 
     Returns
     -------

@@ -114,7 +114,7 @@ def held_out(result: xarray.Dataset, target: int | None = None) -> Figure:
 
 
 def comparison(result: xarray.Dataset) -> Figure:
-    """Held-out alignment of several methods on the same folds: bars of means with SD, a point per fold; a panel per target.
+    """Held-out alignment of methods on the same folds: bars of means with SD, a point per fold, a panel per target.
 
     Parameters
     ----------

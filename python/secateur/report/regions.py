@@ -146,10 +146,10 @@ def _legend(figure: Figure, one: xarray.Dataset) -> None:
             face = colour if a == 0 else "white"
             handles.append(Line2D([], [], marker=MARKS[a], linestyle="", color=colour, markerfacecolor=face))
             labels.append(drawing.as_written(f"set {name}, {space}"))
-    people = int((one["full"].notnull().sum("subject")).max())
-    if people > 1:
+    subjects = int((one["full"].notnull().sum("subject")).max())
+    if subjects > 1:
         handles += [Line2D([], [], color=drawing.FAINT, linewidth=0.8)]
-        labels += [f"one subject (at most {people}); bars: SE"]
+        labels += [f"one subject (at most {subjects}); bars: SE"]
     figure.legend(
         handles, labels, loc="lower left", bbox_to_anchor=(0.3 / figure.get_size_inches()[0], 0.0),
         ncols=len(handles) if figure.get_size_inches()[0] > 6.4 else 3, frameon=False, fontsize=drawing.SMALL,

@@ -238,8 +238,8 @@ class Weights(Reweighting):
         Raises
         ------
         TypeError, ValueError
-            Where X, target or weights are not finite or do not fit one another; where penalties are not positive; where a
-            stimulus has no direction; where a target is constant.
+            Where X, target or weights are not finite or do not fit one another; where penalties are not
+            positive; where a stimulus has no direction; where a target is constant.
         """
         _, rows, targets = self._read(X, target, weights)
         given = self._given_penalties()

@@ -121,8 +121,8 @@ class SimDR(Reweighting):
         Raises
         ------
         TypeError, ValueError
-            Where X, target or weights are not finite or do not fit one another; where penalties are not positive; where a
-            stimulus has no direction; where a target is constant.
+            Where X, target or weights are not finite or do not fit one another; where penalties are not
+            positive; where a stimulus has no direction; where a target is constant.
         """
         features, rows, targets = self._read(X, target, weights)
         sizes, given = self._dimensions(), self._given_penalties()

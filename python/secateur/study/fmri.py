@@ -231,17 +231,17 @@ def describe(study: FmriStudy, inputs: Inputs) -> str:
         stimuli = ", ".join(f"{space.n} in set {name}" for name, space in zip(plan.sets, spaces))
         lines.append(f"layer {layer}: {spaces[0].d} features; stimuli: {stimuli}")
     lines.append(f"regions: {', '.join(plan.names)}")
-    for name, brain in zip(plan.sets, plan.brains):
-        count = f"{len(brain.goals)} matrices (region × subject), pruned to {len(brain.sources)}"
+    for name, regional in zip(plan.sets, plan.region_targets):
+        count = f"{len(regional.targets)} matrices (region × subject), pruned to {len(regional.sources)}"
         lines.append(f"set {name}: {count}")
-    lines.append("behaviour: " + ("given for both sets" if plan.minds else "none, so the first test is left out"))
+    lines.append("behaviour: " + ("given for both sets" if plan.behaviours else "none, so the first test is left out"))
     lines.append(
         f"pruning: {study.pruning.metric}, {study.pruning.comparator}, {study.pruning.search}, to each "
         + {"subject": "subject's own matrix", "mean": "set's mean over subjects"}[study.supervise]
     )
     folds = len(plan.folds[0])
     lines.append(f"folds: {folds_words(study.folds.cv, study.folds.repeats)}, seed {study.folds.seed}")
-    once = sum(len(brain.sources) * (folds + 1) + bool(plan.minds) for brain in plan.brains)
+    once = sum(len(regional.sources) * (folds + 1) + bool(plan.behaviours) for regional in plan.region_targets)
     lines.append(f"prunings: {once * len(plan.layers)}")
     return "\n".join(lines + [f"note: {note}" for note in inputs.notes]) + "\n"
 
@@ -313,12 +313,12 @@ def markdown(result: xarray.Dataset, title: str) -> str:
     str
     """
     attrs, names = result.attrs, [str(name) for name in result["region"].values]
-    people = result.sizes["subject"]
+    subjects = result.sizes["subject"]
     whose = "subject" if attrs["supervise"] == "subject" else "mean over subjects"
     facts = (
         f"{attrs['metric']} similarity · alignment in {attrs['comparator']} · search {attrs['search']} · "
-        f"{folds_words(attrs['cv'], attrs['repeats'])} folds, seed {attrs['seed']} · {people} "
-        f"subject{'s' if people > 1 else ''}, pruned to each {whose} · Secateur {attrs['secateur_version']}"
+        f"{folds_words(attrs['cv'], attrs['repeats'])} folds, seed {attrs['seed']} · {subjects} "
+        f"subject{'s' if subjects > 1 else ''}, pruned to each {whose} · Secateur {attrs['secateur_version']}"
     )
     parts = [f"# {title}", facts]
     tested = paired_tests(result).to_dict("records")
@@ -332,7 +332,7 @@ def markdown(result: xarray.Dataset, title: str) -> str:
             (one,) = (row for row in tested if row["test"] == test and row["layer"] == layer)
             parts.append("- " + _sentence(one))
     parts.append("## Over subjects")
-    if people > 1:
+    if subjects > 1:
         rows = [["test", "layer", "region", "full", "pruned", "improved", "t", "df", "p", "p (FDR)", "d"]]
         for one in paired_tests(result, "subjects").to_dict("records"):
             forms = {"full": ".3f", "pruned": ".3f", "t": ".2f", "df": "d", "p": ".2g", "p_fdr": ".2g", "d": ".2f"}
@@ -352,7 +352,7 @@ def markdown(result: xarray.Dataset, title: str) -> str:
         parts.append(pipes(rows))
         parts.append("- " + _agreement(table))
     notes = [
-        "Scores are means over subjects" + (" and folds." if people > 1 else "; within sets, over folds."),
+        "Scores are means over subjects" + (" and folds." if subjects > 1 else "; within sets, over folds."),
         "t: paired, one-sided (pruned > full), of Fisher's z; d: Cohen's, of the paired differences. Regions and sets "
         "are not independent: the test over them is descriptive.",
         "The upper bound is in-sample: a best prefix gains on noise too.",
