@@ -190,9 +190,9 @@ def _input(what: str = "") -> Iterator[None]:
     from ..similarity import OpposedWarning, UndefinedPairsWarning
     from ..validation import SmallFoldsWarning
 
-    told = (UndefinedPairsWarning, OpposedWarning, SmallFoldsWarning)
+    categories = (UndefinedPairsWarning, OpposedWarning, SmallFoldsWarning)
     with warnings.catch_warnings(record=True) as caught:
-        for category in told:
+        for category in categories:
             warnings.simplefilter("always", category)
         try:
             yield
@@ -202,7 +202,7 @@ def _input(what: str = "") -> Iterator[None]:
             _say(f"secateur: {what + ': ' if what else ''}{_sentence(error)}.")
             raise typer.Exit(2) from None
     for warning in caught:
-        if issubclass(warning.category, told):
+        if issubclass(warning.category, categories):
             _say(f"warning: {what + ': ' if what else ''}{_sentence(warning.message)}.")  # type: ignore[arg-type]
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)

@@ -102,9 +102,9 @@ def finetune(
                 raise ValueError(f"RDM must cover the {n} images of {images.name}, got shape {values.shape}")
             several = values.ndim == 3 or (values.ndim == 2 and values.shape != (n, n))
             matrix = average(values)
-        notes = [told for told in (*shown.notes, *goal.notes, note) if told]
-        for told in notes:
-            _say(f"note: {told}.")
+        notes = [sentence for sentence in (*shown.notes, *goal.notes, note) if sentence]
+        for sentence in notes:
+            _say(f"note: {sentence}.")
         with _input():
             name = net if net is not None else str(PRESETS[str(preset)]["net"])
             network = load(name, None if weights == "random" else weights, seed=seed)

@@ -71,8 +71,8 @@ class _Set:
 
     def settings(self, **more: Any) -> dict[str, Any]:
         """What ``settings.json`` holds."""
-        told = {"command": ["secateur", *sys.argv[1:]], "inputs": self.inputs, "notes": list(self.notes)}
-        return {**told, "network": self.net.name, **self.net.provenance, **more}
+        sentence = {"command": ["secateur", *sys.argv[1:]], "inputs": self.inputs, "notes": list(self.notes)}
+        return {**sentence, "network": self.net.name, **self.net.provenance, **more}
 
 
 def _open(photographs: Path, network: str, weights: str, device: str, seed: int = 0) -> _Set:
@@ -105,8 +105,8 @@ def _aim(target: str, kind: str | None, seen: _Set) -> tuple[Targets, _Set]:
             raise ValueError(f"TARGET must be one target, got {len(targets)}")
         targets = replace(targets, single=True, labels=(goal.path.stem,))
     notes = (*goal.notes, *([note] if note else []))
-    for told in notes:
-        _say(f"note: {told}.")
+    for sentence in notes:
+        _say(f"note: {sentence}.")
     seen = replace(seen, inputs=[*seen.inputs, {"role": "target", **goal.record()}], notes=(*seen.notes, *notes))
     return targets, seen
 

@@ -134,9 +134,9 @@ def prune(
             if len(targets) == 1:
                 targets = replace(targets, labels=(goal.path.stem,))
         given = (*embedding.notes, *goal.notes, note, *(grouping.notes if grouping else ()))
-        notes = tuple(told for told in given if told)
-        for told in notes:
-            _say(f"note: {told}.")
+        notes = tuple(sentence for sentence in given if sentence)
+        for sentence in notes:
+            _say(f"note: {sentence}.")
         inputs = [
             {"role": role, **loaded.record()}
             for role, loaded in (("features", embedding), ("target", goal), ("groups", grouping))

@@ -386,9 +386,9 @@ def load_rsatoolbox(path: FilePath, dim: str = "subject") -> xarray.DataArray:
         raise FileError(
             f"{place.name}:dissimilarities must have shape (RDMs, pairs) with n(n-1)/2 pairs, got {values.shape}"
         )
-    told = [_named(arrays, f"{what}_descriptors/", size) for what, size in (("rdm", len(values)), ("pattern", n))]
+    own_names = [_named(arrays, f"{what}_descriptors/", size) for what, size in (("rdm", len(values)), ("pattern", n))]
     packed = _checked(values, n, "dissimilarity", f"{place.name}:dissimilarities")
-    return _labelled(packed, {dim: told[0] or _numbered(len(values))}, "dissimilarity", told[1], place)
+    return _labelled(packed, {dim: own_names[0] or _numbered(len(values))}, "dissimilarity", own_names[1], place)
 
 
 def _named(arrays: Mapping[str, Array], start: str, count: int) -> Names | None:
@@ -494,5 +494,5 @@ def _arranged(
         rows.append(matrix[pair_positions(order, n)])
     values = _checked(np.stack(rows), len(stimuli), "dissimilarity", place.name)
     bare = tuple(name[: name.rfind(".")] if name.lower().endswith(PICTURES) else name for name in stimuli)
-    told = bare if len(set(bare)) == len(bare) else stimuli
-    return _labelled(values, {dim: labels}, "dissimilarity", told, place)
+    own_names = bare if len(set(bare)) == len(bare) else stimuli
+    return _labelled(values, {dim: labels}, "dissimilarity", own_names, place)

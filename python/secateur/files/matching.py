@@ -34,10 +34,10 @@ def stated_kind(target: Loaded, kind: str | None) -> str | None:
         Where the two say different things.
     """
     if None not in (kind, target.kind) and kind != target.kind:
-        told = "holds rsatoolbox RDMs, which are" if target.key == "dissimilarities" else "says that it holds"
+        claim = "holds rsatoolbox RDMs, which are" if target.key == "dissimilarities" else "says that it holds"
         held = {"similarity": "similarities", "dissimilarity": "dissimilarities"}[str(target.kind)]
         raise FileError(
-            f"{place_words(target.path, target.key)} {told} {held}: pass kind={target.kind!r}, got {kind!r}"
+            f"{place_words(target.path, target.key)} {claim} {held}: pass kind={target.kind!r}, got {kind!r}"
         )
     return target.kind or kind
 

@@ -153,8 +153,8 @@ def _target_table(
 
 def _table_words(path: Path, values: Matrix, heading: bool, named: bool) -> str:
     parts = [*(["a heading"] if heading else []), *(["a first column of names"] if named else [])]
-    told = " and ".join(parts) or "neither heading nor names"
-    return f"{path.name} was read as {values.shape[0]} × {values.shape[1]} numbers with {told}"
+    found = " and ".join(parts) or "neither heading nor names"
+    return f"{path.name} was read as {values.shape[0]} × {values.shape[1]} numbers with {found}"
 
 
 def read_groups_csv(path: Path, n: int, stimuli: Names | None) -> Loaded:

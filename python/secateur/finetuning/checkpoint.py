@@ -43,11 +43,11 @@ class Checkpoint:
     recipe: str
 
     def write(self, line: TrainableNetwork, optimiser: Any, rng: np.random.Generator, at: Progress) -> None:
-        told = json.dumps({
+        stored = json.dumps({
             "rng": rng.bit_generator.state, "epoch": at.epoch, "loss": at.loss, "alignment": at.alignment,
             "undefined": at.undefined, "best": at.best,
         })  # fmt: skip
-        content = {"format": _FORMAT, "recipe": self.recipe, "progress": told, "state": line.state(), "best": at.kept}
+        content = {"format": _FORMAT, "recipe": self.recipe, "progress": stored, "state": line.state(), "best": at.kept}
         with whole_file(self.path) as draft:
             import_torch().save({**content, "optimiser": optimiser.state_dict()}, draft)
 
@@ -62,7 +62,9 @@ class Checkpoint:
             )
         line.restore(content["state"])
         optimiser.load_state_dict(content["optimiser"])
-        told = json.loads(content["progress"])
-        rng.bit_generator.state = told["rng"]
-        best = None if told["best"] is None else (int(told["best"][0]), int(told["best"][1]))
-        return Progress(told["epoch"], told["loss"], told["alignment"], told["undefined"], best, content["best"])
+        stored = json.loads(content["progress"])
+        rng.bit_generator.state = stored["rng"]
+        best = None if stored["best"] is None else (int(stored["best"][0]), int(stored["best"][1]))
+        return Progress(
+            stored["epoch"], stored["loss"], stored["alignment"], stored["undefined"], best, content["best"]
+        )

@@ -251,8 +251,8 @@ class DissimilarityTrainer:
         """All that a training depends on but images and the number of epochs."""
         terms = ["layer", "freeze", "lr", "momentum", "batch", "form", "loss", "layers", "comparator", "size"]
         terms += ["train_mode", "precision", "seed"]
-        told = json.dumps({name: getattr(self, name) for name in terms}, sort_keys=True, default=list)
-        return digest(f"{told} {fingerprint(self.net)} {task.digest()}")
+        message = json.dumps({name: getattr(self, name) for name in terms}, sort_keys=True, default=list)
+        return digest(f"{message} {fingerprint(self.net)} {task.digest()}")
 
     def train(
         self, line: TrainableNetwork, start: Any, task: Task, file: Checkpoint | None, progress: bool
@@ -382,8 +382,10 @@ class DissimilarityTrainer:
         names = list(line.scored)
         self.epoch_, self.layer_ = (at.epoch, self.layer) if at.best is None else (at.best[0], names[at.best[1]])
         line.restore(at.kept)
-        told = f"{self.layer_}, epoch {self.epoch_} of {at.epoch}, {self.loss}, lr {self.lr}, {len(task.train)} images"
-        provenance = {**self.net.provenance, "fine-tuned": told}
+        message = (
+            f"{self.layer_}, epoch {self.epoch_} of {at.epoch}, {self.loss}, lr {self.lr}, {len(task.train)} images"
+        )
+        provenance = {**self.net.provenance, "fine-tuned": message}
         self.network_ = replace(line.steps.net, provenance=provenance)
         count = int((task.w[np.ix_(task.train, task.train)] > 0).sum()) // 2
         variables = {

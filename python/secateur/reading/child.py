@@ -48,8 +48,8 @@ class Files:
 
     def check(self, size: float, name: str) -> None:
         if size > self.size:
-            told = f"{name} must hold arrays of at most {self.size:.3g} bytes"
-            raise Refused(f"{told}, got one of {size:.3g}: {self.lift}")
+            message = f"{name} must hold arrays of at most {self.size:.3g} bytes"
+            raise Refused(f"{message}, got one of {size:.3g}: {self.lift}")
 
     # What is in a file ------------------------------------------------------------------------------------------
 
@@ -209,19 +209,19 @@ class Files:
         import h5py
 
         for source in item.virtual_sources():
-            told = f"{path.name} must hold its arrays itself, or beside it, got the virtual array {name!r}"
+            message = f"{path.name} must hold its arrays itself, or beside it, got the virtual array {name!r}"
             if "%" in source.file_name or "%" in source.dset_name:
-                raise Refused(f"{told} of a pattern of files, {source.file_name!r}: copy the values into one array")
+                raise Refused(f"{message} of a pattern of files, {source.file_name!r}: copy the values into one array")
             if source.file_name == ".":
                 if source.dset_name not in item.file:
-                    raise Refused(f"{told}, whose source {source.dset_name!r} is missing")
+                    raise Refused(f"{message}, whose source {source.dset_name!r} is missing")
                 continue
             other = path.parent / source.file_name
             if not other.is_file():
-                raise Refused(f"{told}, whose source {source.file_name!r} is missing")
+                raise Refused(f"{message}, whose source {source.file_name!r} is missing")
             with h5py.File(other, "r") as held:
                 if not isinstance(held.get(source.dset_name), h5py.Dataset):
-                    raise Refused(f"{told}, whose source {source.file_name}:{source.dset_name} is missing")
+                    raise Refused(f"{message}, whose source {source.file_name}:{source.dset_name} is missing")
 
     def _hdf5_entries(self, path: Path, matlab: bool) -> list[Any]:
         import h5py
@@ -328,8 +328,8 @@ def answer(out: BinaryIO, ask: Callable[[], Any]) -> None:
     """What a question gives, or why it gives nothing."""
     arrays: list[Any] = []
     try:
-        told = {"answer": coded(ask(), arrays)}
-        words = json.dumps(told).encode("ascii")
+        message = {"answer": coded(ask(), arrays)}
+        words = json.dumps(message).encode("ascii")
     except Refused as error:
         words = json.dumps({"refused": str(error)}).encode("ascii")
     except Exception as error:  # whatever a damaged file makes a reader say

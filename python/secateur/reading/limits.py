@@ -132,8 +132,8 @@ def check_size(size: float, name: str) -> None:
     """
     most = current().size
     if size > most:
-        told = f"{name} must hold arrays of at most {in_units(most)}, got one of {in_units(size)}: {LIFT}"
-        raise ReadError(told, whole=True)
+        message = f"{name} must hold arrays of at most {in_units(most)}, got one of {in_units(size)}: {LIFT}"
+        raise ReadError(message, whole=True)
 
 
 def in_units(size: float) -> str:

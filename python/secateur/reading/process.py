@@ -113,15 +113,15 @@ class Reader:
         clock.start()
         try:
             self._send([verb, {"path": os.path.abspath(self.path), **arguments}])
-            told = json.loads(self._bytes(int.from_bytes(self._bytes(8), "little")))
-            if "refused" in told:
-                raise ReadError(told["refused"], whole=True)
-            if "error" in told:
-                kind, words = told["error"]
+            reply = json.loads(self._bytes(int.from_bytes(self._bytes(8), "little")))
+            if "refused" in reply:
+                raise ReadError(reply["refused"], whole=True)
+            if "error" in reply:
+                kind, words = reply["error"]
                 if kind == "MemoryError":
                     words = "it takes more memory than its limit allows"
                 raise ReadError(" ".join(words.split()) or kind, kind=kind)
-            return self._decoded(told["answer"])
+            return self._decoded(reply["answer"])
         except (EOFError, BrokenPipeError, ConnectionError) as error:
             if late.is_set():
                 raise ReadError(f"its reader takes more than {allowed:.3g} s", kind="SIGKILL") from error
@@ -157,8 +157,8 @@ class Reader:
             raise EOFError
         return found
 
-    def _decoded(self, told: dict[str, Any]) -> Any:
-        ((form, held),) = told.items()
+    def _decoded(self, reply: dict[str, Any]) -> Any:
+        ((form, held),) = reply.items()
         if form == "array":
             dtype, shape = np.dtype(held[0]), tuple(held[1])
             if dtype.kind not in _KINDS:
@@ -180,7 +180,7 @@ class Reader:
             return {name: self._decoded(one) for name, one in held}
         if form == "list":
             return [self._decoded(one) for one in held]
-        return told["plain"]
+        return reply["plain"]
 
     def _values(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Any:
         assert self.process.stdout is not None
@@ -237,9 +237,9 @@ def netcdf_array(
     import xarray
 
     with Reader(path) as reader:
-        told = reader.ask("netcdf", key=key, dims=None if dims is None else list(dims))
-    if told["array"] is None:
-        return told["own"], None
-    parts = {name: (one["dims"], one["values"], one["attrs"]) for name, one in told["array"].items()}
+        reply = reader.ask("netcdf", key=key, dims=None if dims is None else list(dims))
+    if reply["array"] is None:
+        return reply["own"], None
+    parts = {name: (one["dims"], one["values"], one["attrs"]) for name, one in reply["array"].items()}
     own, values, attrs = parts.pop("")
-    return told["own"], xarray.DataArray(values, parts, own, told["name"], attrs)
+    return reply["own"], xarray.DataArray(values, parts, own, reply["name"], attrs)

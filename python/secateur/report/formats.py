@@ -102,9 +102,9 @@ def write_table(path: Path, table: pandas.DataFrame, index: bool = False) -> Non
 
 
 def write_settings(draft: Path, attrs: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-    told = {**versions(), **attrs, **settings}
+    content = {**versions(), **attrs, **settings}
     keep_notes(draft, settings.get("notes", ()))
-    (draft / SETTINGS).write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (draft / SETTINGS).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def keep_notes(draft: Path, notes: Sequence[str]) -> None:

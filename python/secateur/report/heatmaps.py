@@ -356,8 +356,8 @@ def contours(
             _draw_tops(axes, values.values[i].astype(float), shares, colour)
         words = _label(heat, i, 34)
         if risk is not None:
-            told = ", ".join("∞" if np.isinf(r) else f"{r:.1f}" for r in risk[i])
-            words += "\nrelative risk " + ("undefined" if np.isnan(risk[i]).any() else told)
+            message = ", ".join("∞" if np.isinf(r) else f"{r:.1f}" for r in risk[i])
+            words += "\nrelative risk " + ("undefined" if np.isnan(risk[i]).any() else message)
         axes.set_title(words, fontsize=drawing.SMALL, loc="left", pad=2)
     ceiling = bottom + rows * (tall + gap)
     drawing.write_words(figure, 0.25, ceiling + 0.42, title, drawing.LARGE, fontweight="bold")
@@ -436,8 +436,10 @@ def precision_recall(curves: xarray.Dataset, groups: Any = None) -> Figure:
         frameon=False, fontsize=drawing.SMALL, borderaxespad=0, borderpad=0, ncols=max(1, int((width - 0.6) / 1.6)),
         columnspacing=1.2, handlelength=1.6,
     )  # fmt: skip
-    told = f"{count - left_out} images" + (f", {left_out} without a curve left out" if left_out else "")
-    drawing.write_words(figure, 0.25, 3.2, f"Heat predicted from saliency ({told})", drawing.LARGE, fontweight="bold")
+    message = f"{count - left_out} images" + (f", {left_out} without a curve left out" if left_out else "")
+    drawing.write_words(
+        figure, 0.25, 3.2, f"Heat predicted from saliency ({message})", drawing.LARGE, fontweight="bold"
+    )
     return figure
 
 

@@ -158,11 +158,11 @@ def comparison(result: xarray.Dataset) -> Figure:
         drawing.from_zero(axes, scores[:, t])
         axes.set_xticks(range(len(names)))
         nodes = result["nodes"].values[:, t]
-        told = [drawing.plus_minus(row, 0).removesuffix(" ± 0") if np.isfinite(row).any() else "–" for row in nodes]
+        counts = [drawing.plus_minus(row, 0).removesuffix(" ± 0") if np.isfinite(row).any() else "–" for row in nodes]
         axes.set_xticklabels(
             [
                 f"{drawing.drawn_name(name, 14)}\n{words}\n{drawing.plus_minus(score, 2)}"
-                for name, words, score in zip(names, told, scores[:, t], strict=True)
+                for name, words, score in zip(names, counts, scores[:, t], strict=True)
             ]
         )
         label = "" if column else f"held-out alignment ({drawing.unit_of(result)})"

@@ -81,10 +81,10 @@ def regions(result: xarray.Dataset, test: str = "within") -> Figure:
         drawing.dress(axes, "", f"alignment ({drawing.unit_of(result)})")
         row = rows[layer]
         drawing.heading(axes, f"{chr(97 + i)}   {drawing.drawn_name(layer, 24)}", 6)
-        told = f"{row['improved']} of {row['n']} {'subjects' if over == 'subjects' else 'regions × sets'} improved"
-        told += _tested_words(test, row)
+        message = f"{row['improved']} of {row['n']} {'subjects' if over == 'subjects' else 'regions × sets'} improved"
+        message += _tested_words(test, row)
         axes.text(
-            1, 1.03, told, transform=axes.transAxes, ha="right", va="bottom", fontsize=drawing.SMALL, color="#404040"
+            1, 1.03, message, transform=axes.transAxes, ha="right", va="bottom", fontsize=drawing.SMALL, color="#404040"
         )
     _legend(figure, one)
     return figure

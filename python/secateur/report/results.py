@@ -91,7 +91,7 @@ def result_facts(result: xarray.Dataset, n: int, d: int, t: int) -> list[str]:
     """How a result was made, in a line."""
     attrs = result.attrs
     name, count = target_name(result, t), result.sizes["target"]
-    told = (
+    of_target = (
         [f"target {t + 1} of {count}" + (f": {name}" if name else "")]
         if count > 1
         else [f"target: {name}"]
@@ -100,7 +100,7 @@ def result_facts(result: xarray.Dataset, n: int, d: int, t: int) -> list[str]:
     )
     repeats = int(attrs["repeats"])
     return [
-        *told,
+        *of_target,
         f"{n} stimuli",
         f"{d} features",
         f"{attrs['metric']} similarity",

@@ -58,10 +58,11 @@ def spaces_of(
     for name, subset, note in (("full", None, ""), ("pruned", support, ", in-sample")):
         kept = X.shape[1] if subset is None else int(subset.sum())
         score = float(np.ravel(alignment(X, one, metric, comparator, subset=subset))[0])
-        told = "undefined" if np.isnan(score) else f"{score:.2f}"
+        score_words = "undefined" if np.isnan(score) else f"{score:.2f}"
         spaces.append(
             _Space(
-                f"{name}: {kept} features\n{drawing.unit_of(result)} {told}{note}", similarity(X, metric, subset=subset)
+                f"{name}: {kept} features\n{drawing.unit_of(result)} {score_words}{note}",
+                similarity(X, metric, subset=subset),
             )
         )
     negated = "(dissimilarities, negated)" if result.attrs["kind"] == "dissimilarity" else "(similarities)"

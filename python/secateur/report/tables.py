@@ -65,8 +65,8 @@ def text(result: xarray.Dataset, permutations: xarray.Dataset | None = None, *, 
     '30 stimuli · 20 features · cosine similarity · alignment in Pearson r'
     """
     scores, tests, notes, left = _content(result, permutations, most)
-    told = [] if not left else [f"… and {left} more targets."]
-    wrapped = [line for note in [*told, *notes] for line in wrap(note, WIDTH, subsequent_indent="  ")]
+    lines = [] if not left else [f"… and {left} more targets."]
+    wrapped = [line for note in [*lines, *notes] for line in wrap(note, WIDTH, subsequent_indent="  ")]
     parts = [_facts_lines(result), _plain(scores), _plain(tests), "\n".join(wrapped)]
     return "\n\n".join(parts) + "\n"
 
@@ -95,14 +95,14 @@ def markdown(
     '# A'
     """
     scores, tests, notes, left = _content(result, permutations, most)
-    told = [] if not left else [f"… and {left} more targets."]
+    lines = [] if not left else [f"… and {left} more targets."]
     heading = [f"# {title}"] if title else []
     body = [
         *heading,
         _facts_lines(result).replace("\n", " · "),
         pipe_table(scores),
         pipe_table(tests),
-        "\n".join(f"- {n}" for n in [*told, *notes]),
+        "\n".join(f"- {n}" for n in [*lines, *notes]),
     ]
     return "\n\n".join(body) + "\n"
 
@@ -137,8 +137,8 @@ def course_text(
     rows, notes = _course_content(course, test)
     notes += _permutation_notes(permutations, test)
     facts = wrap(" · ".join(courses.facts(course)), WIDTH)
-    told = [line for note in notes for line in wrap(note, WIDTH, subsequent_indent="  ")]
-    return "\n\n".join(["\n".join(facts), *([_plain(rows)] if rows[1:] else []), "\n".join(told)]) + "\n"
+    lines = [line for note in notes for line in wrap(note, WIDTH, subsequent_indent="  ")]
+    return "\n\n".join(["\n".join(facts), *([_plain(rows)] if rows[1:] else []), "\n".join(lines)]) + "\n"
 
 
 def course_markdown(
@@ -198,8 +198,8 @@ def _course_content(course: xarray.Dataset, test: xarray.Dataset | None) -> tupl
     if clock.windows:
         rows = [[f"window ({short})", *heads, *(["t", "p", "q", "d"] if test is not None else [])]]
         for t, (at, half) in enumerate(zip(clock.at, clock.half, strict=True)):
-            told = [] if test is None else [number_words(float(test[name][t]), ".2g") for name in ("t", "p", "q", "d")]
-            rows.append([f"{at - half:g}–{at + half:g}", *scores(t), *told])
+            lines = [] if test is None else [number_words(float(test[name][t]), ".2g") for name in ("t", "p", "q", "d")]
+            rows.append([f"{at - half:g}–{at + half:g}", *scores(t), *lines])
         return rows, [*notes, courses.test_words(course, test), *_opposition_notes(rows, whole, kind)]
     if test is None:
         rows = [[f"time ({short})", *heads]]

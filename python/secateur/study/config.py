@@ -93,16 +93,16 @@ def plain(study: Any) -> dict[str, Any]:
     dict
         The same wherever the files lie.
     """
-    hints, told = get_type_hints(type(study)), {}
+    hints, settings = get_type_hints(type(study)), {}
     for name in (field.name for field in fields(study)):
         value = getattr(study, name)
         if is_dataclass(value):
-            told[name] = plain(value)
+            settings[name] = plain(value)
         elif isinstance(value, dict) and all(is_dataclass(one) for one in value.values()) and value:
-            told[name] = {key: plain(one) for key, one in value.items()}
+            settings[name] = {key: plain(one) for key, one in value.items()}
         elif not _places(hints[name]):
-            told[name] = value
-    return told
+            settings[name] = value
+    return settings
 
 
 def _places(hint: Any) -> bool:

@@ -180,8 +180,8 @@ def read_tasks(
                 network, noted = open_network(study.network, dry=dry)
                 notes += noted
             with_net = None if network is None else (study.network, network)
-            spaces[key], told, noted = read_space(own.features, own.images, key[2], with_net, where)
-            records += told
+            spaces[key], entry, noted = read_space(own.features, own.images, key[2], with_net, where)
+            records += entry
             notes += noted
             check_folds(spaces[key].n, study.folds)
         found, record_of, noted = read_goals(name, target, spaces[key])
@@ -233,8 +233,8 @@ def network_record(net: Net, network: Network) -> dict[str, Any]:
     """A network by its architecture and weights; a file of weights by its name."""
     from ..networks.extraction import fingerprint
 
-    told = {"role": "network", "name": network.name, **network.provenance, "weights_sha256": fingerprint(network)}
-    return told | ({"weights": Path(net.weights_file).name} if net.weights_file else {})
+    entry = {"role": "network", "name": network.name, **network.provenance, "weights_sha256": fingerprint(network)}
+    return entry | ({"weights": Path(net.weights_file).name} if net.weights_file else {})
 
 
 def see(folder: Place, net: Net, network: Network) -> tuple[Seen, dict[str, Any]]:
@@ -244,8 +244,8 @@ def see(folder: Place, net: Net, network: Network) -> tuple[Seen, dict[str, Any]
     images = networks.read_images(folder)
     with _quiet():
         one = networks.embed(network, [images[0]], net.layer, pool=net.pool, progress=False)
-    told = {"role": "images", "folder": Path(folder).name, "images": len(images), "sha256": images.digest_of_all()}
-    return Seen(images, network, net, one.sizes["feature"]), told
+    entry = {"role": "images", "folder": Path(folder).name, "images": len(images), "sha256": images.digest_of_all()}
+    return Seen(images, network, net, one.sizes["feature"]), entry
 
 
 def read_space(
@@ -276,10 +276,10 @@ def read_space(
     else:
         assert images is not None  # the caller's two checks
         assert net is not None
-        seen, told = see(images, *net)
+        seen, entry = see(images, *net)
         stimuli = Loaded(np.empty(0), seen.images.names if seen.images.named else None, None, Path(images))
         space = Space(len(seen.images), seen.d, seen.images.categories, stimuli, None, seen)
-        records, notes = [{**told, "role": f"images of {where}"}], list(seen.images.notes)
+        records, notes = [{**entry, "role": f"images of {where}"}], list(seen.images.notes)
     if groups is not None:
         held = read_groups_file(groups, space.n, space.stimuli.stimuli)
         space = replace(space, groups=tuple(map(str, held.values)))
@@ -322,8 +322,8 @@ def read_goals(name: str, target: Target, space: Space) -> tuple[xarray.DataArra
         rows = np.where(count > 0, total / np.maximum(count, 1), np.nan)[None]
     called = [name] if len(rows) == 1 else [f"{name} {label}" for label in labels or range(len(rows))]
     goals = xarray.DataArray(rows, {"target": called}, ("target", "pair"), attrs={"kind": "similarity"})
-    told = {"role": f"targets.{name}", **record(held), "kind": read.kind, "matrices": len(read), "mean": target.mean}
-    return goals, told, [*held.notes, *([note] if note else [])]
+    entry = {"role": f"targets.{name}", **record(held), "kind": read.kind, "matrices": len(read), "mean": target.mean}
+    return goals, entry, [*held.notes, *([note] if note else [])]
 
 
 def as_toml(error: Exception, where: str = "") -> FileError:

@@ -142,8 +142,8 @@ def load(study: RetentionStudy, *, dry: bool = False) -> Inputs:
     tasks, records, notes = read_tasks(study, network)
     notes = [*said, *notes]
     check_reweighting(study, tasks)
-    seen, told = see(study.test_images, study.network, network)
-    records.append({**told, "role": "test_images"})
+    seen, entry = see(study.test_images, study.network, network)
+    records.append({**entry, "role": "test_images"})
     for task in tasks:
         if task.space.d != seen.d:
             raise ConfigError(

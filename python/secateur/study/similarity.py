@@ -256,8 +256,8 @@ def markdown(study: SimilarityStudy, result: Result) -> str:
         spread = [(*mean_sd(one), one) for one in kept]
         rows.append(["nodes of pruned", *(f"{m:.0f}" + ("" if np.isnan(s) else f" ({s:.0f})") for m, s, _ in spread)])
     parts = [f"# {study.title}", pipes(rows)]
-    told = f"Square of the mean {short[0]}, with its sign," if squared else "Mean (SD)"
-    parts.append(f"- {told} over {whole.sizes['fold']} folds of stimuli, the same for all methods of a target.")
+    message = f"Square of the mean {short[0]}, with its sign," if squared else "Mean (SD)"
+    parts.append(f"- {message} over {whole.sizes['fold']} folds of stimuli, the same for all methods of a target.")
     parts += ["## Tests", *(comparison_markdown(one).rstrip("\n") for one in result.compared)]
     if len(names) > MOST_PAGES:
         parts.append(f"- Maps are drawn of the first {MOST_PAGES} of {len(names)} targets.")

@@ -119,10 +119,10 @@ class Steps:
             keep_notes(draft, inputs.notes)
             (draft / COPY).write_bytes(source)
             made = {name: value for name, value in versions().items() if name != "written"}
-            told = {
+            content = {
                 **made, "study": self.name, "settings": plain(study), "inputs": inputs.records, "notes": inputs.notes,
             }  # fmt: skip
-            text = json.dumps(told, indent=2, ensure_ascii=False) + "\n"
+            text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
             (draft / SETTINGS).write_text(text, encoding="utf-8", newline="\n")
 
         return write_folder(out, whole, self.contents, overwrite)

@@ -356,8 +356,8 @@ def markdown(study: TaxonomyStudy, result: Result) -> str:
     table = taxonomy.concordance_table(result.full, result.pruned)
     rows = [["Jaccard index", *(f"N = {cut}" for cut in table.index)]]
     words = {"full": "full", "pruned": "pruned", "difference": "difference", "beyond": "difference beyond chance"}
-    for name, told in words.items():
-        rows.append([told, *(number_words(float(value), ".3f") for value in table[name])])
+    for name, label in words.items():
+        rows.append([label, *(number_words(float(value), ".3f") for value in table[name])])
     bounds = zip(table["lower"], table["upper"], strict=True)
     rows.append(["95 % interval", *(f"{number_words(a, '.3f')} to {number_words(b, '.3f')}" for a, b in bounds)])
     of_all = [float(np.nanmean(values)) for values in result.whole["jaccard"].values]
