@@ -25,8 +25,19 @@ from ..parameters import Pruning as Pruning
 from ..provenance import own_version
 
 __all__ = [
-    "DEFAULTS", "Command", "Folds", "Overwrite", "Repeats", "Terminated", "app", "checked_destination", "main",
-    "show", "show_files", "spoken", "with_pruning",
+    "DEFAULTS",
+    "Command",
+    "Folds",
+    "Overwrite",
+    "Repeats",
+    "Terminated",
+    "app",
+    "checked_destination",
+    "exit_with_message",
+    "main",
+    "print_files",
+    "print_text",
+    "with_pruning",
 ]  # fmt: skip
 
 Command = TypeVar("Command", bound=Callable[..., None])
@@ -78,12 +89,12 @@ def with_pruning(*names: str) -> Callable[[Command], Command]:
     return wrap
 
 
-def _say(words: str) -> None:
+def log(words: str) -> None:
     """A line on stderr."""
     typer.echo(words, err=True)
 
 
-def show(text: str) -> None:
+def print_text(text: str) -> None:
     """Text on stdout."""
     typer.echo(text)
     sys.stdout.flush()
@@ -141,11 +152,11 @@ def _outlast_readers() -> None:
             setattr(sys, name, io.TextIOWrapper(lasting, write_through=True, **kept))
 
 
-def show_files(out: Path, files: Iterable[Path], contents: Mapping[str, str]) -> None:
+def print_files(out: Path, files: Iterable[Path], contents: Mapping[str, str]) -> None:
     """What a results folder holds, file by file."""
     names = [file.name for file in files]
     lines = [f"  {name:<{max(map(len, names))}}  {contents[name]}" for name in names]
-    show("\n".join([f"Written to {out}:", *lines]))
+    print_text("\n".join([f"Written to {out}:", *lines]))
 
 
 def _sentence(error: BaseException) -> str:
@@ -167,25 +178,25 @@ def _code(error: KeyboardInterrupt) -> int:
 
 
 @contextmanager
-def spoken(left: str = "nothing was written") -> Iterator[None]:
+def exit_with_message(left: str = "nothing was written") -> Iterator[None]:
     """Ctrl-C, SIGTERM and full disks end in a sentence, with what a run leaves behind."""
     if signal.getsignal(signal.SIGINT) is leave_early:
         _end_as_interrupted()
     try:
         yield
     except KeyboardInterrupt as error:
-        _say(f"secateur: {_ended(error)}, {left}.")
+        log(f"secateur: {_ended(error)}, {left}.")
         raise typer.Exit(_code(error)) from None
     except FileExistsError as error:
-        _say(f"secateur: {_sentence(error)}.")
+        log(f"secateur: {_sentence(error)}.")
         raise typer.Exit(2) from None
     except (OSError, MemoryError) as error:
-        _say(f"secateur: {_sentence(error)}; {left}.")
+        log(f"secateur: {_sentence(error)}; {left}.")
         raise typer.Exit(1) from None
 
 
 @contextmanager
-def _input(what: str = "") -> Iterator[None]:
+def refuse_bad_input(what: str = "") -> Iterator[None]:
     """Bad input ends in one sentence and exit code 2; what the library warns of is said in one line."""
     from ..similarity import OpposedWarning, UndefinedPairsWarning
     from ..validation import SmallFoldsWarning
@@ -199,11 +210,11 @@ def _input(what: str = "") -> Iterator[None]:
         except typer.Exit:
             raise
         except (ValueError, TypeError, OSError, RuntimeError, ImportError) as error:
-            _say(f"secateur: {what + ': ' if what else ''}{_sentence(error)}.")
+            log(f"secateur: {what + ': ' if what else ''}{_sentence(error)}.")
             raise typer.Exit(2) from None
     for warning in caught:
         if issubclass(warning.category, categories):
-            _say(f"warning: {what + ': ' if what else ''}{_sentence(warning.message)}.")  # type: ignore[arg-type]
+            log(f"warning: {what + ': ' if what else ''}{_sentence(warning.message)}.")  # type: ignore[arg-type]
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 
@@ -235,7 +246,7 @@ def checked_destination(out: Path, overwrite: bool) -> None:
     from ..atomic import clear_leftovers
     from ..report.folder import check_destination
 
-    with _input():
+    with refuse_bad_input():
         clear_leftovers(out)
         check_destination(out, overwrite)
 

@@ -9,7 +9,19 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from .app import Folds, Overwrite, Pruning, Repeats, _input, _say, app, show, show_files, spoken, with_pruning
+from .app import (
+    Folds,
+    Overwrite,
+    Pruning,
+    Repeats,
+    app,
+    exit_with_message,
+    log,
+    print_files,
+    print_text,
+    refuse_bad_input,
+    with_pruning,
+)
 
 __all__ = ["DEFAULTS", "finetune"]
 
@@ -76,7 +88,7 @@ def finetune(
     In each fold of the images the network is fine-tuned, pruned, and fine-tuned then pruned, on the training images
     alone. What is written as network.pt is then trained on all of them.
     """
-    with spoken():
+    with exit_with_message():
         from ..comparison import compare, explained_variance
         from ..files import Loaded, match, read_target_file, stated_kind
         from ..finetuning import PRESETS, DissimilarityTrainer, FineTuned
@@ -87,7 +99,7 @@ def finetune(
         from ..targets import average
 
         bar = sys.stderr.isatty()
-        with _input():
+        with refuse_bad_input():
             pruner = pruning.pruner("dissimilarity")
             if (net is None) == (preset is None):
                 raise ValueError("--net NAME or --preset NAME must be given, got both or neither")
@@ -104,8 +116,8 @@ def finetune(
             matrix = average(values)
         notes = [sentence for sentence in (*shown.notes, *goal.notes, note) if sentence]
         for sentence in notes:
-            _say(f"note: {sentence}.")
-        with _input():
+            log(f"note: {sentence}.")
+        with refuse_bad_input():
             name = net if net is not None else str(PRESETS[str(preset)]["net"])
             network = load(name, None if weights == "random" else weights, seed=seed)
             given: dict[str, Any] = {
@@ -124,7 +136,7 @@ def finetune(
                 if preset is None
                 else DissimilarityTrainer.preset(preset, network, **terms)
             )
-            _say(f"Fine-tuning {name} in {cv * repeats} folds of {n} images, beside pruning.")
+            log(f"Fine-tuning {name} in {cv * repeats} folds of {n} images, beside pruning.")
             untouched = trainer.features(shown, progress=bar)
             tuned = FineTuned(trainer, shown, progress=bar)
             methods = {"full": "full", "pruned": "pruned", "fine-tuned": tuned, "tuned + pruned": tuned.then(pruner)}
@@ -134,16 +146,16 @@ def finetune(
             if several and len(values) > 1:
                 scores = explained_variance(result, values)
         title = f"{name} fine-tuned and pruned to {goal.path.stem}"
-        show(comparison_markdown(result, title=title))
+        print_text(comparison_markdown(result, title=title))
         if scores is not None:
-            show(explained_markdown(scores))
-        _say(f"Fine-tuning {name} on all {n} images.")
-        with _input():
+            print_text(explained_markdown(scores))
+        log(f"Fine-tuning {name} on all {n} images.")
+        with refuse_bad_input():
             trainer.fit(shown, matrix, checkpoint=checkpoint, progress=bar)
-        _say("Drawing and writing.")
+        log("Drawing and writing.")
         inputs = [{"role": "images", "folder": str(images), "images": n}, {"role": "target", **goal.record()}]
         settings = {"command": ["secateur", *sys.argv[1:]], "inputs": inputs, "notes": notes, "device": device}
         files = finetuning.write_finetuning(
             out, trainer, result, scores, title=title, settings=settings, overwrite=overwrite
         )
-        show_files(out, files, finetuning.CONTENTS)
+        print_files(out, files, finetuning.CONTENTS)

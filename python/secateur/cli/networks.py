@@ -14,13 +14,13 @@ from .app import (
     Folds,
     Overwrite,
     Pruning,
-    _input,
-    _say,
     app,
     checked_destination,
-    show,
-    show_files,
-    spoken,
+    exit_with_message,
+    log,
+    print_files,
+    print_text,
+    refuse_bad_input,
     with_pruning,
 )
 
@@ -78,13 +78,13 @@ class _Set:
 def _open(photographs: Path, network: str, weights: str, device: str, seed: int = 0) -> _Set:
     from ..networks import load, read_images
 
-    with _input():
+    with refuse_bad_input():
         images = read_images(photographs)
         net = load(network, None if weights == "none" else weights, seed=seed, device=device)
     for note in images.notes:
-        _say(f"note: {note}.")
+        log(f"note: {note}.")
     if weights == "none":
-        _say(f"note: {network} has random weights: what it sees means nothing.")
+        log(f"note: {network} has random weights: what it sees means nothing.")
     return _Set(net, images, [{"role": "images", "folder": str(photographs), "images": len(images)}])
 
 
@@ -93,20 +93,20 @@ def _aim(target: str, kind: str | None, seen: _Set) -> tuple[Targets, _Set]:
     from ..files import Loaded, match, read_target_file, stated_kind
     from ..targets import read_target
 
-    with _input():
+    with refuse_bad_input():
         goal = read_target_file(target)
         said = stated_kind(goal, kind)
         place = Path(seen.inputs[0]["folder"])
         names = seen.images.names if seen.images.named else None
         values, note = match(goal, Loaded(goal.values, names, None, place))
-    with _input(goal.path.name):
+    with refuse_bad_input(goal.path.name):
         targets = read_target(values, len(seen.images), said)
         if len(targets) > 1:
             raise ValueError(f"TARGET must be one target, got {len(targets)}")
         targets = replace(targets, single=True, labels=(goal.path.stem,))
     notes = (*goal.notes, *([note] if note else []))
     for sentence in notes:
-        _say(f"note: {sentence}.")
+        log(f"note: {sentence}.")
     seen = replace(seen, inputs=[*seen.inputs, {"role": "target", **goal.record()}], notes=(*seen.notes, *notes))
     return targets, seen
 
@@ -115,7 +115,7 @@ def _write(out: Path, content: dict[str, Any], settings: dict[str, Any], overwri
     from ..report import folder
 
     files = folder.write_network(out, content, settings=settings, overwrite=overwrite)
-    show_files(out, files, folder.NETWORK_CONTENTS)
+    print_files(out, files, folder.NETWORK_CONTENTS)
 
 
 @app.command()
@@ -137,19 +137,19 @@ def embed(
 
     The folder's embedding.nc is FEATURES for secateur prune and secateur timecourse.
     """
-    with spoken():
+    with exit_with_message():
         from ..networks import embed as embedded
         from ..networks import heatmaps
         from ..report import contact_sheet
 
         checked_destination(out, overwrite)
         seen = _open(photographs, network, weights, device, seed)
-        _say(f"Embedding {len(seen.images)} images with {seen.net.name}, layer {layer}.")
-        with _input(), warnings.catch_warnings():
+        log(f"Embedding {len(seen.images)} images with {seen.net.name}, layer {layer}.")
+        with refuse_bad_input(), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # its notes on the images were said already
             X = embedded(seen.net, seen.images, layer, pool=pool, batch=batch, progress=sys.stderr.isatty())
             pictures = heatmaps.seen(seen.net, seen.images)
-        show(f"{X.sizes['stimulus']} images × {X.sizes['feature']} features\n")
+        print_text(f"{X.sizes['stimulus']} images × {X.sizes['feature']} features\n")
         content = {
             "embedding.nc": X.rename("embedding"),
             "images.png": contact_sheet(pictures, columns=10, title=f"What {seen.net.name} saw"),
@@ -175,7 +175,7 @@ def maps(
     overwrite: Overwrite = False,
 ) -> None:
     """Score the feature maps of a network's last convolution (AIS), and select among them in folds of images."""
-    with spoken():
+    with exit_with_message():
         from ..networks.feature_maps import alignment_importance, select
         from ..report import held_out, insertion_curves, tables
         from ..validation import kept_features, summary
@@ -185,12 +185,12 @@ def maps(
         targets, seen = _aim(target, kind, seen)
         how: dict[str, Any] = {"batch": batch, **{name: getattr(pruning, name) for name in MEASURES}}
         how["progress"] = sys.stderr.isatty()
-        _say(f"Scoring the feature maps of {seen.net.name}, and selecting in {cv * repeats} folds.")
-        with _input():
+        log(f"Scoring the feature maps of {seen.net.name}, and selecting in {cv * repeats} folds.")
+        with refuse_bad_input():
             scores = alignment_importance(seen.net, seen.images, targets, **how)
             result = select(seen.net, seen.images, targets, cv=cv, repeats=repeats, seed=seed, **how)
         title = f"Feature maps of {seen.net.name}, selected by {targets.labels[0] if targets.labels else 'target'}"
-        show(f"{title}\n\n{tables.text(result)}")
+        print_text(f"{title}\n\n{tables.text(result)}")
         content = {
             "importance.nc": scores,
             "selection.nc": result,
@@ -225,7 +225,7 @@ def heatmap(
     overwrite: Overwrite = False,
 ) -> None:
     """Show which parts of each image matter when it is compared with the others: heatmaps by alignment importance."""
-    with spoken():
+    with exit_with_message():
         from ..networks import heatmaps
         from ..networks import saliency as of
         from ..networks.feature_maps import alignment_importance
@@ -236,21 +236,21 @@ def heatmap(
         targets, seen = _aim(target, kind, seen)
         bar = sys.stderr.isatty()
         how: dict[str, Any] = {"batch": batch, **{name: getattr(pruning, name) for name in MEASURES}}
-        with _input():
+        with refuse_bad_input():
             pictures = heatmaps.seen(seen.net, seen.images)
         salient = None
         if saliency is not None:
-            with _input("--saliency"):
+            with refuse_bad_input("--saliency"):
                 view = pictures.isel(channel=0, drop=True)
                 salient = of.spectral_residual(pictures) if saliency == "spectral" else of.read(saliency, view)
-        _say(f"Scoring the feature maps of {seen.net.name} for each of {len(seen.images)} images.")
-        with _input():
+        log(f"Scoring the feature maps of {seen.net.name} for each of {len(seen.images)} images.")
+        with refuse_bad_input():
             scores = alignment_importance(seen.net, seen.images, targets, per_image=True, progress=bar, **how)
             heat = heatmaps.heatmap(seen.net, seen.images, scores, batch=batch, progress=bar)
         empty = [str(name) for name in heat["image"].values[heat["empty"].values]]
         if empty:
             few = ", ".join(empty[:3]) + (", …" if len(empty) > 3 else "")
-            _say(f"note: heatmaps without a map of positive score are empty, {len(empty)} of {len(heat)}: {few}.")
+            log(f"note: heatmaps without a map of positive score are empty, {len(empty)} of {len(heat)}: {few}.")
         title = f"Alignment importance: {seen.net.name}, {targets.labels[0] if targets.labels else 'target'}"
         content: dict[str, Any] = {
             "heatmaps.nc": heat.rename("heatmap"),
@@ -258,11 +258,11 @@ def heatmap(
             "heatmaps.png": contact_sheet(pictures, heat, title=title),
         }
         if salient is not None:
-            with _input():
+            with refuse_bad_input():
                 risk = of.relative_risk(heat, salient)
                 curves = of.precision_recall(heat, salient)
             table = of.table(risk, seen.images.categories)
-            show(f"Relative risk of heat where it is salient\n\n{table.round(2).to_string(index=False)}\n")
+            print_text(f"Relative risk of heat where it is salient\n\n{table.round(2).to_string(index=False)}\n")
             content |= {
                 "saliency.nc": risk.merge(curves, combine_attrs="drop"),
                 "saliency.csv": table,

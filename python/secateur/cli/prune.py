@@ -16,13 +16,13 @@ from .app import (
     Overwrite,
     Pruning,
     Repeats,
-    _input,
-    _say,
     app,
     checked_destination,
-    show,
-    show_files,
-    spoken,
+    exit_with_message,
+    log,
+    print_files,
+    print_text,
+    refuse_bad_input,
     with_pruning,
 )
 
@@ -50,7 +50,7 @@ def demo(
     Class prototypes of EfficientNet-lite0 (1280 features) for the 398 animals of ImageNet, pruned in five folds to
     WordNet's Wu-Palmer similarity. It needs no network and takes less than a minute.
     """
-    with spoken():
+    with exit_with_message():
         import numpy as np
 
         from ..datasets import imagenet_animals
@@ -59,7 +59,7 @@ def demo(
         from ..targets import read_target
 
         checked_destination(out, overwrite)
-        _say("Loading 398 animals × 1280 features (EfficientNet-lite0) and their similarities in WordNet.")
+        log("Loading 398 animals × 1280 features (EfficientNet-lite0) and their similarities in WordNet.")
         animals = imagenet_animals.load_imagenet_animals()
         features = Features(animals.X, tuple(map(str, animals.synsets)), None)
         target = replace(read_target(animals.target, features.n), labels=("WordNet (Wu-Palmer)",))
@@ -112,31 +112,31 @@ def prune(
     Files: .npy, .npz, .csv, .tsv, .mat, .h5, .hdf5, .nc. A KEY names one array of a file that holds several. Where both
     files name their stimuli, these are matched by name.
     """
-    with spoken():
+    with exit_with_message():
         from ..files import match, read_features_file, read_groups_file, read_target_file, stated_kind
         from ..targets import read_target
 
-        with _input():
+        with refuse_bad_input():
             pruner = pruning.pruner(kind)
         checked_destination(out, overwrite)
-        with _input():
+        with refuse_bad_input():
             if group_folds and groups is None:
                 raise ValueError("--group-folds must come with --groups FILE, got none")
             embedding, goal = read_features_file(features), read_target_file(target)
             said = stated_kind(goal, kind)
-        with _input(embedding.path.name):
+        with refuse_bad_input(embedding.path.name):
             X = replace(_read(embedding.values), stimuli=embedding.stimuli, names=embedding.names)
-        with _input():
+        with refuse_bad_input():
             values, note = match(goal, embedding)
             grouping = None if groups is None else read_groups_file(groups, X.n, embedding.stimuli)
-        with _input(goal.path.name):
+        with refuse_bad_input(goal.path.name):
             targets = read_target(values, X.n, said)
             if len(targets) == 1:
                 targets = replace(targets, labels=(goal.path.stem,))
         given = (*embedding.notes, *goal.notes, note, *(grouping.notes if grouping else ()))
         notes = tuple(sentence for sentence in given if sentence)
         for sentence in notes:
-            _say(f"note: {sentence}.")
+            log(f"note: {sentence}.")
         inputs = [
             {"role": role, **loaded.record()}
             for role, loaded in (("features", embedding), ("target", goal), ("groups", grouping))
@@ -185,21 +185,21 @@ def _run(job: _Job, out: Path, overwrite: bool) -> None:
     bar = sys.stderr.isatty()
     terms = (job.pruner, job.cv, job.repeats, job.seed, job.groups if job.group_folds else None)
     if job.permutations and job.group_folds:
-        with _input("relabellings"):
+        with refuse_bad_input("relabellings"):
             equal_groups(job.groups, features.n)
-    _say(f"Pruning {features.d} features in {job.cv * job.repeats} folds of {features.n} stimuli.")
-    with _input():
+    log(f"Pruning {features.d} features in {job.cv * job.repeats} folds of {features.n} stimuli.")
+    with refuse_bad_input():
         result = cross_validate(features, targets, *terms, progress=bar)
     null: xarray.Dataset | None = None
     if job.permutations:
-        _say(f"Pruning again for each of {job.permutations} relabellings of the stimuli.")
-        with _input("relabellings"), warnings.catch_warnings():
+        log(f"Pruning again for each of {job.permutations} relabellings of the stimuli.")
+        with refuse_bad_input("relabellings"), warnings.catch_warnings():
             warnings.simplefilter("ignore", OpposedWarning)  # it was said of the same folds
             null = permutation_test(features, targets, job.permutations, *terms, progress=bar)
-    show(f"{job.title}\n\n{tables.text(result, null)}")
+    print_text(f"{job.title}\n\n{tables.text(result, null)}")
     if len(targets) > folder.MOST_PAGES:
-        show(f"figures.pdf shows the first {folder.MOST_PAGES} of {len(targets)} targets.\n")
-    _say("Drawing and writing.")
+        print_text(f"figures.pdf shows the first {folder.MOST_PAGES} of {len(targets)} targets.\n")
+    log("Drawing and writing.")
     settings = {
         "command": ["secateur", *sys.argv[1:]],
         "inputs": job.inputs,
@@ -220,4 +220,4 @@ def _run(job: _Job, out: Path, overwrite: bool) -> None:
         overwrite=overwrite,
         seed=job.seed,
     )
-    show_files(out, files, folder.CONTENTS)
+    print_files(out, files, folder.CONTENTS)

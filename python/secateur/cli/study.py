@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .app import Overwrite, _input, _say, app, show, show_files, spoken
+from .app import Overwrite, app, exit_with_message, log, print_files, print_text, refuse_bad_input
 
 if TYPE_CHECKING:
     from ..study.steps import Steps
@@ -42,12 +42,12 @@ def _steps(name: str) -> Steps:
 
 def _run(name: str, config: Path, out: Path | None, dry_run: bool, overwrite: bool) -> None:
     """Read, check, compute, tell and write."""
-    with spoken():
+    with exit_with_message():
         from ..report.folder import check_destination
         from ..study import read_config
 
         steps = _steps(name)
-        with _input():
+        with refuse_bad_input():
             asked = read_config(config, steps.schema)
             if out is None and not dry_run:
                 raise ValueError("--out DIR must be given unless --dry-run is, got none")
@@ -58,12 +58,12 @@ def _run(name: str, config: Path, out: Path | None, dry_run: bool, overwrite: bo
             typer.echo(steps.describe(asked, inputs), nl=False)
             return
         for note in inputs.notes:
-            _say(f"note: {note}.")
-        with _input():
+            log(f"note: {note}.")
+        with refuse_bad_input():
             result = steps.compute(asked, inputs, progress=sys.stderr.isatty())
-        show(steps.markdown(asked, inputs, result))
+        print_text(steps.markdown(asked, inputs, result))
         files = steps.write(out, asked, inputs, result, source, overwrite=overwrite)
-        show_files(out, files, steps.contents)
+        print_files(out, files, steps.contents)
 
 
 @study.command()
@@ -107,5 +107,5 @@ def fmri(config: Config, out: Out = None, dry_run: DryRun = False, overwrite: Ov
 @study.command()
 def example(name: Annotated[Name, typer.Argument(help="The study.")]) -> None:
     """Print a study file to start from, with comments."""
-    with spoken():
+    with exit_with_message():
         typer.echo(_steps(name.value).example(), nl=False)

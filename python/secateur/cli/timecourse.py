@@ -16,13 +16,13 @@ from .app import (
     Overwrite,
     Pruning,
     Repeats,
-    _input,
-    _say,
     app,
     checked_destination,
-    show,
-    show_files,
-    spoken,
+    exit_with_message,
+    log,
+    print_files,
+    print_text,
+    refuse_bad_input,
     with_pruning,
 )
 
@@ -102,10 +102,10 @@ def timecourse(
     Recordings: .fif (MNE epochs or evoked), .mat (FieldTrip), .npy, .npz, .nc, .zarr. Where FEATURES names its stimuli
     they are looked for by name. RDM movies, with dims (subject, time, pair), come as .nc or .zarr.
     """
-    with spoken(f"what was done is in {store}" if store else "nothing was written"):
+    with exit_with_message(f"what was done is in {store}" if store else "nothing was written"):
         from ..timecourse.movies import read_seconds, read_windows
 
-        with _input():
+        with refuse_bad_input():
             pruner = pruning.pruner("dissimilarity")
             if demo == bool(features or recordings):
                 raise ValueError("timecourse must be given FEATURES and RECORDINGS, or --demo, got both or neither")
@@ -125,9 +125,9 @@ def _planted(how: dict[str, Any], seed: int) -> _Study:
     from ..features import read_features
     from ..timecourse import rdm_movies, simulate
 
-    _say("Making up a recording: 12 subjects, 48 stimuli, 60 sensors, signal from 200 to 350 ms.")
+    log("Making up a recording: 12 subjects, 48 stimuli, 60 sensors, signal from 200 to 350 ms.")
     patterns, truth = simulate(48, subjects=12, sensors=60, seed=seed)
-    with _input():
+    with refuse_bad_input():
         movies = rdm_movies(patterns, **how)
     return _Study(read_features(truth.X), movies, "Ten planted features, found again", [], synthetic=True)
 
@@ -140,19 +140,19 @@ def _read(place: str, recordings: list[str], pattern: str, picks: str | None, ho
     from ..files import read_features_file
     from ..timecourse import rdm_movie, rdm_movies
 
-    with _input():
+    with refuse_bad_input():
         embedding = read_features_file(place)
-    with _input(embedding.path.name):
+    with refuse_bad_input(embedding.path.name):
         features = replace(read_features(embedding.values), stimuli=embedding.stimuli, names=embedding.names)
     movies: dict[Any, Any] = {}
     notes: list[str] = []
     inputs: list[dict[str, Any]] = [{"role": "features", **embedding.record()}]
     stimuli = None if features.stimuli is None else list(features.stimuli)
-    with _input():
+    with refuse_bad_input():
         files = _files(recordings, pattern)
     for subject, path in files.items():
         inputs.append({"role": "recording", "subject": subject, **_record(path)})
-        with _input(str(path)):  # every subject's file may have the same name
+        with refuse_bad_input(str(path)):  # every subject's file may have the same name
             made = _movies_in(path)
             if made is not None:
                 if len(files) > 1:
@@ -194,7 +194,7 @@ def _order_note(embedding: Loaded, path: Path, names: Any) -> list[str]:
         note = order_taken(path.name, embedding.path.name, embedding.stimuli)
     else:
         note = order_taken(embedding.path.name, path.name, names)
-    _say(f"note: {note}.")
+    log(f"note: {note}.")
     return [note]
 
 
@@ -241,7 +241,7 @@ def _note_times(times: Any, path: Path) -> None:
     """Say so where times can hardly be seconds."""
     first, last = float(times[0]), float(times[-1])
     if last - first > 60:
-        _say(
+        log(
             f"note: the times of {path.name} run from {first:g} to {last:g} s: if they are milliseconds, divide them "
             "by 1000."
         )
@@ -289,8 +289,8 @@ def _run(
 
     (cv, repeats, seed), (flips, permutations) = folds, counts
     d, n = study.features.d, study.features.n
-    _say(f"Pruning {d} features at every time of every subject, in {cv * repeats} folds of {n} stimuli.")
-    with _input():
+    log(f"Pruning {d} features at every time of every subject, in {cv * repeats} folds of {n} stimuli.")
+    with refuse_bad_input():
         course = prune(
             study.features,
             study.movies,
@@ -306,18 +306,18 @@ def _run(
         course.attrs["synthetic"] = "true"
     test = ceiling = null = None
     if course.sizes["subject"] > 1:
-        _say(f"Testing over {course.sizes['subject']} subjects.")
-        with _input():
+        log(f"Testing over {course.sizes['subject']} subjects.")
+        with refuse_bad_input():
             test = group_test(course, alpha=alpha, n=flips, seed=seed)
             ceiling = noise_ceiling(study.movies, pruner.comparator, cv=cv, repeats=repeats, seed=seed)
     if permutations:
-        _say(f"Pruning again for each of {permutations} relabellings of the stimuli.")
+        log(f"Pruning again for each of {permutations} relabellings of the stimuli.")
         terms = (permutations, pruner, cv, repeats, seed)
-        with _input():
+        with refuse_bad_input():
             null = permutation_test(study.features, study.movies, *terms, alpha=alpha, progress=sys.stderr.isatty())
     heading = f"Synthetic recording: {study.title}" if study.synthetic else study.title
-    show(f"{heading}\n\n{tables.course_text(course, test, null)}")
-    _say("Drawing and writing.")
+    print_text(f"{heading}\n\n{tables.course_text(course, test, null)}")
+    log("Drawing and writing.")
     settings = {
         "command": ["secateur", *sys.argv[1:]],
         "inputs": study.inputs,
@@ -330,4 +330,4 @@ def _run(
     files = folder.write_course(
         out, course, test, ceiling, null, title=study.title, settings=settings, overwrite=overwrite
     )
-    show_files(out, files, folder.COURSE_CONTENTS)
+    print_files(out, files, folder.COURSE_CONTENTS)
