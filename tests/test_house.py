@@ -57,7 +57,7 @@ SOURCES = sorted(path for path in PACKAGE.rglob("*.py"))
 
 
 def name_of(path):
-    """secateur/report/figures.py -> report.figures; a package is named by its folder."""
+    """secateur/report/curves.py -> report.curves; a package is named by its folder."""
     parts = path.relative_to(PACKAGE).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
@@ -247,7 +247,8 @@ def test_names_load_in_any_order():
 def test_modules_are_attributes():
     """Without an import of their own, as they are written in the examples."""
     names = [
-        *("timecourse.prune", "timecourse.group.group_test", "networks.siamese", "networks.registry.available"),
+        *("timecourse.prune", "timecourse.group.group_test", "finetuning.FineTuned", "report.figures.page"),
+        *("networks.siamese.pair_loss", "networks.registry.available", "baselines.Ridge", "fmri.four_tests"),
         *("networks.feature_maps", "networks.heatmaps", "networks.occlusion", "networks.saliency", "report.folder"),
         *("statistics.holm", "datasets.rdms", "report.tables", "files.match", "validation.split", "device.available"),
     ]

@@ -24,6 +24,7 @@ folder           all of it in one folder, whole or not at all
 """
 
 from ..scaling import mds
+from . import figures as figures
 from .courses import alignment_over_time, course_page, generalisation, kept_over_time, selection_over_time
 from .curves import insertion_curves
 from .finetuning import explained_markdown, explained_variance, training, write_finetuning

@@ -135,8 +135,8 @@ def training(history: xarray.Dataset, *, most: int = 6) -> Figure:
     figure = drawing.blank_figure(7.6, 2.85)
     losses, scores = drawing.axes_at(figure, 0.65, 0.6, 2.2, 1.85), drawing.axes_at(figure, 3.65, 0.6, 2.5, 1.85)
     losses.plot(epochs, history["loss"].values, "-o", color="black", markersize=2.5, linewidth=1)
-    label = "mean squared difference" if attrs["loss"] == "mse" else "1 − Pearson r"
-    drawing.dress(losses, "epoch", label)
+    loss = "mean squared difference" if attrs["loss"] == "mse" else "1 − Pearson r"
+    drawing.dress(losses, "epoch", loss)
     losses.set_ylim(bottom=0)
     drawing.heading(losses, f"Training loss at {drawing.drawn_name(str(attrs['layer']), 18)}", 8)
     values = history["alignment"].values

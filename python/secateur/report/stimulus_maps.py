@@ -105,9 +105,9 @@ def embedding(
     panels, reach, unit = place_both(values, support, metric, seed)
     legend = drawing.legend_height(coloured, 8.0)
     figure = drawing.blank_figure(8.0, 4.5 + legend)
-    for column, (places, title) in enumerate(panels):
+    for column, (places, words) in enumerate(panels):
         axes = drawing.axes_at(figure, 0.7 + 3.8 * column, 0.55 + legend, 3.3, 3.3)
-        draw_places(axes, places, coloured, reach, title, unit)
+        draw_places(axes, places, coloured, reach, words, unit)
     drawing.write_words(
         figure, 0.7, 4.28 + legend, title or "Maps of the stimuli (MDS)", drawing.LARGE, fontweight="bold"
     )
