@@ -594,13 +594,13 @@ def test_inner_folds_keep_groups_whole(monkeypatch):
     """In every fold of a cross-validation, its relabellings and a transfer, the groups are those of its stimuli."""
     X, h = cases.embedding(20, 12), cases.target(20)
     seen = []
-    real = sc.pruning.sequential.shuffled_folds
+    real = sc.pruning.ranking.shuffled_folds
 
     def watched(n, count, seed, groups=None):
         seen.append(groups)
         return real(n, count, seed, groups)
 
-    monkeypatch.setattr(sc.pruning.sequential, "shuffled_folds", watched)
+    monkeypatch.setattr(sc.pruning.ranking, "shuffled_folds", watched)
     of, folds = np.arange(20) // 2, [(np.arange(4, 20), np.arange(4)), (np.arange(16), np.arange(16, 20))]
     pruner = sc.Pruner(search="parsimonious", inner_cv=3)
     how = {"pruner": pruner, "cv": folds, "groups": of, "progress": False, "kind": "similarity"}

@@ -16,7 +16,7 @@ from .pairs import pair_count, pair_positions
 from .problem import Problem, compare_where_defined
 from .progress import with_progress
 from .pruning import Pruner
-from .pruning.sequential import Search
+from .pruning.settings import Search
 from .relabelling import chance_scores, relabellings
 from .reweighting import Lasso, Reweighting, Ridge, SimDR
 from .similarity import warn_of_opposition, warn_of_undefined_pairs

@@ -117,6 +117,7 @@ class SearchRow:
 
     Attributes
     ----------
+    found_in : its module and class in :mod:`secateur.pruning`.
     ranks : whether it keeps a prefix of a ranking; else it goes step by step.
     on_device : whether all of it runs where X lies; others come back to the host at each step.
     inner_folds : whether stimuli are held out inside it.
@@ -124,6 +125,7 @@ class SearchRow:
     floating : whether it goes back on its steps.
     """
 
+    found_in: str
     ranks: bool = False
     on_device: bool = False
     inner_folds: bool = False
@@ -132,12 +134,12 @@ class SearchRow:
 
 
 SEARCH_TABLE: dict[str, SearchRow] = {
-    "ranking": SearchRow(ranks=True, on_device=True),
-    "parsimonious": SearchRow(ranks=True, inner_folds=True),
-    "forward": SearchRow(),
-    "backward": SearchRow(backward=True),
-    "floating": SearchRow(floating=True),
-    "floating-backward": SearchRow(backward=True, floating=True),
+    "ranking": SearchRow("ranking.Ranking", ranks=True, on_device=True),
+    "parsimonious": SearchRow("ranking.Parsimonious", ranks=True, inner_folds=True),
+    "forward": SearchRow("sequential.Sequential"),
+    "backward": SearchRow("sequential.Sequential", backward=True),
+    "floating": SearchRow("sequential.Sequential", floating=True),
+    "floating-backward": SearchRow("sequential.Sequential", backward=True, floating=True),
 }
 
 

@@ -1,19 +1,13 @@
 """The searches as functions: how the features to keep are found, from one ranking to floating sequential selection."""
 
-from .pruning.sequential import (
-    SEARCHES,
-    STEP,
-    TIE,
-    Pruned,
-    SearchInterrupted,
-    backward,
-    find,
-    floating,
-    forward,
-    parsimonious,
-    ranking,
-    subset_at,
-)
+from __future__ import annotations
+
+from typing import Any
+
+from .measures import SEARCHES
+from .pruning.result import STEP, TIE, Pruned, SearchInterrupted
+from .pruning.sequential import subset_at
+from .pruning.settings import Search, Settings
 
 __all__ = [
     "SEARCHES",
@@ -29,3 +23,187 @@ __all__ = [
     "ranking",
     "subset_at",
 ]
+
+
+def find(
+    X: Any,
+    target: Any,
+    search: str = "ranking",
+    metric: str = "cosine",
+    comparator: str = "pearson",
+    *,
+    kind: str | None = None,
+    weights: Any = None,
+    device: str = "auto",
+    threads: int | None = None,
+    precision: str = "double",
+    groups: Any = None,
+    progress: bool = True,
+    **limits: Any,
+) -> Pruned:
+    """Find the features to keep, for each of T targets: what :class:`secateur.Pruner` does for one.
+
+    Parameters
+    ----------
+    X : array (n stimuli, d features), DataFrame or DataArray
+        Finite; converted to float64.
+    target, metric, comparator, kind, weights, device, threads, precision
+        As in :func:`secateur.leave_one_out`; one target or T of them.
+    search : {"ranking", "parsimonious", "forward", "backward", "floating", "floating-backward"}
+        As :class:`secateur.Pruner` describes them.
+    groups : array (n,), optional
+        Stimuli of one group stay on one side of the inner folds of ``"parsimonious"``.
+    progress : bool
+        Whether a sequential search's bar may show, on stderr, once two seconds have passed.
+    **limits
+        ``max_features``, ``min_features``, ``tol``, ``patience``, ``feature_groups``, ``inner_cv``, ``seed``, as
+        :class:`secateur.Pruner` has them.
+
+    Returns
+    -------
+    Pruned
+        One row a target, also where there is one. In-sample: for an honest number use
+        :func:`secateur.cross_validate`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where an argument is not as said; the message names it.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(20, 6))
+    >>> found = find(X, X[:, :3] @ X[:, :3].T, "forward", metric="dot")
+    >>> np.flatnonzero(found.support[0]).tolist()
+    [0, 1, 2]
+    """
+    settings = Settings(metric, comparator, kind, Search.named(search, **limits), device, threads, precision).checked()
+    problem = settings.problem(*settings.read(X, target, weights), runs=1)
+    return settings.search.run(problem, groups=groups, progress=progress)
+
+
+def ranking(X: Any, target: Any, **how: Any) -> Pruned:
+    """Rank features by leaving each out, insert them in that order, keep the best prefix.
+
+    Parameters
+    ----------
+    X, target, **how
+        As in :func:`find`.
+
+    Returns
+    -------
+    Pruned
+
+    References
+    ----------
+    Tarigopula, Fairhall & Hasson (2023), §2.2.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(20, 6))
+    >>> ranking(X, X[:, :3] @ X[:, :3].T, metric="dot").support.shape
+    (1, 6)
+    """
+    return find(X, target, "ranking", **how)
+
+
+def parsimonious(X: Any, target: Any, **how: Any) -> Pruned:
+    """Of the ranking's order, the shortest prefix within one standard error, over inner folds, of the best.
+
+    Parameters
+    ----------
+    X, target, **how
+        As in :func:`find`.
+
+    Returns
+    -------
+    Pruned
+
+    References
+    ----------
+    Breiman, Friedman, Olshen & Stone (1984), §3.4.3.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(20, 6))
+    >>> parsimonious(X, X[:, :3] @ X[:, :3].T, metric="dot").support.shape
+    (1, 6)
+    """
+    return find(X, target, "parsimonious", **how)
+
+
+def forward(X: Any, target: Any, **how: Any) -> Pruned:
+    """From none, add the best feature again and again; the best set on the way is kept.
+
+    Parameters
+    ----------
+    X, target, **how
+        As in :func:`find`.
+
+    Returns
+    -------
+    Pruned
+
+    References
+    ----------
+    Whitney (1971), IEEE Trans. Comput. C-20, 1100-1103.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(20, 6))
+    >>> forward(X, X[:, :3] @ X[:, :3].T, metric="dot").support.shape
+    (1, 6)
+    """
+    return find(X, target, "forward", **how)
+
+
+def backward(X: Any, target: Any, **how: Any) -> Pruned:
+    """From all, remove the least needed feature again and again; the best set on the way is kept.
+
+    Parameters
+    ----------
+    X, target, **how
+        As in :func:`find`.
+
+    Returns
+    -------
+    Pruned
+
+    References
+    ----------
+    Marill & Green (1963), IEEE Trans. Inf. Theory 9, 11-17.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(20, 6))
+    >>> backward(X, X[:, :3] @ X[:, :3].T, metric="dot").support.shape
+    (1, 6)
+    """
+    return find(X, target, "backward", **how)
+
+
+def floating(X: Any, target: Any, backward: bool = False, **how: Any) -> Pruned:
+    """Forward, and after each addition backward while that beats every set seen of its size; or the mirror image.
+
+    Parameters
+    ----------
+    X, target, **how
+        As in :func:`find`.
+    backward : bool
+        Whether to begin with all features.
+
+    Returns
+    -------
+    Pruned
+
+    References
+    ----------
+    Pudil, Novovičová & Kittler (1994), Pattern Recognition Letters 15, 1119-1125.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(20, 6))
+    >>> floating(X, X[:, :3] @ X[:, :3].T, metric="dot").support.shape
+    (1, 6)
+    """
+    return find(X, target, "floating-backward" if backward else "floating", **how)

@@ -17,7 +17,8 @@ from ..problem import Problem, compare, compare_where_defined
 from ..progress import with_progress
 from ..provenance import own_version
 from ..pruning import Pruner
-from ..pruning.sequential import SMALLEST_FOLD, Search, prune
+from ..pruning.ranking import SMALLEST_FOLD
+from ..pruning.settings import Search
 from ..relabelling import equal_groups, relabelled, relabelling, relabellings
 from ..similarity import warn_of_opposition, warn_of_undefined_pairs
 from ..statistics import mean_of_defined, permutation_p
@@ -529,7 +530,7 @@ class _Resampler:
         targets = self.averaged([_Draw()]) if self.mean else self.targets
         problem = self.problem.against(targets)
         self.masks = [
-            prune(problem, self.search, stimuli=train, wanted="support", stimulus_groups=self.groups).support
+            self.search.run(problem, stimuli=train, wanted="support", groups=self.groups).support
             for train, _ in self.folds
         ]
 
@@ -572,7 +573,7 @@ class _Resampler:
             support: Any = ()
             if rows.size:
                 some = problem.against(problem.host[1].only(rows))
-                support = prune(some, self.search, stimuli=train, wanted="support", stimulus_groups=groups).support
+                support = self.search.run(some, stimuli=train, wanted="support", groups=groups).support
             chosen = [(mask, np.array([row])) for mask, row in zip(support, rows)]
         tested = problem.among(test).on_one_thread()
         goals = tested.host[1]
@@ -1162,7 +1163,7 @@ def transfer(
     n_kept = np.empty(full_test.shape, dtype=np.int64)
     problem = settings.problem(features, targets, folds, runs=1)
     for f, (train, test) in enumerate(with_progress(folds, len(folds), "folds", progress)):
-        support = prune(problem, settings.search, stimuli=train, wanted="support", stimulus_groups=groups).support
+        support = settings.search.run(problem, stimuli=train, wanted="support", groups=groups).support
         tested = problem.among(test)
         full_test[:, f], _ = tested.held_out_alignment(None, everything)
         for source, mask in enumerate(support):

@@ -18,7 +18,8 @@ from ..problem import Problem, compare_rows, rank, similarities_of
 from ..progress import with_progress
 from ..provenance import own_version
 from ..pruning import Pruner
-from ..pruning.sequential import Pruned, best_prefix, explained_baseline
+from ..pruning.result import Pruned
+from ..pruning.scorer import best_prefix, explained_baseline
 from ..relabelling import chance_scores, relabellings
 from ..similarity import warn_of_opposition, warn_of_undefined_pairs
 from ..statistics import permutation_p

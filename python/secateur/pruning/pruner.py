@@ -14,7 +14,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ..features import Features, Indices, read_features
 from ..similarity import warn_of_undefined_pairs
 from ..targets import Targets, read_target
-from .sequential import Pruned, Search, SearchInterrupted, Settings, Wanted, prune
+from .result import Pruned, SearchInterrupted, Wanted
+from .settings import Search, Settings
 
 __all__ = ["Pruned", "Pruner"]
 
@@ -173,10 +174,8 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         Settings
             Frozen; refused is what can't be, or a device that can't be had.
         """
-        search = Search(
-            self.search, self.max_features, self.min_features, self.tol, self.patience, self.feature_groups,
-            self.inner_cv, self.seed,
-        )  # fmt: skip
+        names = ("max_features", "min_features", "tol", "patience", "feature_groups", "inner_cv", "seed")
+        search = Search.named(self.search, **{name: getattr(self, name) for name in names})
         terms = self.metric, self.comparator, self.kind, search, self.device, self.threads, self.precision
         return Settings(*terms).checked()
 
@@ -192,7 +191,7 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         settings = self.settings()
         folds = None if stimuli is None else [(stimuli, stimuli)]
         problem = settings.problem(features, targets, folds)
-        return prune(problem, settings.search, stimuli=stimuli, wanted=wanted, stimulus_groups=groups)
+        return settings.search.run(problem, stimuli=stimuli, wanted=wanted, groups=groups)
 
     def fit(self, X: Any, target: Any, *, weights: Any = None, groups: Any = None) -> Pruner:
         """Learn which features to keep.
@@ -231,9 +230,7 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         features = read_features(X)
         validate_data(self, X, None if target is None else "no_validation", dtype=None, ensure_min_samples=3)
         problem = settings.problem(features, self._read_one(target, features, weights), runs=1)
-        pruned = prune(
-            problem, settings.search, stimulus_groups=groups, progress=bool(self.progress), keep_interrupted=True
-        )
+        pruned = settings.search.run(problem, groups=groups, progress=bool(self.progress), keep_interrupted=True)
         self.support_ = pruned.support[0]
         self.importance_ = pruned.importance[0]
         self.order_ = pruned.order[0]

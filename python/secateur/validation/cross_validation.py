@@ -19,7 +19,9 @@ from ..problem import Problem
 from ..progress import with_progress
 from ..provenance import own_version
 from ..pruning import Pruned, Pruner
-from ..pruning.sequential import SMALLEST_FOLD, Search, Wanted, prune, shuffled_folds
+from ..pruning.ranking import SMALLEST_FOLD, shuffled_folds
+from ..pruning.result import Wanted
+from ..pruning.settings import Search
 from ..similarity import warn_of_opposition, warn_of_undefined_pairs
 from ..statistics import paired_t, signed_square
 from ..targets import DeviceTargets, Targets
@@ -173,7 +175,7 @@ def score_fold(
     ``groups`` (n,) are kept whole in the inner folds of a search that has some.
     """
     train, test = fold
-    pruned = prune(problem, search, stimuli=train, wanted=wanted, stimulus_groups=groups)
+    pruned = search.run(problem, stimuli=train, wanted=wanted, groups=groups)
     full, _ = problem.held_out_alignment(test)
     scores, undefined = problem.held_out_alignment(test, pruned.support)
     return FoldScores(pruned.baseline, full, pruned.alignment, scores, undefined, pruned)
