@@ -67,8 +67,8 @@ def test_targets_without_a_score_are_not_of_the_family():
     observed = np.array([0.5, np.nan, 0.1])
     null = np.array([[0.2, 0.6, np.nan], [np.nan] * 3, [0.3, 0.0, 0.1]])
     # largest: 0.3, 0.6, undefined; an undefined one speaks against the observed
-    np.testing.assert_array_equal(inference._family_wise_p(observed, null), [0.75, np.nan, 1.0])
-    assert np.isnan(inference._family_wise_p(np.array([np.nan]), np.array([[0.1]]))).all()
+    np.testing.assert_array_equal(inference.family_wise_p(observed, null), [0.75, np.nan, 1.0])
+    assert np.isnan(inference.family_wise_p(np.array([np.nan]), np.array([[0.1]]))).all()
 
 
 def test_p_of_noise_is_uniform():
@@ -253,7 +253,7 @@ def test_bca_is_scipys(statistic, size):
     terms = {"n_resamples": 999, "method": "BCa", "confidence_level": 0.9, "rng": np.random.default_rng(1)}
     theirs = stats.bootstrap((sample,), statistic, **terms)
     left_out = np.array([statistic(np.delete(sample, i)) for i in range(size)])
-    ours = inference._interval(theirs.bootstrap_distribution, float(statistic(sample)), 0.9, [left_out])
+    ours = inference.interval_of(theirs.bootstrap_distribution, float(statistic(sample)), 0.9, [left_out])
     np.testing.assert_allclose(ours, theirs.confidence_interval, rtol=1e-10)
 
 
@@ -269,7 +269,7 @@ def test_bca_of_two_samples_is_scipys():
         np.array([statistic(np.delete(a, i), b) for i in range(20)]),
         np.array([statistic(a, np.delete(b, i)) for i in range(14)]),
     ]
-    ours = inference._interval(theirs.bootstrap_distribution, float(statistic(a, b)), 0.95, parts)
+    ours = inference.interval_of(theirs.bootstrap_distribution, float(statistic(a, b)), 0.95, parts)
     np.testing.assert_allclose(ours, theirs.confidence_interval, rtol=1e-10)
 
 
@@ -287,7 +287,7 @@ def test_bca_leaves_out_what_is_drawn(groups):
         part = np.array([scores_of_draw(X, square, some, folds, "spearman", masks=masks[t]) for some in left_out])
         for s, name in enumerate(SCORES):
             observed = float(result[f"observed_{name}"][t])
-            expected = inference._interval(result[name].values[t], observed, 0.95, [part[:, s]])
+            expected = inference.interval_of(result[name].values[t], observed, 0.95, [part[:, s]])
             np.testing.assert_allclose(result[f"interval_{name}"][t], expected, atol=1e-9, rtol=0)
 
 
@@ -406,13 +406,13 @@ def test_intervals_at_their_ends():
     nan = np.full(2, np.nan)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        np.testing.assert_array_equal(inference._interval(np.array([np.nan, 1, 3]), 2.0, 0.5, []), [1.5, 2.5])
-        np.testing.assert_array_equal(inference._interval(np.array([np.nan]), 2.0, 0.5, []), nan)
-        np.testing.assert_array_equal(inference._interval(np.array([1.0, 2]), np.nan, 0.5, []), nan)
+        np.testing.assert_array_equal(inference.interval_of(np.array([np.nan, 1, 3]), 2.0, 0.5, []), [1.5, 2.5])
+        np.testing.assert_array_equal(inference.interval_of(np.array([np.nan]), 2.0, 0.5, []), nan)
+        np.testing.assert_array_equal(inference.interval_of(np.array([1.0, 2]), np.nan, 0.5, []), nan)
         # all draws on one side: no bias can be told
-        np.testing.assert_array_equal(inference._interval(np.array([1.0, 2]), 3.0, 0.5, [np.arange(4.0)]), nan)
+        np.testing.assert_array_equal(inference.interval_of(np.array([1.0, 2]), 3.0, 0.5, [np.arange(4.0)]), nan)
         # nothing varies
-        np.testing.assert_array_equal(inference._interval(np.ones(9), 1.0, 0.5, [np.ones(4)]), [1, 1])
+        np.testing.assert_array_equal(inference.interval_of(np.ones(9), 1.0, 0.5, [np.ones(4)]), [1, 1])
 
 
 def test_draws_without_a_score_are_counted():

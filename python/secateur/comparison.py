@@ -11,7 +11,7 @@ from sklearn.base import clone
 
 from .arguments import check_integer
 from .features import Features, Indices, Matrix, read_features
-from .inference import _explained, _in_percent, _read_subjects
+from .inference import explained_by, in_percent, read_subjects
 from .pairs import pair_count, pair_positions
 from .problem import Problem, compare_where_defined
 from .progress import with_progress
@@ -22,7 +22,7 @@ from .reweighting import Lasso, Reweighting, Ridge, SimDR
 from .similarity import warn_of_opposition, warn_of_undefined_pairs
 from .statistics import holm, mean_of_defined, paired_t, permutation_p, signed_square
 from .targets import Targets, read_target
-from .validation import Fold, _names, _settings, pruner_of, score_fold, split, warn_of_small_folds
+from .validation import Fold, attributes, names_or_numbers, pruner_of, score_fold, split, warn_of_small_folds
 
 if TYPE_CHECKING:
     import pandas
@@ -375,12 +375,12 @@ def compare(
         variables["chance"] = (("approach", "target", "permutation"), chance)
     coords = {
         "approach": list(read),
-        "target": _names(targets.labels, len(targets)),
+        "target": names_or_numbers(targets.labels, len(targets)),
         "fold": np.arange(len(folds)),
         "repeat": ("fold", repeat),
-        "stimulus": _names(features.stimuli or targets.stimuli, features.n),
+        "stimulus": names_or_numbers(features.stimuli or targets.stimuli, features.n),
     }
-    attrs = _settings(pruner, targets, cv, repeats, seed) | {"n_features": features.d}
+    attrs = attributes(pruner, targets.kind, cv, repeats, seed) | {"n_features": features.d}
     return xarray.Dataset(variables, coords, attrs)
 
 
@@ -439,12 +439,12 @@ def explained_variance(
         )
     predicted = result["predicted"].values[:, 0]
     names = [str(name) for name in result["approach"].values]
-    subjects = _read_subjects(rdms, result.sizes["stimulus"])
+    subjects = read_subjects(rdms, result.sizes["stimulus"])
     scores = []
     for f, mask in enumerate(result["test"].values.astype(bool)):
         test = np.flatnonzero(mask)
         among = predicted[:, f, pair_positions(test, len(mask))]
-        scores.append(_explained(dict(zip(names, among, strict=True)), subjects.among(test), comparator, n, seed + f))
+        scores.append(explained_by(dict(zip(names, among, strict=True)), subjects.among(test), comparator, n, seed + f))
     stacked = xarray.concat(scores, "fold")
     scored = stacked["r2"].notnull() & stacked["chance"].notnull()  # none where predictions of a fold don't vary
     for name in ("correlation", "r2", "chance"):
@@ -452,7 +452,7 @@ def explained_variance(
     mean = stacked.mean("fold")
     mean["mean_r2"] = mean["r2"].mean("subject")
     mean.attrs = {**scores[0].attrs, "seed": int(seed), "folds": len(scores)}
-    return _in_percent(mean)
+    return in_percent(mean)
 
 
 def comparison_table(result: xarray.Dataset, against: Any = ("full", "pruned")) -> pandas.DataFrame:

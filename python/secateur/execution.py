@@ -13,18 +13,9 @@ from .arguments import check_integer
 from .measures import CUDA_COMPARATORS, CUDA_STIMULI, enumerated
 
 __all__ = [
-    "WORTH_CUDA",
-    "Device",
-    "Execution",
-    "ForkWarning",
-    "available",
-    "check_device",
-    "describe",
-    "multiply_adds",
-    "processors",
-    "resolve",
-    "thread_count",
-]
+    "WORTH_CUDA", "Device", "Execution", "ForkWarning", "available", "check_device", "describe", "multiply_adds",
+    "processors", "resolve", "thread_count",
+]  # fmt: skip
 
 Device = Literal["auto", "cpu", "cuda"]
 

@@ -8,6 +8,12 @@ from typing import Any, Protocol, TypeGuard, overload
 import numpy as np
 import numpy.typing as npt
 
+__all__ = [
+    "LARGEST", "LARGEST_WEIGHT", "SMALLEST", "CudaArray", "DeviceFeatures", "Features", "Indices", "Matrix", "as_array",
+    "as_float64", "check_magnitude", "is_device_array", "read_features", "read_labels", "read_order", "read_subset",
+    "refuse_mask",
+]  # fmt: skip
+
 Matrix = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
@@ -28,6 +34,8 @@ def as_array(array: Any, name: str) -> npt.NDArray[Any]:
         raise TypeError(f"{name} must be a DataArray, got an xarray Dataset: take a variable, as in {name}[{first!r}]")
     if hasattr(array, "toarray") and not hasattr(array, "__array__"):
         raise TypeError(f"{name} must be dense, got a sparse {type(array).__name__}: pass its toarray()")
+    if is_device_array(array):
+        raise TypeError(f"{name} must lie in host memory here, got a CUDA array: pass {name}.cpu()")
     if getattr(array, "requires_grad", False) is True:
         raise TypeError(f"{name} must be detached, got a tensor that requires grad: pass {name}.detach()")
     if str(getattr(array, "dtype", "")) == "torch.bfloat16":
@@ -176,9 +184,7 @@ def read_features(X: Any, *, device_arrays: bool = False) -> Features | DeviceFe
     """
     if isinstance(X, Features):
         return X
-    if is_device_array(X):
-        if not device_arrays:
-            raise TypeError("X must lie in host memory here, got a CUDA array: pass X.cpu()")
+    if device_arrays and is_device_array(X):
         if len(X.shape) != 2:
             raise ValueError(f"X must have shape (stimuli, features), got shape {tuple(X.shape)}")
         return DeviceFeatures(X)

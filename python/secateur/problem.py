@@ -18,15 +18,8 @@ from .measures import check_comparator, comparator_row
 from .targets import DeviceTargets, Targets
 
 __all__ = [
-    "Problem",
-    "Ranked",
-    "compare",
-    "compare_rows",
-    "compare_where_defined",
-    "device_array",
-    "rank",
-    "similarities_of",
-]
+    "Problem", "Ranked", "compare", "compare_rows", "compare_where_defined", "device_array", "rank", "similarities_of",
+]  # fmt: skip
 
 
 def device_array(features: Features | DeviceFeatures, targets: Targets | DeviceTargets) -> str:

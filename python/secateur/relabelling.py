@@ -13,6 +13,8 @@ from .problem import compare_where_defined
 from .statistics import mean_of_defined
 from .targets import Targets
 
+__all__ = ["BYTES", "chance_scores", "equal_groups", "relabelled", "relabelling", "relabellings"]
+
 BYTES = 1 << 25  # of relabelled targets at a time
 
 

@@ -10,19 +10,9 @@ from .pruning.sequential import subset_at
 from .pruning.settings import Search, Settings
 
 __all__ = [
-    "SEARCHES",
-    "STEP",
-    "TIE",
-    "Pruned",
-    "SearchInterrupted",
-    "backward",
-    "find",
-    "floating",
-    "forward",
-    "parsimonious",
-    "ranking",
-    "subset_at",
-]
+    "SEARCHES", "STEP", "TIE", "Pruned", "SearchInterrupted", "backward", "find", "floating", "forward", "parsimonious",
+    "ranking", "subset_at",
+]  # fmt: skip
 
 
 def find(

@@ -14,16 +14,9 @@ from .problem import Problem, similarities_of
 from .targets import read_target
 
 __all__ = [
-    "OpposedWarning",
-    "UndefinedPairsWarning",
-    "alignment",
-    "mark",
-    "mark_words",
-    "opposition",
-    "similarity",
-    "warn_of_opposition",
-    "warn_of_undefined_pairs",
-]
+    "OpposedWarning", "UndefinedPairsWarning", "alignment", "mark", "mark_words", "opposition", "similarity",
+    "warn_of_opposition", "warn_of_undefined_pairs",
+]  # fmt: skip
 
 
 class UndefinedPairsWarning(UserWarning):

@@ -11,6 +11,11 @@ import numpy.typing as npt
 from .arguments import check_integer, check_share
 from .features import Matrix
 
+__all__ = [
+    "SIDES", "ClusterTest", "FalseDiscovery", "PairedTest", "benjamini_hochberg", "cluster_test", "clusters_along",
+    "cohens_d", "fisher_z", "holm", "largest_masses", "mean_of_defined", "paired_t", "permutation_p", "signed_square",
+]  # fmt: skip
+
 SIDES = {1: (1,), -1: (-1,), 0: (1, -1)}  # what a test of each tail looks for: above, below
 
 

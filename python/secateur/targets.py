@@ -288,9 +288,7 @@ def read_target(
         return target
     if kind not in (None, "similarity", "dissimilarity"):
         raise ValueError(f"kind must be 'similarity' or 'dissimilarity', got {kind!r}")
-    if is_device_array(target):
-        if not device_arrays:
-            raise TypeError("target must lie in host memory here, got a CUDA array: pass target.cpu()")
+    if device_arrays and is_device_array(target):
         if weights is not None:
             raise ValueError("weights must be None for a target on a CUDA device, got some: pass target.cpu()")
         shape = tuple(target.shape)

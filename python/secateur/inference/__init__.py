@@ -1,27 +1,15 @@
-"""How sure a held-out score is: the permutation null, the bootstrap, the noise ceiling, stability, transfer."""
+"""How sure a held-out score is: the permutation null, the bootstrap, the noise ceiling, stability, transfer.
 
-from .resampling import (
-    _explained as _explained,
-)
-from .resampling import (
-    _family_wise_p as _family_wise_p,
-)
-from .resampling import (
-    _in_percent as _in_percent,
-)
-from .resampling import (
-    _interval as _interval,
-)
-from .resampling import (
-    _read_subjects as _read_subjects,
-)
-from .resampling import (
-    bootstrap,
-    noise_ceiling,
-    noise_normalised_r2,
-    permutation_test,
-    stability,
-    transfer,
-)
+Modules are not called like their functions, which would hide them.
+"""
 
-__all__ = ["bootstrap", "noise_ceiling", "noise_normalised_r2", "permutation_test", "stability", "transfer"]
+from .across_targets import transfer
+from .agreement import stability
+from .ceiling import explained_by, in_percent, noise_ceiling, noise_normalised_r2, read_subjects
+from .permutation import family_wise_p, permutation_test
+from .resampling import bootstrap, interval_of
+
+__all__ = [
+    "bootstrap", "explained_by", "family_wise_p", "in_percent", "interval_of", "noise_ceiling", "noise_normalised_r2",
+    "permutation_test", "read_subjects", "stability", "transfer",
+]  # fmt: skip

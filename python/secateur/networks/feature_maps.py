@@ -24,7 +24,16 @@ from ..relabelling import chance_scores, relabellings
 from ..similarity import warn_of_opposition, warn_of_undefined_pairs
 from ..statistics import permutation_p
 from ..targets import Targets, read_target
-from ..validation import Fold, FoldScores, _names, _settings, collect, cross_validate, split, warn_of_small_folds
+from ..validation import (
+    Fold,
+    FoldScores,
+    attributes,
+    collect,
+    cross_validate,
+    names_or_numbers,
+    split,
+    warn_of_small_folds,
+)
 from .images import read_images
 from .necks import Neck, PooledNeck, Singles, neck_of
 
@@ -253,13 +262,13 @@ def alignment_importance(
         "baseline": (("target",), baseline),
         "importance": (("target", "map"), baseline[:, None] - masked),
     }
-    coords: dict[str, Any] = {"target": _names(targets.labels, len(targets)), "map": np.arange(neck.count)}
+    coords: dict[str, Any] = {"target": names_or_numbers(targets.labels, len(targets)), "map": np.arange(neck.count)}
     if per_image:
         whole = _similarities_between(unmasked, unmasked, asked.metric)
         own = np.stack([asked.aligned(whole[i : i + 1, others[i]], row)[0] for i, row in enumerate(rows)], axis=1)
         variables["image_baseline"] = (("target", "stimulus"), own)
         variables["image_importance"] = (("target", "stimulus", "map"), own[..., None] - of_images)
-        coords["stimulus"] = _names(asked.stimuli, neck.n)
+        coords["stimulus"] = names_or_numbers(asked.stimuli, neck.n)
     settings = {
         "network": net.name, "metric": asked.metric, "comparator": asked.comparator, "kind": targets.kind,
         "secateur_version": own_version(),
@@ -359,8 +368,8 @@ def select(
         shown = with_progress(zip(folds, masked), len(folds), "folds", progress)
         result = collect(
             (_score_fold(asked, fold, without) for fold, without in shown), folds, repeat, asked.targets,
-            (np.arange(asked.neck.count), _names(asked.stimuli, asked.neck.n)),
-            _settings(pruner, asked.targets, cv, repeats, seed),
+            (np.arange(asked.neck.count), names_or_numbers(asked.stimuli, asked.neck.n)),
+            attributes(pruner, asked.targets.kind, cv, repeats, seed),
         )  # fmt: skip
         warn_of_undefined_pairs(int(result["undefined_pairs"].sum()))
         warn_of_opposition(result["full_test"].mean("fold"), asked.targets.kind)

@@ -28,6 +28,7 @@ class Ranking(Search):
         ----------
         Tarigopula, Fairhall & Hasson (2023), §2.2.
         """
+        problem = problem.load()
         found = problem.ranking(stimuli, self.min_features, most, TIE, wanted)
         if found is None or (found.baseline == 0).any():
             explained_baseline(problem.among(stimuli))

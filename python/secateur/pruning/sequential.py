@@ -29,16 +29,10 @@ class Sequential(Search):
         for t in range(len(baseline)):
             walk = Walk(scorer.one(t), self, most, float(baseline[t]), importance[t])
             rows.append(walk.run(progress=progress, keep_interrupted=keep_interrupted))
-        return Pruned(
-            baseline,
-            importance=np.concatenate([row.importance for row in rows]),
-            order=np.concatenate([row.order for row in rows]),
-            curve=np.concatenate([row.curve for row in rows]),
-            support=np.concatenate([row.support for row in rows]),
-            alignment=np.concatenate([row.alignment for row in rows]),
-            walked=tuple(row.paths[0] for row in rows),
-            interrupted=any(row.interrupted for row in rows),
-        )
+        names = ("importance", "order", "curve", "support", "alignment")
+        joined = {name: np.concatenate([getattr(row, name) for row in rows]) for name in names}
+        paths = tuple(row.paths[0] for row in rows)
+        return Pruned(baseline, **joined, walked=paths, interrupted=any(row.interrupted for row in rows))
 
 
 class State:

@@ -113,7 +113,7 @@ class Search:
         if groups is not None and np.shape(groups) != (n,):
             raise ValueError(f"groups must have one entry for each of {n} stimuli, got shape {np.shape(groups)}")
         if self.runs_on_device:
-            return self.run_whole(problem.load(), most, stimuli, wanted)
+            return self.run_whole(problem, most, stimuli, wanted)
         if groups is not None and stimuli is not None:
             groups = np.asarray(groups)[stimuli]
         scorer = Scorer.of(problem.among(stimuli), read_groups(self.feature_groups, d))

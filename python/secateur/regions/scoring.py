@@ -13,7 +13,7 @@ from ..pruning import Pruner
 from ..similarity import warn_of_opposition, warn_of_undefined_pairs
 from ..statistics import mean_of_defined
 from ..targets import Targets
-from ..validation import _settings, warn_of_small_folds
+from ..validation import attributes, warn_of_small_folds
 from .plan import Mask, Names, RegionTargets, prepare
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def four_tests(
     board.average_folds()
     warn_of_undefined_pairs(board.left_out)
     warn_of_opposition(board.full_means(), plan.region_targets[0].targets.kind)
-    attrs = _settings(plan.pruner, plan.region_targets[0].targets, cv, repeats, seed)
+    attrs = attributes(plan.pruner, plan.region_targets[0].targets.kind, cv, repeats, seed)
     sizes = [space.n for space in next(iter(plan.layers.values()))]
     return board.dataset(kept, plan.region_targets, plan.layers, attrs | {"supervise": supervise, "n_stimuli": sizes})
 

@@ -23,16 +23,6 @@ from .recordings import rdm_movies, read_recording, read_recordings
 from .store import open_store
 
 __all__ = [
-    "PlantedTimecourse",
-    "group_test",
-    "noise_ceiling",
-    "open_store",
-    "paper_windows",
-    "permutation_test",
-    "prune",
-    "rdm_movie",
-    "rdm_movies",
-    "read_recording",
-    "read_recordings",
-    "simulate",
-]
+    "PlantedTimecourse", "group_test", "noise_ceiling", "open_store", "paper_windows", "permutation_test", "prune",
+    "rdm_movie", "rdm_movies", "read_recording", "read_recordings", "simulate",
+]  # fmt: skip

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+__all__ = ["TRIES", "Call", "check_client", "results"]
+
 Call = tuple[int, tuple[Any, ...]]
 TRIES = 5  # how often a worker may go with what a call needs before that is an error
 

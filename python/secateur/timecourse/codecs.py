@@ -11,6 +11,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+__all__ = ["FORMAT_2", "FORMAT_3", "LARGEST", "METADATA", "PLAIN", "STRINGS", "check_zarr"]
+
 # Codecs that compress, filter or sum up numbers, and those of strings; none makes Python objects of another kind.
 PLAIN = {"blosc", "zstd", "gzip", "zlib", "bz2", "lz4", "lzma", "shuffle", "delta", "fixedscaleoffset"}
 PLAIN |= {"quantize", "bitround", "packbits", "astype", "crc32", "crc32c", "adler32", "fletcher32"}

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     import pandas
     import xarray
 
+__all__ = [
+    "TAILS", "Alternative", "apart_of", "by_subject", "check_alternative", "finite_z", "group_test", "mean_sem",
+    "means_of_folds", "noise_ceiling", "paper_windows",
+]  # fmt: skip
+
 TAILS = {"greater": 1, "two-sided": 0, "less": -1}
 Alternative = Literal["greater", "two-sided", "less"]
 

@@ -19,6 +19,11 @@ from ..pairs import pair_count
 if TYPE_CHECKING:
     import xarray
 
+__all__ = [
+    "BLOCK", "CROSS_VALIDATED", "DIMS", "LENGTH", "METRICS", "NUMBER", "SENSOR_TYPES", "WINDOW", "Recording",
+    "check_step", "picked", "rdm_movie", "read_seconds", "read_times", "read_windows",
+]  # fmt: skip
+
 METRICS = ("correlation", "euclidean", "mahalanobis", "crossnobis", "split-half")
 CROSS_VALIDATED = ("crossnobis", "split-half")
 DIMS = {

@@ -26,6 +26,8 @@ from .subjects import WINDOW
 if TYPE_CHECKING:
     import xarray
 
+__all__ = ["FORMING", "against_relabellings", "permutation_test", "relabelled_chunk"]
+
 FORMING = 0.05  # the p whose standard normal deviate a course has to pass to be in a cluster
 
 

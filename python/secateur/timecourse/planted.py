@@ -15,6 +15,8 @@ from .movies import read_times
 if TYPE_CHECKING:
     import xarray
 
+__all__ = ["PlantedTimecourse", "simulate"]
+
 
 @dataclass(frozen=True)
 class PlantedTimecourse:

@@ -23,8 +23,8 @@ from ..similarity import warn_of_opposition, warn_of_undefined_pairs
 from ..targets import Targets, read_target
 from ..validation import (
     Fold,
-    _names,
-    _settings,
+    attributes,
+    names_or_numbers,
     pruner_of,
     score_fold,
     split,
@@ -38,6 +38,11 @@ if TYPE_CHECKING:
     import os
 
     import xarray
+
+__all__ = [
+    "BUDGET", "MOST", "SCORES", "Chunk", "Study", "blank", "check_stimuli", "divided", "from_one_to_all",
+    "input_digests", "laid_out", "planned", "prune", "prune_chunk", "settings_of", "values_of",
+]  # fmt: skip
 
 SCORES = ("full_train", "full_test", "pruned_train", "pruned_test")
 BUDGET = 1 << 26  # bytes of a chunk's orders, curves and paths
@@ -302,8 +307,7 @@ def planned(
 
 def settings_of(study: Study, cv: Any, repeats: int, seed: int) -> dict[str, Any]:
     """What a result records of how it was made."""
-    targets = Targets(np.ones((1, 1)), None, None, study.features.n, kind=study.kind)
-    return _settings(study.pruner, targets, cv, repeats, seed)
+    return attributes(study.pruner, study.kind, cv, repeats, seed)
 
 
 def check_stimuli(movies: Movies, features: Features) -> None:
@@ -408,8 +412,8 @@ def blank(
         "time": ("time", movies.times, units),
         "fold": np.arange(len(folds)),
         "repeat": ("fold", repeat),
-        "feature": _names(features.names, features.d),
-        "stimulus": _names(features.stimuli or movies.stimuli, features.n),
+        "feature": names_or_numbers(features.names, features.d),
+        "stimulus": names_or_numbers(features.stimuli or movies.stimuli, features.n),
     }
     coords |= {name: ("time", values, units) for name, values in movies.windows.items()}
     if study.generalise:

@@ -22,6 +22,8 @@ from .movies import DIMS, Recording, _read_epochs, _read_evoked, _read_recording
 if TYPE_CHECKING:
     import xarray
 
+__all__ = ["FORMATS", "STIMULUS_KEYS", "SUBJECT", "rdm_movies", "read_recording", "read_recordings", "subject_files"]
+
 FORMATS = (".fif", ".fif.gz", ".mat", ".npy", ".npz", ".nc", ".zarr")
 STIMULUS_KEYS = (*DIMS["stimulus"], "conditions", "labels")
 SUBJECT = re.compile(r"(?<![A-Za-z0-9])sub-([A-Za-z0-9]+)")

@@ -28,6 +28,8 @@ from .codecs import check_zarr
 if TYPE_CHECKING:
     import xarray
 
+__all__ = ["FRAME", "LAYOUT", "OWN", "Laid", "Store", "open_store", "opened", "place_of"]
+
 OWN = Path("test", ".secateur")  # inside an array: in a group Zarr would take it for one of its own, and say so
 LAYOUT = 2
 FRAME = "frame.json"  # what a store holds besides scores: coordinates, test stimuli, attributes, layout

@@ -17,6 +17,8 @@ from .movies import check_step
 if TYPE_CHECKING:
     import xarray
 
+__all__ = ["WINDOW", "Movies", "digests", "read_movies"]
+
 WINDOW = ("window_start", "window_stop")
 
 

@@ -1,36 +1,12 @@
-"""Out of sample: cross-validation over stimuli, and its tables."""
+"""Out of sample: folds over stimuli, their scores, cross-validation, and its tables."""
 
-from .cross_validation import (
-    Fold,
-    FoldScores,
-    SmallFoldsWarning,
-    collect,
-    cross_validate,
-    kept_features,
-    pruner_of,
-    score_fold,
-    split,
-    summary,
-    tested_once,
-    to_rsatoolbox,
-    warn_of_small_folds,
-)
-from .cross_validation import _cv_name as _cv_name
-from .cross_validation import _names as _names
-from .cross_validation import _settings as _settings
+from .cross_validation import cross_validate, pruner_of
+from .folds import Fold, SmallFoldsWarning, split, warn_of_small_folds
+from .scores import FoldScores, attributes, collect, cv_name, names_or_numbers, score_fold
+from .tables import kept_features, summary, tested_once, to_rsatoolbox
 
 __all__ = [
-    "Fold",
-    "FoldScores",
-    "SmallFoldsWarning",
-    "collect",
-    "cross_validate",
-    "kept_features",
-    "pruner_of",
-    "score_fold",
-    "split",
-    "summary",
-    "tested_once",
-    "to_rsatoolbox",
+    "Fold", "FoldScores", "SmallFoldsWarning", "attributes", "collect", "cross_validate", "cv_name", "kept_features",
+    "names_or_numbers", "pruner_of", "score_fold", "split", "summary", "tested_once", "to_rsatoolbox",
     "warn_of_small_folds",
-]
+]  # fmt: skip

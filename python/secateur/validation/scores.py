@@ -1,0 +1,126 @@
+"""One fold pruned and scored, and the folds of all targets collected."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..features import Indices, Matrix
+from ..measures import check_comparator, search_row
+from ..problem import Problem
+from ..provenance import own_version
+from ..pruning import Pruned, Pruner
+from ..pruning.result import Wanted
+from ..pruning.settings import Search
+from ..targets import DeviceTargets, Targets
+
+if TYPE_CHECKING:
+    import xarray
+from .folds import Fold
+
+__all__ = ["FoldScores", "attributes", "collect", "cv_name", "names_or_numbers", "score_fold"]
+
+
+@dataclass(frozen=True)
+class FoldScores:
+    """Alignments of T targets in one fold, before and after pruning, in and out of sample."""
+
+    full_train: Matrix
+    full_test: Matrix
+    pruned_train: Matrix
+    pruned_test: Matrix
+    undefined: Indices
+    pruned: Pruned
+
+
+def score_fold(
+    problem: Problem, fold: Fold, search: Search, *, wanted: Wanted = "support", groups: Any = None
+) -> FoldScores:
+    """Prune on the training stimuli's pairs, score on the test stimuli's. Nothing else crosses.
+
+    ``groups`` (n,) are kept whole in the inner folds of a search that has some.
+    """
+    train, test = fold
+    pruned = search.run(problem, stimuli=train, wanted=wanted, groups=groups)
+    full, _ = problem.held_out_alignment(test)
+    scores, undefined = problem.held_out_alignment(test, pruned.support)
+    return FoldScores(pruned.baseline, full, pruned.alignment, scores, undefined, pruned)
+
+
+def attributes(pruner: Pruner, kind: str, cv: Any, repeats: int, seed: int) -> dict[str, Any]:
+    """What a result records of how it was made."""
+    limits = {name: getattr(pruner, name) for name in ("max_features", "tol", "patience")}
+    if pruner.min_features > 1:
+        limits["min_features"] = pruner.min_features
+    if pruner.precision != "double":
+        limits["precision"] = pruner.precision
+    if search_row(pruner.search).inner_folds:
+        limits |= {"inner_cv": pruner.inner_cv, "search_seed": pruner.seed}
+    return {
+        "metric": pruner.metric, "comparator": check_comparator(pruner.comparator), "kind": kind,
+        "search": pruner.search,
+        **{name: value for name, value in limits.items() if value is not None},
+        "cv": cv_name(cv),
+        "repeats": int(repeats), "seed": int(seed), "secateur_version": own_version(),
+    }  # fmt: skip
+
+
+def cv_name(cv: Any) -> str:
+    """What a result calls its folds: the same in every process, so without the addresses that some reprs hold."""
+    named = isinstance(cv, (int, np.integer)) or hasattr(cv, "split")
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", str(cv)) if named else "given folds"
+
+
+def names_or_numbers(given: tuple[str, ...] | None, count: int) -> npt.NDArray[Any]:
+    return np.arange(count) if given is None else np.asarray(given, dtype=object).astype(str)
+
+
+def collect(
+    scores: Iterable[FoldScores], folds: list[Fold], repeat: Indices, targets: Targets | DeviceTargets,
+    names: tuple[npt.NDArray[Any], npt.NDArray[Any]], settings: dict[str, Any], *, curves: bool = True,
+) -> xarray.Dataset:  # fmt: skip
+    """All folds' scores, as :func:`cross_validate` returns them; ``names`` are those of features and of stimuli."""
+    import xarray
+
+    d, n = map(len, names)
+    shape = (len(targets), len(folds))
+    scalars = {name: np.empty(shape) for name in ("full_train", "full_test", "pruned_train", "pruned_test")}
+    undefined = np.zeros(shape, dtype=np.int64)
+    kept = np.zeros((*shape, d), dtype=bool)
+    importance = np.empty((*shape, d))
+    curve = np.empty((*shape, d)) if curves else None
+    test = np.zeros((len(folds), n), dtype=bool)
+    for f, one in enumerate(scores):
+        for name, values in scalars.items():
+            values[:, f] = getattr(one, name)
+        undefined[:, f] = one.undefined
+        kept[:, f] = one.pruned.support
+        importance[:, f] = one.pruned.importance
+        if curve is not None:
+            curve[:, f] = one.pruned.curve
+        test[f, folds[f][1]] = True
+    variables: dict[str, Any] = {name: (("target", "fold"), values) for name, values in scalars.items()}
+    variables |= {
+        "n_kept": (("target", "fold"), kept.sum(axis=-1)),
+        "undefined_pairs": (("target", "fold"), undefined),
+        "kept": (("target", "fold", "feature"), kept),
+        "importance": (("target", "fold", "feature"), importance),
+        "test": (("fold", "stimulus"), test),
+    }
+    if curve is not None:
+        variables["curve"] = (("target", "fold", "step"), curve)
+    coords = {
+        "target": names_or_numbers(targets.labels, len(targets)),
+        "fold": np.arange(len(folds)),
+        "repeat": ("fold", repeat),
+        "feature": names[0],
+        "stimulus": names[1],
+    }
+    if curve is not None:
+        coords["step"] = np.arange(1, d + 1)
+    return xarray.Dataset(variables, coords, settings)

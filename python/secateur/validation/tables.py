@@ -1,0 +1,175 @@
+"""Tables of a cross-validation, and its spaces for rsatoolbox."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..features import read_features
+from ..measures import metric_row
+from ..statistics import paired_t, signed_square
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+
+__all__ = ["kept_features", "summary", "tested_once", "to_rsatoolbox"]
+
+
+def tested_once(result: xarray.Dataset) -> bool:
+    """Whether no stimulus is a test stimulus of two folds of a result: else t over folds has no p worth its name."""
+    if "test" in result:
+        return bool((result["test"].values.sum(axis=0) <= 1).all())
+    return bool((result["repeat"].values == 0).all())
+
+
+def summary(result: xarray.Dataset) -> pandas.DataFrame:
+    """Full against pruned, one row a target: means and SD over folds, features kept, the paired test.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        From :func:`secateur.cross_validate`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index: target. Columns ``full_train``, ``full_train_sd``, … in correlation units, ``full_test_r2`` and
+        ``pruned_test_r2`` (the square of the mean over folds, with its sign), ``n_kept``, ``n_kept_sd``,
+        ``n_features``, ``gain``, ``t``, ``df``, ``p`` (of t, two-sided, over folds, which share training stimuli:
+        descriptive; NaN where folds share test stimuli too, as those of repeats do), ``p_gain`` (from relabellings,
+        where the result has it), ``undefined_pairs``, ``below_zero``: whether the pruned alignment ends below zero, so
+        that no gain is evidence of a fit. Folds without a score (NaN) are left out; the SD of one fold is NaN.
+
+    Notes
+    -----
+    Folds are no independent measurements. :func:`secateur.permutation_test` has the p to report. The papers' means of
+    r² over folds are well above zero by chance alone where folds have few pairs.
+
+    References
+    ----------
+    Tarigopula, Fairhall & Hasson (2023), Table 1; Nadeau & Bengio (2003, Machine Learning 52): t over folds.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(30, 40))
+    >>> table = summary(cross_validate(X, X[:, :8] @ X[:, :8].T, cv=3))
+    >>> bool(table.loc[0, "pruned_test"] > table.loc[0, "full_test"])
+    True
+    """
+    import pandas
+
+    rows, once = [], tested_once(result)
+    for t in range(result.sizes["target"]):
+        one = result.isel(target=t)
+        row: dict[str, Any] = {"target": one.target.item()}
+        for name in ("full_train", "pruned_train", "full_test", "pruned_test", "n_kept"):
+            scores = pandas.Series(one[name].values)
+            row[name], row[f"{name}_sd"] = float(scores.mean()), float(scores.std())
+        for name in ("full_test", "pruned_test"):
+            row[f"{name}_r2"] = signed_square(one[name].values)
+        row["n_features"] = result.sizes["feature"]
+        test = paired_t(one.pruned_test, one.full_test)
+        row |= {"gain": test.difference, "t": test.t, "df": test.df, "p": test.p if once else float("nan")}
+        if "p_gain" in result:
+            row["p_gain"] = float(one["p_gain"])
+        row["undefined_pairs"] = int(one.undefined_pairs.sum())
+        row["below_zero"] = row["pruned_test"] < 0
+        rows.append(row)
+    return pandas.DataFrame(rows).set_index("target")
+
+
+def kept_features(result: xarray.Dataset) -> pandas.DataFrame:
+    """How often each feature was kept over folds, and its mean importance: one row a target and feature.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        From :func:`secateur.cross_validate`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``target``, ``feature``, ``folds_kept``, ``folds``, ``frequency``, ``mean_importance`` (NaN where the
+        feature was indispensable in a fold); most often kept first, then most important, NaN before all.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(30, 40))
+    >>> table = kept_features(cross_validate(X, X[:, :8] @ X[:, :8].T, cv=3))
+    >>> bool((table.feature[:5] < 8).all())
+    True
+    """
+    import pandas
+
+    targets, features = result.target.values, result.feature.values
+    count = result.kept.values.sum(axis=1)
+    importance = result.importance.values.mean(axis=1)
+    table = pandas.DataFrame(
+        {
+            "target": np.repeat(targets, len(features)),
+            "feature": np.tile(features, len(targets)),
+            "folds_kept": count.ravel(),
+            "folds": result.sizes["fold"],
+            "frequency": count.ravel() / result.sizes["fold"],
+            "mean_importance": importance.ravel(),
+        }
+    )
+    table["position"] = np.repeat(np.arange(len(targets)), len(features))
+    keys = ["position", "folds_kept", "mean_importance"]
+    table = table.sort_values(keys, ascending=[True, False, False], kind="stable", na_position="first")
+    return table.drop(columns="position").reset_index(drop=True)
+
+
+def to_rsatoolbox(X: Any, support: Any = None, metric: str = "cosine", *, name: str = "pruned") -> Any:
+    """The RDM of the kept features as rsatoolbox ``RDMs``.
+
+    Parameters
+    ----------
+    X : array (n stimuli, d features), DataFrame or DataArray
+        Its stimulus labels become the pattern descriptor ``conds``.
+    support : bool mask (d,), indices, or (T, d) masks; optional
+        One RDM each; all features by default.
+    metric : str
+        Dissimilarity is 1 - similarity for cosine and correlation, minus the similarity otherwise.
+    name : str
+        The RDMs' descriptor.
+
+    Returns
+    -------
+    rsatoolbox.rdm.RDMs
+        One RDM, or T; NaN for pairs of a stimulus without direction in the kept features.
+
+    Raises
+    ------
+    ImportError
+        Where rsatoolbox is not installed (extra ``interop``).
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(10, 4))
+    >>> to_rsatoolbox(X, support=[0, 2]).dissimilarities.shape
+    (1, 45)
+    """
+    try:
+        from rsatoolbox.rdm.rdms import RDMs
+    except ImportError as error:
+        raise ImportError("to_rsatoolbox needs rsatoolbox: pip install 'secateur[interop]'") from error
+    from ..similarity import similarity
+
+    features = read_features(X)
+    masks = np.asarray(support) if support is not None else None
+    supports = [support] if masks is None or masks.ndim < 2 else list(masks)
+    rows = np.stack([-similarity(features.values, metric, subset=s) for s in supports])
+    if metric_row(metric).angular:
+        rows += 1
+    labels = list(features.stimuli) if features.stimuli else [str(i) for i in range(features.n)]
+    make: Any = RDMs
+    return make(
+        rows,
+        dissimilarity_measure=metric,
+        descriptors={"name": name},
+        pattern_descriptors={"conds": labels},
+        rdm_descriptors={"support": list(range(len(rows)))},
+    )
