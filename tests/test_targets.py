@@ -561,14 +561,14 @@ def test_among_agrees_with_the_embedding(X):
 def test_only():
     targets = labelled()
     for chosen in (slice(1, 3), np.array([3, 0])):
-        part = targets.only(chosen)
+        part = targets.select(chosen)
         rows = np.arange(4)[chosen]
         np.testing.assert_array_equal(part.values, targets.values[rows])
         assert part.labels == tuple(f"s{t}" for t in rows)
         assert not part.single
         for t, row in enumerate(rows):
             np.testing.assert_array_equal(part.counts(t), targets.counts(row))
-    assert not read_target(squares(1)[0], N, kind="similarity").only(slice(0, 1)).single
+    assert not read_target(squares(1)[0], N, kind="similarity").select(slice(0, 1)).single
 
 
 def test_without():

@@ -184,7 +184,7 @@ def _score(
     undefined = np.zeros(count, dtype=np.int64)
     for side, (_, goal) in enumerate(sides):
         for t in range(count):
-            one = goal.only(slice(t, t + 1))
+            one = goal.select(slice(t, t + 1))
             aligned, left_out = compare_where_defined(answers[side][t], one, comparator, threads)
             scores[side, t] = aligned[0]
             undefined[t] = left_out[0]  # in the end that of the test side

@@ -88,7 +88,7 @@ def chance_scores(
             goal = relabelled(targets, batch[:, test])  # order after order
             for m, similarities in enumerate(predicted[f]):
                 for t, values in enumerate(similarities):
-                    own = goal.only(np.arange(t, len(goal), T)) if T > 1 else goal
+                    own = goal.select(np.arange(t, len(goal), T)) if T > 1 else goal
                     scores, _ = compare_where_defined(np.ascontiguousarray(values), own, comparator, threads)
                     found[f, m, t, first : first + at_once] = scores
     return mean_of_defined(found.reshape(F, -1)).reshape(found.shape[1:])

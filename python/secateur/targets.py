@@ -62,7 +62,7 @@ class Targets:
         names = None if self.stimuli is None else tuple(self.stimuli[i] for i in stimuli)
         return replace(self, values=values, weights=weights, n=len(stimuli), stimuli=names)
 
-    def only(self, chosen: slice | Indices) -> Targets:
+    def select(self, chosen: slice | Indices) -> Targets:
         """Some of the targets."""
         return replace(
             self,

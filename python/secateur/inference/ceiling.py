@@ -118,7 +118,7 @@ def noise_ceiling(
             count = present[pooled].sum(axis=0)
             mean = np.where(count > 0, scaled[pooled].sum(axis=0) / np.maximum(count, 1), np.nan)
             for f, test in enumerate(tests):
-                goal, at = targets.only(mine).among(test), pair_positions(test, n)
+                goal, at = targets.select(mine).among(test), pair_positions(test, n)
                 if np.isnan(mean[at]).any():
                     goal = goal.without(np.isnan(mean[at]))
                 scores[f, mine] = compare(mean[at], goal, comparator, 1)
@@ -237,7 +237,7 @@ def explained_by(models: Mapping[str, Matrix], targets: Targets, comparator: str
         if left_out.any():
             moved = moved.without(left_out)
         scores = [compare_where_defined(np.ascontiguousarray(one), moved, comparator, 1)[0] for one in guesses]
-        own = [moved.only(np.arange(t, len(moved), people)) for t in everyone]
+        own = [moved.select(np.arange(t, len(moved), people)) for t in everyone]
         rest = [compare_where_defined(one, goal, comparator, 1)[0] for one, goal in zip(others, own, strict=True)]
         parts.append(np.stack([*(one.reshape(-1, people) for one in scores), np.stack(rest, axis=1)], axis=1))
     found = np.moveaxis(np.concatenate(parts), 0, 1)  # (model ... upper, lower; order; subject)

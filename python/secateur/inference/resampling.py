@@ -441,14 +441,14 @@ class _Resampler:
             rows = rows[_learnable(problem.among(train))[rows]]
             support: Any = ()
             if rows.size:
-                some = problem.against(problem.host[1].only(rows))
+                some = problem.against(problem.host[1].select(rows))
                 support = self.search.run(some, stimuli=train, wanted="support", groups=groups).support
             chosen = [(mask, np.array([row])) for mask, row in zip(support, rows)]
         tested = problem.among(test).on_one_thread()
         goals = tested.host[1]
         if rows.size:
             everything = np.ones(problem.features.d, dtype=bool)
-            full[rows], _ = tested.against(goals.only(rows)).held_out_alignment(None, everything)
+            full[rows], _ = tested.against(goals.select(rows)).held_out_alignment(None, everything)
         for mask, mine in chosen:
             if mine.size:
                 pruned[mine], undefined = tested.against(_some(goals, mine)).held_out_alignment(None, mask)

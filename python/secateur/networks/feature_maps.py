@@ -427,13 +427,13 @@ def _score_fold(asked: Asked, fold: Fold, masked: Matrix) -> FoldScores:
     for t in range(len(goal)):
         at = slice(t, t + 1)
         rows = [
-            asked.aligned(asked.similarities(embeddings), goal.only(at))[:, 0]
+            asked.aligned(asked.similarities(embeddings), goal.select(at))[:, 0]
             for embeddings in asked.neck.inserted(train, order[t])
         ]
         curve[t] = np.concatenate(rows)
         support[t, order[t, : best_prefix(curve[t])]] = True
         pruned = Features(asked.neck.keeping(test, support[t]).astype(np.float64))
-        scores[at], undefined[at] = tested.over(pruned, held.only(at)).held_out_alignment(None, everything)
+        scores[at], undefined[at] = tested.over(pruned, held.select(at)).held_out_alignment(None, everything)
     alignment = np.take_along_axis(curve, best_prefix(curve)[:, None] - 1, axis=1)[:, 0]
     return FoldScores(
         baseline, full, alignment, scores, undefined, Pruned(baseline, importance, order, curve, support, alignment, ())

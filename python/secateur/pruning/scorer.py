@@ -44,7 +44,7 @@ class Scorer:
 
     def one(self, t: int) -> Scorer:
         """Of one target alone."""
-        chosen = self.targets.only(slice(t, t + 1))
+        chosen = self.targets.select(slice(t, t + 1))
         return Scorer(self.problem.against(chosen), self.groups, self.loaded.against(chosen))
 
     def after_each(self, inside: Mask, *, adding: bool) -> Matrix:

@@ -161,7 +161,7 @@ def _score(space: Features, targets: Targets, support: Mask, source: Indices, pr
     scored.full[source < 0] = np.nan
     for u in np.unique(source[source >= 0]):
         which = np.flatnonzero(source == u)
-        found = tested.against(targets.only(which)).held_out_alignment(None, support[u])
+        found = tested.against(targets.select(which)).held_out_alignment(None, support[u])
         scored.pruned[which], scored.undefined_pairs[which] = found
         scored.n_kept[which] = support[u].sum()
     return scored

@@ -50,7 +50,7 @@ def spaces_of(
     from ..similarity import alignment
 
     metric, comparator = str(result.attrs["metric"]), str(result.attrs["comparator"])
-    one = targets.only(slice(t, t + 1))
+    one = targets.select(slice(t, t + 1))
     values = one.values[0].copy()
     if one.weights is not None and one.weight_of is not None:
         values[one.weights[one.weight_of[0]] == 0] = np.nan

@@ -98,7 +98,7 @@ class Reweighting(ABC, BaseEstimator):  # type: ignore[misc]
         for train, test in folds:
             goal, predictions = targets.among(test), learn(rows[train], targets.among(train))(rows[test])
             for t, candidate in np.ndindex(scores.shape):
-                one = goal.only(slice(t, t + 1))
+                one = goal.select(slice(t, t + 1))
                 score, _ = compare_where_defined(predictions[t, candidate], one, self.comparator, 1)
                 scores[t, candidate] += np.nan_to_num(score[0]) / len(folds)
         return scores
@@ -155,7 +155,7 @@ class Reweighting(ABC, BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"target must hold the {len(predictions)} targets of the fit, got {len(targets)}")
         scores, lost = np.empty(len(targets)), 0
         for t in range(len(targets)):
-            one = targets.only(slice(t, t + 1))
+            one = targets.select(slice(t, t + 1))
             scores[t : t + 1], left_out = compare_where_defined(predictions[t], one, self.comparator, 1)
             lost += int(left_out[0])
         warn_of_undefined_pairs(lost)

@@ -94,7 +94,7 @@ def prune_chunk(study: Study, names: tuple[str, ...], values: Any, scored: Any =
     targets = study.targets(values, names)
     # One target takes another route through the core than several: its last bits would depend on how chunks fall.
     if count == 1 and study.ranked and not study.alone:
-        targets = targets.only(np.zeros(2, dtype=np.int64))
+        targets = targets.select(np.zeros(2, dtype=np.int64))
     shape = (count, len(study.folds))
     made: dict[str, npt.NDArray[Any]] = {name: np.empty(shape) for name in SCORES}
     made |= {name: np.zeros(shape, dtype=np.int64) for name in ("n_kept", "undefined_pairs")}
