@@ -575,13 +575,13 @@ def test_without():
     pairs = np.zeros(P, bool)
     pairs[[1, 5]] = True
     targets = labelled()
-    part = targets.without(pairs)
+    part = targets.mask_pairs(pairs)
     for t in range(4):
         np.testing.assert_array_equal(part.counts(t), targets.counts(t) & ~pairs)
     assert targets.counts(1).all()  # the original is as it was
     plain = read_target(packed(squares(2)), N, kind="similarity")
-    np.testing.assert_array_equal(plain.without(pairs).weights, ~pairs[None])
-    np.testing.assert_array_equal(plain.without(pairs).weight_of, [0, 0])
+    np.testing.assert_array_equal(plain.mask_pairs(pairs).weights, ~pairs[None])
+    np.testing.assert_array_equal(plain.mask_pairs(pairs).weight_of, [0, 0])
     assert plain.weights is None
 
 

@@ -62,7 +62,7 @@ def compare_where_defined(
                 f"{int(undefined.sum())} undefined pairs"
             )
         left_out[:] = [np.sum(undefined & targets.counts(t)) for t in range(len(targets))]
-        targets = targets.without(undefined)
+        targets = targets.mask_pairs(undefined)
     return compare(similarities, targets, comparator, threads, metric), left_out
 
 

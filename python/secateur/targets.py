@@ -72,7 +72,7 @@ class Targets:
             single=False,
         )
 
-    def without(self, pairs: npt.NDArray[np.bool_]) -> Targets:
+    def mask_pairs(self, pairs: npt.NDArray[np.bool_]) -> Targets:
         """The targets with these pairs given no weight."""
         weights = np.ones((1, len(pairs))) if self.weights is None else self.weights.copy()
         weights[:, pairs] = 0

@@ -120,7 +120,7 @@ def noise_ceiling(
             for f, test in enumerate(tests):
                 goal, at = targets.select(mine).among(test), pair_positions(test, n)
                 if np.isnan(mean[at]).any():
-                    goal = goal.without(np.isnan(mean[at]))
+                    goal = goal.mask_pairs(np.isnan(mean[at]))
                 scores[f, mine] = compare(mean[at], goal, comparator, 1)
     variables: dict[str, Any] = {}
     for name, scores in (("lower", lower), ("upper", upper)):
@@ -218,7 +218,7 @@ def explained_by(models: Mapping[str, Matrix], targets: Targets, comparator: str
     check_comparator(comparator)
     people = len(targets)
     left_out = np.asarray(np.isnan(list(models.values())).any(axis=0))
-    as_given = targets.without(left_out) if left_out.any() else targets
+    as_given = targets.mask_pairs(left_out) if left_out.any() else targets
     present = np.array([as_given.counts(t) for t in range(people)])
 
     def mean_of(chosen: Any) -> Matrix:
@@ -235,7 +235,7 @@ def explained_by(models: Mapping[str, Matrix], targets: Targets, comparator: str
     for first in range(0, n + 1, at_once):  # the first order is the stimuli as they are
         moved = relabelled(targets, orders[first : first + at_once])
         if left_out.any():
-            moved = moved.without(left_out)
+            moved = moved.mask_pairs(left_out)
         scores = [compare_where_defined(np.ascontiguousarray(one), moved, comparator, 1)[0] for one in guesses]
         own = [moved.select(np.arange(t, len(moved), people)) for t in everyone]
         rest = [compare_where_defined(one, goal, comparator, 1)[0] for one, goal in zip(others, own, strict=True)]

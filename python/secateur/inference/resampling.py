@@ -473,7 +473,7 @@ class _Resampler:
         of = _group_of(self.members)[drawn]
         copies = relabelled(targets, drawn[None])
         a, b = np.triu_indices(len(drawn), 1)
-        copies = copies.without((of[a] == of[b]) & ((copy[a] != copy[b]) | (drawn[a] == drawn[b])))
+        copies = copies.mask_pairs((of[a] == of[b]) & ((copy[a] != copy[b]) | (drawn[a] == drawn[b])))
         folds = [tuple(np.flatnonzero(np.isin(drawn, side)) for side in fold) for fold in self.folds]
         return drawn, copies, [(train, test) for train, test in folds]
 
