@@ -273,7 +273,7 @@ def test_missing_pairs_have_no_weight():
     assert read.weight_of.dtype == np.int64
     np.testing.assert_array_equal(read.values, np.where(seen, values, 0.0))
     for t in range(4):
-        np.testing.assert_array_equal(read.counts(t), seen[t])
+        np.testing.assert_array_equal(read.has_weight(t), seen[t])
 
 
 def test_missing_pairs_of_a_matrix():
@@ -567,7 +567,7 @@ def test_only():
         assert part.labels == tuple(f"s{t}" for t in rows)
         assert not part.single
         for t, row in enumerate(rows):
-            np.testing.assert_array_equal(part.counts(t), targets.counts(row))
+            np.testing.assert_array_equal(part.has_weight(t), targets.has_weight(row))
     assert not read_target(squares(1)[0], N, kind="similarity").select(slice(0, 1)).single
 
 
@@ -577,8 +577,8 @@ def test_without():
     targets = labelled()
     part = targets.mask_pairs(pairs)
     for t in range(4):
-        np.testing.assert_array_equal(part.counts(t), targets.counts(t) & ~pairs)
-    assert targets.counts(1).all()  # the original is as it was
+        np.testing.assert_array_equal(part.has_weight(t), targets.has_weight(t) & ~pairs)
+    assert targets.has_weight(1).all()  # the original is as it was
     plain = read_target(packed(squares(2)), N, kind="similarity")
     np.testing.assert_array_equal(plain.mask_pairs(pairs).weights, ~pairs[None])
     np.testing.assert_array_equal(plain.mask_pairs(pairs).weight_of, [0, 0])

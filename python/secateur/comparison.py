@@ -212,7 +212,7 @@ def _fit_foreign(method: Any, sides: Sides, fold: Fold, name: str) -> Predicted:
     predicted = [np.empty((len(goal), pair_count(one.n))) for one, _ in sides]
     nodes = np.full(len(goal), np.nan)
     for t in range(len(goal)):
-        values, extra = np.where(goal.counts(t), goal.values[t], np.nan), {}
+        values, extra = np.where(goal.has_weight(t), goal.values[t], np.nan), {}
         weights = None if goal.weights is None or goal.weight_of is None else goal.weights[goal.weight_of[t]]
         if weights is not None and not np.isin(weights, (0, 1)).all():
             extra["weights"] = weights.copy()

@@ -61,7 +61,7 @@ def compare_where_defined(
                 "X must give every stimulus a direction for a whitened comparator, got "
                 f"{int(undefined.sum())} undefined pairs"
             )
-        left_out[:] = [np.sum(undefined & targets.counts(t)) for t in range(len(targets))]
+        left_out[:] = [np.sum(undefined & targets.has_weight(t)) for t in range(len(targets))]
         targets = targets.mask_pairs(undefined)
     return compare(similarities, targets, comparator, threads, metric), left_out
 

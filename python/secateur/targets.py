@@ -79,7 +79,7 @@ class Targets:
         weight_of = np.zeros(len(self), dtype=np.int64) if self.weight_of is None else self.weight_of
         return replace(self, weights=weights, weight_of=weight_of)
 
-    def counts(self, t: int) -> npt.NDArray[np.bool_]:
+    def has_weight(self, t: int) -> npt.NDArray[np.bool_]:
         """Which pairs (P,) have weight in target t."""
         if self.weights is None or self.weight_of is None:
             return np.ones(self.values.shape[1], dtype=bool)

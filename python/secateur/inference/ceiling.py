@@ -198,7 +198,7 @@ def noise_normalised_r2(
                 f"models must be one matrix of {stimuli} stimuli each, got shape {np.shape(model)} for {name!r}"
             )
     read = {name: read_target(one, stimuli, "dissimilarity") for name, one in named.items()}
-    values = {name: np.where(one.counts(0), one.values[0], np.nan) for name, one in read.items()}
+    values = {name: np.where(one.has_weight(0), one.values[0], np.nan) for name, one in read.items()}
     return in_percent(explained_by(values, targets, comparator, n, seed))
 
 
@@ -219,7 +219,7 @@ def explained_by(models: Mapping[str, Matrix], targets: Targets, comparator: str
     people = len(targets)
     left_out = np.asarray(np.isnan(list(models.values())).any(axis=0))
     as_given = targets.mask_pairs(left_out) if left_out.any() else targets
-    present = np.array([as_given.counts(t) for t in range(people)])
+    present = np.array([as_given.has_weight(t) for t in range(people)])
 
     def mean_of(chosen: Any) -> Matrix:
         count = present[chosen].sum(axis=0)

@@ -483,7 +483,7 @@ def _learnable(problem: Problem) -> npt.NDArray[np.bool_]:
     baseline, targets = problem.compare(problem.similarities()), problem.host[1]
     able = ~np.isnan(baseline)
     for t in map(int, np.flatnonzero(able & (baseline == 0))):
-        varies = np.ptp(targets.values[t, targets.counts(t)]) > 0
+        varies = np.ptp(targets.values[t, targets.has_weight(t)]) > 0
         able[t] = varies or comparator_row(problem.comparator).takes_constants
     return able
 

@@ -94,7 +94,7 @@ class Scorer:
         directed = np.maximum(high, columns.max(axis=1, initial=bounds[1])[:, None]) > np.minimum(
             low, columns.min(axis=1, initial=bounds[0])[:, None]
         )
-        counted = unpack(self.targets.counts(0), self.features.n)
+        counted = unpack(self.targets.has_weight(0), self.features.n)
         defined = np.einsum("ig,ig->g", directed, counted @ directed)
         return np.asarray(np.rint((counted.sum() - defined) / 2), dtype=np.int64)
 
@@ -126,7 +126,7 @@ def explained_baseline(problem: Problem) -> Matrix:
     similarities = problem.similarities()
     baseline = problem.compare(similarities)
     for t in map(int, np.flatnonzero(np.isnan(baseline) | (baseline == 0))):
-        counts = targets.counts(t)
+        counts = targets.has_weight(t)
         undefined = np.flatnonzero(counts & np.isnan(similarities))
         if undefined.size:
             stimuli, times = np.unique(np.stack(np.triu_indices(features.n, 1))[:, undefined], return_counts=True)

@@ -152,7 +152,7 @@ class _Regions:
 
 def _oriented(targets: Targets) -> Matrix:
     """(T, P) values with NaN where a pair is missing."""
-    there = np.stack([targets.counts(t) for t in range(len(targets))])
+    there = np.stack([targets.has_weight(t) for t in range(len(targets))])
     return np.where(there, targets.values, np.nan)
 
 

@@ -49,7 +49,7 @@ class Reweighting(ABC, BaseEstimator):  # type: ignore[misc]
         first, second = np.triu_indices(features.n, 1)
         touched = lost[first] | lost[second]
         for t in range(len(targets)):
-            counts = targets.counts(t)
+            counts = targets.has_weight(t)
             name = f"target {targets.labels[t] if targets.labels else t}"
             if not counts.any():
                 raise ValueError(f"target must have a pair of weight above zero, got none ({name})")

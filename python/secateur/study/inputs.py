@@ -314,7 +314,7 @@ def read_goals(name: str, target: Target, space: Space) -> tuple[xarray.DataArra
         read = read_target(values, space.n, kind)
     except (TypeError, ValueError) as error:
         raise as_toml(error, f"targets.{name}: {held.path.name} could not be used: ") from error
-    rows = np.stack([np.where(read.counts(t), read.values[t], np.nan) for t in range(len(read))])
+    rows = np.stack([np.where(read.has_weight(t), read.values[t], np.nan) for t in range(len(read))])
     if target.mean and len(rows) > 1:
         there = np.isfinite(rows)
         count = there.sum(axis=0)
