@@ -85,7 +85,7 @@ def leave_one_out(
     """
     problem = _read(X, target, metric, comparator, kind, weights, device, threads, precision)
     chosen = read_subset(subset, problem.features.d)
-    return problem.targets.shaped(problem.leave_one_out(chosen))
+    return problem.targets.squeeze(problem.leave_one_out(chosen))
 
 
 def add_one(
@@ -138,7 +138,7 @@ def add_one(
     """
     problem = _read(X, target, metric, comparator, kind, weights, device, threads, precision)
     chosen = read_subset(subset, problem.features.d, empty=True)
-    return problem.targets.shaped(problem.add_one(chosen))
+    return problem.targets.squeeze(problem.add_one(chosen))
 
 
 def insertion_curve(
@@ -195,4 +195,4 @@ def insertion_curve(
     if rows.dtype == np.bool_:
         raise TypeError("order must hold feature indices, got booleans")
     orders = np.stack([read_order(row, problem.features.d) for row in rows])
-    return problem.targets.shaped(problem.insertion_curve(orders))
+    return problem.targets.squeeze(problem.insertion_curve(orders))

@@ -187,4 +187,4 @@ def alignment(
     where = "cpu" if device == "auto" and not lies else device
     execution = Execution.resolved(where, threads, stimuli=features.n, device_array=lies)
     problem = Problem(features, targets, check_metric(metric), check_comparator(comparator), execution)
-    return targets.shaped(problem.compare(problem.load(targets=False).similarities(chosen)))
+    return targets.squeeze(problem.compare(problem.load(targets=False).similarities(chosen)))

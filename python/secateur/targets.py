@@ -85,12 +85,12 @@ class Targets:
             return np.ones(self.values.shape[1], dtype=bool)
         return np.asarray(self.weights[self.weight_of[t]] > 0)
 
-    def shaped(self, result: Matrix) -> Any:
+    def squeeze(self, result: Matrix) -> Any:
         """Drop the leading target axis where one target came without it."""
-        return _shaped(result, self.single)
+        return _squeezed(result, self.single)
 
 
-def _shaped(result: Matrix, single: bool) -> Any:
+def _squeezed(result: Matrix, single: bool) -> Any:
     if not single:
         return result
     return float(result[0]) if result.ndim == 1 else result[0]
@@ -113,9 +113,9 @@ class DeviceTargets:
     def __len__(self) -> int:
         return int(self.values.shape[0]) if len(self.values.shape) > 1 else 1
 
-    def shaped(self, result: Matrix) -> Any:
+    def squeeze(self, result: Matrix) -> Any:
         """Drop the leading target axis where one target came without it."""
-        return _shaped(result, len(self.values.shape) == 1)
+        return _squeezed(result, len(self.values.shape) == 1)
 
 
 def _told(square: Matrix) -> Kind | None:

@@ -159,7 +159,7 @@ class Reweighting(ABC, BaseEstimator):  # type: ignore[misc]
             scores[t : t + 1], left_out = compare_where_defined(predictions[t], one, self.comparator, 1)
             lost += int(left_out[0])
         warn_of_undefined_pairs(lost)
-        return targets.shaped(scores)
+        return targets.squeeze(scores)
 
 
 class Weights(Reweighting):
@@ -263,11 +263,11 @@ class Weights(Reweighting):
         chosen = penalties[np.arange(len(targets)), best]
         coef, intercept = self._learn(rows, targets, chosen[:, None])
 
-        self.coef_ = targets.shaped(coef[:, 0])
-        self.intercept_ = targets.shaped(intercept[:, 0])
-        self.penalty_ = targets.shaped(chosen)
-        self.penalties_ = targets.shaped(penalties.copy())
-        self.inner_scores_ = targets.shaped(scores)
+        self.coef_ = targets.squeeze(coef[:, 0])
+        self.intercept_ = targets.squeeze(intercept[:, 0])
+        self.penalty_ = targets.squeeze(chosen)
+        self.penalties_ = targets.squeeze(penalties.copy())
+        self.inner_scores_ = targets.squeeze(scores)
         counts = (coef[:, 0] != 0).sum(axis=1)
         self.n_features_ = int(counts[0]) if targets.single else counts
         return self

@@ -150,11 +150,11 @@ class SimDR(Reweighting):
         ]
         chosen = [sizes[k] for k, _ in best]
         self.projection_ = maps[0] if targets.single else maps
-        self.intercept_ = targets.shaped(np.array([one.shift for one in problems]))
+        self.intercept_ = targets.squeeze(np.array([one.shift for one in problems]))
         self.n_dimensions_ = chosen[0] if targets.single else np.array(chosen)
-        self.penalty_ = targets.shaped(penalties[np.arange(len(targets)), best[:, 1]])
-        self.penalties_ = targets.shaped(penalties.copy())
-        self.inner_scores_ = targets.shaped(scores)
+        self.penalty_ = targets.squeeze(penalties[np.arange(len(targets)), best[:, 1]])
+        self.penalties_ = targets.squeeze(penalties.copy())
+        self.inner_scores_ = targets.squeeze(scores)
         self.n_features_ = features.d if targets.single else np.full(len(targets), features.d)
         return self
 
