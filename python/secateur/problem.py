@@ -18,7 +18,8 @@ from .measures import check_comparator, comparator_row
 from .targets import DeviceTargets, Targets
 
 __all__ = [
-    "Problem", "Ranked", "compare", "compare_rows", "compare_where_defined", "device_array", "rank", "similarities_of",
+    "Problem", "Ranked", "compare", "compare_rows", "compare_where_defined", "device_array", "order_by_importance",
+    "similarities_of",
 ]  # fmt: skip
 
 
@@ -66,7 +67,7 @@ def compare_where_defined(
     return compare(similarities, targets, comparator, threads, metric), left_out
 
 
-def rank(importance: Matrix, threads: int = 1) -> Indices:
+def order_by_importance(importance: Matrix, threads: int = 1) -> Indices:
     """Features in order of importance (..., d), most important first, ties by index.
 
     NaN (a feature without which a stimulus has no direction) comes first: nothing works without it.

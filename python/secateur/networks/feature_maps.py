@@ -14,7 +14,7 @@ from ..execution import Execution, thread_count
 from ..features import Features, Indices, Matrix
 from ..measures import check_comparator, check_metric, comparator_row, metric_row
 from ..pairs import pair_positions, pair_table
-from ..problem import Problem, compare_rows, rank, similarities_of
+from ..problem import Problem, compare_rows, order_by_importance, similarities_of
 from ..progress import with_progress
 from ..provenance import own_version
 from ..pruning import Pruner
@@ -419,7 +419,7 @@ def _score_fold(asked: Asked, fold: Fold, masked: Matrix) -> FoldScores:
     full, _ = tested.held_out_alignment(None, everything)
     baseline = asked.baseline(train)
     importance = baseline[:, None] - masked
-    order = rank(importance)
+    order = order_by_importance(importance)
     curve = np.empty_like(importance)
     support = np.zeros(importance.shape, dtype=bool)
     scores = np.empty(len(goal))

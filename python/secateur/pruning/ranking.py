@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..features import Indices, Matrix
-from ..problem import Problem, rank
+from ..problem import Problem, order_by_importance
 from .result import TIE, Mask, Pruned, Wanted, path_along
 from .scorer import Scorer, best_prefix, explained_baseline
 from .settings import Search
@@ -44,7 +44,7 @@ class Ranking(Search):
     ) -> Pruned:  # fmt: skip
         """The same of groups of features, step by step."""
         groups = scorer.groups
-        order = rank(importance, scorer.threads)
+        order = order_by_importance(importance, scorer.threads)
         curve = scorer.curve(order)
         count = np.cumsum(groups.sizes[order], axis=1)
         allowed = (count >= self.min_features) & (count <= most) & ~np.isnan(curve)
@@ -100,7 +100,7 @@ class Parsimonious(Ranking):
                 )
             train, test = (Scorer.of(scorer.problem.among(side), scorer.groups) for side in sides)
             baseline = train.problem.compare(train.similarities(everything))
-            curve = test.curve(rank(baseline[:, None] - train.after_each(everything, adding=False)))
+            curve = test.curve(order_by_importance(baseline[:, None] - train.after_each(everything, adding=False)))
             curves.append(np.where(np.isnan(baseline)[:, None], np.nan, curve))
         return np.stack(curves)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..features import Indices, Matrix
-from ..problem import rank
+from ..problem import order_by_importance
 from ..progress import bar
 from .groups import read_groups
 from .result import STEP, TIE, Mask, Path, Pruned
@@ -129,7 +129,7 @@ class Walk:
         self.groups = scorer.groups
         self.forward = not search.row.backward
         self.floating = search.row.floating
-        self.ranking = rank(importance)
+        self.ranking = order_by_importance(importance)
         self.state = State(len(self.groups), floating=self.floating)
         self.steps: list[tuple[int, str, float, int]] = []
         self.value, self.count = np.nan, 0
