@@ -14,7 +14,7 @@ from .result import STEP, TIE, Mask, Path, Pruned
 from .scorer import Scorer, best_of
 from .settings import Search
 
-__all__ = ["Sequential", "State", "Walk", "subset_at"]
+__all__ = ["Sequential", "SequentialSearch", "State", "subset_at"]
 
 
 class Sequential(Search):
@@ -24,11 +24,11 @@ class Sequential(Search):
         self, scorer: Scorer, baseline: Matrix, importance: Matrix, most: int, stimulus_groups: Any,
         *, progress: bool, keep_interrupted: bool,
     ) -> Pruned:  # fmt: skip
-        """One walk a target."""
+        """One search a target."""
         rows = []
         for t in range(len(baseline)):
-            walk = Walk(scorer.one(t), self, most, float(baseline[t]), importance[t])
-            rows.append(walk.run(progress=progress, keep_interrupted=keep_interrupted))
+            one = SequentialSearch(scorer.one(t), self, most, float(baseline[t]), importance[t])
+            rows.append(one.run(progress=progress, keep_interrupted=keep_interrupted))
         names = ("importance", "order", "curve", "support", "alignment")
         joined = {name: np.concatenate([getattr(row, name) for row in rows]) for name in names}
         paths = tuple(row.paths[0] for row in rows)
@@ -36,7 +36,7 @@ class Sequential(Search):
 
 
 class State:
-    """The groups inside after some steps, and (for floating walks) the best set seen of every number of groups."""
+    """The groups inside after some steps, and (for floating searches) the best set seen of every number of groups."""
 
     def __init__(self, groups: int, *, floating: bool) -> None:
         self.inside: Mask = np.zeros(groups, dtype=bool)
@@ -107,13 +107,13 @@ def subset_at(path: Path, d: int, step: int = -1, feature_groups: Any = None) ->
     return np.asarray(state.inside[groups.of])
 
 
-class Walk:
+class SequentialSearch:
     """One sequential search for one target.
 
-    A forward walk begins with nothing and adds, a backward walk begins with everything and removes: each onward
-    step is the best of all. A floating walk follows every onward step by steps back, while one leads to a set
+    A forward search begins with nothing and adds, a backward search begins with everything and removes: each onward
+    step is the best of all. A floating search follows every onward step by steps back, while one leads to a set
     strictly better than all seen of its size; where an onward step leads to no better set than one seen of its
-    size, it goes on from that one. Each step back raises the best of a size, so the walk ends.
+    size, it goes on from that one. Each step back raises the best of a size, so the search ends.
 
     References
     ----------
@@ -133,7 +133,7 @@ class Walk:
         self.state = State(len(self.groups), floating=self.floating)
         self.steps: list[tuple[int, str, float, int]] = []
         self.value, self.count = np.nan, 0
-        self.best, self.best_count, self.idle, self.furthest = -np.inf, 0, 0, 0
+        self.best, self.best_count, self.steps_without_gain, self.largest_size = -np.inf, 0, 0, 0
         if not self.forward:
             self._take(-1, "start", baseline)
 
@@ -144,7 +144,7 @@ class Walk:
         if self.search.min_features <= self.count <= self.most and not np.isnan(alignment):
             gain = alignment - self.best
             if gain > TIE or (gain >= -TIE and self.count < self.best_count):
-                self.best, self.best_count, self.idle = alignment, self.count, 0
+                self.best, self.best_count, self.steps_without_gain = alignment, self.count, 0
 
     def _candidates(self, *, adding: bool) -> Mask:
         """Groups that may come, or go, within the limits."""
@@ -154,14 +154,14 @@ class Walk:
         least = 1 if self.forward else self.search.min_features
         return np.asarray(inside & (self.count - sizes >= least))
 
-    def _onward(self) -> bool:
-        """One step onward; False where the walk ends."""
+    def _forward_step(self) -> bool:
+        """One step onward; False where the search ends."""
         allowed = self._candidates(adding=self.forward)
         if not allowed.any():
             return False
-        # Where no set within the limits has been reached, the walk goes on whatever it costs.
+        # Where no set within the limits has been reached, the search goes on whatever it costs.
         may_stop = self.count >= self.search.min_features if self.forward else self.count <= self.most
-        if may_stop and self.search.patience is not None and self.idle >= self.search.patience:
+        if may_stop and self.search.patience is not None and self.steps_without_gain >= self.search.patience:
             return False
         values = self.scorer.after_each(self.state.inside, adding=self.forward)[0]
         g = best_of(values, allowed)
@@ -172,10 +172,10 @@ class Walk:
             g = int(self.ranking[np.argmin(left[self.ranking])])
         if may_stop and self.search.tol is not None and values[g] - self.value < self.search.tol:
             return False
-        furthest = self.state.number if self.forward else len(self.groups) - self.state.number
-        if furthest == self.furthest:  # patience is measured in new sizes: floating walks go over old ones again
-            self.furthest += 1
-            self.idle += bool(self.best > -np.inf)
+        size = self.state.number if self.forward else len(self.groups) - self.state.number
+        if size == self.largest_size:  # patience is measured in new sizes: floating searches go over old ones again
+            self.largest_size += 1
+            self.steps_without_gain += bool(self.best > -np.inf)
         self._take(g, "add" if self.forward else "remove", float(values[g]))
         return True
 
@@ -205,7 +205,7 @@ class Walk:
         total = self.most if self.forward else d - self.search.min_features
         try:
             with bar(total, "features", progress) as shown:
-                while self._onward():
+                while self._forward_step():
                     if self.floating and not self._return():
                         self._back()
                     shown.set_postfix_str(f"alignment {self.value:.4f}", refresh=False)
