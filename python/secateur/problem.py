@@ -197,10 +197,10 @@ class Problem:
         """Alignment (T, m) of each prefix of an order: (1, m) for all targets, or (T, m)."""
         return _core.insertion_curve(*self._sides, self.metric, self.comparator, order, self.execution.threads)
 
-    def ranking(self, stimuli: Indices | None, least: int, most: int, tie: float, wanted: str) -> Ranked | None:
+    def ranking(self, stimuli: Indices | None, least: int, most: int, tie: float, detail: str) -> Ranked | None:
         """Rank by leaving each out, insert, take the best prefix, among some stimuli; None: rounding alone varies."""
         found = _core.ranking(
-            *self._sides, self.metric, self.comparator, stimuli, least, most, tie, wanted, self.execution.threads
+            *self._sides, self.metric, self.comparator, stimuli, least, most, tie, detail, self.execution.threads
         )
         return None if found is None else Ranked(*found)
 

@@ -96,7 +96,7 @@ def transfer(
     n_kept = np.empty(full_test.shape, dtype=np.int64)
     problem = settings.problem(features, targets, folds, runs=1)
     for f, (train, test) in enumerate(with_progress(folds, len(folds), "folds", progress)):
-        support = settings.search.run(problem, stimuli=train, wanted="support", groups=groups).support
+        support = settings.search.run(problem, stimuli=train, detail="support", groups=groups).support
         tested = problem.among(test)
         full_test[:, f], _ = tested.held_out_alignment(None, everything)
         for source, mask in enumerate(support):

@@ -399,7 +399,7 @@ class _Resampler:
         targets = self.averaged([_Draw()]) if self.mean else self.targets
         problem = self.problem.against(targets)
         self.masks = [
-            self.search.run(problem, stimuli=train, wanted="support", groups=self.groups).support
+            self.search.run(problem, stimuli=train, detail="support", groups=self.groups).support
             for train, _ in self.folds
         ]
 
@@ -442,7 +442,7 @@ class _Resampler:
             support: Any = ()
             if rows.size:
                 some = problem.against(problem.host[1].select(rows))
-                support = self.search.run(some, stimuli=train, wanted="support", groups=groups).support
+                support = self.search.run(some, stimuli=train, detail="support", groups=groups).support
             chosen = [(mask, np.array([row])) for mask, row in zip(support, rows)]
         tested = problem.among(test).on_one_thread()
         goals = tested.host[1]

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ..features import Features, Indices, read_features
 from ..similarity import warn_of_undefined_pairs
 from ..targets import Targets, read_target
-from .result import Pruned, SearchInterrupted, Wanted
+from .result import Detail, Pruned, SearchInterrupted
 from .settings import Search, Settings
 
 __all__ = ["Pruned", "Pruner"]
@@ -180,18 +180,18 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         return Settings(*terms).checked()
 
     def prune(
-        self, features: Features, targets: Targets, *, stimuli: Indices | None = None, wanted: Wanted = "path",
+        self, features: Features, targets: Targets, *, stimuli: Indices | None = None, detail: Detail = "path",
         groups: Any = None,
     ) -> Pruned:  # fmt: skip
         """Prune to each of T targets. The estimator itself is not changed; Ctrl-C goes on to the caller.
 
-        ``stimuli``: those to learn from. ``wanted``: "support", "importance" or "path" (:class:`Pruned`). ``groups``
+        ``stimuli``: those to learn from. ``detail``: "support", "importance" or "path" (:class:`Pruned`). ``groups``
         (n,): stimuli of one group stay on one side of inner folds.
         """
         settings = self.settings()
         folds = None if stimuli is None else [(stimuli, stimuli)]
         problem = settings.problem(features, targets, folds)
-        return settings.search.run(problem, stimuli=stimuli, wanted=wanted, groups=groups)
+        return settings.search.run(problem, stimuli=stimuli, detail=detail, groups=groups)
 
     def fit(self, X: Any, target: Any, *, weights: Any = None, groups: Any = None) -> Pruner:
         """Learn which features to keep.

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..features import Indices, Matrix
 from ..problem import Problem, order_by_importance
-from .result import TIE, Mask, Pruned, Wanted, path_along
+from .result import TIE, Detail, Mask, Pruned, path_along
 from .scorer import Scorer, best_prefix, explained_baseline
 from .settings import Search
 
@@ -21,7 +21,7 @@ SMALLEST_FOLD = 3
 class Ranking(Search):
     """Rank by leaving each out, insert in that order, keep the shortest prefix that reaches the maximum."""
 
-    def run_whole(self, problem: Problem, most: int, stimuli: Indices | None, wanted: Wanted) -> Pruned:
+    def run_whole(self, problem: Problem, most: int, stimuli: Indices | None, detail: Detail) -> Pruned:
         """Rank by leaving each out, insert in that order, keep the best prefix: all in the compiled core.
 
         References
@@ -29,7 +29,7 @@ class Ranking(Search):
         Tarigopula, Fairhall & Hasson (2023), §2.2.
         """
         problem = problem.load()
-        found = problem.ranking(stimuli, self.min_features, most, TIE, wanted)
+        found = problem.ranking(stimuli, self.min_features, most, TIE, detail)
         if found is None or (found.baseline == 0).any():
             explained_baseline(problem.among(stimuli))
         if found is None:

@@ -11,12 +11,12 @@ import numpy.typing as npt
 
 from ..features import Indices, Matrix
 
-__all__ = ["STEP", "TIE", "Mask", "Path", "Pruned", "SearchInterrupted", "Wanted", "path_along"]
+__all__ = ["STEP", "TIE", "Detail", "Mask", "Path", "Pruned", "SearchInterrupted", "path_along"]
 
 Mask = npt.NDArray[np.bool_]
 Path = npt.NDArray[np.void]
 
-Wanted = Literal["support", "importance", "path"]
+Detail = Literal["support", "importance", "path"]
 
 # Two alignments closer than this are one: the lower index, or the smaller set, wins.
 TIE = 1e-12
@@ -46,7 +46,7 @@ class Pruned:
     paths : one array of STEPs a target
     interrupted : whether Ctrl-C ended the search
 
-    What was not ``wanted`` has no rows: ``order``, ``curve`` and ``paths``, or ``importance`` too.
+    What was not asked for has no rows: ``order``, ``curve`` and ``paths``, or ``importance`` too.
     """
 
     baseline: Matrix

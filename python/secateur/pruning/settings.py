@@ -17,7 +17,7 @@ from ..measures import SearchRow, check_comparator, check_metric, search_row
 from ..problem import Problem, device_array
 from ..targets import DeviceTargets, Targets, read_target
 from .groups import read_groups
-from .result import Pruned, Wanted
+from .result import Detail, Pruned
 from .scorer import Scorer, explained_baseline
 
 __all__ = ["Search", "Settings"]
@@ -83,7 +83,7 @@ class Search:
         return search.check()
 
     def run(
-        self, problem: Problem, *, stimuli: Indices | None = None, wanted: Wanted = "path", groups: Any = None,
+        self, problem: Problem, *, stimuli: Indices | None = None, detail: Detail = "path", groups: Any = None,
         progress: bool = False, keep_interrupted: bool = False,
     ) -> Pruned:  # fmt: skip
         """Find the features to keep, for each target by itself.
@@ -94,7 +94,7 @@ class Search:
             What is aligned with what, and where.
         stimuli : (m,) int64, optional
             Those to learn from; all by default.
-        wanted : {"support", "importance", "path"}
+        detail : {"support", "importance", "path"}
             How much of what is found is to be brought along; each holds what stands before it.
         groups : array (n,), optional
             Stimuli of one group stay on one side of inner folds.
@@ -113,7 +113,7 @@ class Search:
         if groups is not None and np.shape(groups) != (n,):
             raise ValueError(f"groups must have one entry for each of {n} stimuli, got shape {np.shape(groups)}")
         if self.runs_on_device:
-            return self.run_whole(problem, most, stimuli, wanted)
+            return self.run_whole(problem, most, stimuli, detail)
         if groups is not None and stimuli is not None:
             groups = np.asarray(groups)[stimuli]
         scorer = Scorer.of(problem.among(stimuli), read_groups(self.feature_groups, d))
@@ -123,7 +123,7 @@ class Search:
             scorer, baseline, importance, most, groups, progress=progress, keep_interrupted=keep_interrupted
         )
 
-    def run_whole(self, problem: Problem, most: int, stimuli: Indices | None, wanted: Wanted) -> Pruned:
+    def run_whole(self, problem: Problem, most: int, stimuli: Indices | None, detail: Detail) -> Pruned:
         """The search in the compiled core, where X lies; of a search whose row says ``on_device``."""
         raise NotImplementedError
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..progress import with_progress
 from ..pruning import Pruner
-from ..pruning.result import Wanted
+from ..pruning.result import Detail
 from ..similarity import warn_of_opposition, warn_of_undefined_pairs
 
 if TYPE_CHECKING:
@@ -111,8 +111,8 @@ def cross_validate(
     warn_of_small_folds(folds)
     problem = settings.problem(features, targets, folds, runs=1)
     shown = with_progress(folds, len(folds), "folds", progress)
-    wanted: Wanted = "path" if curves else "importance"
-    scores = (score_fold(problem, fold, settings.search, wanted=wanted, groups=groups) for fold in shown)
+    detail: Detail = "path" if curves else "importance"
+    scores = (score_fold(problem, fold, settings.search, detail=detail, groups=groups) for fold in shown)
     names = (
         names_or_numbers(features.names, features.d),
         names_or_numbers(features.stimuli or targets.stimuli, features.n),

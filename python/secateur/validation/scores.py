@@ -15,7 +15,7 @@ from ..measures import check_comparator, search_row
 from ..problem import Problem
 from ..provenance import own_version
 from ..pruning import Pruned, Pruner
-from ..pruning.result import Wanted
+from ..pruning.result import Detail
 from ..pruning.settings import Search
 from ..targets import DeviceTargets, Targets
 
@@ -39,14 +39,14 @@ class FoldScores:
 
 
 def score_fold(
-    problem: Problem, fold: Fold, search: Search, *, wanted: Wanted = "support", groups: Any = None
+    problem: Problem, fold: Fold, search: Search, *, detail: Detail = "support", groups: Any = None
 ) -> FoldScores:
     """Prune on the training stimuli's pairs, score on the test stimuli's. Nothing else crosses.
 
     ``groups`` (n,) are kept whole in the inner folds of a search that has some.
     """
     train, test = fold
-    pruned = search.run(problem, stimuli=train, wanted=wanted, groups=groups)
+    pruned = search.run(problem, stimuli=train, detail=detail, groups=groups)
     full, _ = problem.held_out_alignment(test)
     scores, undefined = problem.held_out_alignment(test, pruned.support)
     return FoldScores(pruned.baseline, full, pruned.alignment, scores, undefined, pruned)
