@@ -168,8 +168,8 @@ def _score(
     comparator, threads = problem.comparator, problem.execution.threads
     if isinstance(method, str):  # the full space
         d = problem.features.d
-        everything = np.ones(d, dtype=bool)
-        (train, _), (test, undefined) = (part.held_out_alignment(None, everything) for part in parts)
+        all_features = np.ones(d, dtype=bool)
+        (train, _), (test, undefined) = (part.held_out_alignment(None, all_features) for part in parts)
         similarities = parts[1].similarities()
         return {
             "train": train, "test": test, "nodes": np.full(count, d), "undefined": undefined,

@@ -89,7 +89,7 @@ def transfer(
     settings = pruner.settings()
     targets = read_target(target, features.n, pruner.kind, weights, features.stimuli)
     folds, repeat = split(features.n, cv, repeats, seed, groups)
-    everything = np.ones(features.d, dtype=bool)
+    all_features = np.ones(features.d, dtype=bool)
     pruned_test = np.empty((len(targets), len(targets), len(folds)))
     undefined = np.empty(pruned_test.shape, dtype=np.int64)
     full_test = np.empty((len(targets), len(folds)))
@@ -98,7 +98,7 @@ def transfer(
     for f, (train, test) in enumerate(with_progress(folds, len(folds), "folds", progress)):
         support = settings.search.run(problem, stimuli=train, detail="support", groups=groups).support
         tested = problem.among(test)
-        full_test[:, f], _ = tested.held_out_alignment(None, everything)
+        full_test[:, f], _ = tested.held_out_alignment(None, all_features)
         for source, mask in enumerate(support):
             pruned_test[source, :, f], undefined[source, :, f] = tested.held_out_alignment(None, mask)
         n_kept[:, f] = support.sum(axis=1)

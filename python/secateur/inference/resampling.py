@@ -447,8 +447,8 @@ class _Resampler:
         tested = problem.among(test).on_one_thread()
         goals = tested.host[1]
         if rows.size:
-            everything = np.ones(problem.features.d, dtype=bool)
-            full[rows], _ = tested.against(goals.select(rows)).held_out_alignment(None, everything)
+            all_features = np.ones(problem.features.d, dtype=bool)
+            full[rows], _ = tested.against(goals.select(rows)).held_out_alignment(None, all_features)
         for mask, mine in chosen:
             if mine.size:
                 pruned[mine], undefined = tested.against(_some(goals, mine)).held_out_alignment(None, mask)

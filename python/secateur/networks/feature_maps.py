@@ -415,8 +415,8 @@ def _score_fold(asked: Asked, fold: Fold, masked: Matrix) -> FoldScores:
     """Select on the training images, score on the test images."""
     train, test = fold
     goal, tested = asked.targets.among(train), asked.problem.among(test)
-    held, everything = tested.host[1], np.ones(tested.features.d, dtype=bool)
-    full, _ = tested.held_out_alignment(None, everything)
+    held, all_features = tested.host[1], np.ones(tested.features.d, dtype=bool)
+    full, _ = tested.held_out_alignment(None, all_features)
     baseline = asked.baseline(train)
     importance = baseline[:, None] - masked
     order = order_by_importance(importance)
@@ -433,7 +433,7 @@ def _score_fold(asked: Asked, fold: Fold, masked: Matrix) -> FoldScores:
         curve[t] = np.concatenate(rows)
         support[t, order[t, : best_prefix(curve[t])]] = True
         pruned = Features(asked.neck.keeping(test, support[t]).astype(np.float64))
-        scores[at], undefined[at] = tested.over(pruned, held.select(at)).held_out_alignment(None, everything)
+        scores[at], undefined[at] = tested.over(pruned, held.select(at)).held_out_alignment(None, all_features)
     alignment = np.take_along_axis(curve, best_prefix(curve)[:, None] - 1, axis=1)[:, 0]
     return FoldScores(
         baseline, full, alignment, scores, undefined, Pruned(baseline, importance, order, curve, support, alignment, ())

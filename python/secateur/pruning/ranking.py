@@ -90,7 +90,7 @@ class Parsimonious(Ranking):
             raise ValueError(
                 f"inner_cv must be at most the number of groups of the training stimuli, {known}, got {self.inner_cv}"
             )
-        everything = np.ones(len(scorer.groups), dtype=bool)
+        all_features = np.ones(len(scorer.groups), dtype=bool)
         curves = []
         for sides in shuffled_folds(n, self.inner_cv, self.seed, stimulus_groups):
             if min(map(len, sides)) < SMALLEST_FOLD:
@@ -99,8 +99,8 @@ class Parsimonious(Ranking):
                     f"{min(map(len, sides))} with {self.inner_cv} folds of whole groups"
                 )
             train, test = (Scorer.of(scorer.problem.among(side), scorer.groups) for side in sides)
-            baseline = train.problem.compare(train.similarities(everything))
-            curve = test.curve(order_by_importance(baseline[:, None] - train.after_each(everything, adding=False)))
+            baseline = train.problem.compare(train.similarities(all_features))
+            curve = test.curve(order_by_importance(baseline[:, None] - train.after_each(all_features, adding=False)))
             curves.append(np.where(np.isnan(baseline)[:, None], np.nan, curve))
         return np.stack(curves)
 

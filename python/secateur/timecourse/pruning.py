@@ -120,8 +120,8 @@ def prune_chunk(study: Study, names: tuple[str, ...], values: Any, scored: Any =
 
 def from_one_to_all(tested: Problem, support: npt.NDArray[np.bool_], made: dict[str, Any], f: int) -> None:
     """The held-out space of each time's kept features against all times: one space of similarities a time."""
-    everything = np.ones(tested.features.d, dtype=bool)
-    made["generalisation_full"][:, f], _ = tested.held_out_alignment(None, everything)
+    all_features = np.ones(tested.features.d, dtype=bool)
+    made["generalisation_full"][:, f], _ = tested.held_out_alignment(None, all_features)
     for t, mask in enumerate(support):
         made["generalisation_pruned"][t, f], _ = tested.held_out_alignment(None, mask)
 
@@ -346,7 +346,7 @@ def values_of(study: Study, movies: Movies, part: Chunk) -> tuple[Any, ...]:
 
 
 def input_digests(study: Study, movies: Movies, chunks: list[Chunk], client: Any, progress: bool) -> dict[str, str]:
-    """SHA-256 of everything that a result depends on, by name."""
+    """SHA-256 of all_features that a result depends on, by name."""
     features = study.features
     calls = ((key, (part.names, movies.at(part.subject, part.span))) for key, part in enumerate(chunks))
     shared = (comparator_row(study.pruner.comparator).takes_constants,)
