@@ -203,8 +203,8 @@ def thread_count(threads: int | None) -> int:
         asked = threads
     count = min(asked, processors())
     if count > 1 and _ancestry.forked:
-        if not _ancestry.said:
-            _ancestry.said = True
+        if not _ancestry.warned:
+            _ancestry.warned = True
             warnings.warn(
                 f"threads is 1, not {count}, in this process: it was made by os.fork(), which OpenMP's threads don't "
                 "survive; start processes by 'spawn', 'forkserver' or loky, or pass threads=1",
@@ -224,10 +224,10 @@ class _Ancestry:
     """Whether this process was forked from one that had this module loaded, and whether that was said."""
 
     forked: bool = False
-    said: bool = False
+    warned: bool = False
 
     def fork(self) -> None:
-        self.forked, self.said = True, False
+        self.forked, self.warned = True, False
 
 
 _ancestry = _Ancestry()

@@ -118,7 +118,7 @@ class DeviceTargets:
         return _squeezed(result, len(self.values.shape) == 1)
 
 
-def _told(square: Matrix) -> Kind | None:
+def _kind_of(square: Matrix) -> Kind | None:
     """What matrices (T, n, n) hold by their own diagonals: every pair of stimuli is at most as alike as the two are
     with themselves on average (similarities), or at least as far apart (dissimilarities). None: neither, or both, or no
     pair is above a diagonal of zeros: negated distances, or distances that noise has brought below zero."""
@@ -133,7 +133,7 @@ def _told(square: Matrix) -> Kind | None:
     return "similarity" if similar else "dissimilarity"
 
 
-def _unsaid(what: str, got: str) -> ValueError:
+def _kind_needed(what: str, got: str) -> ValueError:
     return ValueError(
         f"kind must be said for {what}, got None and {got}: pass kind='similarity' or kind='dissimilarity'"
     )
@@ -152,10 +152,10 @@ def _from_square(square: Matrix, kind: str | None, name: str) -> tuple[Matrix, s
         return pack(square), kind or "similarity"
     diagonal = np.diagonal(square, axis1=-2, axis2=-1)
     if kind is None:
-        kind = _told(square)
+        kind = _kind_of(square)
     if kind is None:
         got = f"{diagonal[0, 0]:g} first on the diagonal"
-        raise _unsaid("a matrix whose diagonal doesn't tell whether larger means more alike", got)
+        raise _kind_needed("a matrix whose diagonal doesn't tell whether larger means more alike", got)
     empty = (diagonal == 0).all(axis=1) & (square > 0).any(axis=(1, 2))  # distances that were negated may pass
     if kind == "similarity" and empty.any():
         raise ValueError(
@@ -298,7 +298,7 @@ def read_target(
                 f"got {shape}"
             )
         if kind is None:
-            raise _unsaid(PACKED, f"a target of shape {shape}")
+            raise _kind_needed(PACKED, f"a target of shape {shape}")
         return DeviceTargets(target, n, kind, negated=kind == "dissimilarity")
     labels, own = None, None
     if hasattr(target, "dissimilarities") and hasattr(target, "pattern_descriptors"):  # rsatoolbox RDMs
@@ -331,7 +331,7 @@ def read_target(
     for row in values:
         check_magnitude(row, "target")
     if kind is None:
-        raise _unsaid(PACKED, f"a target of shape {np.shape(target)}")
+        raise _kind_needed(PACKED, f"a target of shape {np.shape(target)}")
     given: Matrix | None = None
     if weights is not None:
         given, _, _ = _read_pairs(weights, n, kind, "weights")

@@ -110,7 +110,7 @@ def subset_at(path: Path, d: int, step: int = -1, feature_groups: Any = None) ->
 class SequentialSearch:
     """One sequential search for one target.
 
-    A forward search begins with nothing and adds, a backward search begins with all_features and removes: each onward
+    A forward search begins with nothing and adds, a backward search begins with all features and removes: each onward
     step is the best of all. A floating search follows every onward step by steps back, while one leads to a set
     strictly better than all seen of its size; where an onward step leads to no better set than one seen of its
     size, it goes on from that one. Each step back raises the best of a size, so the search ends.

@@ -346,7 +346,7 @@ def values_of(study: Study, movies: Movies, part: Chunk) -> tuple[Any, ...]:
 
 
 def input_digests(study: Study, movies: Movies, chunks: list[Chunk], client: Any, progress: bool) -> dict[str, str]:
-    """SHA-256 of all_features that a result depends on, by name."""
+    """SHA-256 of everything that a result depends on, by name."""
     features = study.features
     calls = ((key, (part.names, movies.at(part.subject, part.span))) for key, part in enumerate(chunks))
     shared = (comparator_row(study.pruner.comparator).takes_constants,)

@@ -77,8 +77,8 @@ class Store:
         import xarray
         import zarr
 
-        said = [xarray.open_zarr(self.path, chunks=None, consolidated=whole).attrs for whole in (True, False)]
-        if any("unfinished" in attrs for attrs in said):
+        recorded = [xarray.open_zarr(self.path, chunks=None, consolidated=whole).attrs for whole in (True, False)]
+        if any("unfinished" in attrs for attrs in recorded):
             self.group.attrs.put(self.attrs)
             zarr.consolidate_metadata(str(self.path))
         course: xarray.Dataset = xarray.open_zarr(self.path, chunks=None)
@@ -87,24 +87,24 @@ class Store:
     def lost(self, course: xarray.Dataset, whole: bool) -> tuple[str, int] | None:
         """A variable and a chunk that is done by its mark, or because all is, and has no file."""
         for key, (subject, span) in enumerate(self.places):
-            said = self._said(key)
-            if said is None and not whole and not self._mark(key).exists():
+            recorded = self._recorded(key)
+            if recorded is None and not whole and not self._mark(key).exists():
                 continue
             for name, dims in self.dims.items():
                 if self._file(name, key).is_file():
                     continue
                 # Zarr writes no file where all values are NaN, or 0.
-                if said is None or _digest(course[name][place_of(dims, subject, span)].values) != said[name]:
+                if recorded is None or _digest(course[name][place_of(dims, subject, span)].values) != recorded[name]:
                     return name, key
         return None
 
-    def _said(self, key: int) -> dict[str, str] | None:
+    def _recorded(self, key: int) -> dict[str, str] | None:
         """The digests of a chunk's variables by its mark; None where that says nothing of the kind."""
         try:
-            said = json.loads(self._mark(key).read_text(encoding="utf-8"))
+            recorded = json.loads(self._mark(key).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        return said if isinstance(said, dict) and said.keys() == self.dims.keys() else None
+        return recorded if isinstance(recorded, dict) and recorded.keys() == self.dims.keys() else None
 
     def _mark(self, key: int) -> Path:
         return self.path / OWN / "done" / f"{key}.json"
@@ -117,8 +117,8 @@ class Store:
         return self.path / name / ".".join(str(at.get(dim, 0)) for dim in self.dims[name])
 
     def _vouched(self, key: int) -> bool:
-        said = self._said(key)
-        if said is None:
+        recorded = self._recorded(key)
+        if recorded is None:
             return False
         subject, span = self.places[key]
         for name, dims in self.dims.items():
@@ -126,7 +126,7 @@ class Store:
                 values = np.asarray(self.group[name][place_of(dims, subject, span)])
             except Exception:  # codecs differ in what they say of a torn file
                 return False
-            if _digest(values) != said[name]:
+            if _digest(values) != recorded[name]:
                 return False
         return True
 
@@ -232,7 +232,11 @@ def open_store(path: str | os.PathLike[str]) -> xarray.Dataset:
     unfinished, length = "unfinished" in course.attrs, _chunk_length(settings, str(path))
     spans = [slice(t, min(t + length, course.sizes["time"])) for t in range(0, course.sizes["time"], length)]
     places = [(subject, span) for subject in range(course.sizes["subject"]) for span in spans]
-    dims = {name: tuple(said["dims"]) for name, said in frame.items() if name != "attributes" and "chunks" in said}
+    dims = {
+        name: tuple(recorded["dims"])
+        for name, recorded in frame.items()
+        if name != "attributes" and "chunks" in recorded
+    }
     store = Store(place, None, dims, {}, places)
     lost = store.lost(course, whole=not unfinished)
     if lost is not None:
@@ -349,12 +353,12 @@ def _frame(course: xarray.Dataset, chunks: dict[str, Any]) -> dict[str, Any]:
     frame: dict[str, Any] = {"attributes": {name: v for name, v in course.attrs.items() if name != "unfinished"}}
     for name, array in course.variables.items():
         dtype = array.dtype.name if array.dtype.kind in "biuf" else array.dtype.kind
-        said = {"dims": list(array.dims), "shape": list(array.shape), "dtype": dtype, **array.attrs}
+        recorded = {"dims": list(array.dims), "shape": list(array.shape), "dtype": dtype, **array.attrs}
         if name in chunks:
-            said["chunks"] = list(chunks[name])
+            recorded["chunks"] = list(chunks[name])
         else:
-            said["values"] = digest(json.dumps(array.values.tolist()))
-        frame[str(name)] = said
+            recorded["values"] = digest(json.dumps(array.values.tolist()))
+        frame[str(name)] = recorded
     return json.loads(json.dumps(frame))  # type: ignore[no-any-return]
 
 
@@ -362,7 +366,7 @@ def _check_frame(place: Path, frame: dict[str, Any], path: str, name: str) -> No
     """Refuse a store that says otherwise, in its arrays' own metadata or in the consolidated copy of them."""
     import xarray
 
-    scores = [variable for variable, said in frame.items() if variable != "attributes" and "chunks" in said]
+    scores = [variable for variable, recorded in frame.items() if variable != "attributes" and "chunks" in recorded]
     for consolidated in (True, False):
         try:
             with xarray.open_zarr(place, chunks=None, consolidated=consolidated) as course:

@@ -117,11 +117,11 @@ def read_movies(movies: Any, n: int, subjects: Any = None, times: Any = None) ->
         called = np.array([str(name) for name in called])  # numpy's variable-width strings are cast by nothing else
     if len(np.unique(called)) < len(called):
         raise ValueError("subjects must be distinct, got a name twice")
-    first = _said(arrays[0], times)
+    first = _described(arrays[0], times)
     for name, array in zip(called, arrays, strict=True):
-        said = _said(array, times)
+        described = _described(array, times)
         for what in ("times", "units", "windows", "kind", "stimuli"):
-            if not _same(said[what], first[what]):
+            if not _same(described[what], first[what]):
                 raise ValueError(f"movies must have the same {what} for every subject, got others for subject {name}")
     return Movies(tuple(arrays), called, **first)
 
@@ -160,7 +160,7 @@ def _oriented(movie: Any, n: int) -> xarray.DataArray:
     return array
 
 
-def _said(array: xarray.DataArray, times: Any) -> dict[str, Any]:
+def _described(array: xarray.DataArray, times: Any) -> dict[str, Any]:
     """What one movie says of itself."""
     count = array.sizes["time"]
     units = "s"
