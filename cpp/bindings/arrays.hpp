@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "secateur/plan.hpp"
+#include "secateur/engine.hpp"
 
 namespace secateur::bindings {
 

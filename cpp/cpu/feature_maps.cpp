@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "buffer.hpp"
-#include "secateur/kernels.hpp"
+#include "core/buffer.hpp"
+#include "secateur/data.hpp"
 
 namespace secateur::cpu {
 

@@ -1,4 +1,4 @@
-#include "insertion_curve.hpp"
+#include "core/insertion_curve.hpp"
 
 #include <algorithm>
 #include <atomic>

@@ -1,4 +1,4 @@
-#include "one_feature.hpp"
+#include "core/one_feature.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "ranks.hpp"
+#include "core/ranks.hpp"
 
 #include <algorithm>
 #include <cmath>

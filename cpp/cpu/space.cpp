@@ -1,4 +1,4 @@
-#include "space.hpp"
+#include "core/space.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,5 +1,5 @@
 // Stands in for the CUDA side where there is none.
-#include "secateur/plan.hpp"
+#include "secateur/engine.hpp"
 
 namespace secateur::cuda {
 

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "secateur/plan.hpp"
+#include "secateur/engine.hpp"
 
 namespace secateur::cuda {
 

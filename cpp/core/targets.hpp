@@ -3,9 +3,9 @@
 
 #include <vector>
 
-#include "buffer.hpp"
-#include "ranks.hpp"
-#include "secateur/plan.hpp"
+#include "core/buffer.hpp"
+#include "core/ranks.hpp"
+#include "secateur/engine.hpp"
 
 namespace secateur::cpu {
 

@@ -84,7 +84,7 @@ struct Ranked {
     bool* support;       // (targets, features): its features
 };
 
-class Accelerator;  // plan.hpp
+class Accelerator;  // engine.hpp
 class AcceleratedTargets;
 
 // Where an accelerator is given, X lies there (Features::values may be null) and the sums over pairs are taken there; the same

@@ -1,4 +1,4 @@
-#include "targets.hpp"
+#include "core/targets.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "one_feature.hpp"
+#include "core/one_feature.hpp"
 
 namespace secateur::cpu {
 

@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "among.hpp"
-#include "failure.hpp"
-#include "space.hpp"
-#include "targets.hpp"
+#include "core/among.hpp"
+#include "core/failure.hpp"
+#include "core/space.hpp"
+#include "core/targets.hpp"
 
 namespace secateur::cpu {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "secateur/kernels.hpp"
+#include "secateur/data.hpp"
 
 namespace secateur::cpu {
 

@@ -3,9 +3,9 @@
 #include <numeric>
 #include <vector>
 
-#include "among.hpp"
-#include "insertion_curve.hpp"
-#include "one_feature.hpp"
+#include "core/among.hpp"
+#include "core/insertion_curve.hpp"
+#include "core/one_feature.hpp"
 
 namespace secateur::cpu {
 

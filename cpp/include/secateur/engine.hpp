@@ -1,7 +1,7 @@
 // A verb whose sums another machine takes: the host makes a plan of plain views and recomputes what comes back untrusted.
 #pragma once
 
-#include "secateur/kernels.hpp"
+#include "secateur/data.hpp"
 
 namespace secateur {
 

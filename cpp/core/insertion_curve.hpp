@@ -3,12 +3,12 @@
 
 #include <vector>
 
-#include "space.hpp"
-#include "targets.hpp"
+#include "core/space.hpp"
+#include "core/targets.hpp"
 
 namespace secateur::cpu {
 
-// As kernels.hpp has it.
+// As data.hpp has it.
 void insertion_curve(const Features&, StandardTargets&, Metric, const int64_t* orders, int64_t order_count, int64_t steps,
                      const Context&, double* out, Accelerator*);
 

@@ -1,4 +1,4 @@
-#include "among.hpp"
+#include "core/among.hpp"
 
 #include <algorithm>
 

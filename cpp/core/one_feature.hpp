@@ -3,8 +3,8 @@
 
 #include <vector>
 
-#include "space.hpp"
-#include "targets.hpp"
+#include "core/space.hpp"
+#include "core/targets.hpp"
 
 namespace secateur::cpu {
 

@@ -3,8 +3,8 @@
 
 #include <vector>
 
-#include "buffer.hpp"
-#include "secateur/plan.hpp"
+#include "core/buffer.hpp"
+#include "secateur/engine.hpp"
 
 namespace secateur::cpu {
 

@@ -1,6 +1,6 @@
 #include <vector>
 
-#include "one_feature.hpp"
+#include "core/one_feature.hpp"
 
 namespace secateur::cpu {
 
