@@ -9,7 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "secateur/engine.hpp"
+#include "cpu/cpu.hpp"
+#include "cuda/cuda.hpp"
 
 namespace secateur::bindings {
 
@@ -52,7 +53,7 @@ inline void expect_extent(const py::object& array, int axis, int64_t expected, c
 // X on a device, with what must live as long.
 struct Loaded {
     Features shape;
-    std::unique_ptr<Accelerator> accelerator;
+    std::unique_ptr<Engine> engine;
     py::object owner;
 };
 
@@ -60,14 +61,16 @@ struct Loaded {
 struct LoadedTargets {
     Targets targets;
     int64_t stimuli;
-    std::unique_ptr<AcceleratedTargets> accelerated;
+    std::unique_ptr<EngineTargets> loaded;
     py::object values, weights, weight_of;
 };
 
-// X where it lies: in a numpy array, or (`elsewhere`) on a device.
+// X with its engine: the processor's for a numpy array, or where it was loaded.
 struct Embedding {
-    Features features;
-    Accelerator* elsewhere = nullptr;
+    std::unique_ptr<Engine> own;
+    Engine* engine;
+    explicit Embedding(std::unique_ptr<Engine> own) : own(std::move(own)), engine(this->own.get()) {}
+    explicit Embedding(const Loaded& loaded) : engine(loaded.engine.get()) {}
 };
 
 inline bool lies_on_device(const py::object& object) {
@@ -139,9 +142,8 @@ inline Features borrow_features(const py::object& x) {
 }
 
 inline Embedding borrow_embedding(const py::object& x) {
-    if (!py::isinstance<Loaded>(x)) return {borrow_features(x)};
-    const auto& loaded = x.cast<const Loaded&>();
-    return {loaded.shape, loaded.accelerator.get()};
+    if (!py::isinstance<Loaded>(x)) return Embedding(cpu::load(borrow_features(x)));
+    return Embedding(x.cast<const Loaded&>());
 }
 
 inline Indices borrow_indices(const py::object& object, int64_t size, const char* name, const std::string& what = "feature") {

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "arrays.hpp"
+#include "core/ranks.hpp"
+#include "core/verbs.hpp"
 
 namespace secateur::bindings {
 namespace {
@@ -99,10 +101,10 @@ Dissimilarity dissimilarity_named(const std::string& name) {
 constexpr double worth_threads = 4e6;
 
 // Multiply-adds of one feature come or gone, for all pairs, features and targets; sorting counts as twenty.
-double work_of(const Features& x, const Targets& targets, Comparator comparator) {
+double work_of(int64_t stimuli, int64_t features, const Targets& targets, Comparator comparator) {
     const double each =
         !by_moments(comparator) ? 20.0 * static_cast<double>(targets.count) : 5.0 + static_cast<double>(targets.count);
-    return static_cast<double>(x.pairs()) * static_cast<double>(x.count) * each;
+    return static_cast<double>(stimuli * (stimuli - 1) / 2) * static_cast<double>(features) * each;
 }
 
 // Runs a kernel without the GIL; the calling thread asks for signals (Ctrl-C) about twenty times a second.
@@ -123,7 +125,7 @@ void run(int threads, double work, Kernel&& kernel) {
         kernel(context);
     } catch (const Interrupted&) {
         throw py::error_already_set();
-    } catch (const cuda::OutOfMemory& error) {
+    } catch (const OutOfMemory& error) {
         PyErr_SetString(PyExc_MemoryError, error.what());
         throw py::error_already_set();
     }
@@ -133,12 +135,12 @@ void run(int threads, double work, Kernel&& kernel) {
 std::vector<std::string> cuda_comparators() {
     std::vector<std::string> taken;
     for (const auto& name : names<Comparator>())
-        if (by_moments(comparator_named(name))) taken.push_back(name);
+        if (cuda::takes(comparator_named(name))) taken.push_back(name);
     return taken;
 }
 
 void expect_moments(const Embedding& x, Comparator comparator, const std::string& name) {
-    if (!x.elsewhere || by_moments(comparator)) return;
+    if (x.engine->takes(comparator)) return;
     std::string taken;
     for (const auto& one : cuda_comparators()) taken += (taken.empty() ? "'" : " or '") + one + "'";
     throw py::value_error("comparator must be " + taken + " on a CUDA device, got '" + name + "': use device='cpu'");
@@ -149,13 +151,13 @@ using Object = py::object;
 
 Array similarity(const Object& x, const std::string& metric, const Object& subset, int threads) {
     const Embedding embedding = borrow_embedding(x);
-    const Features& features = embedding.features;
-    const Indices chosen = borrow_indices(subset, features.count, "subset");
+    Engine& engine = *embedding.engine;
+    const Indices chosen = borrow_indices(subset, engine.features, "subset");
     const Metric rule = metric_named(metric);
-    Array out(features.pairs());
+    Array out(engine.pairs());
     double* to = out.mutable_data();
-    run(threads, static_cast<double>(features.pairs() * chosen.count),
-        [&](const Context& context) { cpu::similarity(features, rule, chosen, context, to, embedding.elsewhere); });
+    run(threads, static_cast<double>(engine.pairs() * chosen.count),
+        [&](const Context& context) { secateur::similarity(engine, rule, chosen, context, to); });
     return out;
 }
 
@@ -173,55 +175,50 @@ Array compare(const Object& similarities, int64_t stimuli, const Object& values,
     Array out({count, targets.count});
     double* to = out.mutable_data();
     run(threads, static_cast<double>(count * targets.count * pairs) * (by_moments(rule) ? 2 : 20),
-        [&](const Context& context) { cpu::compare(given, count, pairs, stimuli, targets, ties, rule, context, to); });
+        [&](const Context& context) { secateur::compare(given, count, pairs, stimuli, targets, ties, rule, context, to); });
     return out;
 }
 
-// Targets where they lie: in numpy arrays, or (`elsewhere`) on a device, as X must then do.
-struct Goals {
-    Targets targets;
-    AcceleratedTargets* elsewhere = nullptr;
-    void expect_beside(const Embedding& x) const {
-        if (targets.count < 1) throw py::value_error("target must hold at least one target, got none");
-        if (x.elsewhere && !elsewhere)
-            throw py::value_error("target must lie on the CUDA device that X lies on, got it in host memory");
-    }
-    void expect_no_weights() const {
-        if (elsewhere && targets.weights)
-            throw py::value_error("target must have no weights on a CUDA device here, got some: pass it as a numpy array");
-    }
-};
+// Beside an X that was loaded, targets lie there too.
+void expect_beside(const Targets& targets, const Embedding& x) {
+    if (targets.count < 1) throw py::value_error("target must hold at least one target, got none");
+    if (!x.own && !targets.loaded)
+        throw py::value_error("target must lie on the CUDA device that X lies on, got it in host memory");
+}
 
-Goals borrow_goals(const Object& values, const Object& weights, const Object& weight_of, const Embedding& x) {
-    const bool loaded = py::isinstance<LoadedTargets>(values);
-    if (loaded && !x.elsewhere) throw py::value_error("X must lie on the CUDA device that target lies on, got it in host memory");
-    if (!loaded) return {borrow_targets(values, weights, weight_of, x.features.pairs())};
+void expect_no_weights(const Targets& targets) {
+    if (targets.loaded && targets.weights)
+        throw py::value_error("target must have no weights on a CUDA device here, got some: pass it as a numpy array");
+}
+
+Targets targets_beside(const Object& values, const Object& weights, const Object& weight_of, const Embedding& x) {
+    if (!py::isinstance<LoadedTargets>(values)) return borrow_targets(values, weights, weight_of, x.engine->pairs());
+    if (x.own) throw py::value_error("X must lie on the CUDA device that target lies on, got it in host memory");
     const auto& held = values.cast<const LoadedTargets&>();
     if (!weights.is_none() || !weight_of.is_none())
         throw py::value_error("weights must be None for a target on a CUDA device, which has its own, got some");
-    if (held.stimuli != x.features.stimuli)
-        throw py::value_error("target must be of the " + std::to_string(x.features.stimuli) + " stimuli of X, got one of " +
+    if (held.stimuli != x.engine->stimuli)
+        throw py::value_error("target must be of the " + std::to_string(x.engine->stimuli) + " stimuli of X, got one of " +
                               std::to_string(held.stimuli));
-    return {held.targets, held.accelerated.get()};
+    return held.targets;
 }
 
 template <auto kernel>
 Array one_feature(const Object& x, const Object& values, const Object& weights, const Object& weight_of,
                   const std::string& metric, const std::string& comparator, const Object& subset, int threads) {
     const Embedding embedding = borrow_embedding(x);
-    const Features& features = embedding.features;
+    Engine& engine = *embedding.engine;
     const Metric rule = metric_named(metric);
     const Comparator comparison = comparator_named(comparator);
     expect_moments(embedding, comparison, comparator);
-    const Goals goals = borrow_goals(values, weights, weight_of, embedding);
-    goals.expect_no_weights();
-    expect_weights(goals.targets, features.pairs(), comparison);
-    const Targets& targets = goals.targets;
-    const Indices chosen = borrow_indices(subset, features.count, "subset");
-    Array out({targets.count, features.count});
+    const Targets targets = targets_beside(values, weights, weight_of, embedding);
+    expect_no_weights(targets);
+    expect_weights(targets, engine.pairs(), comparison);
+    const Indices chosen = borrow_indices(subset, engine.features, "subset");
+    Array out({targets.count, engine.features});
     double* to = out.mutable_data();
-    run(threads, work_of(features, targets, comparison), [&](const Context& context) {
-        kernel(features, targets, rule, comparison, chosen, context, to, embedding.elsewhere, goals.elsewhere);
+    run(threads, work_of(engine.stimuli, engine.features, targets, comparison), [&](const Context& context) {
+        kernel(engine, targets, {rule, comparison}, chosen, context, to);
     });
     return out;
 }
@@ -229,14 +226,13 @@ Array one_feature(const Object& x, const Object& values, const Object& weights, 
 Array insertion_curve(const Object& x, const Object& values, const Object& weights, const Object& weight_of,
                       const std::string& metric, const std::string& comparator, const Object& order, int threads) {
     const Embedding embedding = borrow_embedding(x);
-    const Features& features = embedding.features;
+    Engine& engine = *embedding.engine;
     const Metric rule = metric_named(metric);
     const Comparator comparison = comparator_named(comparator);
     expect_moments(embedding, comparison, comparator);
-    const Goals goals = borrow_goals(values, weights, weight_of, embedding);
-    goals.expect_no_weights();
-    expect_weights(goals.targets, features.pairs(), comparison);
-    const Targets& targets = goals.targets;
+    const Targets targets = targets_beside(values, weights, weight_of, embedding);
+    expect_no_weights(targets);
+    expect_weights(targets, engine.pairs(), comparison);
     const int64_t* orders = borrow<int64_t>(order, "order", 2);
     const int64_t count = extent(order, 0), steps = extent(order, 1);
     if (count != 1 && count != targets.count)
@@ -244,12 +240,11 @@ Array insertion_curve(const Object& x, const Object& values, const Object& weigh
                               std::to_string(count));
     if (steps < 1) throw py::value_error("order must hold at least one feature, got none");
     const auto rows = py::reinterpret_borrow<py::array>(order);
-    for (int64_t t = 0; t < count; ++t) borrow_indices(rows[py::int_(t)], features.count, "order");
+    for (int64_t t = 0; t < count; ++t) borrow_indices(rows[py::int_(t)], engine.features, "order");
     Array out({targets.count, steps});
     double* to = out.mutable_data();
-    run(threads, work_of(features, targets, comparison), [&](const Context& context) {
-        cpu::insertion_curve(features, targets, rule, comparison, orders, count, steps, context, to, embedding.elsewhere,
-                             goals.elsewhere);
+    run(threads, work_of(engine.stimuli, engine.features, targets, comparison), [&](const Context& context) {
+        secateur::insertion_curve(engine, targets, {rule, comparison}, {orders, count, steps}, context, to);
     });
     return out;
 }
@@ -262,35 +257,30 @@ Indices borrow_stimuli(const Object& stimuli, int64_t all) {
     return chosen;
 }
 
-void expect_weights_among(const Targets& targets, const Features& x, Comparator comparator, Indices stimuli) {
-    if (!stimuli.values || by_moments(comparator)) return expect_weights(targets, x.pairs(), comparator);
-    const std::vector<char> counted = pairs_among(stimuli, x.stimuli);
-    expect_weights(targets, x.pairs(), comparator, &counted);
-}
-
-// What of x is among the stimuli, for the sake of its size.
-Features among(Features x, Indices stimuli) {
-    x.stimuli = stimuli.count;
-    return x;
+void expect_weights_among(const Targets& targets, int64_t all, Comparator comparator, Indices stimuli) {
+    const int64_t pairs = all * (all - 1) / 2;
+    if (!stimuli.values || by_moments(comparator)) return expect_weights(targets, pairs, comparator);
+    const std::vector<char> counted = pairs_among(stimuli, all);
+    expect_weights(targets, pairs, comparator, &counted);
 }
 
 Object ranking(const Object& x, const Object& values, const Object& weights, const Object& weight_of, const std::string& metric,
                const std::string& comparator, const Object& stimuli, int64_t least, int64_t most, double tie,
                const std::string& wanted, int threads) {
     const Embedding embedding = borrow_embedding(x);
-    const Features& features = embedding.features;
+    Engine& engine = *embedding.engine;
     const Metric rule = metric_named(metric);
     const Comparator comparison = comparator_named(comparator);
     const int64_t much = place_among({"support", "importance", "path"}, wanted, "wanted");
     expect_moments(embedding, comparison, comparator);
-    const Goals goals = borrow_goals(values, weights, weight_of, embedding);
-    goals.expect_beside(embedding);
-    const Indices chosen = borrow_stimuli(stimuli, features.stimuli);
-    expect_weights_among(goals.targets, features, comparison, chosen);
-    if (least < 1 || most < least || most > features.count)
-        throw py::value_error("least and most must be lengths from 1 to " + std::to_string(features.count) + " in order, got " +
+    const Targets targets = targets_beside(values, weights, weight_of, embedding);
+    expect_beside(targets, embedding);
+    const Indices chosen = borrow_stimuli(stimuli, engine.stimuli);
+    expect_weights_among(targets, engine.stimuli, comparison, chosen);
+    if (least < 1 || most < least || most > engine.features)
+        throw py::value_error("least and most must be lengths from 1 to " + std::to_string(engine.features) + " in order, got " +
                               std::to_string(least) + " and " + std::to_string(most));
-    const int64_t count = goals.targets.count, d = features.count, of_path = much > 1 ? count : 0;
+    const int64_t count = targets.count, d = engine.features, of_path = much > 1 ? count : 0;
     Array baseline(count), alignment(count), importance({much > 0 ? count : 0, d}), curve({of_path, d});
     py::array_t<int64_t> order({of_path, d}), length(count);
     py::array_t<bool> support({count, d});
@@ -302,9 +292,8 @@ Object ranking(const Object& x, const Object& values, const Object& weights, con
                      alignment.mutable_data(),
                      support.mutable_data()};
     bool ranked = false;
-    run(threads, work_of(among(features, chosen), goals.targets, comparison), [&](const Context& context) {
-        ranked = cpu::ranking(features, goals.targets, rule, comparison, chosen, {least, most, tie}, context, out,
-                              embedding.elsewhere, goals.elsewhere);
+    run(threads, work_of(chosen.count, d, targets, comparison), [&](const Context& context) {
+        ranked = secateur::ranking(engine, targets, {rule, comparison}, chosen, {least, most, tie}, context, out);
     });
     if (!ranked) return py::none();
     return py::make_tuple(baseline, importance, order, curve, length, alignment, support);
@@ -315,31 +304,30 @@ std::pair<Array, py::array_t<int64_t>> held_out_alignment(const Object& x, const
                                                           const std::string& comparator, const Object& stimuli,
                                                           const Object& kept, int threads) {
     const Embedding embedding = borrow_embedding(x);
-    const Features& features = embedding.features;
+    Engine& engine = *embedding.engine;
     const Metric rule = metric_named(metric);
     const Comparator comparison = comparator_named(comparator);
     expect_moments(embedding, comparison, comparator);
-    const Goals goals = borrow_goals(values, weights, weight_of, embedding);
-    goals.expect_beside(embedding);
-    const Indices chosen = borrow_stimuli(stimuli, features.stimuli);
-    expect_weights_among(goals.targets, features, comparison, chosen);
+    const Targets targets = targets_beside(values, weights, weight_of, embedding);
+    expect_beside(targets, embedding);
+    const Indices chosen = borrow_stimuli(stimuli, engine.stimuli);
+    expect_weights_among(targets, engine.stimuli, comparison, chosen);
     const bool* masks = nullptr;
-    int64_t moves = features.count;
+    int64_t moves = engine.features;
     if (!kept.is_none()) {
         masks = borrow<bool>(kept, "kept", 2);
-        expect_extent(kept, 0, goals.targets.count, "kept", "rows, one a target");
-        expect_extent(kept, 1, features.count, "kept", "columns, one a feature");
-        moves = std::count(masks, masks + goals.targets.count * features.count, true);
+        expect_extent(kept, 0, targets.count, "kept", "rows, one a target");
+        expect_extent(kept, 1, engine.features, "kept", "columns, one a feature");
+        moves = std::count(masks, masks + targets.count * engine.features, true);
     }
-    Array out(goals.targets.count);
-    py::array_t<int64_t> undefined(goals.targets.count);
+    Array out(targets.count);
+    py::array_t<int64_t> undefined(targets.count);
     double* to = out.mutable_data();
     int64_t* left_out = undefined.mutable_data();
     const double work =
-        static_cast<double>(among(features, chosen).pairs()) * static_cast<double>(moves + 20 * goals.targets.count);
+        static_cast<double>(chosen.count * (chosen.count - 1) / 2) * static_cast<double>(moves + 20 * targets.count);
     run(threads, work, [&](const Context& context) {
-        cpu::held_out_alignment(features, goals.targets, rule, comparison, chosen, masks, context, to, left_out,
-                                embedding.elsewhere, goals.elsewhere);
+        secateur::held_out_alignment(engine, targets, {rule, comparison}, chosen, masks, context, to, left_out);
     });
     return {out, undefined};
 }
@@ -392,7 +380,7 @@ py::array_t<int64_t> rank(const Object& values, int threads) {
     py::array_t<int64_t> out({rows, count});
     int64_t* to = out.mutable_data();
     run(threads, 20.0 * static_cast<double>(rows * count),
-        [&](const Context& context) { cpu::rank(given, rows, count, context, to); });
+        [&](const Context& context) { secateur::rank(given, rows, count, context, to); });
     return out;
 }
 
@@ -418,7 +406,7 @@ Loaded cuda_load(const Opened& opened, const Object& x, const std::string& preci
     const auto how = named<cuda::Precision>(precision, "precision");
     const bool on_device = lies_on_device(x);
     Loaded loaded{on_device ? borrow_device_features(x) : borrow_features(x), nullptr, x};
-    run(1, 0, [&](const Context&) { loaded.accelerator = cuda::load(opened.device, loaded.shape, on_device, how); });
+    run(1, 0, [&](const Context&) { loaded.engine = cuda::load(opened.device, loaded.shape, on_device, how); });
     loaded.shape.values = nullptr;
     return loaded;
 }
@@ -434,10 +422,10 @@ LoadedTargets cuda_load_targets(const Opened& opened, const Object& values, cons
                          values,
                          weights,
                          weight_of};
-    run(1, 0, [&](const Context&) {
-        loaded.accelerated = cuda::load(opened.device, loaded.targets, stimuli, on_device, turned ? -1 : 1);
-    });
+    run(1, 0,
+        [&](const Context&) { loaded.loaded = cuda::load(opened.device, loaded.targets, stimuli, on_device, turned ? -1 : 1); });
     loaded.targets.values = nullptr;
+    loaded.targets.loaded = loaded.loaded.get();
     return loaded;
 }
 
@@ -448,14 +436,14 @@ Array cuda_fetch(const Object& loaded) {
         Array out({held.targets.count, held.stimuli * (held.stimuli - 1) / 2});
         double* to = out.mutable_data();
         const int64_t size = out.size();
-        run(1, 0, [&](const Context&) { std::copy_n(held.accelerated->host_values(), size, to); });
+        run(1, 0, [&](const Context&) { std::copy_n(held.loaded->host_values(), size, to); });
         return out;
     }
     const auto& held = loaded.cast<const Loaded&>();
     Array out({held.shape.stimuli, held.shape.count});
     double* to = out.mutable_data();
     const int64_t size = out.size();
-    run(1, 0, [&](const Context&) { std::copy_n(held.accelerator->host_features(), size, to); });
+    run(1, 0, [&](const Context&) { std::copy_n(held.engine->host_features().values, size, to); });
     return out;
 }
 
@@ -474,11 +462,11 @@ PYBIND11_MODULE(_core, module) {
     module.def("compare", &compare, py::arg("similarities"), py::arg("stimuli"), py::arg("target"), py::arg("weights"),
                py::arg("weight_of"), py::arg("comparator"), py::arg("threads"), py::arg("metric") = py::none(),
                "Alignment (count, targets) of given similarities; of what metric, as ties among them go by its scale.");
-    module.def("leave_one_out", &one_feature<&cpu::leave_one_out>, py::arg("X"), py::arg("target"), py::arg("weights"),
+    module.def("leave_one_out", &one_feature<&secateur::leave_one_out>, py::arg("X"), py::arg("target"), py::arg("weights"),
                py::arg("weight_of"), py::arg("metric"), py::arg("comparator"), py::arg("subset"), py::arg("threads"),
                "Alignment (targets, features) with each feature of the subset removed.");
-    module.def("add_one", &one_feature<&cpu::add_one>, py::arg("X"), py::arg("target"), py::arg("weights"), py::arg("weight_of"),
-               py::arg("metric"), py::arg("comparator"), py::arg("subset"), py::arg("threads"),
+    module.def("add_one", &one_feature<&secateur::add_one>, py::arg("X"), py::arg("target"), py::arg("weights"),
+               py::arg("weight_of"), py::arg("metric"), py::arg("comparator"), py::arg("subset"), py::arg("threads"),
                "Alignment (targets, features) with each feature added to the subset.");
     module.def("insertion_curve", &insertion_curve, py::arg("X"), py::arg("target"), py::arg("weights"), py::arg("weight_of"),
                py::arg("metric"), py::arg("comparator"), py::arg("order"), py::arg("threads"),
@@ -528,7 +516,8 @@ PYBIND11_MODULE(_core, module) {
     module.def("metrics", &names<Metric>, "The names of the metrics that the verbs know.");
     module.def("comparators", &names<Comparator>, "The names of the comparators that the verbs know.");
     module.def("cuda_comparators", &cuda_comparators, "The names of the comparators that a CUDA device takes.");
-    module.def("cuda_most_stimuli", [] { return cuda::most_stimuli; }, "So many stimuli a CUDA device takes.");
+    module.def(
+        "cuda_most_stimuli", [] { return cuda::most_stimuli; }, "So many stimuli a CUDA device takes.");
     module.def("simd_lanes", &simd_lanes, "Doubles that move together in the kernels chosen for this machine.");
 }
 

@@ -1,19 +1,20 @@
 #include <vector>
 
 #include "core/one_feature.hpp"
+#include "core/verbs.hpp"
 
-namespace secateur::cpu {
+namespace secateur {
 
-void add_one(const Features& x, const Targets& source, Metric metric, Comparator comparator, Indices subset,
-             const Context& context, double* out, Accelerator* elsewhere, AcceleratedTargets* targets_elsewhere) {
-    std::vector<char> member(x.count);
+void add_one(Engine& engine, const Targets& source, Measures by, Indices subset, const Context& context, double* out) {
+    std::vector<char> member(engine.features);
     for (int64_t s = 0; s < subset.count; ++s) member[subset.values[s]] = 1;
     std::vector<int64_t> others;
-    for (int64_t k = 0; k < x.count; ++k)
+    for (int64_t k = 0; k < engine.features; ++k)
         if (!member[k]) others.push_back(k);
-    StandardTargets targets = standard_targets(source, x, metric, comparator, context, targets_elsewhere);
-    one_feature(x, targets, space_of(x, metric, subset, context, elsewhere), metric, subset,
-                {others.data(), static_cast<int64_t>(others.size())}, +1, context, out, elsewhere);
+    const Indices candidates{others.data(), static_cast<int64_t>(others.size())};
+    StandardTargets targets(source, engine, by, context);
+    const Space space = space_of(engine, by.metric, subset, context);
+    one_feature(engine, targets, plan_of(targets, space, by.metric, subset, candidates, +1), context, out);
 }
 
-}  // namespace secateur::cpu
+}  // namespace secateur

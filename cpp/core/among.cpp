@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace secateur::cpu {
+namespace secateur {
 
 namespace {
 
@@ -30,24 +30,20 @@ Buffer columns_among(const double* values, int64_t rows, int64_t all, const std:
 
 }  // namespace
 
-Among::Among(const Features& x, const Targets& source, Indices stimuli, const Context& context) : features(x), targets(source) {
+TargetsAmong::TargetsAmong(const Targets& source, int64_t all, Indices stimuli, const Context& context)
+    : targets(source), pairs_(stimuli.count * (stimuli.count - 1) / 2) {
+    targets.loaded = nullptr;
     if (!stimuli.values) return;
-    features.stimuli = stimuli.count;
-    positions_ = pair_positions(stimuli, x.stimuli);
-    if (x.values) {
-        x_ = Buffer(stimuli.count * x.count);
-        for (int64_t i = 0; i < stimuli.count; ++i)
-            std::copy_n(x.values + stimuli.values[i] * x.count, x.count, x_.get() + i * x.count);
-        features.values = x_.get();
-    }
+    positions_ = pair_positions(stimuli, all);
+    const int64_t pairs = all * (all - 1) / 2;
     if (source.weights) {
-        weights_ = columns_among(source.weights, source.patterns, x.pairs(), positions_, context.threads);
+        weights_ = columns_among(source.weights, source.patterns, pairs, positions_, context.threads);
         targets.weights = weights_.get();
     }
     if (source.values) {
-        values_ = columns_among(source.values, source.count, x.pairs(), positions_, context.threads);
+        values_ = columns_among(source.values, source.count, pairs, positions_, context.threads);
         targets.values = values_.get();
     }
 }
 
-}  // namespace secateur::cpu
+}  // namespace secateur

@@ -1,4 +1,4 @@
-// What is left of features and targets among some of the stimuli.
+// What is left of targets among some of the stimuli.
 #pragma once
 
 #include <vector>
@@ -6,20 +6,21 @@
 #include "core/buffer.hpp"
 #include "secateur/engine.hpp"
 
-namespace secateur::cpu {
+namespace secateur {
 
-// Copies among some stimuli; where stimuli.values is null all are asked for, and nothing is copied.
-class Among {
+// A copy among some of `all` stimuli; where stimuli.values is null all are asked for, and nothing is copied. What lies with an
+// engine alone stays out.
+class TargetsAmong {
   public:
-    Among(const Features&, const Targets&, Indices stimuli, const Context&);
-    Features features;  // values are null where they were,
-    Targets targets;    // and so are these
+    TargetsAmong(const Targets&, int64_t all, Indices stimuli, const Context&);
+    Targets targets;
     // Of the pairs among all pairs; values are null where all are asked for.
-    Indices positions() const { return {positions_.empty() ? nullptr : positions_.data(), features.pairs()}; }
+    Indices positions() const { return {positions_.empty() ? nullptr : positions_.data(), pairs_}; }
 
   private:
-    Buffer x_, values_, weights_;
+    const int64_t pairs_;
+    Buffer values_, weights_;
     std::vector<int64_t> positions_;
 };
 
-}  // namespace secateur::cpu
+}  // namespace secateur

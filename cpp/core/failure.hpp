@@ -3,7 +3,7 @@
 
 #include <exception>
 
-namespace secateur::cpu {
+namespace secateur {
 
 class FirstFailure {
   public:
@@ -35,4 +35,4 @@ class FirstFailure {
     }
 };
 
-}  // namespace secateur::cpu
+}  // namespace secateur

@@ -1,11 +1,12 @@
 #include "core/one_feature.hpp"
+#include "core/verbs.hpp"
 
-namespace secateur::cpu {
+namespace secateur {
 
-void leave_one_out(const Features& x, const Targets& source, Metric metric, Comparator comparator, Indices subset,
-                   const Context& context, double* out, Accelerator* elsewhere, AcceleratedTargets* targets_elsewhere) {
-    StandardTargets targets = standard_targets(source, x, metric, comparator, context, targets_elsewhere);
-    one_feature(x, targets, space_of(x, metric, subset, context, elsewhere), metric, subset, subset, -1, context, out, elsewhere);
+void leave_one_out(Engine& engine, const Targets& source, Measures by, Indices subset, const Context& context, double* out) {
+    StandardTargets targets(source, engine, by, context);
+    const Space space = space_of(engine, by.metric, subset, context);
+    one_feature(engine, targets, plan_of(targets, space, by.metric, subset, subset, -1), context, out);
 }
 
-}  // namespace secateur::cpu
+}  // namespace secateur

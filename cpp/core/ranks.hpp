@@ -6,7 +6,7 @@
 
 #include "secateur/data.hpp"
 
-namespace secateur::cpu {
+namespace secateur {
 
 // How pairs of values lie in two vectors.
 struct PairCounts {
@@ -111,4 +111,7 @@ double rho_a(double product, int64_t count);
 double tau_a(const PairCounts&);
 double tau_b(const PairCounts&);
 
-}  // namespace secateur::cpu
+// out (rows, count): the places of each row's values, largest first; NaN before all as if infinite, ties by place.
+void rank(const double* values, int64_t rows, int64_t count, const Context&, int64_t* out);
+
+}  // namespace secateur

@@ -1,12 +1,13 @@
 // The similarity space of a subset of features: what every pair and every stimulus has summed up so far.
 #pragma once
 
+#include <numeric>
 #include <vector>
 
 #include "core/buffer.hpp"
 #include "secateur/engine.hpp"
 
-namespace secateur::cpu {
+namespace secateur {
 
 struct Space {
     Buffer pair;     // (pairs): sums over features, as the metric's rule has them (maths.hpp)
@@ -16,7 +17,7 @@ struct Space {
     explicit Space(int64_t stimuli) : pair(stimuli * (stimuli - 1) / 2), own(stimuli), mean(stimuli), inverse(stimuli) {}
 };
 
-// Builds spaces from features, again and again with the same memory.
+// Builds spaces from features, again and again with the same memory (cpu/space.cpp).
 class SpaceBuilder {
   public:
     SpaceBuilder(int64_t stimuli, int threads);
@@ -35,10 +36,38 @@ class SpaceBuilder {
     void pack(const Features&, const Space&, Indices subset, int64_t skip, int64_t from, int64_t count, double* rows) const;
 };
 
-// The space of a subset, here or (its sums) elsewhere.
-Space space_of(const Features&, Metric, Indices subset, const Context&, Accelerator*);
+// 0, 1, ..., d - 1
+inline std::vector<int64_t> all_features(int64_t d) {
+    std::vector<int64_t> all(d);
+    std::iota(all.begin(), all.end(), int64_t{0});
+    return all;
+}
+
+inline Space space_of(Engine& engine, Metric metric, Indices subset, const Context& context) {
+    Space space(engine.stimuli);
+    engine.space(metric, subset, context, space);
+    return space;
+}
 
 // pair sums -> similarities, in packed order; NaN where undefined.
 void finish(const Space&, int64_t stimuli, Metric, double* similarities);
 
-}  // namespace secateur::cpu
+// Similarities summed up from the features, again and again with the same memory.
+class FreshSimilarities {
+  public:
+    explicit FreshSimilarities(int64_t stimuli)
+        : builder_(stimuli, 1), space_(stimuli), similarities_(stimuli * (stimuli - 1) / 2) {}
+    // (pairs), until the next call: as SpaceBuilder::build has it.
+    const double* of(const Features& x, Metric metric, Indices subset, int64_t skip = -1) {
+        builder_.build(x, metric, subset, skip, space_);
+        finish(space_, x.stimuli, metric, similarities_.get());
+        return similarities_.get();
+    }
+
+  private:
+    SpaceBuilder builder_;
+    Space space_;
+    Buffer similarities_;
+};
+
+}  // namespace secateur

@@ -4,7 +4,9 @@
 #include <cmath>
 #include <numeric>
 
-namespace secateur::cpu {
+#include "core/verbs.hpp"
+
+namespace secateur {
 
 namespace {
 
@@ -56,17 +58,6 @@ bool only_zero_and_one(const Targets& t, int64_t pairs) {
 
 StandardTargets::StandardTargets(const Targets& source, int64_t n, int64_t pairs, TieScale ties, Comparator comparator,
                                  int threads)
-    : StandardTargets(source, n, pairs, ties, comparator) {
-    bring(source.values, threads);
-}
-
-StandardTargets::StandardTargets(const Targets& source, int64_t n, TieScale ties, Comparator comparator,
-                                 AcceleratedTargets* elsewhere)
-    : StandardTargets(source, n, n * (n - 1) / 2, ties, comparator) {
-    elsewhere_ = elsewhere;
-}
-
-StandardTargets::StandardTargets(const Targets& source, int64_t n, int64_t pairs, TieScale ties, Comparator comparator)
     : stimuli(n),
       pairs(pairs),
       count(source.count),
@@ -103,11 +94,11 @@ StandardTargets::StandardTargets(const Targets& source, int64_t n, int64_t pairs
         ++alike_.back().to;
     }
     std::stable_sort(alike_.begin(), alike_.end(), [](const Alike& a, const Alike& b) { return a.pattern < b.pattern; });
+    if (source.values) standardise(source.values, threads);
 }
 
-void StandardTargets::bring(const double* values, int threads) {
+void StandardTargets::standardise(const double* values, int threads) {
     const int64_t n = stimuli;
-    source_.values = values;
     rows_ = Buffer(count * pairs);
     rank_squares_.resize(by_ranks(comparator) ? count : 0);
     tied_.resize(by_order(comparator) ? count : 0);
@@ -118,7 +109,7 @@ void StandardTargets::bring(const double* values, int threads) {
                              by_moments(comparator) ? 0 : pairs);  // copies would lose what is reserved
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1 && count > 1)
     for (int64_t t = 0; t < count; ++t) {
-        const double* h = source_.values + t * pairs;
+        const double* h = values + t * pairs;
         const double* w = weighted ? weights(pattern_of(t)) : nullptr;
         double* row = rows_.get() + t * pairs;
         if (is_rank(comparator)) {
@@ -246,9 +237,9 @@ double StandardTargets::alignment(int64_t t, const double* s, CompareScratch& sc
 }
 
 void StandardTargets::alignments(const double* similarities, double* out, int64_t stride) const {
-    if (elsewhere_ && !rows_.get()) {
+    if (!rows_.get()) {
         std::vector<double> all(count);
-        elsewhere_->compare(similarities, centred, all.data());
+        source_.loaded->compare(similarities, centred, all.data());
         for (int64_t t = 0; t < count; ++t) out[t * stride] = all[t];
         return;
     }
@@ -305,4 +296,4 @@ void compare(const double* similarities, int64_t count, int64_t pairs, int64_t s
     context.throw_if_stopped();
 }
 
-}  // namespace secateur::cpu
+}  // namespace secateur

@@ -7,21 +7,20 @@
 #include "core/ranks.hpp"
 #include "secateur/engine.hpp"
 
-namespace secateur::cpu {
+namespace secateur {
 
 class StandardTargets {
   public:
     // Moment comparators: rows hold w (h - mean) / norm. Whitened: that, whitened. Ranks: of the pairs that count, in packed
     // order, the centred ranks (Sorter), or the values themselves (tau). A constant target has no direction: its alignments are
     // NaN (rho-a, tau-a: 0). Without `stimuli` (0) the pairs are any pairs, not all those of a set: none that is whitened.
+    // Rows wait for `bring` where the targets lie with an engine.
     StandardTargets(const Targets&, int64_t stimuli, int64_t pairs, TieScale, Comparator, int threads);
-    // The same with rows elsewhere, or none yet; the source's values may be missing until `bring`.
-    StandardTargets(const Targets&, int64_t stimuli, TieScale, Comparator, AcceleratedTargets* elsewhere = nullptr);
-    // Rows of these values here, too.
-    void bring(const double* values, int threads);
-    // The same of rows that are elsewhere.
+    StandardTargets(const Targets& source, const Engine& engine, Measures by, const Context& context)
+        : StandardTargets(source, engine.stimuli, engine.pairs(), tie_scale_of(by.metric), by.comparator, context.threads) {}
+    // Rows in host memory, too.
     void bring(int threads) {
-        if (elsewhere_ && !rows_.get()) bring(elsewhere_->host_values(), threads);
+        if (!rows_.get()) standardise(source_.loaded->host_values(), threads);
     }
 
     const int64_t stimuli, pairs, count, patterns;
@@ -38,7 +37,7 @@ class StandardTargets {
     bool active(int64_t pattern, int64_t stimulus) const { return active_[pattern * stimuli + stimulus]; }
     // All of it as plain arrays.
     StandardRows view() const {
-        return {elsewhere_ ? elsewhere_->standardised(centred) : rows_.get(),
+        return {source_.loaded && !rows_.get() ? source_.loaded->standardised(centred) : rows_.get(),
                 count,
                 pairs,
                 weighted ? source_.weights : nullptr,
@@ -47,7 +46,8 @@ class StandardTargets {
                 totals_.data(),
                 active_.data(),
                 centred,
-                count};
+                count,
+                this};
     }
     bool active_somewhere(int64_t stimulus) const { return somewhere_[stimulus]; }
     bool active_everywhere(int64_t stimulus) const { return everywhere_[stimulus]; }
@@ -70,25 +70,16 @@ class StandardTargets {
     int64_t together() const;
 
   private:
-    StandardTargets(const Targets&, int64_t stimuli, int64_t pairs, TieScale, Comparator);
+    void standardise(const double* values, int threads);
     TieScale ties_;  // of similarities; a target's values are as given, and tie where they are equal
     Targets source_;
     Buffer rows_;
-    AcceleratedTargets* elsewhere_ = nullptr;
     std::vector<Alike> alike_;
     std::vector<double> totals_, rank_squares_;
     std::vector<Place> places_;  // (count, pairs) where orders are compared, of few enough pairs
     std::vector<int64_t> tied_;  // (count) pairs of a target, where orders are compared
     std::vector<char> active_, somewhere_, everywhere_;
 };
-
-// Standardised here, or where they already are.
-inline StandardTargets standard_targets(const Targets& source, const Features& x, Metric metric, Comparator comparator,
-                                        const Context& context, AcceleratedTargets* elsewhere) {
-    const TieScale ties = tie_scale_of(metric);
-    return elsewhere ? StandardTargets(source, x.stimuli, ties, comparator, elsewhere)
-                     : StandardTargets(source, x.stimuli, x.pairs(), ties, comparator, context.threads);
-}
 
 // What one vector of similarities looks like to all targets of one weight pattern.
 struct Look {
@@ -113,4 +104,4 @@ struct CompareScratch {
 void compare_all(const StandardTargets&, const double* similarities, int64_t count, CompareScratch&, double* out,
                  int64_t vector_stride, int64_t target_stride, const Context* = nullptr);
 
-}  // namespace secateur::cpu
+}  // namespace secateur

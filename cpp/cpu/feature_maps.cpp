@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "core/buffer.hpp"
-#include "secateur/data.hpp"
+#include "cpu/cpu.hpp"
 
 namespace secateur::cpu {
 

@@ -1,5 +1,3 @@
-#include "core/insertion_curve.hpp"
-
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -8,6 +6,10 @@
 #include <numeric>
 #include <thread>
 #include <vector>
+
+#include "core/space.hpp"
+#include "core/targets.hpp"
+#include "cpu/cpu.hpp"
 
 // The pair sums of one target run through its order; every step adds one feature and takes the three moments.
 // Steps: windows (threads that share a target meet in between) of chunks (factors stay in the second-level cache) of tiles
@@ -82,14 +84,12 @@ struct Factors {
 struct Running {
     Buffer pair, target, weight;              // (stimuli, stride), upper triangle
     std::unique_ptr<GroupMoments[]> moments;  // (group, window); first touched by the thread that fills it
-    std::vector<char> again;                  // (window): steps whose moments lost their digits
     std::vector<double> shift, share, tilt;   // (group): shift in use, sum of weights, sum of the target
     Running(const Job& job)
         : pair(job.x.stimuli * job.stride),
           target(job.x.stimuli * job.stride),
           weight(job.targets->weighted ? job.x.stimuli * job.stride : 0),
           moments(new GroupMoments[job.window * job.group_count()]),
-          again(job.window),
           shift(job.group_count()),
           share(job.group_count()),
           tilt(job.group_count()) {}
@@ -265,25 +265,10 @@ int64_t next_chunk(int64_t window_start, int64_t first, int64_t length) {
     return std::min(first + (step < chunk ? std::max(step, widest) : chunk), length);
 }
 
-// Steps whose moments lost their digits, from the features alone.
-struct Exact {
-    SpaceBuilder builder;
-    Space space;
-    Buffer similarities;
-    CompareScratch look;
-    explicit Exact(const Features& x)
-        : builder(x.stimuli, 1), space(x.stimuli), similarities(x.pairs()), look(x.stimuli, x.pairs()) {}
-    double operator()(const Features& x, const StandardTargets& targets, Metric metric, int64_t target, Indices prefix) {
-        builder.build(x, metric, prefix, -1, space);
-        finish(space, x.stimuli, metric, similarities.get());
-        targets.look_at(targets.pattern_of(target), similarities.get(), look);
-        return targets.alignment(target, similarities.get(), look);
-    }
-};
-
 template <class Rule>
-void by_moments(const Job& job, const int64_t* orders, int64_t order_count, int64_t steps, const Context& context, double* out) {
+void by_moments(const Job& job, const Orders& orders, const Context& context, double* out, char* again) {
     const StandardTargets& targets = *job.targets;
+    const int64_t steps = orders.steps;
     const auto prepare = choose<Prepare<Rule>, const Job*, Factors*, const int64_t*, int64_t, int64_t, int64_t, int64_t>();
     const auto advance = targets.weighted
                              ? choose<Advance<Rule, true>, const Job*, Running*, const Factors*, int64_t, int64_t, int64_t>()
@@ -294,14 +279,10 @@ void by_moments(const Job& job, const int64_t* orders, int64_t order_count, int6
     std::vector<Running> running;
     std::vector<Factors> factors;
     for (int t = 0; t < context.threads; ++t) factors.emplace_back(job);
-    std::vector<Exact> exact;
-    for (int t = 0; t < outer; ++t) {
-        running.emplace_back(job);
-        exact.emplace_back(job.x);
-    }
+    for (int t = 0; t < outer; ++t) running.emplace_back(job);
     const auto run_target = [&](int64_t t, int slot) {
         Running& r = running[slot];
-        const int64_t* order = orders + (order_count > 1 ? t * steps : 0);
+        const int64_t* order = orders.of(t);
         const int64_t pattern = targets.pattern_of(t);
         const double weight = targets.total(pattern);
         r.begin(job, t);
@@ -329,11 +310,9 @@ void by_moments(const Job& job, const int64_t* orders, int64_t order_count, int6
                     const Moments m = put_together(job, r, s, weight, raw, level);
                     out[t * steps + start + s] =
                         job.traits.orientation * alignment_of(m, raw, level, weight, targets.centred, trusted);
-                    r.again[s] = !trusted;
+                    again[t * steps + start + s] = !trusted;
                 }
             }
-            for (int64_t s = 0; s < length && !context.stop(slot); ++s)
-                if (r.again[s]) out[t * steps + start + s] = exact[slot](job.x, targets, job.metric, t, {order, start + s + 1});
         }
     };
     if (inner > 1) {  // no team around it: threads of a nested one are started anew each time
@@ -342,21 +321,6 @@ void by_moments(const Job& job, const int64_t* orders, int64_t order_count, int6
     }
 #pragma omp parallel for schedule(dynamic) num_threads(outer) if (outer > 1)
     for (int64_t t = 0; t < targets.count; ++t) run_target(t, outer > 1 ? omp_thread() : 0);
-}
-
-void sums_elsewhere(const Job& job, StandardTargets& targets, const int64_t* orders, int64_t order_count, int64_t steps,
-                    Accelerator& elsewhere, const Context& context, double* out) {
-    const int64_t count = job.targets->count;
-    std::vector<char> again(count * steps);
-    elsewhere.insertion_curve({job.metric, job.targets->view(), orders, order_count, steps}, context, out, again.data());
-    for (int64_t at = 0; at < count * steps; ++at) out[at] *= job.traits.orientation;
-    std::vector<Prefix> left;
-    for (int64_t at = 0; at < count * steps; ++at)
-        if (again[at])
-            left.push_back({at / steps, {orders + (order_count > 1 ? at / steps * steps : 0), at % steps + 1}, out + at});
-    if (left.empty() || context.stop(0)) return;
-    targets.bring(context.threads);
-    exactly({elsewhere.host_features(), job.x.stimuli, job.x.count}, targets, job.metric, left, context);
 }
 
 // The row of stimulus i through some steps: pair sums, and the similarities of every step, `pitch` apart.
@@ -471,39 +435,11 @@ void by_similarities(const Job& job, const int64_t* orders, int64_t order_count,
 
 }  // namespace
 
-void exactly(const Features& x, const StandardTargets& targets, Metric metric, const std::vector<Prefix>& asked,
-             const Context& context) {
-    std::vector<Exact> exact;
-    for (int t = 0; t < context.threads; ++t) exact.emplace_back(x);
-    const auto count = static_cast<int64_t>(asked.size());
-#pragma omp parallel for schedule(dynamic) num_threads(context.threads) if (context.threads > 1)
-    for (int64_t at = 0; at < count; ++at)
-        if (!context.stop(omp_thread()))
-            *asked[at].alignment = exact[omp_thread()](x, targets, metric, asked[at].target, asked[at].features);
-}
-
-void insertion_curve(const Features& x, const Targets& source, Metric metric, Comparator comparator, const int64_t* orders,
-                     int64_t order_count, int64_t steps, const Context& context, double* out, Accelerator* elsewhere,
-                     AcceleratedTargets* targets_elsewhere) {
-    StandardTargets targets = standard_targets(source, x, metric, comparator, context, targets_elsewhere);
-    insertion_curve(x, targets, metric, orders, order_count, steps, context, out, elsewhere);
-}
-
-void insertion_curve(const Features& x, StandardTargets& targets, Metric metric, const int64_t* orders, int64_t order_count,
-                     int64_t steps, const Context& context, double* out, Accelerator* elsewhere) {
-    Job job{x,
-            metric,
-            traits_of(metric),
-            &targets,
-            Buffer(x.stimuli * widest),
-            Buffer(widest),
-            padded(x.stimuli),
-            0,
-            row_groups(x.stimuli)};
-    if (elsewhere) {
-        sums_elsewhere(job, targets, orders, order_count, steps, *elsewhere, context, out);
-        return context.throw_if_stopped();
-    }
+void insertion_curve(const Features& x, const InsertionPlan& plan, const Context& context, double* out, char* again) {
+    const StandardTargets& targets = *plan.targets.of;
+    Job job{
+        x, plan.metric,          traits_of(plan.metric), &targets, Buffer(x.stimuli * widest), Buffer(widest), padded(x.stimuli),
+        0, row_groups(x.stimuli)};
     // Moments of a window: threads that share a target keep about four megabytes, others a chunk's.
     job.window = targets.count >= context.threads
                      ? chunk
@@ -516,14 +452,14 @@ void insertion_curve(const Features& x, StandardTargets& targets, Metric metric,
             job.in_front[i * widest + l] = j > i && j < x.stimuli ? 1 : 0;
         }
     }
-    with_rule(metric, [&](auto rule) {
+    const Orders& orders = plan.orders;
+    with_rule(plan.metric, [&](auto rule) {
         using Rule = decltype(rule);
         if (!secateur::by_moments(targets.comparator))
-            by_similarities<Rule>(job, orders, order_count, steps, context, out);
+            by_similarities<Rule>(job, orders.values, orders.count, orders.steps, context, out);
         else
-            by_moments<Rule>(job, orders, order_count, steps, context, out);
+            by_moments<Rule>(job, orders, context, out, again);
     });
-    context.throw_if_stopped();
 }
 
 }  // namespace secateur::cpu

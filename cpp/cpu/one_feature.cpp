@@ -1,14 +1,16 @@
-#include "core/one_feature.hpp"
-
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <vector>
 
-// Three ways to the same numbers:
+#include "core/space.hpp"
+#include "core/targets.hpp"
+#include "cpu/cpu.hpp"
+
+// Two ways to the same numbers:
 //   one target    sums fused with the similarities; lanes run over features, pairs are broadcast in packed order
 //   many targets  a block of similarities (pairs x features) times the targets: one small matrix product
-//   exact         the space rebuilt without updates; for rank comparators, and for features whose update cancels
+// Comparators that take more than sums see the updated similarities themselves.
 namespace secateur::cpu {
 
 namespace {
@@ -103,7 +105,7 @@ struct OneTargetTile {
     template <int L>
     static constexpr int vectors = L == 8 ? 3 : 2;
     template <int L>
-    static constexpr int width = vectors<L> * L;
+    static constexpr int width = vectors<L>* L;
 
     template <int L>
     ALWAYS_INLINE static void run(const Job* shared, int64_t first, Factors f) {
@@ -516,158 +518,31 @@ void by_similarities(Job& job, Indices subset, const Context& context) {
     }
 }
 
-void sums_elsewhere(const Job& job, Accelerator& elsewhere, const Context& context) {
-    const int64_t count = job.candidates.count;
-    Buffer values(job.targets->count * count);
-    elsewhere.one_feature(plan_of(job, *job.targets, *job.space, job.metric, job.candidates, job.sign), context, values.get(),
-                          job.again);
-    for (int64_t t = 0; t < job.targets->count; ++t)
-        for (int64_t c = 0; c < count; ++c) job.put(t, c, values[t * count + c]);
-}
-
 }  // namespace
 
-Guards guards_of(const StandardTargets& targets, const Space& space, Metric metric, Indices subset, int sign) {
-    const int64_t n = targets.stimuli, pairs = targets.pairs;
-    const Traits traits = traits_of(metric);
-    Guards guards;
-    if (traits.centred) guards.weight = std::sqrt(centring_weight(static_cast<double>(subset.count), sign));
-    for (int64_t i = 0; i < n; ++i) {
-        const bool active = targets.active_somewhere(i), directionless = traits.normalised && !(space.own[i] > 0);
-        guards.undefined.push_back(active ? nan : 0);
-        // A removal that leaves next to nothing; an addition that leaves some targets undefined and others not.
-        guards.least.push_back(!active ? -1 : sign < 0 ? removal_guard * space.own[i] : targets.active_everywhere(i) ? -1 : 0);
-        if (sign < 0 && directionless && active) {
-            guards.dead.push_back(i);
-            guards.undefined[i] = 0;
-            guards.least[i] = -1;
-        }
-    }
-    Buffer values(pairs);
-    finish(space, n, metric, values.get());
-    double total = 0, count = 0;
-    for (int64_t p = 0; p < pairs; ++p)
-        if (!std::isnan(values[p])) total += traits.orientation * values[p], ++count;
-    if (targets.centred && count > 0) guards.shift = total / count;
-    for (int64_t u = 0; u < targets.patterns; ++u) {
-        double sum = 0, squares = 0;
-        for (int64_t p = 0; p < pairs; ++p) {
-            const double w = targets.weighted ? targets.weights(u)[p] : 1;
-            if (!(w > 0) || std::isnan(values[p])) continue;
-            sum += w * space.pair[p];
-            squares += w * values[p] * values[p];
-        }
-        const bool cancels = traits.guard == Guard::total && sign < 0;
-        guards.remain.push_back(cancels ? removal_guard * sum - guards.shift * targets.total(u)
-                                        : -std::numeric_limits<double>::infinity());
-        guards.level.push_back(squares);
-    }
-    return guards;
-}
-
-OneFeaturePlan plan_of(const Guards& guards, const StandardTargets& targets, const Space& space, Metric metric,
-                       Indices candidates, int sign) {
-    return {metric,
-            sign,
-            candidates,
-            targets.view(),
-            space.pair.get(),
-            space.own.get(),
-            space.mean.get(),
-            guards.weight,
-            guards.shift,
-            guards.remain.data(),
-            guards.level.data(),
-            guards.least.data(),
-            guards.undefined.data()};
-}
-
-void exactly(const Features& x, const StandardTargets& targets, Metric metric, Indices subset, const std::vector<Asked>& asked,
-             int sign, const Context& context, double* out, int64_t stride) {
-    struct Scratch {
-        SpaceBuilder builder;
-        Space space;
-        std::vector<int64_t> features;
-        Buffer similarities;
-        CompareScratch look;
-        Scratch(const Features& x, Indices subset)
-            : builder(x.stimuli, 1),
-              space(x.stimuli),
-              features(subset.values, subset.values + subset.count),
-              similarities(x.pairs()),
-              look(x.stimuli, x.pairs()) {
-            features.push_back(-1);
-        }
-    };
-    std::vector<Scratch> scratch;
-    for (int t = 0; t < context.threads; ++t) scratch.emplace_back(x, subset);
-    std::vector<int64_t> position(x.count, -1);
-    for (int64_t s = 0; s < subset.count; ++s) position[subset.values[s]] = s;
-    const auto count = static_cast<int64_t>(asked.size());
-#pragma omp parallel for schedule(dynamic) num_threads(context.threads) if (context.threads > 1)
-    for (int64_t c = 0; c < count; ++c) {
-        if (context.stop(omp_thread())) continue;
-        Scratch& s = scratch[omp_thread()];
-        s.features.back() = asked[c].feature;
-        const Indices features{s.features.data(), subset.count + (sign > 0)};
-        s.builder.build(x, metric, features, sign > 0 ? -1 : position[asked[c].feature], s.space);
-        finish(s.space, x.stimuli, metric, s.similarities.get());
-        compare_all(targets, s.similarities.get(), 1, s.look, out + asked[c].column, 0, stride);
-    }
-}
-
-void one_feature(const Features& x, StandardTargets& targets, const Space& space, Metric metric, Indices subset,
-                 Indices candidates, int sign, const Context& context, double* out, Accelerator* elsewhere) {
-    const int64_t n = x.stimuli, d = x.count;
-    if (candidates.count < d) {
-        Buffer similarities(x.pairs());
-        finish(space, n, metric, similarities.get());
-        targets.alignments(similarities.get(), out, d);
-        for (int64_t t = 0; t < targets.count; ++t) std::fill_n(out + t * d + 1, d - 1, out[t * d]);
-    }
-
-    std::vector<char> again(candidates.count);
-    Job job{guards_of(targets, space, metric, subset, sign),
+void one_feature(const Features& x, const OneFeaturePlan& plan, const Context& context, double* out, char* again) {
+    Job job{plan.guards,
             x,
-            metric,
-            traits_of(metric).orientation,
-            sign,
-            candidates,
-            &targets,
-            &space,
+            plan.metric,
+            traits_of(plan.metric).orientation,
+            plan.sign,
+            plan.candidates,
+            plan.targets.of,
+            plan.space,
             {},
             {},
             {},
             {},
             out,
-            again.data()};
-    const Comparator comparator = targets.comparator;
-    if (subset.count + sign < traits_of(metric).least_features()) {
-        std::fill(again.begin(), again.end(), 1);  // no update leads to fewer features than a similarity needs
-    } else if (elsewhere) {
-        sums_elsewhere(job, *elsewhere, context);
-    } else {
-        with_rule(metric, [&](auto rule) {
-            using Rule = decltype(rule);
-            if (!secateur::by_moments(comparator))
-                sign > 0 ? by_similarities<Rule, 1>(job, subset, context) : by_similarities<Rule, -1>(job, subset, context);
-            else
-                sign > 0 ? by_moments<Rule, 1>(job, context) : by_moments<Rule, -1>(job, context);
-        });
-    }
-    std::vector<Asked> left;
-    for (int64_t c = 0; c < candidates.count; ++c)
-        if (again[c]) left.push_back({candidates.values[c], candidates.values[c]});
-    if (!left.empty() && !context.stop(0)) {
-        if (elsewhere) job.x.values = elsewhere->host_features();
-        targets.bring(context.threads);
-        exactly(job.x, targets, metric, subset, left, sign, context, out, d);
-    }
-    context.throw_if_stopped();
-    for (const int64_t i : job.dead)
-        for (int64_t t = 0; t < targets.count; ++t)
-            if (targets.active(targets.pattern_of(t), i))
-                for (int64_t c = 0; c < candidates.count; ++c) out[t * d + candidates.values[c]] = nan;
+            again};
+    with_rule(plan.metric, [&](auto rule) {
+        using Rule = decltype(rule);
+        const bool adding = plan.sign > 0;
+        if (!secateur::by_moments(job.targets->comparator))
+            adding ? by_similarities<Rule, 1>(job, plan.subset, context) : by_similarities<Rule, -1>(job, plan.subset, context);
+        else
+            adding ? by_moments<Rule, 1>(job, context) : by_moments<Rule, -1>(job, context);
+    });
 }
 
 }  // namespace secateur::cpu

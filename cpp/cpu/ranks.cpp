@@ -6,7 +6,7 @@
 #include <limits>
 #include <utility>
 
-namespace secateur::cpu {
+namespace secateur {
 
 namespace {
 
@@ -553,4 +553,4 @@ void rank(const double* values, int64_t rows, int64_t count, const Context& cont
     }
 }
 
-}  // namespace secateur::cpu
+}  // namespace secateur

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/space.hpp"
+#include "cpu/cpu.hpp"
 
 // Blocks of 8 time points, a cache line of the recording, are dealt to threads. A block is turned once, so that a time's
 // patterns lie with the stimuli side by side; from there on everything is one product, left' right, of panels with the

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace secateur::cpu {
+namespace secateur {
 
 namespace {
 
@@ -125,28 +125,4 @@ void SpaceBuilder::build(const Features& x, Metric metric, Indices subset, int64
     }
 }
 
-Space space_of(const Features& x, Metric metric, Indices subset, const Context& context, Accelerator* elsewhere) {
-    Space space(x.stimuli);
-    if (elsewhere)
-        elsewhere->space(metric, subset, space.pair.get(), space.own.get(), space.mean.get());
-    else
-        SpaceBuilder(x.stimuli, context.threads).build(x, metric, subset, -1, space);
-    return space;
-}
-
-void finish(const Space& space, int64_t n, Metric metric, double* out) {
-    with_rule(metric, [&](auto rule) {
-        using Rule = decltype(rule);
-        if constexpr (Rule::normalised)
-            for (int64_t i = 0; i < n; ++i) space.inverse[i] = inverse_norm(space.own[i]);
-        for (int64_t i = 0, p = 0; i < n; ++i)
-            for (int64_t j = i + 1; j < n; ++j, ++p)
-                out[p] = similarity_of<Rule>(space.pair[p], space.inverse[i], space.inverse[j]);
-    });
-}
-
-void similarity(const Features& x, Metric metric, Indices subset, const Context& context, double* out, Accelerator* elsewhere) {
-    finish(space_of(x, metric, subset, context, elsewhere), x.stimuli, metric, out);
-}
-
-}  // namespace secateur::cpu
+}  // namespace secateur

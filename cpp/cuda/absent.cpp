@@ -1,5 +1,5 @@
 // Stands in for the CUDA side where there is none.
-#include "secateur/engine.hpp"
+#include "cuda/cuda.hpp"
 
 namespace secateur::cuda {
 
@@ -23,10 +23,10 @@ double seconds(const Device&) {
 std::shared_ptr<Device> open() {
     refuse();
 }
-std::unique_ptr<Accelerator> load(std::shared_ptr<Device>, const Features&, bool, Precision) {
+std::unique_ptr<Engine> load(std::shared_ptr<Device>, const Features&, bool, Precision) {
     refuse();
 }
-std::unique_ptr<AcceleratedTargets> load(std::shared_ptr<Device>, const Targets&, int64_t, bool, double) {
+std::unique_ptr<EngineTargets> load(std::shared_ptr<Device>, const Targets&, int64_t, bool, double) {
     refuse();
 }
 

@@ -3,6 +3,7 @@
 #include <sstream>
 #include <vector>
 
+#include "core/space.hpp"
 #include "verbs.hpp"
 
 namespace secateur::cuda {
@@ -60,10 +61,14 @@ __global__ void take_rows(const double* x, int64_t features, const int64_t* stim
 }
 
 // X on the device. Its own memory, or someone else's that outlives it.
-class Loaded : public Accelerator {
+class Loaded : public Engine {
   public:
     Loaded(std::shared_ptr<Device> device, const Features& x, bool on_device, Precision precision)
-        : device_(std::move(device)), x_(x), precision_(precision), fetched_(on_device ? nullptr : x.values) {
+        : Engine(x.stimuli, x.count),
+          device_(std::move(device)),
+          x_(x),
+          precision_(precision),
+          fetched_(on_device ? nullptr : x.values) {
         const Device::Turn turn(*device_);
         const int64_t count = x.stimuli * x.count;
         if (on_device) {
@@ -76,7 +81,11 @@ class Loaded : public Accelerator {
     }
     // Some of the rows of what lies on the device.
     Loaded(const Loaded& all, Indices stimuli)
-        : device_(all.device_), x_{nullptr, stimuli.count, all.x_.count}, precision_(all.precision_), fetched_(nullptr) {
+        : Engine(stimuli.count, all.features),
+          device_(all.device_),
+          x_{nullptr, stimuli.count, all.x_.count},
+          precision_(all.precision_),
+          fetched_(nullptr) {
         const Device::Turn turn(*device_);
         const DeviceBuffer<int64_t> rows(*device_, stimuli.values, stimuli.count, "stimuli");
         copy_ = DeviceBuffer<double>(*device_, x_.stimuli * x_.count, "X");
@@ -85,33 +94,43 @@ class Loaded : public Accelerator {
         x_.values = copy_.get();
         device_->finish("taking rows of X");
     }
-    const double* host_features() override {
+    bool takes(Comparator comparator) const override { return cuda::takes(comparator); }
+    Features host_features() override {
         const Device::Turn turn(*device_);
-        return fetched();
+        return {fetched(), x_.stimuli, x_.count};
     }
-    void space(Metric metric, Indices subset, double* pair, double* own, double* mean) override {
+    std::unique_ptr<Engine> among(Indices stimuli) override { return std::make_unique<Loaded>(*this, stimuli); }
+    void space(Metric metric, Indices subset, const Context&, Space& out) override {
         expect_few_stimuli();
         const Device::Turn turn(*device_);
-        cuda::space(*device_, x_, metric, subset, pair, own, mean);
+        cuda::space(*device_, x_, metric, subset, out.pair.get(), out.own.get(), out.mean.get());
     }
-    void one_feature(const OneFeaturePlan& plan, const Context& context, double* values, char* again) override {
+    void one_feature(const OneFeaturePlan& plan, const Context& context, double* out, char* again) override {
         const Device::Turn turn(*device_);
-        cuda::one_feature(*device_, x_, precision_, plan, context, values, again);
+        const int64_t targets = plan.targets.count, candidates = plan.candidates.count;
+        const double orientation = traits_of(plan.metric).orientation;
+        Buffer values(targets * candidates);
+        cuda::one_feature(*device_, x_, precision_, plan, context, values.get(), again);
+        for (int64_t t = 0; t < targets; ++t)
+            for (int64_t c = 0; c < candidates; ++c)
+                out[t * features + plan.candidates.values[c]] = orientation * values[t * candidates + c];
     }
-    void insertion_curve(const InsertionPlan& plan, const Context& context, double* values, char* again) override {
+    void insertion_curve(const InsertionPlan& plan, const Context& context, double* out, char* again) override {
         expect_few_stimuli();
         const Device::Turn turn(*device_);
-        cuda::insertion_curve(*device_, x_, plan, context, values, again);
+        cuda::insertion_curve(*device_, x_, plan, context, out, again);
+        const double orientation = traits_of(plan.metric).orientation;
+        for (int64_t at = 0; at < plan.targets.count * plan.orders.steps; ++at) out[at] *= orientation;
     }
-    std::unique_ptr<Accelerator> among(Indices stimuli) override { return std::make_unique<Loaded>(*this, stimuli); }
-    bool ranking(AcceleratedTargets& targets, const RankingPlan& plan, const Context& context, Ranked out) override {
+    std::optional<bool> ranking(const Targets& targets, const RankingPlan& plan, const Context& context, Ranked out) override {
         const Device::Turn turn(*device_);
         return cuda::ranking(*device_, x_, precision_, on_this_device(targets), plan, context, out);
     }
-    void held_out_alignment(AcceleratedTargets& targets, const HeldOutPlan& plan, const Context& context, double* out,
+    bool held_out_alignment(const Targets& targets, const HeldOutPlan& plan, const Context& context, double* out,
                             int64_t* undefined) override {
         const Device::Turn turn(*device_);
         cuda::held_out_alignment(*device_, x_, on_this_device(targets), plan, context, out, undefined);
+        return true;
     }
 
   private:
@@ -133,8 +152,8 @@ class Loaded : public Accelerator {
         return fetched_ = fetch_.data();
     }
 
-    LoadedTargets& on_this_device(AcceleratedTargets& targets) const {
-        auto& loaded = static_cast<LoadedTargets&>(targets);
+    const LoadedTargets& on_this_device(const Targets& targets) const {
+        auto& loaded = static_cast<const LoadedTargets&>(*targets.loaded);
         if (loaded.device() != device_.get())
             throw std::invalid_argument("target must lie where X lies, got one loaded on another stream");
         return loaded;
@@ -225,7 +244,7 @@ std::shared_ptr<Device> open() {
     return std::make_shared<Device>();
 }
 
-std::unique_ptr<Accelerator> load(std::shared_ptr<Device> device, const Features& x, bool on_device, Precision precision) {
+std::unique_ptr<Engine> load(std::shared_ptr<Device> device, const Features& x, bool on_device, Precision precision) {
     return std::make_unique<Loaded>(std::move(device), x, on_device, precision);
 }
 

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "secateur/engine.hpp"
+#include "cuda/cuda.hpp"
 
 namespace secateur::cuda {
 

@@ -210,7 +210,7 @@ int64_t window_at(int64_t start, int64_t steps) {
 template <class Rule, bool weighted>
 void run(Device& device, const Features& x, const InsertionPlan& plan, const Context& context, double* values, char* again) {
     const StandardRows& targets = plan.targets;
-    const int64_t n = x.stimuli, padded = rounded_up(n, side), pairs = x.pairs(), steps = plan.steps;
+    const int64_t n = x.stimuli, padded = rounded_up(n, side), pairs = x.pairs(), steps = plan.orders.steps;
     const std::vector<uint32_t> corners = tile_corners(n);
     const auto tiles = static_cast<int64_t>(corners.size());
     const int64_t width = std::min<int64_t>(rounded_up(tiles, lanes), threads), blocks = (tiles + width - 1) / width;
@@ -232,7 +232,7 @@ void run(Device& device, const Features& x, const InsertionPlan& plan, const Con
         9 * steps + 8 * steps;
     const auto room = static_cast<int64_t>(device.available_bytes() / 2);
     const int64_t largest = std::clamp<int64_t>(std::min(batch_bytes, room) / each, 1, std::min(targets.count, most_in_a_batch));
-    const int64_t order_rows = plan.order_count > 1 ? largest : 1;
+    const int64_t order_rows = plan.orders.count > 1 ? largest : 1;
     DeviceBuffer<double> rows(device, largest * pairs, "targets"), tiled(device, largest * side * side * tiles, "targets"),
         sums_of_pairs(device, largest * side * side * tiles, "inner products"),
         z(device, largest * longest_window * padded, "factors"), r(device, largest * longest_window * padded, "factors"),
@@ -246,10 +246,10 @@ void run(Device& device, const Features& x, const InsertionPlan& plan, const Con
         DeviceBuffer<double> out(device, count * steps, "alignments");
         DeviceBuffer<char> flags(device, count * steps, "flags");
         rows.upload(targets.rows + from * pairs, count * pairs);
-        if (plan.order_count > 1)
-            orders.upload(plan.orders + from * steps, count * steps);
+        if (plan.orders.count > 1)
+            orders.upload(plan.orders.of(from), count * steps);
         else if (from == 0)
-            orders.upload(plan.orders, steps);
+            orders.upload(plan.orders.values, steps);
         if (weighted) pattern_of.upload(targets.weight_of + from, count);
         sums_of_pairs.zero();
         shift.zero();
@@ -260,7 +260,7 @@ void run(Device& device, const Features& x, const InsertionPlan& plan, const Con
             if (context.stop(0)) return device.finish("inserting features");  // before what was copied from goes
             now = window_at(start, steps);
             launch(device, "making factors", factors<Rule>, grid_of((padded + 63) / 64, count), 64, 0, x.values, x.count, n,
-                   padded, orders.get(), plan.order_count > 1 ? steps : 0, active.get(), pattern_of.get(), start, now, own.get(),
+                   padded, orders.get(), plan.orders.count > 1 ? steps : 0, active.get(), pattern_of.get(), start, now, own.get(),
                    mean.get(), centre.get(), z.get(), r.get());
             launch(device, "inserting features", advance<Rule, weighted>, grid_of(blocks, count), width,
                    2 * together * padded * sizeof(double), z.get(), r.get(), corner.get(), n, padded, tiles, now, tiled.get(),

@@ -10,6 +10,7 @@
 #include <limits>
 #include <vector>
 
+#include "core/space.hpp"
 #include "verbs.hpp"
 
 namespace secateur::cuda {
@@ -346,8 +347,8 @@ bool vary(const OneFeaturePlan& plan, int64_t n) {
     double count = 0, sum = 0, squares = 0;
     for (int64_t i = 0, p = 0; i < n; ++i)
         for (int64_t j = i + 1; j < n; ++j, ++p) {
-            double value = plan.pair[p];
-            if constexpr (Rule::normalised) value /= std::sqrt(plan.own[i] * plan.own[j]);
+            double value = plan.space->pair[p];
+            if constexpr (Rule::normalised) value /= std::sqrt(plan.space->own[i] * plan.space->own[j]);
             if constexpr (Rule::rooted) value = std::sqrt(value);
             if (!std::isfinite(value)) continue;
             ++count;
@@ -372,13 +373,13 @@ class Verb {
           pairs_(x.pairs()),
           patterns_(plan.targets.patterns),
           weighted_(plan.targets.weights != nullptr),
-          pair_(device, plan.pair, pairs_, "inner products"),
-          own_(device, plan.own, n_, "norms"),
-          mean_(device, Rule::centred ? plan.mean : nullptr, n_, "means"),
-          least_(device, plan.least, n_, "guards"),
-          undefined_(device, plan.undefined, n_, "guards"),
-          remain_(device, plan.remain, patterns_, "guards"),
-          level_(device, plan.level, patterns_, "guards"),
+          pair_(device, plan.space->pair.get(), pairs_, "inner products"),
+          own_(device, plan.space->own.get(), n_, "norms"),
+          mean_(device, Rule::centred ? plan.space->mean.get() : nullptr, n_, "means"),
+          least_(device, plan.guards.least.data(), n_, "guards"),
+          undefined_(device, plan.guards.undefined.data(), n_, "guards"),
+          remain_(device, plan.guards.remain.data(), patterns_, "guards"),
+          level_(device, plan.guards.level.data(), patterns_, "guards"),
           totals_(device, plan.targets.totals, patterns_, "sums of weights"),
           weights_(device, plan.targets.weights, patterns_ * pairs_, "weights"),
           candidates_(device, plan.candidates.values, plan.candidates.count, "candidates"),
@@ -387,14 +388,14 @@ class Verb {
           shifted_(device, single ? pairs_ : 0, "similarities") {
         if (single && !Rule::normalised) {  // so that the sums of any features fit a float
             double largest = 0;
-            for (int64_t p = 0; p < pairs_; ++p) largest = std::max(largest, std::abs(plan.pair[p]));
+            for (int64_t p = 0; p < pairs_; ++p) largest = std::max(largest, std::abs(plan.space->pair[p]));
             if constexpr (!Rule::difference)
-                for (int64_t i = 0; i < n_; ++i) largest = std::max(largest, plan.own[i]);
+                for (int64_t i = 0; i < n_; ++i) largest = std::max(largest, plan.space->own[i]);
             factor_unit_ = largest > 0 ? 1 / (Rule::degree == 2 ? std::sqrt(largest) : largest) : 1;
         }
         unit_ = Rule::degree == 2 && !Rule::rooted ? factor_unit_ * factor_unit_ : factor_unit_;
         launch(device, "laying out pairs", prepare<Rule>, grid_of((n_ + 127) / 128, n_), 128, 0, pair_.get(), own_.get(), n_,
-               plan.shift, unit_, stimuli_.get(), value_.get(), shifted_.get());
+               plan.guards.shift, unit_, stimuli_.get(), value_.get(), shifted_.get());
     }
 
     void run(const Context& context, double* values, char* again) {
@@ -432,10 +433,10 @@ class Verb {
             base_of_patterns(device_, single ? patterns_ * 3 : 0, "sums");
         if (single) {
             launch(device_, "summing the unchanged space", unchanged<Rule>, grid_of(count), threads, 3 * warps * sizeof(double),
-                   pair_.get(), own_.get(), stimuli_.get(), pairs_, plan_.shift, rows.get(), weights_.get(), pattern_of.get(),
-                   base.get());
+                   pair_.get(), own_.get(), stimuli_.get(), pairs_, plan_.guards.shift, rows.get(), weights_.get(),
+                   pattern_of.get(), base.get());
             launch(device_, "summing the unchanged space", unchanged<Rule>, grid_of(patterns_), threads,
-                   3 * warps * sizeof(double), pair_.get(), own_.get(), stimuli_.get(), pairs_, plan_.shift,
+                   3 * warps * sizeof(double), pair_.get(), own_.get(), stimuli_.get(), pairs_, plan_.guards.shift,
                    static_cast<const double*>(nullptr), weights_.get(), static_cast<const int64_t*>(nullptr),
                    base_of_patterns.get());
         }
@@ -457,22 +458,23 @@ class Verb {
             const int64_t now = std::min(tile, candidates - c), stride = rounded_up(now, lanes);
             flags.zero();
             launch(device_, "making factors", factors<Rule, sign, Real>, grid_of((stride + 127) / 128, n_), 128, 0, x_.values,
-                   x_.count, candidates_.get() + c, now, stride, own_.get(), mean_.get(), plan_.weight, least_.get(),
+                   x_.count, candidates_.get() + c, now, stride, own_.get(), mean_.get(), plan_.guards.weight, least_.get(),
                    undefined_.get(), factor_unit_, z.get(), r.get(), flags.get());
             launch(device_, "summing pairs", weighted_ ? moments<Rule, sign, Real, true> : moments<Rule, sign, Real, false>,
                    grid_of(stride / lanes, columns, slices), threads, 3 * threads * sizeof(double), pair_.get(), value_.get(),
-                   shifted_.get(), n_, z.get(), r.get(), stride, plan_.shift, by_target ? rows.get() : nullptr, weights_.get(),
-                   by_target ? pattern_of.get() : nullptr, sums.get(), flags.get());
+                   shifted_.get(), n_, z.get(), r.get(), stride, plan_.guards.shift, by_target ? rows.get() : nullptr,
+                   weights_.get(), by_target ? pattern_of.get() : nullptr, sums.get(), flags.get());
             if (!by_target) {
                 const auto multiply = wide == 64 ? products<Real, 64> : products<Real, 256>;
                 launch(device_, "multiplying with targets", multiply,
                        grid_of(stride / lanes, (count + wide - 1) / wide, product_slices), threads,
                        depth * (wide + lanes) * sizeof(Real), plan_.metric, plan_.sign, pair_.get(), value_.get(), shifted_.get(),
-                       stimuli_.get(), pairs_, z.get(), r.get(), stride, plan_.shift, rows.get(), count, product_sums.get());
+                       stimuli_.get(), pairs_, z.get(), r.get(), stride, plan_.guards.shift, rows.get(), count,
+                       product_sums.get());
             }
             launch(device_, "comparing", conclude, grid_of((now + 127) / 128, count), 128, 0, sums.get(), slices, columns,
                    by_target, product_sums.get(), product_slices, count, stride, now, base.get(), base_of_patterns.get(), unit_,
-                   pattern_of.get(), totals_.get(), remain_.get(), level_.get(), plan_.shift, targets.centred, out.get(),
+                   pattern_of.get(), totals_.get(), remain_.get(), level_.get(), plan_.guards.shift, targets.centred, out.get(),
                    flags.get());
             out.download(values + first * candidates + c, count, now, candidates);
             flags.download(flagged.data());

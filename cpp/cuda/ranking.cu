@@ -172,7 +172,7 @@ class Search {
     // The curves of the orders, not oriented. False if asked to stop.
     bool insert(const Part& part) const {
         const int64_t size = part.count * x_.count;
-        insertion_curve(device_, x_, {plan_.leave_one_out.metric, part.targets, part.order, part.count, x_.count}, context_,
+        insertion_curve(device_, x_, {plan_.leave_one_out.metric, part.targets, {part.order, part.count, x_.count}}, context_,
                         part.curve, part.flags);
         if (context_.stop(0)) return false;
         DeviceBuffer<unsigned long long> found(device_, 1, "a count");

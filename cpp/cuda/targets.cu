@@ -149,8 +149,8 @@ void LoadedTargets::compare(const double* similarities, bool centred, double* ou
     alignments.download(out);
 }
 
-std::unique_ptr<AcceleratedTargets> load(std::shared_ptr<Device> device, const Targets& targets, int64_t stimuli, bool on_device,
-                                         double sign) {
+std::unique_ptr<EngineTargets> load(std::shared_ptr<Device> device, const Targets& targets, int64_t stimuli, bool on_device,
+                                    double sign) {
     return std::make_unique<LoadedTargets>(std::move(device), targets, stimuli * (stimuli - 1) / 2, on_device, sign);
 }
 

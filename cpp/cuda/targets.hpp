@@ -9,7 +9,7 @@
 namespace secateur::cuda {
 
 // Targets over the pairs of all stimuli.
-class LoadedTargets : public AcceleratedTargets {
+class LoadedTargets : public EngineTargets {
   public:
     LoadedTargets(std::shared_ptr<Device>, const Targets&, int64_t pairs, bool on_device, double sign);
     const double* host_values() override;

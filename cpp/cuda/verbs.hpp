@@ -1,4 +1,4 @@
-// What the verbs of Accelerator do, each in its own file.
+// What the engine's larger ways do, each in its own file.
 #pragma once
 
 #include "targets.hpp"

@@ -1,12 +1,20 @@
-// A verb whose sums another machine takes: the host makes a plan of plain views and recomputes what comes back untrusted.
+// What every engine offers. The core (core/) makes plans of plain views; an engine, on the processor or on a device, takes the
+// sums over pairs and says where they can't be trusted; the core recomputes those from the features.
 #pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
 
 #include "secateur/data.hpp"
 
 namespace secateur {
 
+class StandardTargets;  // core/targets.hpp
+struct Space;           // core/space.hpp
+
 struct StandardRows {    // targets centred, weighted and scaled: an alignment is one product and one spread
-    const double* rows;  // (count, pairs)
+    const double* rows;  // (count, pairs), where the engine takes them
     int64_t count, pairs;
     const double* weights;     // (patterns, pairs), or nullptr: every pair counts once
     const int64_t* weight_of;  // (count,), or nullptr
@@ -14,7 +22,8 @@ struct StandardRows {    // targets centred, weighted and scaled: an alignment i
     const double* totals;  // (patterns): sums of weights
     const char* active;    // (patterns, stimuli): whether a pair of the stimulus has weight
     bool centred;
-    int64_t in_all;  // targets of the call that these are of: how sums are split, and so their bits, goes by it
+    int64_t in_all;             // targets of the call that these are of: how sums are split, and so their bits, goes by it
+    const StandardTargets* of;  // whose rows these are, for comparators that take more than sums over pairs
     int64_t pattern_of(int64_t target) const { return weights ? weight_of[target] : 0; }
     // Those from `first` on, with these rows.
     StandardRows part(int64_t first, int64_t some, const double* their_rows) const {
@@ -26,27 +35,36 @@ struct StandardRows {    // targets centred, weighted and scaled: an alignment i
     }
 };
 
+// What updates of a space need to know of it, and when they can't be trusted.
+struct Guards {
+    double weight = 1;  // of a candidate's factor, rooted (centring_weight)
+    double shift = 0;   // taken from every value: the mean over the unchanged space
+    // By weight pattern: at or below this sum of values the update has cancelled (Guard::total); the squares of the
+    // unchanged similarities.
+    std::vector<double> remain, level;
+    // By stimulus: at or below `least`, what is left of its sum of squares can't be trusted; `undefined` stands in for
+    // the inverse norm of a stimulus without direction.
+    std::vector<double> least, undefined;
+    std::vector<int64_t> dead;  // no removal gives these stimuli a direction
+};
+
 struct OneFeaturePlan {
     Metric metric;
     int sign;  // +1: candidates come, -1: they go
-    Indices candidates;
+    Indices subset, candidates;
     StandardRows targets;
-    const double *pair, *own, *mean;  // the unchanged space: (pairs), (stimuli), (stimuli)
-    double weight;                    // of a candidate's factor, rooted (centring_weight)
-    double shift;                     // taken from every value: the mean over the unchanged space
-    const double *remain, *level;     // (patterns): see one_feature.cpp
-    const double *least, *undefined;  // (stimuli)
+    const Space* space;  // of the subset
+    Guards guards;
 };
 
 struct InsertionPlan {
     Metric metric;
     StandardRows targets;
-    const int64_t* orders;  // (order_count, steps); order_count is 1 or the number of targets
-    int64_t order_count, steps;
+    Orders orders;
 };
 
 struct RankingPlan {
-    OneFeaturePlan leave_one_out;  // of all features; rows of its targets are null
+    OneFeaturePlan leave_one_out;  // of all features; rows of its targets are null where these lie with the engine
     Indices positions;             // of the pairs among the targets' pairs; values null: all of them
     const double* similarities;    // (pairs): of all features
     PrefixRule rule;
@@ -63,11 +81,11 @@ struct HeldOutPlan {
     const bool* kept;  // (targets, features), or nullptr: all
 };
 
-// Targets on another machine.
-class AcceleratedTargets {
+// Targets that lie with an engine.
+class EngineTargets {
   public:
-    virtual ~AcceleratedTargets() = default;
-    // (targets, pairs) as they were given, on the host; fetched once where they do not lie there.
+    virtual ~EngineTargets() = default;
+    // (targets, pairs) as they were given, in host memory; fetched once where they do not lie there.
     virtual const double* host_values() = 0;
     // The rows of StandardRows there, of targets whose every pair counts once; made once.
     virtual const double* standardised(bool centred) = 0;
@@ -75,24 +93,27 @@ class AcceleratedTargets {
     virtual void compare(const double* similarities, bool centred, double* out) = 0;
 };
 
-// X on another machine, and the sums over pairs that are taken there. Pointers are to host memory.
-class Accelerator {
+// X with an engine, and the sums over pairs that are taken there. Pointers are to host memory.
+class Engine {
   public:
-    virtual ~Accelerator() = default;
-    // X as it lies on the host, fetched once where it does not.
-    virtual const double* host_features() = 0;
-    // pair (pairs), own (stimuli), mean (stimuli): the space of the subset.
-    virtual void space(Metric, Indices subset, double* pair, double* own, double* mean) = 0;
-    // values (targets, candidates) of every target, not oriented; again (candidates): 1 asks for the exact way.
-    virtual void one_feature(const OneFeaturePlan&, const Context&, double* values, char* again) = 0;
-    // values (targets, steps), not oriented; again (targets, steps).
-    virtual void insertion_curve(const InsertionPlan&, const Context&, double* values, char* again) = 0;
+    Engine(int64_t stimuli, int64_t features) : stimuli(stimuli), features(features) {}
+    virtual ~Engine() = default;
+    const int64_t stimuli, features;
+    int64_t pairs() const { return stimuli * (stimuli - 1) / 2; }
+    virtual bool takes(Comparator) const = 0;
+    // X in host memory, fetched once where it does not lie there.
+    virtual Features host_features() = 0;
     // The same features of these stimuli alone.
-    virtual std::unique_ptr<Accelerator> among(Indices stimuli) = 0;
-    // As cpu::ranking; what one step makes stays there for the next.
-    virtual bool ranking(AcceleratedTargets&, const RankingPlan&, const Context&, Ranked) = 0;
-    // As cpu::held_out_alignment.
-    virtual void held_out_alignment(AcceleratedTargets&, const HeldOutPlan&, const Context&, double* out, int64_t* undefined) = 0;
+    virtual std::unique_ptr<Engine> among(Indices stimuli) = 0;
+    virtual void space(Metric, Indices subset, const Context&, Space& out) = 0;
+    // out (targets, features): alignment with each candidate, at its column; again (candidates): 1 asks for the exact way.
+    virtual void one_feature(const OneFeaturePlan&, const Context&, double* out, char* again) = 0;
+    // out (targets, steps): alignment of each prefix; again (targets, steps).
+    virtual void insertion_curve(const InsertionPlan&, const Context&, double* out, char* again) = 0;
+    // A whole verb of the core (core/verbs.hpp), where the engine has a way of its own: what one step makes stays there for the
+    // next. Else nothing, and the core takes the steps.
+    virtual std::optional<bool> ranking(const Targets&, const RankingPlan&, const Context&, Ranked) { return {}; }
+    virtual bool held_out_alignment(const Targets&, const HeldOutPlan&, const Context&, double*, int64_t*) { return false; }
 };
 
 }  // namespace secateur

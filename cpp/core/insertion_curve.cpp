@@ -1,0 +1,54 @@
+#include "core/insertion_curve.hpp"
+
+#include <vector>
+
+#include "core/space.hpp"
+#include "core/verbs.hpp"
+
+namespace secateur {
+
+namespace {
+
+// Steps of the curves whose moments lost their digits, from spaces built without updates.
+void exactly(const Features& x, const StandardTargets& targets, Metric metric, const Orders& orders,
+             const std::vector<int64_t>& asked, const Context& context, double* out) {
+    std::vector<FreshSimilarities> fresh;
+    std::vector<CompareScratch> looks;
+    for (int t = 0; t < context.threads; ++t) {
+        fresh.emplace_back(x.stimuli);
+        looks.emplace_back(x.stimuli, x.pairs());
+    }
+    const auto count = static_cast<int64_t>(asked.size());
+#pragma omp parallel for schedule(dynamic) num_threads(context.threads) if (context.threads > 1)
+    for (int64_t c = 0; c < count; ++c) {
+        if (context.stop(omp_thread())) continue;
+        const int64_t target = asked[c] / orders.steps, step = asked[c] % orders.steps;
+        CompareScratch& look = looks[omp_thread()];
+        const double* similarities = fresh[omp_thread()].of(x, metric, {orders.of(target), step + 1});
+        targets.look_at(targets.pattern_of(target), similarities, look);
+        out[asked[c]] = targets.alignment(target, similarities, look);
+    }
+}
+
+}  // namespace
+
+void insertion_curve(Engine& engine, StandardTargets& targets, Metric metric, Orders orders, const Context& context,
+                     double* out) {
+    std::vector<char> again(targets.count * orders.steps);
+    engine.insertion_curve({metric, targets.view(), orders}, context, out, again.data());
+    std::vector<int64_t> left;
+    for (std::size_t at = 0; at < again.size(); ++at)
+        if (again[at]) left.push_back(static_cast<int64_t>(at));
+    if (!left.empty() && !context.stop(0)) {
+        targets.bring(context.threads);
+        exactly(engine.host_features(), targets, metric, orders, left, context, out);
+    }
+    context.throw_if_stopped();
+}
+
+void insertion_curve(Engine& engine, const Targets& source, Measures by, Orders orders, const Context& context, double* out) {
+    StandardTargets targets(source, engine, by, context);
+    insertion_curve(engine, targets, by.metric, orders, context, out);
+}
+
+}  // namespace secateur

@@ -1,0 +1,117 @@
+#include "core/one_feature.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+namespace secateur {
+
+namespace {
+
+constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+
+Guards guards_of(const StandardTargets& targets, const Space& space, Metric metric, Indices subset, int sign) {
+    const int64_t n = targets.stimuli, pairs = targets.pairs;
+    const Traits traits = traits_of(metric);
+    Guards guards;
+    if (traits.centred) guards.weight = std::sqrt(centring_weight(static_cast<double>(subset.count), sign));
+    for (int64_t i = 0; i < n; ++i) {
+        const bool active = targets.active_somewhere(i), directionless = traits.normalised && !(space.own[i] > 0);
+        guards.undefined.push_back(active ? nan : 0);
+        // A removal that leaves next to nothing; an addition that leaves some targets undefined and others not.
+        guards.least.push_back(!active ? -1 : sign < 0 ? removal_guard * space.own[i] : targets.active_everywhere(i) ? -1 : 0);
+        if (sign < 0 && directionless && active) {
+            guards.dead.push_back(i);
+            guards.undefined[i] = 0;
+            guards.least[i] = -1;
+        }
+    }
+    Buffer values(pairs);
+    finish(space, n, metric, values.get());
+    double total = 0, count = 0;
+    for (int64_t p = 0; p < pairs; ++p)
+        if (!std::isnan(values[p])) total += traits.orientation * values[p], ++count;
+    if (targets.centred && count > 0) guards.shift = total / count;
+    for (int64_t u = 0; u < targets.patterns; ++u) {
+        double sum = 0, squares = 0;
+        for (int64_t p = 0; p < pairs; ++p) {
+            const double w = targets.weighted ? targets.weights(u)[p] : 1;
+            if (!(w > 0) || std::isnan(values[p])) continue;
+            sum += w * space.pair[p];
+            squares += w * values[p] * values[p];
+        }
+        const bool cancels = traits.guard == Guard::total && sign < 0;
+        guards.remain.push_back(cancels ? removal_guard * sum - guards.shift * targets.total(u)
+                                        : -std::numeric_limits<double>::infinity());
+        guards.level.push_back(squares);
+    }
+    return guards;
+}
+
+// Some candidates alone, from spaces built without updates.
+void exactly(const Features& x, const StandardTargets& targets, const OneFeaturePlan& plan, const std::vector<int64_t>& asked,
+             const Context& context, double* out) {
+    struct Scratch {
+        FreshSimilarities fresh;
+        CompareScratch look;
+        std::vector<int64_t> features;  // the subset's, and one more
+        Scratch(const Features& x, Indices subset)
+            : fresh(x.stimuli), look(x.stimuli, x.pairs()), features(subset.values, subset.values + subset.count) {
+            features.push_back(-1);
+        }
+    };
+    const Indices& subset = plan.subset;
+    std::vector<Scratch> scratch;
+    for (int t = 0; t < context.threads; ++t) scratch.emplace_back(x, subset);
+    std::vector<int64_t> position(x.count, -1);
+    for (int64_t s = 0; s < subset.count; ++s) position[subset.values[s]] = s;
+    const auto count = static_cast<int64_t>(asked.size());
+    const bool adding = plan.sign > 0;
+#pragma omp parallel for schedule(dynamic) num_threads(context.threads) if (context.threads > 1)
+    for (int64_t c = 0; c < count; ++c) {
+        if (context.stop(omp_thread())) continue;
+        Scratch& s = scratch[omp_thread()];
+        s.features.back() = asked[c];
+        const Indices features{s.features.data(), subset.count + adding};
+        const double* similarities = s.fresh.of(x, plan.metric, features, adding ? -1 : position[asked[c]]);
+        compare_all(targets, similarities, 1, s.look, out + asked[c], 0, x.count);
+    }
+}
+
+}  // namespace
+
+OneFeaturePlan plan_of(const StandardTargets& targets, const Space& space, Metric metric, Indices subset, Indices candidates,
+                       int sign) {
+    return {metric, sign, subset, candidates, targets.view(), &space, guards_of(targets, space, metric, subset, sign)};
+}
+
+void one_feature(Engine& engine, StandardTargets& targets, const OneFeaturePlan& plan, const Context& context, double* out) {
+    const int64_t d = engine.features;
+    const Indices& candidates = plan.candidates;
+    if (candidates.count < d) {
+        Buffer similarities(engine.pairs());
+        finish(*plan.space, engine.stimuli, plan.metric, similarities.get());
+        targets.alignments(similarities.get(), out, d);
+        for (int64_t t = 0; t < targets.count; ++t) std::fill_n(out + t * d + 1, d - 1, out[t * d]);
+    }
+    std::vector<char> again(candidates.count);
+    if (plan.subset.count + plan.sign < traits_of(plan.metric).least_features())
+        std::fill(again.begin(), again.end(), 1);  // no update leads to fewer features than a similarity needs
+    else
+        engine.one_feature(plan, context, out, again.data());
+    std::vector<int64_t> left;
+    for (int64_t c = 0; c < candidates.count; ++c)
+        if (again[c]) left.push_back(candidates.values[c]);
+    if (!left.empty() && !context.stop(0)) {
+        targets.bring(context.threads);
+        exactly(engine.host_features(), targets, plan, left, context, out);
+    }
+    context.throw_if_stopped();
+    for (const int64_t i : plan.guards.dead)
+        for (int64_t t = 0; t < targets.count; ++t)
+            if (targets.active(targets.pattern_of(t), i))
+                for (int64_t c = 0; c < candidates.count; ++c) out[t * d + candidates.values[c]] = nan;
+}
+
+}  // namespace secateur

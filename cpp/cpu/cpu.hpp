@@ -1,0 +1,26 @@
+// What runs on the processor alone, and its engine.
+#pragma once
+
+#include "secateur/engine.hpp"
+
+namespace secateur::cpu {
+
+// X as it lies in host memory, for as long as it lies there.
+std::unique_ptr<Engine> load(const Features&);
+
+// The engine's two larger ways, each in its own file (engine.hpp).
+void one_feature(const Features& x, const OneFeaturePlan&, const Context&, double* out, char* again);
+void insertion_curve(const Features& x, const InsertionPlan&, const Context&, double* out, char* again);
+
+// out (times, pairs): dissimilarities of the patterns at each of these times. whitening (sensors, rank), or nullptr, comes
+// before distances. False, and nothing of use in out, where a pattern is not finite.
+bool rdm_movie(const Recording&, Dissimilarity, const double* whitening, int64_t rank, Indices times, const Context&,
+               double* out);
+// Embeddings behind two rectified layers, when something is taken from the first. before (images, inputs) and after (images,
+// outputs): what the layers compute with nothing taken, before they are rectified. removed (rows, images, inputs): taken from
+// `before`. out (rows, images, outputs). In single precision, as the weights are; a change is summed up by itself before it
+// meets `after`, so that few of its digits are lost.
+void masked_embeddings(const float* before, const float* removed, int64_t rows, int64_t images, const Layer&, const float* after,
+                       const Context&, float* out);
+
+}  // namespace secateur::cpu
