@@ -194,24 +194,23 @@ def test_a_fold_without_memory_leaves_the_processor_usable(emulated, monkeypatch
 
 def test_targets_and_x_lie_in_the_same_place():
     X, h = cases.embedding(8, 5), cases.target(8)[None]
-    device, rest = _core.cuda_open(), ("cosine", "pearson", None, None, 1)
+    device, by = _core.cuda_open(), _core.Measures("cosine", "pearson")
 
     def goals(h=h, n=8, weights=None, device=device):
         return _core.cuda_load_targets(device, h, weights, None if weights is None else np.zeros(1, np.int64), n, False)
 
     loaded, half = _core.cuda_load(device, X, "double"), np.full((1, 28), 0.5)
-    for target, more, message in (
-        (h, (None, None), "target must lie on the CUDA device that X lies on, got it in host memory"),
-        (goals(), (half, np.zeros(1, np.int64)), "weights must be None for a target on a CUDA device"),
-        (goals(cases.target(7)[None], 7), (None, None), "target must be of the 8 stimuli of X, got one of 7"),
-        (goals(device=_core.cuda_open()), (None, None), "target must lie where X lies, got one loaded on another"),
+    for target, message in (
+        (_core.Targets(h), "target must lie on the CUDA device that X lies on, got it in host memory"),
+        (goals(cases.target(7)[None], 7), "target must have 28 pairs, those of the 8 stimuli of X, got 21"),
+        (goals(device=_core.cuda_open()), "target must lie where X lies, got one loaded on another"),
     ):
         with pytest.raises(ValueError, match=message):
-            _core.held_out_alignment(loaded, target, *more, *rest)
+            _core.held_out_alignment(loaded, target, by, None, None, 1)
     with pytest.raises(ValueError, match="X must lie on the CUDA device that target lies on, got it in host memory"):
-        _core.held_out_alignment(X, goals(), None, None, *rest)
+        _core.held_out_alignment(X, goals(), by, None, None, 1)
     with pytest.raises(ValueError, match="target must have no weights on a CUDA device here"):
-        _core.leave_one_out(loaded, goals(weights=half), None, None, "cosine", "pearson", np.arange(5), 1)
+        _core.leave_one_out(loaded, goals(weights=half), by, np.arange(5), 1)
     np.testing.assert_array_equal(_core.cuda_fetch(loaded), X)
     np.testing.assert_array_equal(_core.cuda_fetch(goals()), h)
 
@@ -385,9 +384,9 @@ def test_what_the_device_does_not_do(verb):
 def test_the_core_refuses_on_its_own():
     X = cases.embedding(8, 5)
     loaded = _core.cuda_load(_core.cuda_open(), X, "double")
-    h = cases.target(8)[None]
+    h = _core.Targets(cases.target(8)[None])
     with pytest.raises(ValueError, match="comparator must be 'pearson' or 'cosine' on a CUDA device, got 'spearman'"):
-        _core.leave_one_out(loaded, h, None, None, "cosine", "spearman", np.arange(5), 1)
+        _core.leave_one_out(loaded, h, _core.Measures("cosine", "spearman"), np.arange(5), 1)
     many = _core.cuda_load(_core.cuda_open(), cases.embedding(600, 2), "double")
     with pytest.raises(ValueError, match="X must have at most 512 stimuli on a CUDA device, got 600"):
         _core.similarity(many, "cosine", np.arange(2), 1)
@@ -498,9 +497,8 @@ X, h = np.random.default_rng(0).normal(size=(33, 8000)), np.random.default_rng(1
 device = _core.cuda_open()
 used, other = (_core.cuda_load(device, X, "double") for _ in range(2))
 order = np.arange(8000)[None]
-running = threading.Thread(
-    target=_core.insertion_curve, args=(used, h, None, None, "cosine", "pearson", order, 1)
-)
+given = _core.Targets(h), _core.Measures("cosine", "pearson")
+running = threading.Thread(target=_core.insertion_curve, args=(used, *given, order, 1))
 running.start()
 time.sleep(0.02)
 del other

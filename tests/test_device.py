@@ -174,4 +174,4 @@ def test_uncountable_stimuli_are_refused():
     similarities = sc.similarity(X)[None]
     for stimuli in (2**40, 2**32, 2**63 - 1, -4, 1):
         with pytest.raises(ValueError, match=rf"^stimuli must be from 2 to 2147483648, got {stimuli}$"):
-            _core.compare(similarities, stimuli, h[None], None, None, "pearson", 1)
+            _core.compare(similarities, stimuli, _core.Targets(h[None]), "pearson", 1)

@@ -256,8 +256,9 @@ def test_many_similarities_at_once(comparator):
     s, h = rng.normal(size=(9, PAIRS)), rng.normal(size=(2, PAIRS))
     w = np.where(rng.random((1, PAIRS)) < 0.2, 0.0, 1.0)
     of = np.zeros(2, dtype=np.int64)
-    both = _core.compare(s, N, h, w, of, comparator, 1)
-    np.testing.assert_array_equal(_core.compare(s, 0, h, w, of, comparator, 3), both)  # any pairs at all
+    targets = _core.Targets(h, w, of)
+    both = _core.compare(s, N, targets, comparator, 1)
+    np.testing.assert_array_equal(_core.compare(s, 0, targets, comparator, 3), both)  # any pairs at all
     expected = [[reference.compare(row, goal, w[0], comparator) for goal in h] for row in s]
     np.testing.assert_allclose(both, expected, rtol=0, atol=1e-12)
 
@@ -265,7 +266,7 @@ def test_many_similarities_at_once(comparator):
 def test_loose_pairs_are_not_whitened():
     s = np.random.default_rng(0).normal(size=(2, 7))
     with pytest.raises(ValueError, match="comparator must not be whitened for pairs that are not all of a set"):
-        _core.compare(s, 0, s, None, None, "corr_cov", 1)
+        _core.compare(s, 0, _core.Targets(s), "corr_cov", 1)
 
 
 # VGG-16 at full width

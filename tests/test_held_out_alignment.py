@@ -92,7 +92,8 @@ def test_constant_similarities_have_no_alignment(device):
 def test_threads_do_not_change_a_bit():
     X, h = cases.embedding(60, 400), cases.target(60, 30, "different")
     kept = np.random.default_rng(2).random((30, 400)) < 0.5
-    rows = (X, *read_target(h, 60, "similarity").rows, "cosine", "pearson", None, kept)
+    targets = _core.Targets(*read_target(h, 60, "similarity").rows)
+    rows = (X, targets, _core.Measures("cosine", "pearson"), None, kept)
     one, three = (_core.held_out_alignment(*rows, threads) for threads in (1, 3))
     np.testing.assert_array_equal(one[0], three[0])
 
@@ -102,7 +103,7 @@ def test_a_whitened_comparator_needs_every_pair():
     X[2, :2] = 0
     kept = np.array([[True, True, False, False]])
     with pytest.raises(ValueError, match="X must give every stimulus a direction for a whitened comparator"):
-        _core.held_out_alignment(X, h, None, None, "cosine", "corr_cov", None, kept, 1)
+        _core.held_out_alignment(X, _core.Targets(h), _core.Measures("cosine", "corr_cov"), None, kept, 1)
 
 
 @pytest.mark.parametrize(
@@ -120,5 +121,9 @@ def test_refusals(change, message):
     options = {"stimuli": None, "kept": None} | change
     with pytest.raises((TypeError, ValueError), match=message):
         _core.held_out_alignment(
-            cases.embedding(8, 5), cases.target(8)[None], None, None, "cosine", "pearson", **options, threads=1
+            cases.embedding(8, 5),
+            _core.Targets(cases.target(8)[None]),
+            _core.Measures("cosine", "pearson"),
+            **options,
+            threads=1,
         )

@@ -455,15 +455,29 @@ def signatures(tree):
 def test_the_stub_is_the_compiled_module():
     from secateur import _core
 
-    stub = signatures(ast.parse((PACKAGE / "_core.pyi").read_text(encoding="utf-8")))
+    def compiled_signature(function):
+        first, *rest = function.__doc__.splitlines()
+        assert rest, f"_core's {first} says nothing of what it does"
+        return signatures(ast.parse(f"def {first}: ..."))
+
+    tree = ast.parse((PACKAGE / "_core.pyi").read_text(encoding="utf-8"))
+    public = {name: value for name, value in vars(_core).items() if not name.startswith("_")}
+    classes = {name: value for name, value in public.items() if inspect.isclass(value)}
     compiled = {}
-    for name, value in vars(_core).items():
-        if not name.startswith("_"):
-            assert callable(value), f"{name} is in the compiled module and is no function"
-            compiled |= signatures(ast.parse(f"def {value.__doc__.splitlines()[0]}: ..."))
-    assert compiled == stub
-    for name in stub:
-        assert len(getattr(_core, name).__doc__.splitlines()) > 1, f"_core.{name} says nothing of what it does"
+    for value in public.values():
+        if not inspect.isclass(value):
+            compiled |= compiled_signature(value)
+    assert compiled == signatures(tree)
+    stubs = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    assert set(stubs) == set(classes)
+    for name, value in classes.items():
+        assert value.__doc__, f"_core.{name} says nothing of what it is"
+        stub = signatures(stubs[name])
+        own = {member for member in vars(value) if not member.startswith("_")}
+        assert own == set(stub) - {"__init__"}, name
+        assert ("__init__" in stub) is value.__init__.__doc__.startswith("__init__("), name
+        if "__init__" in stub:
+            assert compiled_signature(value.__init__)["__init__"] == stub["__init__"], name
 
 
 def test_types_are_shipped():

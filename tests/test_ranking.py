@@ -77,7 +77,9 @@ def test_a_constant_target_is_not_pruned_to(comparator):
     """The core says so before it has done the work."""
     X, h = cases.embedding(9, 6), cases.target(9, 3)
     h[1] = 2.5
-    found = sc._core.ranking(X, h, None, None, "cosine", comparator, None, 1, 6, 1e-12, "path", 1)
+    core = sc._core
+    rule, measures = core.PrefixRule(1, 6, 1e-12), core.Measures("cosine", comparator)
+    found = core.ranking(X, core.Targets(h), measures, None, rule, "path", 1)
     assert (found is None) == (comparator not in ("cosine", "cosine_cov"))
 
 

@@ -74,7 +74,7 @@ def by_scipy(s: Array, h: Array, comparator: str, metric: str | None) -> float:
 
 def compare(s: Array, h: Array, comparator: str, metric: str | None, threads: int = 1) -> Array:
     s, h = np.ascontiguousarray(s), np.ascontiguousarray(h)
-    return np.asarray(_core.compare(s, 0, h, None, None, comparator, threads, metric))
+    return np.asarray(_core.compare(s, 0, _core.Targets(h), comparator, threads, metric))
 
 
 def each_kind(count: int, comparator: str, metric: str | None, by: Callable[..., float]) -> None:

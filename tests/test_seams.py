@@ -196,7 +196,7 @@ def test_the_core_refuses_what_it_does_not_list(argument, names):
     X, h = cases.embedding(N, D), np.atleast_2d(cases.target(N))
     terms = {"metric": "cosine", "comparator": "pearson", argument: "l3"}
     with pytest.raises(ValueError, match=f"{argument} must be one of '{names[0]}'.*'{names[-1]}'; got 'l3'"):
-        _core.leave_one_out(X, h, None, None, terms["metric"], terms["comparator"], np.arange(D), 1)
+        _core.leave_one_out(X, _core.Targets(h), _core.Measures(**terms), np.arange(D), 1)
 
 
 # A sum of absolute differences

@@ -86,7 +86,7 @@ def test_one_feature_more_or_less_is_that_of_exact_arithmetic(metric, comparator
 
 def given(s, h, comparator, metric=None):
     s, h = np.asarray(s, float), np.asarray(h, float)
-    found = _core.compare(s[None], 0, h[None], None, None, comparator, 1, metric)[0, 0]
+    found = _core.compare(s[None], 0, _core.Targets(h[None]), comparator, 1, metric)[0, 0]
     assert found == pytest.approx(reference.compare(s, h, None, comparator, metric), abs=1e-14, nan_ok=True)
     return float(found)
 

@@ -13,20 +13,20 @@ namespace {
 void exactly(const Features& x, const StandardTargets& targets, Metric metric, const Orders& orders,
              const std::vector<int64_t>& asked, const Context& context, double* out) {
     std::vector<FreshSimilarities> fresh;
-    std::vector<CompareScratch> looks;
+    std::vector<CompareScratch> scratch;
     for (int t = 0; t < context.threads; ++t) {
         fresh.emplace_back(x.stimuli);
-        looks.emplace_back(x.stimuli, x.pairs());
+        scratch.emplace_back(x.stimuli, x.pairs());
     }
     const auto count = static_cast<int64_t>(asked.size());
 #pragma omp parallel for schedule(dynamic) num_threads(context.threads) if (context.threads > 1)
     for (int64_t c = 0; c < count; ++c) {
         if (context.stop(omp_thread())) continue;
         const int64_t target = asked[c] / orders.steps, step = asked[c] % orders.steps;
-        CompareScratch& look = looks[omp_thread()];
+        CompareScratch& own = scratch[omp_thread()];
         const double* similarities = fresh[omp_thread()].of(x, metric, {orders.of(target), step + 1});
-        targets.look_at(targets.pattern_of(target), similarities, look);
-        out[asked[c]] = targets.alignment(target, similarities, look);
+        targets.look_at(targets.pattern_of(target), similarities, own);
+        out[asked[c]] = targets.alignment(target, similarities, own);
     }
 }
 

@@ -105,7 +105,7 @@ struct OneTargetTile {
     template <int L>
     static constexpr int vectors = L == 8 ? 3 : 2;
     template <int L>
-    static constexpr int width = vectors<L>* L;
+    static constexpr int width = vectors<L> * L;
 
     template <int L>
     ALWAYS_INLINE static void run(const Job* shared, int64_t first, Factors f) {

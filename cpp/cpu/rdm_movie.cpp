@@ -31,7 +31,7 @@ struct Job {
     std::vector<int64_t> first;  // (stride of the whitening / tile rows): where a tile's columns begin to be not zero
     double* out;
     std::atomic<bool>* finite;
-    bool crossed() const { return is_crossed(metric); }
+    bool crossed() const { return traits_of(metric).crossed; }
     bool correlation() const { return metric == Dissimilarity::correlation || metric == Dissimilarity::crossed_correlation; }
     int64_t rows() const { return whitening ? rank : recording->sensors; }
     int64_t panel() const { return recording->sensors * stride; }

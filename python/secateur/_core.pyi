@@ -8,75 +8,62 @@ Singles = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
 
-class _Device:
+class Features:
+    def __init__(self, X: Floats) -> None: ...
+
+class Targets:
+    def __init__(self, values: Floats, weights: Floats | None = None, weight_of: Integers | None = None) -> None: ...
+
+class Measures:
+    def __init__(self, metric: str, comparator: str) -> None: ...
+
+class PrefixRule:
+    def __init__(self, least: int, most: int, tie: float) -> None: ...
+
+class Ranking:
+    @property
+    def baseline(self) -> Floats: ...
+    @property
+    def importance(self) -> Floats: ...
+    @property
+    def order(self) -> Integers: ...
+    @property
+    def curve(self) -> Floats: ...
+    @property
+    def length(self) -> Integers: ...
+    @property
+    def alignment(self) -> Floats: ...
+    @property
+    def support(self) -> Booleans: ...
+
+class Device:
     @property
     def seconds(self) -> float: ...
 
-class _Loaded: ...
-class _LoadedTargets: ...
-
-def similarity(X: Floats | _Loaded, metric: str, subset: Integers, threads: int) -> Floats: ...
+def similarity(X: Floats | Features, metric: str, subset: Integers, threads: int) -> Floats: ...
 def compare(
-    similarities: Floats,
-    stimuli: int,
-    target: Floats,
-    weights: Floats | None,
-    weight_of: Integers | None,
-    comparator: str,
-    threads: int,
-    metric: str | None = None,
+    similarities: Floats, stimuli: int, target: Targets, comparator: str, threads: int, metric: str | None = None
 ) -> Floats: ...
 def leave_one_out(
-    X: Floats | _Loaded,
-    target: Floats | _LoadedTargets,
-    weights: Floats | None,
-    weight_of: Integers | None,
-    metric: str,
-    comparator: str,
-    subset: Integers,
-    threads: int,
+    X: Floats | Features, target: Targets, measures: Measures, subset: Integers, threads: int
 ) -> Floats: ...
-def add_one(
-    X: Floats | _Loaded,
-    target: Floats | _LoadedTargets,
-    weights: Floats | None,
-    weight_of: Integers | None,
-    metric: str,
-    comparator: str,
-    subset: Integers,
-    threads: int,
-) -> Floats: ...
+def add_one(X: Floats | Features, target: Targets, measures: Measures, subset: Integers, threads: int) -> Floats: ...
 def insertion_curve(
-    X: Floats | _Loaded,
-    target: Floats | _LoadedTargets,
-    weights: Floats | None,
-    weight_of: Integers | None,
-    metric: str,
-    comparator: str,
-    order: Integers,
-    threads: int,
+    X: Floats | Features, target: Targets, measures: Measures, order: Integers, threads: int
 ) -> Floats: ...
 def ranking(
-    X: Floats | _Loaded,
-    target: Floats | _LoadedTargets,
-    weights: Floats | None,
-    weight_of: Integers | None,
-    metric: str,
-    comparator: str,
+    X: Floats | Features,
+    target: Targets,
+    measures: Measures,
     stimuli: Integers | None,
-    least: int,
-    most: int,
-    tie: float,
-    wanted: str,
+    rule: PrefixRule,
+    detail: str,
     threads: int,
-) -> tuple[Floats, Floats, Integers, Floats, Integers, Floats, Booleans] | None: ...
+) -> Ranking | None: ...
 def held_out_alignment(
-    X: Floats | _Loaded,
-    target: Floats | _LoadedTargets,
-    weights: Floats | None,
-    weight_of: Integers | None,
-    metric: str,
-    comparator: str,
+    X: Floats | Features,
+    target: Targets,
+    measures: Measures,
     stimuli: Integers | None,
     kept: Booleans | None,
     threads: int,
@@ -92,17 +79,17 @@ def masked_embeddings(before: Singles, removed: Singles, weights: Singles, after
 def rank(values: Floats, threads: int) -> Integers: ...
 def cuda_available() -> tuple[bool, str]: ...
 def cuda_device() -> str: ...
-def cuda_open() -> _Device: ...
-def cuda_load(device: _Device, X: object, precision: str) -> _Loaded: ...
+def cuda_open() -> Device: ...
+def cuda_load(device: Device, X: object, precision: str) -> Features: ...
 def cuda_load_targets(
-    device: _Device,
+    device: Device,
     target: object,
     weights: Floats | None,
     weight_of: Integers | None,
     stimuli: int,
     turned: bool,
-) -> _LoadedTargets: ...
-def cuda_fetch(loaded: _Loaded | _LoadedTargets) -> Floats: ...
+) -> Targets: ...
+def cuda_fetch(loaded: Features | Targets) -> Floats: ...
 def simd_level() -> str: ...
 def simd_levels() -> list[str]: ...
 def metrics() -> list[str]: ...

@@ -127,7 +127,7 @@ class Execution:
     device: Literal["cpu", "cuda"] = "cpu"
     threads: int = 1
     precision: str = "double"
-    memory: _core._Device | None = None
+    memory: _core.Device | None = None
 
     @classmethod
     def resolved(

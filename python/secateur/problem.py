@@ -6,10 +6,9 @@ No other room asks the core for a similarity or an alignment.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from . import _core
 from .execution import Execution
@@ -18,7 +17,7 @@ from .measures import check_comparator, comparator_row
 from .targets import DeviceTargets, Targets
 
 __all__ = [
-    "Problem", "Ranked", "compare", "compare_rows", "compare_where_defined", "device_array", "order_by_importance",
+    "Problem", "compare", "compare_rows", "compare_where_defined", "device_array", "order_by_importance",
     "similarities_of",
 ]  # fmt: skip
 
@@ -41,8 +40,8 @@ def compare_rows(
 
     ``metric``: what the similarities are, where that is known; ties among them go by its scale.
     """
-    terms = (targets.n, targets.values, targets.weights, targets.weight_of, check_comparator(comparator))
-    return _core.compare(np.ascontiguousarray(similarities), *terms, threads, metric)
+    rows = np.ascontiguousarray(similarities)
+    return _core.compare(rows, targets.n, _core.Targets(*targets.rows), check_comparator(comparator), threads, metric)
 
 
 def compare(similarities: Matrix, targets: Targets, comparator: str, threads: int, metric: str | None = None) -> Matrix:
@@ -76,18 +75,6 @@ def order_by_importance(importance: Matrix, threads: int = 1) -> Indices:
     return _core.rank(rows, threads).reshape(importance.shape)
 
 
-class Ranked(NamedTuple):
-    """What the core's ranking gives for T targets; what was not asked for has no rows. ``length`` 0: none allowed."""
-
-    baseline: Matrix
-    importance: Matrix
-    order: Indices
-    curve: Matrix
-    length: Indices
-    alignment: Matrix
-    support: npt.NDArray[np.bool_]
-
-
 @dataclass(frozen=True)
 class Problem:
     """Features, targets, metric, comparator and execution; its methods are the verbs.
@@ -97,7 +84,7 @@ class Problem:
     features, targets : as they were read, in host memory or on a device
     metric, comparator : checked names
     execution : where the verbs run
-    X, goals : copies on the device, once :meth:`load` has made them; the verbs run where these are
+    loaded_X, loaded_targets : copies on the device, once :meth:`load` has made them; the verbs run where these are
     """
 
     features: Features | DeviceFeatures
@@ -105,26 +92,26 @@ class Problem:
     metric: str
     comparator: str
     execution: Execution
-    X: _core._Loaded | None = None
-    goals: _core._LoadedTargets | None = None
+    loaded_X: _core.Features | None = None
+    loaded_targets: _core.Targets | None = None
 
     def load(self, *, targets: bool = True) -> Problem:
         """The same with X, and targets, on the execution's device, each brought there once.
 
         ``targets=False`` leaves those of the host on the host, which standardises them for the verbs of single steps.
         """
-        memory, X, goals = self.execution.memory, self.X, self.goals
+        memory, X, loaded = self.execution.memory, self.loaded_X, self.loaded_targets
         if memory is None:
             return self
         if X is None:
             X = _core.cuda_load(memory, self.features.values, self.execution.precision)
-        if goals is None and isinstance(self.targets, DeviceTargets):
-            goals = _core.cuda_load_targets(
+        if loaded is None and isinstance(self.targets, DeviceTargets):
+            loaded = _core.cuda_load_targets(
                 memory, self.targets.values, None, None, self.targets.n, self.targets.negated
             )
-        elif goals is None and targets and isinstance(self.targets, Targets):
-            goals = _core.cuda_load_targets(memory, *self.targets.rows, self.targets.n, False)
-        return replace(self, X=X, goals=goals)
+        elif loaded is None and targets and isinstance(self.targets, Targets):
+            loaded = _core.cuda_load_targets(memory, *self.targets.rows, self.targets.n, False)
+        return replace(self, loaded_X=X, loaded_targets=loaded)
 
     # Other problems made of this one
 
@@ -133,12 +120,12 @@ class Problem:
         """Both in host memory: read back from the device where that is where they came."""
         features, targets = self.features, self.targets
         if isinstance(features, DeviceFeatures):
-            assert self.X is not None
-            features = Features(_core.cuda_fetch(self.X))
+            assert self.loaded_X is not None
+            features = Features(_core.cuda_fetch(self.loaded_X))
         if isinstance(targets, DeviceTargets):
-            assert self.goals is not None
+            assert self.loaded_targets is not None
             single = len(targets.values.shape) == 1
-            targets = Targets(_core.cuda_fetch(self.goals), None, None, targets.n, single, kind=targets.kind)
+            targets = Targets(_core.cuda_fetch(self.loaded_targets), None, None, targets.n, single, kind=targets.kind)
         return features, targets
 
     def among(self, stimuli: Indices | None) -> Problem:
@@ -150,12 +137,12 @@ class Problem:
 
     def over(self, features: Features, targets: Targets) -> Problem:
         """The same comparison of others."""
-        return replace(self, features=features, targets=targets, X=None, goals=None)
+        return replace(self, features=features, targets=targets, loaded_X=None, loaded_targets=None)
 
     def against(self, targets: Targets) -> Problem:
         """The same features, which stay where they lie, with other targets, which go where these were."""
-        other = replace(self, targets=targets, goals=None)
-        return other if self.goals is None else other.load()
+        other = replace(self, targets=targets, loaded_targets=None)
+        return other if self.loaded_targets is None else other.load()
 
     def on_one_thread(self) -> Problem:
         """The same, for calls that are over before a team of threads has met."""
@@ -164,21 +151,26 @@ class Problem:
     # Verbs
 
     @property
-    def _sides(self) -> tuple[Any, Any, Matrix | None, Indices | None]:
-        """X, targets and their weights, each as it lies."""
-        X: Any = self.X
-        if X is None:
-            assert isinstance(self.features, Features)
-            X = np.ascontiguousarray(self.features.values)
-        if self.goals is not None:
-            return X, self.goals, None, None
-        assert isinstance(self.targets, Targets)
-        return X, *self.targets.rows
+    def _X(self) -> Matrix | _core.Features:
+        """X as it lies."""
+        if self.loaded_X is not None:
+            return self.loaded_X
+        assert isinstance(self.features, Features)
+        return np.ascontiguousarray(self.features.values)
+
+    @property
+    def _sides(self) -> tuple[Matrix | _core.Features, _core.Targets, _core.Measures]:
+        """X and targets as they lie, and what compares them."""
+        targets = self.loaded_targets
+        if targets is None:
+            assert isinstance(self.targets, Targets)
+            targets = _core.Targets(*self.targets.rows)
+        return self._X, targets, _core.Measures(self.metric, self.comparator)
 
     def similarities(self, subset: Indices | None = None, threads: int | None = None) -> Matrix:
         """Similarities (P,) over all features, or some."""
         columns = np.arange(self.features.d, dtype=np.int64) if subset is None else subset
-        return _core.similarity(self._sides[0], self.metric, columns, threads or self.execution.threads)
+        return _core.similarity(self._X, self.metric, columns, threads or self.execution.threads)
 
     def compare(self, similarities: Matrix, threads: int | None = None) -> Matrix:
         """Alignment (T,) of given similarities (P,) of this metric; NaN where a pair that counts is undefined."""
@@ -187,22 +179,20 @@ class Problem:
 
     def leave_one_out(self, subset: Indices) -> Matrix:
         """Alignment (T, d) with each feature taken from a subset."""
-        return _core.leave_one_out(*self._sides, self.metric, self.comparator, subset, self.execution.threads)
+        return _core.leave_one_out(*self._sides, subset, self.execution.threads)
 
     def add_one(self, subset: Indices) -> Matrix:
         """Alignment (T, d) with each feature added to a subset."""
-        return _core.add_one(*self._sides, self.metric, self.comparator, subset, self.execution.threads)
+        return _core.add_one(*self._sides, subset, self.execution.threads)
 
     def insertion_curve(self, order: Indices) -> Matrix:
         """Alignment (T, m) of each prefix of an order: (1, m) for all targets, or (T, m)."""
-        return _core.insertion_curve(*self._sides, self.metric, self.comparator, order, self.execution.threads)
+        return _core.insertion_curve(*self._sides, order, self.execution.threads)
 
-    def ranking(self, stimuli: Indices | None, least: int, most: int, tie: float, detail: str) -> Ranked | None:
+    def ranking(self, stimuli: Indices | None, least: int, most: int, tie: float, detail: str) -> _core.Ranking | None:
         """Rank by leaving each out, insert, take the best prefix, among some stimuli; None: rounding alone varies."""
-        found = _core.ranking(
-            *self._sides, self.metric, self.comparator, stimuli, least, most, tie, detail, self.execution.threads
-        )
-        return None if found is None else Ranked(*found)
+        rule = _core.PrefixRule(least, most, tie)
+        return _core.ranking(*self._sides, stimuli, rule, detail, self.execution.threads)
 
     def held_out_alignment(self, stimuli: Indices | None, kept: Any = None) -> tuple[Matrix, Indices]:
         """Alignment (T,) among test stimuli over the pairs that are defined, and how many with weight were not (T,).
@@ -212,9 +202,7 @@ class Problem:
         """
         if kept is None or np.ndim(kept) == 2:
             masks = None if kept is None else np.ascontiguousarray(kept)
-            return _core.held_out_alignment(
-                *self._sides, self.metric, self.comparator, stimuli, masks, self.execution.threads
-            )
+            return _core.held_out_alignment(*self._sides, stimuli, masks, self.execution.threads)
         features, targets = self.host if stimuli is None else self.among(stimuli).host
         threads = self.execution.threads
         similarities = similarities_of(features.values, self.metric, np.flatnonzero(kept), threads)

@@ -15,44 +15,53 @@ enum class Metric { cosine, correlation, dot, sqeuclidean, euclidean, cityblock 
 enum class Dissimilarity { correlation, euclidean, crossed_euclidean, crossed_correlation };
 enum class Comparator { pearson, cosine, corr_cov, cosine_cov, spearman, rho_a, tau_a, tau_b };
 
-constexpr bool is_crossed(Dissimilarity d) {
+// What a dissimilarity of recordings is. The name is null behind the last of each of these enums.
+struct DissimilarityTraits {
+    const char* name = nullptr;
+    bool crossed = false;  // between splits of the recording
+};
+constexpr DissimilarityTraits traits_of(Dissimilarity d) {
     switch (d) {
         case Dissimilarity::correlation:
+            return {"correlation", false};
         case Dissimilarity::euclidean:
-            return false;
+            return {"euclidean", false};
         case Dissimilarity::crossed_euclidean:
+            return {"crossnobis", true};
         case Dissimilarity::crossed_correlation:
-            return true;
+            return {"split-half", true};
     }
-    return false;
+    return {};
 }
 // What a comparator is: one row each, and all that others know of it. A comparator without its row doesn't compile.
 struct ComparatorTraits {
     // What it takes of the similarities: three sums over pairs, all pairs whitened together, their ranks, or which of two pairs
     // is the larger.
-    enum class Takes { moments, whitened, ranks, order } takes;
-    bool centred;              // a constant added to the similarities doesn't matter to its sums
-    bool zero_where_constant;  // the alignment of what doesn't vary is 0 and not NaN
+    enum class Takes { moments, whitened, ranks, order };
+    const char* name = nullptr;
+    Takes takes = Takes::moments;
+    bool centred = false;              // a constant added to the similarities doesn't matter to its sums
+    bool zero_where_constant = false;  // the alignment of what doesn't vary is 0 and not NaN
 };
 constexpr ComparatorTraits traits_of(Comparator c) {
     using Takes = ComparatorTraits::Takes;
     switch (c) {
         case Comparator::pearson:
-            return {Takes::moments, true, false};
+            return {"pearson", Takes::moments, true, false};
         case Comparator::cosine:
-            return {Takes::moments, false, false};
+            return {"cosine", Takes::moments, false, false};
         case Comparator::corr_cov:
-            return {Takes::whitened, true, false};
+            return {"corr_cov", Takes::whitened, true, false};
         case Comparator::cosine_cov:
-            return {Takes::whitened, false, false};
+            return {"cosine_cov", Takes::whitened, false, false};
         case Comparator::spearman:
-            return {Takes::ranks, false, false};
+            return {"spearman", Takes::ranks, false, false};
         case Comparator::rho_a:
-            return {Takes::ranks, false, true};
+            return {"rho-a", Takes::ranks, false, true};
         case Comparator::tau_a:
-            return {Takes::order, false, true};
+            return {"tau-a", Takes::order, false, true};
         case Comparator::tau_b:
-            return {Takes::order, false, false};
+            return {"tau-b", Takes::order, false, false};
     }
     return {};
 }
@@ -212,7 +221,7 @@ HOST_DEVICE constexpr void with_rule(Metric metric, Body&& body) {
     }
 }
 
-// What is asked of a rule where a type is more than is needed. The name is null behind the last metric.
+// What is asked of a rule where a type is more than is needed.
 struct Traits {
     const char* name = nullptr;
     double orientation = 1;

@@ -1,0 +1,199 @@
+#include "arrays.hpp"
+
+#include <cmath>
+#include <sstream>
+
+#include "cpu/cpu.hpp"
+
+namespace secateur::bindings {
+
+bool lies_on_device(const Object& object) {
+    return !py::isinstance<py::array>(object) && py::hasattr(object, "__cuda_array_interface__");
+}
+
+namespace {
+
+struct DeviceArray {
+    const double* values;
+    std::vector<int64_t> shape;
+};
+DeviceArray borrow_device_array(const Object& object, const std::string& name) {
+    const auto facts = py::dict(object.attr("__cuda_array_interface__"));
+    const auto type = text(facts["typestr"]);
+    if (type != "<f8")
+        throw py::type_error(name + " must have dtype float64 on a CUDA device, got '" + type + "': convert it there first");
+    DeviceArray array{reinterpret_cast<const double*>(py::tuple(facts["data"])[0].cast<std::uintptr_t>()), {}};
+    for (const auto extent : py::tuple(facts["shape"])) array.shape.push_back(extent.cast<int64_t>());
+    if (facts.contains("strides") && !facts["strides"].is_none()) {
+        const auto strides = py::tuple(facts["strides"]);
+        int64_t expected = sizeof(double);
+        for (std::size_t axis = array.shape.size(); axis-- > 0; expected *= array.shape[axis])
+            if (strides[axis].cast<int64_t>() != expected)
+                throw py::value_error(name + " must be C-contiguous on a CUDA device, got other strides");
+    }
+    return array;
+}
+
+void expect_enough(const Features& x) {
+    if (x.stimuli < 3) throw py::value_error("X must have at least 3 stimuli (rows), got " + std::to_string(x.stimuli));
+    if (x.count < 1) throw py::value_error("X must have at least 1 feature (column), got 0");
+}
+
+}  // namespace
+
+Features borrow_device_features(const Object& x) {
+    const DeviceArray array = borrow_device_array(x, "X");
+    if (array.shape.size() != 2)
+        throw py::value_error("X must have 2 dimension(s), got shape " + text(x.attr("__cuda_array_interface__")["shape"]));
+    const Features features{array.values, array.shape[0], array.shape[1]};
+    expect_enough(features);
+    return features;
+}
+
+Targets borrow_device_targets(const Object& target, int64_t pairs) {
+    const DeviceArray array = borrow_device_array(target, "target");
+    const auto& shape = array.shape;
+    if (shape.empty() || shape.size() > 2 || shape.back() != pairs || (shape.size() == 2 && shape[0] < 1))
+        throw py::value_error("target must have shape (" + std::to_string(pairs) + ",) or (T, " + std::to_string(pairs) +
+                              ") on a CUDA device, got " + text(target.attr("__cuda_array_interface__")["shape"]));
+    return {array.values, shape.size() == 2 ? shape[0] : 1, nullptr, nullptr, 0};
+}
+
+Features borrow_features(const Object& x) {
+    const Features features{borrow<double>(x, "X", 2), extent(x, 0), extent(x, 1)};
+    expect_enough(features);
+    const int64_t count = features.stimuli * features.count;
+    double zeros[16] = {};  // zero times a finite number is zero
+    for (int64_t at = 0; at + 16 <= count; at += 16)
+        for (int l = 0; l < 16; ++l) zeros[l] += features.values[at + l] * 0.0;
+    double doubt = 0;
+    for (const double zero : zeros) doubt += zero;
+    for (int64_t at = doubt == 0 ? count / 16 * 16 : 0; at < count; ++at)
+        if (!std::isfinite(features.values[at])) {
+            std::ostringstream message;
+            message << "X must be finite, got " << features.values[at] << " at stimulus " << at / features.count << ", feature "
+                    << at % features.count;
+            throw py::value_error(message.str());
+        }
+    return features;
+}
+
+Embedding::Embedding(const Object& x) {
+    if (py::isinstance<BoundFeatures>(x)) {
+        bound_ = &x.cast<const BoundFeatures&>();
+    } else {
+        own_ = std::make_unique<BoundFeatures>(BoundFeatures{cpu::load(borrow_features(x)), false, x});
+        bound_ = own_.get();
+    }
+}
+
+const Targets& Embedding::beside(const BoundTargets& bound) const {
+    if (bound.loaded && !bound_->on_device)
+        throw py::value_error("X must lie on the CUDA device that target lies on, got it in host memory");
+    if (bound.pairs != engine().pairs())
+        throw py::value_error("target must have " + std::to_string(engine().pairs()) + " pairs, those of the " +
+                              std::to_string(engine().stimuli) + " stimuli of X, got " + std::to_string(bound.pairs));
+    return bound.targets;
+}
+
+void Embedding::expect_both_on_device(const BoundTargets& bound) const {
+    if (bound.targets.count < 1) throw py::value_error("target must hold at least one target, got none");
+    if (bound_->on_device && !bound.loaded)
+        throw py::value_error("target must lie on the CUDA device that X lies on, got it in host memory");
+}
+
+Indices borrow_indices(const Object& object, int64_t size, const char* name, const std::string& what) {
+    const Indices indices{borrow<int64_t>(object, name, 1), extent(object, 0)};
+    std::vector<char> seen(size);
+    for (int64_t s = 0; s < indices.count; ++s) {
+        const int64_t k = indices.values[s];
+        if (k < 0 || k >= size)
+            throw py::value_error(std::string(name) + " must hold " + what + " indices from 0 to " + std::to_string(size - 1) +
+                                  ", got " + std::to_string(k));
+        if (seen[k]++)
+            throw py::value_error(std::string(name) + " must name each " + what + " once, got " + std::to_string(k) + " twice");
+    }
+    return indices;
+}
+
+Indices borrow_stimuli(const Object& stimuli, int64_t all) {
+    if (stimuli.is_none()) return {nullptr, all};
+    const Indices chosen = borrow_indices(stimuli, all, "stimuli", "stimulus");
+    if (chosen.count < 3) throw py::value_error("stimuli must name at least 3, got " + std::to_string(chosen.count));
+    return chosen;
+}
+
+int64_t pairs_of(int64_t stimuli) {
+    constexpr int64_t most = int64_t{1} << 31;
+    if (stimuli < 2 || stimuli > most)
+        throw py::value_error("stimuli must be from 2 to " + std::to_string(most) + ", got " + std::to_string(stimuli));
+    return stimuli * (stimuli - 1) / 2;
+}
+
+Recording borrow_recording(const Object& object) {
+    if (!py::isinstance<py::array>(object))
+        throw py::type_error("patterns must be a numpy array, got " + text(py::type::of(object).attr("__name__")));
+    const auto array = py::reinterpret_borrow<py::array>(object);
+    const bool single = py::dtype::of<float>().equal(array.dtype());
+    if (!single && !py::dtype::of<double>().equal(array.dtype()))
+        throw py::type_error("patterns must have dtype float64 or float32, got " + text(array.dtype()));
+    if (array.ndim() != 4) throw py::value_error("patterns must have 4 dimension(s), got shape " + shape_text(array));
+    Recording recording{array.data(), single, array.shape(0), array.shape(1), array.shape(2), array.shape(3), {}};
+    if (recording.stimuli < 2 || recording.sensors < 1)
+        throw py::value_error("patterns must have 2 stimuli and 1 sensor or more, got shape " + shape_text(array));
+    for (int axis = 0; axis < 4; ++axis) {
+        if (array.strides(axis) % array.itemsize())
+            throw py::value_error("patterns must have strides of whole elements, got " + text(array.attr("strides")));
+        recording.steps[axis] = array.strides(axis) / array.itemsize();
+    }
+    return recording;
+}
+
+Targets borrow_targets(const Object& values, const Object& weights, const Object& weight_of) {
+    Targets targets{borrow<double>(values, "target", 2), extent(values, 0), nullptr, nullptr, 0};
+    const int64_t pairs = extent(values, 1);
+    if (!weights.is_none()) {
+        targets.weights = borrow<double>(weights, "weights", 2);
+        targets.patterns = extent(weights, 0);
+        expect_extent(weights, 1, pairs, "weights", "pairs");
+        targets.weight_of = borrow<int64_t>(weight_of, "weight_of", 1);
+        expect_extent(weight_of, 0, targets.count, "weight_of", "entries, one a target");
+        for (int64_t t = 0; t < targets.count; ++t)
+            if (targets.weight_of[t] < 0 || targets.weight_of[t] >= targets.patterns)
+                throw py::value_error("weight_of must hold rows of weights, got " + std::to_string(targets.weight_of[t]));
+        for (int64_t p = 0; p < targets.patterns * pairs; ++p) {
+            const double w = targets.weights[p];
+            if (!(w >= 0) || std::isinf(w))
+                throw py::value_error("weights must be finite and not negative, got " + std::to_string(w) + " at pair " +
+                                      std::to_string(p % pairs));
+        }
+    }
+    for (int64_t at = 0; at < targets.count * pairs; ++at) {
+        const bool counts = !targets.weights || targets.weights[targets.weight_of[at / pairs] * pairs + at % pairs] > 0;
+        if (counts && !std::isfinite(targets.values[at])) {
+            std::ostringstream message;
+            message << "target must be finite where it has weight, got " << targets.values[at] << " at target " << at / pairs
+                    << ", pair " << at % pairs;
+            throw py::value_error(message.str());
+        }
+    }
+    return targets;
+}
+
+void expect_weights(const Targets& targets, int64_t pairs, Comparator comparator, Indices stimuli, int64_t all) {
+    if (!targets.weights || by_moments(comparator)) return;
+    std::vector<char> member(stimuli.values ? all : 0), counted;
+    for (int64_t s = 0; stimuli.values && s < stimuli.count; ++s) member[stimuli.values[s]] = 1;
+    for (int64_t i = 0; stimuli.values && i < all; ++i)
+        for (int64_t j = i + 1; j < all; ++j) counted.push_back(member[i] && member[j]);
+    for (int64_t at = 0; at < targets.patterns * pairs; ++at) {
+        const double w = targets.weights[at];
+        if ((stimuli.values && !counted[at % pairs]) || w == 1 || (w == 0 && is_rank(comparator))) continue;
+        throw py::value_error(
+            std::string("weights must be ") +
+            (is_rank(comparator) ? "0 or 1 for a rank comparator" : "1, and no pair missing, for a whitened comparator") +
+            ", got " + std::to_string(w) + " at pair " + std::to_string(at % pairs));
+    }
+}
+
+}  // namespace secateur::bindings

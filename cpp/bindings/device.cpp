@@ -1,0 +1,96 @@
+// A CUDA device, and what is loaded on it.
+#include <pybind11/stl.h>
+
+#include <algorithm>
+
+#include "bindings/arrays.hpp"
+#include "bindings/call.hpp"
+#include "bindings/names.hpp"
+
+namespace secateur::bindings {
+
+void bind_device(py::module_&);
+
+namespace {
+
+std::pair<bool, std::string> cuda_available() {
+    std::string reason;
+    const bool available = cuda::available(reason);
+    return {available, reason};
+}
+
+struct Opened {  // a device's stream and memory, for as long as something runs there
+    std::shared_ptr<cuda::Device> device;
+};
+
+Opened cuda_open() {
+    Opened opened;
+    run([&] { opened.device = cuda::open(); });
+    return opened;
+}
+
+BoundFeatures cuda_load(const Opened& opened, const Object& x, const std::string& precision) {
+    const auto how = named<cuda::Precision>(precision, "precision");
+    const bool on_device = lies_on_device(x);
+    const Features features = on_device ? borrow_device_features(x) : borrow_features(x);
+    BoundFeatures bound{nullptr, true, x};
+    run([&] { bound.engine = cuda::load(opened.device, features, on_device, how); });
+    return bound;
+}
+
+BoundTargets cuda_load_targets(const Opened& opened, const Object& values, const Object& weights, const Object& weight_of,
+                               int64_t stimuli, bool turned) {
+    const int64_t pairs = pairs_of(stimuli);
+    const bool on_device = lies_on_device(values);
+    if (on_device && !weights.is_none()) throw py::value_error("weights must be None for a target on a CUDA device, got some");
+    BoundTargets bound{on_device ? borrow_device_targets(values, pairs) : borrow_targets(values, weights, weight_of),
+                       pairs,
+                       nullptr,
+                       values,
+                       weights,
+                       weight_of};
+    if (!on_device) expect_extent(values, 1, pairs, "target", "pairs");
+    run([&] { bound.loaded = cuda::load(opened.device, bound.targets, stimuli, on_device, turned ? -1 : 1); });
+    bound.targets.values = nullptr;
+    bound.targets.loaded = bound.loaded.get();
+    return bound;
+}
+
+template <class Fetch>
+Array fetched(int64_t rows, int64_t columns, Fetch&& fetch) {
+    Array out({rows, columns});
+    double* to = out.mutable_data();
+    run([&] { std::copy_n(fetch(), rows * columns, to); });
+    return out;
+}
+
+// What lies on the device, as a numpy array: X or targets.
+Array cuda_fetch(const Object& loaded) {
+    if (py::isinstance<BoundTargets>(loaded)) {
+        const auto& bound = loaded.cast<const BoundTargets&>();
+        return fetched(bound.targets.count, bound.pairs,
+                       [&] { return bound.loaded ? bound.loaded->host_values() : bound.targets.values; });
+    }
+    Engine& engine = *loaded.cast<const BoundFeatures&>().engine;
+    return fetched(engine.stimuli, engine.features, [&] { return engine.host_features().values; });
+}
+
+}  // namespace
+
+void bind_device(py::module_& module) {
+    py::class_<Opened>(module, "Device", "A stream on a CUDA device, and the memory that calls leave to the next.")
+        .def_property_readonly("seconds", [](const Opened& opened) { return cuda::seconds(*opened.device); });
+    module.def("cuda_available", &cuda_available, "Whether CUDA kernels can run here, and why not.");
+    module.def("cuda_device", &cuda::describe, "The CUDA device in words: name, compute capability, memory.");
+    module.def("cuda_open", &cuda_open, "A stream on the CUDA device, and the memory that calls leave to the next.");
+    module.def("cuda_load", &cuda_load, py::arg("device"), py::arg("X"), py::arg("precision"),
+               "X on the device, to be given to the verbs in X's place: copied there, or taken as it lies there already.");
+    module.def("cuda_load_targets", &cuda_load_targets, py::arg("device"), py::arg("target"), py::arg("weights"),
+               py::arg("weight_of"), py::arg("stimuli"), py::arg("turned"),
+               "Targets on the device, to be given to the verbs with an X that lies there; a copy, negated if `turned`.");
+    module.def("cuda_fetch", &cuda_fetch, py::arg("loaded"), "What was loaded on the device, as a numpy array.");
+    module.def("cuda_comparators", &cuda_comparators, "The names of the comparators that a CUDA device takes.");
+    module.def("cuda_most_stimuli", [] { return cuda::most_stimuli; }, "So many stimuli a CUDA device takes.");
+}
+
+}  // namespace secateur::bindings

@@ -1,0 +1,79 @@
+// What runs on the processor alone.
+#include "bindings/arrays.hpp"
+#include "bindings/call.hpp"
+#include "bindings/names.hpp"
+#include "core/ranks.hpp"
+#include "cpu/cpu.hpp"
+
+namespace secateur::bindings {
+
+void bind_processor(py::module_&);
+
+namespace {
+
+std::pair<bool, Array> rdm_movie(const Object& patterns, const std::string& metric, const Object& whitening, const Object& times,
+                                 int threads) {
+    const Recording recording = borrow_recording(patterns);
+    const Dissimilarity rule = named<Dissimilarity>(metric, "metric");
+    const Indices chosen = borrow_indices(times, recording.times, "times", "time point");
+    if (traits_of(rule).crossed ? recording.splits < 2 : recording.splits != 1)
+        throw py::value_error("patterns must have " + std::string(traits_of(rule).crossed ? "at least 2 splits" : "1 split") +
+                              " for metric '" + metric + "', got " + std::to_string(recording.splits));
+    const double* factor = nullptr;
+    int64_t rank = recording.sensors;
+    if (!whitening.is_none()) {
+        factor = borrow<double>(whitening, "whitening", 2);
+        expect_extent(whitening, 0, recording.sensors, "whitening", "rows, one a sensor");
+        rank = extent(whitening, 1);
+    }
+    const int64_t pairs = recording.stimuli * (recording.stimuli - 1) / 2;
+    Array out({chosen.count, pairs});
+    double* to = out.mutable_data();
+    bool finite = false;
+    run(threads, static_cast<double>(pairs * recording.sensors * chosen.count * recording.splits),
+        [&](const Context& context) { finite = cpu::rdm_movie(recording, rule, factor, rank, chosen, context, to); });
+    return {finite, out};
+}
+
+py::array_t<float> masked_embeddings(const Object& before, const Object& removed, const Object& weights, const Object& after,
+                                     int threads) {
+    const float *own = borrow<float>(before, "before", 2), *taken = borrow<float>(removed, "removed", 3);
+    const Layer layer{borrow<float>(weights, "weights", 2), extent(weights, 0), extent(weights, 1)};
+    const float* next = borrow<float>(after, "after", 2);
+    const int64_t rows = extent(removed, 0), images = extent(removed, 1);
+    expect_extent(removed, 2, layer.inputs, "removed", "units, as weights has inputs");
+    expect_extent(before, 0, images, "before", "images, as removed has");
+    expect_extent(before, 1, layer.inputs, "before", "units, as weights has inputs");
+    expect_extent(after, 0, images, "after", "images, as removed has");
+    expect_extent(after, 1, layer.outputs, "after", "units, as weights has outputs");
+    py::array_t<float> out({rows, images, layer.outputs});
+    float* to = out.mutable_data();
+    run(threads, static_cast<double>(rows * images * layer.inputs) * static_cast<double>(layer.outputs),
+        [&](const Context& context) { cpu::masked_embeddings(own, taken, rows, images, layer, next, context, to); });
+    return out;
+}
+
+Integers rank(const Object& values, int threads) {
+    const double* given = borrow<double>(values, "values", 2);
+    const int64_t rows = extent(values, 0), count = extent(values, 1);
+    Integers out({rows, count});
+    int64_t* to = out.mutable_data();
+    run(threads, 20.0 * static_cast<double>(rows * count),
+        [&](const Context& context) { secateur::rank(given, rows, count, context, to); });
+    return out;
+}
+
+}  // namespace
+
+void bind_processor(py::module_& module) {
+    module.def("rdm_movie", &rdm_movie, py::arg("patterns"), py::arg("metric"), py::arg("whitening"), py::arg("times"),
+               py::arg("threads"),
+               "Whether all patterns are finite, and dissimilarities (times, pairs) of the patterns at each time.");
+    module.def("masked_embeddings", &masked_embeddings, py::arg("before"), py::arg("removed"), py::arg("weights"),
+               py::arg("after"), py::arg("threads"),
+               "Embeddings (rows, images, outputs) behind two rectified layers, with `removed` taken from the first.");
+    module.def("rank", &rank, py::arg("values"), py::arg("threads"),
+               "Places (rows, count) of each row's values, largest first; NaN before all, ties by place.");
+}
+
+}  // namespace secateur::bindings
