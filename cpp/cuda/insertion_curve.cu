@@ -20,31 +20,47 @@ constexpr int side = 4, together = 4, lanes = 32, threads = 128, ahead = 8;
 constexpr int64_t longest_window = 128, shortest_window = 8, windows_ahead = 16, most_in_a_batch = 32768;
 constexpr int64_t batch_bytes = 1 << 30;
 
+// What the kernels of a batch of targets take.
+struct Job {
+    const double* x;  // (n, features)
+    int64_t features, n, padded, tiles, warps;
+    const int64_t* orders;
+    int64_t order_stride;     // 0: all targets have one order
+    const uint32_t* corners;  // (tiles)
+    const char* active;       // (patterns, n)
+    const int64_t* pattern_of;
+    const double *targets, *weights, *totals;  // laid out (lay_out), but for the totals
+    int64_t start, steps, all_steps;           // the window, and the whole order
+    double *own, *mean, *centre, *z, *r;       // sums over features so far, and factors
+    double *pairs, *sums;
+    double *shifts, *next_shifts;
+    double* values;
+    char* again;
+};
+
 // z, r (targets, longest_window, padded): zeros behind the last stimulus and the last step. `start`: the steps before the window.
 template <class Rule>
-__global__ void factors(const double* x, int64_t features, int64_t n, int64_t padded, const int64_t* orders, int64_t order_stride,
-                        const char* active, const int64_t* pattern_of, int64_t start, int64_t steps, double* own_sums,
-                        double* means, double* centres, double* z, double* r) {
+__global__ void factors(Job job) {
     const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x, t = blockIdx.y;
-    if (i >= padded) return;
-    const int64_t at = t * padded + i, filled = rounded_up(steps, together);
-    const int64_t* order = orders + t * order_stride;
-    const double* row = x + (i < n ? i : 0) * features;
-    const bool counts = i < n && active[(pattern_of ? pattern_of[t] : 0) * n + i];
+    if (i >= job.padded) return;
+    const int64_t at = t * job.padded + i, filled = rounded_up(job.steps, together);
+    const int64_t* order = job.orders + t * job.order_stride;
+    const double* row = job.x + (i < job.n ? i : 0) * job.features;
+    const bool counts = i < job.n && job.active[(job.pattern_of ? job.pattern_of[t] : 0) * job.n + i];
     const double undefined = counts ? static_cast<double>(NAN) : 0.0;
     // Where centred: the first feature's values are taken from all, for their digits.
-    const double centre = !Rule::centred ? 0.0 : start == 0 ? row[order[0]] : centres[at];
-    double own = start == 0 ? 0.0 : own_sums[at], mean = start == 0 ? 0.0 : means[at];
+    const double centre = !Rule::centred ? 0.0 : job.start == 0 ? row[order[0]] : job.centre[at];
+    double own = job.start == 0 ? 0.0 : job.own[at], mean = job.start == 0 ? 0.0 : job.mean[at];
     for (int64_t from = 0; from < filled; from += ahead) {
         double next[ahead];  // gathered before they are needed: each takes two trips to memory
 #pragma unroll
-        for (int k = 0; k < ahead; ++k) next[k] = from + k < steps ? row[order[start + from + k]] : 0.0;
+        for (int k = 0; k < ahead; ++k) next[k] = from + k < job.steps ? row[order[job.start + from + k]] : 0.0;
 #pragma unroll
         for (int k = 0; k < ahead; ++k) {
             const int64_t s = from + k;
             double factor = 0, inverse = 0;
-            if (s < steps && i < n) {
-                const double seen = static_cast<double>(start + s), gap = next[k] - centre - mean;
+            if (s < job.steps && i < job.n) {
+                const double seen = static_cast<double>(job.start + s), gap = next[k] - centre - mean;
                 factor = gap;
                 if constexpr (Rule::centred) {
                     factor *= std::sqrt(centring_weight(seen, 1));
@@ -56,14 +72,14 @@ __global__ void factors(const double* x, int64_t features, int64_t n, int64_t pa
                 }
             }
             if (s < filled) {
-                z[(t * longest_window + s) * padded + i] = factor;
-                r[(t * longest_window + s) * padded + i] = inverse;
+                job.z[(t * longest_window + s) * job.padded + i] = factor;
+                job.r[(t * longest_window + s) * job.padded + i] = inverse;
             }
         }
     }
-    own_sums[at] = own;
-    means[at] = mean;
-    centres[at] = centre;
+    job.own[at] = own;
+    job.mean[at] = mean;
+    job.centre[at] = centre;
 }
 
 // rows (targets, pairs) -> tiled (targets, 16, tiles), zero where a place of a tile is no pair.
@@ -121,73 +137,69 @@ __device__ ALWAYS_INLINE void four_steps(const double* z, const double* r, int64
 // sums (targets, 3, warps, longest_window): of w v, w v^2, h v by warp and step, v shifted by the target's shift.
 template <class Rule, bool weighted>
 __global__ void __launch_bounds__(2 * threads)  // what the compiler makes of this bound spills on no architecture
-    advance(const double* z, const double* r, const uint32_t* corners, int64_t n, int64_t padded, int64_t tiles, int64_t steps,
-            const double* targets, const double* weights, const int64_t* pattern_of, const double* shifts, double* pairs,
-            int64_t warps, double* sums) {
-    double* staged_z = reinterpret_cast<double*>(block_memory);  // (together, padded)
-    double* staged_r = staged_z + together * padded;
+    advance(Job job) {
+    double* staged_z = reinterpret_cast<double*>(block_memory);  // (together, job.padded)
+    double* staged_r = staged_z + together * job.padded;
     const int64_t tile = int64_t{blockIdx.x} * blockDim.x + threadIdx.x, t = blockIdx.y;
-    const bool inside = tile < tiles;
-    const uint32_t corner = inside ? corners[tile] : 0;
+    const bool inside = tile < job.tiles;
+    const uint32_t corner = inside ? job.corners[tile] : 0;
     const int first = static_cast<int>(corner >> 16) * side, other = static_cast<int>(corner & 0xffffu) * side;
     double pair[side * side], h[side * side], w[side * side];
     unsigned places = 0;
 #pragma unroll
     for (int e = 0; e < side * side; ++e) {
-        pair[e] = inside ? pairs[(t * side * side + e) * tiles + tile] : 0.0;
-        h[e] = inside ? targets[(t * side * side + e) * tiles + tile] : 0.0;
-        if constexpr (weighted) w[e] = inside ? weights[(pattern_of[t] * side * side + e) * tiles + tile] : 0.0;
+        pair[e] = inside ? job.pairs[(t * side * side + e) * job.tiles + tile] : 0.0;
+        h[e] = inside ? job.targets[(t * side * side + e) * job.tiles + tile] : 0.0;
+        if constexpr (weighted) w[e] = inside ? job.weights[(job.pattern_of[t] * side * side + e) * job.tiles + tile] : 0.0;
         const int i = first + e / side, j = other + e % side;
-        places |= inside && i < j && j < n ? 1u << e : 0u;
+        places |= inside && i < j && j < job.n ? 1u << e : 0u;
     }
-    const double shift = shifts[t];
-    for (int64_t s = 0; s < steps; s += together) {
+    const double shift = job.shifts[t];
+    for (int64_t s = 0; s < job.steps; s += together) {
         __syncthreads();
-        const int64_t from = (t * longest_window + s) * padded;
-        for (int64_t k = threadIdx.x; k < together * padded; k += blockDim.x) {
-            staged_z[k] = z[from + k];
-            if constexpr (Rule::normalised) staged_r[k] = r[from + k];
+        const int64_t from = (t * longest_window + s) * job.padded;
+        for (int64_t k = threadIdx.x; k < together * job.padded; k += blockDim.x) {
+            staged_z[k] = job.z[from + k];
+            if constexpr (Rule::normalised) staged_r[k] = job.r[from + k];
         }
         __syncthreads();
         double a[together] = {}, b[together] = {}, c[together] = {};
         if (places == 0xffffu)
-            four_steps<Rule, weighted, false>(staged_z, staged_r, padded, first, other, places, shift, pair, h, w, a, b, c);
+            four_steps<Rule, weighted, false>(staged_z, staged_r, job.padded, first, other, places, shift, pair, h, w, a, b, c);
         else if (places)
-            four_steps<Rule, weighted, true>(staged_z, staged_r, padded, first, other, places, shift, pair, h, w, a, b, c);
+            four_steps<Rule, weighted, true>(staged_z, staged_r, job.padded, first, other, places, shift, pair, h, w, a, b, c);
         sum_over_warp(a);
         sum_over_warp(b);
         sum_over_warp(c);
         constexpr int each = lanes / together;
         if (threadIdx.x % each == 0) {
             const int64_t step = s + threadIdx.x % lanes / each, warp = tile / lanes;
-            sums[((t * 3 + 0) * warps + warp) * longest_window + step] = a[0];
-            sums[((t * 3 + 1) * warps + warp) * longest_window + step] = b[0];
-            sums[((t * 3 + 2) * warps + warp) * longest_window + step] = c[0];
+            job.sums[((t * 3 + 0) * job.warps + warp) * longest_window + step] = a[0];
+            job.sums[((t * 3 + 1) * job.warps + warp) * longest_window + step] = b[0];
+            job.sums[((t * 3 + 2) * job.warps + warp) * longest_window + step] = c[0];
         }
     }
     if (inside)
 #pragma unroll
-        for (int e = 0; e < side * side; ++e) pairs[(t * side * side + e) * tiles + tile] = pair[e];
+        for (int e = 0; e < side * side; ++e) job.pairs[(t * side * side + e) * job.tiles + tile] = pair[e];
 }
 
 // values, again (targets, all_steps), at `start` and behind.
-__global__ void conclude(const double* sums, int64_t warps, int64_t start, int64_t steps, int64_t all_steps,
-                         const int64_t* pattern_of, const double* totals, bool centred, const double* shifts, double* next_shifts,
-                         double* values, char* again) {
+__global__ void conclude(Job job, bool centred) {
     const int64_t s = int64_t{blockIdx.x} * blockDim.x + threadIdx.x, t = blockIdx.y;
-    if (s >= steps) return;
+    if (s >= job.steps) return;
     double all[3] = {0, 0, 0};
-    for (int64_t warp = 0; warp < warps; ++warp)
-        for (int m = 0; m < 3; ++m) all[m] += sums[((t * 3 + m) * warps + warp) * longest_window + s];
-    const double weight = totals[pattern_of ? pattern_of[t] : 0], shift = shifts[t];
+    for (int64_t warp = 0; warp < job.warps; ++warp)
+        for (int m = 0; m < 3; ++m) all[m] += job.sums[((t * 3 + m) * job.warps + warp) * longest_window + s];
+    const double weight = job.totals[job.pattern_of ? job.pattern_of[t] : 0], shift = job.shifts[t];
     const Moments m{all[0], all[1], all[2]};
     bool trusted;
-    values[t * all_steps + start + s] =
+    job.values[t * job.all_steps + job.start + s] =
         alignment_of(m, m.squares, unshifted(m.sum, m.squares, shift, weight), weight, centred, trusted);
-    again[t * all_steps + start + s] = !trusted;
-    if (s == steps - 1) {
+    job.again[t * job.all_steps + job.start + s] = !trusted;
+    if (s == job.steps - 1) {
         const double mean = shift + m.sum / weight;
-        next_shifts[t] = centred && std::isfinite(mean) ? mean : 0.0;
+        job.next_shifts[t] = centred && std::isfinite(mean) ? mean : 0.0;
     }
 }
 
@@ -241,6 +253,29 @@ void run(Device& device, const Features& x, const InsertionPlan& plan, const Con
         next_shift(device, largest, "shifts");
     DeviceBuffer<int64_t> orders(device, order_rows * steps, "orders"),
         pattern_of(device, weighted ? largest : 0, "weight patterns");
+    Job job{};
+    job.x = x.values;
+    job.features = x.count;
+    job.n = n;
+    job.padded = padded;
+    job.tiles = tiles;
+    job.warps = warps;
+    job.orders = orders.get();
+    job.order_stride = plan.orders.count > 1 ? steps : 0;
+    job.corners = corner.get();
+    job.active = active.get();
+    job.pattern_of = pattern_of.get();
+    job.targets = tiled.get();
+    job.weights = weights.get();
+    job.totals = totals.get();
+    job.all_steps = steps;
+    job.own = own.get();
+    job.mean = mean.get();
+    job.centre = centre.get();
+    job.z = z.get();
+    job.r = r.get();
+    job.pairs = sums_of_pairs.get();
+    job.sums = sums.get();
     for (int64_t from = 0; from < targets.count; from += largest) {
         const int64_t count = std::min(largest, targets.count - from);
         DeviceBuffer<double> out(device, count * steps, "alignments");
@@ -251,6 +286,10 @@ void run(Device& device, const Features& x, const InsertionPlan& plan, const Con
         else if (from == 0)
             orders.upload(plan.orders.values, steps);
         if (weighted) pattern_of.upload(targets.weight_of + from, count);
+        job.values = out.get();
+        job.again = flags.get();
+        job.shifts = shift.get();
+        job.next_shifts = next_shift.get();
         sums_of_pairs.zero();
         shift.zero();
         launch(device, "laying out targets", lay_out, grid_of((tiles + 127) / 128, count), 128, 0, rows.get(), corner.get(), n,
@@ -259,15 +298,13 @@ void run(Device& device, const Features& x, const InsertionPlan& plan, const Con
         for (int64_t start = 0, now; start < steps; start += now) {
             if (context.stop(0)) return device.finish("inserting features");  // before what was copied from goes
             now = window_at(start, steps);
-            launch(device, "making factors", factors<Rule>, grid_of((padded + 63) / 64, count), 64, 0, x.values, x.count, n,
-                   padded, orders.get(), plan.orders.count > 1 ? steps : 0, active.get(), pattern_of.get(), start, now, own.get(),
-                   mean.get(), centre.get(), z.get(), r.get());
+            job.start = start;
+            job.steps = now;
+            launch(device, "making factors", factors<Rule>, grid_of((padded + 63) / 64, count), 64, 0, job);
             launch(device, "inserting features", advance<Rule, weighted>, grid_of(blocks, count), width,
-                   2 * together * padded * sizeof(double), z.get(), r.get(), corner.get(), n, padded, tiles, now, tiled.get(),
-                   weights.get(), pattern_of.get(), shift.get(), sums_of_pairs.get(), warps, sums.get());
-            launch(device, "comparing", conclude, grid_of((now + 127) / 128, count), 128, 0, sums.get(), warps, start, now, steps,
-                   pattern_of.get(), totals.get(), targets.centred, shift.get(), next_shift.get(), out.get(), flags.get());
-            std::swap(shift, next_shift);
+                   2 * together * padded * sizeof(double), job);
+            launch(device, "comparing", conclude, grid_of((now + 127) / 128, count), 128, 0, job, targets.centred);
+            std::swap(job.shifts, job.next_shifts);
             if (++windows % windows_ahead == 0) device.finish("inserting features");  // so that Ctrl-C is noticed
         }
         out.download(values + from * steps);

@@ -44,6 +44,35 @@ struct Plain {
 template <class Real>
 using Total = std::conditional_t<std::is_same_v<Real, float>, Compensated, Plain>;
 
+// What the kernels of a call take.
+template <class Real>
+struct Job {
+    const double* x;  // (n, features)
+    int64_t features, n, pairs;
+    Metric metric;
+    int sign;
+    // The unchanged space, and what its updates need to know (Guards).
+    const double *pair, *own, *mean;
+    double weight, shift, factor_unit, unit;
+    const double *least, *undefined, *remain, *level;
+    // By pair: its stimuli, and for the delta form the unchanged values and their distance from the shift.
+    uint32_t* stimuli;
+    float *value, *shifted;
+    // A tile of candidates: what each adds to a stimulus, twice (n, stride).
+    const int64_t* candidates;
+    int64_t count, stride;
+    Real *z, *r;
+    // A batch of targets, and the columns of sums: targets, or (rows null) weight patterns.
+    const double *rows, *weights, *totals;
+    const int64_t* pattern_of;
+    int64_t targets, columns;
+    int by_target, centred;
+    // Partial sums by slice of the pairs, those of the unchanged space (delta form), and what comes of them.
+    int64_t slices, product_slices;
+    double *sums, *product_sums, *base, *base_of_patterns, *values;
+    char* again;
+};
+
 // What a pair contributes: `term` to the sum and the products, `square` to the squares; `lost` where it has cancelled.
 template <class Rule, int sign>
 __device__ ALWAYS_INLINE void contribution(double pair, double, double shift, double zi, double ri, double zj, double rj,
@@ -86,71 +115,68 @@ __device__ Real term_of(Metric metric, int sign, Real first, Real second, Real s
 // z and r of every stimulus (blockIdx.y) and candidate of the tile; those behind the last candidate are zero.
 // Double: the factor and the inverse norm. Single: the factor over the new norm, and the share by which the inverse norm grows.
 template <class Rule, int sign, class Real>
-__global__ void factors(const double* x, int64_t features, const int64_t* candidates, int64_t count, int64_t stride,
-                        const double* own, const double* mean, double weight, const double* least, const double* undefined,
-                        double unit, Real* z, Real* r, char* again) {
+__global__ void factors(Job<Real> job) {
     const int64_t c = int64_t{blockIdx.x} * blockDim.x + threadIdx.x, i = blockIdx.y;
-    if (c >= stride) return;
+    if (c >= job.stride) return;
     double factor = 0, other = 0;
-    if (c < count) {
-        const double value = x[i * features + candidates[c]];
-        factor = Rule::centred ? (value - mean[i]) * weight : value;
-        if constexpr (Rule::guard == Guard::own) {
-            const double rest = own[i] + sign * (factor * factor);
-            if (rest <= least[i]) again[c] = 1;
+    if (c < job.count) {
+        const double value = job.x[i * job.features + job.candidates[c]];
+        factor = Rule::centred ? (value - job.mean[i]) * job.weight : value;
+        if constexpr (Rule::guard == Guard::job.own) {
+            const double rest = job.own[i] + sign * (factor * factor);
+            if (rest <= job.least[i]) job.again[c] = 1;
             if constexpr (Rule::normalised && std::is_same_v<Real, float>) {
-                if (own[i] > 0 && rest > 0) {
-                    other = inverse_growth(own[i], factor, sign);
+                if (job.own[i] > 0 && rest > 0) {
+                    other = inverse_growth(job.own[i], factor, sign);
                     factor /= std::sqrt(rest);
                 } else {
                     factor = 0;  // no direction before: the exact way, if any pair of it counts
-                    if (undefined[i] != 0 || rest > 0) again[c] = 1;
+                    if (job.undefined[i] != 0 || rest > 0) job.again[c] = 1;
                 }
             } else if constexpr (Rule::normalised) {
-                other = rest > 0 ? 1 / std::sqrt(rest) : undefined[i];
+                other = rest > 0 ? 1 / std::sqrt(rest) : job.undefined[i];
             }
         }
         if constexpr (Rule::difference && std::is_same_v<Real, float>)
-            factor -= x[candidates[c]];  // differences are all that counts: theirs are the digits a float keeps
-        if constexpr (!Rule::normalised && std::is_same_v<Real, float>) factor *= unit;
+            factor -= job.x[job.candidates[c]];  // differences are all that counts: theirs are the digits a float keeps
+        if constexpr (!Rule::normalised && std::is_same_v<Real, float>) factor *= job.factor_unit;
     }
-    z[i * stride + c] = static_cast<Real>(factor);
-    r[i * stride + c] = static_cast<Real>(other);
+    job.z[i * job.stride + c] = static_cast<Real>(factor);
+    job.r[i * job.stride + c] = static_cast<Real>(other);
 }
 
 // Where each pair's stimuli are, and for the delta form the unchanged values and their distance from the shift.
-template <class Rule>
-__global__ void prepare(const double* pair, const double* own, int64_t n, double shift, double unit, uint32_t* stimuli,
-                        float* value, float* shifted) {
+template <class Rule, class Real>
+__global__ void prepare(Job<Real> job) {
     const int64_t i = blockIdx.y, j = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
-    if (j <= i || j >= n) return;
-    const int64_t p = row_start(i, n) + j - i - 1;
-    stimuli[p] = static_cast<uint32_t>(i << 16 | j);
-    if (!value) return;
-    double whole = pair[p];
-    if constexpr (Rule::normalised) whole = own[i] > 0 && own[j] > 0 ? whole / std::sqrt(own[i] * own[j]) : 0.0;
+    if (j <= i || j >= job.n) return;
+    const int64_t p = row_start(i, job.n) + j - i - 1;
+    job.stimuli[p] = static_cast<uint32_t>(i << 16 | j);
+    if (!job.value) return;
+    double whole = job.pair[p];
+    if constexpr (Rule::normalised) whole = job.own[i] > 0 && job.own[j] > 0 ? whole / std::sqrt(job.own[i] * job.own[j]) : 0.0;
     if constexpr (Rule::rooted) whole = std::sqrt(whole);
-    value[p] = static_cast<float>(whole * unit);
-    shifted[p] = static_cast<float>((whole - shift) * unit);
+    job.value[p] = static_cast<float>(whole * job.unit);
+    job.shifted[p] = static_cast<float>((whole - job.shift) * job.unit);
 }
 
 // The unchanged space's own sums (columns, 3), one block a column; for the delta form.
-template <class Rule>
-__global__ void unchanged(const double* pair, const double* own, const uint32_t* stimuli, int64_t pairs, double shift,
-                          const double* rows, const double* weights, const int64_t* pattern_of, double* sums) {
+template <class Rule, class Real>
+__global__ void unchanged(Job<Real> job) {
     double* shared = reinterpret_cast<double*>(block_memory);
     const int64_t column = blockIdx.x;
-    const double* w = weights ? weights + (pattern_of ? pattern_of[column] : column) * pairs : nullptr;
+    const double* w = job.weights ? job.weights + (job.pattern_of ? job.pattern_of[column] : column) * job.pairs : nullptr;
     double all[3] = {0, 0, 0};
-    for (int64_t p = threadIdx.x; p < pairs; p += blockDim.x) {
-        const uint32_t i = stimuli[p] >> 16, j = stimuli[p] & 0xffffu;
-        double value = pair[p];
-        if constexpr (Rule::normalised) value = own[i] > 0 && own[j] > 0 ? value / std::sqrt(own[i] * own[j]) : 0.0;
+    for (int64_t p = threadIdx.x; p < job.pairs; p += blockDim.x) {
+        const uint32_t i = job.stimuli[p] >> 16, j = job.stimuli[p] & 0xffffu;
+        double value = job.pair[p];
+        if constexpr (Rule::normalised)
+            value = job.own[i] > 0 && job.own[j] > 0 ? value / std::sqrt(job.own[i] * job.own[j]) : 0.0;
         if constexpr (Rule::rooted) value = std::sqrt(value);
-        value -= shift;
+        value -= job.shift;
         all[0] += (w ? w[p] : 1.0) * value;
         all[1] += (w ? w[p] : 1.0) * value * value;
-        if (rows) all[2] += rows[column * pairs + p] * value;
+        if (job.rows) all[2] += job.rows[column * job.pairs + p] * value;
     }
 #pragma unroll
     for (int m = 0; m < 3; ++m) {
@@ -162,37 +188,35 @@ __global__ void unchanged(const double* pair, const double* own, const uint32_t*
     if (threadIdx.x < 3) {
         double sum = 0;
         for (int w8 = 0; w8 < warps; ++w8) sum += shared[threadIdx.x * warps + w8];
-        sums[column * 3 + threadIdx.x] = sum;
+        job.base[column * 3 + threadIdx.x] = sum;
     }
 }
 
 // sums (slices, columns, 3, stride): of w v, w v^2 and h v, by column (blockIdx.y: a target, or a weight pattern where rows is
 // null). A warp takes two rows of pairs at a time, so that what it loads of a partner serves both.
 template <class Rule, int sign, class Real, bool weighted>
-__global__ void __launch_bounds__(threads, 1)
-    moments(const double* pair, const float* value, const float* shifted, int64_t n, const Real* z, const Real* r, int64_t stride,
-            double shift, const double* rows, const double* weights, const int64_t* pattern_of, double* sums, char* again) {
+__global__ void __launch_bounds__(threads, 1) moments(Job<Real> job) {
     constexpr bool whole = std::is_same_v<Real, double>;
     const int lane = threadIdx.x % lanes, warp = threadIdx.x / lanes;
-    const int64_t c = int64_t{blockIdx.x} * lanes + lane, pairs = n * (n - 1) / 2, column = blockIdx.y;
-    const double* h = rows ? rows + column * pairs : nullptr;
-    const double* w = weighted ? weights + (pattern_of ? pattern_of[column] : column) * pairs : nullptr;
+    const int64_t c = int64_t{blockIdx.x} * lanes + lane, pairs = job.n * (job.n - 1) / 2, column = blockIdx.y;
+    const double* h = job.rows ? job.rows + column * pairs : nullptr;
+    const double* w = weighted ? job.weights + (job.pattern_of ? job.pattern_of[column] : column) * pairs : nullptr;
     Total<Real> sum, squares, product;
     bool lost = false;
-    for (int64_t i = 2 * (int64_t{blockIdx.z} * warps + warp); i < n - 1; i += 2 * warps * int64_t{gridDim.z}) {
+    for (int64_t i = 2 * (int64_t{blockIdx.z} * warps + warp); i < job.n - 1; i += 2 * warps * int64_t{gridDim.z}) {
         Real zi[2], ri[2], a = 0, b = 0, k = 0;
-        const bool second = i + 2 < n;  // the last row has no pairs
+        const bool second = i + 2 < job.n;  // the last row has no pairs
 #pragma unroll
         for (int s = 0; s < 2; ++s) {
-            zi[s] = z[(i + s) * stride + c];
-            ri[s] = r[(i + s) * stride + c];
+            zi[s] = job.z[(i + s) * job.stride + c];
+            ri[s] = job.r[(i + s) * job.stride + c];
         }
         const auto pair_with = [&](int64_t p, int s, Real zj, Real rj) {
             Real term, square;
             if constexpr (whole)
-                contribution<Rule, sign>(pair[p], 0.0, shift, zi[s], ri[s], zj, rj, term, square, lost);
+                contribution<Rule, sign>(job.pair[p], 0.0, job.shift, zi[s], ri[s], zj, rj, term, square, lost);
             else
-                contribution<Rule, sign>(value[p], shifted[p], 0.0f, zi[s], ri[s], zj, rj, term, square, lost);
+                contribution<Rule, sign>(job.value[p], job.shifted[p], 0.0f, zi[s], ri[s], zj, rj, term, square, lost);
             if constexpr (weighted) {
                 const Real weight = static_cast<Real>(w[p]);
                 a += weight * term;
@@ -203,10 +227,10 @@ __global__ void __launch_bounds__(threads, 1)
             }
             if (h) k += static_cast<Real>(h[p]) * term;
         };
-        const int64_t first = row_start(i, n) - i - 1, next = row_start(i + 1, n) - i - 2;
+        const int64_t first = row_start(i, job.n) - i - 1, next = row_start(i + 1, job.n) - i - 2;
         pair_with(first + i + 1, 0, zi[1], ri[1]);
-        for (int64_t j = i + 2; j < n; ++j) {
-            const Real zj = z[j * stride + c], rj = r[j * stride + c];
+        for (int64_t j = i + 2; j < job.n; ++j) {
+            const Real zj = job.z[j * job.stride + c], rj = job.r[j * job.stride + c];
             pair_with(first + j, 0, zj, rj);
             if (second) pair_with(next + j, 1, zj, rj);
             if (!whole && (j - i) % lanes == 0) {
@@ -224,47 +248,47 @@ __global__ void __launch_bounds__(threads, 1)
     shared[(0 * warps + warp) * lanes + lane] = sum.value();
     shared[(1 * warps + warp) * lanes + lane] = squares.value();
     shared[(2 * warps + warp) * lanes + lane] = product.value();
-    if (lost) again[c] = 1;
+    if (lost) job.again[c] = 1;
     __syncthreads();
     if (warp < 3) {
         double all = 0;
         for (int from = 0; from < warps; ++from) all += shared[(warp * warps + from) * lanes + lane];
-        sums[((blockIdx.z * gridDim.y + column) * 3 + warp) * stride + c] = all;
+        job.sums[((blockIdx.z * gridDim.y + column) * 3 + warp) * job.stride + c] = all;
     }
 }
 
 // sums (slices, columns, stride): of column times v, in tiles of 32 candidates by `wide` columns. A thread holds 8 candidates by
 // `wide` / 64 columns.
 template <class Real, int wide>
-__global__ void __launch_bounds__(threads, 1)
-    products(Metric metric, int sign, const double* pair, const float* value, const float* shifted, const uint32_t* stimuli,
-             int64_t pairs, const Real* z, const Real* r, int64_t stride, double shift, const double* rows, int64_t columns,
-             double* sums) {
+__global__ void __launch_bounds__(threads, 1) products(Job<Real> job) {
     constexpr int held = wide / (2 * lanes);
     Real* targets = reinterpret_cast<Real*>(block_memory);  // (depth, wide)
     Real* values = targets + depth * wide;                  // (depth, lanes)
     const int lane = threadIdx.x % lanes, warp = threadIdx.x / lanes;
     const int own_candidate = warp % 4 * rows_a_lane, own_column = warp / 4 * (wide / 2) + lane;
     const int64_t c = int64_t{blockIdx.x} * lanes, column = int64_t{blockIdx.y} * wide;
-    const int64_t slice = rounded_up((pairs + gridDim.z - 1) / gridDim.z, depth);
-    const int64_t from = blockIdx.z * slice, to = min(from + slice, pairs);
+    const int64_t slice = rounded_up((job.pairs + gridDim.z - 1) / gridDim.z, depth);
+    const int64_t from = blockIdx.z * slice, to = min(from + slice, job.pairs);
     Total<Real> total[rows_a_lane][held];
     for (int64_t start = from; start < to; start += depth) {
         for (int t = threadIdx.x; t < wide; t += threads) {
-            const double* row = rows + (column + t) * pairs + start;
+            const double* row = job.rows + (column + t) * job.pairs + start;
             for (int k = 0; k < depth; ++k)
-                targets[k * wide + t] = static_cast<Real>(column + t < columns && start + k < to ? row[k] : 0.0);
+                targets[k * wide + t] = static_cast<Real>(column + t < job.targets && start + k < to ? row[k] : 0.0);
         }
 #pragma unroll
         for (int k = warp; k < depth; k += warps) {
             const int64_t p = start + k;
             Real term = 0;
             if (p < to) {
-                const int64_t i = (stimuli[p] >> 16) * stride + c + lane, j = (stimuli[p] & 0xffffu) * stride + c + lane;
+                const int64_t i = (job.stimuli[p] >> 16) * job.stride + c + lane,
+                              j = (job.stimuli[p] & 0xffffu) * job.stride + c + lane;
                 if constexpr (std::is_same_v<Real, double>)
-                    term = term_of<double>(metric, sign, pair[p], 0.0, shift, z[i], r[i], z[j], r[j]);
+                    term = term_of<double>(job.metric, job.sign, job.pair[p], 0.0, job.shift, job.z[i], job.r[i], job.z[j],
+                                           job.r[j]);
                 else
-                    term = term_of<float>(metric, sign, value[p], shifted[p], 0.0f, z[i], r[i], z[j], r[j]);
+                    term = term_of<float>(job.metric, job.sign, job.value[p], job.shifted[p], 0.0f, job.z[i], job.r[i], job.z[j],
+                                          job.r[j]);
             }
             values[k * lanes + lane] = term;
         }
@@ -298,37 +322,36 @@ __global__ void __launch_bounds__(threads, 1)
 #pragma unroll
         for (int q = 0; q < held; ++q) {
             const int64_t t = column + own_column + q * lanes;
-            if (t < columns) sums[(blockIdx.z * columns + t) * stride + c + own_candidate + a] = total[a][q].value();
+            if (t < job.targets)
+                job.product_sums[(blockIdx.z * job.targets + t) * job.stride + c + own_candidate + a] = total[a][q].value();
         }
 }
 
 // values (targets, count): alignments, from the partial sums. `base` (targets, 3), `base_of_patterns` (patterns, 3) or null: the
 // unchanged space's sums.
-__global__ void conclude(const double* sums, int64_t slices, int64_t columns, bool by_target, const double* product_sums,
-                         int64_t product_slices, int64_t targets, int64_t stride, int64_t count, const double* base,
-                         const double* base_of_patterns, double unit, const int64_t* pattern_of, const double* totals,
-                         const double* remain, const double* level, double shift, bool centred, double* values, char* again) {
+template <class Real>
+__global__ void conclude(Job<Real> job) {
     const int64_t c = int64_t{blockIdx.x} * blockDim.x + threadIdx.x, t = blockIdx.y;
-    if (c >= count) return;
-    const int64_t pattern = pattern_of ? pattern_of[t] : 0, column = by_target ? t : pattern;
+    if (c >= job.count) return;
+    const int64_t pattern = job.pattern_of ? job.pattern_of[t] : 0, column = job.by_target ? t : pattern;
     double all[3] = {0, 0, 0};
-    for (int64_t s = 0; s < slices; ++s)
-        for (int m = 0; m < 3; ++m) all[m] += sums[((s * columns + column) * 3 + m) * stride + c];
-    for (int64_t s = 0; s < product_slices; ++s) all[2] += product_sums[(s * targets + t) * stride + c];
-    if (base) {
-        const double* own = by_target ? base + t * 3 : base_of_patterns + pattern * 3;
-        all[0] = own[0] + all[0] / unit;
-        all[1] = own[1] + all[1] / (unit * unit);
-        all[2] = base[t * 3 + 2] + all[2] / unit;
+    for (int64_t s = 0; s < job.slices; ++s)
+        for (int m = 0; m < 3; ++m) all[m] += job.sums[((s * job.columns + column) * 3 + m) * job.stride + c];
+    for (int64_t s = 0; s < job.product_slices; ++s) all[2] += job.product_sums[(s * job.targets + t) * job.stride + c];
+    if (job.base) {
+        const double* own = job.by_target ? job.base + t * 3 : job.base_of_patterns + pattern * 3;
+        all[0] = own[0] + all[0] / job.unit;
+        all[1] = own[1] + all[1] / (job.unit * job.unit);
+        all[2] = job.base[t * 3 + 2] + all[2] / job.unit;
     }
     const Moments m{all[0], all[1], all[2]};
-    const double weight = totals[pattern];
-    const double raised = fmax(level[pattern], unshifted(m.sum, m.squares, shift, weight));
+    const double weight = job.totals[pattern];
+    const double raised = fmax(job.level[pattern], unshifted(m.sum, m.squares, job.shift, weight));
     bool trusted;
-    const double alignment = alignment_of(m, m.squares, raised, weight, centred, trusted);
+    const double alignment = alignment_of(m, m.squares, raised, weight, job.centred, trusted);
     // The delta form never meets a stimulus without direction: what is not finite there is beyond a float's range.
-    if (!trusted || m.sum <= remain[pattern] || (base && !std::isfinite(all[0] + all[1]))) again[c] = 1;
-    values[t * count + c] = alignment;
+    if (!trusted || m.sum <= job.remain[pattern] || (job.base && !std::isfinite(all[0] + all[1]))) job.again[c] = 1;
+    job.values[t * job.count + c] = alignment;
 }
 
 // Whether weights are of a size whose sums with small changes a float holds.
@@ -393,9 +416,30 @@ class Verb {
                 for (int64_t i = 0; i < n_; ++i) largest = std::max(largest, plan.space->own[i]);
             factor_unit_ = largest > 0 ? 1 / (Rule::degree == 2 ? std::sqrt(largest) : largest) : 1;
         }
-        unit_ = Rule::degree == 2 && !Rule::rooted ? factor_unit_ * factor_unit_ : factor_unit_;
-        launch(device, "laying out pairs", prepare<Rule>, grid_of((n_ + 127) / 128, n_), 128, 0, pair_.get(), own_.get(), n_,
-               plan.guards.shift, unit_, stimuli_.get(), value_.get(), shifted_.get());
+        job_.x = x.values;
+        job_.features = x.count;
+        job_.n = n_;
+        job_.pairs = pairs_;
+        job_.metric = plan.metric;
+        job_.sign = plan.sign;
+        job_.pair = pair_.get();
+        job_.own = own_.get();
+        job_.mean = mean_.get();
+        job_.weight = plan.guards.weight;
+        job_.shift = plan.guards.shift;
+        job_.factor_unit = factor_unit_;
+        job_.unit = Rule::degree == 2 && !Rule::rooted ? factor_unit_ * factor_unit_ : factor_unit_;
+        job_.least = least_.get();
+        job_.undefined = undefined_.get();
+        job_.remain = remain_.get();
+        job_.level = level_.get();
+        job_.stimuli = stimuli_.get();
+        job_.value = value_.get();
+        job_.shifted = shifted_.get();
+        job_.weights = weights_.get();
+        job_.totals = totals_.get();
+        job_.centred = plan.targets.centred;
+        launch(device, "laying out pairs", prepare<Rule, Real>, grid_of((n_ + 127) / 128, n_), 128, 0, job_);
     }
 
     void run(const Context& context, double* values, char* again) {
@@ -416,7 +460,8 @@ class Verb {
     const DeviceBuffer<int64_t> candidates_;
     const DeviceBuffer<uint32_t> stimuli_;
     const DeviceBuffer<float> value_, shifted_;
-    double factor_unit_ = 1, unit_ = 1;
+    double factor_unit_ = 1;
+    Job<Real> job_{};
 
     // A share of the memory that is left; how sums are split, and so their bits, never depends on it.
     int64_t room() const { return static_cast<int64_t>(device_.available_bytes() / 4); }
@@ -431,14 +476,23 @@ class Verb {
                                                "weight patterns");
         const DeviceBuffer<double> base(device_, single ? count * 3 : 0, "sums"),
             base_of_patterns(device_, single ? patterns_ * 3 : 0, "sums");
+        Job<Real> job = job_;
+        job.rows = rows.get();
+        job.pattern_of = pattern_of.get();
+        job.targets = count;
+        job.columns = columns;
+        job.by_target = by_target;
+        job.base = base.get();
+        Job<Real> of_patterns = job;
+        of_patterns.rows = nullptr;
+        of_patterns.pattern_of = nullptr;
+        of_patterns.base = base_of_patterns.get();
         if (single) {
-            launch(device_, "summing the unchanged space", unchanged<Rule>, grid_of(count), threads, 3 * warps * sizeof(double),
-                   pair_.get(), own_.get(), stimuli_.get(), pairs_, plan_.guards.shift, rows.get(), weights_.get(),
-                   pattern_of.get(), base.get());
-            launch(device_, "summing the unchanged space", unchanged<Rule>, grid_of(patterns_), threads,
-                   3 * warps * sizeof(double), pair_.get(), own_.get(), stimuli_.get(), pairs_, plan_.guards.shift,
-                   static_cast<const double*>(nullptr), weights_.get(), static_cast<const int64_t*>(nullptr),
-                   base_of_patterns.get());
+            constexpr std::size_t shared = 3 * warps * sizeof(double);
+            launch(device_, "summing the unchanged space", unchanged<Rule, Real>, grid_of(count), threads, shared, job);
+            launch(device_, "summing the unchanged space", unchanged<Rule, Real>, grid_of(patterns_), threads, shared,
+                   of_patterns);
+            job.base_of_patterns = base_of_patterns.get();
         }
         const int64_t each = 2 * sizeof(Real) * n_ + 8 * most_slices * (3 * columns + count) + 8 * count + 32;
         const int64_t tile = std::min(rounded_up(candidates, lanes),
@@ -453,29 +507,31 @@ class Verb {
             product_sums(device_, product_slices * count * tile, "sums"), out(device_, count * tile, "alignments");
         DeviceBuffer<char> flags(device_, tile, "flags");
         std::vector<char> flagged(tile);
+        job.slices = slices;
+        job.product_slices = product_slices;
+        job.z = z.get();
+        job.r = r.get();
+        job.sums = sums.get();
+        job.product_sums = product_sums.get();
+        job.values = out.get();
+        job.again = flags.get();
         for (int64_t c = 0; c < candidates; c += tile) {
             if (context.stop(0)) return;
             const int64_t now = std::min(tile, candidates - c), stride = rounded_up(now, lanes);
+            job.candidates = candidates_.get() + c;
+            job.count = now;
+            job.stride = stride;
+            Job<Real> of_columns = job;
+            if (!by_target) of_columns.rows = nullptr, of_columns.pattern_of = nullptr;
             flags.zero();
-            launch(device_, "making factors", factors<Rule, sign, Real>, grid_of((stride + 127) / 128, n_), 128, 0, x_.values,
-                   x_.count, candidates_.get() + c, now, stride, own_.get(), mean_.get(), plan_.guards.weight, least_.get(),
-                   undefined_.get(), factor_unit_, z.get(), r.get(), flags.get());
+            launch(device_, "making factors", factors<Rule, sign, Real>, grid_of((stride + 127) / 128, n_), 128, 0, job);
             launch(device_, "summing pairs", weighted_ ? moments<Rule, sign, Real, true> : moments<Rule, sign, Real, false>,
-                   grid_of(stride / lanes, columns, slices), threads, 3 * threads * sizeof(double), pair_.get(), value_.get(),
-                   shifted_.get(), n_, z.get(), r.get(), stride, plan_.guards.shift, by_target ? rows.get() : nullptr,
-                   weights_.get(), by_target ? pattern_of.get() : nullptr, sums.get(), flags.get());
-            if (!by_target) {
-                const auto multiply = wide == 64 ? products<Real, 64> : products<Real, 256>;
-                launch(device_, "multiplying with targets", multiply,
+                   grid_of(stride / lanes, columns, slices), threads, 3 * threads * sizeof(double), of_columns);
+            if (!by_target)
+                launch(device_, "multiplying with targets", wide == 64 ? products<Real, 64> : products<Real, 256>,
                        grid_of(stride / lanes, (count + wide - 1) / wide, product_slices), threads,
-                       depth * (wide + lanes) * sizeof(Real), plan_.metric, plan_.sign, pair_.get(), value_.get(), shifted_.get(),
-                       stimuli_.get(), pairs_, z.get(), r.get(), stride, plan_.guards.shift, rows.get(), count,
-                       product_sums.get());
-            }
-            launch(device_, "comparing", conclude, grid_of((now + 127) / 128, count), 128, 0, sums.get(), slices, columns,
-                   by_target, product_sums.get(), product_slices, count, stride, now, base.get(), base_of_patterns.get(), unit_,
-                   pattern_of.get(), totals_.get(), remain_.get(), level_.get(), plan_.guards.shift, targets.centred, out.get(),
-                   flags.get());
+                       depth * (wide + lanes) * sizeof(Real), job);
+            launch(device_, "comparing", conclude<Real>, grid_of((now + 127) / 128, count), 128, 0, job);
             out.download(values + first * candidates + c, count, now, candidates);
             flags.download(flagged.data());
             for (int64_t k = 0; k < now; ++k) again[c + k] |= flagged[k];

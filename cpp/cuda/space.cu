@@ -44,8 +44,8 @@ template <class Rule>
 __global__ void __launch_bounds__(tile* tile)
     products(const double* x, int64_t features, int64_t n, Lists lists, int64_t slices, const double* means, double* sums) {
     if (blockIdx.y < blockIdx.x) return;  // the whole block: below the diagonal
-    double(*rows)[depth + 1] = reinterpret_cast<double(*)[depth + 1]>(block_memory);
-    double(*columns)[depth + 1] = rows + tile;
+    double (*rows)[depth + 1] = reinterpret_cast<double (*)[depth + 1]>(block_memory);
+    double (*columns)[depth + 1] = rows + tile;
     const int at = threadIdx.x % tile, other = threadIdx.x / tile;
     const int64_t i = int64_t{blockIdx.x} * tile + other, j = int64_t{blockIdx.y} * tile + at;
     const int64_t list = blockIdx.z % lists.count, slice = blockIdx.z / lists.count, count = lists.lengths[list];

@@ -16,46 +16,45 @@ __global__ void turn_about(double* values, int64_t count) {
 }
 
 // One block a target. rows (targets, pairs): w (h - mean) / norm over the pairs at these positions; NaN for a constant target.
-__global__ void __launch_bounds__(threads)
-    standardise(const double* values, int64_t all_pairs, const int64_t* at, int64_t pairs, const double* weights,
-                const int64_t* pattern_of, bool centred, double* rows) {
+__global__ void __launch_bounds__(threads) standardise(TargetRows from, bool centred, double* rows) {
     double* shared = reinterpret_cast<double*>(block_memory);
     const int64_t t = blockIdx.x;
-    const double* h = values + t * all_pairs;
-    const double* w = weights ? weights + pattern_of[t] * pairs : nullptr;
+    const double* h = from.values + t * from.all_pairs;
+    const double* w = from.weights ? from.weights + from.pattern_of[t] * from.pairs : nullptr;
     double mean = 0, total = 0, deviation = 0, squares = 0;
     if (centred) {
-        for (int64_t p = threadIdx.x; p < pairs; p += threads) {
+        for (int64_t p = threadIdx.x; p < from.pairs; p += threads) {
             const double weight = w ? w[p] : 1.0;
             total += weight;
-            if (weight > 0) mean += weight * h[at ? at[p] : p];
+            if (weight > 0) mean += weight * h[from.at ? from.at[p] : p];
         }
         total = over_block(total, shared, plus);
         mean = over_block(mean, shared, plus) / total;
     }
-    for (int64_t p = threadIdx.x; p < pairs; p += threads) {
-        const double weight = w ? w[p] : 1.0, value = weight > 0 ? h[at ? at[p] : p] : 0.0, gap = weight > 0 ? value - mean : 0.0;
+    for (int64_t p = threadIdx.x; p < from.pairs; p += threads) {
+        const double weight = w ? w[p] : 1.0, value = weight > 0 ? h[from.at ? from.at[p] : p] : 0.0,
+                     gap = weight > 0 ? value - mean : 0.0;
         deviation += weight * gap * gap;
         squares += weight * value * value;
-        rows[t * pairs + p] = weight * gap;
+        rows[t * from.pairs + p] = weight * gap;
     }
     deviation = over_block(deviation, shared, plus);
     squares = over_block(squares, shared, plus);
     const double scale = is_constant(deviation, squares) ? static_cast<double>(NAN) : 1 / std::sqrt(deviation);
-    for (int64_t p = threadIdx.x; p < pairs; p += threads) rows[t * pairs + p] *= scale;
+    for (int64_t p = threadIdx.x; p < from.pairs; p += threads) rows[t * from.pairs + p] *= scale;
 }
 
 // One block a target and space (TargetsAmong::Comparison).
 __global__ void __launch_bounds__(threads)
-    compare(const double* values, int64_t all_pairs, const int64_t* at, int64_t pairs, const double* weights,
-            const int64_t* pattern_of, const int64_t* which, const double* similarities, int64_t stride, bool centred,
-            bool strict, double* alignments, int64_t* undefined) {
+    compare(TargetRows from, TargetsAmong::Comparison with, bool centred, bool strict, double* alignments, int64_t* undefined) {
     double* shared = reinterpret_cast<double*>(block_memory);
-    const int64_t place = int64_t{blockIdx.y} * gridDim.x + blockIdx.x, t = which ? which[blockIdx.x] : int64_t{blockIdx.x};
-    const double *h = values + t * all_pairs, *s = similarities + (stride ? blockIdx.x * stride : blockIdx.y * pairs);
-    const double* w = weights ? weights + pattern_of[t] * pairs : nullptr;
+    const int64_t place = int64_t{blockIdx.y} * gridDim.x + blockIdx.x,
+                  t = with.which ? with.which[blockIdx.x] : int64_t{blockIdx.x};
+    const double *h = from.values + t * from.all_pairs,
+                 *s = with.similarities + (with.stride ? blockIdx.x * with.stride : blockIdx.y * from.pairs);
+    const double* w = from.weights ? from.weights + from.pattern_of[t] * from.pairs : nullptr;
     double total = 0, lost = 0, mean_h = 0, mean_s = 0;
-    for (int64_t p = threadIdx.x; p < pairs; p += threads) {
+    for (int64_t p = threadIdx.x; p < from.pairs; p += threads) {
         const double weight = w ? w[p] : 1.0;
         if (!(weight > 0)) continue;
         if (std::isnan(s[p])) {
@@ -63,7 +62,7 @@ __global__ void __launch_bounds__(threads)
             continue;
         }
         total += weight;
-        mean_h += weight * h[at ? at[p] : p];
+        mean_h += weight * h[from.at ? from.at[p] : p];
         mean_s += weight * s[p];
     }
     total = over_block(total, shared, plus);
@@ -72,10 +71,10 @@ __global__ void __launch_bounds__(threads)
     mean_s = over_block(mean_s, shared, plus) / total;
     if (!centred) mean_h = mean_s = 0;
     double of_h[2] = {0, 0}, of_s[2] = {0, 0}, product = 0;  // squared deviations, squares
-    for (int64_t p = threadIdx.x; p < pairs; p += threads) {
+    for (int64_t p = threadIdx.x; p < from.pairs; p += threads) {
         const double weight = w ? w[p] : 1.0;
         if (!(weight > 0) || std::isnan(s[p])) continue;
-        const double value = h[at ? at[p] : p], a = value - mean_h, b = s[p] - mean_s;
+        const double value = h[from.at ? from.at[p] : p], a = value - mean_h, b = s[p] - mean_s;
         of_h[0] += weight * a * a;
         of_h[1] += weight * value * value;
         of_s[0] += weight * b * b;
@@ -164,16 +163,19 @@ TargetsAmong::TargetsAmong(Device& device, const LoadedTargets& loaded, Indices 
       weights_(device, weights, patterns * positions.count, "weights"),
       weight_of_(device, weights ? weight_of : nullptr, targets, "weight patterns") {}
 
+TargetRows TargetsAmong::rows_from(int64_t first) const {
+    const int64_t* pattern_of = weights_.get() ? weight_of_.get() + first : nullptr;
+    return {loaded_.row(first), loaded_.pairs(), positions_.get(), pairs_, weights_.get(), pattern_of};
+}
+
 void TargetsAmong::standardised(int64_t first, int64_t count, double* rows) const {
-    launch(device_, "standardising targets", standardise, grid_of(count), threads, threads * sizeof(double), loaded_.row(first),
-           loaded_.pairs(), positions_.get(), pairs_, weights_.get(), weights_.get() ? weight_of_.get() + first : nullptr,
+    launch(device_, "standardising targets", standardise, grid_of(count), threads, threads * sizeof(double), rows_from(first),
            centred_, rows);
 }
 
-void TargetsAmong::compared(const Comparison& c, bool strict, double* alignments, int64_t* undefined) const {
-    launch(device_, "comparing", compare, grid_of(c.count, c.spaces), threads, threads * sizeof(double), loaded_.row(c.first),
-           loaded_.pairs(), positions_.get(), pairs_, weights_.get(), weights_.get() ? weight_of_.get() + c.first : nullptr,
-           c.which, c.similarities, c.stride, centred_, strict, alignments, undefined);
+void TargetsAmong::compared(const Comparison& with, bool strict, double* alignments, int64_t* undefined) const {
+    launch(device_, "comparing", compare, grid_of(with.count, with.spaces), threads, threads * sizeof(double),
+           rows_from(with.first), with, centred_, strict, alignments, undefined);
 }
 
 }  // namespace secateur::cuda

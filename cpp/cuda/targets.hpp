@@ -31,6 +31,16 @@ class LoadedTargets : public EngineTargets {
     const double* fetched();  // the caller has the turn
 };
 
+// Targets over the pairs at some positions, as kernels take them.
+struct TargetRows {
+    const double* values;  // (targets, all_pairs)
+    int64_t all_pairs;
+    const int64_t* at;  // (pairs), or nullptr: all of them
+    int64_t pairs;
+    const double* weights;  // (patterns, pairs), or nullptr
+    const int64_t* pattern_of;
+};
+
 // The same over the pairs at some positions, with the weights of those.
 class TargetsAmong {
   public:
@@ -51,6 +61,7 @@ class TargetsAmong {
     void compared(const Comparison&, bool strict, double* alignments, int64_t* undefined) const;
 
   private:
+    TargetRows rows_from(int64_t first) const;
     Device& device_;
     const LoadedTargets& loaded_;
     const int64_t pairs_;

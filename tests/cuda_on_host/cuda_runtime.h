@@ -14,6 +14,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <tuple>
 #include <type_traits>
@@ -102,17 +103,29 @@ bool on_device(const void*);  // in a live allocation
 cudaError_t run(const std::function<void()>& thread, dim3 grid, dim3 block, std::size_t shared);
 }  // namespace emulated
 
+// Whether a kernel was given memory of the host: by a pointer, or by a word of a struct that looks like one (such structs have
+// no padding; numbers and sizes are no addresses from 2^40 to 2^47).
+namespace emulated {
+template <class T>
+bool astray(const T& value) {
+    if constexpr (std::is_pointer_v<T>) return value && !on_device(value);
+    bool any = false;
+    if constexpr (std::is_class_v<T>)
+        for (std::size_t at = 0; at + sizeof(std::uintptr_t) <= sizeof value; at += sizeof(std::uintptr_t)) {
+            std::uintptr_t word;
+            std::memcpy(&word, reinterpret_cast<const unsigned char*>(&value) + at, sizeof word);
+            any |= word >> 40 && !(word >> 47) && !on_device(reinterpret_cast<const void*>(word));
+        }
+    return any;
+}
+}  // namespace emulated
+
 template <class... Parameters>
 cudaError_t cudaLaunchKernel(void (*kernel)(Parameters...), dim3 grid, dim3 block, void** values, std::size_t shared,
                              cudaStream_t) {
     return [&]<std::size_t... at>(std::index_sequence<at...>) {
         const std::tuple<Parameters...> held(*static_cast<Parameters*>(values[at])...);
-        bool astray = false;
-        const auto look = [&](const auto& value) {
-            if constexpr (std::is_pointer_v<std::decay_t<decltype(value)>>) astray |= value && !emulated::on_device(value);
-        };
-        (look(std::get<at>(held)), ...);
-        if (astray) return cudaErrorIllegalAddress;
+        if ((emulated::astray(std::get<at>(held)) || ...)) return cudaErrorIllegalAddress;
         return emulated::run([&] { std::apply(kernel, held); }, grid, block, shared);
     }(std::index_sequence_for<Parameters...>{});
 }
