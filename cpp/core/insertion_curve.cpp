@@ -34,11 +34,11 @@ void exactly(const Features& x, const StandardTargets& targets, Metric metric, c
 
 void insertion_curve(Engine& engine, StandardTargets& targets, Metric metric, Orders orders, const Context& context,
                      double* out) {
-    std::vector<char> again(targets.count * orders.steps);
-    engine.insertion_curve({metric, targets.view(), orders}, context, out, again.data());
+    std::vector<char> needs_recompute(targets.count * orders.steps);
+    engine.insertion_curve({metric, targets.view(), orders}, context, out, needs_recompute.data());
     std::vector<int64_t> left;
-    for (std::size_t at = 0; at < again.size(); ++at)
-        if (again[at]) left.push_back(static_cast<int64_t>(at));
+    for (std::size_t at = 0; at < needs_recompute.size(); ++at)
+        if (needs_recompute[at]) left.push_back(static_cast<int64_t>(at));
     if (!left.empty() && !context.stop(0)) {
         targets.bring(context.threads);
         exactly(engine.host_features(), targets, metric, orders, left, context, out);

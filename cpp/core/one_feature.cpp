@@ -95,14 +95,15 @@ void one_feature(Engine& engine, StandardTargets& targets, const OneFeaturePlan&
         targets.alignments(similarities.get(), out, d);
         for (int64_t t = 0; t < targets.count; ++t) std::fill_n(out + t * d + 1, d - 1, out[t * d]);
     }
-    std::vector<char> again(candidates.count);
+    std::vector<char> needs_recompute(candidates.count);
     if (plan.subset.count + plan.sign < traits_of(plan.metric).least_features())
-        std::fill(again.begin(), again.end(), 1);  // no update leads to fewer features than a similarity needs
+        std::fill(needs_recompute.begin(), needs_recompute.end(),
+                  1);  // no update leads to fewer features than a similarity needs
     else
-        engine.one_feature(plan, context, out, again.data());
+        engine.one_feature(plan, context, out, needs_recompute.data());
     std::vector<int64_t> left;
     for (int64_t c = 0; c < candidates.count; ++c)
-        if (again[c]) left.push_back(candidates.values[c]);
+        if (needs_recompute[c]) left.push_back(candidates.values[c]);
     if (!left.empty() && !context.stop(0)) {
         targets.bring(context.threads);
         exactly(engine.host_features(), targets, plan, left, context, out);

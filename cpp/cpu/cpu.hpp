@@ -9,8 +9,8 @@ namespace secateur::cpu {
 std::unique_ptr<Engine> load(const Features&);
 
 // The engine's two larger ways, each in its own file (engine.hpp).
-void one_feature(const Features& x, const OneFeaturePlan&, const Context&, double* out, char* again);
-void insertion_curve(const Features& x, const InsertionPlan&, const Context&, double* out, char* again);
+void one_feature(const Features& x, const OneFeaturePlan&, const Context&, double* out, char* needs_recompute);
+void insertion_curve(const Features& x, const InsertionPlan&, const Context&, double* out, char* needs_recompute);
 
 // out (times, pairs): dissimilarities of the patterns at each of these times. whitening (sensors, rank), or nullptr, comes
 // before distances. False, and nothing of use in out, where a pattern is not finite.

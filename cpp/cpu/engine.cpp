@@ -22,11 +22,11 @@ class Processor : public Engine {
     void space(Metric metric, Indices subset, const Context& context, Space& out) override {
         SpaceBuilder(stimuli, context.threads).build(x_, metric, subset, -1, out);
     }
-    void one_feature(const OneFeaturePlan& plan, const Context& context, double* out, char* again) override {
-        cpu::one_feature(x_, plan, context, out, again);
+    void one_feature(const OneFeaturePlan& plan, const Context& context, double* out, char* needs_recompute) override {
+        cpu::one_feature(x_, plan, context, out, needs_recompute);
     }
-    void insertion_curve(const InsertionPlan& plan, const Context& context, double* out, char* again) override {
-        cpu::insertion_curve(x_, plan, context, out, again);
+    void insertion_curve(const InsertionPlan& plan, const Context& context, double* out, char* needs_recompute) override {
+        cpu::insertion_curve(x_, plan, context, out, needs_recompute);
     }
 
   private:

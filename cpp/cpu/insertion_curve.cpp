@@ -266,7 +266,7 @@ int64_t next_chunk(int64_t window_start, int64_t first, int64_t length) {
 }
 
 template <class Rule>
-void by_moments(const Job& job, const Orders& orders, const Context& context, double* out, char* again) {
+void by_moments(const Job& job, const Orders& orders, const Context& context, double* out, char* needs_recompute) {
     const StandardTargets& targets = *job.targets;
     const int64_t steps = orders.steps;
     const auto prepare = choose<Prepare<Rule>, const Job*, Factors*, const int64_t*, int64_t, int64_t, int64_t, int64_t>();
@@ -310,7 +310,7 @@ void by_moments(const Job& job, const Orders& orders, const Context& context, do
                     const Moments m = put_together(job, r, s, weight, raw, level);
                     out[t * steps + start + s] =
                         job.traits.orientation * alignment_of(m, raw, level, weight, targets.centred, trusted);
-                    again[t * steps + start + s] = !trusted;
+                    needs_recompute[t * steps + start + s] = !trusted;
                 }
             }
         }
@@ -435,7 +435,7 @@ void by_similarities(const Job& job, const int64_t* orders, int64_t order_count,
 
 }  // namespace
 
-void insertion_curve(const Features& x, const InsertionPlan& plan, const Context& context, double* out, char* again) {
+void insertion_curve(const Features& x, const InsertionPlan& plan, const Context& context, double* out, char* needs_recompute) {
     const StandardTargets& targets = *plan.targets.of;
     Job job{
         x, plan.metric,          traits_of(plan.metric), &targets, Buffer(x.stimuli * widest), Buffer(widest), padded(x.stimuli),
@@ -458,7 +458,7 @@ void insertion_curve(const Features& x, const InsertionPlan& plan, const Context
         if (!secateur::by_moments(targets.comparator))
             by_similarities<Rule>(job, orders.values, orders.count, orders.steps, context, out);
         else
-            by_moments<Rule>(job, orders, context, out, again);
+            by_moments<Rule>(job, orders, context, out, needs_recompute);
     });
 }
 

@@ -29,10 +29,10 @@ struct Job : Guards {
     // The pairs that count, in packed order, and where each stimulus's row begins.
     std::vector<int64_t> row;
     std::vector<int32_t> partner;
-    Buffer base;    // pair sums at those pairs; already shifted where they are the values themselves
-    Buffer target;  // one target: its standardised values at those pairs
-    double* out;    // (targets, x.count)
-    char* again;    // (candidates): 1 asks for the exact way
+    Buffer base;            // pair sums at those pairs; already shifted where they are the values themselves
+    Buffer target;          // one target: its standardised values at those pairs
+    double* out;            // (targets, x.count)
+    char* needs_recompute;  // (candidates): 1 asks for the exact way
 
     int64_t pair_count() const { return row.back(); }
     void put(int64_t target, int64_t candidate, double r) const {
@@ -173,7 +173,7 @@ struct OneTargetTile {
             bool trusted;
             const double level = std::max(job.level[pattern], unshifted(m.sum, m.squares, job.shift, weight));
             job.put(0, first + w, alignment_of(m, m.squares, level, weight, job.targets->centred, trusted));
-            job.again[first + w] = suspect[w] != 0 || !trusted || m.sum <= job.remain[pattern];
+            job.needs_recompute[first + w] = suspect[w] != 0 || !trusted || m.sum <= job.remain[pattern];
         }
     }
 };
@@ -358,7 +358,7 @@ struct ManyTargetsTile {
         const int64_t left = std::min(block, job.candidates.count - first);
         double spread[block];
         int64_t known = -1;
-        for (int64_t w = 0; w < left; ++w) job.again[first + w] |= suspect[w] != 0;
+        for (int64_t w = 0; w < left; ++w) job.needs_recompute[first + w] |= suspect[w] != 0;
         for (int64_t t = 0; t < panels.targets; ++t) {
             const int64_t pattern = targets.pattern_of(panels.first + t);
             if (pattern != known) {
@@ -370,7 +370,7 @@ struct ManyTargetsTile {
                     const double weight = targets.total(pattern);
                     const double level = std::max(job.level[pattern], unshifted(sum[w], squares[w], job.shift, weight));
                     spread[w] = spread_of(sum[w], squares[w], squares[w], level, weight, targets.centred, trusted);
-                    job.again[first + w] |= !trusted || sum[w] <= job.remain[pattern];
+                    job.needs_recompute[first + w] |= !trusted || sum[w] <= job.remain[pattern];
                 }
                 known = pattern;
             }
@@ -509,7 +509,7 @@ void by_similarities(Job& job, Indices subset, const Context& context) {
             if (updated_similarities<Rule, sign>(job, subset, c, s.z.get(), s.inverse.get(), similarities))
                 s.trusted.push_back(c);
             else
-                job.again[c] = 1;
+                job.needs_recompute[c] = 1;
         }
         compare_all(*job.targets, s.similarities.get(), static_cast<int64_t>(s.trusted.size()), s.look, s.found.get(), count, 1);
         for (std::size_t v = 0; v < s.trusted.size(); ++v)
@@ -520,7 +520,7 @@ void by_similarities(Job& job, Indices subset, const Context& context) {
 
 }  // namespace
 
-void one_feature(const Features& x, const OneFeaturePlan& plan, const Context& context, double* out, char* again) {
+void one_feature(const Features& x, const OneFeaturePlan& plan, const Context& context, double* out, char* needs_recompute) {
     Job job{plan.guards,
             x,
             plan.metric,
@@ -534,7 +534,7 @@ void one_feature(const Features& x, const OneFeaturePlan& plan, const Context& c
             {},
             {},
             out,
-            again};
+            needs_recompute};
     with_rule(plan.metric, [&](auto rule) {
         using Rule = decltype(rule);
         const bool adding = plan.sign > 0;

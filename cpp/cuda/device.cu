@@ -105,20 +105,20 @@ class Loaded : public Engine {
         const Device::Turn turn(*device_);
         cuda::space(*device_, x_, metric, subset, out.pair.get(), out.own.get(), out.mean.get());
     }
-    void one_feature(const OneFeaturePlan& plan, const Context& context, double* out, char* again) override {
+    void one_feature(const OneFeaturePlan& plan, const Context& context, double* out, char* needs_recompute) override {
         const Device::Turn turn(*device_);
         const int64_t targets = plan.targets.count, candidates = plan.candidates.count;
         const double orientation = traits_of(plan.metric).orientation;
         Buffer values(targets * candidates);
-        cuda::one_feature(*device_, x_, precision_, plan, context, values.get(), again);
+        cuda::one_feature(*device_, x_, precision_, plan, context, values.get(), needs_recompute);
         for (int64_t t = 0; t < targets; ++t)
             for (int64_t c = 0; c < candidates; ++c)
                 out[t * features + plan.candidates.values[c]] = orientation * values[t * candidates + c];
     }
-    void insertion_curve(const InsertionPlan& plan, const Context& context, double* out, char* again) override {
+    void insertion_curve(const InsertionPlan& plan, const Context& context, double* out, char* needs_recompute) override {
         expect_few_stimuli();
         const Device::Turn turn(*device_);
-        cuda::insertion_curve(*device_, x_, plan, context, out, again);
+        cuda::insertion_curve(*device_, x_, plan, context, out, needs_recompute);
         const double orientation = traits_of(plan.metric).orientation;
         for (int64_t at = 0; at < plan.targets.count * plan.orders.steps; ++at) out[at] *= orientation;
     }

@@ -35,7 +35,7 @@ struct Job {
     double *pairs, *sums;
     double *shifts, *next_shifts;
     double* values;
-    char* again;
+    char* needs_recompute;
 };
 
 // z, r (targets, longest_window, padded): zeros behind the last stimulus and the last step. `start`: the steps before the window.
@@ -184,7 +184,7 @@ __global__ void __launch_bounds__(2 * threads)  // what the compiler makes of th
         for (int e = 0; e < side * side; ++e) job.pairs[(t * side * side + e) * job.tiles + tile] = pair[e];
 }
 
-// values, again (targets, all_steps), at `start` and behind.
+// values, needs_recompute (targets, all_steps), at `start` and behind.
 __global__ void conclude(Job job, bool centred) {
     const int64_t s = int64_t{blockIdx.x} * blockDim.x + threadIdx.x, t = blockIdx.y;
     if (s >= job.steps) return;
@@ -196,7 +196,7 @@ __global__ void conclude(Job job, bool centred) {
     bool trusted;
     job.values[t * job.all_steps + job.start + s] =
         alignment_of(m, m.squares, unshifted(m.sum, m.squares, shift, weight), weight, centred, trusted);
-    job.again[t * job.all_steps + job.start + s] = !trusted;
+    job.needs_recompute[t * job.all_steps + job.start + s] = !trusted;
     if (s == job.steps - 1) {
         const double mean = shift + m.sum / weight;
         job.next_shifts[t] = centred && std::isfinite(mean) ? mean : 0.0;
@@ -220,7 +220,8 @@ int64_t window_at(int64_t start, int64_t steps) {
 }
 
 template <class Rule, bool weighted>
-void run(Device& device, const Features& x, const InsertionPlan& plan, const Context& context, double* values, char* again) {
+void run(Device& device, const Features& x, const InsertionPlan& plan, const Context& context, double* values,
+         char* needs_recompute) {
     const StandardRows& targets = plan.targets;
     const int64_t n = x.stimuli, padded = rounded_up(n, side), pairs = x.pairs(), steps = plan.orders.steps;
     const std::vector<uint32_t> corners = tile_corners(n);
@@ -287,7 +288,7 @@ void run(Device& device, const Features& x, const InsertionPlan& plan, const Con
             orders.upload(plan.orders.values, steps);
         if (weighted) pattern_of.upload(targets.weight_of + from, count);
         job.values = out.get();
-        job.again = flags.get();
+        job.needs_recompute = flags.get();
         job.shifts = shift.get();
         job.next_shifts = next_shift.get();
         sums_of_pairs.zero();
@@ -308,20 +309,20 @@ void run(Device& device, const Features& x, const InsertionPlan& plan, const Con
             if (++windows % windows_ahead == 0) device.finish("inserting features");  // so that Ctrl-C is noticed
         }
         out.download(values + from * steps);
-        flags.download(again + from * steps);
+        flags.download(needs_recompute + from * steps);
     }
 }
 
 }  // namespace
 
 void insertion_curve(Device& device, const Features& x, const InsertionPlan& plan, const Context& context, double* values,
-                     char* again) {
+                     char* needs_recompute) {
     with_rule(plan.metric, [&](auto rule) {
         using Rule = decltype(rule);
         if (plan.targets.weights)
-            run<Rule, true>(device, x, plan, context, values, again);
+            run<Rule, true>(device, x, plan, context, values, needs_recompute);
         else
-            run<Rule, false>(device, x, plan, context, values, again);
+            run<Rule, false>(device, x, plan, context, values, needs_recompute);
     });
 }
 

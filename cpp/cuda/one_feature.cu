@@ -70,7 +70,7 @@ struct Job {
     // Partial sums by slice of the pairs, those of the unchanged space (delta form), and what comes of them.
     int64_t slices, product_slices;
     double *sums, *product_sums, *base, *base_of_patterns, *values;
-    char* again;
+    char* needs_recompute;
 };
 
 // What a pair contributes: `term` to the sum and the products, `square` to the squares; `lost` where it has cancelled.
@@ -124,14 +124,14 @@ __global__ void factors(Job<Real> job) {
         factor = Rule::centred ? (value - job.mean[i]) * job.weight : value;
         if constexpr (Rule::guard == Guard::job.own) {
             const double rest = job.own[i] + sign * (factor * factor);
-            if (rest <= job.least[i]) job.again[c] = 1;
+            if (rest <= job.least[i]) job.needs_recompute[c] = 1;
             if constexpr (Rule::normalised && std::is_same_v<Real, float>) {
                 if (job.own[i] > 0 && rest > 0) {
                     other = inverse_growth(job.own[i], factor, sign);
                     factor /= std::sqrt(rest);
                 } else {
                     factor = 0;  // no direction before: the exact way, if any pair of it counts
-                    if (job.undefined[i] != 0 || rest > 0) job.again[c] = 1;
+                    if (job.undefined[i] != 0 || rest > 0) job.needs_recompute[c] = 1;
                 }
             } else if constexpr (Rule::normalised) {
                 other = rest > 0 ? 1 / std::sqrt(rest) : job.undefined[i];
@@ -248,7 +248,7 @@ __global__ void __launch_bounds__(threads, 1) moments(Job<Real> job) {
     shared[(0 * warps + warp) * lanes + lane] = sum.value();
     shared[(1 * warps + warp) * lanes + lane] = squares.value();
     shared[(2 * warps + warp) * lanes + lane] = product.value();
-    if (lost) job.again[c] = 1;
+    if (lost) job.needs_recompute[c] = 1;
     __syncthreads();
     if (warp < 3) {
         double all = 0;
@@ -350,7 +350,7 @@ __global__ void conclude(Job<Real> job) {
     bool trusted;
     const double alignment = alignment_of(m, m.squares, raised, weight, job.centred, trusted);
     // The delta form never meets a stimulus without direction: what is not finite there is beyond a float's range.
-    if (!trusted || m.sum <= job.remain[pattern] || (job.base && !std::isfinite(all[0] + all[1]))) job.again[c] = 1;
+    if (!trusted || m.sum <= job.remain[pattern] || (job.base && !std::isfinite(all[0] + all[1]))) job.needs_recompute[c] = 1;
     job.values[t * job.count + c] = alignment;
 }
 
@@ -442,11 +442,11 @@ class Verb {
         launch(device, "laying out pairs", prepare<Rule, Real>, grid_of((n_ + 127) / 128, n_), 128, 0, job_);
     }
 
-    void run(const Context& context, double* values, char* again) {
+    void run(const Context& context, double* values, char* needs_recompute) {
         const StandardRows& targets = plan_.targets;
         const int64_t largest = std::clamp<int64_t>(std::min(batch_bytes, room()) / 8 / pairs_, 1, most_in_a_batch);
         for (int64_t from = 0; from < targets.count; from += largest)
-            batch(from, std::min(largest, targets.count - from), context, values, again);
+            batch(from, std::min(largest, targets.count - from), context, values, needs_recompute);
     }
 
   private:
@@ -466,7 +466,7 @@ class Verb {
     // A share of the memory that is left; how sums are split, and so their bits, never depends on it.
     int64_t room() const { return static_cast<int64_t>(device_.available_bytes() / 4); }
 
-    void batch(int64_t first, int64_t count, const Context& context, double* values, char* again) {
+    void batch(int64_t first, int64_t count, const Context& context, double* values, char* needs_recompute) {
         const StandardRows& targets = plan_.targets;
         const int64_t candidates = plan_.candidates.count;
         const bool by_target = targets.in_all <= few || (weighted_ && patterns_ >= std::min(targets.in_all, most_in_a_batch));
@@ -514,7 +514,7 @@ class Verb {
         job.sums = sums.get();
         job.product_sums = product_sums.get();
         job.values = out.get();
-        job.again = flags.get();
+        job.needs_recompute = flags.get();
         for (int64_t c = 0; c < candidates; c += tile) {
             if (context.stop(0)) return;
             const int64_t now = std::min(tile, candidates - c), stride = rounded_up(now, lanes);
@@ -534,7 +534,7 @@ class Verb {
             launch(device_, "comparing", conclude<Real>, grid_of((now + 127) / 128, count), 128, 0, job);
             out.download(values + first * candidates + c, count, now, candidates);
             flags.download(flagged.data());
-            for (int64_t k = 0; k < now; ++k) again[c + k] |= flagged[k];
+            for (int64_t k = 0; k < now; ++k) needs_recompute[c + k] |= flagged[k];
         }
     }
 };
@@ -542,10 +542,10 @@ class Verb {
 }  // namespace
 
 void one_feature(Device& device, const Features& x, Precision precision, const OneFeaturePlan& plan, const Context& context,
-                 double* values, char* again) {
+                 double* values, char* needs_recompute) {
     with_rule(plan.metric, [&](auto rule) {
         using Rule = decltype(rule);
-        const auto run = [&](auto verb) { verb.run(context, values, again); };
+        const auto run = [&](auto verb) { verb.run(context, values, needs_recompute); };
         if (precision == Precision::single && fit_floats(plan.targets, x.pairs()) && vary<Rule>(plan, x.stimuli))
             plan.sign > 0 ? run(Verb<Rule, 1, float>(device, x, plan)) : run(Verb<Rule, -1, float>(device, x, plan));
         else

@@ -155,15 +155,15 @@ class Search {
 
     // Alignments with each feature left out. False if asked to stop.
     bool leave_one_out(const Part& part) const {
-        std::vector<char> again(x_.count, plan_.no_updates);
+        std::vector<char> needs_recompute(x_.count, plan_.no_updates);
         if (!plan_.no_updates) {
             OneFeaturePlan plan = plan_.leave_one_out;
             plan.targets = part.targets;
-            one_feature(device_, x_, precision_, plan, context_, part.values, again.data());
+            one_feature(device_, x_, precision_, plan, context_, part.values, needs_recompute.data());
         }
         std::vector<int64_t> features;
         for (int64_t k = 0; k < x_.count; ++k)
-            if (again[k]) features.push_back(k);
+            if (needs_recompute[k]) features.push_back(k);
         const auto some = static_cast<int64_t>(features.size());
         if (some > 0 && !context_.stop(0)) leave_out_anew(part, features);
         return !context_.stop(0);

@@ -106,10 +106,11 @@ class Engine {
     // The same features of these stimuli alone.
     virtual std::unique_ptr<Engine> among(Indices stimuli) = 0;
     virtual void space(Metric, Indices subset, const Context&, Space& out) = 0;
-    // out (targets, features): alignment with each candidate, at its column; again (candidates): 1 asks for the exact way.
-    virtual void one_feature(const OneFeaturePlan&, const Context&, double* out, char* again) = 0;
-    // out (targets, steps): alignment of each prefix; again (targets, steps).
-    virtual void insertion_curve(const InsertionPlan&, const Context&, double* out, char* again) = 0;
+    // out (targets, features): alignment with each candidate, at its column; needs_recompute (candidates): 1 asks for the exact
+    // way.
+    virtual void one_feature(const OneFeaturePlan&, const Context&, double* out, char* needs_recompute) = 0;
+    // out (targets, steps): alignment of each prefix; needs_recompute (targets, steps).
+    virtual void insertion_curve(const InsertionPlan&, const Context&, double* out, char* needs_recompute) = 0;
     // A whole verb of the core (core/verbs.hpp), where the engine has a way of its own: what one step makes stays there for the
     // next. Else nothing, and the core takes the steps.
     virtual std::optional<bool> ranking(const Targets&, const RankingPlan&, const Context&, Ranked) { return {}; }
