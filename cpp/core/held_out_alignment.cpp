@@ -18,14 +18,14 @@ namespace {
 struct Scratch {
     FreshSimilarities fresh;
     Buffer weights;
-    CompareScratch look;
+    CompareScratch compare_scratch;
     std::vector<int64_t> features;
-    Scratch(int64_t stimuli, int64_t pairs) : fresh(stimuli), weights(pairs), look(stimuli, pairs) {}
+    Scratch(int64_t stimuli, int64_t pairs) : fresh(stimuli), weights(pairs), compare_scratch(stimuli, pairs) {}
 };
 
 // Alignment of target t over the pairs where the similarities are defined.
 double align(const Targets& targets, int64_t t, int64_t stimuli, int64_t pairs, const double* similarities, Measures by,
-             Buffer& weights, CompareScratch& look, int64_t& undefined) {
+             Buffer& weights, CompareScratch& compare_scratch, int64_t& undefined) {
     static constexpr int64_t own = 0;
     Targets one{targets.values + t * pairs, 1, nullptr, &own, 1};
     if (targets.weights) one.weights = targets.weights + targets.weight_of[t] * pairs;
@@ -39,8 +39,8 @@ double align(const Targets& targets, int64_t t, int64_t stimuli, int64_t pairs, 
     if (undefined > 0) one.weights = weights.get();
     if (undefined > 0 && is_whitened(by.comparator)) return 0;  // refused by the caller
     const StandardTargets standard(one, stimuli, pairs, tie_scale_of(by.metric), by.comparator, 1);
-    standard.look_at(0, similarities, look);
-    return standard.alignment(0, similarities, look);
+    standard.look_at(0, similarities, compare_scratch);
+    return standard.alignment(0, similarities, compare_scratch);
 }
 
 }  // namespace
@@ -74,7 +74,7 @@ void held_out_alignment(Engine& all, const Targets& source, Measures by, Indices
                     if (kept[t * d + k]) own.features.push_back(k);
                 similarities = own.fresh.of(x, by.metric, {own.features.data(), static_cast<int64_t>(own.features.size())});
             }
-            out[t] = align(targets, t, n, pairs, similarities, by, own.weights, own.look, undefined[t]);
+            out[t] = align(targets, t, n, pairs, similarities, by, own.weights, own.compare_scratch, undefined[t]);
         });
     }
     failure.rethrow();

@@ -54,10 +54,10 @@ void exactly(const Features& x, const StandardTargets& targets, const OneFeature
              const Context& context, double* out) {
     struct Scratch {
         FreshSimilarities fresh;
-        CompareScratch look;
+        CompareScratch compare_scratch;
         std::vector<int64_t> features;  // the subset's, and one more
         Scratch(const Features& x, Indices subset)
-            : fresh(x.stimuli), look(x.stimuli, x.pairs()), features(subset.values, subset.values + subset.count) {
+            : fresh(x.stimuli), compare_scratch(x.stimuli, x.pairs()), features(subset.values, subset.values + subset.count) {
             features.push_back(-1);
         }
     };
@@ -75,7 +75,7 @@ void exactly(const Features& x, const StandardTargets& targets, const OneFeature
         s.features.back() = asked[c];
         const Indices features{s.features.data(), subset.count + adding};
         const double* similarities = s.fresh.of(x, plan.metric, features, adding ? -1 : position[asked[c]]);
-        compare_all(targets, similarities, 1, s.look, out + asked[c], 0, x.count);
+        compare_all(targets, similarities, 1, s.compare_scratch, out + asked[c], 0, x.count);
     }
 }
 

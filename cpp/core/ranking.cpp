@@ -64,8 +64,8 @@ bool ranking(Engine& all, const Targets& source, Measures by, Indices stimuli, P
     if (!out.order) out.order = orders.data();
     if (!out.curve) out.curve = curves.get();
     {
-        CompareScratch look(engine.stimuli, engine.pairs());
-        compare_all(targets, similarities.get(), 1, look, out.baseline, 0, 1, &context);
+        CompareScratch compare_scratch(engine.stimuli, engine.pairs());
+        compare_all(targets, similarities.get(), 1, compare_scratch, out.baseline, 0, 1, &context);
         similarities = {};
     }
     context.throw_if_stopped();

@@ -159,81 +159,82 @@ int64_t StandardTargets::together() const {
 
 void StandardTargets::look_at(int64_t pattern, const double* s, CompareScratch& scratch, int64_t place) const {
     const double* w = weighted ? weights(pattern) : nullptr;
-    Look& look = scratch.looks[place];
+    SimilarityStats& stats = scratch.stats[place];
     double* ranks = scratch.ranks.get() + place * pairs;
     if (is_rank(comparator)) {
         const double* values = s;
-        look.count = pairs;
+        stats.count = pairs;
         if (w || ties_.rooted) {
             scratch.values.resize(pairs);
-            look.count = 0;
+            stats.count = 0;
             for (int64_t p = 0; p < pairs; ++p) {
-                scratch.values[look.count] = ties_.rooted ? s[p] * std::abs(s[p]) : s[p];
-                look.count += !w || w[p] > 0;
+                scratch.values[stats.count] = ties_.rooted ? s[p] * std::abs(s[p]) : s[p];
+                stats.count += !w || w[p] > 0;
             }
             values = scratch.values.data();
         }
         static const auto examine = choose<Examine, const double*, int64_t, double*, bool*>();
         double largest = 1;
-        examine(values, look.count, ties_.normalised ? nullptr : &largest, &look.defined);
-        if (!look.defined) return;
-        scratch.sorter.sort(values, look.count, tie_share * largest);
-        look.constant = scratch.sorter.constant();
+        examine(values, stats.count, ties_.normalised ? nullptr : &largest, &stats.defined);
+        if (!stats.defined) return;
+        scratch.sorter.sort(values, stats.count, tie_share * largest);
+        stats.constant = scratch.sorter.constant();
         if (!by_ranks(comparator)) return;
         scratch.sorter.centred_ranks(ranks);
-        look.deviation = scratch.sorter.squares();
+        stats.deviation = scratch.sorter.squares();
         return;
     }
-    look.defined = true;
+    stats.defined = true;
     double mean = 0, squares = 0;
     for (int64_t p = 0; p < pairs; ++p) {
         if (w && !(w[p] > 0)) continue;
         const double weight = w ? w[p] : 1;
-        look.defined &= !std::isnan(s[p]);
+        stats.defined &= !std::isnan(s[p]);
         mean += weight * s[p];
         squares += weight * s[p] * s[p];
     }
-    if (!look.defined) return;
+    if (!stats.defined) return;
     mean /= totals_[pattern];
-    look.mean = centred ? mean : 0;
+    stats.mean = centred ? mean : 0;
     double deviation = 0;
     for (int64_t p = 0; p < pairs; ++p) {
         if (w && !(w[p] > 0)) continue;
-        deviation += (w ? w[p] : 1) * (s[p] - look.mean) * (s[p] - look.mean);
+        deviation += (w ? w[p] : 1) * (s[p] - stats.mean) * (s[p] - stats.mean);
     }
-    look.deviation = deviation;
-    look.constant = is_constant(deviation, squares);
+    stats.deviation = deviation;
+    stats.constant = is_constant(deviation, squares);
     if (is_whitened(comparator)) {
         scratch.values.resize(pairs);
-        for (int64_t p = 0; p < pairs; ++p) scratch.values[p] = s[p] - look.mean;
+        for (int64_t p = 0; p < pairs; ++p) scratch.values[p] = s[p] - stats.mean;
         whiten(scratch.values.data(), stimuli, scratch.means.data(), ranks);
-        look.deviation = std::inner_product(scratch.values.begin(), scratch.values.end(), ranks, 0.0);
+        stats.deviation = std::inner_product(scratch.values.begin(), scratch.values.end(), ranks, 0.0);
     }
 }
 
-double StandardTargets::alignment_of_ranks(int64_t t, const Look& look, double product) const {
-    if (!look.defined || totals_[pattern_of(t)] <= 0) return nan;
-    if (look.constant) return traits_of(comparator).zero_where_constant ? 0 : nan;
-    return comparator == Comparator::spearman ? spearman(product, look.deviation, rank_squares_[t]) : rho_a(product, look.count);
+double StandardTargets::alignment_of_ranks(int64_t t, const SimilarityStats& stats, double product) const {
+    if (!stats.defined || totals_[pattern_of(t)] <= 0) return nan;
+    if (stats.constant) return traits_of(comparator).zero_where_constant ? 0 : nan;
+    return comparator == Comparator::spearman ? spearman(product, stats.deviation, rank_squares_[t])
+                                              : rho_a(product, stats.count);
 }
 
 double StandardTargets::alignment(int64_t t, const double* s, CompareScratch& scratch) const {
-    const Look& look = scratch.looks[0];
+    const SimilarityStats& stats = scratch.stats[0];
     const double* h = row(t);
     double product = 0;
     if (by_ranks(comparator)) {
-        if (look.defined) rank_products(scratch.ranks.get(), 1, h, 1, pairs, look.count, &product);
-        return alignment_of_ranks(t, look, product);
+        if (stats.defined) rank_products(scratch.ranks.get(), 1, h, 1, pairs, stats.count, &product);
+        return alignment_of_ranks(t, stats, product);
     }
-    if (!look.defined || totals_[pattern_of(t)] <= 0) return nan;
-    if (look.constant) return traits_of(comparator).zero_where_constant ? 0 : nan;
+    if (!stats.defined || totals_[pattern_of(t)] <= 0) return nan;
+    if (stats.constant) return traits_of(comparator).zero_where_constant ? 0 : nan;
     if (by_order(comparator)) {
         const PairCounts counts = scratch.sorter.count_pairs({h, places_.empty() ? nullptr : &places_[t * pairs], tied_[t]});
         return comparator == Comparator::tau_a ? tau_a(counts) : tau_b(counts);
     }
     for (int64_t p = 0; p < pairs; ++p)
-        if (!weighted || h[p] != 0) product += h[p] * (s[p] - look.mean);
-    return product / std::sqrt(look.deviation);
+        if (!weighted || h[p] != 0) product += h[p] * (s[p] - stats.mean);
+    return product / std::sqrt(stats.deviation);
 }
 
 void StandardTargets::alignments(const double* similarities, double* out, int64_t stride) const {
@@ -243,14 +244,14 @@ void StandardTargets::alignments(const double* similarities, double* out, int64_
         for (int64_t t = 0; t < count; ++t) out[t * stride] = all[t];
         return;
     }
-    CompareScratch look(stimuli, pairs);
-    compare_all(*this, similarities, 1, look, out, 0, stride);
+    CompareScratch scratch(stimuli, pairs);
+    compare_all(*this, similarities, 1, scratch, out, 0, stride);
 }
 
 void compare_all(const StandardTargets& targets, const double* similarities, int64_t count, CompareScratch& scratch, double* out,
                  int64_t vector_stride, int64_t target_stride, const Context* context) {
     static constexpr int64_t most_targets = 256;
-    const int64_t pairs = targets.pairs, together = static_cast<int64_t>(scratch.looks.size());
+    const int64_t pairs = targets.pairs, together = static_cast<int64_t>(scratch.stats.size());
     const bool ranked = by_ranks(targets.comparator);
     for (int64_t first = 0; first < count; first += together) {
         const int64_t some = std::min(together, count - first);
@@ -268,12 +269,12 @@ void compare_all(const StandardTargets& targets, const double* similarities, int
                     continue;
                 }
                 scratch.products.resize(some * columns);
-                rank_products(scratch.ranks.get(), some, targets.row(start), columns, pairs, scratch.looks[0].count,
+                rank_products(scratch.ranks.get(), some, targets.row(start), columns, pairs, scratch.stats[0].count,
                               scratch.products.data());
                 for (int64_t v = 0; v < some; ++v)
                     for (int64_t t = 0; t < columns; ++t)
                         at[v * vector_stride + t * target_stride] =
-                            targets.alignment_of_ranks(start + t, scratch.looks[v], scratch.products[v * columns + t]);
+                            targets.alignment_of_ranks(start + t, scratch.stats[v], scratch.products[v * columns + t]);
             }
         }
     }

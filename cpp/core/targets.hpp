@@ -60,7 +60,7 @@ class StandardTargets {
     // place of the scratch.
     void look_at(int64_t pattern, const double* similarities, CompareScratch&, int64_t place = 0) const;
     // The same alignment where ranks are compared and their product is known.
-    double alignment_of_ranks(int64_t target, const struct Look&, double product) const;
+    double alignment_of_ranks(int64_t target, const struct SimilarityStats&, double product) const;
     // Targets from one to another that have one pattern and lie together, by pattern.
     struct Alike {
         int64_t pattern, from, to;
@@ -82,7 +82,7 @@ class StandardTargets {
 };
 
 // What one vector of similarities looks like to all targets of one weight pattern.
-struct Look {
+struct SimilarityStats {
     double mean = 0, deviation = 0;  // where ranks are compared, their sum of squares
     int64_t count = 0;               // of the pairs that count, where orders are compared
     bool defined = true, constant = false;
@@ -90,13 +90,13 @@ struct Look {
 
 // Memory to look at some vectors, one after another at their places.
 struct CompareScratch {
-    std::vector<Look> looks;
-    Buffer ranks;                         // (looks, pairs): centred ranks; for whitened comparators the whitened values
+    std::vector<SimilarityStats> stats;
+    Buffer ranks;                         // (vectors, pairs): centred ranks; for whitened comparators the whitened values
     std::vector<double> values;           // of the pairs that count; for whitened comparators the centred ones
-    std::vector<double> means, products;  // by stimulus; (looks, targets)
+    std::vector<double> means, products;  // by stimulus; (vectors, targets)
     Sorter sorter;
     CompareScratch(int64_t stimuli, int64_t pairs, int64_t together = 1)
-        : looks(together), ranks(together * pairs), means(stimuli), sorter(pairs) {}
+        : stats(together), ranks(together * pairs), means(stimuli), sorter(pairs) {}
 };
 
 // Every target against vectors of similarities (count, pairs): out[vector * vector_stride + target * target_stride]. With a

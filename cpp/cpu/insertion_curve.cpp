@@ -360,9 +360,9 @@ void by_similarities(const Job& job, const int64_t* orders, int64_t order_count,
             : pair(pairs), own(n), mean(n), centre(n), z(some * n), inverse(some * n), similarities(some * pairs) {}
     };
     std::vector<Run> scratch;
-    std::vector<CompareScratch> looks;
+    std::vector<CompareScratch> compare_scratch;
     for (int t = 0; t < outer; ++t) scratch.emplace_back(n, pairs, std::min(some, std::max<int64_t>(steps, 1)));
-    for (int t = 0; t < context.threads; ++t) looks.emplace_back(n, pairs, together);
+    for (int t = 0; t < context.threads; ++t) compare_scratch.emplace_back(n, pairs, together);
     const auto step_row =
         choose<StepRow<Rule>, double*, const double*, const double*, int64_t, int64_t, int64_t, double*, int64_t>();
     // z and inverse norms of the steps from `start` on.
@@ -406,11 +406,11 @@ void by_similarities(const Job& job, const int64_t* orders, int64_t order_count,
                     if (context.stop(thread)) continue;
                     const double* similarities = &run.similarities[s * pairs];
                     if (order_count == 1) {
-                        compare_all(*job.targets, similarities, std::min(together, length - s), looks[thread], out + start + s, 1,
-                                    steps);
+                        compare_all(*job.targets, similarities, std::min(together, length - s), compare_scratch[thread],
+                                    out + start + s, 1, steps);
                     } else {
-                        job.targets->look_at(job.targets->pattern_of(t), similarities, looks[thread]);
-                        out[t * steps + start + s] = job.targets->alignment(t, similarities, looks[thread]);
+                        job.targets->look_at(job.targets->pattern_of(t), similarities, compare_scratch[thread]);
+                        out[t * steps + start + s] = job.targets->alignment(t, similarities, compare_scratch[thread]);
                     }
                 }
             }

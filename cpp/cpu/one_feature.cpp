@@ -490,10 +490,10 @@ template <class Rule, int sign>
 void by_similarities(Job& job, Indices subset, const Context& context) {
     struct Scratch {
         Buffer z, inverse, similarities, found;  // the last two of the vectors that are looked at together
-        CompareScratch look;
+        CompareScratch compare_scratch;
         std::vector<int64_t> trusted;
         Scratch(int64_t n, int64_t pairs, int64_t together, int64_t targets)
-            : z(n), inverse(n), similarities(together * pairs), found(together * targets), look(n, pairs, together) {}
+            : z(n), inverse(n), similarities(together * pairs), found(together * targets), compare_scratch(n, pairs, together) {}
     };
     const int64_t pairs = job.x.pairs(), count = job.targets->count, candidates = job.candidates.count;
     const int64_t together = job.targets->together(), tiles = (candidates + together - 1) / together;
@@ -511,7 +511,8 @@ void by_similarities(Job& job, Indices subset, const Context& context) {
             else
                 job.needs_recompute[c] = 1;
         }
-        compare_all(*job.targets, s.similarities.get(), static_cast<int64_t>(s.trusted.size()), s.look, s.found.get(), count, 1);
+        compare_all(*job.targets, s.similarities.get(), static_cast<int64_t>(s.trusted.size()), s.compare_scratch, s.found.get(),
+                    count, 1);
         for (std::size_t v = 0; v < s.trusted.size(); ++v)
             for (int64_t t = 0; t < count; ++t)
                 job.out[t * job.x.count + job.candidates.values[s.trusted[v]]] = s.found[static_cast<int64_t>(v) * count + t];
