@@ -39,7 +39,7 @@ double align(const Targets& targets, int64_t t, int64_t stimuli, int64_t pairs, 
     if (undefined > 0) one.weights = weights.get();
     if (undefined > 0 && is_whitened(by.comparator)) return 0;  // refused by the caller
     const StandardTargets standard(one, stimuli, pairs, tie_scale_of(by.metric), by.comparator, 1);
-    standard.look_at(0, similarities, compare_scratch);
+    standard.prepare(0, similarities, compare_scratch);
     return standard.alignment(0, similarities, compare_scratch);
 }
 

@@ -25,7 +25,7 @@ void exactly(const Features& x, const StandardTargets& targets, Metric metric, c
         const int64_t target = asked[c] / orders.steps, step = asked[c] % orders.steps;
         CompareScratch& own = scratch[omp_thread()];
         const double* similarities = fresh[omp_thread()].of(x, metric, {orders.of(target), step + 1});
-        targets.look_at(targets.pattern_of(target), similarities, own);
+        targets.prepare(targets.pattern_of(target), similarities, own);
         out[asked[c]] = targets.alignment(target, similarities, own);
     }
 }

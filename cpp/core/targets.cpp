@@ -157,7 +157,7 @@ int64_t StandardTargets::together() const {
     return by_ranks(comparator) && count > 1 ? std::clamp<int64_t>(most_values / std::max<int64_t>(pairs, 1), 1, most) : 1;
 }
 
-void StandardTargets::look_at(int64_t pattern, const double* s, CompareScratch& scratch, int64_t place) const {
+void StandardTargets::prepare(int64_t pattern, const double* s, CompareScratch& scratch, int64_t place) const {
     const double* w = weighted ? weights(pattern) : nullptr;
     SimilarityStats& stats = scratch.stats[place];
     double* ranks = scratch.ranks.get() + place * pairs;
@@ -259,7 +259,7 @@ void compare_all(const StandardTargets& targets, const double* similarities, int
         for (const auto& [pattern, from, to] : targets.alike()) {
             if (pattern != seen)
                 for (int64_t v = 0; v < some; ++v)
-                    targets.look_at(seen = pattern, similarities + (first + v) * pairs, scratch, v);
+                    targets.prepare(seen = pattern, similarities + (first + v) * pairs, scratch, v);
             for (int64_t start = from, end; start < to && !(context && context->stop(0)); start = end) {
                 end = std::min(to, start + (ranked ? most_targets : 1));
                 const int64_t columns = end - start;

@@ -58,7 +58,7 @@ class StandardTargets {
     double alignment(int64_t target, const double* similarities, struct CompareScratch&) const;
     // Scratch that `alignment` can share between targets of one pattern is refreshed here, once per vector, for the vector at a
     // place of the scratch.
-    void look_at(int64_t pattern, const double* similarities, CompareScratch&, int64_t place = 0) const;
+    void prepare(int64_t pattern, const double* similarities, CompareScratch&, int64_t place = 0) const;
     // The same alignment where ranks are compared and their product is known.
     double alignment_of_ranks(int64_t target, const struct SimilarityStats&, double product) const;
     // Targets from one to another that have one pattern and lie together, by pattern.

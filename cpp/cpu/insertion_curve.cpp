@@ -409,7 +409,7 @@ void by_similarities(const Job& job, const int64_t* orders, int64_t order_count,
                         compare_all(*job.targets, similarities, std::min(together, length - s), compare_scratch[thread],
                                     out + start + s, 1, steps);
                     } else {
-                        job.targets->look_at(job.targets->pattern_of(t), similarities, compare_scratch[thread]);
+                        job.targets->prepare(job.targets->pattern_of(t), similarities, compare_scratch[thread]);
                         out[t * steps + start + s] = job.targets->alignment(t, similarities, compare_scratch[thread]);
                     }
                 }
