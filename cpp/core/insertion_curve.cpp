@@ -40,7 +40,7 @@ void insertion_curve(Engine& engine, StandardTargets& targets, Metric metric, Or
     for (std::size_t at = 0; at < needs_recompute.size(); ++at)
         if (needs_recompute[at]) left.push_back(static_cast<int64_t>(at));
     if (!left.empty() && !context.stop(0)) {
-        targets.bring(context.threads);
+        targets.materialise(context.threads);
         exactly(engine.host_features(), targets, metric, orders, left, context, out);
     }
     context.throw_if_stopped();

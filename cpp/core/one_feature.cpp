@@ -105,7 +105,7 @@ void one_feature(Engine& engine, StandardTargets& targets, const OneFeaturePlan&
     for (int64_t c = 0; c < candidates.count; ++c)
         if (needs_recompute[c]) left.push_back(candidates.values[c]);
     if (!left.empty() && !context.stop(0)) {
-        targets.bring(context.threads);
+        targets.materialise(context.threads);
         exactly(engine.host_features(), targets, plan, left, context, out);
     }
     context.throw_if_stopped();

@@ -14,12 +14,12 @@ class StandardTargets {
     // Moment comparators: rows hold w (h - mean) / norm. Whitened: that, whitened. Ranks: of the pairs that count, in packed
     // order, the centred ranks (Sorter), or the values themselves (tau). A constant target has no direction: its alignments are
     // NaN (rho-a, tau-a: 0). Without `stimuli` (0) the pairs are any pairs, not all those of a set: none that is whitened.
-    // Rows wait for `bring` where the targets lie with an engine.
+    // Rows wait for `materialise` where the targets lie with an engine.
     StandardTargets(const Targets&, int64_t stimuli, int64_t pairs, TieScale, Comparator, int threads);
     StandardTargets(const Targets& source, const Engine& engine, Measures by, const Context& context)
         : StandardTargets(source, engine.stimuli, engine.pairs(), tie_scale_of(by.metric), by.comparator, context.threads) {}
     // Rows in host memory, too.
-    void bring(int threads) {
+    void materialise(int threads) {
         if (!rows_.get()) standardise(source_.loaded->host_values(), threads);
     }
 
