@@ -22,7 +22,7 @@ Guards guards_of(const StandardTargets& targets, const Space& space, Metric metr
         // A removal that leaves next to nothing; an addition that leaves some targets undefined and others not.
         guards.least.push_back(!active ? -1 : sign < 0 ? removal_guard * space.own[i] : targets.active_everywhere(i) ? -1 : 0);
         if (sign < 0 && directionless && active) {
-            guards.dead.push_back(i);
+            guards.zero_norm.push_back(i);
             guards.undefined[i] = 0;
             guards.least[i] = -1;
         }
@@ -109,7 +109,7 @@ void one_feature(Engine& engine, StandardTargets& targets, const OneFeaturePlan&
         exactly(engine.host_features(), targets, plan, left, context, out);
     }
     context.throw_if_stopped();
-    for (const int64_t i : plan.guards.dead)
+    for (const int64_t i : plan.guards.zero_norm)
         for (int64_t t = 0; t < targets.count; ++t)
             if (targets.active(targets.pattern_of(t), i))
                 for (int64_t c = 0; c < candidates.count; ++c) out[t * d + candidates.values[c]] = nan;

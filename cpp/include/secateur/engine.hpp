@@ -45,7 +45,7 @@ struct Guards {
     // By stimulus: at or below `least`, what is left of its sum of squares can't be trusted; `undefined` stands in for
     // the inverse norm of a stimulus without direction.
     std::vector<double> least, undefined;
-    std::vector<int64_t> dead;  // no removal gives these stimuli a direction
+    std::vector<int64_t> zero_norm;  // no removal gives these stimuli a direction
 };
 
 struct OneFeaturePlan {
