@@ -20,11 +20,11 @@ Guards guards_of(const StandardTargets& targets, const Space& space, Metric metr
         const bool active = targets.active_somewhere(i), directionless = traits.normalised && !(space.own[i] > 0);
         guards.undefined.push_back(active ? nan : 0);
         // A removal that leaves next to nothing; an addition that leaves some targets undefined and others not.
-        guards.least.push_back(!active ? -1 : sign < 0 ? removal_guard * space.own[i] : targets.active_everywhere(i) ? -1 : 0);
+        guards.min_norm.push_back(!active ? -1 : sign < 0 ? removal_guard * space.own[i] : targets.active_everywhere(i) ? -1 : 0);
         if (sign < 0 && directionless && active) {
             guards.zero_norm.push_back(i);
             guards.undefined[i] = 0;
-            guards.least[i] = -1;
+            guards.min_norm[i] = -1;
         }
     }
     Buffer values(pairs);

@@ -81,13 +81,13 @@ ALWAYS_INLINE void fill_factors(const Job& job, int64_t first, Factors f, double
             for (int w = 0; w < width; ++w) z[w] = (z[w] - mean) * weight;
         }
         if constexpr (Rule::guard == Guard::own) {
-            const double own = job.space->own[i], least = job.least[i], undefined = job.undefined[i], shift = job.shift;
+            const double own = job.space->own[i], min_norm = job.min_norm[i], undefined = job.undefined[i], shift = job.shift;
             double* inverse = f.inverse + i * width;
             double* shifted = f.shifted + i * width;
 #pragma omp simd
             for (int w = 0; w < width; ++w) {
                 const double rest = own + sign * z[w] * z[w];
-                suspect[w] = rest <= least ? 1.0 : suspect[w];
+                suspect[w] = rest <= min_norm ? 1.0 : suspect[w];
                 if constexpr (Rule::normalised) {
                     const double root = std::sqrt(rest > 0 ? rest : 1.0);
                     inverse[w] = rest > 0 ? 1.0 / root : undefined;
@@ -411,7 +411,7 @@ bool updated_similarities(const Job& job, Indices subset, int64_t candidate, dou
         z[i] = factor<Rule>(job, i, job.x.values[i * d + k]);
         if constexpr (Rule::normalised) {
             const double rest = job.space->own[i] + sign * (z[i] * z[i]);
-            if (rest <= job.least[i]) return false;
+            if (rest <= job.min_norm[i]) return false;
             inverse[i] = rest > 0 ? 1 / std::sqrt(rest) : nan;
         }
     }

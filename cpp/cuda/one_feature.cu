@@ -54,7 +54,7 @@ struct Job {
     // The unchanged space, and what its updates need to know (Guards).
     const double *pair, *own, *mean;
     double weight, shift, factor_unit, unit;
-    const double *least, *undefined, *remain, *level;
+    const double *min_norm, *undefined, *remain, *level;
     // By pair: its stimuli, and for the delta form the unchanged values and their distance from the shift.
     uint32_t* stimuli;
     float *value, *shifted;
@@ -124,7 +124,7 @@ __global__ void factors(Job<Real> job) {
         factor = Rule::centred ? (value - job.mean[i]) * job.weight : value;
         if constexpr (Rule::guard == Guard::job.own) {
             const double rest = job.own[i] + sign * (factor * factor);
-            if (rest <= job.least[i]) job.needs_recompute[c] = 1;
+            if (rest <= job.min_norm[i]) job.needs_recompute[c] = 1;
             if constexpr (Rule::normalised && std::is_same_v<Real, float>) {
                 if (job.own[i] > 0 && rest > 0) {
                     other = inverse_growth(job.own[i], factor, sign);
@@ -399,7 +399,7 @@ class Verb {
           pair_(device, plan.space->pair.get(), pairs_, "inner products"),
           own_(device, plan.space->own.get(), n_, "norms"),
           mean_(device, Rule::centred ? plan.space->mean.get() : nullptr, n_, "means"),
-          least_(device, plan.guards.least.data(), n_, "guards"),
+          min_norm_(device, plan.guards.min_norm.data(), n_, "guards"),
           undefined_(device, plan.guards.undefined.data(), n_, "guards"),
           remain_(device, plan.guards.remain.data(), patterns_, "guards"),
           level_(device, plan.guards.level.data(), patterns_, "guards"),
@@ -429,7 +429,7 @@ class Verb {
         job_.shift = plan.guards.shift;
         job_.factor_unit = factor_unit_;
         job_.unit = Rule::degree == 2 && !Rule::rooted ? factor_unit_ * factor_unit_ : factor_unit_;
-        job_.least = least_.get();
+        job_.min_norm = min_norm_.get();
         job_.undefined = undefined_.get();
         job_.remain = remain_.get();
         job_.level = level_.get();
@@ -456,7 +456,7 @@ class Verb {
     const OneFeaturePlan& plan_;
     const int64_t n_, pairs_, patterns_;
     const bool weighted_;
-    const DeviceBuffer<double> pair_, own_, mean_, least_, undefined_, remain_, level_, totals_, weights_;
+    const DeviceBuffer<double> pair_, own_, mean_, min_norm_, undefined_, remain_, level_, totals_, weights_;
     const DeviceBuffer<int64_t> candidates_;
     const DeviceBuffer<uint32_t> stimuli_;
     const DeviceBuffer<float> value_, shifted_;

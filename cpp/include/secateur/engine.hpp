@@ -42,9 +42,9 @@ struct Guards {
     // By weight pattern: at or below this sum of values the update has cancelled (Guard::total); the squares of the
     // unchanged similarities.
     std::vector<double> remain, level;
-    // By stimulus: at or below `least`, what is left of its sum of squares can't be trusted; `undefined` stands in for
+    // By stimulus: at or below `min_norm`, what is left of its sum of squares can't be trusted; `undefined` stands in for
     // the inverse norm of a stimulus without direction.
-    std::vector<double> least, undefined;
+    std::vector<double> min_norm, undefined;
     std::vector<int64_t> zero_norm;  // no removal gives these stimuli a direction
 };
 
