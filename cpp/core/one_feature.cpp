@@ -42,8 +42,8 @@ Guards guards_of(const StandardTargets& targets, const Space& space, Metric metr
             squares += w * values[p] * values[p];
         }
         const bool cancels = traits.guard == Guard::total && sign < 0;
-        guards.remain.push_back(cancels ? removal_guard * sum - guards.shift * targets.total(u)
-                                        : -std::numeric_limits<double>::infinity());
+        guards.cancel_threshold.push_back(cancels ? removal_guard * sum - guards.shift * targets.total(u)
+                                                  : -std::numeric_limits<double>::infinity());
         guards.level.push_back(squares);
     }
     return guards;

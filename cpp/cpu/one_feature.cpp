@@ -173,7 +173,7 @@ struct OneTargetTile {
             bool trusted;
             const double level = std::max(job.level[pattern], unshifted(m.sum, m.squares, job.shift, weight));
             job.put(0, first + w, alignment_of(m, m.squares, level, weight, job.targets->centred, trusted));
-            job.needs_recompute[first + w] = suspect[w] != 0 || !trusted || m.sum <= job.remain[pattern];
+            job.needs_recompute[first + w] = suspect[w] != 0 || !trusted || m.sum <= job.cancel_threshold[pattern];
         }
     }
 };
@@ -370,7 +370,7 @@ struct ManyTargetsTile {
                     const double weight = targets.total(pattern);
                     const double level = std::max(job.level[pattern], unshifted(sum[w], squares[w], job.shift, weight));
                     spread[w] = spread_of(sum[w], squares[w], squares[w], level, weight, targets.centred, trusted);
-                    job.needs_recompute[first + w] |= !trusted || sum[w] <= job.remain[pattern];
+                    job.needs_recompute[first + w] |= !trusted || sum[w] <= job.cancel_threshold[pattern];
                 }
                 known = pattern;
             }

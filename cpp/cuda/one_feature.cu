@@ -54,7 +54,7 @@ struct Job {
     // The unchanged space, and what its updates need to know (Guards).
     const double *pair, *own, *mean;
     double weight, shift, factor_unit, unit;
-    const double *min_norm, *undefined, *remain, *level;
+    const double *min_norm, *undefined, *cancel_threshold, *level;
     // By pair: its stimuli, and for the delta form the unchanged values and their distance from the shift.
     uint32_t* stimuli;
     float *value, *shifted;
@@ -350,7 +350,8 @@ __global__ void conclude(Job<Real> job) {
     bool trusted;
     const double alignment = alignment_of(m, m.squares, raised, weight, job.centred, trusted);
     // The delta form never meets a stimulus without direction: what is not finite there is beyond a float's range.
-    if (!trusted || m.sum <= job.remain[pattern] || (job.base && !std::isfinite(all[0] + all[1]))) job.needs_recompute[c] = 1;
+    if (!trusted || m.sum <= job.cancel_threshold[pattern] || (job.base && !std::isfinite(all[0] + all[1])))
+        job.needs_recompute[c] = 1;
     job.values[t * job.count + c] = alignment;
 }
 
@@ -401,7 +402,7 @@ class Verb {
           mean_(device, Rule::centred ? plan.space->mean.get() : nullptr, n_, "means"),
           min_norm_(device, plan.guards.min_norm.data(), n_, "guards"),
           undefined_(device, plan.guards.undefined.data(), n_, "guards"),
-          remain_(device, plan.guards.remain.data(), patterns_, "guards"),
+          cancel_threshold_(device, plan.guards.cancel_threshold.data(), patterns_, "guards"),
           level_(device, plan.guards.level.data(), patterns_, "guards"),
           totals_(device, plan.targets.totals, patterns_, "sums of weights"),
           weights_(device, plan.targets.weights, patterns_ * pairs_, "weights"),
@@ -431,7 +432,7 @@ class Verb {
         job_.unit = Rule::degree == 2 && !Rule::rooted ? factor_unit_ * factor_unit_ : factor_unit_;
         job_.min_norm = min_norm_.get();
         job_.undefined = undefined_.get();
-        job_.remain = remain_.get();
+        job_.cancel_threshold = cancel_threshold_.get();
         job_.level = level_.get();
         job_.stimuli = stimuli_.get();
         job_.value = value_.get();
@@ -456,7 +457,7 @@ class Verb {
     const OneFeaturePlan& plan_;
     const int64_t n_, pairs_, patterns_;
     const bool weighted_;
-    const DeviceBuffer<double> pair_, own_, mean_, min_norm_, undefined_, remain_, level_, totals_, weights_;
+    const DeviceBuffer<double> pair_, own_, mean_, min_norm_, undefined_, cancel_threshold_, level_, totals_, weights_;
     const DeviceBuffer<int64_t> candidates_;
     const DeviceBuffer<uint32_t> stimuli_;
     const DeviceBuffer<float> value_, shifted_;
