@@ -44,7 +44,7 @@ Guards guards_of(const StandardTargets& targets, const Space& space, Metric metr
         const bool cancels = traits.guard == Guard::total && sign < 0;
         guards.cancel_threshold.push_back(cancels ? removal_guard * sum - guards.shift * targets.total(u)
                                                   : -std::numeric_limits<double>::infinity());
-        guards.level.push_back(squares);
+        guards.scale.push_back(squares);
     }
     return guards;
 }

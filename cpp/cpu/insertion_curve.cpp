@@ -238,8 +238,8 @@ struct Advance {
     }
 };
 
-// The groups' moments of one step, all shifted to the common mean; `raw`, `level`: their squares before that, and unshifted.
-Moments put_together(const Job& job, const Running& r, int64_t step, double weight, double& raw, double& level) {
+// The groups' moments of one step, all shifted to the common mean; `raw`, `scale`: their squares before that, and unshifted.
+Moments put_together(const Job& job, const Running& r, int64_t step, double weight, double& raw, double& scale) {
     double total = 0;
     Moments all{0, 0, 0};
     for (int64_t g = 0; g < job.group_count(); ++g) {
@@ -254,7 +254,7 @@ Moments put_together(const Job& job, const Running& r, int64_t step, double weig
         all.squares += m.squares + gap * (2 * m.sum + gap * r.share[g]);
         all.product += m.product + gap * r.tilt[g];
         raw += m.squares;
-        level += unshifted(m.sum, m.squares, shift, r.share[g]);
+        scale += unshifted(m.sum, m.squares, shift, r.share[g]);
     }
     return all;
 }
@@ -306,10 +306,10 @@ void by_moments(const Job& job, const Orders& orders, const Context& context, do
 #pragma omp for schedule(static)
                 for (int64_t s = 0; s < length; ++s) {
                     bool trusted;
-                    double raw = 0, level = 0;
-                    const Moments m = put_together(job, r, s, weight, raw, level);
+                    double raw = 0, scale = 0;
+                    const Moments m = put_together(job, r, s, weight, raw, scale);
                     out[t * steps + start + s] =
-                        job.traits.orientation * alignment_of(m, raw, level, weight, targets.centred, trusted);
+                        job.traits.orientation * alignment_of(m, raw, scale, weight, targets.centred, trusted);
                     needs_recompute[t * steps + start + s] = !trusted;
                 }
             }

@@ -171,8 +171,8 @@ struct OneTargetTile {
         for (int64_t w = 0; w < left; ++w) {
             const Moments m{sums[0][w], sums[1][w], sums[2][w]};
             bool trusted;
-            const double level = std::max(job.level[pattern], unshifted(m.sum, m.squares, job.shift, weight));
-            job.put(0, first + w, alignment_of(m, m.squares, level, weight, job.targets->centred, trusted));
+            const double scale = std::max(job.scale[pattern], unshifted(m.sum, m.squares, job.shift, weight));
+            job.put(0, first + w, alignment_of(m, m.squares, scale, weight, job.targets->centred, trusted));
             job.needs_recompute[first + w] = suspect[w] != 0 || !trusted || m.sum <= job.cancel_threshold[pattern];
         }
     }
@@ -368,8 +368,8 @@ struct ManyTargetsTile {
                 for (int64_t w = 0; w < left; ++w) {
                     bool trusted;
                     const double weight = targets.total(pattern);
-                    const double level = std::max(job.level[pattern], unshifted(sum[w], squares[w], job.shift, weight));
-                    spread[w] = spread_of(sum[w], squares[w], squares[w], level, weight, targets.centred, trusted);
+                    const double scale = std::max(job.scale[pattern], unshifted(sum[w], squares[w], job.shift, weight));
+                    spread[w] = spread_of(sum[w], squares[w], squares[w], scale, weight, targets.centred, trusted);
                     job.needs_recompute[first + w] |= !trusted || sum[w] <= job.cancel_threshold[pattern];
                 }
                 known = pattern;

@@ -54,7 +54,7 @@ struct Job {
     // The unchanged space, and what its updates need to know (Guards).
     const double *pair, *own, *mean;
     double weight, shift, factor_unit, unit;
-    const double *min_norm, *undefined, *cancel_threshold, *level;
+    const double *min_norm, *undefined, *cancel_threshold, *scale;
     // By pair: its stimuli, and for the delta form the unchanged values and their distance from the shift.
     uint32_t* stimuli;
     float *value, *shifted;
@@ -346,7 +346,7 @@ __global__ void conclude(Job<Real> job) {
     }
     const Moments m{all[0], all[1], all[2]};
     const double weight = job.totals[pattern];
-    const double raised = fmax(job.level[pattern], unshifted(m.sum, m.squares, job.shift, weight));
+    const double raised = fmax(job.scale[pattern], unshifted(m.sum, m.squares, job.shift, weight));
     bool trusted;
     const double alignment = alignment_of(m, m.squares, raised, weight, job.centred, trusted);
     // The delta form never meets a stimulus without direction: what is not finite there is beyond a float's range.
@@ -403,7 +403,7 @@ class Verb {
           min_norm_(device, plan.guards.min_norm.data(), n_, "guards"),
           undefined_(device, plan.guards.undefined.data(), n_, "guards"),
           cancel_threshold_(device, plan.guards.cancel_threshold.data(), patterns_, "guards"),
-          level_(device, plan.guards.level.data(), patterns_, "guards"),
+          scale_(device, plan.guards.scale.data(), patterns_, "guards"),
           totals_(device, plan.targets.totals, patterns_, "sums of weights"),
           weights_(device, plan.targets.weights, patterns_ * pairs_, "weights"),
           candidates_(device, plan.candidates.values, plan.candidates.count, "candidates"),
@@ -433,7 +433,7 @@ class Verb {
         job_.min_norm = min_norm_.get();
         job_.undefined = undefined_.get();
         job_.cancel_threshold = cancel_threshold_.get();
-        job_.level = level_.get();
+        job_.scale = scale_.get();
         job_.stimuli = stimuli_.get();
         job_.value = value_.get();
         job_.shifted = shifted_.get();
@@ -457,7 +457,7 @@ class Verb {
     const OneFeaturePlan& plan_;
     const int64_t n_, pairs_, patterns_;
     const bool weighted_;
-    const DeviceBuffer<double> pair_, own_, mean_, min_norm_, undefined_, cancel_threshold_, level_, totals_, weights_;
+    const DeviceBuffer<double> pair_, own_, mean_, min_norm_, undefined_, cancel_threshold_, scale_, totals_, weights_;
     const DeviceBuffer<int64_t> candidates_;
     const DeviceBuffer<uint32_t> stimuli_;
     const DeviceBuffer<float> value_, shifted_;

@@ -41,7 +41,7 @@ struct Guards {
     double shift = 0;   // taken from every value: the mean over the unchanged space
     // By weight pattern: at or below this sum of values the update has cancelled (Guard::total); the squares of the
     // unchanged similarities.
-    std::vector<double> cancel_threshold, level;
+    std::vector<double> cancel_threshold, scale;
     // By stimulus: at or below `min_norm`, what is left of its sum of squares can't be trusted; `undefined` stands in for
     // the inverse norm of a stimulus without direction.
     std::vector<double> min_norm, undefined;

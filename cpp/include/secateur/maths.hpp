@@ -272,7 +272,7 @@ struct Moments {
 // Below this share of the raw second moment the variance has lost too many digits: recompute in two passes.
 inline constexpr double variance_guard = 1e-4;
 // Below this share of the similarities' own squares, what varies may be rounding: two passes over fresh similarities decide.
-inline constexpr double level_guard = 1e-22;
+inline constexpr double scale_guard = 1e-22;
 // A removal that leaves less than this share of a stimulus's own sum of squares is recomputed from the features.
 inline constexpr double removal_guard = 1.0 / 1024;
 // Under a square root the remainder matters more: this share of a pair's squared distance.
@@ -302,17 +302,17 @@ inline TieScale tie_scale_of(Metric metric) {
 }
 
 // What the product is divided by: the root of the values' second moment, about their mean if `centred`. NaN stays NaN.
-// `trusted` is false where it is lost in rounding: small beside `raw`, the squares as they were summed up, or beside `level`,
+// `trusted` is false where it is lost in rounding: small beside `raw`, the squares as they were summed up, or beside `scale`,
 // the squares of the similarities themselves, whose own rounding is then all that varies.
-HOST_DEVICE inline double spread_of(double sum, double squares, double raw, double level, double weight, bool centred,
+HOST_DEVICE inline double spread_of(double sum, double squares, double raw, double scale, double weight, bool centred,
                                     bool& trusted) {
     const double variance = centred ? squares - sum * sum / weight : squares;
-    trusted = (variance > variance_guard * raw && variance > level_guard * level) || std::isnan(variance);
+    trusted = (variance > variance_guard * raw && variance > scale_guard * scale) || std::isnan(variance);
     return std::sqrt(variance);
 }
 
-HOST_DEVICE inline double alignment_of(const Moments& m, double raw, double level, double weight, bool centred, bool& trusted) {
-    return m.product / spread_of(m.sum, m.squares, raw, level, weight, centred, trusted);
+HOST_DEVICE inline double alignment_of(const Moments& m, double raw, double scale, double weight, bool centred, bool& trusted) {
+    return m.product / spread_of(m.sum, m.squares, raw, scale, weight, centred, trusted);
 }
 
 // Under a square root, a pair left with less than this has cancelled. A pair at zero stays there.
