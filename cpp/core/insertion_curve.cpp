@@ -10,8 +10,8 @@ namespace secateur {
 namespace {
 
 // Steps of the curves whose moments lost their digits, from spaces built without updates.
-void exactly(const Features& x, const StandardTargets& targets, Metric metric, const Orders& orders,
-             const std::vector<int64_t>& asked, const Context& context, double* out) {
+void recompute_prefixes(const Features& x, const StandardTargets& targets, Metric metric, const Orders& orders,
+                        const std::vector<int64_t>& asked, const Context& context, double* out) {
     std::vector<FreshSimilarities> fresh;
     std::vector<CompareScratch> scratch;
     for (int t = 0; t < context.threads; ++t) {
@@ -41,7 +41,7 @@ void insertion_curve(Engine& engine, StandardTargets& targets, Metric metric, Or
         if (needs_recompute[at]) left.push_back(static_cast<int64_t>(at));
     if (!left.empty() && !context.stop(0)) {
         targets.materialise(context.threads);
-        exactly(engine.host_features(), targets, metric, orders, left, context, out);
+        recompute_prefixes(engine.host_features(), targets, metric, orders, left, context, out);
     }
     context.throw_if_stopped();
 }

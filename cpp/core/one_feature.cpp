@@ -50,8 +50,8 @@ Guards guards_of(const StandardTargets& targets, const Space& space, Metric metr
 }
 
 // Some candidates alone, from spaces built without updates.
-void exactly(const Features& x, const StandardTargets& targets, const OneFeaturePlan& plan, const std::vector<int64_t>& asked,
-             const Context& context, double* out) {
+void recompute_candidates(const Features& x, const StandardTargets& targets, const OneFeaturePlan& plan,
+                          const std::vector<int64_t>& asked, const Context& context, double* out) {
     struct Scratch {
         FreshSimilarities fresh;
         CompareScratch compare_scratch;
@@ -106,7 +106,7 @@ void one_feature(Engine& engine, StandardTargets& targets, const OneFeaturePlan&
         if (needs_recompute[c]) left.push_back(candidates.values[c]);
     if (!left.empty() && !context.stop(0)) {
         targets.materialise(context.threads);
-        exactly(engine.host_features(), targets, plan, left, context, out);
+        recompute_candidates(engine.host_features(), targets, plan, left, context, out);
     }
     context.throw_if_stopped();
     for (const int64_t i : plan.guards.zero_norm)
