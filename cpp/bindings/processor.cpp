@@ -53,13 +53,13 @@ py::array_t<float> masked_embeddings(const Object& before, const Object& removed
     return out;
 }
 
-Integers rank(const Object& values, int threads) {
+Integers order_by_importance(const Object& values, int threads) {
     const double* given = borrow<double>(values, "values", 2);
     const int64_t rows = extent(values, 0), count = extent(values, 1);
     Integers out({rows, count});
     int64_t* to = out.mutable_data();
     run(threads, 20.0 * static_cast<double>(rows * count),
-        [&](const Context& context) { secateur::rank(given, rows, count, context, to); });
+        [&](const Context& context) { secateur::order_by_importance(given, rows, count, context, to); });
     return out;
 }
 
@@ -72,7 +72,7 @@ void bind_processor(py::module_& module) {
     module.def("masked_embeddings", &masked_embeddings, py::arg("before"), py::arg("removed"), py::arg("weights"),
                py::arg("after"), py::arg("threads"),
                "Embeddings (rows, images, outputs) behind two rectified layers, with `removed` taken from the first.");
-    module.def("rank", &rank, py::arg("values"), py::arg("threads"),
+    module.def("order_by_importance", &order_by_importance, py::arg("values"), py::arg("threads"),
                "Places (rows, count) of each row's values, largest first; NaN before all, ties by place.");
 }
 

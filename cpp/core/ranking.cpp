@@ -76,7 +76,7 @@ bool ranking(Engine& all, const Targets& source, Measures by, Indices stimuli, P
     one_feature(engine, targets, plan.leave_one_out, context, out.importance);
     for (int64_t t = 0; t < count; ++t)
         for (int64_t k = 0; k < d; ++k) out.importance[t * d + k] = out.baseline[t] - out.importance[t * d + k];
-    rank(out.importance, count, d, context, out.order);
+    order_by_importance(out.importance, count, d, context, out.order);
     insertion_curve(engine, targets, by.metric, {out.order, count, d}, context, out.curve);
 #pragma omp parallel for schedule(static) num_threads(context.threads) if (context.threads > 1)
     for (int64_t t = 0; t < count; ++t)

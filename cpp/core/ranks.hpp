@@ -112,6 +112,6 @@ double tau_a(const PairCounts&);
 double tau_b(const PairCounts&);
 
 // out (rows, count): the places of each row's values, largest first; NaN before all as if infinite, ties by place.
-void rank(const double* values, int64_t rows, int64_t count, const Context&, int64_t* out);
+void order_by_importance(const double* values, int64_t rows, int64_t count, const Context&, int64_t* out);
 
 }  // namespace secateur

@@ -518,7 +518,7 @@ double tau_b(const PairCounts& counts) {
 }
 
 // Radix sort of the bits, flipped so that integers ascend where values descend.
-void rank(const double* values, int64_t rows, int64_t count, const Context& context, int64_t* out) {
+void order_by_importance(const double* values, int64_t rows, int64_t count, const Context& context, int64_t* out) {
     constexpr int digit = 11, buckets = 1 << digit;
     struct Keyed {
         uint64_t key;

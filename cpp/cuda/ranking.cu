@@ -28,7 +28,8 @@ __device__ uint64_t key_of(double value) {
 // first, ties by place. A radix sort: each thread counts and moves its own stretch, so that equal digits keep their order. keys,
 // places: (2, targets, count), where blocks sort to and fro.
 __global__ void __launch_bounds__(sorters, 1)
-    rank(double* values, const double* baseline, double sign, int64_t count, uint64_t* keys, uint32_t* places, int64_t* order) {
+    order_by_importance(double* values, const double* baseline, double sign, int64_t count, uint64_t* keys, uint32_t* places,
+                        int64_t* order) {
     uint32_t* counts = reinterpret_cast<uint32_t*>(block_memory);       // (buckets, sorters)
     uint32_t* sums = counts + buckets * sorters;                        // (sorters)
     uint64_t* differing = reinterpret_cast<uint64_t*>(sums + sorters);  // (sorters)
@@ -276,8 +277,8 @@ bool ranking(Device& device, const Features& x, Precision precision, const Loade
         const Part part{first,       count,      targets.part(first, count, rows.get()), values.get(), curve.get(),
                         order.get(), flags.get()};
         if (!search.leave_one_out(part)) return true;
-        launch(device, "ranking features", rank, grid_of(count), sorters, sorting, values.get(), baseline.get() + first, sign, d,
-               keys.get(), places.get(), order.get());
+        launch(device, "ranking features", order_by_importance, grid_of(count), sorters, sorting, values.get(),
+               baseline.get() + first, sign, d, keys.get(), places.get(), order.get());
         if (!search.insert(part)) return true;
         launch(device, "choosing prefixes", keep_prefix, grid_of(count), threads, threads * sizeof(double), curve.get(),
                order.get(), sign, d, plan.rule, length.get(), alignment.get(), support.get());

@@ -72,7 +72,7 @@ def order_by_importance(importance: Matrix, threads: int = 1) -> Indices:
     NaN (a feature without which a stimulus has no direction) comes first: nothing works without it.
     """
     rows = np.ascontiguousarray(importance).reshape(-1, importance.shape[-1])
-    return _core.rank(rows, threads).reshape(importance.shape)
+    return _core.order_by_importance(rows, threads).reshape(importance.shape)
 
 
 @dataclass(frozen=True)
