@@ -1,52 +1,34 @@
-"""One fold of one target: leave-one-out and insertion against numpy, one thread and two, and the arithmetic floor.
+"""One fold of one target, at each instruction level: leave-one-out and insertion against numpy and the floor.
 
-python benchmarks/bench_core.py
+python benchmarks/bench_core.py [--level LEVEL] [--rounds N] [--against FOLDER]
 """
 
 from __future__ import annotations
 
-import os
-
-for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[variable] = "1"
+import turns
 
 import cases
-import numpy as np
-
-import secateur as sc
+import machine
 
 
-def main(rounds: int = 15) -> None:
-    case = cases.PAPER
-    X, targets = case.make()
-    h = targets[0]
-    order = np.argsort(sc.leave_one_out(X, h, kind="similarity", threads=1), kind="stable")
-    contenders = {
-        "leave-one-out": lambda: sc.leave_one_out(X, h, kind="similarity", threads=1),
-        "leave-one-out, 2 threads": lambda: sc.leave_one_out(X, h, kind="similarity", threads=2),
-        "leave-one-out, closed-form numpy": lambda: cases.closed_form_leave_one_out(X, targets),
-        "leave-one-out, rank-one numpy": lambda: cases.rank_one_leave_one_out(X, h),
-        "leave-one-out, trimmed rank-one numpy": lambda: cases.trimmed_rank_one_leave_one_out(X, h),
-        "insertion": lambda: sc.insertion_curve(X, h, order, kind="similarity", threads=1),
-        "insertion, 2 threads": lambda: sc.insertion_curve(X, h, order, kind="similarity", threads=2),
-        "insertion, rank-one numpy": lambda: cases.rank_one_insertion(X, h, order),
-        "insertion, trimmed rank-one numpy": lambda: cases.trimmed_rank_one_insertion(X, h, order),
-    }
-    peak = cases.fma_peak()
-    floor = 5 * case.pairs * case.d / peak
-    took = cases.medians(contenders, rounds)
-    results = {name: np.ravel(run()) for name, run in contenders.items()}
-    print(
-        f"{case.name}: n = {case.n}, d = {case.d}, cosine, pearson; medians of {rounds} rounds, one thread unless said"
-    )
-    print(f"FMA peak of one core {peak / 1e9:.1f} G/s; floor (5 FMA a pair and feature) {1e3 * floor:.2f} ms\n")
-    print(f"| {'':37} | {'ms':>7} | {'times ours':>10} | {'of the floor':>12} | {'max difference':>14} |")
-    print(f"| {'-' * 37} | ------: | ---------: | -----------: | -------------: |")
-    for name, seconds in took.items():
-        ours = name.split(",")[0]
-        share = f"{floor / seconds:.0%}" if name == ours else ""
-        difference = f"{np.nanmax(np.abs(results[name] - results[ours])):.1e}" if name != ours else ""
-        print(f"| {name:37} | {1e3 * seconds:7.2f} | {seconds / took[ours]:10.2f} | {share:>12} | {difference:>14} |")
+def main() -> None:
+    parser = turns.options(__doc__.splitlines()[0], rounds=15)
+    levels = machine.simd()[2][::-1]
+    parser.add_argument("--level", choices=levels, action="append", help="this level alone; all by default")
+    asked = parser.parse_args()
+    paper = cases.PAPER
+    print(f"{paper.name}: n = {paper.n}, d = {paper.d}, cosine, pearson")
+    for level in asked.level or levels:
+        groups = [cases.leave_one_out(paper, rank_one=True), cases.insertion_curve(paper, rank_one=True)]
+        # numpy chooses its own level: once is enough
+        chosen = [
+            (group.name, name)
+            for group in groups
+            for name, way in group.contenders.items()
+            if way.ours or level == levels[0] or asked.level
+        ]
+        print()
+        turns.table(chosen, asked.rounds, asked.against, level)
 
 
 if __name__ == "__main__":

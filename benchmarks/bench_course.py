@@ -1,6 +1,7 @@
 """The MEG study in full: 8 participants x 200 times x 5 folds, n = 96, d = 4096; a kill and a resume; a dask cluster.
 
 python benchmarks/bench_course.py
+python benchmarks/bench_course.py --against FOLDER [--rounds N]   # the run in memory alone, two builds by turns
 
 The study is planted: 8 recordings of 306 sensors, simulated one by one, in which 32 of the 4096 features drive the
 patterns from 150 to 400 ms. Every run is a process of its own. PICTURE=page.png keeps the page of pictures. Linux.
@@ -10,8 +11,7 @@ from __future__ import annotations
 
 import os
 
-for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[variable] = "1"
+import turns
 
 import json
 import signal
@@ -22,6 +22,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+if len(sys.argv) == 6:  # a child of this script, which may be another build's
+    turns.take(sys.argv[5])
+
+import machine
 import numpy as np
 import xarray
 
@@ -50,12 +54,6 @@ def record(folder: Path) -> None:
     whole.to_dataset(name="dissimilarity").to_zarr(folder / MOVIES, zarr_format=2)
 
 
-def peak() -> float:
-    """The most memory (MiB) that this process has had; getrusage would count what its parent had when it began."""
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    return int(status.split("VmHWM:")[1].split()[0]) / 1024
-
-
 def run(folder: Path, how: str, store: str, out: str) -> None:
     """One run of the study, in a process of its own; seconds and memory as JSON."""
     if how == "record":
@@ -69,7 +67,7 @@ def run(folder: Path, how: str, store: str, out: str) -> None:
         movies = movies.load()
     if "subject" in how:
         movies = movies[:1]
-    before = peak()
+    before = machine.peak_memory()
     if "cluster" in how:
         from distributed import Client, LocalCluster
 
@@ -87,8 +85,8 @@ def run(folder: Path, how: str, store: str, out: str) -> None:
     mean = course[["full_test", "pruned_test", "n_kept"]].mean(["subject", "fold"])
     said = {
         "seconds": took,
-        "before": before,
-        "peak": peak(),
+        "before": before / 2**20,
+        "peak": machine.peak_memory() / 2**20,
         "inside": [float(mean[name][inside].mean()) for name in mean],
         "outside": [float(mean[name][outside].mean()) for name in mean],
         "planted": [float(course.selection[:, inside, part].mean()) for part in (slice(PLANTED), slice(PLANTED, None))],
@@ -114,13 +112,13 @@ def clusters(course: xarray.Dataset) -> list[str]:
     return found
 
 
-def child(folder: Path, how: str, store: str = "") -> tuple[subprocess.Popen[bytes], Path]:
+def child(folder: Path, how: str, store: str = "", package: str = "") -> tuple[subprocess.Popen[bytes], Path]:
     out = folder / f"{how.replace(' ', '-')}.json"
-    return subprocess.Popen([sys.executable, __file__, str(folder), how, store, str(out)]), out
+    return subprocess.Popen([sys.executable, __file__, str(folder), how, store, str(out), package]), out
 
 
-def finished(folder: Path, how: str, store: str = "") -> dict[str, Any]:
-    process, out = child(folder, how, store)
+def finished(folder: Path, how: str, store: str = "", package: str = "") -> dict[str, Any]:
+    process, out = child(folder, how, store, package)
     if process.wait():
         raise SystemExit(f"{how}: the run failed")
     said: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
@@ -137,7 +135,27 @@ def row(name: str, said: dict[str, Any], note: str) -> None:
     print(f"| {name:46} | {said['seconds']:7.1f} | {said['peak']:6.0f} | {said['before']:6.0f} | {note} |", flush=True)
 
 
+def compare(against: str, rounds: int) -> None:
+    """Two builds by turns: medians, and the median of the ratios of neighbours in time."""
+    taken: dict[str, list[float]] = {"now": [], "before": []}
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        finished(folder, "record")
+        for turn in range(rounds):
+            for build in list(taken)[:: -1 if turn % 2 else 1]:
+                said = finished(folder, f"memory {build}", package="" if build == "now" else against)
+                taken[build].append(said["seconds"])
+        bits = same(folder, "memory now", "memory before")
+    now, before = np.array(taken["now"]), np.array(taken["before"])
+    print(f"in memory, {rounds} turns: now {np.median(now):.1f} s, before {np.median(before):.1f} s, ", end="")
+    print(f"now / before {np.median(now / before):.3f}; same bits: {bits}")
+
+
 def main() -> None:
+    asked = turns.options(__doc__.splitlines()[0], rounds=3).parse_args()
+    if asked.against:
+        compare(asked.against, asked.rounds)
+        return
     prunings = SUBJECTS * len(TIMES) * 5
     print(f"{SUBJECTS} participants x {len(TIMES)} times x 5 folds = {prunings} prunings; n = {N}, d = {D}; ", end="")
     print(f"{os.cpu_count()} processors\n")
@@ -181,7 +199,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        run(Path(sys.argv[1]), *sys.argv[2:])
+    if len(sys.argv) == 6:  # a child of this script
+        run(Path(sys.argv[1]), *sys.argv[2:5])
     else:
         main()

@@ -1,16 +1,25 @@
-"""Named cases, the slow ways they are compared with, and how a time is taken."""
+"""Named cases, and the contenders that do each: this build, the slow ways it is compared with, other packages.
+
+A :class:`Group` is one piece of work at one size; its contenders give the same numbers. ``python -m pytest benchmarks``
+times all of them, the scripts beside this file make tables and pictures of some.
+"""
 
 from __future__ import annotations
 
-import ctypes
-import subprocess
-import tempfile
-import time
+import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+import secateur as sc
+import ways
+from machine import Work
 
 
 @dataclass(frozen=True)
@@ -31,7 +40,7 @@ class Case:
         rng = np.random.default_rng(seed)
         X = np.maximum(rng.normal(size=(self.n, self.d)) + 0.3 * rng.normal(size=(self.n, 1)), 0)
         planted = np.stack(
-            [cosine(X[:, rng.choice(self.d, max(3, self.d // 20), replace=False)]) for _ in range(self.targets)]
+            [ways.cosine(X[:, rng.choice(self.d, max(3, self.d // 20), replace=False)]) for _ in range(self.targets)]
         )
         return X, planted + 0.05 * rng.normal(size=planted.shape)
 
@@ -42,116 +51,451 @@ SET144 = Case("an image set of the fMRI study, two hundred targets", 144, 4096, 
 STUDY = Case("a participant of the MEG study", 120, 4096, 200)
 
 
-def cosine(X: np.ndarray) -> np.ndarray:
-    r = 1 / np.sqrt((X * X).sum(axis=1))
-    return ((X @ X.T) * np.outer(r, r))[np.triu_indices(len(X), 1)]
+@dataclass(frozen=True)
+class Contender:
+    """One way to do a group's work: a call of the group's inputs, and how many threads it may use."""
+
+    run: Callable[[Any], Any]
+    threads: int = 1
+    ours: bool = False
 
 
-def closed_form_leave_one_out(X: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Cosine and Pearson by (n x n)(n x d) products, three for all targets and two for each: a careful user's numpy."""
-    n = len(X)
-    rows, columns = np.triu_indices(n, 1)
-    D = X @ X.T
-    own = np.diag(D).copy()
-    np.fill_diagonal(D, 0)
-    R = 1 / np.sqrt(own[:, None] - X * X)
-    G = X * R
-    R2, G2, GR = R * R, G * G, G * R
-    first = (R * (D @ R)).sum(axis=0) - (G.sum(axis=0) ** 2 - G2.sum(axis=0))
-    second = (
-        (R2 * ((D * D) @ R2)).sum(axis=0)
-        - 2 * (GR * (D @ GR)).sum(axis=0)
-        + G2.sum(axis=0) ** 2
-        - (G2 * G2).sum(axis=0)
-    )
-    spread = np.sqrt(second / 2 - (first / 2) ** 2 / len(rows))
-    out = np.empty((len(targets), X.shape[1]))
-    for t, h in enumerate(targets):
-        h = h - h.mean()
-        H = np.zeros((n, n))
-        H[rows, columns] = H[columns, rows] = h / np.sqrt(h @ h)
-        out[t] = ((R * ((H * D) @ R)).sum(axis=0) - (G * (H @ G)).sum(axis=0)) / 2 / spread
-    return out
+@dataclass(frozen=True)
+class Group:
+    """One piece of work, and the contenders that do it; the first is ours, on one thread.
+
+    Attributes
+    ----------
+    make : makes the inputs that all contenders take.
+    work : what cannot be left out, for the floor; None where no bound is known that is worth the name.
+    large : takes minutes or gigabytes, and runs when asked alone.
+    rounds : how often it is timed at least.
+    """
+
+    name: str
+    make: Callable[[], Any]
+    contenders: dict[str, Contender]
+    work: Work | None = None
+    large: bool = False
+    rounds: int = 5
+
+    @property
+    def inputs(self) -> Any:
+        return _made(self)
+
+    def run(self, name: str) -> Any:
+        return self.contenders[name].run(self.inputs)
 
 
-def rank_one_leave_one_out(X: np.ndarray, h: np.ndarray) -> np.ndarray:
-    """One rank-one update of the inner products a feature, as one writes it."""
-    pairs = np.triu_indices(len(X), 1)
-    D, own = X @ X.T, (X * X).sum(axis=1)
-    out = np.empty(X.shape[1])
-    for k in range(X.shape[1]):
-        x = X[:, k]
-        rest = own - x**2
-        s = (D - np.outer(x, x)) / np.sqrt(np.outer(rest, rest))
-        out[k] = np.corrcoef(s[pairs], h)[0, 1]
-    return out
+_KEPT: list[tuple[str, Any]] = []  # the inputs that were used last, which may be large
 
 
-def rank_one_insertion(X: np.ndarray, h: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """One rank-one update of the inner products a step, as one writes it."""
-    pairs = np.triu_indices(len(X), 1)
-    D, own = np.zeros((len(X), len(X))), np.zeros(len(X))
-    out = np.empty(len(order))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        for step, k in enumerate(order):
-            x = X[:, k]
-            D += np.outer(x, x)
-            own += x**2
-            out[step] = np.corrcoef((D / np.sqrt(np.outer(own, own)))[pairs], h)[0, 1]
-    return out
+def _made(group: Group) -> Any:
+    if not _KEPT or _KEPT[0][0] != group.name:
+        _KEPT.clear()
+        _KEPT.append((group.name, group.make()))
+    return _KEPT[0][1]
 
 
-def trimmed_rank_one_leave_one_out(X: np.ndarray, h: np.ndarray) -> np.ndarray:
-    """The same with everything trimmed that numpy lets one trim: contiguous columns, no corrcoef, no n x n roots."""
-    pairs = np.triu_indices(len(X), 1)
-    h = h - h.mean()
-    h = h / np.sqrt(h @ h)
-    D, own = X @ X.T, (X * X).sum(axis=1)
-    out = np.empty(X.shape[1])
-    for k, x in enumerate(np.ascontiguousarray(X.T)):
-        r = 1 / np.sqrt(own - x * x)
-        s = ((D - np.outer(x, x)) * np.outer(r, r))[pairs]
-        s -= s.mean()
-        out[k] = (s @ h) / np.sqrt(s @ s)
-    return out
+def _ours(call: Callable[..., Any], threads: tuple[int, ...] = (1, 2)) -> dict[str, Contender]:
+    """A call that takes inputs and ``threads``, on one thread and on two."""
+    return {
+        "ours" if count == 1 else f"ours, {count} threads": Contender(partial(call, threads=count), count, True)
+        for count in threads
+    }
 
 
-def trimmed_rank_one_insertion(X: np.ndarray, h: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """As the trimmed leave-one-out."""
-    pairs = np.triu_indices(len(X), 1)
-    h = h - h.mean()
-    h = h / np.sqrt(h @ h)
-    D, own = np.zeros((len(X), len(X))), np.zeros(len(X))
-    out = np.empty(len(order))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        for step, x in enumerate(np.ascontiguousarray(X.T[order])):
-            D += np.outer(x, x)
-            own += x * x
-            r = 1 / np.sqrt(own)
-            s = (D * np.outer(r, r))[pairs]
-            s -= s.mean()
-            out[step] = (s @ h) / np.sqrt(s @ s)
-    return out
+def _numpy(**calls: Callable[[Any], Any]) -> dict[str, Contender]:
+    """Contenders of one thread each, by their names with _ for a blank."""
+    return {name.replace("_", " "): Contender(call) for name, call in calls.items()}
 
 
-def medians(contenders: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median seconds of each, taken in turns so that a noisy machine is noisy for all; each turn warms up first."""
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(rounds):
-        for name, run in contenders.items():
-            run()
-            start = time.perf_counter()
-            run()
-            times[name].append(time.perf_counter() - start)
-    return {name: float(np.median(t)) for name, t in times.items()}
+@dataclass(frozen=True)
+class Fold:
+    """What one pruning takes: an embedding, its targets, an order for each, and the features of a subset."""
+
+    X: np.ndarray
+    targets: np.ndarray
+    orders: np.ndarray
+    inside: np.ndarray
 
 
-def fma_peak() -> float:
-    """Double-precision FMA per second of one core, measured: the floor's denominator."""
-    source = Path(__file__).with_name("peak.cpp")
-    with tempfile.TemporaryDirectory() as folder:
-        library = Path(folder) / "peak.so"
-        subprocess.run(["c++", "-O3", "-march=native", "-shared", "-fPIC", "-o", library, source], check=True)
-        peak = ctypes.CDLL(str(library)).fma_per_second
-        peak.restype = ctypes.c_double
-        return float(max(peak() for _ in range(7)))
+def fold(case: Case) -> Fold:
+    X, targets = case.make()
+    rng = np.random.default_rng(1)
+    orders = np.stack([rng.permutation(case.d) for _ in targets])
+    return Fold(X, targets, orders, np.arange(0, case.d, 2))
+
+
+def sized(verb: str, case: Case, terms: str = "") -> str:
+    return " ".join(filter(None, (verb, f"{case.n}x{case.d}" + f"x{case.targets}" * (case.targets > 1), terms)))
+
+
+COSINE: dict[str, Any] = {"kind": "similarity", "device": "cpu"}
+RANKS = ("spearman", "tau-a", "tau-b")
+
+
+def _pruner(threads: int, comparator: str = "pearson") -> sc.Pruner:
+    return sc.Pruner(**COSINE, threads=threads, comparator=comparator)
+
+
+def _work(fma: float, comparator: str = "pearson", bytes: float = 0) -> Work | None:
+    """Multiply-adds bound what takes moments; no bound is known of ranks that is worth the name."""
+    return Work(fma, bytes) if comparator == "pearson" else None
+
+
+def leave_one_out(case: Case, comparator: str = "pearson", rank_one: bool = False, **how: Any) -> Group:
+    def ours(i: Fold, threads: int) -> Any:
+        return sc.leave_one_out(i.X, i.targets, comparator=comparator, threads=threads, **COSINE)
+
+    numpy = {}
+    if comparator == "pearson":
+        numpy = _numpy(numpy_closed_form=lambda i: ways.closed_form_leave_one_out(i.X, i.targets))
+    if rank_one:
+        numpy |= _numpy(
+            numpy_rank_one=lambda i: ways.rank_one_leave_one_out(i.X, i.targets[0]),
+            numpy_rank_one_trimmed=lambda i: ways.trimmed_rank_one_leave_one_out(i.X, i.targets[0]),
+        )
+    work = _work((5 + case.targets * (case.targets > 1)) * case.pairs * case.d, comparator)
+    return Group(sized("leave_one_out", case, comparator), partial(fold, case), _ours(ours) | numpy, work, **how)
+
+
+def add_one(case: Case, **how: Any) -> Group:
+    def ours(i: Fold, threads: int) -> Any:
+        return sc.add_one(i.X, i.targets, i.inside, threads=threads, **COSINE)
+
+    work = _work(5 * case.pairs * (case.d - case.d // 2))
+    contenders = _ours(ours) | _numpy(numpy_rank_one=lambda i: ways.rank_one_add_one(i.X, i.targets[0], i.inside))
+    return Group(sized("add_one", case), partial(fold, case), contenders, work, **how)
+
+
+def insertion_curve(case: Case, comparator: str = "pearson", rank_one: bool = False, **how: Any) -> Group:
+    def ours(i: Fold, threads: int) -> Any:
+        return sc.insertion_curve(i.X, i.targets, i.orders, comparator=comparator, threads=threads, **COSINE)
+
+    numpy = {}
+    if comparator == "pearson" and case.targets == 1:
+        numpy = _numpy(numpy_closed_form=lambda i: ways.closed_form_insertion(i.X, i.targets[0], i.orders[0]))
+    if rank_one:
+        numpy |= _numpy(
+            numpy_rank_one=lambda i: ways.rank_one_insertion(i.X, i.targets[0], i.orders[0]),
+            numpy_rank_one_trimmed=lambda i: ways.trimmed_rank_one_insertion(i.X, i.targets[0], i.orders[0]),
+        )
+    work = _work(5 * case.targets * case.pairs * case.d, comparator)
+    return Group(sized("insertion_curve", case, comparator), partial(fold, case), _ours(ours) | numpy, work, **how)
+
+
+def similarity(case: Case, metric: str, **how: Any) -> Group:
+    """The Gram and its norms."""
+
+    def by_scipy(i: Fold) -> Any:
+        from scipy.spatial.distance import pdist
+
+        return 1 - pdist(i.X, metric)
+
+    def by_sklearn(i: Fold) -> Any:
+        from sklearn.metrics.pairwise import cosine_similarity
+
+        return cosine_similarity(i.X)[np.triu_indices(len(i.X), 1)]
+
+    def by_rsatoolbox(i: Fold) -> Any:
+        from rsatoolbox.data import Dataset
+        from rsatoolbox.rdm import calc_rdm
+
+        return 1 - calc_rdm(Dataset(i.X), method="correlation").dissimilarities[0]
+
+    ours = _ours(lambda i, threads: sc.similarity(i.X, metric, threads=threads))
+    if metric == "cosine":
+        others = _numpy(numpy_closed_form=lambda i: ways.cosine(i.X), scipy=by_scipy, sklearn=by_sklearn)
+    else:
+        others = _numpy(
+            numpy_corrcoef=lambda i: np.corrcoef(i.X)[np.triu_indices(len(i.X), 1)],
+            scipy=by_scipy,
+            rsatoolbox=by_rsatoolbox,
+        )
+    if case.n > 1000:  # both of these go pair by pair
+        others = {name: other for name, other in others.items() if name not in ("scipy", "rsatoolbox")}
+    work = _work(case.pairs * case.d, bytes=8 * (case.n * case.d + case.pairs))
+    return Group(sized("similarity", case, metric), partial(fold, case), ours | others, work, **how)
+
+
+def ranking(case: Case, comparator: str = "pearson", **how: Any) -> Group:
+    """A whole pruning: leave-one-out, the order, the insertion, the best prefix."""
+
+    def ours(i: Fold, threads: int) -> Any:
+        return _pruner(threads, comparator).fit(i.X, i.targets[0]).support_
+
+    def by_numpy(i: Fold) -> Any:
+        return ways.closed_form_support(i.X, i.targets[0])
+
+    others = _numpy(numpy_closed_form=by_numpy) if comparator == "pearson" else {}
+    work = _work(10 * case.pairs * case.d, comparator)
+    return Group(sized("ranking", case, comparator), partial(fold, case), _ours(ours) | others, work, **how)
+
+
+def held_out_alignment(case: Case, comparator: str, **how: Any) -> Group:
+    """The alignment of a space with each target, as held-out stimuli are scored."""
+    method = {"pearson": "corr", "tau-b": "kendall"}.get(comparator, comparator)
+
+    def ours(i: Fold, threads: int) -> Any:
+        return np.atleast_1d(sc.alignment(i.X, i.targets, comparator=comparator, threads=threads, **COSINE))
+
+    def by_numpy(i: Fold) -> Any:
+        s, h = (x - x.mean(axis=-1, keepdims=True) for x in (ways.cosine(i.X), i.targets))
+        return h @ s / np.sqrt((h * h).sum(axis=1) * (s @ s))
+
+    def by_scipy(i: Fold) -> Any:
+        from scipy import stats
+
+        measure = {"spearman": stats.spearmanr, "tau-b": stats.kendalltau}[comparator]
+        s = ways.cosine(i.X)
+        return np.array([measure(s, h).statistic for h in i.targets])
+
+    others = _numpy(rsatoolbox=lambda i: ways.rsatoolbox_compare(i.X, i.targets, method))
+    if comparator == "pearson":
+        others |= _numpy(numpy_closed_form=by_numpy)
+    if comparator in ("spearman", "tau-b"):
+        others |= _numpy(scipy=by_scipy)
+    if case.pairs * case.targets > 10**7:
+        others.pop("rsatoolbox")
+        others.pop("scipy", None)
+    work = _work(case.pairs * (case.d + case.targets), comparator, 8 * case.pairs * case.targets)
+    name = sized("held_out_alignment", case, comparator)
+    return Group(name, partial(fold, case), _ours(ours) | others, work, **how)
+
+
+def _training_pairs(n: int, folds: int = 5) -> int:
+    inside = n - n // folds
+    return inside * (inside - 1) // 2
+
+
+def cross_validate(case: Case, comparator: str = "pearson", **how: Any) -> Group:
+    def make() -> Any:
+        from sklearn.model_selection import KFold
+
+        made = fold(case)
+        return made, list(KFold(5, shuffle=True, random_state=0).split(made.X))
+
+    def ours(i: Any, threads: int) -> Any:
+        pruner = _pruner(threads, comparator)
+        scores = sc.cross_validate(i[0].X, i[0].targets, pruner, cv=i[1], curves=False, progress=False)
+        return scores.pruned_test.values
+
+    others = {}
+    if comparator == "pearson" and case.targets == 1:
+        others = _numpy(numpy_closed_form=lambda i: ways.closed_form_cross_validate(i[0].X, i[0].targets[0], i[1]))
+    of_targets = 10 if case.targets == 1 else 5 + 6 * case.targets
+    work = _work(5 * _training_pairs(case.n) * case.d * of_targets, comparator)
+    return Group(sized("cross_validate", case, comparator), make, _ours(ours) | others, work, **how)
+
+
+def permutation_test(case: Case, permutations: int, comparator: str = "pearson", **how: Any) -> Group:
+    def ours(i: Fold, threads: int) -> Any:
+        pruner = _pruner(threads, comparator)
+        return sc.permutation_test(i.X, i.targets[0], permutations, pruner, progress=False).p_pruned_test.values
+
+    work = _work(5 * _training_pairs(case.n) * case.d * (5 + 6 * (permutations + 1)), comparator)
+    name = sized("permutation_test", case, f"{permutations} {comparator}")
+    return Group(name, partial(fold, case), _ours(ours), work, **how)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Patterns (splits, stimuli, sensors, times), and the precision of their noise."""
+
+    runs: np.ndarray
+    precision: np.ndarray
+
+
+def recording(stimuli: int, sensors: int, points: int, splits: int = 4) -> Recording:
+    rng = np.random.default_rng(0)
+    runs = rng.normal(size=(splits, stimuli, sensors, points))
+    root = rng.normal(size=(sensors, sensors)) / np.sqrt(sensors)
+    return Recording(runs, root @ root.T + np.eye(sensors))
+
+
+def rdm_movie(stimuli: int, sensors: int, points: int, metric: str, **how: Any) -> Group:
+    """rsatoolbox as it comes, and by stimulus: it then averages and sorts, as its guide has it and crossnobis needs."""
+    crossed, whitened = metric == "crossnobis", metric in ("crossnobis", "mahalanobis")
+
+    def given(i: Recording) -> tuple[np.ndarray, np.ndarray | None]:
+        return i.runs if crossed else i.runs[0], i.precision if whitened else None
+
+    def ours(i: Recording, threads: int) -> Any:
+        patterns, noise = given(i)
+        return sc.timecourse.rdm_movie(patterns, metric, noise=noise, threads=threads).values
+
+    def by_rsatoolbox(i: Recording, **named: Any) -> Any:
+        from rsatoolbox.data import TemporalDataset
+        from rsatoolbox.rdm import calc_rdm_movie
+
+        patterns, noise = given(i)
+        splits = len(i.runs) if crossed else 1
+        labels = {"stimulus": np.tile(np.arange(stimuli), splits)}
+        labels |= {"run": np.repeat(np.arange(splits), stimuli)} if crossed else {}
+        rows = patterns.reshape(-1, sensors, points)
+        data = TemporalDataset(rows, obs_descriptors=labels, time_descriptors={"time": np.arange(points)})
+        return calc_rdm_movie(data, method=metric, noise=noise, **named).dissimilarities
+
+    named = {"descriptor": "stimulus", "cv_descriptor": "run" if crossed else None}
+    others = _numpy(rsatoolbox_by_stimulus=partial(by_rsatoolbox, **named))
+    if not crossed:
+        others |= _numpy(rsatoolbox=by_rsatoolbox)
+    splits = 4 if crossed else 1
+    pairs, values = stimuli * (stimuli - 1) // 2, splits * stimuli * sensors * points
+    # whitening is triangular; splits are crossed in one product with the sum of the others
+    fma = splits * pairs * sensors * points + (values * (sensors + 1) / 2 if whitened else 0)
+    name = f"rdm_movie {stimuli}x{sensors}x{points} {metric}"
+    work = Work(fma, 8 * (values + pairs * points))
+    return Group(name, partial(recording, stimuli, sensors, points), _ours(ours) | others, work, **how)
+
+
+@dataclass(frozen=True)
+class Head:
+    """A network's head behind its last convolution's maps (n, M, side, side)."""
+
+    net: Any
+    maps: Any
+
+    def rectified(self, threads: int) -> Any:
+        """What makes masked embeddings, its tables made."""
+        from secateur.networks import necks
+
+        layers = necks.rectified_layers(self.net.neck)
+        return necks.RectifiedNeck(self.net, self.maps, 32, sc.feature_maps.MEMORY, layers, threads)
+
+
+def head(stimuli: int, maps: int, side: int, units: int, active: float) -> Head:
+    """As VGG-16's, with random weights; this share of the first layer's units is active. Images are their numbers."""
+    import torch
+    from secateur.networks import Network
+
+    rng = np.random.default_rng(0)
+    given = rng.standard_normal((stimuli, maps, side, side), dtype=np.float32)
+    stored = torch.from_numpy(np.maximum(given - 1, 0))
+    pooled = side // 2
+
+    class Stored(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return stored[x.long()]
+
+    generator = torch.Generator().manual_seed(0)
+    with torch.device("meta"):
+        layers = [torch.nn.Linear(maps * pooled**2, units), torch.nn.Linear(units, units)]
+    for layer in layers:
+        layer.to_empty(device="cpu").requires_grad_(False)
+        layer.weight.normal_(0, 0.01, generator=generator)
+        layer.bias.zero_()
+    first, second = layers
+    pool = torch.nn.Sequential(torch.nn.MaxPool2d(2), torch.nn.AdaptiveAvgPool2d(pooled), torch.nn.Flatten(1))
+    first.bias.fill_(-float(first(pool(stored)).flatten()[::7].quantile(1 - active)))
+    relu, drop = torch.nn.ReLU(), torch.nn.Dropout()
+    neck = torch.nn.Sequential(*pool, first, relu, drop, second, relu)
+    trunk = Stored()
+
+    def number(image: Any) -> torch.Tensor:
+        return torch.tensor(image.getpixel((0, 0))[0])
+
+    net = Network("vgg16's head", torch.nn.Sequential(trunk, neck), preprocessing=number, trunk=trunk, neck=neck)
+    return Head(net, stored)
+
+
+def masked_embeddings(stimuli: int, maps: int, side: int, units: int, **how: Any) -> Group:
+    """Embeddings of all images with each map masked: ours, and the head run again."""
+
+    def by_torch(i: Head) -> Any:
+        import torch
+
+        out = []
+        with torch.inference_mode():
+            for k in range(maps):
+                masked = i.maps.clone()
+                masked[:, k] = 0
+                out.append(i.net.neck(masked).numpy())
+        return np.stack(out)
+
+    def ours(i: Head, threads: int) -> Any:
+        neck = i.rectified(threads)
+        blocks = range(0, maps, neck.block)
+        return np.concatenate([neck.without_each(np.arange(k, min(k + neck.block, maps))) for k in blocks])
+
+    name = f"masked_embeddings {stimuli}x{maps}x{units}"
+    return Group(name, partial(head, stimuli, maps, side, units, 0.2), _ours(ours) | _numpy(torch=by_torch), **how)
+
+
+def time_course(case: Case, **how: Any) -> Group:
+    """A participant's pruning at every time, out of sample; targets are the times."""
+
+    def ours(i: Fold, threads: int) -> Any:
+        course = sc.timecourse.prune(i.X, i.targets, _pruner(1), threads=threads, progress=False)
+        return course.pruned_test.values
+
+    work = _work(5 * _training_pairs(case.n) * case.d * (5 + 6 * case.targets))
+    return Group(sized("time_course", case), partial(fold, case), _ours(ours), work, **how)
+
+
+def suite(small: bool = False) -> dict[str, Group]:
+    """All groups by name; ``small``: the same verbs at sizes of a moment, so that none rots."""
+
+    def at(n: int, d: int, targets: int = 1) -> Case:
+        return Case("a small one", 20, 400, min(targets, 3)) if small else Case("", n, d, targets)
+
+    paper, hundred, study = (at(case.n, case.d, case.targets) for case in (PAPER, HUNDRED, STUDY))
+    animals, things, most = at(398, 1280), at(1854, 768), at(10_000, 768)
+    groups = []
+    for verb in (leave_one_out, insertion_curve):
+        groups += [verb(paper, rank_one=True), verb(hundred), verb(animals), verb(things)]
+        groups += [verb(paper, comparator) for comparator in RANKS]
+        groups += [verb(things, "spearman", large=True), verb(most, large=True, rounds=1)]
+    groups += [add_one(paper), add_one(animals, rounds=1)]
+    groups += [similarity(case, metric) for case in (paper, animals, things) for metric in ("cosine", "correlation")]
+    groups += [similarity(most, "cosine", large=True, rounds=1)]
+    groups += [ranking(paper), ranking(animals), ranking(things), ranking(paper, "spearman")]
+    for targets, n, comparator in product((1, 100), (96, 398, 1854), ("pearson", *RANKS)):
+        large = n * targets > 100_000
+        slow = comparator in RANKS and n * targets > 1000
+        groups.append(held_out_alignment(at(n, 512, targets), comparator, large=large, rounds=1 if slow else 5))
+    groups += [cross_validate(at(96, 1280)), cross_validate(things, rounds=2), cross_validate(study, rounds=2)]
+    groups += [cross_validate(at(96, 1280), "spearman")]
+    groups += [permutation_test(at(96, 1280), 3 if small else 20, comparator) for comparator in ("pearson", "spearman")]
+    movie = (6, 8, 5) if small else (120, 306, 200)
+    metrics = ("correlation", "euclidean", "mahalanobis", "crossnobis")
+    groups += [rdm_movie(*movie, metric, rounds=1 if metric == "crossnobis" else 5) for metric in metrics]
+    groups += [masked_embeddings(*((4, 6, 4, 12) if small else (24, 64, 14, 1024)))]
+    groups += [time_course(at(96, 4096, 20))]
+    return {group.name: group for group in groups}
+
+
+@cache
+def _suite() -> dict[str, Group]:
+    return suite()
+
+
+def named(name: str) -> Group:
+    """A group of the suite, or leave_one_out or insertion_curve of another size or comparator."""
+    if name in _suite():
+        return _suite()[name]
+    verb, size, comparator = name.split()
+    verbs = {"leave_one_out": leave_one_out, "insertion_curve": insertion_curve}
+    return verbs[verb](Case("", *map(int, size.split("x"))), comparator)
+
+
+def images_of_92() -> tuple[Any, np.ndarray] | None:
+    """The 92 images and EfficientNet-lite0's pooled maps of them; None, and why, without SECATEUR_DATA."""
+    folder = photographs()
+    if folder is None:
+        return None
+    sys.path.append(str(Path(__file__).parent.parent / "tests"))
+    import lite0
+
+    data = sc.datasets.fetch_kriegeskorte92(folder)
+    return data, lite0.pooled_maps(np.asarray(data.images))
+
+
+def photographs() -> Path | None:
+    """The folder of the 92 images; None, and why, without SECATEUR_DATA."""
+    folder = Path(os.environ.get("SECATEUR_DATA", ""))
+    if (folder / "kriegeskorte92.npz").is_file():
+        return folder
+    print("\nThe 92 images are skipped: SECATEUR_DATA names no folder with kriegeskorte92.npz.")
+    return None

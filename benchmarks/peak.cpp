@@ -1,5 +1,7 @@
-// How many double-precision fused multiply-adds one core does in a second: sixteen independent chains of vectors.
 #include <chrono>
+#include <cstddef>
+#include <cstring>
+#include <vector>
 
 #if defined(__AVX512F__)
 #define BYTES 64
@@ -10,6 +12,7 @@
 #endif
 typedef double Vec __attribute__((vector_size(BYTES)));
 
+// How many double-precision multiply-adds one core does in a second: sixteen independent chains of vectors.
 extern "C" double fma_per_second() {
     constexpr int chains = 16, rounds = 2000000;
     Vec x[chains];
@@ -25,4 +28,24 @@ extern "C" double fma_per_second() {
     volatile double sink = 0;
     for (int c = 0; c < chains; ++c) sink = sink + x[c][0];
     return double(chains) * rounds * (BYTES / 8) / took.count();
+}
+
+// How many bytes a second one core reads, of more than caches hold.
+extern "C" double bytes_per_second() {
+    static const std::vector<double> all(std::size_t(1) << 25, 1.0);
+    constexpr int chains = 8, width = BYTES / 8;
+    Vec sums[chains] = {};
+    const auto start = std::chrono::steady_clock::now();
+    for (std::size_t at = 0; at < all.size(); at += chains * width) {
+#pragma GCC unroll 8
+        for (int c = 0; c < chains; ++c) {
+            Vec x;
+            std::memcpy(&x, &all[at + c * width], BYTES);
+            sums[c] += x;
+        }
+    }
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    volatile double sink = 0;
+    for (int c = 0; c < chains; ++c) sink = sink + sums[c][0];
+    return double(all.size()) * sizeof(double) / took.count();
 }
