@@ -9,13 +9,10 @@ judgments and mean human IT: held-out alignment of every method, as the paper's 
 from __future__ import annotations
 
 import os
-import sys
-import time
-from pathlib import Path
-
-import numpy as np
+from functools import partial
 
 import cases
+import machine
 import secateur as sc
 from secateur.reweighting import Lasso, Ridge, SimDR
 from secateur.reweighting.design import Design
@@ -41,32 +38,24 @@ def times() -> None:
     threads = os.environ.get("OMP_NUM_THREADS") or os.cpu_count()
     print(f"{case.name}: n = {case.n}, d = {case.d}, {threads} threads\n\n| | s |\n| --- | ---: |")
     for name, run in runs.items():
-        start = time.perf_counter()
-        run()
-        print(f"| {name} | {time.perf_counter() - start:.2f} |", flush=True)
+        print(f"| {name} | {machine.timed(run)[0]:.2f} |", flush=True)
 
 
 def images() -> None:
     """The 92 images: judgments and human IT."""
-    folder = Path(os.environ.get("SECATEUR_DATA", ""))
-    if not (folder / "kriegeskorte92.npz").is_file():
-        print("\nThe 92 images are skipped: SECATEUR_DATA names no folder with kriegeskorte92.npz.")
+    photographs = cases.images_of_92()
+    if photographs is None:
         return
-    sys.path.append(str(Path(__file__).parent.parent / "tests"))
-    import lite0
-
-    data = sc.datasets.fetch_kriegeskorte92(folder)
-    X = lite0.pooled_maps(np.asarray(data.images))
+    data, X = photographs
     methods = {
         "full": "full", "pruned": "pruned", "parsimonious": sc.Pruner(kind="dissimilarity", search="parsimonious"),
         "ridge (PAG18)": "ridge", "ridge (frrsa)": "frrsa", "LASSO": "lasso", "Sim-DR": "sim-dr",
         "ridge, squared differences": Ridge("sqeuclidean", standardize=True),
     }  # fmt: skip
     for name, target in (("behaviour", data.behaviour.mean(axis=0)), ("human IT", data.human_it_mean)):
-        start = time.perf_counter()
-        pruner = sc.Pruner(kind="dissimilarity")
-        result = sc.compare(X, target, methods, cv=5, repeats=4, pruner=pruner, permutations=1000, progress=False)
-        print(f"\n**92 images, {name}** ({time.perf_counter() - start:.0f} s)\n")
+        terms = {"pruner": sc.Pruner(kind="dissimilarity"), "permutations": 1000, "progress": False}
+        took, result = machine.timed(partial(sc.compare, X, target, methods, cv=5, repeats=4, **terms))
+        print(f"\n**92 images, {name}** ({took:.0f} s)\n")
         print(comparison_markdown(result), flush=True)
 
 

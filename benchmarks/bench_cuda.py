@@ -9,10 +9,10 @@ from __future__ import annotations
 import datetime
 import sys
 import time
-from collections.abc import Callable
 from functools import partial
 
 import cases
+import machine
 import numpy as np
 
 import secateur as sc
@@ -21,17 +21,6 @@ from secateur.features import read_features
 from secateur.measures import METRICS
 from secateur.targets import read_target
 from secateur.validation import score_fold, split
-
-
-def seconds(run: Callable[[], object], rounds: int = 7) -> float:
-    """Median of a few calls after a first one. Every verb ends with its result on the host: all is done."""
-    run()
-    taken = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        run()
-        taken.append(time.perf_counter() - start)
-    return float(np.median(taken))
 
 
 def peak(tensor: int = 4096) -> tuple[float, float] | None:
@@ -51,7 +40,7 @@ def peak(tensor: int = 4096) -> tuple[float, float] | None:
             a @ a
             torch.cuda.synchronize()
 
-        rates.append(tensor**3 / seconds(multiply))
+        rates.append(tensor**3 / machine.median(multiply))
     return rates[0], rates[1]
 
 
@@ -98,8 +87,8 @@ def verbs(rates: tuple[float, float] | None) -> None:
                 if verb is sc.insertion_curve and precision == "single":
                     continue  # its sums run in double either way
                 run = partial(verb, X, targets, kind="similarity", **({} if argument is None else {"order": argument}))
-                took = seconds(partial(run, device="cuda", precision=precision))
-                beside = f"{1e3 * seconds(partial(run, device='cpu'), 3):.1f}" if precision == "double" else ""
+                took = machine.median(partial(run, device="cuda", precision=precision))
+                beside = f"{1e3 * machine.median(partial(run, device='cpu'), 3):.1f}" if precision == "double" else ""
                 share = f"{case.pairs * case.d * work / rates[precision == 'single'] / took:.0%}" if rates else ""
                 row = f"{case.name}: n = {case.n}, d = {case.d}, T = {T}", verb.__name__, precision
                 print(f"| {' | '.join(row)} | {1e3 * took:.2f} | {share} | {beside} |")
@@ -113,7 +102,7 @@ def study(participants: int = 20) -> None:
     X, targets = cases.STUDY.make()
     print("| study | precision | seconds | of the device | processor, seconds (of one, scaled) |")
     print("| --- | --- | ---: | ---: | ---: |")
-    one = seconds(
+    one = machine.median(
         lambda: sc.cross_validate(X, targets, sc.Pruner(kind="similarity", device="cpu"), cv=5, progress=False), 1
     )
     folds, _ = split(len(X), 5)
@@ -138,7 +127,7 @@ def null(permutations: int = 1000) -> None:
     print("| permutation test | seconds | processor, seconds |")
     print("| --- | ---: | ---: |")
     took = [
-        seconds(
+        machine.median(
             partial(
                 sc.permutation_test,
                 X,

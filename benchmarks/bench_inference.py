@@ -10,10 +10,11 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
+import cases
+import machine
 import secateur as sc
 
 DISSIMILAR = sc.Pruner(kind="dissimilarity")
@@ -46,9 +47,7 @@ def times(n: int = 96, d: int = 1280, draws: int = 200) -> None:
     print(f"n = {n}, d = {d}, five folds, cosine, pearson, {threads} threads\n")
     print(f"{'':42}{'s':>8}{'s for n = 1000':>16}")
     for name, run in runs.items():
-        start = time.perf_counter()
-        run()
-        took = time.perf_counter() - start
+        took, _ = machine.timed(run)
         share = {"p": draws + 1, "b": draws}.get(name[0])
         share = share // 10 if share and "/ 10" in name else share
         print(f"{name:42}{took:8.2f}" + (f"{took / share * 1000:16.1f}" if share else ""))
@@ -56,15 +55,10 @@ def times(n: int = 96, d: int = 1280, draws: int = 200) -> None:
 
 def images(relabellings: int = 500, draws: int = 100, repeats: int = 4) -> None:
     """The 92 images: people's judgments and human IT against a network's pooled maps."""
-    folder = Path(os.environ.get("SECATEUR_DATA", ""))
-    if not (folder / "kriegeskorte92.npz").is_file():
-        print("\nThe 92 images are skipped: SECATEUR_DATA names no folder with kriegeskorte92.npz.")
+    photographs = cases.images_of_92()
+    if photographs is None:
         return
-    sys.path.append(str(Path(__file__).parent.parent / "tests"))
-    import lite0
-
-    data = sc.datasets.fetch_kriegeskorte92(folder)
-    X = lite0.pooled_maps(np.asarray(data.images))
+    data, X = photographs
     rows = np.triu_indices(92, 1)
     terms = {"pruner": DISSIMILAR, "cv": 5, "repeats": repeats, "progress": False}
     print(

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
-import time
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 
 import cases
+import machine
 import secateur as sc
 
 MOST = 400  # cap of the sequential searches that begin with nothing
@@ -41,9 +40,8 @@ def compare(title: str, X: np.ndarray, target: np.ndarray, kind: str, cv: int, r
     ranking = None
     for name, parameters in SEARCHES.items():
         pruner = sc.Pruner(kind=kind, threads=threads, **parameters)
-        start = time.perf_counter()
-        result = sc.cross_validate(X, target, pruner, cv=cv, repeats=repeats, curves=False, progress=False)
-        seconds = time.perf_counter() - start
+        terms = {"cv": cv, "repeats": repeats, "curves": False, "progress": False}
+        seconds, result = machine.timed(partial(sc.cross_validate, X, target, pruner, **terms))
         scores = result.pruned_test.values[0]
         ranking = scores if ranking is None else ranking
         columns = (
@@ -76,9 +74,7 @@ def times(threads: int, long: bool) -> None:
         searches[f"floating-backward, patience {PATIENCE}"] = {"search": "floating-backward", "patience": PATIENCE}
     for name, parameters in searches.items():
         pruner = sc.Pruner(kind="similarity", threads=threads, progress=False, **parameters)
-        start = time.perf_counter()
-        pruner.fit(X, targets[0])
-        seconds = time.perf_counter() - start
+        seconds, _ = machine.timed(partial(pruner.fit, X, targets[0]))
         print(
             f"{name:34}{seconds:10.2f}{len(pruner.path_):8d}{pruner.n_features_:8d}{pruner.alignment_:12.4f}",
             flush=True,
@@ -87,7 +83,7 @@ def times(threads: int, long: bool) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", type=int, default=sc.contributions.thread_count(None))
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--long", action="store_true", help="also floating-backward at d = 4096, minutes")
     arguments = parser.parse_args()
     threads = arguments.threads
@@ -97,12 +93,9 @@ def main() -> None:
     )
     animals = sc.datasets.load_imagenet_animals()
     compare("398 animals, WordNet similarity", animals.X, animals.target, "similarity", 5, 1, threads)
-    if os.environ.get("SECATEUR_DATA"):
-        sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-        import lite0
-
-        data = sc.datasets.fetch_kriegeskorte92()
-        X = lite0.pooled_maps(data.images)
+    photographs = cases.images_of_92()
+    if photographs:
+        data, X = photographs
         compare("92 images, mean judgments", X, data.behaviour.mean(axis=0), "dissimilarity", 10, 3, threads)
         compare("92 images, mean human IT", X, data.human_it_mean, "dissimilarity", 10, 3, threads)
     times(threads, arguments.long)

@@ -39,8 +39,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     parameters = []
     for group in cases.suite(metafunc.config.getoption("small")).values():
-        for name in group.contenders:
-            marks = [pytest.mark.benchmark(group=group.name, min_rounds=group.rounds)]
+        for name, way in group.contenders.items():
+            marks = [pytest.mark.benchmark(group=group.name, min_rounds=group.rounds if way.ours else 1)]
             marks += [pytest.mark.large] if group.large else []
             parameters.append(pytest.param(group, name, id=f"{group.name}-{name}", marks=marks))
     metafunc.parametrize(("group", "contender"), parameters)

@@ -16,10 +16,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+Result = TypeVar("Result")
 PROCESS = Path("/proc/self")
 
 
@@ -108,14 +109,16 @@ def facts() -> dict[str, Any]:
     return found
 
 
+def timed(run: Callable[[], Result]) -> tuple[float, Result]:
+    """Seconds of one call, and what it gives."""
+    start = time.perf_counter()
+    result = run()
+    return time.perf_counter() - start, result
+
+
 def times(run: Callable[[], object], rounds: int, warm: bool = False) -> list[float]:
     """Seconds of some calls, after one that is not counted if asked."""
-    taken = []
-    for _ in range(rounds + warm):
-        start = time.perf_counter()
-        run()
-        taken.append(time.perf_counter() - start)
-    return taken[warm:]
+    return [timed(run)[0] for _ in range(rounds + warm)][warm:]
 
 
 def best(run: Callable[[], object], rounds: int) -> float:

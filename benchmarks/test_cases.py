@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +12,13 @@ import pytest
 
 import cases
 import machine
+
+HERE = Path(__file__).parent
+
+
+def test_scripts_find_what_they_import() -> None:
+    names = sorted(path.stem for pattern in ("bench_*.py", "show_*.py", "simulate_*.py") for path in HERE.glob(pattern))
+    subprocess.run([sys.executable, "-c", f"import {', '.join(names)}"], cwd=HERE, check=True)
 
 
 def test_contender(benchmark: Any, group: cases.Group, contender: str, pytestconfig: pytest.Config) -> None:

@@ -51,10 +51,7 @@ class Worker:
 
     def __exit__(self, *_: object) -> None:
         self.process.kill()
-        self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                pipe.close()
+        self.process.communicate()
 
 
 def take(package: str) -> Path:
@@ -84,10 +81,12 @@ def serve(package: str) -> None:
         way, inputs = group.contenders[contender], group.inputs
         if what == "floor":
             return group.work.floor(way.threads) if group.work else None
+        if what == "peak":
+            return way.threads, machine.fma_peak(way.threads)
         if what == "result":
             return np.ravel(way.run(inputs)).astype(float).tolist()
         held = machine.forget_peak() if what == "memory" else 0
-        (seconds,) = machine.times(lambda: way.run(inputs), 1)
+        seconds, _ = machine.timed(lambda: way.run(inputs))
         if what == "memory":  # beyond what inputs take
             return seconds, machine.peak_memory() - held
         return float(np.median(machine.times(lambda: way.run(inputs), max(1, int(BRIEF / seconds)))))
@@ -96,11 +95,18 @@ def serve(package: str) -> None:
         print(json.dumps(answered(*json.loads(line))), file=replies, flush=True)
 
 
+def package(folder: str) -> str:
+    """A folder that holds a compiled secateur."""
+    if not list(Path(folder, "secateur").glob("_core*")):
+        raise argparse.ArgumentTypeError(f"must be a folder that holds a compiled package secateur, got {folder}")
+    return folder
+
+
 def options(about: str, rounds: int) -> argparse.ArgumentParser:
     """What the scripts of tables share."""
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--rounds", type=int, default=rounds, help=f"turns of each, {rounds} by default")
-    parser.add_argument("--against", metavar="FOLDER", help="a folder that holds another build of secateur, compiled")
+    parser.add_argument("--against", metavar="FOLDER", type=package, help="holds another build of secateur, compiled")
     return parser
 
 
@@ -122,8 +128,8 @@ def by_turns(builds: dict[str, Worker], chosen: list[One], rounds: int) -> dict[
 def table(chosen: list[One], rounds: int, against: str | None = None, level: str | None = None) -> dict[One, float]:
     """Print a row for each: medians, the share of the floor, the other build; return the medians, seconds."""
     with contextlib.ExitStack() as stack:
-        packages = {"now": None} | ({"before": against} if against else {})
-        builds = {name: stack.enter_context(Worker(package, level)) for name, package in packages.items()}
+        folders = {"now": None} | ({"before": against} if against else {})
+        builds = {name: stack.enter_context(Worker(folder, level)) for name, folder in folders.items()}
         for name, worker in builds.items():
             facts = worker.ask("facts")
             print(f"{name}: {facts['package']}, secateur {facts['secateur']}, level {facts['simd']}")
