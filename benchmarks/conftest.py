@@ -21,7 +21,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "large: takes minutes or gigabytes; runs with -m large alone")
     # Another processor's baseline says nothing here: each has a folder of its own, unless one is named.
     if config.getoption("benchmark_storage") == "file://./.benchmarks":
-        place = re.sub(r"\W+", "-", f"{machine.processor()} {machine.simd()[0]}").strip("-")
+        place = re.sub(r"\W+", "-", machine.processor()).strip("-")
         config.option.benchmark_storage = f"file://{config.rootpath / '.benchmarks' / place}"
 
 
@@ -58,8 +58,8 @@ def one_blas_thread() -> Iterator[None]:
 
 
 def pytest_benchmark_generate_machine_info(config: pytest.Config) -> dict[str, Any]:
-    """What ``--benchmark-compare`` holds together: nothing that changes from run to run."""
-    return machine.facts()
+    """What ``--benchmark-compare`` warns of where it differs; levels and versions are in each benchmark's record."""
+    return machine.place()
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -90,13 +90,16 @@ def processor() -> str:
     return f"{known['model name']} (family {known.get('cpu family')}, model {known.get('model')})"
 
 
+def place() -> dict[str, Any]:
+    """Where times can be held together: what software does not change."""
+    system = f"{platform.system()} {platform.machine()}"
+    return {"processor": processor(), "processors": os.cpu_count(), "system": system}
+
+
 def facts() -> dict[str, Any]:
     """What a time depends on; nothing that changes from run to run."""
     level, lanes, _ = simd()
-    found: dict[str, Any] = {
-        "processor": processor(),
-        "processors": os.cpu_count(),
-        "system": f"{platform.system()} {platform.machine()}",
+    found = place() | {
         "simd": level,
         "doubles a vector": lanes,
         "python": platform.python_version(),
