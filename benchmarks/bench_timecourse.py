@@ -18,13 +18,14 @@ import machine
 import numpy as np
 
 
-def main() -> None:
+def main(stimuli: int = 120, sensors: int = 306, points: int = 200) -> None:
     said = machine.facts()
-    print(f"120 stimuli, 306 sensors, 200 times; crossnobis: 4 splits; {said['processor']}, {PROCESSORS} processors\n")
+    print(f"{stimuli} stimuli, {sensors} sensors, {points} times; crossnobis: 4 splits; ", end="")
+    print(f"{said['processor']}, {PROCESSORS} processors\n")
     print("| measure | rsatoolbox, s | by stimulus, s | ours, 1 thread | ours, 2 threads | times ours (2) | off by |")
     print("| --- |" + " ---: |" * 6)
     for metric in ("correlation", "euclidean", "mahalanobis", "crossnobis"):
-        group = cases.rdm_movie(120, 306, 200, metric)
+        group = cases.rdm_movie(stimuli, sensors, points, metric)
         took, results = {}, {}
         for name, way in group.contenders.items():
             took[name] = machine.best(lambda way=way, group=group: way.run(group.inputs), 5 if way.ours else 2)

@@ -477,12 +477,15 @@ def _suite() -> dict[str, Group]:
 
 
 def named(name: str) -> Group:
-    """A group of the suite, or leave_one_out or insertion_curve of another size or comparator."""
+    """A group of the suite, or one of the verbs that scripts ask for at another size or by another comparator."""
     if name in _suite():
         return _suite()[name]
     verb, size, comparator = name.split()
-    verbs = {"leave_one_out": leave_one_out, "insertion_curve": insertion_curve}
-    return verbs[verb](Case("", *map(int, size.split("x"))), comparator)
+    case = Case("", *map(int, size.split("x")))
+    if verb == "cross_validate":
+        return cross_validate(case, comparator)
+    one = comparator == "pearson" and case.targets == 1
+    return {"leave_one_out": leave_one_out, "insertion_curve": insertion_curve}[verb](case, comparator, rank_one=one)
 
 
 def images_of_92() -> tuple[Any, np.ndarray] | None:

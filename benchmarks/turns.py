@@ -16,6 +16,7 @@ import contextlib
 import json
 import subprocess
 import sys
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ def serve(package: str) -> None:
 
 def package(folder: str) -> str:
     """A folder that holds a compiled secateur."""
-    if not list(Path(folder, "secateur").glob("_core*")):
+    if not any(Path(folder, "secateur", f"_core{suffix}").is_file() for suffix in EXTENSION_SUFFIXES):
         raise argparse.ArgumentTypeError(f"must be a folder that holds a compiled package secateur, got {folder}")
     return folder
 
