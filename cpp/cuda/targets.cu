@@ -10,7 +10,7 @@ namespace {
 
 constexpr int threads = 256;
 
-__global__ void turn_about(double* values, int64_t count) {
+__global__ void negate(double* values, int64_t count) {
     const int64_t at = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
     if (at < count) values[at] = -values[at];
 }
@@ -100,7 +100,7 @@ LoadedTargets::LoadedTargets(std::shared_ptr<Device> device, const Targets& targ
     const int64_t size = targets.count * pairs;
     if (on_device) expect_on_device(*device_, targets.values, "target");
     values_ = DeviceBuffer<double>(*device_, targets.values, size, "targets");
-    if (sign != 1) launch(*device_, "turning targets", turn_about, grid_of((size + 255) / 256), 256, 0, values_.get(), size);
+    if (sign != 1) launch(*device_, "negating targets", negate, grid_of((size + 255) / 256), 256, 0, values_.get(), size);
     device_->finish("copying targets to the device");
     if (!on_device || all_finite(*device_, values_.get(), size)) return;
     const double* values = fetched();
