@@ -133,13 +133,14 @@ std::optional<Ranking> ranking(const Object& x, const BoundTargets& target, cons
                                const PrefixRule& rule, const std::string& detail, int threads) {
     const Embedding embedding(x);
     Engine& engine = embedding.engine();
-    const int64_t much = place_among({"support", "importance", "path"}, detail, "detail");
+    const int64_t detail_level = place_among({"support", "importance", "path"}, detail, "detail");
     expect_taken(engine, by.comparator);
     const Targets& targets = embedding.beside(target);
     embedding.expect_both_on_device(target);
     const Indices chosen = borrow_stimuli(stimuli, engine.stimuli);
     expect_weights(targets, engine.pairs(), by.comparator, chosen, engine.stimuli);
-    const int64_t count = targets.count, d = engine.features, ranked_rows = much > 0 ? count : 0, of_path = much > 1 ? count : 0;
+    const int64_t count = targets.count, d = engine.features, ranked_rows = detail_level > 0 ? count : 0,
+                  of_path = detail_level > 1 ? count : 0;
     if (rule.least < 1 || rule.most < rule.least || rule.most > d)
         throw py::value_error("least and most must be lengths from 1 to " + std::to_string(d) + " in order, got " +
                               std::to_string(rule.least) + " and " + std::to_string(rule.most));
