@@ -35,10 +35,10 @@ void held_out_alignment(Device& device, const Features& x, const LoadedTargets& 
     Spaces spaces(device, x, plan.metric, all, 9 * d + 8, !plan.kept);
     DeviceBuffer<bool> kept(device, spaces.at_once() * d, "kept features");
     DeviceBuffer<int64_t> features(device, spaces.at_once() * d, "kept features"), lengths(device, spaces.at_once(), "lengths");
-    const std::vector<char> everything(plan.kept ? 0 : d, 1);
+    const std::vector<char> all_features(plan.kept ? 0 : d, 1);
     for (int64_t first = 0; first < all && !context.stop(0); first += spaces.at_once()) {
         const int64_t count = std::min(spaces.at_once(), all - first);
-        kept.upload(plan.kept ? plan.kept + first * d : reinterpret_cast<const bool*>(everything.data()), count * d);
+        kept.upload(plan.kept ? plan.kept + first * d : reinterpret_cast<const bool*>(all_features.data()), count * d);
         launch(device, "listing kept features", list, grid_of(count), threads, threads * sizeof(uint32_t), kept.get(), d,
                features.get(), lengths.get());
         const double* similarities = spaces.of({features.get(), lengths.get(), count, d});
