@@ -61,9 +61,9 @@ __global__ void take_rows(const double* x, int64_t features, const int64_t* stim
 }
 
 // X on the device. Its own memory, or someone else's that outlives it.
-class Loaded : public Engine {
+class DeviceEngine : public Engine {
   public:
-    Loaded(std::shared_ptr<Device> device, const Features& x, bool on_device, Precision precision)
+    DeviceEngine(std::shared_ptr<Device> device, const Features& x, bool on_device, Precision precision)
         : Engine(x.stimuli, x.count),
           device_(std::move(device)),
           x_(x),
@@ -80,7 +80,7 @@ class Loaded : public Engine {
         }
     }
     // Some of the rows of what lies on the device.
-    Loaded(const Loaded& all, Indices stimuli)
+    DeviceEngine(const DeviceEngine& all, Indices stimuli)
         : Engine(stimuli.count, all.features),
           device_(all.device_),
           x_{nullptr, stimuli.count, all.x_.count},
@@ -99,7 +99,7 @@ class Loaded : public Engine {
         const Device::Turn turn(*device_);
         return {fetched(), x_.stimuli, x_.count};
     }
-    std::unique_ptr<Engine> among(Indices stimuli) override { return std::make_unique<Loaded>(*this, stimuli); }
+    std::unique_ptr<Engine> among(Indices stimuli) override { return std::make_unique<DeviceEngine>(*this, stimuli); }
     void space(Metric metric, Indices subset, const Context&, Space& out) override {
         expect_few_stimuli();
         const Device::Turn turn(*device_);
@@ -245,7 +245,7 @@ std::shared_ptr<Device> open() {
 }
 
 std::unique_ptr<Engine> load(std::shared_ptr<Device> device, const Features& x, bool on_device, Precision precision) {
-    return std::make_unique<Loaded>(std::move(device), x, on_device, precision);
+    return std::make_unique<DeviceEngine>(std::move(device), x, on_device, precision);
 }
 
 Device::Device() {
