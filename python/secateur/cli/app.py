@@ -43,13 +43,9 @@ __all__ = [
 Command = TypeVar("Command", bound=Callable[..., None])
 
 app = typer.Typer(
-    name="secateur",
-    help="Prune deep-network features until their similarity space fits human or neural similarity.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
+    name="secateur", help="Prune deep-network features until their similarity space fits human or neural similarity.",
+    no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+)  # fmt: skip
 
 DEFAULTS = Pruning()
 Folds = Annotated[int, typer.Option(metavar="N", min=2, help="Folds of stimuli.")]

@@ -209,15 +209,7 @@ def _run(job: _Job, out: Path, overwrite: bool) -> None:
         "group_folds": job.group_folds,
     }
     files = folder.write(
-        out,
-        features,
-        targets,
-        result,
-        null,
-        job.groups,
-        title=job.title,
-        settings=settings,
-        overwrite=overwrite,
+        out, features, targets, result, null, job.groups, title=job.title, settings=settings, overwrite=overwrite,
         seed=job.seed,
-    )
+    )  # fmt: skip
     print_files(out, files, folder.CONTENTS)

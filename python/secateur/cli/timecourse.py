@@ -292,16 +292,9 @@ def _run(
     log(f"Pruning {d} features at every time of every subject, in {cv * repeats} folds of {n} stimuli.")
     with refuse_bad_input():
         course = prune(
-            study.features,
-            study.movies,
-            pruner,
-            cv,
-            repeats,
-            seed,
-            generalise=generalise,
-            store=store,
+            study.features, study.movies, pruner, cv, repeats, seed, generalise=generalise, store=store,
             progress=sys.stderr.isatty(),
-        )
+        )  # fmt: skip
     if study.synthetic:
         course.attrs["synthetic"] = "true"
     test = ceiling = null = None

@@ -103,13 +103,10 @@ def load_imagenet_animals() -> ImageNetAnimals:
     hypernyms = {node: tuple(parents) for node, parents in table["hypernyms"].items()}
     synsets = table["classes"]
     animals = ImageNetAnimals(
-        X=X,
-        target=wu_palmer(synsets, hypernyms),
-        labels=np.array([table["names"][synset] for synset in synsets]),
-        groups=np.array(assign_groups(synsets, hypernyms, _HEADS)),
-        synsets=np.array(synsets),
+        X=X, target=wu_palmer(synsets, hypernyms), labels=np.array([table["names"][synset] for synset in synsets]),
+        groups=np.array(assign_groups(synsets, hypernyms, _HEADS)), synsets=np.array(synsets),
         hypernyms=MappingProxyType(hypernyms),
-    )
+    )  # fmt: skip
     for array in (animals.X, animals.target, animals.labels, animals.groups, animals.synsets):
         array.setflags(write=False)
     return animals

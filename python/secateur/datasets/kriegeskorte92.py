@@ -258,18 +258,11 @@ def _build(raw: dict[str, NDArray[Any]], source: Path) -> Kriegeskorte92:
         labels.append(f"{category} {seen[category]}")
     human_it = raw["human_it"].astype(np.float64)
     data = Kriegeskorte92(
-        images=raw["images"].astype(np.uint8),
-        labels=np.array(labels),
-        categories=np.array(categories),
-        behaviour=raw["behaviour"].astype(np.float64),
-        human_it=human_it,
-        human_it_mean=human_it.mean(axis=(0, 1)),
-        monkey_it=raw["monkey_it"].astype(np.float64),
-        animate=raw["animate"].astype(bool),
-        human=raw["human"].astype(bool),
-        face=raw["face"].astype(bool),
-        natural=raw["natural"].astype(bool),
-    )
+        images=raw["images"].astype(np.uint8), labels=np.array(labels), categories=np.array(categories),
+        behaviour=raw["behaviour"].astype(np.float64), human_it=human_it, human_it_mean=human_it.mean(axis=(0, 1)),
+        monkey_it=raw["monkey_it"].astype(np.float64), animate=raw["animate"].astype(bool),
+        human=raw["human"].astype(bool), face=raw["face"].astype(bool), natural=raw["natural"].astype(bool),
+    )  # fmt: skip
     for one in fields(data):
         getattr(data, one.name).setflags(write=False)
     return data

@@ -16,19 +16,8 @@ from .matching import STIMULI, check_names, order_by_name
 __all__ = ["read_csv", "read_groups_csv"]
 # Column headings that say that a first column of numbers names rows.
 _ROW_HEADINGS = {
-    *STIMULI,
-    "label",
-    "item",
-    "condition",
-    "name",
-    "names",
-    "id",
-    "index",
-    "image",
-    "images",
-    "file",
-    "filename",
-}
+    *STIMULI, "label", "item", "condition", "name", "names", "id", "index", "image", "images", "file", "filename",
+}  # fmt: skip
 _MISSING = {"", "na", "n/a", "nan", "null"}
 
 

@@ -165,14 +165,9 @@ def _draw_gain(
             axes.plot([left, right], [y, y], color=colour, linewidth=4, solid_capstyle="butt")
             words = f"p = {p:.2g}"
             axes.text(
-                (left + right) / 2,
-                y - 0.06 * height,
-                words,
-                fontsize=drawing.SMALL,
-                color=colour,
-                ha="center",
+                (left + right) / 2, y - 0.06 * height, words, fontsize=drawing.SMALL, color=colour, ha="center",
                 va="top",
-            )
+            )  # fmt: skip
 
 
 def spans_of(test: xarray.Dataset, suffix: str = "") -> list[tuple[Any, float]]:
@@ -561,13 +556,8 @@ def facts(course: xarray.Dataset) -> list[str]:
     what = "window" if "window_start" in course.coords else "time point"
     what += "" if course.sizes["time"] == 1 else "s"
     return [
-        who,
-        f"{course.sizes['time']} {what}",
-        f"{course.sizes['stimulus']} stimuli",
-        f"{course.sizes['feature']} features",
-        f"{attrs['metric']} similarity",
-        f"{attrs['search']} search",
+        who, f"{course.sizes['time']} {what}", f"{course.sizes['stimulus']} stimuli",
+        f"{course.sizes['feature']} features", f"{attrs['metric']} similarity", f"{attrs['search']} search",
         f"{course.sizes['fold']} folds of stimuli" + (f" ({repeats} repeats)" if repeats > 1 else ""),
-        f"seed {attrs['seed']}",
-        f"Secateur {attrs['secateur_version']}",
-    ]
+        f"seed {attrs['seed']}", f"Secateur {attrs['secateur_version']}",
+    ]  # fmt: skip

@@ -40,23 +40,13 @@ def draw_curves(axes: Axes, result: xarray.Dataset, t: int, x: str) -> None:
             )  # fmt: skip
     else:
         axes.text(
-            0.5,
-            0.5,
-            "the curves were not kept (curves=False)",
-            transform=axes.transAxes,
-            ha="center",
+            0.5, 0.5, "the curves were not kept (curves=False)", transform=axes.transAxes, ha="center",
             fontsize=drawing.SMALL,
-        )
+        )  # fmt: skip
     axes.plot(
-        kept,
-        best,
-        "o",
-        color=drawing.PRUNED,
-        markersize=4,
-        markeredgecolor="white",
-        markeredgewidth=0.5,
+        kept, best, "o", color=drawing.PRUNED, markersize=4, markeredgecolor="white", markeredgewidth=0.5,
         label="the kept set" if search_row(search_of(result)).inner_folds else "maximum: the kept set",
-    )
+    )  # fmt: skip
     every = f"all {things_of(result)} (mean)"
     axes.axhline(float(np.nanmean(full)), color="black", linestyle="--", linewidth=0.8, label=every)
     if logarithmic:

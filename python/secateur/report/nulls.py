@@ -32,14 +32,9 @@ def draw_null(upper: Axes, lower: Axes, permutations: xarray.Dataset, t: int) ->
         axes.margins(x=0.06)
         words = "undefined" if np.isnan(seen) else f"{seen:.3f}".replace("-", "−")
         axes.text(
-            1.0,
-            1.04,
-            f"observed {words}, {drawing.p_words(p, n)}",
-            transform=axes.transAxes,
-            ha="right",
-            fontsize=drawing.SMALL,
-            color=colour,
-        )
+            1.0, 1.04, f"observed {words}, {drawing.p_words(p, n)}", transform=axes.transAxes, ha="right",
+            fontsize=drawing.SMALL, color=colour,
+        )  # fmt: skip
         drawing.dress(axes, f"{what} ({unit})", "relabellings")
         axes.yaxis.label.set_fontsize(drawing.SMALL)
         axes.locator_params(axis="y", nbins=4, integer=True)

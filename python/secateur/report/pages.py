@@ -125,13 +125,9 @@ def page(
             axes.set_ylabel("")
             axes.set_yticklabels([])
     drawing.write_words(
-        figure,
-        left,
-        0.12,
-        _footnote(result.sizes["fold"], "DE" if permutations is not None else "CD"),
-        drawing.SMALL,
+        figure, left, 0.12, _footnote(result.sizes["fold"], "DE" if permutations is not None else "CD"), drawing.SMALL,
         color="#404040",
-    )
+    )  # fmt: skip
     if coloured is not None:
         drawing.draw_groups(figure, coloured, 0.64)
     return figure

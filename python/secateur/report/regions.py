@@ -214,11 +214,7 @@ def kept_by_region(result: xarray.Dataset, layer: str | None = None) -> Figure:
         borderaxespad=0.2, handletextpad=0.2,
     )  # fmt: skip
     drawing.write_words(
-        figure,
-        left,
-        figure.get_size_inches()[1] - 0.3,
-        f"Features kept: {drawing.drawn_name(layer, 24)}",
-        drawing.LARGE,
-        fontweight="bold",
-    )
+        figure, left, figure.get_size_inches()[1] - 0.3, f"Features kept: {drawing.drawn_name(layer, 24)}",
+        drawing.LARGE, fontweight="bold",
+    )  # fmt: skip
     return figure

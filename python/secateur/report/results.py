@@ -100,12 +100,8 @@ def result_facts(result: xarray.Dataset, n: int, d: int, t: int) -> list[str]:
     )
     repeats = int(attrs["repeats"])
     return [
-        *of_target,
-        f"{n} stimuli",
-        f"{d} features",
-        f"{attrs['metric']} similarity",
+        *of_target, f"{n} stimuli", f"{d} features", f"{attrs['metric']} similarity",
         f"alignment in {drawing.unit_of(result)}",
         f"{result.sizes['fold']} folds of stimuli" + (f" ({repeats} repeats)" if repeats > 1 else ""),
-        f"seed {attrs['seed']}",
-        f"Secateur {attrs['secateur_version']}",
-    ]
+        f"seed {attrs['seed']}", f"Secateur {attrs['secateur_version']}",
+    ]  # fmt: skip

@@ -25,14 +25,9 @@ def draw_places(axes: Axes, places: Matrix, groups: drawing.Groups | None, reach
     # In one scatter in a mixed order, so that no group lies on top of all others.
     mixed = np.random.default_rng(0).permutation(n)
     axes.scatter(
-        places[mixed, 0],
-        places[mixed, 1],
-        s=size,
-        c=[colours[i] for i in mixed],
-        linewidths=0.3,
-        edgecolors="white",
+        places[mixed, 0], places[mixed, 1], s=size, c=[colours[i] for i in mixed], linewidths=0.3, edgecolors="white",
         alpha=0.9,
-    )
+    )  # fmt: skip
     axes.set_xlim(-reach, reach)
     axes.set_ylim(-reach, reach)
     axes.set_aspect("equal")

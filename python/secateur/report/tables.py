@@ -98,12 +98,9 @@ def markdown(
     lines = [] if not left else [f"… and {left} more targets."]
     heading = [f"# {title}"] if title else []
     body = [
-        *heading,
-        _facts_lines(result).replace("\n", " · "),
-        pipe_table(scores),
-        pipe_table(tests),
+        *heading, _facts_lines(result).replace("\n", " · "), pipe_table(scores), pipe_table(tests),
         "\n".join(f"- {n}" for n in [*lines, *notes]),
-    ]
+    ]  # fmt: skip
     return "\n\n".join(body) + "\n"
 
 
