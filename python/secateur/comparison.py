@@ -182,9 +182,9 @@ def _score(
         answers, known = _fit_foreign(method, sides, fold, name)
     scores = np.empty((2, count))
     undefined = np.zeros(count, dtype=np.int64)
-    for side, (_, goal) in enumerate(sides):
+    for side, (_, targets) in enumerate(sides):
         for t in range(count):
-            one = goal.select(slice(t, t + 1))
+            one = targets.select(slice(t, t + 1))
             aligned, left_out = compare_where_defined(answers[side][t], one, comparator, threads)
             scores[side, t] = aligned[0]
             undefined[t] = left_out[0]  # in the end that of the test side
@@ -197,23 +197,25 @@ Predicted = tuple[list[Matrix], dict[str, npt.NDArray[Any]]]
 
 def _fit_reweighting(method: Reweighting, sides: Sides, groups: Any) -> Predicted:
     """All targets at once: (T, P) similarities of the training and of the test stimuli, and what was chosen."""
-    (train, goal), (test, _) = sides
-    fitted: Any = clone(method).fit(train.values, goal, groups=groups)
+    (train, targets), (test, _) = sides
+    fitted: Any = clone(method).fit(train.values, targets, groups=groups)
     known = {"nodes": fitted.n_features_, "penalty": fitted.penalty_}
     if hasattr(fitted, "n_dimensions_"):
         known["dimensions"] = fitted.n_dimensions_
     predicted = [np.atleast_2d(fitted.predict(one.values)) for one in (train, test)]
-    return predicted, {key: np.broadcast_to(value, len(goal)) for key, value in known.items()}
+    return predicted, {key: np.broadcast_to(value, len(targets)) for key, value in known.items()}
 
 
 def _fit_foreign(method: Any, sides: Sides, fold: Fold, name: str) -> Predicted:
     """Target by target, in plain arrays."""
-    goal = sides[0][1]
-    predicted = [np.empty((len(goal), pair_count(one.n))) for one, _ in sides]
-    nodes = np.full(len(goal), np.nan)
-    for t in range(len(goal)):
-        values, extra = np.where(goal.has_weight(t), goal.values[t], np.nan), {}
-        weights = None if goal.weights is None or goal.weight_of is None else goal.weights[goal.weight_of[t]]
+    targets = sides[0][1]
+    predicted = [np.empty((len(targets), pair_count(one.n))) for one, _ in sides]
+    nodes = np.full(len(targets), np.nan)
+    for t in range(len(targets)):
+        values, extra = np.where(targets.has_weight(t), targets.values[t], np.nan), {}
+        weights = (
+            None if targets.weights is None or targets.weight_of is None else targets.weights[targets.weight_of[t]]
+        )
         if weights is not None and not np.isin(weights, (0, 1)).all():
             extra["weights"] = weights.copy()
         if hasattr(method, "fit_stimuli"):

@@ -91,8 +91,8 @@ def mds(
     unit = apart.max()
     found = unit * MDS(**terms).fit_transform(apart / unit)
     drawn = pdist(found)
-    goal = squareform(apart, checks=False)
-    stress = float(np.sqrt(((drawn - goal) ** 2).sum() / (drawn**2).sum()))
+    dissimilarities = squareform(apart, checks=False)
+    stress = float(np.sqrt(((drawn - dissimilarities) ** 2).sum() / (drawn**2).sum()))
     places[there] = found - found.mean(axis=0)
     return places, stress
 

@@ -106,15 +106,15 @@ def finetune(
             if preset is not None and preset not in PRESETS:
                 raise ValueError(f"--preset must be one of {', '.join(PRESETS)}, got {preset!r}")
             check_destination(out, overwrite, finetuning.CONTENTS)
-            shown, goal = read_images(images), read_target_file(rdm)
-            stated_kind(goal, "dissimilarity")
+            shown, loaded_target = read_images(images), read_target_file(rdm)
+            stated_kind(loaded_target, "dissimilarity")
             n = len(shown)
-            values, note = match(goal, Loaded(np.empty(0), shown.names, None, images))
+            values, note = match(loaded_target, Loaded(np.empty(0), shown.names, None, images))
             if values.shape[-1] != n and values.shape[-1] != pair_count(n):
                 raise ValueError(f"RDM must cover the {n} images of {images.name}, got shape {values.shape}")
             several = values.ndim == 3 or (values.ndim == 2 and values.shape != (n, n))
             matrix = average(values)
-        notes = [sentence for sentence in (*shown.notes, *goal.notes, note) if sentence]
+        notes = [sentence for sentence in (*shown.notes, *loaded_target.notes, note) if sentence]
         for sentence in notes:
             log(f"note: {sentence}.")
         with refuse_bad_input():
@@ -145,7 +145,7 @@ def finetune(
             scores = None
             if several and len(values) > 1:
                 scores = explained_variance(result, values)
-        title = f"{name} fine-tuned and pruned to {goal.path.stem}"
+        title = f"{name} fine-tuned and pruned to {loaded_target.path.stem}"
         print_text(comparison_markdown(result, title=title))
         if scores is not None:
             print_text(explained_markdown(scores))
@@ -153,7 +153,7 @@ def finetune(
         with refuse_bad_input():
             trainer.fit(shown, matrix, checkpoint=checkpoint, progress=bar)
         log("Drawing and writing.")
-        inputs = [{"role": "images", "folder": str(images), "images": n}, {"role": "target", **goal.record()}]
+        inputs = [{"role": "images", "folder": str(images), "images": n}, {"role": "target", **loaded_target.record()}]
         settings = {"command": ["secateur", *sys.argv[1:]], "inputs": inputs, "notes": notes, "device": device}
         files = finetuning.write_finetuning(
             out, trainer, result, scores, title=title, settings=settings, overwrite=overwrite

@@ -94,20 +94,22 @@ def _aim(target: str, kind: str | None, seen: _Set) -> tuple[Targets, _Set]:
     from ..targets import read_target
 
     with refuse_bad_input():
-        goal = read_target_file(target)
-        said = stated_kind(goal, kind)
+        loaded_target = read_target_file(target)
+        said = stated_kind(loaded_target, kind)
         place = Path(seen.inputs[0]["folder"])
         names = seen.images.names if seen.images.named else None
-        values, note = match(goal, Loaded(goal.values, names, None, place))
-    with refuse_bad_input(goal.path.name):
+        values, note = match(loaded_target, Loaded(loaded_target.values, names, None, place))
+    with refuse_bad_input(loaded_target.path.name):
         targets = read_target(values, len(seen.images), said)
         if len(targets) > 1:
             raise ValueError(f"TARGET must be one target, got {len(targets)}")
-        targets = replace(targets, single=True, labels=(goal.path.stem,))
-    notes = (*goal.notes, *([note] if note else []))
+        targets = replace(targets, single=True, labels=(loaded_target.path.stem,))
+    notes = (*loaded_target.notes, *([note] if note else []))
     for sentence in notes:
         log(f"note: {sentence}.")
-    seen = replace(seen, inputs=[*seen.inputs, {"role": "target", **goal.record()}], notes=(*seen.notes, *notes))
+    seen = replace(
+        seen, inputs=[*seen.inputs, {"role": "target", **loaded_target.record()}], notes=(*seen.notes, *notes)
+    )
     return targets, seen
 
 

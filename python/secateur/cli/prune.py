@@ -122,27 +122,27 @@ def prune(
         with refuse_bad_input():
             if group_folds and groups is None:
                 raise ValueError("--group-folds must come with --groups FILE, got none")
-            embedding, goal = read_features_file(features), read_target_file(target)
-            said = stated_kind(goal, kind)
+            embedding, loaded_target = read_features_file(features), read_target_file(target)
+            said = stated_kind(loaded_target, kind)
         with refuse_bad_input(embedding.path.name):
             X = replace(_read(embedding.values), stimuli=embedding.stimuli, names=embedding.names)
         with refuse_bad_input():
-            values, note = match(goal, embedding)
+            values, note = match(loaded_target, embedding)
             grouping = None if groups is None else read_groups_file(groups, X.n, embedding.stimuli)
-        with refuse_bad_input(goal.path.name):
+        with refuse_bad_input(loaded_target.path.name):
             targets = read_target(values, X.n, said)
             if len(targets) == 1:
-                targets = replace(targets, labels=(goal.path.stem,))
-        given = (*embedding.notes, *goal.notes, note, *(grouping.notes if grouping else ()))
+                targets = replace(targets, labels=(loaded_target.path.stem,))
+        given = (*embedding.notes, *loaded_target.notes, note, *(grouping.notes if grouping else ()))
         notes = tuple(sentence for sentence in given if sentence)
         for sentence in notes:
             log(f"note: {sentence}.")
         inputs = [
             {"role": role, **loaded.record()}
-            for role, loaded in (("features", embedding), ("target", goal), ("groups", grouping))
+            for role, loaded in (("features", embedding), ("target", loaded_target), ("groups", grouping))
             if loaded is not None
         ]
-        job = _Job(X, targets, pruner, f"{embedding.path.stem} pruned to {goal.path.stem}", inputs)
+        job = _Job(X, targets, pruner, f"{embedding.path.stem} pruned to {loaded_target.path.stem}", inputs)
         job = replace(job, cv=cv, repeats=repeats, permutations=permutations, seed=seed, notes=notes)
         _run(
             replace(job, groups=None if grouping is None else grouping.values, group_folds=group_folds), out, overwrite

@@ -45,25 +45,25 @@ class Task:
     held: tuple[tuple[Indices, Targets], ...]
 
     def digest(self) -> str:
-        return digest(self.d, self.w, self.train, *(part for at, goal in self.held for part in (at, goal.values)))
+        return digest(self.d, self.w, self.train, *(part for at, target in self.held for part in (at, target.values)))
 
 
-def pair_loss(kind: str, r: Any, goal: Any, w: Any, total: float) -> Any:
+def pair_loss(kind: str, r: Any, target: Any, w: Any, total: float) -> Any:
     """Loss of a batch of pairs; None where it says nothing.
 
     ``total`` is the weight that a batch of this size has in expectation, so that the mean squared difference is
     unbiased: its expectation is that of all pairs, also where batches hold different numbers of pairs that count.
     """
     if kind == "mse":
-        return (w * (1 - r - goal) ** 2).sum() / total
+        return (w * (1 - r - target) ** 2).sum() / total
     used = w > 0
-    r, goal, w = r[used], goal[used], w[used]
+    r, target, w = r[used], target[used], w[used]
     d = (1 - r) - (w * (1 - r)).sum() / w.sum()
-    goal = goal - (w * goal).sum() / w.sum()
-    scale = (w * goal**2).sum()
-    if len(goal) < 3 or not scale > 0:
+    target = target - (w * target).sum() / w.sum()
+    scale = (w * target**2).sum()
+    if len(target) < 3 or not scale > 0:
         return None
-    return 1 - (w * d * goal).sum() / ((w * d**2).sum() * scale).sqrt().clamp_min(1e-12)
+    return 1 - (w * d * target).sum() / ((w * d**2).sum() * scale).sqrt().clamp_min(1e-12)
 
 
 def image_batches(train: Indices, pairs: int, batch: int, rng: np.random.Generator) -> Iterator[Indices]:
@@ -86,18 +86,18 @@ def read_sets(images: Any, rdms: Any) -> list[tuple[Images, Targets]]:
         shown = read_images(one)
         n = len(shown)
         shape = np.shape(getattr(rdm, "dissimilarities", rdm))
-        goal = None
+        target = None
         if shape in ((n, n), (pair_count(n),), (1, n, n), (1, pair_count(n))):
             names = shown.names if shown.named else None
-            goal = read_target(rdm, n, "dissimilarity", stimuli=names)
-        if goal is None:
+            target = read_target(rdm, n, "dissimilarity", stimuli=names)
+        if target is None:
             raise ValueError(
                 f"rdms must be of shape ({n}, {n}) or ({pair_count(n)},) for {n} images, got {shape}: several matrices "
                 "are averaged by secateur.targets.average"
             )
-        if goal.kind != "dissimilarity":
+        if target.kind != "dissimilarity":
             raise ValueError("rdms must be dissimilarities, got similarities: pass 1 - similarity")
-        sets.append((shown, goal))
+        sets.append((shown, target))
     return sets
 
 
@@ -111,23 +111,25 @@ def joined(sets: Sequence[Images]) -> Images:
 
 def task_of(sets: Sequence[tuple[Any, Targets]], validation: Any, seed: int) -> Task:
     """What is trained on and what is held out; ``sets`` are images, or their names, with a matrix each."""
-    sizes = [goal.n for _, goal in sets]
+    sizes = [target.n for _, target in sets]
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     d, w = np.zeros((2, starts[-1], starts[-1]))
     names = [name for one, _ in sets for name in getattr(one, "names", one)]
     train, held = [], []
-    for s, (_, goal) in enumerate(sets):
-        at, n = starts[s], goal.n
+    for s, (_, target) in enumerate(sets):
+        at, n = starts[s], target.n
         learnt, apart = _held_out(validation, s, n, len(sets), seed)
         rows, columns = at + np.stack(np.triu_indices(n, 1))
         weight = (
-            np.ones(len(rows)) if goal.weights is None or goal.weight_of is None else goal.weights[goal.weight_of[0]]
+            np.ones(len(rows))
+            if target.weights is None or target.weight_of is None
+            else target.weights[target.weight_of[0]]
         )
-        d[rows, columns] = d[columns, rows] = -goal.values[0]
+        d[rows, columns] = d[columns, rows] = -target.values[0]
         w[rows, columns] = w[columns, rows] = weight
         train.append(at + learnt)
         if len(apart):
-            held.append((at + apart, goal.among(apart)))
+            held.append((at + apart, target.among(apart)))
     learnt = np.concatenate(train)
     if not w[np.ix_(learnt, learnt)].any():
         raise ValueError("rdms must have pairs among the training images, got none")

@@ -118,13 +118,13 @@ class FineTuned:
                 "images must be as many as the stimuli that are compared, got "
                 f"{len(self.images)} images and stimulus {stimuli.max()}"
             )
-        goal = np.asarray(target, dtype=np.float64)
-        key = digest(*(part for part in (stimuli, goal, weights) if part is not None))
-        self._features, self.trainer_ = self._shared.get(key, stimuli, lambda: self._train(stimuli, goal, weights))
+        target = np.asarray(target, dtype=np.float64)
+        key = digest(*(part for part in (stimuli, target, weights) if part is not None))
+        self._features, self.trainer_ = self._shared.get(key, stimuli, lambda: self._train(stimuli, target, weights))
         self._support = None
         if self.pruner is not None:
             fitted = copy.deepcopy(self.pruner).set_params(kind="similarity")
-            fitted.fit(self._features[stimuli].astype(np.float64), goal)
+            fitted.fit(self._features[stimuli].astype(np.float64), target)
             self._support = fitted.support_
         self.n_features_ = self._features.shape[1] if self._support is None else int(self._support.sum())
         return self

@@ -336,13 +336,13 @@ class DissimilarityTrainer:
                 w = task.w[first, second]
                 if not w.any():
                     continue
-                goal, w = (torch.from_numpy(v).float().to(place) for v in (task.d[first, second], w))
+                target, w = (torch.from_numpy(v).float().to(place) for v in (task.d[first, second], w))
                 with torch.autocast(place.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
                     features = line.steps.run(start[chosen].to(place), line.cut, line.last)
                 rows = line.rows(features, [task.names[i] for i in chosen])
                 r = rows @ rows.T if self.form == "images" else (rows[a] * rows[b]).sum(1)
                 r = r[a, b] if self.form == "images" else r
-                loss = pair_loss(self.loss, r, goal, w, share * float(weight.sum()))
+                loss = pair_loss(self.loss, r, target, w, share * float(weight.sum()))
                 if loss is None:
                     continue
                 if not torch.isfinite(loss):
@@ -357,10 +357,10 @@ class DissimilarityTrainer:
         """Held-out alignment of every layer; what is best is kept."""
         scores, undefined = np.full((2, max(len(task.held), 1), len(line.scored)), np.nan)
         wanted = list(line.scored.values())
-        for s, (stimuli, goal) in enumerate(task.held):
+        for s, (stimuli, target) in enumerate(task.held):
             for step, pieces in line.steps.walk(start, stimuli, line.cut, wanted):
                 space = correlations(pieces)
-                found, left_out = compare_where_defined(space, goal, self.comparator, 1, "correlation")
+                found, left_out = compare_where_defined(space, target, self.comparator, 1, "correlation")
                 for k, where in enumerate(wanted):
                     if where == step:
                         scores[s, k], undefined[s, k] = found[0], left_out[0]

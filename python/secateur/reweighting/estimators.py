@@ -96,9 +96,9 @@ class Reweighting(ABC, BaseEstimator):  # type: ignore[misc]
         folds = self._inner_folds(len(rows), groups)
         scores = np.zeros((len(targets), candidates))
         for train, test in folds:
-            goal, predictions = targets.among(test), learn(rows[train], targets.among(train))(rows[test])
+            test_targets, predictions = targets.among(test), learn(rows[train], targets.among(train))(rows[test])
             for t, candidate in np.ndindex(scores.shape):
-                one = goal.select(slice(t, t + 1))
+                one = test_targets.select(slice(t, t + 1))
                 score, _ = compare_where_defined(predictions[t, candidate], one, self.comparator, 1)
                 scores[t, candidate] += np.nan_to_num(score[0]) / len(folds)
         return scores

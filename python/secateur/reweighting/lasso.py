@@ -14,38 +14,38 @@ __all__ = ["Lasso", "lasso_path"]
 def lasso_path(design: Design, centred: Matrix, penalties: Matrix) -> Matrix:
     """(T, L) penalties, descending -> non-negative weights (T, L, d), each from the one before."""
     coef = np.empty((*penalties.shape, design.d))
-    for t, goal in enumerate(design.against(centred)):
+    for t, covariances in enumerate(design.against(centred)):
         current = np.zeros(design.d)
         for step, penalty in enumerate(penalties[t]):
-            current = _nonnegative(design, goal, float(penalty), current)
+            current = _nonnegative(design, covariances, float(penalty), current)
             coef[t, step] = current
     return coef / design.unit
 
 
-def _nonnegative(design: Design, goal: Matrix, penalty: float, start: Matrix) -> Matrix:
+def _nonnegative(design: Design, covariances: Matrix, penalty: float, start: Matrix) -> Matrix:
     """Minimise w'Gw / 2 - w'(goal - penalty) over w >= 0: an active set, as Lawson & Hanson's, several at a time.
 
     Every step solves the features that are in exactly, walks towards that solution until a weight reaches zero,
     and lets in those whose gradient asks for it. It ends at the optimum but for rounding.
     """
     weights = start.copy()
-    least = 1e-11 * max(float(np.abs(goal).max()), penalty)
-    inside = _solve_inside(design, goal, penalty, weights, np.flatnonzero(weights > 0))
+    least = 1e-11 * max(float(np.abs(covariances).max()), penalty)
+    inside = _solve_inside(design, covariances, penalty, weights, np.flatnonzero(weights > 0))
     for _ in range(10 * design.d):  # far beyond need: no circle by rounding is endless
         predicted = predict_pairs(design.rows, (weights / design.unit)[None], squared=design.squared)
-        slope = goal - penalty - design.against(predicted)[0]
+        slope = covariances - penalty - design.against(predicted)[0]
         slope[inside] = -np.inf
         asking = np.flatnonzero(slope > least)
         steepest = asking[np.argsort(-slope[asking], kind="stable")[: max(8, len(inside) // 2)]]
         before, inside = inside, np.sort(np.concatenate([inside, steepest]))
         if steepest.size:
-            inside = _solve_inside(design, goal, penalty, weights, inside)
+            inside = _solve_inside(design, covariances, penalty, weights, inside)
         if np.array_equal(inside, before):  # none asks, or by rounding alone
             break
     return weights
 
 
-def _solve_inside(design: Design, goal: Matrix, penalty: float, weights: Matrix, inside: Indices) -> Indices:
+def _solve_inside(design: Design, covariances: Matrix, penalty: float, weights: Matrix, inside: Indices) -> Indices:
     """The optimum among these features alone: ``weights`` is changed in place, the ones above zero are returned."""
     from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
@@ -58,7 +58,7 @@ def _solve_inside(design: Design, goal: Matrix, penalty: float, weights: Matrix,
         except LinAlgError:  # features that repeat each other
             part[np.diag_indices_from(part)] += 1e-10 * max(float(np.trace(part)) / len(part), 1e-300)
             factor = cho_factor(part, lower=True, check_finite=False)
-        solved = cho_solve(factor, goal[inside[here]] - penalty, check_finite=False)
+        solved = cho_solve(factor, covariances[inside[here]] - penalty, check_finite=False)
         current = weights[inside[here]]
         falling = solved <= 0
         if not falling.any():

@@ -28,7 +28,7 @@ def ridge_path(design: Design, centred: Matrix, penalties: Matrix) -> Matrix:
     return np.asarray(coef.reshape(*penalties.shape, design.d))
 
 
-def _shrunk(square: Matrix, goal: Matrix, penalties: Matrix) -> Matrix:
+def _shrunk(square: Matrix, right_sides: Matrix, penalties: Matrix) -> Matrix:
     """(square + penalty)^-1 goal, for each of (T, m) goals at each of its (T, L) penalties: (T, L, m)."""
     from scipy.linalg import LinAlgError, lapack, solve
 
@@ -38,7 +38,9 @@ def _shrunk(square: Matrix, goal: Matrix, penalties: Matrix) -> Matrix:
             here = penalties[:, 0] == penalty
             shifted = square + penalty * np.eye(len(square))
             try:
-                out[here, 0] = solve(shifted, goal[here].T, assume_a="pos", overwrite_a=True, check_finite=False).T
+                out[here, 0] = solve(
+                    shifted, right_sides[here].T, assume_a="pos", overwrite_a=True, check_finite=False
+                ).T
             except LinAlgError as error:
                 raise _too_small(penalty) from error
         return out
@@ -53,7 +55,7 @@ def _shrunk(square: Matrix, goal: Matrix, penalties: Matrix) -> Matrix:
         columns[1:] = lapack.dormqr("L", side, packed[1:, :-1], tau, columns[1:], work)[0]
         return columns
 
-    along = turned(goal.T.copy(), "T")
+    along = turned(right_sides.T.copy(), "T")
     for t, step in np.ndindex(penalties.shape):
         *_, found, failed = lapack.dptsv(diagonal + penalties[t, step], beside, along[:, t : t + 1])
         if failed:

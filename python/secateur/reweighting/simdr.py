@@ -183,9 +183,9 @@ class Descent:
         n = len(rows)
         u, s, self.basis = np.linalg.svd(rows, full_matrices=False)
         self.span = u * s
-        self.share, self.goal = unpack(share, n), unpack(values - shift, n)
+        self.share, self.target = unpack(share, n), unpack(values - shift, n)
         self.shift, self.max_iter = shift, max_iter
-        self.roots, self.vectors = np.linalg.eigh(self.span.T @ (self.share * self.goal) @ self.span)
+        self.roots, self.vectors = np.linalg.eigh(self.span.T @ (self.share * self.target) @ self.span)
         self.greatest = max(float(self.roots[-1]), 1e-12 * float(np.abs(self.roots).max()), 1e-300)
         self.curvature = self.greatest * (s / s[0]) ** 2
         self.size = float((share * (values - shift) ** 2).sum())
@@ -208,7 +208,7 @@ class Descent:
         start = self.vectors[:, ::-1][:, :k] * lengths
         found = self.span @ start
         found = found @ found.T
-        fit = float((self.share * found * self.goal).sum()) / max(float((self.share * found * found).sum()), 1e-300)
+        fit = float((self.share * found * self.target).sum()) / max(float((self.share * found * found).sum()), 1e-300)
         return np.asarray(start * np.sqrt(max(fit, 1e-3 * self.size / max(self.greatest, 1e-300))))
 
     def path(self, k: int, penalties: Matrix) -> list[Matrix]:
@@ -232,7 +232,7 @@ class Descent:
         """Squared error with penalty, over the target's own size, and its slope."""
         b = scale * flat.reshape(len(scale), -1)
         f = self.span @ b
-        error = f @ f.T - self.goal
+        error = f @ f.T - self.target
         pull = self.share * error
         value = float((pull * error).sum()) / 2 + penalty * float((b * b).sum())
         slope = 2 * (self.span.T @ (pull @ f) + penalty * b)
