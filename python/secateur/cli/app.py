@@ -215,8 +215,8 @@ def refuse_bad_input(what: str = "") -> Iterator[None]:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(asked: bool) -> None:
+    if asked:
         typer.echo(f"secateur {own_version()}")
         raise typer.Exit()
 

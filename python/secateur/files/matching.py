@@ -101,22 +101,22 @@ def _first(names: Sequence[str]) -> str:
     return ", ".join(map(str, names[:3])) + (", …" if len(names) > 3 else "")
 
 
-def order_by_name(names: Names, wanted: Names, here: str, there: str) -> Indices:
-    """Where each wanted name is among names; both must be the same set."""
-    for listed, file in ((names, here), (wanted, there)):
+def order_by_name(names: Names, stimuli: Names, here: str, there: str) -> Indices:
+    """Where the name of each of these stimuli is among names; both must be the same set."""
+    for listed, file in ((names, here), (stimuli, there)):
         seen: set[str] = set()
         for name in listed:
             if name in seen:
                 raise FileError(f"{file} must name each stimulus once to be matched by name, got {name!r} twice")
             seen.add(name)
-    missing = [name for name in wanted if name not in set(names)]
-    extra = [name for name in names if name not in set(wanted)]
+    missing = [name for name in stimuli if name not in set(names)]
+    extra = [name for name in names if name not in set(stimuli)]
     if missing or extra:
         lacks = f"lacks {quoted(missing)}" if missing else ""
         adds = f"has {quoted(extra)} beside them" if extra else ""
         raise FileError(f"{here} must name the stimuli of {there}, but it {' and '.join(filter(None, (lacks, adds)))}")
     at = {name: i for i, name in enumerate(names)}
-    return np.array([at[name] for name in wanted], dtype=np.int64)
+    return np.array([at[name] for name in stimuli], dtype=np.int64)
 
 
 def check_names(names: Iterable[str], path: Path) -> None:

@@ -69,8 +69,8 @@ def pair_loss(kind: str, r: Any, target: Any, w: Any, total: float) -> Any:
 def image_batches(train: Indices, pairs: int, batch: int, rng: np.random.Generator) -> Iterator[Indices]:
     """Batches of images that hold as many pairs as asked for, in expectation; the images in a new order each round."""
     n = len(train)
-    wanted = batch * n * (n - 1) / max(pairs, 1)
-    m = int(np.clip(round((1 + (1 + 4 * wanted) ** 0.5) / 2), 2, n))
+    expected = batch * n * (n - 1) / max(pairs, 1)
+    m = int(np.clip(round((1 + (1 + 4 * expected) ** 0.5) / 2), 2, n))
     while True:
         yield from np.array_split(rng.permutation(train), max(n // m, 1))
 

@@ -60,16 +60,16 @@ def class_indices(names: Any, classes: Any, mapping: Mapping[str, Any] | None = 
         where.setdefault(plain(one), []).append(i)
     indices = []
     for name in map(str, names):
-        wanted = name if mapping is None else mapping.get(name, name)
-        if is_integer(wanted):
-            if not 0 <= wanted < len(classes):
-                raise ValueError(f"mapping must hold classes from 0 to {len(classes) - 1}, got {wanted} for {name!r}")
-            indices.append(int(wanted))
+        given = name if mapping is None else mapping.get(name, name)
+        if is_integer(given):
+            if not 0 <= given < len(classes):
+                raise ValueError(f"mapping must hold classes from 0 to {len(classes) - 1}, got {given} for {name!r}")
+            indices.append(int(given))
             continue
-        found = where.get(plain(wanted), [])
+        found = where.get(plain(given), [])
         if len(found) != 1:
             what = "none" if not found else f"{len(found)} classes, {found}"
-            raise ValueError(f"names must each be one class, got {wanted!r}, which is {what}: pass it in mapping")
+            raise ValueError(f"names must each be one class, got {given!r}, which is {what}: pass it in mapping")
         indices.append(found[0])
     return np.array(indices, dtype=np.int64)
 

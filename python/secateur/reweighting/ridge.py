@@ -29,7 +29,7 @@ def ridge_path(design: Design, centred: Matrix, penalties: Matrix) -> Matrix:
 
 
 def _shrunk(square: Matrix, right_sides: Matrix, penalties: Matrix) -> Matrix:
-    """(square + penalty)^-1 goal, for each of (T, m) goals at each of its (T, L) penalties: (T, L, m)."""
+    """(square + penalty)^-1 right side, for each of (T, m) sides at each of its (T, L) penalties: (T, L, m)."""
     from scipy.linalg import LinAlgError, lapack, solve
 
     out = np.empty((*penalties.shape, len(square)))
@@ -48,20 +48,20 @@ def _shrunk(square: Matrix, right_sides: Matrix, penalties: Matrix) -> Matrix:
     size, _ = lapack.dsytrd_lwork(len(square), lower=1)
     packed, diagonal, beside, tau, _ = lapack.dsytrd(square.T, lower=1, lwork=int(size), overwrite_a=1)
 
-    def turned(columns: Matrix, side: str) -> Matrix:
+    def rotated(columns: Matrix, side: str) -> Matrix:
         """Q' (side "T") or Q (side "N") times columns; Q leaves the first row alone."""
         columns = np.asfortranarray(columns)
         work = int(lapack.dormqr("L", side, packed[1:, :-1], tau, columns[1:], -1)[1][0])
         columns[1:] = lapack.dormqr("L", side, packed[1:, :-1], tau, columns[1:], work)[0]
         return columns
 
-    along = turned(right_sides.T.copy(), "T")
+    along = rotated(right_sides.T.copy(), "T")
     for t, step in np.ndindex(penalties.shape):
         *_, found, failed = lapack.dptsv(diagonal + penalties[t, step], beside, along[:, t : t + 1])
         if failed:
             raise _too_small(float(penalties[t, step]))
         out[t, step] = found[:, 0]
-    return np.asarray(turned(out.reshape(-1, len(square)).T.copy(), "N").T.reshape(out.shape))
+    return np.asarray(rotated(out.reshape(-1, len(square)).T.copy(), "N").T.reshape(out.shape))
 
 
 def _too_small(penalty: float) -> ValueError:
