@@ -96,14 +96,14 @@ def test_core_rooms_import_downwards():
     assert "targets" in seen["similarity"]  # the walk does see imports
 
 
-WINGS_APART = [
+OPTIONAL = [
     *("datasets", "taxonomy", "reweighting", "baselines", "comparison", "networks", "finetuning", "report", "files"),
     *("study", "cli"),
 ]
 
 
-@pytest.mark.parametrize("wing", WINGS_APART)
-def test_wings_stand_apart(wing):
+@pytest.mark.parametrize("name", OPTIONAL)
+def test_optional_subpackages_stand_apart(name):
     """Data, networks, files and reports are imported by no core room, and nothing imports the command line."""
     allowed = {
         "cli": {"__main__"},
@@ -113,14 +113,14 @@ def test_wings_stand_apart(wing):
     }
     for path in SOURCES:
         room = name_of(path).split(".")[0]
-        if wing in allowed and wing in imported_rooms(path):
-            assert room in allowed[wing] | {wing}, f"{name_of(path)} imports {wing}"
-        elif wing in imported_rooms(path):
-            assert room not in LEVELS, f"{name_of(path)} imports {wing}"
-    # only studies and the command line may bind wings together
-    own = [path for path in SOURCES if name_of(path).split(".")[0] == wing]
-    if wing in ("datasets", "taxonomy", "networks"):
-        above = {"cli", "report", "study"} | (set() if wing == "networks" else {"validation", "pruning"})
+        if name in allowed and name in imported_rooms(path):
+            assert room in allowed[name] | {name}, f"{name_of(path)} imports {name}"
+        elif name in imported_rooms(path):
+            assert room not in LEVELS, f"{name_of(path)} imports {name}"
+    # only studies and the command line may bind them together
+    own = [path for path in SOURCES if name_of(path).split(".")[0] == name]
+    if name in ("datasets", "taxonomy", "networks"):
+        above = {"cli", "report", "study"} | (set() if name == "networks" else {"validation", "pruning"})
         for path in own:
             assert not set(imported_rooms(path)) & above
 
@@ -317,13 +317,13 @@ def test_what_one_room_does_for_all(word, rooms):
 
 # Docstrings
 
-WINGS = (
+DOCUMENTED = (
     *("search", "timecourse", "regions", "reweighting", "comparison", "datasets", "taxonomy", "statistics"),
     *("report", "study"),
     *("networks", "networks.pruned", "networks.retention", "networks.feature_maps"),
     *("networks.heatmaps", "networks.occlusion", "networks.saliency", "finetuning", "targets"),
 )
-ROOMS = ["secateur", *(f"secateur.{room}" for room in WINGS)]
+ROOMS = ["secateur", *(f"secateur.{room}" for room in DOCUMENTED)]
 
 
 def public_functions():
@@ -395,6 +395,24 @@ def test_every_list_of_comparators_holds_them_all():
                 assert set(re.findall(r'"([^"]+)"', listed)) == set(COMPARATORS), name_of(path)
                 documented += 1
     assert documented >= 5
+
+
+def test_parameters_of_pruning_stand_in_one_record():
+    """Study files and the command line read it: what is added there is offered by both, and reaches the Pruner."""
+    from typer.main import get_command
+
+    from secateur.cli import app
+    from secateur.parameters import Pruning
+    from secateur.study import config
+
+    names = {one.name for one in fields(Pruning)}
+    assert config.Pruning is Pruning
+    assert names <= set(inspect.signature(secateur.Pruner).parameters)
+    for command in ("prune", "timecourse"):
+        assert names <= {one.name for one in get_command(app).commands[command].params}, command
+    given = Pruning("dot", "spearman", "forward", 3, "cpu", 2)
+    made = given.pruner("similarity").get_params()
+    assert {name: made[name] for name in names} == vars(given)
 
 
 def test_every_list_of_searches_holds_them_all():

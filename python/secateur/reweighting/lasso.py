@@ -23,7 +23,7 @@ def lasso_path(design: Design, centred: Matrix, penalties: Matrix) -> Matrix:
 
 
 def _nonnegative(design: Design, covariances: Matrix, penalty: float, start: Matrix) -> Matrix:
-    """Minimise w'Gw / 2 - w'(covariances - penalty) over w >= 0: an active set, as Lawson & Hanson's, several at a time.
+    """Minimise w'Gw / 2 - w'(covariances - penalty) over w >= 0: an active set (Lawson & Hanson), several at a time.
 
     Every step solves the features that are in exactly, walks towards that solution until a weight reaches zero,
     and lets in those whose gradient asks for it. It ends at the optimum but for rounding.
