@@ -70,8 +70,13 @@ def leave_one_out(
 
     Raises
     ------
-    TypeError, ValueError
-        Where an argument is not as said above; the message names it.
+    TypeError
+        Where X, target or weights hold no real numbers, or subset neither booleans nor integers.
+    ValueError
+        As :func:`secateur.alignment`; where subset names a feature twice or one that isn't there; where a CUDA device
+        does not take the comparator or so many stimuli, or the processor single precision.
+    RuntimeError
+        Where a CUDA device is asked for and none can be used.
 
     References
     ----------
@@ -123,8 +128,13 @@ def add_one(
 
     Raises
     ------
-    TypeError, ValueError
-        Where an argument is not as said above; the message names it.
+    TypeError
+        Where X, target or weights hold no real numbers, or subset neither booleans nor integers.
+    ValueError
+        As :func:`secateur.alignment`; where subset names a feature twice or one that isn't there; where a CUDA device
+        does not take the comparator or so many stimuli, or the processor single precision.
+    RuntimeError
+        Where a CUDA device is asked for and none can be used.
 
     References
     ----------
@@ -175,8 +185,13 @@ def insertion_curve(
 
     Raises
     ------
-    TypeError, ValueError
-        Where an argument is not as said above; the message names it.
+    TypeError
+        Where X, target or weights hold no real numbers, or order no integers.
+    ValueError
+        As :func:`secateur.alignment`; where order names a feature twice or one that isn't there; where a CUDA device
+        does not take the comparator or so many stimuli, or the processor single precision.
+    RuntimeError
+        Where a CUDA device is asked for and none can be used.
 
     References
     ----------

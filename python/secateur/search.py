@@ -57,8 +57,11 @@ def find(
 
     Raises
     ------
-    TypeError, ValueError
-        Where an argument is not as said; the message names it.
+    TypeError
+        Where X, target or weights hold no real numbers, or feature_groups neither integers nor text.
+    ValueError
+        As :func:`secateur.leave_one_out`; where search or a limit is none of these, a stimulus has no direction, a
+        target does not vary, or no set that the limits allow has an alignment.
 
     Examples
     --------

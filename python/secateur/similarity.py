@@ -50,8 +50,11 @@ def similarity(X: Any, metric: str = "cosine", *, subset: Any = None, threads: i
 
     Raises
     ------
-    TypeError, ValueError
-        Where an argument is not as said above; the message names it.
+    TypeError
+        Where X holds no real numbers, or subset neither booleans nor integers.
+    ValueError
+        Where X is not two-dimensional or not finite, subset names no feature, one twice or one that isn't there, or
+        metric or threads is none of these.
 
     References
     ----------
@@ -164,8 +167,13 @@ def alignment(
 
     Raises
     ------
-    TypeError, ValueError
-        Where an argument is not as said above; the message names it.
+    TypeError
+        Where X, target or weights hold no real numbers, or subset neither booleans nor integers.
+    ValueError
+        Where X is not two-dimensional or not finite, target or weights don't fit its stimuli, the kind is neither given
+        nor told by the target, or a name, subset or threads is none of these.
+    RuntimeError
+        Where a CUDA device is asked for and none can be used.
 
     References
     ----------

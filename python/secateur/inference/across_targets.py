@@ -56,7 +56,7 @@ def transfer(
     Raises
     ------
     TypeError, ValueError
-        Where an argument is not as said above; the message names it.
+        As :func:`secateur.cross_validate`.
 
     Warns
     -----

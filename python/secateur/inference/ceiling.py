@@ -68,7 +68,8 @@ def noise_ceiling(
     Raises
     ------
     TypeError, ValueError
-        Where an argument is not as said above, there are fewer than two subjects, or a matrix doesn't vary.
+        Where shapes don't fit, subjects or comparator is none of these, there are fewer than two subjects, or a matrix
+        doesn't vary.
 
     Notes
     -----

@@ -109,7 +109,8 @@ def bootstrap(
     Raises
     ------
     TypeError, ValueError
-        Where an argument is not as said above; the message names it.
+        As :func:`secateur.cross_validate`; where over, method or resample is none of these or does not go with another,
+        groups to be drawn differ in size, or there are fewer than two subjects to draw.
 
     Warns
     -----

@@ -215,7 +215,8 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         TypeError, ValueError
-            Where an argument is not as said; where several targets are given (use
+            Where X, target or weights can't be read or don't fit each other; where a parameter is none of those
+            above; where several targets are given (use
             :func:`secateur.cross_validate`, or fit one Pruner each); where a stimulus has no direction; where
             no set that the limits allow has an alignment.
 

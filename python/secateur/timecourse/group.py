@@ -74,7 +74,7 @@ def group_test(
     Raises
     ------
     ValueError
-        Where there are fewer than 2 subjects, or an argument is not as said above.
+        Where there are fewer than 2 subjects, course is no result of :func:`prune`, or alternative is none of these.
 
     References
     ----------
@@ -319,7 +319,7 @@ def paper_windows(
     Raises
     ------
     TypeError, ValueError
-        Where an argument is not as said above.
+        As :func:`rdm_movies` and :func:`prune`; where there are fewer than 2 participants.
 
     References
     ----------

@@ -101,7 +101,8 @@ def simulate(
     Raises
     ------
     TypeError, ValueError
-        Where an argument is not as said above; the message names it.
+        Where a count is no integer in its range, noise is negative, the window has no time point, X has other stimuli,
+        or a planted feature does not vary.
 
     Examples
     --------

@@ -80,8 +80,11 @@ def cross_validate(
 
     Raises
     ------
-    TypeError, ValueError
-        Where an argument is not as said above; the message names it.
+    TypeError
+        Where X, target or weights hold no real numbers, pruner is no Pruner, or cv gives no folds.
+    ValueError
+        As :func:`secateur.search.find`, in any fold; where a side of a fold has fewer than 3 stimuli, or sides share a
+        stimulus or a group.
 
     Warns
     -----
