@@ -280,13 +280,6 @@ def test_integers_are_checked_in_their_own_room():
             assert not re.search(r"isinstance\(\w+, bool\)", path.read_text(encoding="utf-8")), name_of(path)
 
 
-# Private names that another room imports all the same: what is left to be given a public name or a room of its own.
-# None is added; one that is gone is taken off.
-BORROWED = {
-    "targets._names_in",
-}
-
-
 def test_private_names_stay_in_their_room():
     found = set()
     for path in SOURCES:
@@ -299,7 +292,7 @@ def test_private_names_stay_in_their_room():
             if parts[0] != "secateur" or parts[1] in ("", name_of(path).split(".")[0]):
                 continue  # another library's, the package's face, or the room's own
             found |= {".".join([*parts[1:], one.name]) for one in node.names if re.match("_(?!_all__)", one.name)}
-    assert found == BORROWED, f"new: {sorted(found - BORROWED)}; gone: {sorted(BORROWED - found)}"
+    assert not found, f"private names of other rooms: {sorted(found)}"
 
 
 @pytest.mark.parametrize(
@@ -378,6 +371,15 @@ def test_docstrings(function):
     if "." not in function.__qualname__:  # a method's example may be its class's
         assert "Examples" in found
         assert any(line.startswith(">>>") for line in found["Examples"])
+
+
+def test_the_verbs_of_the_core_are_asked_in_one_room():
+    """So that a change of the compiled functions is met in one place; others ask :class:`secateur.problem.Problem`."""
+    verbs = (
+        "similarity|compare|leave_one_out|add_one|insertion_curve|ranking|held_out_alignment|rank|cuda_load(_targets)?"
+    )
+    found = {name_of(path) for path in SOURCES if re.search(rf"_core\.({verbs})\(", path.read_text(encoding="utf-8"))}
+    assert found == {"problem"}
 
 
 def test_every_list_of_comparators_holds_them_all():

@@ -5,14 +5,15 @@
     arguments, progress        integers, shares and seeds checked; progress bars
     provenance, atomic         digests and versions; files written whole or not at all
     reading                    files of others, within limits; in a process of their own where readers crash
-    device                     where a call runs: CPU or GPU, the number of threads
-    features, pairs, targets   what may come in
+    execution                  where a call runs: CPU or GPU, the number of threads (``device``, its first name)
+    features, pairs, targets   what may come in, in host memory or on a device
+    problem                    features and targets, loaded once; its methods are the verbs of the core
     statistics                 paired tests, Fisher's z, permutation p-values, false discoveries
-    similarity, contributions  checked wrappers of the core: numpy in, numpy out
+    similarity, contributions  the verbs for users: numpy in, numpy out
     relabelling                stimuli or groups of stimuli in new orders, for permutation tests
-    search                     ranking, forward, backward, floating: how features are found
-    pruning                    Pruner, a scikit-learn selector
-    validation                 out of sample: folds, scores, the table
+    pruning                    Pruner, a scikit-learn selector; its settings, and the searches, one class each
+    search                     the searches as functions: ranking, forward, backward, floating
+    validation                 out of sample: folds, scores, cross-validation, tables
     inference                  the null, intervals, the noise ceiling, stability, transfer
     timecourse                 MEG/EEG recordings: RDM movies, pruning at every time, tests over subjects
     regions                    of the brain: four tests over two image sets

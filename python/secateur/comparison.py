@@ -158,11 +158,11 @@ def _score(
     """
     if search is not None:
         found = score_fold(problem, fold, search, groups=groups)
-        held, support = problem.among(fold[1]), found.pruned.support
+        tested, support = problem.among(fold[1]), found.pruned.support
         return {
             "train": found.pruned_train, "test": found.pruned_test, "nodes": support.sum(axis=1),
             "undefined": found.undefined,
-            "predicted": np.stack([held.similarities(np.flatnonzero(kept)) for kept in support]),
+            "predicted": np.stack([tested.similarities(np.flatnonzero(kept)) for kept in support]),
         }  # fmt: skip
     parts, count = [problem.among(stimuli) for stimuli in fold], len(problem.targets)
     comparator, threads = problem.comparator, problem.execution.threads
@@ -371,9 +371,11 @@ def compare(
     if predicted is not None:
         variables["predicted"] = ((*dims, "pair"), predicted)
     if orders is not None:
-        held = [np.stack(one) for one in similarities]
+        predictions_by_fold = [np.stack(one) for one in similarities]
         tests = [test for _, test in folds]
-        chance = chance_scores(held, targets, tests, orders, settings.comparator, scoring[0].execution.threads)
+        chance = chance_scores(
+            predictions_by_fold, targets, tests, orders, settings.comparator, scoring[0].execution.threads
+        )
         variables["chance"] = (("approach", "target", "permutation"), chance)
     coords = {
         "approach": list(read),

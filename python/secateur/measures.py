@@ -119,7 +119,7 @@ class SearchRow:
     ----------
     found_in : its module and class in :mod:`secateur.pruning`.
     ranks : whether it keeps a prefix of a ranking; else it goes step by step.
-    on_device : whether all of it runs where X lies; others come back to the host at each step.
+    whole_on_device : whether all of it runs where X lies; others come back to the host at each step.
     inner_folds : whether stimuli are held out inside it.
     backward : whether it starts from all features.
     floating : whether it goes back on its steps.
@@ -127,14 +127,14 @@ class SearchRow:
 
     found_in: str
     ranks: bool = False
-    on_device: bool = False
+    whole_on_device: bool = False
     inner_folds: bool = False
     backward: bool = False
     floating: bool = False
 
 
 SEARCH_TABLE: dict[str, SearchRow] = {
-    "ranking": SearchRow("ranking.Ranking", ranks=True, on_device=True),
+    "ranking": SearchRow("ranking.Ranking", ranks=True, whole_on_device=True),
     "parsimonious": SearchRow("ranking.Parsimonious", ranks=True, inner_folds=True),
     "forward": SearchRow("sequential.Sequential"),
     "backward": SearchRow("sequential.Sequential", backward=True),

@@ -192,7 +192,7 @@ def alignment(
     check_device(device)
     lies = "X" if isinstance(features, DeviceFeatures) else ""
     # One space is too little to bring X to a device for; the comparison is the processor's.
-    where = "cpu" if device == "auto" and not lies else device
-    execution = Execution.resolved(where, threads, stimuli=features.n, device_array=lies)
+    asked = "cpu" if device == "auto" and not lies else device
+    execution = Execution.resolved(asked, threads, stimuli=features.n, device_array=lies)
     problem = Problem(features, targets, check_metric(metric), check_comparator(comparator), execution)
     return targets.squeeze(problem.compare(problem.load(targets=False).similarities(chosen)))

@@ -230,7 +230,7 @@ def _read_dataarray(target: Any, n: int, kind: str | None) -> _Read:
     return values, tuple(" ".join(map(str, name)) for name in product(*axes)), stimuli, kind
 
 
-def _names_in(descriptors: Any) -> tuple[str, ...] | None:
+def names_in(descriptors: Any) -> tuple[str, ...] | None:
     """The stimulus names among rsatoolbox's pattern descriptors: the one that holds distinct text, if just one does."""
     texts = [tuple(values) for values in descriptors.values() if all(isinstance(v, str) for v in values)]
     names = [text for text in texts if len(set(text)) == len(text)]
@@ -306,7 +306,7 @@ def read_target(
         if packed.shape[1] != pair_count(n):
             raise ValueError(f"target must cover the {n} stimuli of X, got rsatoolbox RDMs over {target.n_cond}")
         values, single = as_float64(packed, "target"), False
-        own = _names_in(target.pattern_descriptors)
+        own = names_in(target.pattern_descriptors)
     elif hasattr(target, "coords") and hasattr(target, "dims") and not hasattr(target, "data_vars"):  # xarray DataArray
         kind = target.attrs.get("kind", kind)
         if kind not in (None, "similarity", "dissimilarity"):

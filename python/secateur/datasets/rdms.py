@@ -36,7 +36,7 @@ import numpy.typing as npt
 from ..arguments import quoted
 from ..files import FileError, broken_files_refused, read_arrays, read_target_file, stimuli_of_target
 from ..pairs import pack, pair_positions
-from ..targets import _names_in, read_target
+from ..targets import names_in, read_target
 
 if TYPE_CHECKING:
     import xarray
@@ -398,7 +398,7 @@ def _named(arrays: Mapping[str, Array], start: str, count: int) -> Names | None:
         for name, values in arrays.items()
         if name.startswith(start) and values.dtype.kind == "U" and values.size == count
     }
-    return _names_in(texts)
+    return names_in(texts)
 
 
 # Meadows --------------------------------------------------------------------------------------------------------

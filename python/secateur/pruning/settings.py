@@ -61,7 +61,7 @@ class Search:
     @property
     def runs_on_device(self) -> bool:
         """Whether all of it runs where X lies, on a device say; other searches come back to the host at each step."""
-        return self.row.on_device and self.feature_groups is None
+        return self.row.whole_on_device and self.feature_groups is None
 
     def cost(self, stimuli: int, features: int, targets: int, runs: int = 1) -> float:
         """About how many multiply-adds so many searches take."""
@@ -124,7 +124,7 @@ class Search:
         )
 
     def run_whole(self, problem: Problem, most: int, stimuli: Indices | None, detail: Detail) -> Pruned:
-        """The search in the compiled core, where X lies; of a search whose row says ``on_device``."""
+        """The search in the compiled core, where X lies; of a search whose row says ``whole_on_device``."""
         raise NotImplementedError
 
     def choose(

@@ -456,8 +456,8 @@ def rdm_movie(
     Raises
     ------
     TypeError, ValueError
-        Where shapes, sensors or times of patterns don't fit, a name, window, split or pick is none of these, noise is no
-        precision matrix of the sensors, or patterns hold NaN at a time that is used (the place is named).
+        Where shapes, sensors or times of patterns don't fit, a name, window, split or pick is none of these, noise is
+        no precision matrix of the sensors, or patterns hold NaN at a time that is used (the place is named).
 
     Notes
     -----

@@ -198,8 +198,8 @@ def prune(
     Raises
     ------
     TypeError, ValueError
-        As :func:`secateur.cross_validate`; where movies don't fit X or differ in times or stimuli between subjects, hold
-        an infinite value, or at a time no pair or no variation; where a store is of other settings or inputs.
+        As :func:`secateur.cross_validate`; where movies don't fit X or differ in times or stimuli between subjects,
+        hold an infinite value, or at a time no pair or no variation; where a store is of other settings or inputs.
 
     Warns
     -----
