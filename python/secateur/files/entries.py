@@ -30,6 +30,8 @@ Names = tuple[str, ...]
 class FileError(ValueError):
     """A file that can't be used, and why, in one sentence."""
 
+    __module__ = "secateur.files"  # as users know it
+
 
 @dataclass(frozen=True)
 class Loaded:
