@@ -65,6 +65,7 @@ def find(
 
     Examples
     --------
+    >>> import numpy as np
     >>> X = np.random.default_rng(0).normal(size=(20, 6))
     >>> found = find(X, X[:, :3] @ X[:, :3].T, "forward", metric="dot")
     >>> np.flatnonzero(found.support[0]).tolist()
@@ -93,6 +94,7 @@ def ranking(X: Any, target: Any, **how: Any) -> Pruned:
 
     Examples
     --------
+    >>> import numpy as np
     >>> X = np.random.default_rng(0).normal(size=(20, 6))
     >>> ranking(X, X[:, :3] @ X[:, :3].T, metric="dot").support.shape
     (1, 6)
@@ -118,6 +120,7 @@ def parsimonious(X: Any, target: Any, **how: Any) -> Pruned:
 
     Examples
     --------
+    >>> import numpy as np
     >>> X = np.random.default_rng(0).normal(size=(20, 6))
     >>> parsimonious(X, X[:, :3] @ X[:, :3].T, metric="dot").support.shape
     (1, 6)
@@ -143,6 +146,7 @@ def forward(X: Any, target: Any, **how: Any) -> Pruned:
 
     Examples
     --------
+    >>> import numpy as np
     >>> X = np.random.default_rng(0).normal(size=(20, 6))
     >>> forward(X, X[:, :3] @ X[:, :3].T, metric="dot").support.shape
     (1, 6)
@@ -168,6 +172,7 @@ def backward(X: Any, target: Any, **how: Any) -> Pruned:
 
     Examples
     --------
+    >>> import numpy as np
     >>> X = np.random.default_rng(0).normal(size=(20, 6))
     >>> backward(X, X[:, :3] @ X[:, :3].T, metric="dot").support.shape
     (1, 6)
@@ -195,6 +200,7 @@ def floating(X: Any, target: Any, backward: bool = False, **how: Any) -> Pruned:
 
     Examples
     --------
+    >>> import numpy as np
     >>> X = np.random.default_rng(0).normal(size=(20, 6))
     >>> floating(X, X[:, :3] @ X[:, :3].T, metric="dot").support.shape
     (1, 6)

@@ -101,6 +101,7 @@ def cross_validate(
 
     Examples
     --------
+    >>> import numpy as np
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(30, 40))
     >>> result = cross_validate(X, X[:, :8] @ X[:, :8].T, cv=3)

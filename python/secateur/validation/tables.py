@@ -53,6 +53,7 @@ def summary(result: xarray.Dataset) -> pandas.DataFrame:
 
     Examples
     --------
+    >>> from secateur import cross_validate
     >>> X = np.random.default_rng(0).normal(size=(30, 40))
     >>> table = summary(cross_validate(X, X[:, :8] @ X[:, :8].T, cv=3))
     >>> bool(table.loc[0, "pruned_test"] > table.loc[0, "full_test"])
@@ -96,6 +97,7 @@ def kept_features(result: xarray.Dataset) -> pandas.DataFrame:
 
     Examples
     --------
+    >>> from secateur import cross_validate
     >>> X = np.random.default_rng(0).normal(size=(30, 40))
     >>> table = kept_features(cross_validate(X, X[:, :8] @ X[:, :8].T, cv=3))
     >>> bool((table.feature[:5] < 8).all())
