@@ -10,7 +10,7 @@ import pytest
 import xarray
 
 from secateur import report, timecourse
-from secateur.report import courses
+from secateur.report import courses, drawing
 from secateur.report import folder as folder_module
 from test_report import check_layout, words
 
@@ -60,7 +60,7 @@ def lines(axes):
 def test_alignment_shows_the_means_of_the_test(many):
     figure = report.alignment_over_time(many.course, many.test, many.ceiling)
     upper, lower = figure.axes
-    colours = {"full": courses.FULL, "pruned": courses.PRUNED, "gain": courses.GAIN}
+    colours = {"full": drawing.FULL, "pruned": drawing.PRUNED, "gain": drawing.GAIN}
     for name, colour in colours.items():
         line = lines(lower if name == "gain" else upper)[colour]
         np.testing.assert_allclose(line.get_xdata(), 1000 * TIMES, atol=1e-9)
@@ -117,7 +117,7 @@ def test_relabelling_has_a_bar_of_its_own_and_each_test_its_question(many, windo
     ):
         check_layout(figure)
         bars = {line.get_color(): line for line in figure.axes[1].lines if line.get_linewidth() == 4}
-        assert set(bars) == {courses.GAIN, courses.RELABELLED}
+        assert set(bars) == {drawing.GAIN, courses.RELABELLED}
         ends = [1000 * found.min() - 10, 1000 * found.max() + 10]
         assert list(bars[courses.RELABELLED].get_xdata()) == pytest.approx(ends)
         said = " ".join(told(figure).split())
@@ -173,7 +173,7 @@ def test_one_subject(single):
     figure = report.alignment_over_time(single.course)
     assert "One subject is not tested." in told(figure)
     np.testing.assert_allclose(
-        lines(figure.axes[0])[courses.PRUNED].get_ydata(), single.course.pruned_test.values[0].mean(axis=-1), atol=1e-12
+        lines(figure.axes[0])[drawing.PRUNED].get_ydata(), single.course.pruned_test.values[0].mean(axis=-1), atol=1e-12
     )
     check_layout(figure)
     page = report.course_page(single.course)
@@ -207,7 +207,7 @@ def test_many_features_and_small_gains():
 
 def test_kept(many):
     figure = report.kept_over_time(many.course)
-    np.testing.assert_allclose(lines(figure.axes[0])[courses.PRUNED].get_ydata(), many.test.n_kept, rtol=1e-12)
+    np.testing.assert_allclose(lines(figure.axes[0])[drawing.PRUNED].get_ydata(), many.test.n_kept, rtol=1e-12)
     assert "of 40" in told(figure)
     check_layout(figure)
 
