@@ -26,150 +26,257 @@ struct Job : Guards {
     Indices candidates;
     const StandardTargets* targets;
     const Space* space;
-    // The pairs that count, in packed order, and where each stimulus's row begins.
-    std::vector<int64_t> row;
-    std::vector<int32_t> partner;
-    Buffer base;            // pair sums at those pairs; already shifted where they are the values themselves
-    Buffer target;          // one target: its standardised values at those pairs
     double* out;            // (targets, x.count)
     char* needs_recompute;  // (candidates): 1 asks for the exact way
 
-    int64_t pair_count() const { return row.back(); }
     void put(int64_t target, int64_t candidate, double r) const {
         out[target * x.count + candidates.values[candidate]] = orientation * r;
     }
 };
 
-// By stimulus, candidates innermost: z, 1/sqrt(own +- z^2), shift * sqrt(own +- z^2).
-struct Factors {
-    double *z, *inverse, *shifted;
-    Factors after(int64_t count) const { return {z + count, inverse + count, shifted + count}; }
-};
-
-struct FactorBuffers {
-    Buffer z, inverse, shifted;
-    explicit FactorBuffers(int64_t count) : z(count), inverse(count), shifted(count) {}
-    Factors view() const { return {z.get(), inverse.get(), shifted.get()}; }
-};
-
 // A candidate's factor at a stimulus.
-template <class Rule>
-ALWAYS_INLINE double factor(const Job& job, int64_t stimulus, double x) {
+template <class Rule, class Value>
+ALWAYS_INLINE Value factor(const Job& job, int64_t stimulus, Value x) {
     if constexpr (Rule::centred)
         return (x - job.space->mean[stimulus]) * job.weight;
     else
         return x;
 }
 
-template <class Rule, int sign, int width>
-ALWAYS_INLINE void fill_factors(const Job& job, int64_t first, Factors f, double* suspect) {
-    const int64_t n = job.x.stimuli, d = job.x.count, left = std::min<int64_t>(width, job.candidates.count - first);
+// Factors lie by strip of candidates: [strip][stimulus][z of the strip's candidates | their inverse norms, where normalised].
+template <class Rule>
+inline constexpr int parts = Rule::normalised ? 2 : 1;
+
+// Inverse norms are trusted where what is left of a stimulus's squares lies in here: the Newton steps ask for that.
+constexpr double least_rest = 1e-290, most_rest = 1e300;
+
+// Rows of X lie far apart: some rows ahead, the lines that will be read are asked for.
+constexpr int64_t rows_ahead = 8;
+
+// Factors of `strips` strips of candidates from `first` on; zeros behind the last candidate. suspect (strips, strip): 1 where
+// an update can't be trusted.
+template <class Rule, int sign, int L, int strip>
+ALWAYS_INLINE void fill_factors(const Job& job, int64_t first, int64_t strips, double* f, double* suspect) {
+    using S = Simd<L>;
+    using Vec = typename S::Vec;
+    const int64_t n = job.x.stimuli, d = job.x.count, width = strips * strip;
+    const int64_t left = std::min(width, job.candidates.count - first);
     const int64_t* k = job.candidates.values + first;
     bool in_order = left == width;
-    for (int w = 1; w < width && in_order; ++w) in_order = k[w] == k[0] + w;
-    for (int w = 0; w < width; ++w) suspect[w] = 0;
+    for (int64_t w = 1; w < width && in_order; ++w) in_order = k[w] == k[0] + w;
+    std::fill_n(suspect, width, 0.0);
     for (int64_t i = 0; i < n; ++i) {
         const double* x = job.x.values + i * d;
-        double* z = f.z + i * width;
-        if (in_order)
-            for (int w = 0; w < width; ++w) z[w] = x[k[0] + w];
-        else
-            for (int w = 0; w < width; ++w) z[w] = w < left ? x[k[w]] : 0.0;
-        if constexpr (Rule::centred) {
-            const double mean = job.space->mean[i], weight = job.weight;
-#pragma omp simd
-            for (int w = 0; w < width; ++w) z[w] = (z[w] - mean) * weight;
-        }
-        if constexpr (Rule::guard == Guard::own) {
-            const double own = job.space->own[i], min_norm = job.min_norm[i], undefined = job.undefined[i], shift = job.shift;
-            double* inverse = f.inverse + i * width;
-            double* shifted = f.shifted + i * width;
-#pragma omp simd
-            for (int w = 0; w < width; ++w) {
-                const double rest = own + sign * z[w] * z[w];
-                suspect[w] = rest <= min_norm ? 1.0 : suspect[w];
-                if constexpr (Rule::normalised) {
-                    const double root = std::sqrt(rest > 0 ? rest : 1.0);
-                    inverse[w] = rest > 0 ? 1.0 / root : undefined;
-                    shifted[w] = shift * root;
+        const double own = job.space->own[i], undefined = job.undefined[i];
+        // Sums of squares so small or large that the inverse norms lose digits: removals from them are never trusted.
+        const bool usual = !(own > 0) || (own > least_rest && own < most_rest);
+        const double least = sign > 0 || usual || job.min_norm[i] < 0 ? job.min_norm[i] : own;
+        if (in_order && i + rows_ahead < n)
+            for (int64_t w = 0; w < width; w += 8) __builtin_prefetch(x + rows_ahead * d + k[0] + w);
+        for (int64_t s = 0; s < strips; ++s) {
+            double gathered[strip], *to = f + (s * n + i) * (parts<Rule> * strip);
+            if (!in_order)
+                for (int w = 0; w < strip; ++w) gathered[w] = s * strip + w < left ? x[k[s * strip + w]] : 0.0;
+            const double* from = in_order ? x + k[0] + s * strip : gathered;
+            UNROLL(8)
+            for (int v = 0; v < strip; v += L) {
+                const Vec z = factor<Rule>(job, i, S::load(from + v));
+                S::store(to + v, z);
+                if constexpr (Rule::guard == Guard::own) {
+                    const Vec rest = own + sign * z * z;
+                    double* doubt = suspect + s * strip + v;
+                    Vec bad = rest <= S::splat(least) ? S::splat(1.0) : S::load(doubt);
+                    if constexpr (Rule::normalised) {
+                        if constexpr (sign > 0)
+                            bad = (rest > 0) & ((rest < least_rest) | (rest > most_rest)) ? S::splat(1.0) : bad;
+                        const Vec root = inverse_root<L>(rest > 0 ? rest : S::splat(1.0));
+                        S::store(to + strip + v, rest > 0 ? root : S::splat(undefined));
+                    }
+                    S::store(doubt, bad);
                 }
             }
         }
     }
 }
 
+// One target: the pairs that count, as a tile goes through them. Partners of two rows at once are loaded once for both.
+// Blocks of partners and rows, so that a strip's factors of the one stay in the first-level cache and a block's pairs in the
+// second-level one while all strips go through it.
+struct PairStream {
+    struct Run {
+        int64_t i, j, count, at;  // rows from i on, partners from j on, their place in `values`
+        int rows;
+    };
+    std::vector<Run> runs;
+    std::vector<std::size_t> blocks{0};  // where they begin among the runs
+    std::vector<int32_t> partner;        // by pair, where not all pairs count: then rows go one by one
+    Buffer values;                       // by partner: the rows' pair sums, less `shift`, then their targets
+    static constexpr int64_t partners = 96, block_rows = 256;
+
+    PairStream(const Job& job, int together, double shift) {
+        const StandardTargets& targets = *job.targets;
+        const int64_t n = job.x.stimuli;
+        const double* weights = targets.weighted ? targets.weights(targets.pattern_of(0)) : nullptr;
+        const double *pair = job.space->pair.get(), *target = targets.row(0);
+        values = Buffer(2 * targets.pairs);
+        int64_t at = 0;
+        const auto add = [&](int64_t i, int64_t j, int64_t end, int rows) {
+            if (j >= end) return;
+            runs.push_back({i, j, end - j, at, rows});
+            for (; j < end; ++j, at += 2 * rows)
+                for (int r = 0; r < rows; ++r) {
+                    const int64_t p = row_start(i + r, n) + j - i - r - 1;
+                    values[at + r] = pair[p] - shift;
+                    values[at + rows + r] = target[p];
+                }
+        };
+        if (weights) {
+            for (int64_t i = 0, p = 0; i < n; ++i) {
+                const Run run{i, static_cast<int64_t>(partner.size()), 0, at, 1};
+                for (int64_t j = i + 1; j < n; ++j, ++p) {
+                    if (weights[p] == 0) continue;
+                    partner.push_back(static_cast<int32_t>(j));
+                    values[at++] = pair[p] - shift;
+                    values[at++] = target[p];
+                }
+                if (at == run.at) continue;
+                runs.push_back(run);
+                runs.back().count = (at - run.at) / 2;
+            }
+            blocks.push_back(runs.size());
+            return;
+        }
+        for (int64_t top = 0; top < n; top += block_rows)
+            for (int64_t left = top / partners * partners; left < n; left += partners) {
+                const int64_t bottom = std::min(n, top + block_rows), right = std::min(n, left + partners);
+                for (int64_t i = top, rows; i < bottom; i += rows) {
+                    rows = std::min<int64_t>(together, bottom - i);
+                    const int64_t common = std::clamp(i + rows, left, right);  // no partner of all rows lies before it
+                    for (int64_t r = 0; r + 1 < rows; ++r) add(i + r, std::max(left, i + r + 1), common, 1);
+                    add(i, common, right, static_cast<int>(rows));
+                }
+                if (runs.size() > blocks.back()) blocks.push_back(runs.size());
+            }
+    }
+};
+
 // One target.
 template <class Rule, int sign>
 struct OneTargetTile {
-    // Vectors a tile is wide: as many as the registers hold with three sums each.
+    static constexpr int vectors = 2;
+    // Rows at once: as many as the registers hold with three sums for each and vector, and what a root asks for.
     template <int L>
-    static constexpr int vectors = L == 8 ? 3 : 2;
+    static constexpr int rows = many_registers<L> && !Rule::rooted ? 2 : 1;
     template <int L>
-    static constexpr int width = vectors<L> * L;
+    static constexpr int strip = vectors * L;
 
     template <int L>
-    ALWAYS_INLINE static void run(const Job* shared, int64_t first, Factors f) {
-        const Job& job = *shared;
+    struct Sums {
+        typename Simd<L>::Vec sum[vectors], squares[vectors], product[vectors], cancelled[vectors];
+    };
+
+    // The pairs of some rows with partners that lie together or (`listed`, one row) are listed.
+    template <int L, int rows, bool listed>
+    ALWAYS_INLINE static void run(const Job& job, const PairStream& pairs, const PairStream::Run& run, const double* f,
+                                  Sums<L>& all) {
         using S = Simd<L>;
         using Vec = typename S::Vec;
-        constexpr int V = vectors<L>, width = OneTargetTile::width<L>;
-        const int64_t n = job.x.stimuli;
-        alignas(64) double suspect[width], sums[3][width];
-        fill_factors<Rule, sign, width>(job, first, f, suspect);
-
-        Vec sum[V] = {}, squares[V] = {}, product[V] = {};
-        Vec cancelled[V] = {};
-        for (int64_t i = 0; i < n; ++i) {
-            Vec zi[V], ci[V], a[V] = {}, b[V] = {}, c[V] = {};
+        constexpr int V = vectors, strip = OneTargetTile::strip<L>, pitch = parts<Rule> * strip;
+        Vec zi[rows][V], ci[rows][V], a[rows][V], b[rows][V], c[rows][V];
+        UNROLL(4)
+        for (int r = 0; r < rows; ++r) UNROLL(4)
+        for (int v = 0; v < V; ++v) {
+            const double* fi = f + (run.i + r) * pitch + v * L;
+            a[r][v] = b[r][v] = c[r][v] = Vec{};
+            zi[r][v] = S::load(fi);
+            if constexpr (Rule::normalised) {  // the shift, times the stimulus's norm
+                const Vec rest = job.space->own[run.i + r] + sign * zi[r][v] * zi[r][v];
+                ci[r][v] = rest * S::load(fi + strip) * job.shift;
+            }
+        }
+        const double *q = &pairs.values[run.at], *fj = f + run.j * pitch;
+        const int32_t* partner = listed ? &pairs.partner[run.j] : nullptr;
+        for (const double* end = q + run.count * 2 * rows; q != end; q += 2 * rows, fj += pitch) {
+            if constexpr (listed) fj = f + *partner++ * int64_t{pitch};
             UNROLL(4)
             for (int v = 0; v < V; ++v) {
-                zi[v] = S::load(&f.z[i * width + v * L]);
-                if constexpr (Rule::normalised) ci[v] = S::load(&f.shifted[i * width + v * L]);
-            }
-            for (int64_t p = job.row[i]; p < job.row[i + 1]; ++p) {
-                const int64_t j = job.partner[p] * int64_t{width};
-                const double base = job.base[p], h = job.target[p];
+                const Vec zj = S::load(fj + v * L);
+                Vec rj{};
+                if constexpr (Rule::normalised) rj = S::load(fj + strip + v * L);
                 UNROLL(4)
-                for (int v = 0; v < V; ++v) {
-                    Vec value = Rule::template moved<sign>(base, zi[v], S::load(&f.z[j + v * L]));
-                    if constexpr (Rule::normalised) value = value * S::load(&f.inverse[j + v * L]) - ci[v];
+                for (int r = 0; r < rows; ++r) {
+                    Vec value = Rule::template moved<sign>(q[r], zi[r][v], zj);
+                    if constexpr (Rule::normalised) value = value * rj - ci[r][v];
                     if constexpr (Rule::rooted) {
                         if constexpr (Rule::guard == Guard::pair && sign < 0)
-                            cancelled[v] = value < S::splat(least_pair(base)) ? S::splat(1.0) : cancelled[v];
+                            all.cancelled[v] = value < S::splat(least_pair(q[r])) ? S::splat(1.0) : all.cancelled[v];
                         value = S::sqrt(value > 0 ? value : Vec{}) - job.shift;
                     }
-                    a[v] += value;
-                    b[v] += value * value;
-                    c[v] += h * value;
-                }
-            }
-            UNROLL(4)
-            for (int v = 0; v < V; ++v) {
-                if constexpr (Rule::normalised) {
-                    if (job.row[i] == job.row[i + 1]) continue;
-                    const Vec r = S::load(&f.inverse[i * width + v * L]);
-                    sum[v] += a[v] * r;
-                    squares[v] += b[v] * (r * r);
-                    product[v] += c[v] * r;
-                } else {
-                    sum[v] += a[v];
-                    squares[v] += b[v];
-                    product[v] += c[v];
+                    a[r][v] += value;
+                    b[r][v] += value * value;
+                    c[r][v] += q[rows + r] * value;
                 }
             }
         }
+        UNROLL(4)
+        for (int r = 0; r < rows; ++r) UNROLL(4)
         for (int v = 0; v < V; ++v) {
-            S::store(&sums[0][v * L], sum[v]);
-            S::store(&sums[1][v * L], squares[v]);
-            S::store(&sums[2][v * L], product[v]);
-            for (int l = 0; l < L; ++l)
-                if (cancelled[v][l] != 0) suspect[v * L + l] = 1;
+            if constexpr (Rule::normalised) {
+                const Vec ri = S::load(f + (run.i + r) * pitch + strip + v * L);
+                all.sum[v] += a[r][v] * ri;
+                all.squares[v] += b[r][v] * (ri * ri);
+                all.product[v] += c[r][v] * ri;
+            } else {
+                all.sum[v] += a[r][v];
+                all.squares[v] += b[r][v];
+                all.product[v] += c[r][v];
+            }
         }
-        const int64_t left = std::min<int64_t>(width, job.candidates.count - first);
+    }
+
+    // memory: factors of the strips (by stimulus), then four rows of (strips, strip).
+    template <int L>
+    ALWAYS_INLINE static void run(const Job* shared, const PairStream* pairs, int64_t first, int64_t strips, double* memory) {
+        using S = Simd<L>;
+        const Job& job = *shared;
+        constexpr int V = vectors, strip = OneTargetTile::strip<L>, together = rows<L>;
+        const int64_t n = job.x.stimuli, width = strips * strip, size = n * parts<Rule> * strip;
+        double *const suspect = memory + strips * size, *const sums = suspect + width;
+        fill_factors<Rule, sign, L, strip>(job, first, strips, memory, suspect);
+        std::fill_n(sums, 3 * width, 0.0);
+        for (std::size_t block = 0; block + 1 < pairs->blocks.size(); ++block)
+            for (int64_t s = 0; s < strips; ++s) {
+                const double* f = memory + s * size;
+                double* at = sums + s * strip;
+                Sums<L> all;
+                for (int v = 0; v < V; ++v) {
+                    all.sum[v] = S::load(at + v * L);
+                    all.squares[v] = S::load(at + width + v * L);
+                    all.product[v] = S::load(at + 2 * width + v * L);
+                    all.cancelled[v] = typename S::Vec{};
+                }
+                for (std::size_t u = pairs->blocks[block]; u < pairs->blocks[block + 1]; ++u) {
+                    const PairStream::Run& those = pairs->runs[u];
+                    if (!pairs->partner.empty())
+                        run<L, 1, true>(job, *pairs, those, f, all);
+                    else if (together > 1 && those.rows == together)
+                        run<L, together, false>(job, *pairs, those, f, all);
+                    else
+                        run<L, 1, false>(job, *pairs, those, f, all);
+                }
+                for (int v = 0; v < V; ++v) {
+                    S::store(at + v * L, all.sum[v]);
+                    S::store(at + width + v * L, all.squares[v]);
+                    S::store(at + 2 * width + v * L, all.product[v]);
+                    for (int l = 0; l < L; ++l)
+                        if (all.cancelled[v][l] != 0) suspect[s * strip + v * L + l] = 1;
+                }
+            }
+        const int64_t left = std::min(width, job.candidates.count - first);
         const int64_t pattern = job.targets->pattern_of(0);
         const double weight = job.targets->total(pattern);
         for (int64_t w = 0; w < left; ++w) {
-            const Moments m{sums[0][w], sums[1][w], sums[2][w]};
+            const Moments m{sums[w], sums[width + w], sums[2 * width + w]};
             bool trusted;
             const double scale = std::max(job.scale[pattern], unshifted(m.sum, m.squares, job.shift, weight));
             job.put(0, first + w, alignment_of(m, m.squares, scale, weight, job.targets->centred, trusted));
@@ -225,11 +332,11 @@ struct Panels {
 };
 
 struct BlockScratch {
-    FactorBuffers factors;       // [strip of candidates][stimulus][candidate in strip]
+    Buffer factors;              // of the strips
     Buffer values, squares;      // [strip][pair in chunk][candidate in strip]
     Buffer products, weighings;  // [column][candidate in block]
     BlockScratch(int64_t stimuli, int64_t columns, bool weighted)
-        : factors(stimuli * block),
+        : factors(stimuli * 2 * block),
           values(chunk * block),
           squares(weighted ? chunk * block : 0),
           products(columns * block),
@@ -275,23 +382,22 @@ struct ManyTargetsTile {
         const Panels& panels = *batch;
         const BlockScratch& scratch = *own_scratch;
         const StandardTargets& targets = *job.targets;
-        const int64_t n = job.x.stimuli, columns = panels.columns, pairs = job.pair_count();
-        const Factors factors = scratch.factors.view();
+        constexpr int pitch = parts<Rule> * strip;
+        const int64_t n = job.x.stimuli, columns = panels.columns, pairs = targets.pairs;
+        // Where it is nothing's root and nothing's quotient, the value is the pair's sum, and shifted before a feature moves it.
+        const double shift = Rule::rooted || Rule::normalised ? 0 : job.shift;
         alignas(64) double suspect[block], sums[block] = {}, square_sums[block] = {};
         std::fill_n(scratch.products.get(), columns * block, 0.0);
         if (targets.weighted) std::fill_n(scratch.weighings.get(), columns * block, 0.0);
-        int64_t filled = 0;
-        for (; filled < strips && first + filled * strip < job.candidates.count; ++filled)
-            fill_factors<Rule, sign, strip>(job, first + filled * strip, factors.after(filled * n * strip),
-                                            suspect + filled * strip);
+        const int64_t filled = std::min(strips, (job.candidates.count - first + strip - 1) / strip);
+        fill_factors<Rule, sign, L, strip>(job, first, filled, scratch.factors.get(), suspect);
 
         int64_t i = 0;
         for (int64_t start = 0; start < pairs; start += chunk) {
             const int64_t length = std::min(chunk, pairs - start);
             int64_t end_row = i;
             for (int64_t s = 0; s < filled; ++s) {
-                const double* z = factors.z + s * n * strip;
-                const double* inverse = factors.inverse + s * n * strip;
+                const double* f = scratch.factors.get() + s * n * pitch;
                 double* values = scratch.values.get() + s * chunk * strip;
                 double* squares = targets.weighted ? scratch.squares.get() + s * chunk * strip : nullptr;
                 Vec sum[V], square[V], zi[V], ri[V], cancelled[V] = {};
@@ -301,22 +407,22 @@ struct ManyTargetsTile {
                 }
                 int64_t row = i;
                 for (int64_t p = start; p < start + length;) {
-                    while (p >= job.row[row + 1]) ++row;
-                    const int64_t stop = std::min(job.row[row + 1], start + length);
+                    while (p >= row_start(row + 1, n)) ++row;
+                    const int64_t stop = std::min(row_start(row + 1, n), start + length);
                     for (int v = 0; v < V; ++v) {
-                        zi[v] = S::load(z + row * strip + v * L);
-                        if constexpr (Rule::normalised) ri[v] = S::load(inverse + row * strip + v * L);
+                        zi[v] = S::load(f + row * pitch + v * L);
+                        if constexpr (Rule::normalised) ri[v] = S::load(f + row * pitch + strip + v * L);
                     }
                     // A square that is kept is not fused with its sum. Asked inside, some vectors were fused and others not.
                     const auto add_row = [&](auto kept) INLINE_LAMBDA {
-                        for (int64_t q = p; q < stop; ++q) {
-                            const int64_t j = job.partner[q] * strip, at = (q - start) * strip;
-                            const double base = job.base[q];
+                        const double* fj = f + (row + 1 + p - row_start(row, n)) * pitch;
+                        for (int64_t q = p; q < stop; ++q, fj += pitch) {
+                            const int64_t at = (q - start) * strip;
+                            const double base = job.space->pair[q] - shift;
                             UNROLL(8)
                             for (int v = 0; v < V; ++v) {
-                                Vec value = Rule::template moved<sign>(base, zi[v], S::load(z + j + v * L));
-                                if constexpr (Rule::normalised)
-                                    value = value * (ri[v] * S::load(inverse + j + v * L)) - job.shift;
+                                Vec value = Rule::template moved<sign>(base, zi[v], S::load(fj + v * L));
+                                if constexpr (Rule::normalised) value = value * (ri[v] * S::load(fj + strip + v * L)) - job.shift;
                                 if constexpr (Rule::rooted) {
                                     if constexpr (Rule::guard == Guard::pair && sign < 0)
                                         cancelled[v] = value < S::splat(least_pair(base)) ? S::splat(1.0) : cancelled[v];
@@ -433,44 +539,29 @@ bool updated_similarities(const Job& job, Indices subset, int64_t candidate, dou
     return true;
 }
 
-// The pairs that count: with one target those of its weights, else all.
-void list_pairs(Job& job, bool rooted_or_normalised) {
-    const StandardTargets& targets = *job.targets;
-    const int64_t n = job.x.stimuli, pairs = job.x.pairs();
-    const bool one = targets.count == 1 && targets.binary;
-    const double* weights = one && targets.weighted ? targets.weights(targets.pattern_of(0)) : nullptr;
-    job.base = Buffer(pairs);
-    job.target = Buffer(one ? pairs : 0);
-    job.partner.reserve(pairs);
-    job.row.assign(1, 0);
-    for (int64_t i = 0, p = 0; i < n; ++i) {
-        for (int64_t j = i + 1; j < n; ++j, ++p) {
-            if (weights && weights[p] == 0) continue;
-            const auto at = static_cast<int64_t>(job.partner.size());
-            job.partner.push_back(static_cast<int32_t>(j));
-            job.base[at] = job.space->pair[p] - (rooted_or_normalised ? 0 : job.shift);
-            if (one) job.target[at] = targets.row(0)[p];
-        }
-        job.row.push_back(static_cast<int64_t>(job.partner.size()));
-    }
+// Strips of a tile: wide tiles spare the stream of pairs where that is long, and leave every thread some tiles.
+int64_t strips_of(int64_t stimuli, int64_t candidates, int strip, int threads) {
+    const int64_t widest = stimuli < 350 ? 64 : 128, share = candidates / (4 * threads);
+    return std::max<int64_t>(1, std::min(widest, share) / strip);
 }
 
 template <class Rule, int sign>
 void by_moments(Job& job, const Context& context) {
     const StandardTargets& targets = *job.targets;
     const int64_t n = job.x.stimuli;
-    list_pairs(job, Rule::rooted || Rule::normalised);
     if (targets.count == 1 && targets.binary) {
-        const auto tile = choose<OneTargetTile<Rule, sign>, const Job*, int64_t, Factors>();
-        const int64_t width = simd_lanes() == 8   ? OneTargetTile<Rule, sign>::template width<8>
-                              : simd_lanes() == 4 ? OneTargetTile<Rule, sign>::template width<4>
-                                                  : OneTargetTile<Rule, sign>::template width<2>;
-        std::vector<FactorBuffers> scratch;
-        for (int t = 0; t < context.threads; ++t) scratch.emplace_back(n * width);
+        using Tile = OneTargetTile<Rule, sign>;
+        const auto tile = choose<Tile, const Job*, const PairStream*, int64_t, int64_t, double*>();
+        int strip = 0, rows = 0;
+        at_level([&](auto lanes) { strip = Tile::template strip<lanes()>, rows = Tile::template rows<lanes()>; });
+        const PairStream pairs(job, rows, Rule::rooted || Rule::normalised ? 0 : job.shift);
+        const int64_t strips = strips_of(n, job.candidates.count, strip, context.threads), width = strips * strip;
+        std::vector<Buffer> scratch;
+        for (int t = 0; t < context.threads; ++t) scratch.emplace_back(width * (n * parts<Rule> + 4));
         const int64_t tiles = (job.candidates.count + width - 1) / width;
 #pragma omp parallel for schedule(dynamic) num_threads(context.threads) if (context.threads > 1)
         for (int64_t t = 0; t < tiles; ++t)
-            if (!context.stop(omp_thread())) tile(&job, t * width, scratch[omp_thread()].view());
+            if (!context.stop(omp_thread())) tile(&job, &pairs, t * width, strips, scratch[omp_thread()].get());
         return;
     }
     Panels panels(targets);
@@ -522,20 +613,8 @@ void by_similarities(Job& job, Indices subset, const Context& context) {
 }  // namespace
 
 void one_feature(const Features& x, const OneFeaturePlan& plan, const Context& context, double* out, char* needs_recompute) {
-    Job job{plan.guards,
-            x,
-            plan.metric,
-            traits_of(plan.metric).orientation,
-            plan.sign,
-            plan.candidates,
-            plan.targets.of,
-            plan.space,
-            {},
-            {},
-            {},
-            {},
-            out,
-            needs_recompute};
+    Job job{plan.guards, x,   plan.metric,    traits_of(plan.metric).orientation, plan.sign, plan.candidates, plan.targets.of,
+            plan.space,  out, needs_recompute};
     with_rule(plan.metric, [&](auto rule) {
         using Rule = decltype(rule);
         const bool adding = plan.sign > 0;

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -142,6 +143,17 @@ struct Simd {
     ALWAYS_INLINE static Vec high(Vec a, Vec b, std::integer_sequence<int, lane...>) {
         return SHUFFLE(Lanes<L>, a, b, (lane & step ? L + lane : lane + step)...);
     }
+    // The bits of each lane as an integer, and back.
+    ALWAYS_INLINE static typename Lanes<L>::Mask bits(Vec v) {
+        typename Lanes<L>::Mask b;
+        std::memcpy(&b, &v, sizeof b);
+        return b;
+    }
+    ALWAYS_INLINE static Vec of_bits(typename Lanes<L>::Mask b) {
+        Vec v;
+        std::memcpy(&v, &b, sizeof v);
+        return v;
+    }
     ALWAYS_INLINE static double sum(Vec v) {
         double total = v[0];
         for (int l = 1; l < L; ++l) total += v[l];
@@ -173,6 +185,15 @@ inline constexpr int native_lanes = 8;
 inline constexpr int native_lanes = 4;
 #else
 inline constexpr int native_lanes = 2;
+#endif
+
+// Whether there are 32 vector registers, not 16.
+#if defined(__aarch64__)
+template <int>
+inline constexpr bool many_registers = true;
+#else
+template <int L>
+inline constexpr bool many_registers = L == 8;
 #endif
 
 // The instruction levels that kernels are compiled for, narrowest first: that of the compiler's flags, and two of x86-64's.
@@ -211,6 +232,14 @@ inline Level simd_level() {
 
 inline int simd_lanes() {
     return simd_level() == Level::v4 ? 8 : simd_level() == Level::v3 ? 4 : native_lanes;
+}
+
+// Calls body with the lanes in use as a constant, to ask a kernel what its sizes are.
+template <class Body>
+void at_level(Body&& body) {
+    if (simd_level() == Level::v4) return body(std::integral_constant<int, 8>{});
+    if (simd_level() == Level::v3) return body(std::integral_constant<int, 4>{});
+    body(std::integral_constant<int, native_lanes>{});
 }
 
 // Kernel::run<L>(args...) compiled for every level; choose<Kernel, Args...>() returns the one in use. Everything that run<L>
