@@ -21,19 +21,21 @@ struct Space {
 class SpaceBuilder {
   public:
     SpaceBuilder(int64_t stimuli, int threads);
-    // The space of the subset, but for the one at position `skip` in it (-1: none).
-    void build(const Features&, Metric, Indices subset, int64_t skip, Space&);
+    // The space of the subset, but for the one at position `skip` in it (-1: none). With a context, the caller's thread asks
+    // whether to stop.
+    void build(const Features&, Metric, Indices subset, int64_t skip, Space&, const Context* = nullptr);
 
   private:
-    static constexpr int64_t panel = 512;  // features at a time: all stimuli's stay in the second-level cache
-    static constexpr int64_t pitch = 520;  // not a power of two: rows of one must not share cache sets
-    static constexpr int64_t parts = 8;    // sums of consecutive panels; a fixed split, whatever the threads
+    static constexpr int64_t panel = 256;  // features at a time: two strips of them stay in the second-level cache
+    struct Tile {
+        int64_t i, j;  // the first row, the first column
+    };
     const int64_t stimuli_;
-    const int threads_;
-    std::vector<Buffer> rows_;  // by thread: (stimuli, pitch)
-    Buffer sums_;               // (parts, pairs + stimuli)
-
-    void pack(const Features&, const Space&, Indices subset, int64_t skip, int64_t from, int64_t count, double* rows) const;
+    const int threads_, strip_, rows_;
+    const int64_t strips_;
+    Buffer packed_;  // two panels (strips, panel, strip)
+    std::vector<Tile> tiles_;
+    std::vector<int64_t> features_;
 };
 
 // 0, 1, ..., d - 1

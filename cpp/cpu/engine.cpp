@@ -20,7 +20,7 @@ class Processor : public Engine {
     Features host_features() override { return x_; }
     std::unique_ptr<Engine> among(Indices stimuli) override { return std::make_unique<Processor>(x_, stimuli); }
     void space(Metric metric, Indices subset, const Context& context, Space& out) override {
-        SpaceBuilder(stimuli, context.threads).build(x_, metric, subset, -1, out);
+        SpaceBuilder(stimuli, context.threads).build(x_, metric, subset, -1, out, &context);
     }
     void one_feature(const OneFeaturePlan& plan, const Context& context, double* out, char* needs_recompute) override {
         cpu::one_feature(x_, plan, context, out, needs_recompute);

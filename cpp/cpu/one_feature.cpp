@@ -236,7 +236,8 @@ struct OneTargetTile {
 
     // memory: factors of the strips (by stimulus), then four rows of (strips, strip).
     template <int L>
-    ALWAYS_INLINE static void run(const Job* shared, const PairStream* pairs, int64_t first, int64_t strips, double* memory) {
+    ALWAYS_INLINE static void run(const Job* shared, const PairStream* pairs, int64_t first, int64_t strips, double* memory,
+                                  const Context* context) {
         using S = Simd<L>;
         const Job& job = *shared;
         constexpr int V = vectors, strip = OneTargetTile::strip<L>, together = rows<L>;
@@ -245,7 +246,7 @@ struct OneTargetTile {
         fill_factors<Rule, sign, L, strip>(job, first, strips, memory, suspect);
         std::fill_n(sums, 3 * width, 0.0);
         for (std::size_t block = 0; block + 1 < pairs->blocks.size(); ++block)
-            for (int64_t s = 0; s < strips; ++s) {
+            for (int64_t s = 0; s < strips && !context->stop(omp_thread()); ++s) {
                 const double* f = memory + s * size;
                 double* at = sums + s * strip;
                 Sums<L> all;
@@ -551,7 +552,7 @@ void by_moments(Job& job, const Context& context) {
     const int64_t n = job.x.stimuli;
     if (targets.count == 1 && targets.binary) {
         using Tile = OneTargetTile<Rule, sign>;
-        const auto tile = choose<Tile, const Job*, const PairStream*, int64_t, int64_t, double*>();
+        const auto tile = choose<Tile, const Job*, const PairStream*, int64_t, int64_t, double*, const Context*>();
         int strip = 0, rows = 0;
         at_level([&](auto lanes) { strip = Tile::template strip<lanes()>, rows = Tile::template rows<lanes()>; });
         const PairStream pairs(job, rows, Rule::rooted || Rule::normalised ? 0 : job.shift);
@@ -561,7 +562,7 @@ void by_moments(Job& job, const Context& context) {
         const int64_t tiles = (job.candidates.count + width - 1) / width;
 #pragma omp parallel for schedule(dynamic) num_threads(context.threads) if (context.threads > 1)
         for (int64_t t = 0; t < tiles; ++t)
-            if (!context.stop(omp_thread())) tile(&job, &pairs, t * width, strips, scratch[omp_thread()].get());
+            if (!context.stop(omp_thread())) tile(&job, &pairs, t * width, strips, scratch[omp_thread()].get(), &context);
         return;
     }
     Panels panels(targets);

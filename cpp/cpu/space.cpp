@@ -7,121 +7,205 @@ namespace secateur {
 
 namespace {
 
-constexpr int block = 4, widest = 8;
+// Sums over the features of a panel by outer products: lanes run over stimuli, so that no sum crosses them. X lies packed by
+// strips of stimuli, [strip][feature][stimulus in strip]; a tile is some rows of one strip by all columns of another, those
+// before the diagonal left out.
+template <int L>
+struct Tiling {
+    static constexpr int rows = L == 8 ? 8 : 4, vectors = L > 2 ? 3 : many_registers<L> ? 4 : 2;
+    static constexpr int strip = vectors * L;
+    static_assert(strip % rows == 0 && rows % L == 0, "a tile's rows are in one strip, and begin where a vector does");
+};
 
-// The 4 x 4 sums over features between two blocks of rows; lanes run over features.
+// A panel's sums of one tile, put or (`more`) added to those of the panels before it.
 template <class Rule>
 struct GramTile {
-    template <int L>
-    ALWAYS_INLINE static void run(const double* a, const double* b, int64_t pitch, int64_t count, double* out) {
+    // The vectors from `skipped` on.
+    template <int L, int skipped>
+    ALWAYS_INLINE static void sums(const double* a, const double* b, int64_t count, double* out) {
         using S = Simd<L>;
-        using Vec = typename S::Vec;
-        Vec acc[block][block];
-        UNROLL(4)
-        for (int p = 0; p < block; ++p)
-            for (int q = 0; q < block; ++q) acc[p][q] = Vec{};
-        for (int64_t k = 0; k < count; k += L) {
-            Vec vb[block];
+        constexpr int R = Tiling<L>::rows, V = Tiling<L>::vectors - skipped, strip = Tiling<L>::strip;
+        typename S::Vec acc[R][V];
+        UNROLL(8)
+        for (int r = 0; r < R; ++r) UNROLL(4)
+        for (int v = 0; v < V; ++v) acc[r][v] = typename S::Vec{};
+        for (int64_t k = 0; k < count; ++k, a += strip, b += strip) {
+            typename S::Vec column[V];
             UNROLL(4)
-            for (int q = 0; q < block; ++q) vb[q] = S::load(b + q * pitch + k);
-            UNROLL(4)
-            for (int p = 0; p < block; ++p) {
-                const Vec va = S::load(a + p * pitch + k);
+            for (int v = 0; v < V; ++v) column[v] = S::load(b + (skipped + v) * L);
+            UNROLL(8)
+            for (int r = 0; r < R; ++r) {
+                const double row = a[r];  // broadcast as it is loaded
                 UNROLL(4)
-                for (int q = 0; q < block; ++q) acc[p][q] = Rule::template moved<1>(acc[p][q], va, vb[q]);
+                for (int v = 0; v < V; ++v) acc[r][v] = Rule::template moved<1>(acc[r][v], row, column[v]);
             }
         }
-        for (int p = 0; p < block; ++p)
-            for (int q = 0; q < block; ++q) out[p * block + q] = S::sum(acc[p][q]);
+        UNROLL(8)
+        for (int r = 0; r < R; ++r) UNROLL(4)
+        for (int v = 0; v < V; ++v) S::store(out + r * strip + (skipped + v) * L, acc[r][v]);
+    }
+
+    template <int L, int known>
+    ALWAYS_INLINE static void sums_behind(int64_t skipped, const double* a, const double* b, int64_t count, double* out) {
+        if constexpr (known + 1 < Tiling<L>::vectors)
+            if (skipped > known) return sums_behind<L, known + 1>(skipped, a, b, count, out);
+        sums<L, known>(a, b, count, out);
+    }
+
+    template <int L>
+    ALWAYS_INLINE static void run(const double* panel, int64_t pitch, int64_t count, int64_t i, int64_t j, int64_t n, bool more,
+                                  double* pair, double* own) {
+        using S = Simd<L>;
+        constexpr int R = Tiling<L>::rows, strip = Tiling<L>::strip;
+        const double *a = panel + i / strip * pitch + i % strip, *b = panel + j / strip * pitch;
+        alignas(64) double out[R * strip];
+        const int64_t skipped = i > j ? (i - j) / L : 0;
+        sums_behind<L, 0>(skipped, a, b, count, out);
+        const bool inside = i + R <= j && j + strip <= n;
+        for (int r = 0; r < R && i + r < n; ++r) {
+            double* to = pair + row_start(i + r, n) + j - (i + r) - 1;  // of column j
+            if (inside) {
+                UNROLL(4)
+                for (int c = 0; c < strip; c += L) {
+                    const auto sum = S::load(out + r * strip + c);
+                    S::store(to + c, more ? S::load(to + c) + sum : sum);
+                }
+            } else {
+                for (int64_t c = std::max<int64_t>(0, i + r - j); c < std::min<int64_t>(strip, n - j); ++c) {
+                    double* at = j + c == i + r ? own + i + r : to + c;
+                    *at = more ? *at + out[r * strip + c] : out[r * strip + c];
+                }
+            }
+        }
     }
 };
 
-// The mean over the subset in two passes, so that a large common mean costs no digits; a constant row's is exact.
-double mean_of(const double* row, Indices subset, int64_t skip) {
-    double low = std::numeric_limits<double>::infinity(), high = -low, total = 0;
-    const auto count = static_cast<double>(subset.count - (skip >= 0));
-    const auto each = [&](auto&& take) {
-        for (int64_t s = 0; s < subset.count; ++s)
-            if (s != skip) take(row[subset.values[s]]);
-    };
-    each([&](double x) {
-        low = std::min(low, x);
-        high = std::max(high, x);
-        total += x;
-    });
-    if (!(low < high)) return count > 0 ? low : 0;
-    const double mean = total / count;
-    total = 0;
-    each([&](double x) { total += x - mean; });
-    return mean + total / count;
+// The strip that begins at stimulus j, less the stimuli's means: features that follow one another from `at` on, or (`listed`)
+// these.
+struct Pack {
+    template <int L>
+    ALWAYS_INLINE static void run(const Features* x, const double* mean, const int64_t* listed, int64_t at, int64_t count,
+                                  int64_t j, double* to) {
+        using S = Simd<L>;
+        constexpr int strip = Tiling<L>::strip;
+        for (int c = 0; c < strip; c += L) {
+            const double* row[L];
+            for (int l = 0; l < L; ++l) row[l] = x->values + std::min(j + c + l, x->stimuli - 1) * x->count;
+            int64_t k = 0;
+            for (; !listed && k + L <= count; k += L) {
+                typename S::Vec v[L];
+                UNROLL(8)
+                for (int l = 0; l < L; ++l) v[l] = S::load(row[l] + at + k) - mean[std::min(j + c + l, x->stimuli - 1)];
+                S::transpose(v);
+                UNROLL(8)
+                for (int l = 0; l < L; ++l) S::store(to + (k + l) * strip + c, v[l]);
+            }
+            for (; k < count; ++k)
+                for (int l = 0; l < L; ++l)
+                    to[k * strip + c + l] = row[l][listed ? listed[k] : at + k] - mean[std::min(j + c + l, x->stimuli - 1)];
+        }
+    }
+};
+
+// The mean over the features in two passes, so that a large common mean costs no digits; a constant row's is exact.
+double mean_of(const double* row, const std::vector<int64_t>& features) {
+    static constexpr int lanes = 8;
+    const auto count = static_cast<int64_t>(features.size());
+    if (count == 0) return 0;
+    bool varies = false;
+    double mean = 0;
+    for (int pass = 0; pass < 2; ++pass) {
+        double total[lanes] = {};
+        const auto take = [&](int l, double x) {
+            total[l] += x - mean;
+            varies |= x != row[features[0]];
+        };
+        int64_t s = 0;
+        for (; s + lanes <= count; s += lanes)
+            for (int l = 0; l < lanes; ++l) take(l, row[features[s + l]]);
+        for (; s < count; ++s) take(0, row[features[s]]);
+        if (!varies) return row[features[0]];
+        double sum = 0;
+        for (const double part : total) sum += part;
+        mean += sum / static_cast<double>(count);
+    }
+    return mean;
 }
 
 int64_t rounded(int64_t count, int64_t to) {
     return (count + to - 1) / to * to;
 }
 
+int strip_at_level() {
+    int strip = 0;
+    at_level([&](auto lanes) { strip = Tiling<lanes()>::strip; });
+    return strip;
+}
+
+int rows_at_level() {
+    int rows = 0;
+    at_level([&](auto lanes) { rows = Tiling<lanes()>::rows; });
+    return rows;
+}
+
 }  // namespace
 
 SpaceBuilder::SpaceBuilder(int64_t stimuli, int threads)
-    : stimuli_(stimuli), threads_(threads), sums_(parts * (stimuli * (stimuli - 1) / 2 + stimuli)) {
-    for (int t = 0; t < threads; ++t) rows_.emplace_back(rounded(stimuli, block) * pitch);
+    : stimuli_(stimuli),
+      threads_(threads),
+      strip_(strip_at_level()),
+      rows_(rows_at_level()),
+      strips_(rounded(stimuli, strip_) / strip_),
+      packed_(2 * strips_ * strip_ * panel) {
+    for (int64_t s = 0; s < strips_; ++s)
+        for (int64_t i = 0; i < std::min(stimuli, (s + 1) * strip_); i += rows_) tiles_.push_back({i, s * strip_});
 }
 
-// Rows of a panel, zeros behind the last feature.
-void SpaceBuilder::pack(const Features& x, const Space& space, Indices subset, int64_t skip, int64_t from, int64_t count,
-                        double* rows) const {
-    const int64_t* at = subset.values + from;
-    const int64_t before = std::clamp<int64_t>(skip < 0 ? count : skip - from, 0, count);  // positions before the gap
-    bool in_order = before == count;
-    for (int64_t k = 0; k < count && in_order; ++k) in_order = at[k] == at[0] + k;
-    for (int64_t i = 0; i < rounded(stimuli_, block); ++i) {
-        const double* source = x.values + std::min(i, stimuli_ - 1) * x.count;
-        double* row = rows + i * pitch;
-        const double mean = space.mean[std::min(i, stimuli_ - 1)];
-        if (in_order) {
-            for (int64_t k = 0; k < count; ++k) row[k] = source[at[0] + k] - mean;
-        } else {
-            for (int64_t k = 0; k < before; ++k) row[k] = source[at[k]] - mean;
-            for (int64_t k = before; k < count; ++k) row[k] = source[at[k + (skip >= 0)]] - mean;
-        }
-        std::fill(row + count, row + rounded(count, widest), 0.0);
-    }
-}
-
-void SpaceBuilder::build(const Features& x, Metric metric, Indices subset, int64_t skip, Space& space) {
-    const int64_t n = stimuli_, m = subset.count - (skip >= 0), pairs = n * (n - 1) / 2, size = pairs + n;
-    using Tile = void (*)(const double*, const double*, int64_t, int64_t, double*);
+void SpaceBuilder::build(const Features& x, Metric metric, Indices subset, int64_t skip, Space& space, const Context* context) {
+    const int64_t n = stimuli_, pitch = panel * strip_, size = strips_ * pitch;
+    features_.assign(subset.values, subset.values + subset.count);
+    if (skip >= 0) features_.erase(features_.begin() + skip);
+    const auto m = static_cast<int64_t>(features_.size()), panels = (m + panel - 1) / panel;
+    using Tile = void (*)(const double*, int64_t, int64_t, int64_t, int64_t, int64_t, bool, double*, double*);
     Tile tile = nullptr;
     with_rule(metric, [&](auto rule) {
-        tile = choose<GramTile<decltype(rule)>, const double*, const double*, int64_t, int64_t, double*>();
+        tile = choose<GramTile<decltype(rule)>, const double*, int64_t, int64_t, int64_t, int64_t, int64_t, bool, double*,
+                      double*>();
     });
+    const auto pack_strip = choose<Pack, const Features*, const double*, const int64_t*, int64_t, int64_t, int64_t, double*>();
+    const auto length = [&](int64_t p) { return std::min(panel, m - p * panel); };
+    const auto pack = [&](int64_t p, int64_t s) {
+        const int64_t *at = &features_[p * panel], count = length(p);
+        bool in_order = true;
+        for (int64_t k = 1; k < count && in_order; ++k) in_order = at[k] == at[0] + k;
+        pack_strip(&x, space.mean.get(), in_order ? nullptr : at, at[0], count, s * strip_, &packed_[p % 2 * size + s * pitch]);
+    };
     const bool centred = traits_of(metric).centred;
-    for (int64_t i = 0; i < n; ++i) space.mean[i] = centred ? mean_of(x.values + i * x.count, subset, skip) : 0;
-
-    const int64_t panels = (m + panel - 1) / panel, used = std::min(parts, panels);
-#pragma omp parallel for schedule(dynamic) num_threads(threads_) if (threads_ > 1)
-    for (int64_t part = 0; part < used; ++part) {
-        double *rows = rows_[threads_ > 1 ? omp_thread() : 0].get(), *sums = sums_.get() + part * size;
-        std::fill_n(sums, size, 0.0);
-        for (int64_t p = part * panels / used; p < (part + 1) * panels / used; ++p) {
-            const int64_t count = std::min(panel, m - p * panel);
-            pack(x, space, subset, skip, p * panel, count, rows);
-            for (int64_t i = 0; i < n; i += block)
-                for (int64_t j = i; j < n; j += block) {
-                    double out[block * block];
-                    tile(rows + i * pitch, rows + j * pitch, pitch, rounded(count, widest), out);
-                    for (int64_t a = i; a < std::min(i + block, n); ++a)
-                        for (int64_t b = j; b < std::min(j + block, n); ++b)
-                            if (a <= b) sums[a == b ? pairs + a : row_start(a, n) + b - a - 1] += out[(a - i) * block + b - j];
-                }
-        }
+    const auto tiles = static_cast<int64_t>(tiles_.size());
+    if (m == 0) {
+        std::fill_n(space.pair.get(), n * (n - 1) / 2, 0.0);
+        std::fill_n(space.own.get(), n, 0.0);
     }
-    std::fill_n(space.pair.get(), pairs, 0.0);
-    std::fill_n(space.own.get(), n, 0.0);
-    for (int64_t part = 0; part < used; ++part) {
-        const double* sums = sums_.get() + part * size;
-        for (int64_t p = 0; p < pairs; ++p) space.pair[p] += sums[p];
-        for (int64_t i = 0; i < n; ++i) space.own[i] += sums[pairs + i];
+    // While threads take sums over one panel, they pack the next; a tile's sums are one thread's at a time, in the panels' order.
+#pragma omp parallel num_threads(threads_) if (threads_ > 1)
+    {
+        const int thread = threads_ > 1 ? omp_thread() : 0;
+#pragma omp for
+        for (int64_t i = 0; i < n; ++i) space.mean[i] = centred ? mean_of(x.values + i * x.count, features_) : 0;
+        for (int64_t p = -1; p < panels; ++p) {
+            if (p + 1 < panels) {
+#pragma omp for schedule(dynamic) nowait
+                for (int64_t s = 0; s < strips_; ++s) pack(p + 1, s);
+            }
+            if (p >= 0) {
+#pragma omp for schedule(dynamic, 2) nowait
+                for (int64_t t = 0; t < tiles; ++t)
+                    if (!context || !context->stop(thread))
+                        tile(&packed_[p % 2 * size], pitch, length(p), tiles_[t].i, tiles_[t].j, n, p > 0, space.pair.get(),
+                             space.own.get());
+            }
+#pragma omp barrier
+        }
     }
 }
 
