@@ -53,6 +53,7 @@ def scores(result: xarray.Dataset, test: str = "behaviour", layer: str | None = 
 
     Examples
     --------
+    >>> from secateur.regions import four_tests
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(30, 20)), rng.normal(size=(30, 20))
     >>> result = four_tests(X, [{"A": x[:, :5] @ x[:, :5].T} for x in X])
@@ -99,6 +100,7 @@ def nodes(result: xarray.Dataset, layer: str | None = None, test: str = "upper_b
 
     Examples
     --------
+    >>> from secateur.regions import four_tests
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(30, 20)), rng.normal(size=(30, 20))
     >>> nodes(four_tests(X, [{"A": x[:, :5] @ x[:, :5].T} for x in X]))["A"].tolist()
@@ -144,6 +146,7 @@ def paired_tests(result: xarray.Dataset, over: Literal["regions", "subjects"] = 
 
     Examples
     --------
+    >>> from secateur.regions import four_tests
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(30, 20)), rng.normal(size=(30, 20))
     >>> result = four_tests(X, [{"A": x[:, :5] @ x[:, :5].T, "B": x[:, 5:10] @ x[:, 5:10].T} for x in X])

@@ -204,7 +204,7 @@ def write(
 
     Examples
     --------
-    >>> import tempfile, secateur as sc
+    >>> import tempfile, numpy as np, secateur as sc
     >>> X = np.random.default_rng(0).normal(size=(30, 20))
     >>> target = X[:, :4] @ X[:, :4].T
     >>> with tempfile.TemporaryDirectory() as parent:
