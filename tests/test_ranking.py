@@ -185,3 +185,45 @@ def test_real_judgments(comparator, data_folder):
         pruner, slow = check(X, judgments[np.triu_indices(40, 1)], metric, comparator, "dissimilarity")
         np.testing.assert_array_equal(pruner.order_, slow.order)
         np.testing.assert_array_equal(pruner.support_, slow.support)
+
+
+SCREENED = {
+    "normal": lambda rng, n, d: rng.normal(size=(n, d)),
+    "rectified": lambda rng, n, d: np.maximum(rng.normal(-0.5, 1, (n, d)), 0),
+    "few values": lambda rng, n, d: np.maximum(rng.integers(-6, 4, (n, d)), 0.0),
+    "two values": lambda rng, n, d: (rng.random((n, d)) < 0.3).astype(float),
+    "far from zero": lambda rng, n, d: rng.normal(1e6, 1, (n, d)),
+    "twins": lambda rng, n, d: np.repeat(rng.normal(size=(n, (d + 1) // 2)), 2, axis=1)[:, :d],
+    "two dimensions": lambda rng, n, d: rng.normal(size=(n, 2)) @ rng.normal(size=(2, d)),
+    "tiny": lambda rng, n, d: 1e-150 * rng.normal(size=(n, d)),
+    "squares overflow": lambda rng, n, d: 1e154 * rng.normal(size=(n, d)),
+}
+
+
+@pytest.mark.parametrize(
+    ("metric", "comparator"),
+    [*itertools.product(reference.METRICS, ("spearman", "rho-a")), ("cosine", "tau-a"), ("cosine", "tau-b")],
+)
+def test_the_best_prefix_alone_is_that_of_the_whole_curve(metric, comparator):
+    """Without the path most prefixes are not ranked; nothing that is returned shows it, on any number of threads."""
+    rng = np.random.default_rng([len(metric), len(comparator)])
+    for kind, make in SCREENED.items():
+        n, d = int(rng.choice([24, 33, 41])), int(rng.choice([17, 60]))
+        X, P = np.ascontiguousarray(make(rng, n, d)), n * (n - 1) // 2
+        part = X[:, : d // 4] / np.abs(X).max()
+        h = np.stack([rng.normal(size=P), np.round(rng.normal(size=P)), (part @ part.T)[np.triu_indices(n, 1)]])
+        missing = (rng.random((3, P)) < 0.8).astype(float)
+        few = rng.permutation(n)[: n - 2]
+        for weights, weight_of, stimuli, least, most, tie in (
+            (None, None, None, 1, d, 1e-12),
+            (missing, np.arange(3), None, 1, d - 3, 0.0),
+            (missing[:1], np.zeros(3, np.int64), few, 5, d, 0.01),
+        ):
+            call = X, h, weights, weight_of, metric, comparator, stimuli, least, most, tie
+            whole = sc._core.ranking(*call, "path", 1)
+            for wanted, threads in (("support", 1), ("importance", 2), ("support", 4)):
+                brief = sc._core.ranking(*call, wanted, threads)
+                assert (brief is None) == (whole is None)
+                if whole is not None and brief is not None:
+                    for at in (0, 4, 5, 6) if wanted == "support" else (0, 1, 4, 5, 6):
+                        np.testing.assert_array_equal(whole[at], brief[at], err_msg=f"{kind}, {wanted}, {threads}")

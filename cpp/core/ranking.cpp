@@ -58,10 +58,11 @@ bool ranking(Engine& all, const Targets& source, Measures by, Indices stimuli, P
         context.throw_if_stopped();
         return *ranked;
     }
-    std::vector<int64_t> orders(out.order ? 0 : count * d);
+    const bool whole_curve = out.curve;
+    std::vector<int64_t> ordered(out.order ? 0 : count * d);
     Buffer importances(out.importance ? 0 : count * d), curves(out.curve ? 0 : count * d);
     if (!out.importance) out.importance = importances.get();
-    if (!out.order) out.order = orders.data();
+    if (!out.order) out.order = ordered.data();
     if (!out.curve) out.curve = curves.get();
     {
         CompareScratch compare_scratch(engine.stimuli, engine.pairs());
@@ -77,7 +78,9 @@ bool ranking(Engine& all, const Targets& source, Measures by, Indices stimuli, P
     for (int64_t t = 0; t < count; ++t)
         for (int64_t k = 0; k < d; ++k) out.importance[t * d + k] = out.baseline[t] - out.importance[t * d + k];
     order_by_importance(out.importance, count, d, context, out.order);
-    insertion_curve(engine, targets, by.metric, {out.order, count, d}, context, out.curve);
+    const Orders orders{out.order, count, d};
+    if (whole_curve || !engine.insertion_near_best({by.metric, targets.view(), orders}, rule, context, out.curve))
+        insertion_curve(engine, targets, by.metric, orders, context, out.curve);
 #pragma omp parallel for schedule(static) num_threads(context.threads) if (context.threads > 1)
     for (int64_t t = 0; t < count; ++t)
         keep_prefix(out.order + t * d, out.curve + t * d, d, rule, out.length[t], out.alignment[t], out.support + t * d);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "core/space.hpp"
+#include "cpu/best_prefix.hpp"
 #include "cpu/cpu.hpp"
 
 namespace secateur::cpu {
@@ -27,6 +28,11 @@ class Processor : public Engine {
     }
     void insertion_curve(const InsertionPlan& plan, const Context& context, double* out, char* needs_recompute) override {
         cpu::insertion_curve(x_, plan, context, out, needs_recompute);
+    }
+    bool insertion_near_best(const InsertionPlan& plan, const PrefixRule& rule, const Context& context, double* out) override {
+        const bool screened = is_screened(*plan.targets.of);
+        if (screened) cpu::insertion_near_best(x_, plan, rule, context, out);
+        return screened;
     }
 
   private:

@@ -111,6 +111,9 @@ class Engine {
     virtual void one_feature(const OneFeaturePlan&, const Context&, double* out, char* needs_recompute) = 0;
     // out (targets, steps): alignment of each prefix; needs_recompute (targets, steps).
     virtual void insertion_curve(const InsertionPlan&, const Context&, double* out, char* needs_recompute) = 0;
+    // The same, each target in its own order, where only the best prefix by the rule is asked for: NaN of those that can't be it.
+    // False, and nothing in out, where that would not be quicker.
+    virtual bool insertion_near_best(const InsertionPlan&, const PrefixRule&, const Context&, double*) { return false; }
     // A whole verb of the core (core/verbs.hpp), where the engine has a way of its own: what one step makes stays there for the
     // next. Else nothing, and the core takes the steps.
     virtual std::optional<bool> ranking(const Targets&, const RankingPlan&, const Context&, Ranked) { return {}; }

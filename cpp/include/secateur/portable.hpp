@@ -74,6 +74,8 @@ struct Lanes<2> {
     typedef double Vec __attribute__((vector_size(16)));
     typedef int64_t Mask __attribute__((vector_size(16)));
     typedef float Half __attribute__((vector_size(8)));
+    typedef int32_t Ints __attribute__((vector_size(8)));
+    typedef uint16_t Shorts __attribute__((vector_size(4)));
     typedef float Floats __attribute__((vector_size(16)));
 };
 template <>
@@ -81,6 +83,8 @@ struct Lanes<4> {
     typedef double Vec __attribute__((vector_size(32)));
     typedef int64_t Mask __attribute__((vector_size(32)));
     typedef float Half __attribute__((vector_size(16)));
+    typedef int32_t Ints __attribute__((vector_size(16)));
+    typedef uint16_t Shorts __attribute__((vector_size(8)));
     typedef float Floats __attribute__((vector_size(32)));
 };
 template <>
@@ -88,6 +92,8 @@ struct Lanes<8> {
     typedef double Vec __attribute__((vector_size(64)));
     typedef int64_t Mask __attribute__((vector_size(64)));
     typedef float Half __attribute__((vector_size(32)));
+    typedef int32_t Ints __attribute__((vector_size(32)));
+    typedef uint16_t Shorts __attribute__((vector_size(16)));
     typedef float Floats __attribute__((vector_size(64)));
 };
 
