@@ -34,7 +34,13 @@ struct SortingMap {
     std::vector<double> start, slope;
     // From values in their order, of which `sorted` gives the i-th; flat where they have no finite spread.
     template <class Sorted>
+    void build_for(int64_t count, int bits, bool narrow, const Sorted& sorted);
+
+  private:
+    template <class Sorted>
     void build(int64_t count, int bits, int cells, const Sorted& sorted);
+    template <class Sorted>
+    double unevenness(int64_t count, int bits, const Sorted& sorted) const;
 };
 
 // Sorts values again and again. Values like those of the time before are sorted faster, and no otherwise.
@@ -49,6 +55,8 @@ class Sorter {
     // out (count): 2 R - (count + 1) with R the 1-based average ranks, ties sharing theirs. Whole numbers, as are products of
     // them.
     void centred_ranks(double* out) const;
+    // Their sum of products with another vector's, of at most most_placed values: the whole number that it is.
+    double product(const int16_t* other) const;
     // Their sum of squares.
     double squares() const;
     // Pairs that are tied.
@@ -75,9 +83,11 @@ class Sorter {
     int64_t count_ = 0;
     bool mapped_ = false;  // the map is of values like the last
     SortingMap map_;
+    int poorly_ = 0, wait_ = 0;  // maps in a row that sorted poorly; sorts until there may be another
     Keys<uint32_t> narrow_;
     Keys<uint64_t> wide_;
-    std::vector<uint32_t> buckets_, parts_;
+    std::vector<uint16_t> few_;  // buckets, for counts that fit
+    std::vector<uint32_t> many_, parts_;
     std::vector<Valued> run_;
     std::vector<Tie> ties_;  // of two and more, along the sorted order
     std::vector<int64_t> order_, merge_;

@@ -102,6 +102,7 @@ void StandardTargets::standardise(const double* values, int threads) {
     rows_ = Buffer(count * pairs);
     rank_squares_.resize(by_ranks(comparator) ? count : 0);
     tied_.resize(by_order(comparator) ? count : 0);
+    ranks_.resize(by_ranks(comparator) && pairs <= most_placed ? count * pairs : 0);
     places_.resize(by_order(comparator) && pairs <= most_placed ? count * pairs : 0);
     std::vector<CompareScratch> scratch;
     for (int t = 0; t < threads; ++t)
@@ -126,6 +127,7 @@ void StandardTargets::standardise(const double* values, int threads) {
             }
             s.sorter.centred_ranks(row);
             rank_squares_[t] = s.sorter.squares();
+            if (!ranks_.empty()) std::copy_n(row, s.values.size(), &ranks_[t * pairs]);
             continue;
         }
         double mean = 0;
@@ -157,7 +159,7 @@ int64_t StandardTargets::together() const {
     return by_ranks(comparator) && count > 1 ? std::clamp<int64_t>(most_values / std::max<int64_t>(pairs, 1), 1, most) : 1;
 }
 
-void StandardTargets::prepare(int64_t pattern, const double* s, CompareScratch& scratch, int64_t place) const {
+void StandardTargets::prepare(int64_t pattern, const double* s, CompareScratch& scratch, int64_t place, bool whole) const {
     const double* w = weighted ? weights(pattern) : nullptr;
     SimilarityStats& stats = scratch.stats[place];
     double* ranks = scratch.ranks.get() + place * pairs;
@@ -180,8 +182,8 @@ void StandardTargets::prepare(int64_t pattern, const double* s, CompareScratch& 
         scratch.sorter.sort(values, stats.count, tie_share * largest);
         stats.constant = scratch.sorter.constant();
         if (!by_ranks(comparator)) return;
-        scratch.sorter.centred_ranks(ranks);
         stats.deviation = scratch.sorter.squares();
+        if (whole || ranks_.empty()) scratch.sorter.centred_ranks(ranks);
         return;
     }
     stats.defined = true;
@@ -223,7 +225,10 @@ double StandardTargets::alignment(int64_t t, const double* s, CompareScratch& sc
     const double* h = row(t);
     double product = 0;
     if (by_ranks(comparator)) {
-        if (stats.defined) rank_products(scratch.ranks.get(), 1, h, 1, pairs, stats.count, &product);
+        if (stats.defined && !ranks_.empty())
+            product = scratch.sorter.product(&ranks_[t * pairs]);
+        else if (stats.defined)
+            rank_products(scratch.ranks.get(), 1, h, 1, pairs, stats.count, &product);
         return alignment_of_ranks(t, stats, product);
     }
     if (!stats.defined || totals_[pattern_of(t)] <= 0) return nan;
@@ -252,14 +257,14 @@ void compare_all(const StandardTargets& targets, const double* similarities, int
                  int64_t vector_stride, int64_t target_stride, const Context* context) {
     static constexpr int64_t most_targets = 256;
     const int64_t pairs = targets.pairs, together = static_cast<int64_t>(scratch.stats.size());
-    const bool ranked = by_ranks(targets.comparator);
+    const bool ranked = by_ranks(targets.comparator) && targets.count > 1;
     for (int64_t first = 0; first < count; first += together) {
         const int64_t some = std::min(together, count - first);
         int64_t seen = -1;
         for (const auto& [pattern, from, to] : targets.alike()) {
             if (pattern != seen)
                 for (int64_t v = 0; v < some; ++v)
-                    targets.prepare(seen = pattern, similarities + (first + v) * pairs, scratch, v);
+                    targets.prepare(seen = pattern, similarities + (first + v) * pairs, scratch, v, ranked);
             for (int64_t start = from, end; start < to && !(context && context->stop(0)); start = end) {
                 end = std::min(to, start + (ranked ? most_targets : 1));
                 const int64_t columns = end - start;

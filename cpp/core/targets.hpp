@@ -57,8 +57,8 @@ class StandardTargets {
     // Alignment of a target with given similarities, in two passes. NaN similarities of weight > 0 give NaN.
     double alignment(int64_t target, const double* similarities, struct CompareScratch&) const;
     // Scratch that `alignment` can share between targets of one pattern is refreshed here, once per vector, for the vector at a
-    // place of the scratch.
-    void prepare(int64_t pattern, const double* similarities, CompareScratch&, int64_t place = 0) const;
+    // place of the scratch; with whole rank vectors, which products of many targets need, where they are asked for.
+    void prepare(int64_t pattern, const double* similarities, CompareScratch&, int64_t place = 0, bool whole = false) const;
     // The same alignment where ranks are compared and their product is known.
     double alignment_of_ranks(int64_t target, const struct SimilarityStats&, double product) const;
     // Targets from one to another that have one pattern and lie together, by pattern.
@@ -76,8 +76,9 @@ class StandardTargets {
     Buffer rows_;
     std::vector<Alike> alike_;
     std::vector<double> totals_, rank_squares_;
-    std::vector<Place> places_;  // (count, pairs) where orders are compared, of few enough pairs
-    std::vector<int64_t> tied_;  // (count) pairs of a target, where orders are compared
+    std::vector<int16_t> ranks_;  // (count, pairs) where ranks are compared, of few enough pairs: the rows once more
+    std::vector<Place> places_;   // (count, pairs) where orders are compared, of few enough pairs
+    std::vector<int64_t> tied_;   // (count) pairs of a target, where orders are compared
     std::vector<char> active_, somewhere_, everywhere_;
 };
 

@@ -327,11 +327,7 @@ void insertion_near_best(const Features& x, const InsertionPlan& plan, const Pre
             out,
             std::clamp<int64_t>((1 << 22) / pairs, 8, longest_chunk),
             std::clamp<int64_t>((inner > 1 ? 1 << 20 : 1 << 16) / pairs, inner, longest_chunk),
-            {}};
-    const int64_t shares = inner > 1 ? std::min<int64_t>(n, 16 * inner) : 1;
-    for (int64_t i = 0; i < n; ++i)
-        if (row_start(i, n) * shares >= static_cast<int64_t>(job.row_groups.size()) * pairs) job.row_groups.push_back(i);
-    job.row_groups.push_back(n);
+            row_shares(n, inner > 1 ? std::min<int64_t>(n, 16 * inner) : 1)};
     std::vector<std::unique_ptr<Run>> runs;
     for (int r = 0; r < outer; ++r) runs.push_back(std::make_unique<Run>(job, inner));
     std::vector<CompareScratch> scratch;

@@ -10,6 +10,7 @@
 #include "core/space.hpp"
 #include "core/targets.hpp"
 #include "cpu/cpu.hpp"
+#include "cpu/prefixes.hpp"
 
 // The pair sums of one target run through its order; every step adds one feature and takes the three moments.
 // Steps: windows (threads that share a target meet in between) of chunks (factors stay in the second-level cache) of tiles
@@ -323,26 +324,8 @@ void by_moments(const Job& job, const Orders& orders, const Context& context, do
     for (int64_t t = 0; t < targets.count; ++t) run_target(t, outer > 1 ? omp_thread() : 0);
 }
 
-// The row of stimulus i through some steps: pair sums, and the similarities of every step, `pitch` apart.
-template <class Rule>
-struct StepRow {
-    template <int L>
-    ALWAYS_INLINE static void run(double* pair, const double* z, const double* inverse, int64_t i, int64_t n, int64_t steps,
-                                  double* out, int64_t pitch) {
-        for (int64_t s = 0; s < steps; ++s, z += n, inverse += n, out += pitch) {
-            const double zi = z[i], ri = inverse[i];
-#pragma omp simd
-            for (int64_t j = i + 1; j < n; ++j) {
-                pair[j - i - 1] = Rule::template moved<1>(pair[j - i - 1], zi, z[j]);
-                out[j - i - 1] = similarity_of<Rule>(pair[j - i - 1], ri, inverse[j]);
-            }
-        }
-    }
-};
-
 // Any comparator: the similarities of every prefix, then the comparison. Some steps at a time: threads that share a run take rows
 // of the pairs through all of them, and then each some steps to compare.
-template <class Rule>
 void by_similarities(const Job& job, const int64_t* orders, int64_t order_count, int64_t steps, const Context& context,
                      double* out) {
     const int64_t n = job.x.stimuli, pairs = job.x.pairs(), targets = job.targets->count;
@@ -355,56 +338,35 @@ void by_similarities(const Job& job, const int64_t* orders, int64_t order_count,
     const int64_t some =
         std::clamp<int64_t>(most_values / std::max<int64_t>(pairs, 1), least_steps, std::max<int64_t>(least_steps, 256));
     struct Run {
-        Buffer pair, own, mean, centre, z, inverse, similarities;
-        Run(int64_t n, int64_t pairs, int64_t some)
-            : pair(pairs), own(n), mean(n), centre(n), z(some * n), inverse(some * n), similarities(some * pairs) {}
+        Prefixes prefixes;
+        Buffer similarities;
+        Run(const Job& job, int64_t some) : prefixes(job.x.stimuli, job.metric, some), similarities(some * job.x.pairs()) {}
     };
-    std::vector<Run> scratch;
+    std::vector<std::unique_ptr<Run>> scratch;
     std::vector<CompareScratch> compare_scratch;
-    for (int t = 0; t < outer; ++t) scratch.emplace_back(n, pairs, std::min(some, std::max<int64_t>(steps, 1)));
+    for (int t = 0; t < outer; ++t) scratch.push_back(std::make_unique<Run>(job, std::min(some, std::max<int64_t>(steps, 1))));
     for (int t = 0; t < context.threads; ++t) compare_scratch.emplace_back(n, pairs, together);
-    const auto step_row =
-        choose<StepRow<Rule>, double*, const double*, const double*, int64_t, int64_t, int64_t, double*, int64_t>();
-    // z and inverse norms of the steps from `start` on.
-    const auto prepare = [&](Run& run, const int64_t* order, int64_t start, int64_t length) {
-        if (start == 0) {
-            std::fill_n(run.pair.get(), pairs, 0.0);
-            std::fill_n(run.own.get(), n, 0.0);
-            std::fill_n(run.mean.get(), n, 0.0);
-            for (int64_t i = 0; i < n; ++i) run.centre[i] = Rule::centred ? job.x.values[i * job.x.count + order[0]] : 0;
-        }
-        for (int64_t s = 0; s < length; ++s)
-            for (int64_t i = 0; i < n; ++i) {
-                const double x = job.x.values[i * job.x.count + order[start + s]] - run.centre[i];
-                const double gap = x - run.mean[i], before = static_cast<double>(start + s);
-                const double z = Rule::centred ? gap * std::sqrt(centring_weight(before, 1)) : x;
-                run.z[s * n + i] = z;
-                if constexpr (Rule::centred) run.mean[i] += gap / (before + 1);
-                if constexpr (Rule::normalised) {
-                    run.own[i] += z * z;
-                    run.inverse[s * n + i] = inverse_norm(run.own[i]);
-                }
-            }
-    };
+    const Columns columns{job.x.values, job.x.count, 1};
+    const std::vector<int64_t> rows = row_shares(n, inner > 1 ? std::min<int64_t>(n, 16 * inner) : 1);
+    const auto shares = static_cast<int64_t>(rows.size()) - 1;
     const auto run_order = [&](int64_t t, int slot) {
-        Run& run = scratch[slot];
+        auto& [prefixes, similar] = *scratch[slot];
         const int64_t* order = orders + t * steps;
+        if (steps > 0) prefixes.begin(columns, order);
 #pragma omp parallel num_threads(inner) if (inner > 1)
         {
             const int thread = inner > 1 ? omp_thread() : slot;
             for (int64_t start = 0; start < steps; start += some) {
                 const int64_t length = std::min(some, steps - start);
-#pragma omp single
-                prepare(run, order, start, length);
-#pragma omp for schedule(dynamic, 4)
-                for (int64_t i = 0; i < n; ++i)
-                    if (!context.stop(thread))
-                        step_row(&run.pair[row_start(i, n)], run.z.get(), run.inverse.get(), i, n, length,
-                                 &run.similarities[row_start(i, n)], pairs);
-#pragma omp for schedule(dynamic, 4)
+#pragma omp for schedule(static)
+                for (int64_t b = 0; b < prefixes.blocks(); ++b) prefixes.prepare(columns, order, start, length, b);
+#pragma omp for schedule(dynamic)
+                for (int64_t g = 0; g < shares; ++g)
+                    if (!context.stop(thread)) prefixes.values(rows[g], rows[g + 1], 0, length, similar.get(), pairs);
+#pragma omp for schedule(dynamic)
                 for (int64_t s = 0; s < length; s += together) {
                     if (context.stop(thread)) continue;
-                    const double* similarities = &run.similarities[s * pairs];
+                    const double* similarities = &similar[s * pairs];
                     if (order_count == 1) {
                         compare_all(*job.targets, similarities, std::min(together, length - s), compare_scratch[thread],
                                     out + start + s, 1, steps);
@@ -456,7 +418,7 @@ void insertion_curve(const Features& x, const InsertionPlan& plan, const Context
     with_rule(plan.metric, [&](auto rule) {
         using Rule = decltype(rule);
         if (!secateur::by_moments(targets.comparator))
-            by_similarities<Rule>(job, orders.values, orders.count, orders.steps, context, out);
+            by_similarities(job, orders.values, orders.count, orders.steps, context, out);
         else
             by_moments<Rule>(job, orders, context, out, needs_recompute);
     });

@@ -197,6 +197,15 @@ struct SumsOfRows {
 
 }  // namespace
 
+std::vector<int64_t> row_shares(int64_t stimuli, int64_t shares) {
+    const int64_t pairs = stimuli * (stimuli - 1) / 2;
+    std::vector<int64_t> starts;
+    for (int64_t i = 0; i < stimuli; ++i)
+        if (row_start(i, stimuli) * shares >= static_cast<int64_t>(starts.size()) * pairs) starts.push_back(i);
+    starts.push_back(stimuli);
+    return starts;
+}
+
 template <class Rule>
 void Prefixes::prepare_block(Prefixes& own, const Columns& x, const int64_t* order, int64_t first, int64_t count, int64_t from) {
     double sum[block], mean[block], centre[block];

@@ -38,6 +38,9 @@ struct Nearest {
     }
 };
 
+// Rows in so many shares of about as many pairs: where each begins, and the end.
+std::vector<int64_t> row_shares(int64_t stimuli, int64_t shares);
+
 // Pair sums of one order's prefixes. Threads may share the stimuli of `prepare`, then the rows of the others; what comes out does
 // not depend on how they do.
 class Prefixes {

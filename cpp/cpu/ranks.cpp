@@ -57,6 +57,15 @@ int64_t sort_counting_swaps(const double* value, std::vector<int64_t>& order, st
 // neighbours along the sorted keys are more than `close` places apart, everything behind lies more than the tolerance above
 // everything before. What lies between two such gaps is a run, and is sorted by the values themselves; ties by the tolerance
 // never leave a run. The map a sorter has from other values makes runs longer and sorting slower, and that is all.
+namespace {
+
+// Of a map that vectors of eight lanes hold; 0 where vectors are shorter.
+int cells_of_vectors() {
+    return simd_lanes() == 8 ? 16 : 0;
+}
+
+}  // namespace
+
 template <class Sorted>
 void SortingMap::build(int64_t count, int bits, int cells, const Sorted& sorted) {
     const double top = std::ldexp(1.0, bits) - 1;
@@ -85,10 +94,39 @@ void SortingMap::build(int64_t count, int bits, int cells, const Sorted& sorted)
     }
 }
 
+// How unevenly a map spreads values (in their order): 1 where evenly; as many times more comparisons of neighbours else.
+template <class Sorted>
+double SortingMap::unevenness(int64_t count, int bits, const Sorted& sorted) const {
+    static constexpr int shares = 256;
+    int64_t found[shares] = {};
+    const double last = static_cast<double>(start.size()) - 0.5, share = std::ldexp(shares, -bits);
+    for (int64_t i = 0; i < count; ++i) {
+        double u = (sorted(i) - low) * scale;
+        u = u > 0 ? std::min(u, last) : 0;  // NaN: infinite on a flat map
+        const auto cell = static_cast<std::size_t>(u);
+        ++found[static_cast<int>((start[cell] + (u - static_cast<double>(cell)) * slope[cell]) * share)];
+    }
+    double squares = 0;
+    for (const int64_t some : found) squares += static_cast<double>(some) * static_cast<double>(some);
+    return squares * shares / (static_cast<double>(count) * static_cast<double>(count));
+}
+
+// Few cells are faster, and enough for most values.
+template <class Sorted>
+void SortingMap::build_for(int64_t count, int bits, bool narrow, const Sorted& sorted) {
+    const int few = cells_of_vectors(), many = narrow ? 512 : 2048;
+    if (few == 0) return build(count, bits, many, sorted);
+    build(count, bits, few, sorted);
+    const double uneven = unevenness(count, bits, sorted);
+    if (uneven < (narrow ? 1.5 : 1.1)) return;  // where values are many, parts of them are sorted by themselves
+    build(count, bits, many, sorted);
+    if (unevenness(count, bits, sorted) * 1.25 > uneven) build(count, bits, few, sorted);
+}
+
 namespace {
 
-constexpr int narrow_cells = 512, wide_cells = 2048, wide_bits = 31, wide_index_bits = 32;
-constexpr int64_t padding = 64, block = 64;
+constexpr int wide_bits = 31, wide_index_bits = 32;
+constexpr int64_t padding = 64;
 
 // The smallest number of bits that tell `count` things apart.
 int bits_for(int64_t count) {
@@ -103,7 +141,34 @@ struct MakeKeys {
     ALWAYS_INLINE static void run(const double* values, int64_t count, const SortingMap* map, int index_bits, Key* keys) {
         const double low = map->low, scale = map->scale, top = static_cast<double>(map->start.size()) - 0.5;
         const double *start = map->start.data(), *slope = map->slope.data();
-        for (int64_t p = 0; p < count; ++p) {
+        int64_t done = 0;
+        if constexpr (L == 8) {  // cells in registers, no loads from tables
+            using S = Simd<L>;
+            using Ints = typename Lanes<L>::Ints;
+            using Mask = typename Lanes<L>::Mask;
+            constexpr double whole = 6755399441055744.0;  // a number added to it is rounded, and in its lowest bits
+            const auto start_low = S::load(start), start_high = S::load(start + L);  // a map has no fewer cells
+            const auto slope_low = S::load(slope), slope_high = S::load(slope + L);
+            Mask at = {0, 1, 2, 3, 4, 5, 6, 7};
+            const int64_t here = map->start.size() == 2 * L ? count : 0;
+            for (; done + L <= here; done += L, at += L) {
+                auto u = (S::load(values + done) - low) * scale;
+                u = u > 0 ? u : typename S::Vec{};
+                u = u < top ? u : S::splat(top);
+                const auto rounded = (u - 0.5) + whole;
+                const auto y = S::pick(start_low, start_high, (Mask)rounded) +
+                               (u - (rounded - whole)) * S::pick(slope_low, slope_high, (Mask)rounded);
+                const Ints place = __builtin_convertvector(y, Ints);
+                if constexpr (sizeof(Key) == 4) {
+                    const Ints made = place << index_bits | __builtin_convertvector(at, Ints);
+                    std::memcpy(keys + done, &made, sizeof made);
+                } else {
+                    const Mask made = __builtin_convertvector(place, Mask) << index_bits | at;
+                    std::memcpy(keys + done, &made, sizeof made);
+                }
+            }
+        }
+        for (int64_t p = done; p < count; ++p) {
             double u = (values[p] - low) * scale;
             u = u > 0 ? u : 0;
             u = u < top ? u : top;
@@ -131,36 +196,40 @@ struct Exchange {
     }
 };
 
-// Whether neighbours in a block are close: from keys[0] and keys[1] to keys[block - 1] and keys[block].
+// By key, whether the next one is close.
 template <class Key>
-struct MarkBlocks {
+struct MarkClose {
     template <int L>
-    ALWAYS_INLINE static void run(const Key* keys, int64_t blocks, int index_bits, Key close, char* marks) {
-        for (int64_t b = 0; b < blocks; ++b) {
-            Key any = 0;
-#pragma omp simd reduction(| : any)
-            for (int64_t p = b * block; p < (b + 1) * block; ++p)
-                any |= (keys[p + 1] >> index_bits) - (keys[p] >> index_bits) <= close ? Key{1} : Key{0};
-            marks[b] = any != 0;
-        }
+    ALWAYS_INLINE static void run(const Key* keys, int64_t count, int index_bits, Key close, char* marks) {
+#pragma omp simd
+        for (int64_t p = 0; p < count; ++p) marks[p] = (keys[p + 1] >> index_bits) - (keys[p] >> index_bits) <= close;
     }
 };
 
 // Counting sort by the bits below `shift + bits`, then exchanges until none is left; keys behind the last are to be free.
 // Returns how many rounds it took.
-template <class Key>
-int sort_part(const Key* keys, int64_t count, int shift, int bits, std::vector<uint32_t>& buckets, Key* sorted) {
+template <class Key, class Count>
+int sort_part(const Key* keys, int64_t count, int shift, int bits, std::vector<Count>& buckets, Key* sorted) {
     static constexpr int most_rounds = 16;
     const int64_t size = int64_t{1} << bits;
     buckets.assign(size, 0);
-    uint32_t* to = buckets.data();
+    Count* to = buckets.data();
     const Key mask = static_cast<Key>(size - 1);
     for (int64_t p = 0; p < count; ++p) ++to[keys[p] >> shift & mask];
-    uint32_t before = 0;
-    for (int64_t b = 0; b < size; ++b) {
-        const uint32_t own = to[b];
-        to[b] = before;
-        before += own;
+    if constexpr (little_endian && sizeof(Count) == 2) {  // four counts a word, none so large that it meets its neighbour
+        static constexpr uint64_t each = 0x0001000100010001;
+        uint64_t before = 0;
+        for (int64_t b = 0; b < size; b += 4) {
+            uint64_t own;
+            std::memcpy(&own, to + b, sizeof own);
+            own *= each;
+            const uint64_t starts = (own << 16) + before * each;
+            std::memcpy(to + b, &starts, sizeof starts);
+            before += own >> 48;
+        }
+    } else {
+        Count before = 0;
+        for (int64_t b = 0; b < size; ++b) before = static_cast<Count>(before + std::exchange(to[b], before));
     }
     for (int64_t p = 0; p < count; ++p) {
         const Key key = keys[p];
@@ -204,14 +273,14 @@ void Sorter::sort(const double* values, int64_t count, double tolerance) {
 template <class Key>
 void Sorter::sort_keys(Keys<Key>& keys, const double* values, double tolerance) {
     static constexpr bool narrow = sizeof(Key) == 4;
-    const int index = index_bits(), bits = narrow ? 32 - index : wide_bits, cells = narrow ? narrow_cells : wide_cells;
+    const int index = index_bits(), bits = narrow ? 32 - index : wide_bits;
     const bool mapped = mapped_;
     if (!mapped) {
         run_.clear();
-        const int64_t step = std::max<int64_t>(1, count_ / (4 * cells));
+        const int64_t step = std::max<int64_t>(1, count_ / 2048);
         for (int64_t p = 0; p < count_; p += step) run_.push_back({values[p], p});
         std::sort(run_.begin(), run_.end(), [](const Valued& a, const Valued& b) { return a.value < b.value; });
-        if (count_ > 0) map_.build(static_cast<int64_t>(run_.size()), bits, cells, [&](int64_t i) { return run_[i].value; });
+        if (count_ > 0) map_.build_for(static_cast<int64_t>(run_.size()), bits, narrow, [&](int64_t i) { return run_[i].value; });
     }
     keys.made.resize(count_ + padding);
     keys.sorted.resize(count_ + padding);
@@ -219,8 +288,8 @@ void Sorter::sort_keys(Keys<Key>& keys, const double* values, double tolerance) 
     int rounds = 0;
     if constexpr (narrow) {
         make(values, count_, &map_, index, keys.made.data());
-        const int places = index;
-        rounds = sort_part(keys.made.data(), count_, 32 - places, places, buckets_, keys.sorted.data());
+        const int places = index - 1;
+        rounds = sort_part(keys.made.data(), count_, 32 - places, places, few_, keys.sorted.data());
     } else {  // by parts that stay in the second-level cache
         static constexpr int64_t part = 4096;
         const int places = bits_for(count_ / part);
@@ -233,9 +302,11 @@ void Sorter::sort_keys(Keys<Key>& keys, const double* values, double tolerance) 
         int64_t from = 0;
         for (int64_t q = 0; q < int64_t{1} << places; ++q) {
             const int64_t to = parts_[q], own = bits_for(part);
-            const int needed = sort_part(keys.made.data() + from, to - from, shift - static_cast<int>(own), static_cast<int>(own),
-                                         buckets_, keys.sorted.data() + from);
-            rounds += needed;
+            const auto sort = [&](auto& buckets) {
+                return sort_part(keys.made.data() + from, to - from, shift - static_cast<int>(own), static_cast<int>(own),
+                                 buckets, keys.sorted.data() + from);
+            };
+            rounds += to - from <= UINT16_MAX ? sort(few_) : sort(many_);
             from = to;
         }
         rounds >>= places;
@@ -244,40 +315,42 @@ void Sorter::sort_keys(Keys<Key>& keys, const double* values, double tolerance) 
     const auto close = static_cast<Key>(reach < most ? 1 + std::floor(reach) : most);
     const int64_t again = settle(keys.sorted.data(), values, close, tolerance);
     mapped_ = true;
-    if (!mapped || rounds > 6 || again > count_ / 16) {
+    const bool poor = rounds > 9 || again > count_ / 16;
+    if (!poor) poorly_ = 0;
+    // What ties a lot is sorted poorly by any map: a new one comes less and less often, where it takes long.
+    if (!mapped || (poor && wait_-- <= 0)) {
+        wait_ = narrow ? std::min(poorly_++, 8) : 0;
         const Key mask = (Key{1} << index) - 1;
-        const int64_t of = std::min<int64_t>(count_, 8 * cells);
-        if (count_ > 0) map_.build(of, bits, cells, [&](int64_t i) { return values[keys.sorted[i * count_ / of] & mask]; });
+        const int64_t of = std::min<int64_t>(count_, narrow ? 4096 : 16384);
+        if (count_ > 0) map_.build_for(of, bits, narrow, [&](int64_t i) { return values[keys.sorted[i * count_ / of] & mask]; });
     }
 }
 
 // Puts runs in the order of their values, and finds the ties. Returns how many were sorted anew.
 template <class Key>
 int64_t Sorter::settle(Key* sorted, const double* values, Key close, double tolerance) {
-    static const auto mark = choose<MarkBlocks<Key>, const Key*, int64_t, int, Key, char*>();
-    const int index = index_bits();
-    int64_t from = -1, again = 0;  // of the run that is open
-    static constexpr int64_t together = 64;
-    char marks[together];
+    static const auto mark = choose<MarkClose<Key>, const Key*, int64_t, int, Key, char*>();
+    static constexpr int64_t together = 4096, word = 8;
+    alignas(64) char marks[together + word];
+    int64_t from = -1, again = 0;  // of the run that is open: keys behind it are as they were
     const auto end_run = [&](int64_t last) {
         if (from >= 0) again += settle_run(sorted, values, from, last + 1, tolerance);
         from = -1;
     };
-    for (int64_t start = 0; start + 1 < count_; start += block) {
-        if (start % (block * together) == 0) {  // only whole blocks, that no run has changed yet
-            const int64_t whole = std::clamp<int64_t>((count_ - 1 - start) / block, 0, together);
-            mark(sorted + start, whole, index, close, marks);
-            std::fill(marks + whole, marks + together, 1);
-        }
-        if (!marks[start / block % together]) {
-            end_run(start);
-            continue;
-        }
-        for (int64_t p = start; p < std::min(start + block, count_ - 1); ++p) {
-            if ((sorted[p + 1] >> index) - (sorted[p] >> index) > close)
-                end_run(p);
-            else if (from < 0)
-                from = p;
+    for (int64_t start = 0; start + 1 < count_; start += together) {
+        const int64_t some = std::min(together, count_ - 1 - start);
+        mark(sorted + start, some, index_bits(), close, marks);
+        std::fill_n(marks + some, word, 0);
+        for (int64_t p = 0; p < some; p += word) {
+            uint64_t eight;
+            std::memcpy(&eight, marks + p, sizeof eight);
+            if (eight == 0 && from < 0) continue;
+            for (int64_t q = p; q < std::min(p + word, some); ++q) {
+                if (!marks[q])
+                    end_run(start + q);
+                else if (from < 0)
+                    from = start + q;
+            }
         }
     }
     end_run(count_ - 1);
@@ -292,6 +365,15 @@ int64_t Sorter::settle_run(Key* sorted, const double* values, int64_t from, int6
         return high == low || high - low <= tolerance;
     };  // equal infinities have no difference
     double low = value(from), high = low;
+    if (to - from == 2) {  // most are
+        high = value(from + 1);
+        if (high < low) {
+            std::swap(low, high);
+            std::swap(sorted[from], sorted[from + 1]);
+        }
+        if (tied(low, high)) ties_.push_back({from, to});
+        return 2;
+    }
     for (int64_t p = from + 1; p < to; ++p) {
         low = std::min(low, value(p));
         high = std::max(high, value(p));
@@ -322,6 +404,31 @@ void Sorter::centred_ranks(double* out) const {
             for (int64_t i = tie.from; i < tie.to; ++i)
                 out[static_cast<int64_t>(sorted[i]) & mask] = static_cast<double>(tie.from + tie.to - count_);
     });
+}
+
+namespace {
+
+// In sorted order, as if nothing were tied.
+struct Product {
+    template <int L>
+    ALWAYS_INLINE static void run(const uint32_t* sorted, int64_t count, uint32_t mask, const int16_t* other, int64_t* out) {
+        int64_t sum = 0, rank = 1 - count;
+        for (int64_t i = 0; i < count; ++i, rank += 2) sum += rank * other[sorted[i] & mask];
+        *out = sum;
+    }
+};
+
+}  // namespace
+
+double Sorter::product(const int16_t* other) const {
+    static const auto multiply = choose<Product, const uint32_t*, int64_t, uint32_t, const int16_t*, int64_t*>();
+    const uint32_t mask = (uint32_t{1} << index_bits()) - 1;
+    const uint32_t* sorted = narrow_.sorted.data();
+    int64_t sum;
+    multiply(sorted, count_, mask, other, &sum);
+    for (const auto& [from, to] : ties_)
+        for (int64_t i = from; i < to; ++i) sum += (from + to - 2 * i - 1) * other[sorted[i] & mask];
+    return static_cast<double>(sum);
 }
 
 double Sorter::squares() const {

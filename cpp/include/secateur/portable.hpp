@@ -67,6 +67,9 @@ inline int omp_team() {
 #define SHUFFLE(Lanes, a, b, ...) __builtin_shuffle(a, b, typename Lanes::Mask{__VA_ARGS__})
 #endif
 
+// Of the bytes of a number, the lowest come first.
+inline constexpr bool little_endian = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
+
 template <int L>
 struct Lanes;
 template <>
@@ -159,6 +162,16 @@ struct Simd {
         Vec v;
         std::memcpy(&v, &b, sizeof v);
         return v;
+    }
+    // Out of two vectors laid end to end, by lane: index modulo 2 L.
+    ALWAYS_INLINE static Vec pick(Vec a, Vec b, typename Lanes<L>::Mask index) {
+#if defined(__clang__)
+        Vec out;
+        for (int l = 0; l < L; ++l) out[l] = index[l] & L ? b[index[l] & (L - 1)] : a[index[l] & (L - 1)];
+        return out;
+#else
+        return __builtin_shuffle(a, b, index);
+#endif
     }
     ALWAYS_INLINE static double sum(Vec v) {
         double total = v[0];
