@@ -89,11 +89,30 @@ def test_core_rooms_import_downwards():
         room = name_of(path).split(".")[0]
         if room in seen:  # a room is a file, or a folder of files that may import each other
             seen[room] |= {other for other in imported_rooms(path) if other != room or path.parent == PACKAGE}
+            seen[room] -= {"_typing"}  # which no program loads: see below
     for room, imports in seen.items():
         for other in imports:
             assert other in LEVELS, f"{room} is a core room and imports {other}, which is none"
             assert LEVELS[other] < LEVELS[room], f"{room} imports {other}"
     assert "targets" in seen["similarity"]  # the walk does see imports
+
+
+def for_type_checkers(tree):
+    """Imports that type checkers alone see."""
+    blocks = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    return [node for block in blocks for node in ast.walk(block) if isinstance(node, ast.ImportFrom)]
+
+
+def test_names_of_types_are_for_type_checkers():
+    """``_typing`` names what many rooms and libraries have: no program loads it, and it loads none of them."""
+    users = 0
+    for path in SOURCES:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        seen = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        of_types = [node for node in seen if node.module == "_typing" or (path.stem == "_typing" and node.level)]
+        assert all(node in for_type_checkers(tree) for node in of_types), name_of(path)
+        users += bool(of_types)
+    assert users > 40
 
 
 OPTIONAL = [

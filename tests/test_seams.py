@@ -102,7 +102,9 @@ def test_every_verb_of_the_core_is_here():
     found = {
         name
         for name, value in vars(_core).items()
-        if callable(value) and not inspect.isclass(value) and "target: secateur._core.Targets" in value.__doc__.splitlines()[0]
+        if callable(value)
+        and not inspect.isclass(value)
+        and "target: secateur._core.Targets" in value.__doc__.splitlines()[0]
     }
     assert found == set(VERBS)
 

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     import pandas
     import xarray
 
+    from ._typing import HostEmbeddingLike, HostTargetLike, LabelsLike, MatricesLike, Splits, WeightsLike
+    from .measures import ComparatorOrAlias
+    from .targets import Kind
+
 __all__ = ["METHODS", "FoldMethod", "Method", "compare", "comparison_table", "explained_variance"]
 
 REWEIGHTING: dict[str, Reweighting] = {
@@ -150,7 +154,7 @@ def _read_methods(methods: Any, pruner: Pruner) -> dict[str, Any]:
 
 
 def _score(
-    method: Any, problem: Problem, fold: Fold, search: Search | None, groups: Any, name: str
+    method: Any, problem: Problem, fold: Fold, search: Search | None, groups: LabelsLike | None, name: str
 ) -> dict[str, npt.NDArray[Any]]:
     """What a method reaches in one fold, for each of T targets; it learns from the training stimuli alone.
 
@@ -195,7 +199,7 @@ Sides = list[tuple[Features, Targets]]
 Predicted = tuple[list[Matrix], dict[str, npt.NDArray[Any]]]
 
 
-def _fit_reweighting(method: Reweighting, sides: Sides, groups: Any) -> Predicted:
+def _fit_reweighting(method: Reweighting, sides: Sides, groups: LabelsLike | None) -> Predicted:
     """All targets at once: (T, P) similarities of the training and of the test stimuli, and what was chosen."""
     (train, targets), (test, _) = sides
     fitted: Any = clone(method).fit(train.values, targets, groups=groups)
@@ -236,17 +240,17 @@ def _fit_foreign(method: Any, sides: Sides, fold: Fold, name: str) -> Predicted:
 
 
 def compare(
-    X: Any,
-    target: Any,
-    methods: Any = METHODS,
-    cv: Any = 5,
+    X: HostEmbeddingLike,
+    target: HostTargetLike,
+    methods: Iterable[str] | Mapping[str, str | Pruner | Reweighting | Method | FoldMethod] = METHODS,
+    cv: Splits = 5,
     repeats: int = 1,
     seed: int = 0,
-    groups: Any = None,
+    groups: LabelsLike | None = None,
     *,
     pruner: Pruner | None = None,
-    kind: str | None = None,
-    weights: Any = None,
+    kind: Kind | None = None,
+    weights: WeightsLike | None = None,
     predictions: bool = False,
     permutations: int = 0,
     progress: bool = True,
@@ -389,7 +393,7 @@ def compare(
 
 
 def explained_variance(
-    result: xarray.Dataset, rdms: Any, comparator: str = "spearman", n: int = 200, seed: int = 0
+    result: xarray.Dataset, rdms: MatricesLike, comparator: ComparatorOrAlias = "spearman", n: int = 200, seed: int = 0
 ) -> xarray.Dataset:
     """Percent of the explainable variance of single subjects that each method explains on test stimuli.
 
@@ -535,7 +539,9 @@ def comparison_table(result: xarray.Dataset, against: Any = ("full", "pruned")) 
     return pandas.DataFrame(rows).set_index(["target", "approach"])
 
 
-def _chance_p(result: xarray.Dataset, target: Any, names: list[str], references: list[str]) -> dict[Any, float]:
+def _chance_p(
+    result: xarray.Dataset, target: HostTargetLike, names: list[str], references: list[str]
+) -> dict[Any, float]:
     """p of each method's score, (name, ""), and of its difference from each reference; nothing without relabellings."""
     if "chance" not in result:
         return {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,12 +12,19 @@ from .measures import check_comparator, check_metric
 from .problem import Problem, device_array
 from .targets import read_target
 
+if TYPE_CHECKING:
+    from ._typing import EmbeddingLike, SubsetLike, TargetLike, WeightsLike
+    from .execution import Device, Precision
+    from .features import Matrix
+    from .measures import ComparatorOrAlias, Metric
+    from .targets import Kind
+
 __all__ = ["add_one", "insertion_curve", "leave_one_out"]
 
 
 def _read(
-    X: Any, target: Any, metric: str, comparator: str, kind: str | None, weights: Any, device: str,
-    threads: int | None, precision: str,
+    X: EmbeddingLike, target: TargetLike, metric: Metric, comparator: ComparatorOrAlias, kind: Kind | None, weights:
+    WeightsLike | None, device: Device, threads: int | None, precision: Precision,
 ) -> Problem:  # fmt: skip
     """What the three verbs share of their arguments, read, checked and loaded."""
     features = read_features(X, device_arrays=True)
@@ -31,18 +38,18 @@ def _read(
 
 
 def leave_one_out(
-    X: Any,
-    target: Any,
-    metric: str = "cosine",
-    comparator: str = "pearson",
+    X: EmbeddingLike,
+    target: TargetLike,
+    metric: Metric = "cosine",
+    comparator: ComparatorOrAlias = "pearson",
     *,
-    subset: Any = None,
-    kind: str | None = None,
-    weights: Any = None,
-    device: str = "auto",
+    subset: SubsetLike | None = None,
+    kind: Kind | None = None,
+    weights: WeightsLike | None = None,
+    device: Device = "auto",
     threads: int | None = None,
-    precision: str = "double",
-) -> Any:
+    precision: Precision = "double",
+) -> Matrix:
     """Alignment with each feature removed.
 
     Removal means that the feature is absent from the similarity: the norms (cosine) or mean and norm
@@ -90,22 +97,23 @@ def leave_one_out(
     """
     problem = _read(X, target, metric, comparator, kind, weights, device, threads, precision)
     chosen = read_subset(subset, problem.features.d)
-    return problem.targets.squeeze(problem.leave_one_out(chosen))
+    result: Matrix = problem.targets.squeeze(problem.leave_one_out(chosen))
+    return result
 
 
 def add_one(
-    X: Any,
-    target: Any,
-    subset: Any,
-    metric: str = "cosine",
-    comparator: str = "pearson",
+    X: EmbeddingLike,
+    target: TargetLike,
+    subset: SubsetLike,
+    metric: Metric = "cosine",
+    comparator: ComparatorOrAlias = "pearson",
     *,
-    kind: str | None = None,
-    weights: Any = None,
-    device: str = "auto",
+    kind: Kind | None = None,
+    weights: WeightsLike | None = None,
+    device: Device = "auto",
     threads: int | None = None,
-    precision: str = "double",
-) -> Any:
+    precision: Precision = "double",
+) -> Matrix:
     """Alignment with each feature added to a subset.
 
     Parameters
@@ -148,22 +156,23 @@ def add_one(
     """
     problem = _read(X, target, metric, comparator, kind, weights, device, threads, precision)
     chosen = read_subset(subset, problem.features.d, empty=True)
-    return problem.targets.squeeze(problem.add_one(chosen))
+    result: Matrix = problem.targets.squeeze(problem.add_one(chosen))
+    return result
 
 
 def insertion_curve(
-    X: Any,
-    target: Any,
-    order: Any,
-    metric: str = "cosine",
-    comparator: str = "pearson",
+    X: EmbeddingLike,
+    target: TargetLike,
+    order: SubsetLike,
+    metric: Metric = "cosine",
+    comparator: ComparatorOrAlias = "pearson",
     *,
-    kind: str | None = None,
-    weights: Any = None,
-    device: str = "auto",
+    kind: Kind | None = None,
+    weights: WeightsLike | None = None,
+    device: Device = "auto",
     threads: int | None = None,
-    precision: str = "double",
-) -> Any:
+    precision: Precision = "double",
+) -> Matrix:
     """Alignment of each prefix of an order of features.
 
     Parameters
@@ -210,4 +219,5 @@ def insertion_curve(
     if rows.dtype == np.bool_:
         raise TypeError("order must hold feature indices, got booleans")
     orders = np.stack([read_order(row, problem.features.d) for row in rows])
-    return problem.targets.squeeze(problem.insertion_curve(orders))
+    result: Matrix = problem.targets.squeeze(problem.insertion_curve(orders))
+    return result

@@ -6,21 +6,25 @@ import math
 import os
 import warnings
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from . import _core
 from .arguments import check_integer
 from .measures import CUDA_COMPARATORS, CUDA_STIMULI, enumerated
 
+if TYPE_CHECKING:
+    from .measures import ComparatorOrAlias
+
 __all__ = [
-    "WORTH_CUDA", "Device", "Execution", "ForkWarning", "available", "check_device", "describe", "multiply_adds",
-    "processors", "resolve", "thread_count",
+    "WORTH_CUDA", "Device", "Execution", "ForkWarning", "Precision", "available", "check_device", "describe",
+    "multiply_adds", "processors", "resolve", "thread_count",
 ]  # fmt: skip
 
 Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["double", "single"]
 
 
-def available(device: str) -> tuple[bool, str]:
+def available(device: Literal["cpu", "cuda"]) -> tuple[bool, str]:
     """Whether a device can be used, and if not, why.
 
     Parameters
@@ -46,7 +50,7 @@ def available(device: str) -> tuple[bool, str]:
     raise ValueError(f"device must be 'cpu' or 'cuda', got {device!r}")
 
 
-def resolve(device: str) -> Literal["cpu", "cuda"]:
+def resolve(device: Device) -> Literal["cpu", "cuda"]:
     """The device that a call runs on. ``"cuda"`` never falls back; only ``"auto"`` does."""
     if device not in ("auto", "cpu", "cuda"):
         raise ValueError(f"device must be 'auto', 'cpu' or 'cuda', got {device!r}")
@@ -60,7 +64,7 @@ def resolve(device: str) -> Literal["cpu", "cuda"]:
     return "cpu"
 
 
-def check_device(device: str) -> str:
+def check_device(device: Device) -> Device:
     """``device``, if it is the name of one that can be had; ``"auto"`` does not initialise the driver.
 
     ``SECATEUR_SIMD`` is held against the levels that can be had too, before any work is done.
@@ -80,7 +84,7 @@ def multiply_adds(stimuli: int, features: int, targets: int, runs: int = 1) -> f
     return runs * (stimuli * (stimuli - 1) / 2) * features * (5 + 6 * targets)
 
 
-def describe(device: str) -> str:
+def describe(device: Literal["cpu", "cuda"]) -> str:
     """A device in words; an emulated one (a build for tests, no GPU) says so.
 
     Parameters
@@ -126,13 +130,13 @@ class Execution:
 
     device: Literal["cpu", "cuda"] = "cpu"
     threads: int = 1
-    precision: str = "double"
+    precision: Precision = "double"
     memory: _core.Device | None = None
 
     @classmethod
     def resolved(
-        cls, device: str, threads: int | None = None, precision: str = "double", *, comparator: str = "pearson",
-        stimuli: int = 0, device_array: str = "", work: float = math.inf,
+        cls, device: Device, threads: int | None = None, precision: Precision = "double", *, comparator:
+        ComparatorOrAlias = "pearson", stimuli: int = 0, device_array: str = "", work: float = math.inf,
     ) -> Execution:  # fmt: skip
         """Where a call of this comparator, this many stimuli and so much work (multiply-adds) runs.
 

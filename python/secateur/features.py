@@ -25,7 +25,7 @@ LARGEST, LARGEST_WEIGHT = 1e50, 1e60
 SMALLEST = 1e-140
 
 
-def as_array(array: Any, name: str) -> npt.NDArray[Any]:
+def as_array(array: object, name: str) -> npt.NDArray[Any]:
     """What numpy makes of an array, with its mask if it has one; what it can't take is refused in a sentence."""
     if array is None:
         raise TypeError(f"{name} must be given, got None")
@@ -113,7 +113,7 @@ class CudaArray(Protocol):
     def __cuda_array_interface__(self) -> dict[str, Any]: ...
 
 
-def is_device_array(array: Any) -> TypeGuard[CudaArray]:
+def is_device_array(array: object) -> TypeGuard[CudaArray]:
     """Whether an array lies in a CUDA device's memory."""
     if getattr(array, "requires_grad", False) is True:
         return False  # torch raises where it is asked; what reads it says so in a sentence
@@ -164,10 +164,10 @@ class DeviceFeatures:
 
 
 @overload
-def read_features(X: Any) -> Features: ...
+def read_features(X: object) -> Features: ...
 @overload
-def read_features(X: Any, *, device_arrays: bool) -> Features | DeviceFeatures: ...
-def read_features(X: Any, *, device_arrays: bool = False) -> Features | DeviceFeatures:
+def read_features(X: object, *, device_arrays: bool) -> Features | DeviceFeatures: ...
+def read_features(X: object, *, device_arrays: bool = False) -> Features | DeviceFeatures:
     """Read an array, a pandas DataFrame or an xarray DataArray of shape (n stimuli, d features).
 
     Values are converted to float64; rows and columns keep their order. Labels come from a DataFrame's
@@ -221,12 +221,12 @@ def read_features(X: Any, *, device_arrays: bool = False) -> Features | DeviceFe
     return Features(values, stimuli, names)
 
 
-def read_subset(subset: Any, d: int, *, empty: bool = False) -> Indices:
+def read_subset(subset: object, d: int, *, empty: bool = False) -> Indices:
     """Feature indices, ascending, from a boolean mask (d,), from distinct indices, or from None (all features)."""
     return np.arange(d, dtype=np.int64) if subset is None else np.sort(read_order(subset, d, "subset", empty=empty))
 
 
-def read_order(order: Any, d: int, name: str = "order", *, empty: bool = False) -> Indices:
+def read_order(order: object, d: int, name: str = "order", *, empty: bool = False) -> Indices:
     """Distinct feature indices as they come, from indices or a boolean mask (d,)."""
     values = refuse_mask(as_array(order, name), name)
     if values.ndim != 1:

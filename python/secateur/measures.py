@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from . import _core
 
@@ -56,7 +56,7 @@ class MetricRow:
         return self.adds != "product"
 
 
-METRIC_TABLE: dict[str, MetricRow] = {
+METRIC_TABLE: dict[Metric, MetricRow] = {
     "cosine": MetricRow("cosine similarity", "1 − cosine", "product", angular=True),
     "correlation": MetricRow("correlation similarity", "1 − r", "product", angular=True, centred=True),
     "dot": MetricRow("dot product", "distance", "product"),
@@ -93,7 +93,7 @@ class ComparatorRow:
         return not (self.centred or self.rank)
 
 
-COMPARATOR_TABLE: dict[str, ComparatorRow] = {
+COMPARATOR_TABLE: dict[Comparator, ComparatorRow] = {
     "pearson": ComparatorRow("Pearson r", centred=True, is_r=True, alias="corr"),
     "cosine": ComparatorRow("cosine"),
     "corr_cov": ComparatorRow("whitened r", centred=True, whitened=True),
@@ -104,7 +104,7 @@ COMPARATOR_TABLE: dict[str, ComparatorRow] = {
     "tau-b": ComparatorRow("Kendall tau-b", rank=True, alias="kendall"),
 }
 # rsatoolbox's other words, each with the name that results record.
-ALIASES = {row.alias: name for name, row in COMPARATOR_TABLE.items() if row.alias}
+ALIASES: dict[str, Comparator] = {row.alias: name for name, row in COMPARATOR_TABLE.items() if row.alias}
 
 # What the kernels of a CUDA device take, as the core says.
 CUDA_COMPARATORS = tuple(_core.cuda_comparators())
@@ -133,7 +133,7 @@ class SearchRow:
     floating: bool = False
 
 
-SEARCH_TABLE: dict[str, SearchRow] = {
+SEARCH_TABLE: dict[Search, SearchRow] = {
     "ranking": SearchRow("ranking.Ranking", ranks=True, whole_on_device=True),
     "parsimonious": SearchRow("ranking.Parsimonious", ranks=True, inner_folds=True),
     "forward": SearchRow("sequential.Sequential"),
@@ -143,12 +143,12 @@ SEARCH_TABLE: dict[str, SearchRow] = {
 }
 
 
-def check_metric(metric: str, allowed: Iterable[str] = METRICS) -> str:
+def check_metric(metric: str, allowed: Iterable[str] = METRICS) -> Metric:
     """The metric, if it is one (of those ``allowed``)."""
-    return _check_name("metric", metric, allowed)
+    return cast(Metric, _check_name("metric", metric, allowed))
 
 
-def check_comparator(comparator: str) -> str:
+def check_comparator(comparator: str) -> Comparator:
     """The comparator's own name, also of one that goes by an alias."""
     for alias, name in ALIASES.items():
         if comparator == alias:
@@ -159,9 +159,9 @@ def check_comparator(comparator: str) -> str:
     return comparator
 
 
-def check_search(search: str) -> str:
+def check_search(search: str) -> Search:
     """The search, if it is one."""
-    return _check_name("search", search, SEARCHES)
+    return cast(Search, _check_name("search", search, SEARCHES))
 
 
 def metric_row(metric: str) -> MetricRow:
@@ -188,7 +188,7 @@ def _check_name(argument: str, name: str, allowed: Iterable[str]) -> str:
 
 def label_of(comparator: str) -> str:
     """What a picture calls a comparator, also one that goes by an alias; an unknown one by its name."""
-    row = COMPARATOR_TABLE.get(ALIASES.get(comparator, comparator))
+    row = COMPARATOR_TABLE.get(ALIASES.get(comparator, cast(Comparator, comparator)))
     return comparator if row is None else row.label
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .execution import Device
 from .measures import COMPARATORS, METRICS, SEARCHES, ComparatorOrAlias, Metric, Search, enumerated
 
 if TYPE_CHECKING:
     from .pruning import Pruner
+    from .targets import Kind
 
 __all__ = ["Pruning"]
 
@@ -44,6 +45,6 @@ class Pruning:
 
         if kind not in (None, "similarity", "dissimilarity"):
             raise ValueError(f"kind must be 'similarity' or 'dissimilarity', got {kind!r}")
-        pruner = Pruner(kind=kind, **vars(self))
+        pruner = Pruner(kind=cast("Kind | None", kind), **vars(self))
         pruner.settings()
         return pruner

@@ -6,7 +6,7 @@ No other room asks the core for a similarity or an alignment.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +15,11 @@ from .execution import Execution
 from .features import DeviceFeatures, Features, Indices, Matrix
 from .measures import check_comparator, comparator_row
 from .targets import DeviceTargets, Targets
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from .measures import ComparatorOrAlias, Metric
 
 __all__ = [
     "Problem", "compare", "compare_rows", "compare_where_defined", "device_array", "order_by_importance",
@@ -27,14 +32,14 @@ def device_array(features: Features | DeviceFeatures, targets: Targets | DeviceT
     return "X" if isinstance(features, DeviceFeatures) else "target" if isinstance(targets, DeviceTargets) else ""
 
 
-def similarities_of(values: Matrix, metric: str, subset: Indices | None = None, threads: int = 1) -> Matrix:
+def similarities_of(values: Matrix, metric: Metric, subset: Indices | None = None, threads: int = 1) -> Matrix:
     """Similarities (P,) of the rows of an array over all columns, or some."""
     columns = np.arange(values.shape[1], dtype=np.int64) if subset is None else subset
     return _core.similarity(values, metric, columns, threads)
 
 
 def compare_rows(
-    similarities: Matrix, targets: Targets, comparator: str, threads: int, metric: str | None = None
+    similarities: Matrix, targets: Targets, comparator: ComparatorOrAlias, threads: int, metric: Metric | None = None
 ) -> Matrix:
     """Alignments (R, T) of given similarities (R, P) with every target; NaN where a pair that counts is undefined.
 
@@ -44,13 +49,15 @@ def compare_rows(
     return _core.compare(rows, targets.n, _core.Targets(*targets.rows), check_comparator(comparator), threads, metric)
 
 
-def compare(similarities: Matrix, targets: Targets, comparator: str, threads: int, metric: str | None = None) -> Matrix:
+def compare(
+    similarities: Matrix, targets: Targets, comparator: ComparatorOrAlias, threads: int, metric: Metric | None = None
+) -> Matrix:
     """As :func:`compare_rows`, of one space: (P,) -> (T,)."""
     return np.asarray(compare_rows(similarities[None], targets, comparator, threads, metric)[0])
 
 
 def compare_where_defined(
-    similarities: Matrix, targets: Targets, comparator: str, threads: int, metric: str | None = None
+    similarities: Matrix, targets: Targets, comparator: ComparatorOrAlias, threads: int, metric: Metric | None = None
 ) -> tuple[Matrix, Indices]:
     """Alignment (T,) of given similarities (P,) over the defined pairs, and how many with weight were not (T,)."""
     undefined = np.isnan(similarities)
@@ -89,8 +96,8 @@ class Problem:
 
     features: Features | DeviceFeatures
     targets: Targets | DeviceTargets
-    metric: str
-    comparator: str
+    metric: Metric
+    comparator: ComparatorOrAlias
     execution: Execution
     loaded_X: _core.Features | None = None
     loaded_targets: _core.Targets | None = None
@@ -194,7 +201,9 @@ class Problem:
         rule = _core.PrefixRule(least, most, tie)
         return _core.ranking(*self._sides, stimuli, rule, detail, self.execution.threads)
 
-    def held_out_alignment(self, stimuli: Indices | None, kept: Any = None) -> tuple[Matrix, Indices]:
+    def held_out_alignment(
+        self, stimuli: Indices | None, kept: npt.NDArray[np.bool_] | None = None
+    ) -> tuple[Matrix, Indices]:
         """Alignment (T,) among test stimuli over the pairs that are defined, and how many with weight were not (T,).
 
         ``kept``: of each target its own features, (T, d) bool; one set for all of them, (d,) bool, which is one space;

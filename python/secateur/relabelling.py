@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,12 +13,16 @@ from .problem import compare_where_defined
 from .statistics import mean_of_defined
 from .targets import Targets
 
+if TYPE_CHECKING:
+    from ._typing import LabelsLike
+    from .measures import ComparatorOrAlias
+
 __all__ = ["BYTES", "chance_scores", "equal_groups", "relabelled", "relabelling", "relabellings"]
 
 BYTES = 1 << 25  # of relabelled targets at a time
 
 
-def equal_groups(groups: Any, n: int) -> Indices:
+def equal_groups(groups: LabelsLike | None, n: int) -> Indices:
     """The stimuli of each group (G, size), groups in order of their labels; each stimulus by itself without groups.
 
     Raises
@@ -48,7 +52,7 @@ def relabelling(rng: np.random.Generator, members: Indices) -> Indices:
     return order
 
 
-def relabellings(n: int, count: int, seed: int, groups: Any = None) -> Indices:
+def relabellings(n: int, count: int, seed: int, groups: LabelsLike | None = None) -> Indices:
     """Random orders (count, n) of n stimuli; where groups are given whole groups change places, freely within."""
     rng, members = np.random.default_rng(seed), equal_groups(groups, n)
     return np.array([relabelling(rng, members) for _ in range(count)], dtype=np.int64).reshape(count, n)
@@ -70,8 +74,8 @@ def relabelled(targets: Targets, orders: Indices) -> Targets:
 
 
 def chance_scores(
-    predicted: Sequence[Matrix], targets: Targets, tests: Sequence[Indices], orders: Indices, comparator: str,
-    threads: int,
+    predicted: Sequence[Matrix], targets: Targets, tests: Sequence[Indices], orders: Indices, comparator:
+    ComparatorOrAlias, threads: int,
 ) -> Matrix:  # fmt: skip
     """Mean held-out alignments (M, T, B) of M methods with T targets whose stimuli are in each of B orders.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,13 +10,17 @@ from .features import Matrix, read_features
 from .measures import metric_row
 from .similarity import similarity
 
+if TYPE_CHECKING:
+    from ._typing import HostEmbeddingLike, SubsetLike
+    from .measures import Metric
+
 __all__ = ["mds", "turned_onto"]
 
 
 def mds(
-    X: Any,
-    support: Any = None,
-    metric: str = "cosine",
+    X: HostEmbeddingLike,
+    support: SubsetLike | None = None,
+    metric: Metric = "cosine",
     *,
     seed: int = 0,
     initialisations: int = 4,
@@ -97,7 +101,7 @@ def mds(
     return places, stress
 
 
-def _dissimilarities(values: Matrix, support: Any, metric: str) -> Matrix:
+def _dissimilarities(values: Matrix, support: SubsetLike | None, metric: Metric) -> Matrix:
     """(P,) dissimilarities, not negative; NaN where undefined."""
     row = metric_row(metric)
     by = metric if row.angular or row.is_distance else "euclidean"

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .measures import SEARCHES
 from .pruning.result import STEP, TIE, Pruned, SearchInterrupted
 from .pruning.sequential import subset_at
 from .pruning.settings import Search, Settings
+
+if TYPE_CHECKING:
+    from ._typing import EmbeddingLike, LabelsLike, TargetLike, WeightsLike
+    from .execution import Device, Precision
+    from .measures import ComparatorOrAlias, Metric
+    from .measures import Search as SearchName
+    from .targets import Kind
 
 __all__ = [
     "SEARCHES", "STEP", "TIE", "Pruned", "SearchInterrupted", "backward", "find", "floating", "forward", "parsimonious",
@@ -16,18 +23,18 @@ __all__ = [
 
 
 def find(
-    X: Any,
-    target: Any,
-    search: str = "ranking",
-    metric: str = "cosine",
-    comparator: str = "pearson",
+    X: EmbeddingLike,
+    target: TargetLike,
+    search: SearchName = "ranking",
+    metric: Metric = "cosine",
+    comparator: ComparatorOrAlias = "pearson",
     *,
-    kind: str | None = None,
-    weights: Any = None,
-    device: str = "auto",
+    kind: Kind | None = None,
+    weights: WeightsLike | None = None,
+    device: Device = "auto",
     threads: int | None = None,
-    precision: str = "double",
-    groups: Any = None,
+    precision: Precision = "double",
+    groups: LabelsLike | None = None,
     progress: bool = True,
     **limits: Any,
 ) -> Pruned:
@@ -76,7 +83,7 @@ def find(
     return settings.search.run(problem, groups=groups, progress=progress)
 
 
-def ranking(X: Any, target: Any, **how: Any) -> Pruned:
+def ranking(X: EmbeddingLike, target: TargetLike, **how: Any) -> Pruned:
     """Rank features by leaving each out, insert them in that order, keep the best prefix.
 
     Parameters
@@ -102,7 +109,7 @@ def ranking(X: Any, target: Any, **how: Any) -> Pruned:
     return find(X, target, "ranking", **how)
 
 
-def parsimonious(X: Any, target: Any, **how: Any) -> Pruned:
+def parsimonious(X: EmbeddingLike, target: TargetLike, **how: Any) -> Pruned:
     """Of the ranking's order, the shortest prefix within one standard error, over inner folds, of the best.
 
     Parameters
@@ -128,7 +135,7 @@ def parsimonious(X: Any, target: Any, **how: Any) -> Pruned:
     return find(X, target, "parsimonious", **how)
 
 
-def forward(X: Any, target: Any, **how: Any) -> Pruned:
+def forward(X: EmbeddingLike, target: TargetLike, **how: Any) -> Pruned:
     """From none, add the best feature again and again; the best set on the way is kept.
 
     Parameters
@@ -154,7 +161,7 @@ def forward(X: Any, target: Any, **how: Any) -> Pruned:
     return find(X, target, "forward", **how)
 
 
-def backward(X: Any, target: Any, **how: Any) -> Pruned:
+def backward(X: EmbeddingLike, target: TargetLike, **how: Any) -> Pruned:
     """From all, remove the least needed feature again and again; the best set on the way is kept.
 
     Parameters
@@ -180,7 +187,7 @@ def backward(X: Any, target: Any, **how: Any) -> Pruned:
     return find(X, target, "backward", **how)
 
 
-def floating(X: Any, target: Any, backward: bool = False, **how: Any) -> Pruned:
+def floating(X: EmbeddingLike, target: TargetLike, backward: bool = False, **how: Any) -> Pruned:
     """Forward, and after each addition backward while that beats every set seen of its size; or the mirror image.
 
     Parameters

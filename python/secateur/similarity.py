@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +12,14 @@ from .features import DeviceFeatures, Matrix, read_features, read_subset
 from .measures import check_comparator, check_metric
 from .problem import Problem, similarities_of
 from .targets import read_target
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from ._typing import EmbeddingLike, HostEmbeddingLike, SubsetLike, TargetLike, WeightsLike
+    from .execution import Device
+    from .measures import ComparatorOrAlias, Metric
+    from .targets import Kind
 
 __all__ = [
     "OpposedWarning", "UndefinedPairsWarning", "alignment", "mark", "mark_words", "opposition", "similarity",
@@ -27,7 +35,9 @@ class OpposedWarning(UserWarning):
     """All features together align with a target below zero: it is of the other kind, or they don't fit it at all."""
 
 
-def similarity(X: Any, metric: str = "cosine", *, subset: Any = None, threads: int | None = None) -> Matrix:
+def similarity(
+    X: HostEmbeddingLike, metric: Metric = "cosine", *, subset: SubsetLike | None = None, threads: int | None = None
+) -> Matrix:
     """Similarity of every pair of stimuli.
 
     Parameters
@@ -81,7 +91,7 @@ def warn_of_undefined_pairs(count: int) -> None:
         )
 
 
-def opposition(full: Any, kind: str) -> str:
+def opposition(full: ArrayLike, kind: str) -> str:
     """What is to be said where mean alignments (T,) of all features are below zero; empty where none is."""
     means = np.atleast_1d(np.asarray(full, dtype=np.float64))
     below = means < 0
@@ -108,7 +118,7 @@ def mark_words(of: str = "pruned") -> str:
     return f"†: the {of} alignment is below zero too: the gain is no evidence of a fit."
 
 
-def warn_of_opposition(full: Any, kind: str) -> None:
+def warn_of_opposition(full: ArrayLike, kind: str) -> None:
     """Say so once per call, of mean alignments (T,) of all features."""
     words = opposition(full, kind)
     if words:
@@ -116,17 +126,17 @@ def warn_of_opposition(full: Any, kind: str) -> None:
 
 
 def alignment(
-    X: Any,
-    target: Any,
-    metric: str = "cosine",
-    comparator: str = "pearson",
+    X: EmbeddingLike,
+    target: TargetLike,
+    metric: Metric = "cosine",
+    comparator: ComparatorOrAlias = "pearson",
     *,
-    subset: Any = None,
-    kind: str | None = None,
-    weights: Any = None,
-    device: str = "auto",
+    subset: SubsetLike | None = None,
+    kind: Kind | None = None,
+    weights: WeightsLike | None = None,
+    device: Device = "auto",
     threads: int | None = None,
-) -> Any:
+) -> float | Matrix:
     """Alignment of an embedding's similarities with a target's (second-order isomorphism).
 
     Parameters
@@ -195,4 +205,5 @@ def alignment(
     asked = "cpu" if device == "auto" and not lies else device
     execution = Execution.resolved(asked, threads, stimuli=features.n, device_array=lies)
     problem = Problem(features, targets, check_metric(metric), check_comparator(comparator), execution)
-    return targets.squeeze(problem.compare(problem.load(targets=False).similarities(chosen)))
+    result: float | Matrix = targets.squeeze(problem.compare(problem.load(targets=False).similarities(chosen)))
+    return result

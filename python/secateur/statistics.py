@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from .arguments import check_integer, check_share
 from .features import Matrix
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 __all__ = [
     "SIDES", "ClusterTest", "FalseDiscovery", "PairedTest", "benjamini_hochberg", "cluster_test", "clusters_along",
@@ -30,7 +33,7 @@ class PairedTest:
     difference: float
 
 
-def fisher_z(r: Any) -> Matrix:
+def fisher_z(r: ArrayLike) -> Matrix:
     """Fisher's z = artanh(r); infinite at r = +-1, which rounding may overstep by 1e-12.
 
     Parameters
@@ -60,7 +63,9 @@ def fisher_z(r: Any) -> Matrix:
         return np.asarray(np.arctanh(np.clip(values, -1, 1)))
 
 
-def paired_t(a: Any, b: Any, alternative: Literal["two-sided", "greater", "less"] = "two-sided") -> PairedTest:
+def paired_t(
+    a: ArrayLike, b: ArrayLike, alternative: Literal["two-sided", "greater", "less"] = "two-sided"
+) -> PairedTest:
     """Paired t-test of ``a`` against ``b`` over folds, stimuli or participants; pairs with NaN are left out.
 
     Parameters
@@ -97,7 +102,7 @@ def paired_t(a: Any, b: Any, alternative: Literal["two-sided", "greater", "less"
     return PairedTest(float(test.statistic), len(gap) - 1, float(test.pvalue), mean / float(gap.std(ddof=1)), mean)
 
 
-def signed_square(scores: Any) -> float:
+def signed_square(scores: ArrayLike) -> float:
     """Square of the mean of correlations over folds, with the mean's sign.
 
     The mean of squares would not do: by chance alone a correlation of few pairs has a square well above zero.
@@ -123,7 +128,7 @@ def signed_square(scores: Any) -> float:
     return abs(mean) * mean
 
 
-def permutation_p(observed: Any, null: Any) -> Matrix:
+def permutation_p(observed: ArrayLike, null: ArrayLike) -> Matrix:
     """p = (1 + number of null values at or above the observed) / (1 + n), over the last axis of ``null``.
 
     Where the observed value is NaN, so is p; NaN null values count as reaching it.
@@ -172,7 +177,7 @@ def mean_of_defined(folds: Matrix) -> Matrix:
     return np.where(count > 0, np.nansum(folds, axis=0) / np.maximum(count, 1), np.nan)
 
 
-def holm(p: Any) -> Matrix:
+def holm(p: ArrayLike) -> Matrix:
     """p-values corrected for their number, so that the chance of any false find stays below alpha (Holm 1979).
 
     Parameters
@@ -208,7 +213,7 @@ class FalseDiscovery:
     alpha: float
 
 
-def benjamini_hochberg(p: Any, alpha: float = 0.05) -> FalseDiscovery:
+def benjamini_hochberg(p: ArrayLike, alpha: float = 0.05) -> FalseDiscovery:
     """Control of the false discovery rate over targets, regions or time points (Benjamini-Hochberg).
 
     Parameters
@@ -259,7 +264,7 @@ def benjamini_hochberg(p: Any, alpha: float = 0.05) -> FalseDiscovery:
     return FalseDiscovery(adjusted, np.nan_to_num(adjusted, nan=2.0) <= alpha, float(alpha))
 
 
-def cohens_d(a: Any, b: Any = 0.0) -> Matrix:
+def cohens_d(a: ArrayLike, b: ArrayLike = 0.0) -> Matrix:
     """Cohen's d of paired differences, over the first axis: their mean by their SD.
 
     Parameters
@@ -326,7 +331,13 @@ class ClusterTest:
 
 
 def cluster_test(
-    values: Any, *, threshold: float | None = None, tail: int = 1, n: int = 1000, seed: int = 0, apart: Any = None
+    values: ArrayLike,
+    *,
+    threshold: float | None = None,
+    tail: int = 1,
+    n: int = 1000,
+    seed: int = 0,
+    apart: ArrayLike | None = None,
 ) -> ClusterTest:
     """Cluster-based permutation test over time: is the mean over subjects different from zero somewhere?
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from .features import LARGEST_WEIGHT, CudaArray, Indices, Matrix, as_float64, check_magnitude, is_device_array
 from .pairs import pack, pair_count, pair_positions, stimulus_count
+
+if TYPE_CHECKING:
+    import xarray
+    from numpy.typing import ArrayLike
+
+    from ._typing import MatricesLike, WeightsLike
 
 __all__ = ["average"]
 
@@ -43,7 +49,7 @@ class Targets:
     single: bool = False
     labels: tuple[str, ...] | None = None
     stimuli: tuple[str, ...] | None = None
-    kind: str = "similarity"
+    kind: Kind = "similarity"
 
     def __len__(self) -> int:
         return int(self.values.shape[0])
@@ -85,7 +91,7 @@ class Targets:
             return np.ones(self.values.shape[1], dtype=bool)
         return np.asarray(self.weights[self.weight_of[t]] > 0)
 
-    def squeeze(self, result: Matrix) -> Any:
+    def squeeze(self, result: Matrix) -> Any:  # a float of (T,), else an array, as the caller knows
         """Drop the leading target axis where one target came without it."""
         return _squeezed(result, self.single)
 
@@ -105,7 +111,7 @@ class DeviceTargets:
 
     values: CudaArray
     n: int
-    kind: str
+    kind: Kind
     negated: bool
     labels: None = None
     stimuli: None = None
@@ -113,7 +119,7 @@ class DeviceTargets:
     def __len__(self) -> int:
         return int(self.values.shape[0]) if len(self.values.shape) > 1 else 1
 
-    def squeeze(self, result: Matrix) -> Any:
+    def squeeze(self, result: Matrix) -> Any:  # a float of (T,), else an array, as the caller knows
         """Drop the leading target axis where one target came without it."""
         return _squeezed(result, len(self.values.shape) == 1)
 
@@ -139,7 +145,7 @@ def _kind_needed(what: str, got: str) -> ValueError:
     )
 
 
-def _from_square(square: Matrix, kind: str | None, name: str) -> tuple[Matrix, str]:
+def _from_square(square: Matrix, kind: Kind | None, name: str) -> tuple[Matrix, Kind]:
     """(T, n, n) -> (T, P), and their kind; refused are what is not symmetric and what is plainly of the other kind."""
     swapped = np.swapaxes(square, -1, -2)
     same = np.isclose(square, swapped, rtol=1e-6, atol=1e-9, equal_nan=True)
@@ -174,7 +180,7 @@ def _from_square(square: Matrix, kind: str | None, name: str) -> tuple[Matrix, s
     return packed, kind
 
 
-def _read_pairs(array: Any, n: int, kind: str | None, name: str) -> tuple[Matrix, bool, str | None]:
+def _read_pairs(array: object, n: int, kind: Kind | None, name: str) -> tuple[Matrix, bool, Kind | None]:
     """(n, n) | (P,) | (T, P) | (T, n, n) -> (T, P), whether it came without a leading axis, and its kind if known."""
     values, pairs = as_float64(array, name, missing=name == "target"), pair_count(n)
     if values.ndim == 1 and values.shape == (pairs,):
@@ -201,10 +207,10 @@ def _patterns(rows: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Indices]:
     return rows[first], of
 
 
-_Read = tuple[Matrix, "tuple[str, ...] | None", "tuple[str, ...] | None", "str | None"]
+_Read = tuple[Matrix, "tuple[str, ...] | None", "tuple[str, ...] | None", "Kind | None"]
 
 
-def _read_dataarray(target: Any, n: int, kind: str | None) -> _Read:
+def _read_dataarray(target: xarray.DataArray, n: int, kind: Kind | None) -> _Read:
     """(T, P) values, the names of targets (None: one target, no leading dims) and of stimuli, and the kind if known."""
     own = (pair_count(n),) if target.dims[-1:] == ("pair",) else (n, n)
     leading, rest = target.dims[: -len(own)], target.dims[-len(own) :]
@@ -239,16 +245,17 @@ def names_in(descriptors: Any) -> tuple[str, ...] | None:
 
 @overload
 def read_target(
-    target: Any, n: int, kind: str | None = ..., weights: Any = ..., stimuli: tuple[str, ...] | None = ...,
+    target: Any, n: int, kind: Kind | None = ..., weights: WeightsLike | None = ..., stimuli: tuple[str, ...] | None =
+    ...,
 ) -> Targets: ...  # fmt: skip
 @overload
 def read_target(
-    target: Any, n: int, kind: str | None = ..., weights: Any = ..., stimuli: tuple[str, ...] | None = ...,
-    *, device_arrays: bool,
+    target: Any, n: int, kind: Kind | None = ..., weights: WeightsLike | None = ..., stimuli: tuple[str, ...] | None =
+    ..., *, device_arrays: bool,
 ) -> Targets | DeviceTargets: ...  # fmt: skip
 def read_target(
-    target: Any, n: int, kind: str | None = None, weights: Any = None, stimuli: tuple[str, ...] | None = None,
-    *, device_arrays: bool = False,
+    target: Any, n: int, kind: Kind | None = None, weights: WeightsLike | None = None, stimuli: tuple[str, ...] | None =
+    None, *, device_arrays: bool = False,
 ) -> Targets | DeviceTargets:  # fmt: skip
     """Read a target in any accepted form.
 
@@ -308,7 +315,7 @@ def read_target(
         values, single = as_float64(packed, "target"), False
         own = names_in(target.pattern_descriptors)
     elif hasattr(target, "coords") and hasattr(target, "dims") and not hasattr(target, "data_vars"):  # xarray DataArray
-        kind = target.attrs.get("kind", kind)
+        kind = cast("Kind | None", target.attrs.get("kind", kind))
         if kind not in (None, "similarity", "dissimilarity"):
             raise ValueError(f"target's attribute kind must be 'similarity' or 'dissimilarity', got {kind!r}")
         values, labels, own, kind = _read_dataarray(target, n, kind)
@@ -353,7 +360,7 @@ def read_target(
     return Targets(np.ascontiguousarray(values), pattern, weight_of, n, single, labels, own, kind)
 
 
-def average(rdms: Any, zscore: bool = True, rescale: tuple[float, float] | None = (2, 5)) -> Matrix:
+def average(rdms: MatricesLike, zscore: bool = True, rescale: tuple[float, float] | None = (2, 5)) -> Matrix:
     """One matrix of many: each brought to one scale, then their mean.
 
     Parameters
@@ -393,7 +400,9 @@ def average(rdms: Any, zscore: bool = True, rescale: tuple[float, float] | None 
         values = values.reshape(-1, values.shape[-1])
     pairs = values.shape[-1] if values.ndim else 0
     if not values.size or (stimulus_count(pairs) or 0) < 3:
-        raise ValueError(f"rdms must have shape (..., n, n) or (..., n(n-1)/2), got {np.shape(rdms)}")
+        raise ValueError(
+            f"rdms must have shape (..., n, n) or (..., n(n-1)/2), got {np.shape(cast('ArrayLike', rdms))}"
+        )
     if np.isinf(values).any():
         raise ValueError(f"rdms must not be infinite, got matrix {np.argwhere(np.isinf(values))[0][0]}")
     for row in values:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,10 @@ from .similarity import similarity
 if TYPE_CHECKING:
     import pandas
     import xarray
+    from numpy.typing import ArrayLike
+
+    from ._typing import HostEmbeddingLike, LabelsLike, SubsetLike
+    from .measures import Metric
 
 __all__ = [
     "ancestors", "assign_groups", "concordance_table", "depths", "held_out_jaccard", "jaccard", "linkage",
@@ -314,7 +318,9 @@ def neighbourhoods(
     return near
 
 
-def linkage(X: Any, metric: str = "cosine", *, subset: Any = None) -> NDArray[np.float64]:
+def linkage(
+    X: HostEmbeddingLike, metric: Metric = "cosine", *, subset: SubsetLike | None = None
+) -> NDArray[np.float64]:
     """Return the complete-linkage tree of a similarity space.
 
     Parameters
@@ -344,7 +350,7 @@ def linkage(X: Any, metric: str = "cosine", *, subset: Any = None) -> NDArray[np
     """
     from scipy.cluster.hierarchy import linkage as tree
 
-    given = np.ndim(X) == 1
+    given = np.ndim(cast("ArrayLike", X)) == 1
     s = np.asarray(X, dtype=np.float64) if given else similarity(X, metric, subset=subset)
     if not np.isfinite(s).all():
         raise ValueError("X must give every stimulus a direction in the features that are present, got one without")
@@ -353,13 +359,13 @@ def linkage(X: Any, metric: str = "cosine", *, subset: Any = None) -> NDArray[np
 
 
 def jaccard(
-    X: Any,
+    X: HostEmbeddingLike,
     leaves: Sequence[str],
     hypernyms: Hypernyms,
     cuts: Iterable[int] = range(6, 13),
-    metric: str = "cosine",
+    metric: Metric = "cosine",
     *,
-    subset: Any = None,
+    subset: SubsetLike | None = None,
     levels: int = 2,
     sizes: tuple[int, int] = (10, 160),
     itself: bool = False,
@@ -531,7 +537,7 @@ def _chance_jaccard(k: int, others: NDArray[np.int64], m: int, own: int) -> floa
 
 
 def held_out_jaccard(
-    X: Any,
+    X: HostEmbeddingLike,
     result: xarray.Dataset,
     leaves: Sequence[str],
     hypernyms: Hypernyms,
@@ -592,7 +598,7 @@ def held_out_jaccard(
 
     if space not in ("pruned", "full"):
         raise ValueError(f"space must be 'pruned' or 'full', got {space!r}")
-    metric, held = str(result.attrs["metric"]), read_features(X).values
+    metric, held = cast("Metric", str(result.attrs["metric"])), read_features(X).values
     tests = [np.flatnonzero(mask) for mask in result["test"].values]
     if len(leaves) != len(held) or result.sizes["stimulus"] != len(held):
         raise ValueError(
@@ -619,7 +625,7 @@ def held_out_jaccard(
 
 
 def concordance_table(
-    full: xarray.Dataset, pruned: xarray.Dataset, groups: Any = None, confidence: float = 0.95
+    full: xarray.Dataset, pruned: xarray.Dataset, groups: LabelsLike | None = None, confidence: float = 0.95
 ) -> pandas.DataFrame:
     """Return full against pruned, one row per cut: mean Jaccard indices, and their difference beyond chance.
 
@@ -690,7 +696,7 @@ def concordance_table(
     return pandas.DataFrame(rows).set_index("cut")
 
 
-def _over_groups(values: NDArray[np.float64], groups: Any, confidence: float) -> tuple[float, float, int]:
+def _over_groups(values: NDArray[np.float64], groups: LabelsLike, confidence: float) -> tuple[float, float, int]:
     """Mean of values, half its interval where values of a group go together, and how many groups there are."""
     from scipy.stats import t as student
 

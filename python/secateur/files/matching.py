@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -13,12 +14,15 @@ from ..pairs import pair_positions
 from ..reading import can_be_stored
 from .entries import Array, FileError, Loaded, Names, place_words
 
+if TYPE_CHECKING:
+    from ..targets import Kind
+
 __all__ = ["FEATURES", "STIMULI", "check_names", "match", "order_by_name", "order_taken", "stated_kind"]
 STIMULI = ("labels", "stimuli", "stimulus", "items", "conditions", "conds")
 FEATURES = ("feature", "feature_names", "nodes")
 
 
-def stated_kind(target: Loaded, kind: str | None) -> str | None:
+def stated_kind(target: Loaded, kind: str | None) -> Kind | None:
     """What a target holds: what its file says, or what is said here; None where neither tells.
 
     Parameters
@@ -39,7 +43,7 @@ def stated_kind(target: Loaded, kind: str | None) -> str | None:
         raise FileError(
             f"{place_words(target.path, target.key)} {claim} {held}: pass kind={target.kind!r}, got {kind!r}"
         )
-    return target.kind or kind
+    return cast("Kind | None", target.kind or kind)
 
 
 def match(target: Loaded, features: Loaded) -> tuple[Array, str | None]:

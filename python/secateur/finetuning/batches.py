@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,10 @@ from ..pairs import pair_count
 from ..provenance import digest
 from ..targets import Targets, read_target
 from ..validation import split
+
+if TYPE_CHECKING:
+    import torch
+
 
 __all__ = ["Task", "image_batches", "joined", "pair_loss", "read_sets", "task_of"]
 
@@ -48,7 +52,7 @@ class Task:
         return digest(self.d, self.w, self.train, *(part for at, target in self.held for part in (at, target.values)))
 
 
-def pair_loss(kind: str, r: Any, target: Any, w: Any, total: float) -> Any:
+def pair_loss(kind: str, r: torch.Tensor, target: torch.Tensor, w: torch.Tensor, total: float) -> torch.Tensor:
     """Loss of a batch of pairs; None where it says nothing.
 
     ``total`` is the weight that a batch of this size has in expectation, so that the mean squared difference is

@@ -14,6 +14,8 @@ from ..networks.network import import_torch
 from ..networks.weights import saved_by_torch
 
 if TYPE_CHECKING:
+    import torch
+
     from .trainable import TrainableNetwork
 
 __all__ = ["Checkpoint", "Progress"]
@@ -42,7 +44,9 @@ class Checkpoint:
     path: Path
     recipe: str
 
-    def write(self, line: TrainableNetwork, optimiser: Any, rng: np.random.Generator, at: Progress) -> None:
+    def write(
+        self, line: TrainableNetwork, optimiser: torch.optim.Optimizer, rng: np.random.Generator, at: Progress
+    ) -> None:
         stored = json.dumps({
             "rng": rng.bit_generator.state, "epoch": at.epoch, "loss": at.loss, "alignment": at.alignment,
             "undefined": at.undefined, "best": at.best,
@@ -51,7 +55,7 @@ class Checkpoint:
         with whole_file(self.path) as draft:
             import_torch().save({**content, "optimiser": optimiser.state_dict()}, draft)
 
-    def read(self, line: TrainableNetwork, optimiser: Any, rng: np.random.Generator) -> Progress:
+    def read(self, line: TrainableNetwork, optimiser: torch.optim.Optimizer, rng: np.random.Generator) -> Progress:
         content = saved_by_torch(self.path)
         if not isinstance(content, dict) or content.get("format") != _FORMAT:
             raise ValueError(f"checkpoint must be a training that was saved here, got {self.path.name}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from ..targets import average, read_target
 from .batches import task_of
 from .trainable import TrainableNetwork, within_memory
 from .trainer import DissimilarityTrainer
+
+if TYPE_CHECKING:
+    from .._typing import ImagesLike
 
 __all__ = ["FineTuned"]
 
@@ -66,7 +69,7 @@ class FineTuned:
     def __init__(
         self,
         trainer: DissimilarityTrainer,
-        images: Any,
+        images: ImagesLike,
         pruner: Pruner | None = None,
         *,
         rescale: bool = True,

@@ -12,6 +12,8 @@ from ..networks.network import Network, find_device, import_torch
 from ..networks.steps import Steps, Undefined, directions
 
 if TYPE_CHECKING:
+    import torch
+
     from .trainer import DissimilarityTrainer
 
 __all__ = ["TrainableNetwork", "TrainingError", "with_size", "within_memory"]
@@ -66,7 +68,7 @@ class TrainableNetwork:
                 p.requires_grad_(False)
             self._all.eval()
 
-    def rows(self, features: Any, names: Sequence[str]) -> Any:
+    def rows(self, features: torch.Tensor, names: Sequence[str]) -> torch.Tensor:
         try:
             return directions(features, names, self.layer)
         except (Undefined, FloatingPointError) as error:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
@@ -34,7 +34,12 @@ from .checkpoint import Checkpoint, Progress
 from .trainable import TrainableNetwork, TrainingError, with_size, within_memory
 
 if TYPE_CHECKING:
+    import torch
     import xarray
+    from numpy.typing import ArrayLike
+
+    from .._typing import ImagesLike, MatricesLike
+    from ..measures import ComparatorOrAlias
 
 __all__ = ["PRESETS", "DissimilarityTrainer"]
 
@@ -139,14 +144,14 @@ class DissimilarityTrainer:
         epochs: int = 20,
         form: str = "images",
         loss: str = "mse",
-        validation: Any = 5,
+        validation: int | ArrayLike | Sequence[ArrayLike] | None = 5,
         layers: Sequence[str] | None = None,
-        comparator: str = "pearson",
+        comparator: ComparatorOrAlias = "pearson",
         patience: int | None = None,
         size: int | None = None,
         train_mode: bool = False,
-        precision: str = "float32",
-        device: Any = None,
+        precision: Literal["float32", "bfloat16"] = "float32",
+        device: str | torch.device | None = None,
         seed: int = 0,
     ) -> None:
         if not isinstance(net, Network):
@@ -205,7 +210,12 @@ class DissimilarityTrainer:
         return cls(net, **{"form": "pairs", "lr": 0.005, **settings, **changes})
 
     def fit(
-        self, images: Any, rdms: Any, *, checkpoint: str | os.PathLike[str] | None = None, progress: bool = True
+        self,
+        images: ImagesLike | Sequence[ImagesLike],
+        rdms: MatricesLike | Sequence[MatricesLike],
+        *,
+        checkpoint: str | os.PathLike[str] | None = None,
+        progress: bool = True,
     ) -> DissimilarityTrainer:
         """Train, and keep the epoch whose held-out alignment is best.
 
@@ -255,7 +265,7 @@ class DissimilarityTrainer:
         return digest(f"{message} {fingerprint(self.net)} {task.digest()}")
 
     def train(
-        self, line: TrainableNetwork, start: Any, task: Task, file: Checkpoint | None, progress: bool
+        self, line: TrainableNetwork, start: torch.Tensor, task: Task, file: Checkpoint | None, progress: bool
     ) -> DissimilarityTrainer:
         """The training itself, of what :meth:`fit` has prepared.
 
@@ -305,7 +315,14 @@ class DissimilarityTrainer:
     def _stale(self, at: Progress) -> bool:
         return self.patience is not None and at.best is not None and at.epoch - at.best[0] >= self.patience
 
-    def _epoch(self, line: TrainableNetwork, start: Any, task: Task, optimiser: Any, rng: np.random.Generator) -> float:
+    def _epoch(
+        self,
+        line: TrainableNetwork,
+        start: torch.Tensor,
+        task: Task,
+        optimiser: torch.optim.Optimizer,
+        rng: np.random.Generator,
+    ) -> float:
         """One epoch's steps; the mean of their losses."""
         torch = import_torch()
         n, place = len(task.train), line.steps.net.device
@@ -353,7 +370,7 @@ class DissimilarityTrainer:
                 total += float(loss.detach()) / steps
         return total
 
-    def _score(self, line: TrainableNetwork, start: Any, task: Task, at: Progress) -> None:
+    def _score(self, line: TrainableNetwork, start: torch.Tensor, task: Task, at: Progress) -> None:
         """Held-out alignment of every layer; what is best is kept."""
         scores, undefined = np.full((2, max(len(task.held), 1), len(line.scored)), np.nan)
         wanted = list(line.scored.values())
@@ -405,7 +422,7 @@ class DissimilarityTrainer:
         return self
 
     def features(
-        self, images: Any, layer: str | None = None, size: int | None = None, *, progress: bool = True
+        self, images: ImagesLike, layer: str | None = None, size: int | None = None, *, progress: bool = True
     ) -> xarray.DataArray:
         """What the fine-tuned network answers to images; before :meth:`fit`, the network as it came.
 
@@ -430,7 +447,7 @@ class DissimilarityTrainer:
         name = steps.names[steps.find(str(layer or getattr(self, "layer_", self.layer)))]
         return embed(with_size(net, size), images, str(name), device=self.device, progress=progress)
 
-    def rdm(self, images: Any, layer: str | None = None, size: int | None = None) -> Matrix:
+    def rdm(self, images: ImagesLike, layer: str | None = None, size: int | None = None) -> Matrix:
         """1 - Pearson of every two images' features.
 
         Parameters

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,20 +22,23 @@ from ..validation import (
 if TYPE_CHECKING:
     import xarray
 
+    from .._typing import HostEmbeddingLike, HostTargetLike, LabelsLike, Splits, WeightsLike
+    from ..targets import Kind
+
 __all__ = ["transfer"]
 
 
 def transfer(
-    X: Any,
-    target: Any,
+    X: HostEmbeddingLike,
+    target: HostTargetLike,
     pruner: Pruner | None = None,
-    cv: Any = 5,
+    cv: Splits = 5,
     repeats: int = 1,
     seed: int = 0,
-    groups: Any = None,
+    groups: LabelsLike | None = None,
     *,
-    kind: str | None = None,
-    weights: Any = None,
+    kind: Kind | None = None,
+    weights: WeightsLike | None = None,
     progress: bool = True,
 ) -> xarray.Dataset:
     """How features chosen for one target do on every other: learnt on training stimuli, scored on test stimuli.

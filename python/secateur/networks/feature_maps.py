@@ -41,6 +41,11 @@ if TYPE_CHECKING:
     import pandas
     import xarray
 
+    from .._typing import HostTargetLike, ImagesLike, LabelsLike, Splits, WeightsLike
+    from ..measures import Comparator, ComparatorOrAlias, Metric
+    from ..targets import Kind
+    from .network import Network
+
 __all__ = ["alignment_importance", "compare_networks", "correlations", "select", "spread"]
 
 MEMORY = 1 << 29  # bytes of masked embeddings and their similarities at a time
@@ -49,7 +54,7 @@ MEMORY = 1 << 29  # bytes of masked embeddings and their similarities at a time
 # Alignments -----------------------------------------------------------------------------------------------------
 
 
-def _directed(X: Singles | Matrix, metric: str) -> Matrix:
+def _directed(X: Singles | Matrix, metric: Metric) -> Matrix:
     """Rows that similarities are taken of: of length 1 for angular metrics, NaN where there is no direction."""
     Z = X.astype(np.float64)
     row = metric_row(metric)
@@ -61,7 +66,7 @@ def _directed(X: Singles | Matrix, metric: str) -> Matrix:
     return Z
 
 
-def _similarities_between(X: Matrix, Y: Matrix, metric: str) -> Matrix:
+def _similarities_between(X: Matrix, Y: Matrix, metric: Metric) -> Matrix:
     """Similarities of the rows of X with those of Y, both as :func:`_directed` leaves them."""
     row = metric_row(metric)
     if row.adds == "absolute":
@@ -94,8 +99,8 @@ class Asked:
     neck: Neck
     targets: Targets
     stimuli: tuple[str, ...] | None
-    metric: str
-    comparator: str
+    metric: Metric
+    comparator: Comparator
     threads: int
 
     @property
@@ -133,8 +138,8 @@ class Asked:
 
 
 def _ask(
-    net: Any, images: Any, target: Any, kind: str | None, weights: Any, metric: str, comparator: str, batch: int | None,
-    memory: int | None, threads: int | None,
+    net: Network, images: ImagesLike, target: HostTargetLike, kind: Kind | None, weights: WeightsLike | None, metric:
+    Metric, comparator: ComparatorOrAlias, batch: int | None, memory: int | None, threads: int | None,
 ) -> Asked:  # fmt: skip
     metric, comparator, count = check_metric(metric), check_comparator(comparator), thread_count(threads)
     check_integer("batch", batch, 1, optional=True)
@@ -154,14 +159,14 @@ def _ask(
 
 
 def alignment_importance(
-    net: Any,
-    images: Any,
-    target: Any,
+    net: Network,
+    images: ImagesLike,
+    target: HostTargetLike,
     *,
-    metric: str = "cosine",
-    comparator: str = "spearman",
-    kind: str | None = None,
-    weights: Any = None,
+    metric: Metric = "cosine",
+    comparator: ComparatorOrAlias = "spearman",
+    kind: Kind | None = None,
+    weights: WeightsLike | None = None,
     per_image: bool = False,
     batch: int | None = None,
     memory: int | None = None,
@@ -278,18 +283,18 @@ def alignment_importance(
 
 
 def select(
-    net: Any,
-    images: Any,
-    target: Any,
+    net: Network,
+    images: ImagesLike,
+    target: HostTargetLike,
     *,
-    metric: str = "cosine",
-    comparator: str = "spearman",
-    kind: str | None = None,
-    weights: Any = None,
-    cv: Any = 5,
+    metric: Metric = "cosine",
+    comparator: ComparatorOrAlias = "spearman",
+    kind: Kind | None = None,
+    weights: WeightsLike | None = None,
+    cv: Splits = 5,
     repeats: int = 8,
     seed: int = 0,
-    groups: Any = None,
+    groups: LabelsLike | None = None,
     permutations: int = 1000,
     batch: int | None = None,
     memory: int | None = None,

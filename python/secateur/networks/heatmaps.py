@@ -21,8 +21,12 @@ from .images import read_images
 from .network import maps_of, running
 
 if TYPE_CHECKING:
-    import xarray
+    from collections.abc import Iterable
 
+    import xarray
+    from numpy.typing import ArrayLike, NDArray
+
+    from .._typing import ImagesLike, NamesLike
     from .network import Network
 
 __all__ = ["agreement", "as_pictures", "entropy", "heatmap", "of_maps", "seen"]
@@ -45,7 +49,7 @@ def _spread(count: int, low: float, high: float, out: int) -> Matrix:
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
-def onto(values: Any, crop: Any, size: tuple[int, int]) -> Matrix:
+def onto(values: Matrix, crop: Iterable[float], size: tuple[int, int]) -> Matrix:
     """A part of maps (..., height, width), the crop (left, upper, right, lower) in their pixels, in a size (y, x).
 
     Bilinear, as ``torch.nn.functional.interpolate(mode="bilinear", antialias=True)`` does it.
@@ -61,7 +65,9 @@ def _whole(array: Any) -> tuple[float, float, float, float]:
     return (0.0, 0.0, float(array.shape[-1]), float(array.shape[-2]))
 
 
-def _coordinates(names: Any, size: tuple[int, int], crop: Any, original: Any) -> dict[str, Any]:
+def _coordinates(
+    names: NamesLike, size: tuple[int, int], crop: ArrayLike | None, original: ArrayLike | None
+) -> dict[str, Any]:
     """Coordinates of maps in the network's view; without a crop, the view is the original."""
     height, width = size
     count = len(names)
@@ -125,7 +131,13 @@ def _weights(importance: Any, count: int, maps: int) -> tuple[Matrix, npt.NDArra
 
 
 def of_maps(
-    maps: Any, importance: Any, size: tuple[int, int], *, names: Any = None, crop: Any = None, original: Any = None
+    maps: ArrayLike | xarray.DataArray,
+    importance: ArrayLike | xarray.DataArray,
+    size: tuple[int, int],
+    *,
+    names: NamesLike | None = None,
+    crop: ArrayLike | None = None,
+    original: ArrayLike | None = None,
 ) -> xarray.DataArray:
     """Heatmaps of images whose feature maps are at hand.
 
@@ -202,7 +214,14 @@ def _heatmaps(
     return xarray.DataArray(large, coordinates, ("image", "y", "x"), "heatmap", attrs)
 
 
-def heatmap(net: Network, images: Any, importance: Any, *, batch: int = 16, progress: bool = True) -> xarray.DataArray:
+def heatmap(
+    net: Network,
+    images: ImagesLike,
+    importance: ArrayLike | xarray.DataArray,
+    *,
+    batch: int = 16,
+    progress: bool = True,
+) -> xarray.DataArray:
     """Heatmaps of images: which parts hold what a network's important feature maps respond to.
 
     Parameters
@@ -244,7 +263,8 @@ def heatmap(net: Network, images: Any, importance: Any, *, batch: int = 16, prog
     (2, 224, 224)
     """
     pictures = read_images(images)
-    scored = [str(name) for name in importance["stimulus"].values] if "stimulus" in _coords(importance) else None
+    coords = _coords(importance)
+    scored = [str(name) for name in coords["stimulus"].values] if "stimulus" in coords else None
     names = list(pictures.names)
     if scored is not None and not pictures.named and len(scored) == len(names) and set(scored) != set(names):
         names = scored  # the target's, for images that have none
@@ -267,7 +287,7 @@ def _coords(values: Any) -> Any:
     return values.coords if hasattr(values, "coords") else ()
 
 
-def entropy(net: Network, images: Any, *, batch: int = 16, progress: bool = True) -> xarray.DataArray:
+def entropy(net: Network, images: ImagesLike, *, batch: int = 16, progress: bool = True) -> xarray.DataArray:
     """Entropy of a network's class probabilities: how much in doubt it is about each image.
 
     Parameters
@@ -347,7 +367,7 @@ def view_of(net: Network, picture: Any) -> tuple[Any, View]:
     return pixels, View(size, crop, picture.size)
 
 
-def check_sizes(views: Sequence[View], names: Any) -> None:
+def check_sizes(views: Sequence[View], names: NamesLike) -> None:
     """Refuse inputs of several sizes."""
     for view, name in zip(views, names, strict=True):
         if view.size != views[0].size:
@@ -357,7 +377,7 @@ def check_sizes(views: Sequence[View], names: Any) -> None:
             )
 
 
-def coordinates_of(names: Any, views: Sequence[View]) -> dict[str, Any]:
+def coordinates_of(names: NamesLike, views: Sequence[View]) -> dict[str, Any]:
     """Coordinates of maps in these views."""
     check_sizes(views, names)
     return _coordinates(names, views[0].size, [view.crop for view in views], [view.original for view in views])
@@ -380,7 +400,7 @@ def _numbers(tensor: Any) -> Matrix:
     return np.asarray(tensor.detach().double().cpu().numpy())
 
 
-def seen(net: Network, images: Any) -> xarray.DataArray:
+def seen(net: Network, images: ImagesLike) -> xarray.DataArray:
     """Pictures of what the network saw: the images resized and cropped, before they are normalised.
 
     Parameters
@@ -422,7 +442,13 @@ def seen(net: Network, images: Any) -> xarray.DataArray:
     )
 
 
-def as_pictures(pixels: Any, *, names: Any = None, crop: Any = None, original: Any = None) -> xarray.DataArray:
+def as_pictures(
+    pixels: ArrayLike,
+    *,
+    names: NamesLike | None = None,
+    crop: ArrayLike | None = None,
+    original: ArrayLike | None = None,
+) -> xarray.DataArray:
     """Pictures as the report draws them, from pixels.
 
     Parameters
@@ -463,7 +489,9 @@ def as_pictures(pixels: Any, *, names: Any = None, crop: Any = None, original: A
 # Agreement --------------------------------------------------------------------------------------------------------
 
 
-def agreement(first: xarray.DataArray, second: xarray.DataArray, entropies: Any = None) -> xarray.Dataset:
+def agreement(
+    first: xarray.DataArray, second: xarray.DataArray, entropies: Sequence[ArrayLike] | NDArray[Any] | None = None
+) -> xarray.Dataset:
     """Match of two networks' heatmaps, image by image, and whether doubt about the class goes with mismatch.
 
     Where the two networks saw other parts of an image, or saw it in other sizes, both heatmaps are brought to the

@@ -8,12 +8,18 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from ..provenance import digest
 from ..reading import LIFT, can_be_stored, current
+
+if TYPE_CHECKING:
+    import PIL.Image
+    from numpy.typing import NDArray
+
+    from .._typing import ImagesLike, NamesLike
 
 __all__ = ["SUFFIXES", "Images", "natural", "read_images"]
 
@@ -46,7 +52,7 @@ class Images(Sequence[Any]):
     def __len__(self) -> int:
         return len(self.sources)
 
-    def __getitem__(self, i: Any) -> Any:
+    def __getitem__(self, i: Any) -> Any:  # of a Sequence[Any]: PIL is loaded late
         if isinstance(i, slice):
             raise TypeError("images must be asked for one at a time, got a slice")
         source = self.sources[i]
@@ -103,7 +109,7 @@ class Images(Sequence[Any]):
             raise ValueError(f"images must be as many as the stimuli of {what}, got {len(self)} images for {n} stimuli")
 
 
-def read_images(images: Any, names: Any = None) -> Images:
+def read_images(images: ImagesLike, names: NamesLike | None = None) -> Images:
     """Read a set of images.
 
     Parameters
@@ -226,7 +232,7 @@ def _in_folder(folder: Path, notes: list[str]) -> tuple[list[Path], list[str] | 
     return ([file for file, _ in inside], [name for _, name in inside]) if inside else (own, None)
 
 
-def _from_array(values: Any) -> list[Any]:
+def _from_array(values: NDArray[Any]) -> list[PIL.Image.Image]:
     from PIL import Image
 
     if values.ndim == 4 and values.shape[3] == 1:
@@ -261,7 +267,7 @@ def _names(sources: list[Any], categories: tuple[str, ...] | None) -> tuple[str,
     return tuple(f"{i} {name}" for i, name in enumerate(names))
 
 
-def _opened(path: Path) -> Any:
+def _opened(path: Path) -> PIL.Image.Image:
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -292,11 +298,11 @@ def _changes_of(source: Any) -> list[str]:
             raise ValueError(f"images must be files that Pillow can read, got {str(source)!r}") from error
 
 
-def _transparent(image: Any) -> bool:
+def _transparent(image: PIL.Image.Image) -> bool:
     return image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
 
 
-def _changes(image: Any) -> list[str]:
+def _changes(image: PIL.Image.Image) -> list[str]:
     changes = []
     if image.mode in ("1", "L", "LA", "La") or image.mode.startswith("I"):
         changes.append("grey and became RGB")
@@ -314,7 +320,7 @@ def _changes(image: Any) -> list[str]:
     return changes
 
 
-def _to_rgb(image: Any) -> Any:
+def _to_rgb(image: PIL.Image.Image) -> PIL.Image.Image:
     from PIL import Image, ImageOps
 
     try:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,12 @@ import numpy.typing as npt
 from .. import _core
 from ..features import Indices
 from .network import maps_of, running
+
+if TYPE_CHECKING:
+    import torch
+
+    from .images import Images
+    from .network import Network
 
 __all__ = ["Mask", "Neck", "PooledNeck", "RectifiedLayers", "RectifiedNeck", "Singles", "neck_of", "rectified_layers"]
 
@@ -37,7 +43,7 @@ class Neck:
         With all maps.
     """
 
-    def __init__(self, net: Any, maps: Any, batch: int, memory: int) -> None:
+    def __init__(self, net: Network, maps: torch.Tensor, batch: int, memory: int) -> None:
         self.net, self.maps, self.batch = net, maps, batch
         self.n, self.count = int(maps.shape[0]), int(maps.shape[1])
         self.embedding: Singles = self._run(maps)
@@ -112,7 +118,9 @@ class RectifiedNeck(Neck):
     pre-activation, and of the second layer only what the change moves is multiplied.
     """
 
-    def __init__(self, net: Any, maps: Any, batch: int, memory: int, layers: RectifiedLayers, threads: int) -> None:
+    def __init__(
+        self, net: Network, maps: torch.Tensor, batch: int, memory: int, layers: RectifiedLayers, threads: int
+    ) -> None:
         import torch
 
         with torch.inference_mode():
@@ -190,7 +198,7 @@ class RectifiedLayers:
     second: Any
 
 
-def rectified_layers(neck: Any) -> RectifiedLayers | None:
+def rectified_layers(neck: torch.nn.Module) -> RectifiedLayers | None:
     """The parts of a neck, if it is pools that take each map by itself, then Linear, ReLU, Linear, ReLU."""
     from torch import nn
 
@@ -212,7 +220,7 @@ def rectified_layers(neck: Any) -> RectifiedLayers | None:
     return RectifiedLayers(nn.Sequential(*before), first, second)
 
 
-def neck_of(net: Any, images: Any, batch: int, memory: int, threads: int) -> Neck:
+def neck_of(net: Network, images: Images, batch: int, memory: int, threads: int) -> Neck:
     """The network's neck, on the maps of all images."""
     import torch
 

@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = [
     "IMAGENET_MEAN", "IMAGENET_STD", "Network", "Preprocessing", "find_device", "function_module", "import_torch",
@@ -57,7 +60,7 @@ def import_torchvision() -> Any:
     return torchvision
 
 
-def find_device(device: Any) -> Any:
+def find_device(device: str | torch.device) -> torch.device:
     """A torch device that can be used: "cpu", "cuda", "cuda:1", …, or "auto" (CUDA where there is one)."""
     torch = import_torch()
     if device == "auto":
@@ -146,7 +149,7 @@ class Preprocessing:
             )
         return (width, height), (round((width - self.crop) / 2.0), round((height - self.crop) / 2.0))
 
-    def __call__(self, image: Any) -> Any:
+    def __call__(self, image: Any) -> torch.Tensor:
         """PIL image in RGB -> float32 tensor (3, height, width)."""
         from PIL import Image
 
@@ -209,12 +212,12 @@ class Network:
                 part.eval().requires_grad_(False)
 
     @property
-    def device(self) -> Any:
+    def device(self) -> torch.device:
         """The torch device that the weights are on."""
         torch = import_torch()
         return next((p.device for p in self.module.parameters()), torch.device("cpu"))
 
-    def part(self, name: str) -> Any:
+    def part(self, name: str) -> torch.nn.Module:
         """One of the three parts.
 
         Parameters
@@ -237,7 +240,7 @@ class Network:
         return part
 
 
-def maps_of(net: Network, pixels: Any) -> Any:
+def maps_of(net: Network, pixels: torch.Tensor) -> torch.Tensor:
     """Maps (B, M, h, w) of images (B, 3, H, W); refused where the trunk gives something else, as tokens."""
     maps = net.part("trunk")(pixels.to(net.device))
     if maps.ndim != 4:
@@ -248,7 +251,7 @@ def maps_of(net: Network, pixels: Any) -> Any:
     return maps
 
 
-def sequence(module: Any, parts: Sequence[Any]) -> Any:
+def sequence(module: torch.nn.Module, parts: Sequence[Any]) -> torch.nn.Module:
     """Some of a module's own modules in a row, sharing its weights.
 
     A part is a name ("layer4", "classifier.0"), a slice of a sequence ("features[:30]"), "flatten", or a module.
@@ -269,7 +272,7 @@ def sequence(module: Any, parts: Sequence[Any]) -> Any:
     return torch.nn.Sequential(*found)
 
 
-def function_module(function: Callable[[Any, Any], Any], owner: Any) -> Any:
+def function_module(function: Callable[[Any, Any], Any], owner: torch.nn.Module) -> torch.nn.Module:
     """A module that calls a function of another, whose weights it shares: ``function(owner, x)``.
 
     The owner is passed, not bound, so that a copy calls the copy.
@@ -281,13 +284,13 @@ def function_module(function: Callable[[Any, Any], Any], owner: Any) -> Any:
             super().__init__()
             self.owner = owner
 
-        def forward(self, x: Any) -> Any:
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
             return function(self.owner, x)
 
     return Called()
 
 
-def steps(module: Any) -> Iterator[Any]:
+def steps(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
     """The modules of sequences in sequences, in the order in which they run."""
     nn = import_torch().nn
     if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
@@ -305,7 +308,9 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def parts_agree(module: Any, trunk: Any, neck: Any, classifier: Any, size: int) -> tuple[bool, bool]:
+def parts_agree(
+    module: torch.nn.Module, trunk: torch.nn.Module, neck: torch.nn.Module, classifier: torch.nn.Module, size: int
+) -> tuple[bool, bool]:
     """Whether the parts make the whole, and whether the neck is the mean over space: one image of noise, tried."""
     torch = import_torch()
     parameter = next(module.parameters(), torch.zeros(()))
@@ -328,11 +333,11 @@ def parts_agree(module: Any, trunk: Any, neck: Any, classifier: Any, size: int) 
 
 
 def wrap(
-    module: Any,
+    module: torch.nn.Module,
     *,
-    trunk: Any = None,
-    neck: Any = None,
-    classifier: Any = None,
+    trunk: torch.nn.Module | str | Sequence[str] | None = None,
+    neck: torch.nn.Module | str | Sequence[str] | None = None,
+    classifier: torch.nn.Module | str | Sequence[str] | None = None,
     layers: Mapping[str, str] | None = None,
     preprocessing: Preprocessing | None = None,
     classes: Sequence[str] | None = None,
@@ -395,7 +400,7 @@ def wrap(
     module.eval().requires_grad_(False)
     pooled = False
     if trunk is not None:
-        given = {"trunk": trunk, "neck": neck, "classifier": classifier}
+        given: dict[str, Any] = {"trunk": trunk, "neck": neck, "classifier": classifier}
         for role, part in given.items():
             if part is None or isinstance(part, torch.nn.Module):
                 continue

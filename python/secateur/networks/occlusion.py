@@ -24,6 +24,9 @@ from .network import running
 if TYPE_CHECKING:
     import xarray
 
+    from .._typing import HostTargetLike, ImagesLike, SubsetLike, WeightsLike
+    from ..measures import ComparatorOrAlias, Metric
+    from ..targets import Kind
     from .network import Network, Preprocessing
 
 __all__ = ["occlude"]
@@ -38,19 +41,19 @@ def _starts(length: int, size: int, stride: int) -> list[int]:
 
 def occlude(
     net: Network,
-    images: Any,
-    target: Any,
+    images: ImagesLike,
+    target: HostTargetLike,
     *,
-    support: Any = None,
+    support: SubsetLike | None = None,
     layer: str = "penultimate",
     only: Sequence[int] | None = None,
     sizes: Sequence[int] = (32, 64),
     stride: int | Sequence[int] = 16,
     fill: Literal["mean", "grey"] | float = "mean",
-    metric: str = "cosine",
-    comparator: str = "pearson",
-    kind: str | None = None,
-    weights: Any = None,
+    metric: Metric = "cosine",
+    comparator: ComparatorOrAlias = "pearson",
+    kind: Kind | None = None,
+    weights: WeightsLike | None = None,
     batch: int = 32,
     progress: bool = True,
 ) -> xarray.Dataset:

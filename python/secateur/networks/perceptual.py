@@ -16,13 +16,15 @@ from .network import import_torch, import_torchvision, quiet, running
 if TYPE_CHECKING:
     import xarray
 
+    from .._typing import ImagesLike
+
 __all__ = ["TRUNKS", "lpips_rdm"]
 
 TRUNKS = {"alex": "alexnet", "vgg": "vgg16", "squeeze": "squeezenet1_1"}
 
 
 def lpips_rdm(
-    images: Any,
+    images: ImagesLike,
     net: str = "alex",
     *,
     weights: str | os.PathLike[str] | None = "default",

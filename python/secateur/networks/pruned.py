@@ -7,7 +7,7 @@ import os
 from collections import OrderedDict
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,14 @@ from . import architectures
 from .network import Network, Preprocessing, find_device, import_torch
 from .network import steps as steps_of
 from .weights import saved_by_torch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import torch
+    from numpy.typing import ArrayLike
+
+    from .._typing import SubsetLike
 
 __all__ = ["PrunedNetwork", "apply", "load"]
 
@@ -67,7 +75,12 @@ class PrunedNetwork(Network):
 
 
 def apply(
-    net: Network, support: Any, layer: str = "penultimate", how: str = "zero", *, weights: Any = None
+    net: Network,
+    support: SubsetLike,
+    layer: str = "penultimate",
+    how: str = "zero",
+    *,
+    weights: ArrayLike | None = None,
 ) -> PrunedNetwork:
     """A network that keeps some features, with the rest of the weights shared with the one it is made from.
 
@@ -122,7 +135,9 @@ def apply(
     kept = np.ones(d, dtype=bool)
     if support is not None:
         kept = np.zeros(d, dtype=bool)
-        kept[read_order(support if hasattr(support, "__array__") else list(support), d, "support")] = True
+        kept[
+            read_order(support if hasattr(support, "__array__") else list(cast("Iterable[int]", support)), d, "support")
+        ] = True
     factor = None if weights is None else as_float64(weights, "weights")
     if factor is not None and (factor.shape != (d,) or not np.isfinite(factor).all()):
         raise ValueError(f"weights must be {d} finite numbers, one a feature, got shape {factor.shape}")
@@ -151,7 +166,9 @@ def apply(
     )  # fmt: skip
 
 
-def load(path: str | os.PathLike[str], net: Network | None = None, *, device: Any = "cpu") -> PrunedNetwork:
+def load(
+    path: str | os.PathLike[str], net: Network | None = None, *, device: str | torch.device = "cpu"
+) -> PrunedNetwork:
     """Read a pruned network that was saved.
 
     Parameters
@@ -211,7 +228,7 @@ def load(path: str | os.PathLike[str], net: Network | None = None, *, device: An
     return replace(pruned, name=name, classes=classes, **details)
 
 
-def _scale(factor: npt.NDArray[np.float64], device: Any) -> Any:
+def _scale(factor: npt.NDArray[np.float64], device: str | torch.device) -> torch.nn.Module:
     """A module that multiplies."""
     torch = import_torch()
     base: Any = torch.nn.Module
@@ -227,7 +244,7 @@ def _scale(factor: npt.NDArray[np.float64], device: Any) -> Any:
     return Scale()
 
 
-def _select(index: npt.NDArray[np.int64], device: Any) -> Any:
+def _select(index: npt.NDArray[np.int64], device: str | torch.device) -> torch.nn.Module:
     """A module that takes some features."""
     torch = import_torch()
     base: Any = torch.nn.Module
@@ -243,7 +260,7 @@ def _select(index: npt.NDArray[np.int64], device: Any) -> Any:
     return Select()
 
 
-def _linear(old: Any, rows: Any, columns: Any) -> Any:
+def _linear(old: torch.nn.Module, rows: Any, columns: Any) -> torch.nn.Module:
     """A linear layer with some of the outputs and inputs of another."""
     torch = import_torch()
     weight = old.weight[rows][:, columns].detach().clone()
@@ -254,7 +271,9 @@ def _linear(old: Any, rows: Any, columns: Any) -> Any:
     return new
 
 
-def _fewer_out(neck: Any, kept: npt.NDArray[np.int64], d: int, device: Any) -> Any:
+def _fewer_out(
+    neck: torch.nn.Module, kept: npt.NDArray[np.int64], d: int, device: str | torch.device
+) -> torch.nn.Module:
     """The neck with some outputs: its last linear layer smaller where only what works one by one follows it."""
     nn = import_torch().nn
     one_by_one = (nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Hardswish, nn.Tanh, nn.Sigmoid, nn.Dropout, nn.Identity)
@@ -266,7 +285,7 @@ def _fewer_out(neck: Any, kept: npt.NDArray[np.int64], d: int, device: Any) -> A
     return nn.Sequential(neck, _select(kept, device))
 
 
-def _fewer_in(classifier: Any, kept: npt.NDArray[np.int64], d: int) -> Any:
+def _fewer_in(classifier: torch.nn.Module, kept: npt.NDArray[np.int64], d: int) -> torch.nn.Module:
     """The classifier that reads some features."""
     nn = import_torch().nn
     steps = list(steps_of(classifier))

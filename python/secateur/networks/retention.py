@@ -18,14 +18,19 @@ from ..features import Indices, Matrix, as_float64
 from .network import Network, import_torch, running
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import xarray
+    from numpy.typing import ArrayLike
+
+    from .._typing import HostEmbeddingLike, NamesLike, SubsetLike
 
 __all__ = ["accuracy", "class_indices", "confidence", "correspondence", "error_shift"]
 
 _ROWS: Final = 256  # images at a time
 
 
-def class_indices(names: Any, classes: Any, mapping: Mapping[str, Any] | None = None) -> Indices:
+def class_indices(names: NamesLike, classes: Sequence[str], mapping: Mapping[str, Any] | None = None) -> Indices:
     """Which class each name is.
 
     Parameters
@@ -74,7 +79,12 @@ def class_indices(names: Any, classes: Any, mapping: Mapping[str, Any] | None = 
     return np.array(indices, dtype=np.int64)
 
 
-def accuracy(net: Network, embedding: Any, truth: Any = None, versions: Any = None) -> xarray.Dataset:
+def accuracy(
+    net: Network,
+    embedding: HostEmbeddingLike,
+    truth: ArrayLike | Mapping[str, str | int] | None = None,
+    versions: SubsetLike | Mapping[str, SubsetLike] | None = None,
+) -> xarray.Dataset:
     """Classification by the full, the pruned and the reweighted network, without any training.
 
     Parameters
@@ -140,7 +150,7 @@ def accuracy(net: Network, embedding: Any, truth: Any = None, versions: Any = No
     return xarray.Dataset(variables, coords, {"network": net.name, **net.provenance})
 
 
-def confidence(net: Network, embedding: Any, index: int) -> Matrix:
+def confidence(net: Network, embedding: HostEmbeddingLike, index: int) -> Matrix:
     """How sure a network is that images are of a class: its softmax probability.
 
     Parameters
@@ -179,7 +189,7 @@ def confidence(net: Network, embedding: Any, index: int) -> Matrix:
     return np.asarray(p[:, index])
 
 
-def correspondence(net: Network, embedding: Any, supports: Any) -> xarray.Dataset:
+def correspondence(net: Network, embedding: HostEmbeddingLike, supports: Mapping[str, SubsetLike]) -> xarray.Dataset:
     """How alike the class probabilities are that differently pruned networks give to the same image.
 
     Parameters
@@ -239,7 +249,13 @@ def correspondence(net: Network, embedding: Any, supports: Any) -> xarray.Datase
     return xarray.Dataset(variables, coords, {"network": net.name, **net.provenance})
 
 
-def error_shift(net: Network, embedding: Any, category: Any, truth: Any = None, versions: Any = None) -> xarray.Dataset:
+def error_shift(
+    net: Network,
+    embedding: HostEmbeddingLike,
+    category: NamesLike,
+    truth: ArrayLike | Mapping[str, str | int] | None = None,
+    versions: SubsetLike | Mapping[str, SubsetLike] | None = None,
+) -> xarray.Dataset:
     """Whether substantial errors move into the category whose similarities supervised the pruning.
 
     An error is substantial where the true class is not among the first five.
@@ -310,7 +326,7 @@ def error_shift(net: Network, embedding: Any, category: Any, truth: Any = None, 
     return xarray.Dataset(variables, coords, scored.attrs)
 
 
-def _activations(net: Network, embedding: Any) -> tuple[Matrix, tuple[str, ...] | None]:
+def _activations(net: Network, embedding: HostEmbeddingLike) -> tuple[Matrix, tuple[str, ...] | None]:
     """Values (n, d) and names of the images."""
     if not isinstance(net, Network):
         raise TypeError(f"net must be a secateur.networks.Network, got {type(net).__name__}")
@@ -375,7 +391,9 @@ def rank_of_truth(logits: Matrix, truth: Indices) -> npt.NDArray[np.int64]:
     return np.asarray(((logits > own) | ((logits == own) & earlier)).sum(axis=1))
 
 
-def _truth(truth: Any, embedding: Any, net: Network, n: int, count: int) -> Indices:
+def _truth(
+    truth: ArrayLike | Mapping[str, str | int] | None, embedding: HostEmbeddingLike, net: Network, n: int, count: int
+) -> Indices:
     if truth is None or isinstance(truth, Mapping):
         if not hasattr(embedding, "coords") or "category" not in embedding.coords:
             raise ValueError(

@@ -15,8 +15,13 @@ from ..reading import load_npy
 from .heatmaps import check_heatmaps, crops, onto
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas
     import xarray
+    from numpy.typing import ArrayLike, NDArray
+
+    from .._typing import LabelsLike
 
 __all__ = ["precision_recall", "read", "relative_risk", "spectral_residual", "table", "top_of"]
 
@@ -27,7 +32,15 @@ PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
 # Maps in ----------------------------------------------------------------------------------------------------------
 
 
-def read(source: Any, heat: xarray.DataArray) -> xarray.DataArray:
+def read(
+    source: str
+    | os.PathLike[str]
+    | Sequence[str | os.PathLike[str]]
+    | Mapping[str, str | os.PathLike[str]]
+    | ArrayLike
+    | xarray.DataArray,
+    heat: xarray.DataArray,
+) -> xarray.DataArray:
     """Saliency maps of whole images, brought to what the network saw of them.
 
     Parameters
@@ -64,7 +77,7 @@ def read(source: Any, heat: xarray.DataArray) -> xarray.DataArray:
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
         if path.is_dir():
-            given: Sequence[Any] = [_read_file(_find(path, name)) for name in names]
+            given: Any = [_read_file(_find(path, name)) for name in names]
         elif path.is_file():
             given = _read_npy(path)
         else:
@@ -196,7 +209,7 @@ def _like(heat: xarray.DataArray, values: Matrix, name: str, attrs: dict[str, An
 # Comparisons ------------------------------------------------------------------------------------------------------
 
 
-def top_of(values: Any, percentile: float) -> Mask:
+def top_of(values: ArrayLike, percentile: float) -> Mask:
     """The pixels of a map above its percentile.
 
     Where no pixel lies above it, because the map's greatest value is a plateau, the plateau is taken. A flat map has
@@ -227,7 +240,7 @@ def top_of(values: Any, percentile: float) -> Mask:
     return np.asarray(_tops(array.ravel(), (percentile,), "percentile")[0].reshape(array.shape))
 
 
-def _tops(flat: Any, percentiles: Sequence[float], name: str) -> Mask:
+def _tops(flat: NDArray[Any], percentiles: Sequence[float], name: str) -> Mask:
     """(percentiles, pixels): above each percentile."""
     levels = np.asarray(percentiles, dtype=float)
     outside = levels[~((levels >= 0) & (levels <= 100))]
@@ -242,7 +255,7 @@ def _tops(flat: Any, percentiles: Sequence[float], name: str) -> Mask:
     return masks
 
 
-def _pairs_of(heat: xarray.DataArray, salient: Any) -> tuple[Matrix, Matrix]:
+def _pairs_of(heat: xarray.DataArray, salient: xarray.DataArray) -> tuple[Matrix, Matrix]:
     """Heatmaps and saliency maps (image, pixels), checked against each other."""
     check_heatmaps(heat, "heat")
     values = as_float64(salient, "salient")
@@ -267,7 +280,7 @@ def _pairs_of(heat: xarray.DataArray, salient: Any) -> tuple[Matrix, Matrix]:
 
 def precision_recall(
     heat: xarray.DataArray,
-    salient: Any,
+    salient: xarray.DataArray,
     *,
     heat_percentiles: Iterable[float] = (60, 70, 80, 90),
     saliency_percentiles: Iterable[float] = tuple(range(1, 100, 2)),
@@ -330,7 +343,9 @@ def precision_recall(
     )
 
 
-def relative_risk(heat: xarray.DataArray, salient: Any, *, top: Iterable[float] = (5, 10, 15)) -> xarray.Dataset:
+def relative_risk(
+    heat: xarray.DataArray, salient: xarray.DataArray, *, top: Iterable[float] = (5, 10, 15)
+) -> xarray.Dataset:
     """How much likelier a pixel is relevant to the comparison (CR) where it is salient than where it is not.
 
     RR = P(CR | Sal) ÷ P(CR | ¬Sal), where CR and Sal are the top percents of an image's heatmap and saliency map, by
@@ -391,7 +406,7 @@ def relative_risk(heat: xarray.DataArray, salient: Any, *, top: Iterable[float] 
     )
 
 
-def table(risk: xarray.Dataset, groups: Any = None) -> pandas.DataFrame:
+def table(risk: xarray.Dataset, groups: LabelsLike | None = None) -> pandas.DataFrame:
     """Relative risk as mean ± SD over images, one row for each group and top.
 
     Parameters

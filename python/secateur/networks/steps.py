@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from .extraction import _flat
 from .images import Images
 from .network import Network, import_torch
 from .network import steps as steps_in
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["Steps", "Undefined", "correlations", "directions"]
 
@@ -116,7 +119,7 @@ class Steps:
             found[name] = i
         return found
 
-    def start(self, images: Images, cut: int, shown: Any = iter) -> Any:
+    def start(self, images: Images, cut: int, shown: torch.Tensor = iter) -> torch.Tensor:
         """What the first ``cut`` steps answer to all images, (n, …) on the CPU, computed once."""
         torch = import_torch()
         answers: Any = None
@@ -138,17 +141,19 @@ class Steps:
                 answers[at : at + len(x)] = x.cpu()
         return answers
 
-    def run(self, x: Any, first: int, last: int) -> Any:
+    def run(self, x: torch.Tensor, first: int, last: int) -> torch.Tensor:
         """Features (m, d) of step ``last``, from the answers of the steps before ``first``."""
         for module in self.modules[first : last + 1]:
             x = module(x)
         return self.flat(x, last)
 
-    def flat(self, x: Any, at: int) -> Any:
+    def flat(self, x: torch.Tensor, at: int) -> torch.Tensor:
         name = self.names[at] or "a step"
         return _flat(x, name, "flatten")
 
-    def walk(self, start: Any, stimuli: Indices, first: int, wanted: Sequence[int]) -> Iterator[tuple[int, list[Any]]]:
+    def walk(
+        self, start: torch.Tensor, stimuli: Indices, first: int, wanted: Sequence[int]
+    ) -> Iterator[tuple[int, list[Any]]]:
         """The features of some stimuli at each wanted step, in pieces; one step's answers in memory at a time."""
         torch = import_torch()
         with torch.no_grad():
@@ -177,7 +182,7 @@ def correlations(pieces: Sequence[Any]) -> Matrix:
     return np.asarray((found / (norm[:, None] * norm))[rows, columns])
 
 
-def directions(features: Any, names: Sequence[str], layer: str) -> Any:
+def directions(features: torch.Tensor, names: Sequence[str], layer: str) -> torch.Tensor:
     """Rows centred and of length 1, whose inner products are Pearson's r; with gradients."""
     torch = import_torch()
     features = features.float()

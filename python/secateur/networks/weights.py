@@ -6,9 +6,12 @@ import os
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .network import import_torch, quiet
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["WeightsNotHere", "existing_file", "fill", "read_weights", "saved_by_torch", "tensors_of"]
 
@@ -26,7 +29,7 @@ def existing_file(weights: Any) -> Path:
     return path
 
 
-def read_weights(path: Path) -> dict[str, Any]:
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
     """Tensors by name from a file; whatever else is in it stays there, and no code in it runs."""
     own = path.name.lower().endswith(".safetensors")
     return tensors_of(_safetensors(path) if own else saved_by_torch(path), path.name)
@@ -49,19 +52,20 @@ def saved_by_torch(path: Path) -> Any:
         raise ValueError(f"weights must be a whole file of weights saved by torch, got {path.name}") from error
 
 
-def _safetensors(path: Path) -> Any:
+def _safetensors(path: Path) -> dict[str, torch.Tensor]:
     try:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
     except ModuleNotFoundError as error:
         raise ImportError("a .safetensors file needs its package: pip install safetensors") from error
     try:
-        return load_file(path)
+        loaded: dict[str, torch.Tensor] = load_file(path)
+        return loaded
     except SafetensorError as error:
         raise ValueError(f"weights must be a whole .safetensors file, got {path.name}") from error
 
 
-def tensors_of(content: Any, source: str = "the download") -> dict[str, Any]:
+def tensors_of(content: Any, source: str = "the download") -> dict[str, torch.Tensor]:
     """The tensors of a checkpoint, without the wrappers and prefixes of training scripts."""
     torch = import_torch()
     while isinstance(content, Mapping):
@@ -82,7 +86,7 @@ def tensors_of(content: Any, source: str = "the download") -> dict[str, Any]:
     return {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
 
 
-def fill(module: Any, state: Mapping[str, Any], name: str, source: str) -> None:
+def fill(module: torch.nn.Module, state: Mapping[str, Any], name: str, source: str) -> None:
     """Put weights into a module without any, or say which do not fit."""
     own = module.state_dict()
     missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -49,7 +48,7 @@ class Groups:
         return np.stack(rows).reshape(*order.shape[:-1], len(self.of))
 
 
-def read_groups(labels: Any, d: int) -> Groups:
+def read_groups(labels: object, d: int) -> Groups:
     """Groups from one label a feature (d,); None: every feature is its own."""
     of = np.arange(d, dtype=np.int64)
     if labels is not None:

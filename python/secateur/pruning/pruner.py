@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,13 @@ from ..similarity import warn_of_undefined_pairs
 from ..targets import Targets, read_target
 from .result import Detail, Pruned, SearchInterrupted
 from .settings import Search, Settings
+
+if TYPE_CHECKING:
+    from .._typing import EmbeddingLike, HostEmbeddingLike, HostTargetLike, LabelsLike, TargetLike, WeightsLike
+    from ..execution import Device, Precision
+    from ..measures import ComparatorOrAlias, Metric
+    from ..measures import Search as SearchName
+    from ..targets import Kind
 
 __all__ = ["Pruned", "Pruner"]
 
@@ -134,21 +141,21 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        metric: str = "cosine",
-        comparator: str = "pearson",
-        kind: str | None = None,
-        search: str = "ranking",
-        device: str = "auto",
+        metric: Metric = "cosine",
+        comparator: ComparatorOrAlias = "pearson",
+        kind: Kind | None = None,
+        search: SearchName = "ranking",
+        device: Device = "auto",
         threads: int | None = None,
         max_features: int | None = None,
         min_features: int = 1,
         tol: float | None = None,
         patience: int | None = None,
-        feature_groups: Any = None,
+        feature_groups: LabelsLike | None = None,
         inner_cv: int = 5,
         seed: int = 0,
         progress: bool = True,
-        precision: str = "double",
+        precision: Precision = "double",
     ) -> None:
         self.metric = metric
         self.comparator = comparator
@@ -181,7 +188,7 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
 
     def prune(
         self, features: Features, targets: Targets, *, stimuli: Indices | None = None, detail: Detail = "path",
-        groups: Any = None,
+        groups: LabelsLike | None = None,
     ) -> Pruned:  # fmt: skip
         """Prune to each of T targets. The estimator itself is not changed; Ctrl-C goes on to the caller.
 
@@ -193,7 +200,14 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         problem = settings.problem(features, targets, folds)
         return settings.search.run(problem, stimuli=stimuli, detail=detail, groups=groups)
 
-    def fit(self, X: Any, target: Any, *, weights: Any = None, groups: Any = None) -> Pruner:
+    def fit(
+        self,
+        X: EmbeddingLike,
+        target: TargetLike,
+        *,
+        weights: WeightsLike | None = None,
+        groups: LabelsLike | None = None,
+    ) -> Pruner:
         """Learn which features to keep.
 
         Parameters
@@ -250,7 +264,7 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
             )
         return self
 
-    def score(self, X: Any, target: Any, *, weights: Any = None) -> float:
+    def score(self, X: HostEmbeddingLike, target: HostTargetLike, *, weights: WeightsLike | None = None) -> float:
         """Alignment of the kept features with a target over the same or other stimuli.
 
         Pairs that are undefined in the kept features are left out, with one warning.
@@ -283,7 +297,7 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         warn_of_undefined_pairs(int(undefined[0]))
         return float(scores[0])
 
-    def _read_one(self, target: Any, features: Features, weights: Any) -> Targets:
+    def _read_one(self, target: TargetLike, features: Features, weights: WeightsLike | None) -> Targets:
         targets = read_target(target, features.n, self.kind, weights, features.stimuli)
         if len(targets) != 1:
             raise ValueError(f"target must be one target, got {len(targets)}: fit a Pruner for each")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from ..problem import Problem, order_by_importance
 from .result import TIE, Detail, Mask, Pruned, path_along
 from .scorer import Scorer, best_prefix, explained_baseline
 from .settings import Search
+
+if TYPE_CHECKING:
+    from .._typing import LabelsLike
 
 __all__ = ["SMALLEST_FOLD", "Parsimonious", "Ranking", "shuffled_folds"]
 
@@ -39,7 +42,7 @@ class Ranking(Search):
         return Pruned(found.baseline, found.importance, found.order, found.curve, found.support, found.alignment)
 
     def choose(
-        self, scorer: Scorer, baseline: Matrix, importance: Matrix, most: int, stimulus_groups: Any,
+        self, scorer: Scorer, baseline: Matrix, importance: Matrix, most: int, stimulus_groups: LabelsLike | None,
         *, progress: bool, keep_interrupted: bool,
     ) -> Pruned:  # fmt: skip
         """The same of groups of features, step by step."""
@@ -62,7 +65,7 @@ class Ranking(Search):
         spread = importance[:, groups.of], groups.laid_out(order), by_count, support[:, groups.of]
         return Pruned(baseline, *spread, best, paths)
 
-    def lengths(self, scorer: Scorer, curve: Matrix, allowed: Mask, stimulus_groups: Any) -> Indices:
+    def lengths(self, scorer: Scorer, curve: Matrix, allowed: Mask, stimulus_groups: LabelsLike | None) -> Indices:
         """How many groups of each target's order to keep (T,), of those lengths that are allowed (T, G)."""
         return best_prefix(np.where(allowed, curve, np.nan))
 
@@ -70,11 +73,11 @@ class Ranking(Search):
 class Parsimonious(Ranking):
     """Keep the shortest prefix that is as good, over inner folds of the stimuli."""
 
-    def lengths(self, scorer: Scorer, curve: Matrix, allowed: Mask, stimulus_groups: Any) -> Indices:
+    def lengths(self, scorer: Scorer, curve: Matrix, allowed: Mask, stimulus_groups: LabelsLike | None) -> Indices:
         """The shortest prefix whose mean held-out alignment is within one standard error of the best one's."""
         return _as_good_prefix(np.where(allowed, self._inner_curves(scorer, stimulus_groups), np.nan))
 
-    def _inner_curves(self, scorer: Scorer, stimulus_groups: Any) -> Matrix:
+    def _inner_curves(self, scorer: Scorer, stimulus_groups: LabelsLike | None) -> Matrix:
         """Held-out curves (inner folds, T, G): ranked on some of the stimuli, scored on the others.
 
         NaN throughout where a fold can't be ranked or scored.
@@ -105,7 +108,9 @@ class Parsimonious(Ranking):
         return np.stack(curves)
 
 
-def shuffled_folds(n: int, count: int, seed: int, groups: Any = None) -> Iterator[tuple[Indices, Indices]]:
+def shuffled_folds(
+    n: int, count: int, seed: int, groups: LabelsLike | None = None
+) -> Iterator[tuple[Indices, Indices]]:
     """So many (train, test) folds of n shuffled stimuli; those of one group (n,) stay on one side."""
     from sklearn.model_selection import GroupKFold, KFold
 

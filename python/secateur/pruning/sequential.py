@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from .result import STEP, TIE, Mask, Path, Pruned
 from .scorer import Scorer, best_of
 from .settings import Search
 
+if TYPE_CHECKING:
+    from .._typing import LabelsLike
+
 __all__ = ["Sequential", "SequentialSearch", "State", "subset_at"]
 
 
@@ -21,7 +24,7 @@ class Sequential(Search):
     """From none or from all features, one at a time; its row says from where, and whether it goes back on its steps."""
 
     def choose(
-        self, scorer: Scorer, baseline: Matrix, importance: Matrix, most: int, stimulus_groups: Any,
+        self, scorer: Scorer, baseline: Matrix, importance: Matrix, most: int, stimulus_groups: LabelsLike | None,
         *, progress: bool, keep_interrupted: bool,
     ) -> Pruned:  # fmt: skip
         """One search a target."""
@@ -65,7 +68,7 @@ class State:
             self.known[number] = value, self.inside.copy()
 
 
-def subset_at(path: Path, d: int, step: int = -1, feature_groups: Any = None) -> Mask:
+def subset_at(path: Path, d: int, step: int = -1, feature_groups: LabelsLike | None = None) -> Mask:
     """The features present after a step of a search.
 
     Parameters

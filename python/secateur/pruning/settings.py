@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,13 @@ from .groups import read_groups
 from .result import Detail, Pruned
 from .scorer import Scorer, explained_baseline
 
+if TYPE_CHECKING:
+    from .._typing import EmbeddingLike, LabelsLike, TargetLike, WeightsLike
+    from ..execution import Device, Precision
+    from ..measures import ComparatorOrAlias, Metric
+    from ..measures import Search as SearchName
+    from ..targets import Kind
+
 __all__ = ["Search", "Settings"]
 
 
@@ -31,7 +38,7 @@ class Search:
     :mod:`secateur.measures` says what it is like and where it is.
     """
 
-    name: str = "ranking"
+    name: SearchName = "ranking"
     max_features: int | None = None
     min_features: int = 1
     tol: float | None = None
@@ -83,8 +90,8 @@ class Search:
         return search.check()
 
     def run(
-        self, problem: Problem, *, stimuli: Indices | None = None, detail: Detail = "path", groups: Any = None,
-        progress: bool = False, keep_interrupted: bool = False,
+        self, problem: Problem, *, stimuli: Indices | None = None, detail: Detail = "path", groups: LabelsLike | None =
+        None, progress: bool = False, keep_interrupted: bool = False,
     ) -> Pruned:  # fmt: skip
         """Find the features to keep, for each target by itself.
 
@@ -128,7 +135,7 @@ class Search:
         raise NotImplementedError
 
     def choose(
-        self, scorer: Scorer, baseline: Matrix, importance: Matrix, most: int, stimulus_groups: Any,
+        self, scorer: Scorer, baseline: Matrix, importance: Matrix, most: int, stimulus_groups: LabelsLike | None,
         *, progress: bool, keep_interrupted: bool,
     ) -> Pruned:  # fmt: skip
         """From the alignment (T,) of all groups of features, and what each takes with it (T, G)."""
@@ -145,13 +152,13 @@ class Search:
 class Settings:
     """What a :class:`secateur.Pruner` was told, checked once a call; what it makes of X and target is a Problem."""
 
-    metric: str = "cosine"
-    comparator: str = "pearson"
-    kind: str | None = None
+    metric: Metric = "cosine"
+    comparator: ComparatorOrAlias = "pearson"
+    kind: Kind | None = None
     search: Search = field(default_factory=lambda: Search.named("ranking"))
-    device: str = "auto"
+    device: Device = "auto"
     threads: int | None = None
-    precision: str = "double"
+    precision: Precision = "double"
 
     def checked(self) -> Settings:
         """With the names that stand for others resolved; refused is what can't be, or a device that can't be had."""
@@ -160,7 +167,7 @@ class Settings:
         return replace(self, metric=terms[0], comparator=terms[1], threads=thread_count(self.threads))
 
     def read(
-        self, X: Any, target: Any, weights: Any = None
+        self, X: EmbeddingLike, target: TargetLike, weights: WeightsLike | None = None
     ) -> tuple[Features | DeviceFeatures, Targets | DeviceTargets]:
         """X and target in any form; arrays on a device where the search runs there."""
         features = read_features(X, device_arrays=self.search.runs_on_device)

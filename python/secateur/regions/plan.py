@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,10 @@ from ..features import Features, Indices, Matrix, read_features
 from ..pruning import Pruner
 from ..targets import Targets, read_target
 from ..validation import Fold, pruner_of, split
+
+if TYPE_CHECKING:
+    from .._typing import Splits
+    from ..targets import Kind
 
 __all__ = ["Mask", "Names", "Plan", "RegionTargets", "prepare"]
 Names = tuple[str, ...]
@@ -49,12 +53,12 @@ def prepare(
     regions: Any,
     behaviour: Any = None,
     pruner: Pruner | None = None,
-    cv: Any = 5,
+    cv: Splits = 5,
     repeats: int = 1,
     seed: int = 0,
     *,
     supervise: str = "mean",
-    kind: str | None = None,
+    kind: Kind | None = None,
 ) -> Plan:
     """Read and check what :func:`four_tests` takes; nothing is pruned."""
     pruner = pruner_of(pruner, kind)
@@ -145,7 +149,7 @@ class _Regions:
     values: Matrix
     regions: Names
     subjects: Names
-    kind: str
+    kind: Kind
     stimuli: Names | None
     n: int
 
@@ -156,7 +160,7 @@ def _oriented(targets: Targets) -> Matrix:
     return np.where(there, targets.values, np.nan)
 
 
-def _read_target(given: Any, space: Features, kind: str | None, where: str) -> Targets:
+def _read_target(given: Any, space: Features, kind: Kind | None, where: str) -> Targets:
     """Targets over the stimuli of an embedding; what is wrong is said with where."""
     try:
         return read_target(given, space.n, kind, None, space.stimuli)
@@ -164,7 +168,7 @@ def _read_target(given: Any, space: Features, kind: str | None, where: str) -> T
         raise type(error)(f"{where}: {error}") from error
 
 
-def _read_regions(given: Any, space: Features, kind: str | None, where: str) -> _Regions:
+def _read_regions(given: Any, space: Features, kind: Kind | None, where: str) -> _Regions:
     """One image set's regions, from a DataArray or a mapping."""
     n = space.n
     if isinstance(given, Mapping) and given:

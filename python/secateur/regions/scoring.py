@@ -19,6 +19,9 @@ from .plan import Mask, Names, RegionTargets, prepare
 if TYPE_CHECKING:
     import xarray
 
+    from .._typing import Splits
+    from ..targets import Kind
+
 __all__ = ["TESTS", "four_tests"]
 
 TESTS = ("behaviour", "within", "across", "upper_bound")
@@ -29,12 +32,12 @@ def four_tests(
     regions: Any,
     behaviour: Any = None,
     pruner: Pruner | None = None,
-    cv: Any = 5,
+    cv: Splits = 5,
     repeats: int = 1,
     seed: int = 0,
     *,
     supervise: Literal["subject", "mean"] = "mean",
-    kind: str | None = None,
+    kind: Kind | None = None,
     progress: bool = True,
 ) -> xarray.Dataset:
     """Prune to regions of the brain, and score the pruned space on them, in four ways.

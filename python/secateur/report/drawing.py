@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from .._typing import LabelsLike
+
 __all__ = [
     "A4", "FAINT", "FULL", "GAIN", "LARGE", "NORMAL", "OKABE_ITO", "OTHER", "PRUNED", "SMALL", "Groups",
     "as_written", "axes_at", "blank_figure", "draw_bar", "draw_groups", "drawn_name", "dress", "from_zero",
@@ -50,7 +52,7 @@ class Groups:
         return [f"{drawn_name(name, 30)} ({int((self.of == g).sum())})" for g, name in enumerate(self.names)]
 
 
-def read_groups(groups: Any, n: int) -> Groups | None:
+def read_groups(groups: LabelsLike | None, n: int) -> Groups | None:
     """Groups in order of appearance; None where there are none."""
     if groups is None:
         return None

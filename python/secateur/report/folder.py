@@ -23,6 +23,8 @@ from .tables import course_markdown, markdown
 if TYPE_CHECKING:
     import xarray
 
+    from .._typing import HostEmbeddingLike, HostTargetLike, LabelsLike
+
 __all__ = [
     "CONTENTS", "COURSE_CONTENTS", "FILES", "MOST_PAGES", "NETWORK_CONTENTS", "OURS", "PICTURES",
     "check_destination", "write", "write_course", "write_folder", "write_network",
@@ -149,11 +151,11 @@ def _is_ours(folder: Path) -> bool:
 
 def write(
     folder: str | os.PathLike[str],
-    X: Any,
-    target: Any,
+    X: HostEmbeddingLike,
+    target: HostTargetLike,
     result: xarray.Dataset,
     permutations: xarray.Dataset | None = None,
-    groups: Any = None,
+    groups: LabelsLike | None = None,
     *,
     title: str | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -234,11 +236,11 @@ def write_folder(
 
 def _fill(
     draft: Path,
-    X: Any,
-    target: Any,
+    X: HostEmbeddingLike,
+    target: HostTargetLike,
     result: xarray.Dataset,
     permutations: xarray.Dataset | None,
-    groups: Any,
+    groups: LabelsLike | None,
     title: str | None,
     settings: Mapping[str, Any],
     seed: int,

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.colors import ListedColormap
     from matplotlib.figure import Figure
 
+    from .._typing import LabelsLike
+
 __all__ = ["agreement", "contact_sheet", "contours", "overlays", "precision_recall"]
 
 HEAT, SALIENT = "#0072B2", "#E69F00"
@@ -106,7 +108,7 @@ def _is_empty(heat: xarray.DataArray, i: int) -> bool:
     return bool(heat["empty"].values[i]) if "empty" in heat.coords else not heat.values[i].any()
 
 
-def _checked_views(pictures: Any, heat: Any, name: str = "heat") -> None:
+def _checked_views(pictures: Any, heat: xarray.DataArray, name: str = "heat") -> None:
     """Refuse maps that are not of these pictures."""
     if getattr(pictures, "dims", None) != ("image", "y", "x", "channel"):
         raise TypeError(f"pictures must be a DataArray (image, y, x, channel), got {type(pictures).__name__}")
@@ -374,7 +376,7 @@ def contours(
     return figure
 
 
-def precision_recall(curves: xarray.Dataset, groups: Any = None) -> Figure:
+def precision_recall(curves: xarray.Dataset, groups: LabelsLike | None = None) -> Figure:
     """Precision against recall of saliency as a predictor of heat, a panel for each cut of the heatmaps.
 
     Parameters

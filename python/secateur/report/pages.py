@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -20,15 +20,18 @@ if TYPE_CHECKING:
     import xarray
     from matplotlib.figure import Figure
 
+    from .._typing import HostEmbeddingLike, HostTargetLike, LabelsLike
+    from ..measures import Metric
+
 __all__ = ["page"]
 
 
 def page(
-    X: Any,
-    target: Any,
+    X: HostEmbeddingLike,
+    target: HostTargetLike,
     result: xarray.Dataset,
     permutations: xarray.Dataset | None = None,
-    groups: Any = None,
+    groups: LabelsLike | None = None,
     *,
     which: int = 0,
     title: str | None = None,
@@ -116,7 +119,7 @@ def page(
         axes = drawing.axes_at(figure, 0.55 + (side + 0.17) * column, low, side, side)
         image = draw_matrix(axes, space, coloured, n, "rank")
     drawing.draw_bar(figure, drawing.axes_at(figure, 2.1, low - 0.14, 3.0, 0.07), image, RANK_LABEL)
-    panels, reach, unit = place_both(values, support, str(result.attrs["metric"]), seed)
+    panels, reach, unit = place_both(values, support, cast("Metric", str(result.attrs["metric"])), seed)
     head(6.95, above, next(letters), "Maps of the stimuli (MDS, one scale)")
     for column, (places, words) in enumerate(panels):
         axes = drawing.axes_at(figure, 7.35 + (side + 0.17) * column, low, side, side)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ from . import drawing
 
 if TYPE_CHECKING:
     import xarray
+
+    from .._typing import HostTargetLike
+    from ..targets import Kind
 
 __all__ = [
     "by_importance", "checked_target", "consensus", "result_facts", "search_of", "target_name", "targets_of",
@@ -66,9 +69,9 @@ def checked_target(result: xarray.Dataset, target: int) -> int:
     return check_integer("target", target, 0, result.sizes["target"] - 1)
 
 
-def targets_of(target: Any, n: int, result: xarray.Dataset) -> Targets:
+def targets_of(target: HostTargetLike, n: int, result: xarray.Dataset) -> Targets:
     """The target that a result was made with."""
-    targets = read_target(target, n, str(result.attrs["kind"]))
+    targets = read_target(target, n, cast("Kind", str(result.attrs["kind"])))
     if len(targets) != result.sizes["target"]:
         raise ValueError(f"target must hold the {result.sizes['target']} targets of the result, got {len(targets)}")
     return targets

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     import xarray
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from .._typing import HostEmbeddingLike, HostTargetLike, LabelsLike
+    from ..measures import Comparator, Metric
 
 __all__ = ["RANK_LABEL", "draw_matrix", "matrices", "sorted_words", "spaces_of"]
 
@@ -49,7 +52,8 @@ def spaces_of(
     """The full, the pruned and the target's space, pairs oriented as similarities."""
     from ..similarity import alignment
 
-    metric, comparator = str(result.attrs["metric"]), str(result.attrs["comparator"])
+    metric = cast("Metric", str(result.attrs["metric"]))
+    comparator = cast("Comparator", str(result.attrs["comparator"]))
     one = targets.select(slice(t, t + 1))
     values = one.values[0].copy()
     if one.weights is not None and one.weight_of is not None:
@@ -108,11 +112,11 @@ RANK_LABEL = "rank of the pair within its matrix (0 least, 1 most alike)"
 
 
 def matrices(
-    X: Any,
+    X: HostEmbeddingLike,
     result: xarray.Dataset,
-    target: Any,
+    target: HostTargetLike,
     *,
-    groups: Any = None,
+    groups: LabelsLike | None = None,
     which: int = 0,
     scale: Literal["rank", "value"] = "rank",
 ) -> Figure:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from . import drawing
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from .._typing import HostEmbeddingLike, LabelsLike, SubsetLike
+    from ..measures import Metric
 
 __all__ = ["draw_places", "embedding", "place_both"]
 
@@ -38,7 +41,9 @@ def draw_places(axes: Axes, places: Matrix, groups: drawing.Groups | None, reach
     axes.yaxis.labelpad = 0
 
 
-def place_both(X: Matrix, support: Any, metric: str, seed: int) -> tuple[list[tuple[Matrix, str]], float, str]:
+def place_both(
+    X: Matrix, support: SubsetLike, metric: Metric, seed: int
+) -> tuple[list[tuple[Matrix, str]], float, str]:
     """Places and titles of the full and the pruned space, the reach of shared axes, and their unit."""
     from ..features import read_subset
 
@@ -59,7 +64,13 @@ def place_both(X: Matrix, support: Any, metric: str, seed: int) -> tuple[list[tu
 
 
 def embedding(
-    X: Any, support: Any, groups: Any = None, *, metric: str = "cosine", seed: int = 0, title: str | None = None
+    X: HostEmbeddingLike,
+    support: SubsetLike,
+    groups: LabelsLike | None = None,
+    *,
+    metric: Metric = "cosine",
+    seed: int = 0,
+    title: str | None = None,
 ) -> Figure:
     """The full and the pruned similarity space as two maps of the stimuli (MDS), side by side.
 

@@ -21,6 +21,7 @@ from .results import result_facts, target_name
 if TYPE_CHECKING:
     import xarray
 
+
 __all__ = [
     "WIDTH", "Rows", "comparison_markdown", "course_markdown", "course_text", "markdown", "number_words",
     "pipe_table", "plus_minus_words", "text",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,11 +13,19 @@ from . import drawing
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from .._typing import HostEmbeddingLike, LabelsLike, SubsetLike
+    from ..measures import Metric
+
 __all__ = ["dendrograms"]
 
 
 def dendrograms(
-    X: Any, support: Any, groups: Any = None, *, metric: str = "cosine", clusters: int | None = None
+    X: HostEmbeddingLike,
+    support: SubsetLike,
+    groups: LabelsLike | None = None,
+    *,
+    metric: Metric = "cosine",
+    clusters: int | None = None,
 ) -> Figure:
     """The full and the pruned similarity space as trees (complete linkage), one above the other.
 

@@ -9,6 +9,7 @@ empty diagonal. Pair weights go through blocks of pairs.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,9 @@ from ..features import Features, Indices, Matrix
 from ..measures import METRIC_TABLE, check_metric
 from ..pairs import pack, pair_count, unpack
 
+if TYPE_CHECKING:
+    from ..measures import Metric
+
 __all__ = ["BLOCK", "PRODUCTS", "SQUARES", "Design", "predict_pairs", "rows_of"]
 
 PRODUCTS = tuple(name for name, row in METRIC_TABLE.items() if row.adds == "product")
@@ -24,7 +28,7 @@ SQUARES = tuple(name for name, row in METRIC_TABLE.items() if row.adds == "squar
 BLOCK = 1 << 22  # entries of a block of the design: 32 MB
 
 
-def rows_of(features: Features, metric: str, allowed: tuple[str, ...]) -> Matrix:
+def rows_of(features: Features, metric: Metric, allowed: tuple[str, ...]) -> Matrix:
     """The features whose products are the metric's terms; NaN for a stimulus without a direction."""
     row = METRIC_TABLE[check_metric(metric, allowed)]
     values = features.values

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -19,6 +19,11 @@ from ..targets import Targets, read_target
 from ..validation import Fold, split
 from .design import PRODUCTS, SQUARES, Design, predict_pairs, rows_of
 
+if TYPE_CHECKING:
+    from .._typing import HostEmbeddingLike, HostTargetLike, LabelsLike, WeightsLike
+    from ..measures import ComparatorOrAlias, Metric
+    from ..targets import Kind
+
 __all__ = ["Candidates", "Reweighting", "Weights"]
 
 
@@ -29,14 +34,16 @@ class Reweighting(ABC, BaseEstimator):  # type: ignore[misc]
     """What the baselines share: reading, the inner choice, predicting, scoring."""
 
     _metrics: tuple[str, ...] = PRODUCTS
-    metric: str
-    comparator: str
-    kind: str | None
+    metric: Metric
+    comparator: ComparatorOrAlias
+    kind: Kind | None
     penalties: Any
     inner_cv: int
     seed: int
 
-    def _read(self, X: Any, target: Any, weights: Any) -> tuple[Features, Matrix, Targets]:
+    def _read(
+        self, X: HostEmbeddingLike, target: HostTargetLike, weights: WeightsLike | None
+    ) -> tuple[Features, Matrix, Targets]:
         """Features, rows and targets, checked; a stimulus without a direction may be in no pair that counts."""
         from sklearn.utils.validation import validate_data
 
@@ -71,7 +78,7 @@ class Reweighting(ABC, BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"penalties must be positive numbers, got {self.penalties!r}")
         return np.unique(given)[::-1]
 
-    def _inner_folds(self, n: int, groups: Any) -> list[Fold]:
+    def _inner_folds(self, n: int, groups: LabelsLike | None) -> list[Fold]:
         check_seed(self.seed)
         try:
             return split(n, self.inner_cv, 1, self.seed, groups)[0]
@@ -87,7 +94,7 @@ class Reweighting(ABC, BaseEstimator):  # type: ignore[misc]
         targets: Targets,
         learn: Callable[[Matrix, Targets], Candidates],
         candidates: int,
-        groups: Any,
+        groups: LabelsLike | None,
     ) -> Matrix:
         """(T, candidates): alignment among the inner test stimuli, mean over inner folds.
 
@@ -103,7 +110,7 @@ class Reweighting(ABC, BaseEstimator):  # type: ignore[misc]
                 scores[t, candidate] += np.nan_to_num(score[0]) / len(folds)
         return scores
 
-    def _rows_to_predict(self, X: Any) -> Matrix:
+    def _rows_to_predict(self, X: HostEmbeddingLike) -> Matrix:
         from sklearn.utils.validation import validate_data
 
         check_is_fitted(self, "penalty_")
@@ -112,7 +119,7 @@ class Reweighting(ABC, BaseEstimator):  # type: ignore[misc]
         return rows_of(features, self.metric, self._metrics)
 
     @abstractmethod
-    def predict(self, X: Any) -> Matrix:
+    def predict(self, X: HostEmbeddingLike) -> Matrix:
         """Predicted similarities of every pair of these stimuli.
 
         Parameters
@@ -126,7 +133,7 @@ class Reweighting(ABC, BaseEstimator):  # type: ignore[misc]
             In ``numpy.triu_indices(n, 1)`` order, oriented as similarities; NaN for a stimulus without a direction.
         """
 
-    def score(self, X: Any, target: Any, *, weights: Any = None) -> Any:
+    def score(self, X: HostEmbeddingLike, target: HostTargetLike, *, weights: WeightsLike | None = None) -> Any:
         """Alignment of the predicted similarities with a target over the same or other stimuli.
 
         Parameters
@@ -170,9 +177,9 @@ class Weights(Reweighting):
 
     def __init__(
         self,
-        metric: str = "dot",
-        comparator: str = "pearson",
-        kind: str | None = None,
+        metric: Metric = "dot",
+        comparator: ComparatorOrAlias = "pearson",
+        kind: Kind | None = None,
         penalties: Any = None,
         inner_cv: int = 5,
         seed: int = 0,
@@ -217,7 +224,14 @@ class Weights(Reweighting):
             intercept[which] = means[:, None] - coef[which] @ design.mean
         return coef, intercept
 
-    def fit(self, X: Any, target: Any, *, weights: Any = None, groups: Any = None) -> Any:
+    def fit(
+        self,
+        X: HostEmbeddingLike,
+        target: HostTargetLike,
+        *,
+        weights: WeightsLike | None = None,
+        groups: LabelsLike | None = None,
+    ) -> Any:
         """Choose the penalty on inner folds of the stimuli, then learn the weights on all of them.
 
         Parameters
@@ -272,7 +286,7 @@ class Weights(Reweighting):
         self.n_features_ = int(counts[0]) if targets.single else counts
         return self
 
-    def predict(self, X: Any) -> Matrix:
+    def predict(self, X: HostEmbeddingLike) -> Matrix:
         rows = self._rows_to_predict(X)
         predicted = predict_pairs(rows, self.coef_, squared=self.metric in SQUARES)
         return cast(Matrix, predicted + np.asarray(self.intercept_)[..., None])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,6 +10,11 @@ from ..features import Matrix
 from ..pairs import pack, unpack
 from ..targets import Targets
 from .estimators import Candidates, Reweighting
+
+if TYPE_CHECKING:
+    from .._typing import HostEmbeddingLike, HostTargetLike, LabelsLike, WeightsLike
+    from ..measures import ComparatorOrAlias, Metric
+    from ..targets import Kind
 
 __all__ = ["Descent", "SimDR"]
 
@@ -76,9 +81,9 @@ class SimDR(Reweighting):
     def __init__(
         self,
         dimensions: Any = (2, 4, 8, 16, 32, 64),
-        metric: str = "dot",
-        comparator: str = "pearson",
-        kind: str | None = None,
+        metric: Metric = "dot",
+        comparator: ComparatorOrAlias = "pearson",
+        kind: Kind | None = None,
         penalties: Any = None,
         inner_cv: int = 5,
         seed: int = 0,
@@ -99,7 +104,14 @@ class SimDR(Reweighting):
             raise ValueError(f"dimensions must be positive integers, got {self.dimensions!r}")
         return [int(k) for k in given]
 
-    def fit(self, X: Any, target: Any, *, weights: Any = None, groups: Any = None) -> SimDR:
+    def fit(
+        self,
+        X: HostEmbeddingLike,
+        target: HostTargetLike,
+        *,
+        weights: WeightsLike | None = None,
+        groups: LabelsLike | None = None,
+    ) -> SimDR:
         """Choose dimensions and penalty on inner folds of the stimuli, then learn the map on all of them.
 
         Parameters
@@ -158,7 +170,7 @@ class SimDR(Reweighting):
         self.n_features_ = features.d if targets.single else np.full(len(targets), features.d)
         return self
 
-    def predict(self, X: Any) -> Matrix:
+    def predict(self, X: HostEmbeddingLike) -> Matrix:
         rows = self._rows_to_predict(X)
         maps = self.projection_ if isinstance(self.projection_, list) else [self.projection_]
         found = np.stack([pack(rows @ w @ w.T @ rows.T) for w in maps])

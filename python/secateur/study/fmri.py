@@ -46,7 +46,7 @@ from ..regions.plan import Plan, prepare
 from ..report.formats import SETTINGS, save_figure, write_netcdf
 from ..report.tables import number_words
 from ..similarity import mark, mark_words
-from ..targets import read_target
+from ..targets import Kind, read_target
 from .config import ConfigError, Folds, Place, Pruning
 from .inputs import as_toml, read_as, record
 from .steps import COPY, Steps, folds_words, pipes, write_tables
@@ -54,6 +54,7 @@ from .steps import COPY, Steps, folds_words, pipes, write_tables
 if TYPE_CHECKING:
     import pandas
     import xarray
+
 
 __all__ = [
     "CONTENTS", "FIGURES", "HEADINGS", "RESULT", "STEPS", "TABLES", "FmriStudy", "Inputs", "compute", "describe",
@@ -93,7 +94,7 @@ class FmriStudy:
     behaviour: dict[str, Place] = field(default_factory=dict)
     king2019: Place | None = None
     title: str = "Pruned to regions of the brain"
-    kind: Literal["similarity", "dissimilarity"] | None = None
+    kind: Kind | None = None
     supervise: Literal["subject", "mean"] = "mean"
     pruning: Pruning = field(default_factory=Pruning)
     folds: Folds = field(default_factory=Folds)

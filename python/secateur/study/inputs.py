@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from .. import datasets
 from ..features import Features, read_features
 from ..files import FileError, Loaded, match, read_features_file, read_groups_file, read_target_file, stated_kind
 from ..reweighting import Ridge
-from ..targets import read_target
+from ..targets import Kind, read_target
 from ..validation import split
 from .config import ConfigError, Folds, Place
 
@@ -53,7 +53,7 @@ class Target:
 
     file: Place
     format: Literal["matrix", "algonauts2019", "meadows", "peterson2018", "rsatoolbox"] = "matrix"
-    kind: Literal["similarity", "dissimilarity"] | None = None
+    kind: Kind | None = None
     mean: bool = False
     features: Place | None = None
     images: Place | None = None
@@ -332,7 +332,7 @@ def as_toml(error: Exception, where: str = "") -> FileError:
     return FileError(f"{where}{words}")
 
 
-def _read_matrices(name: str, target: Target) -> tuple[Loaded, tuple[str, ...] | None, str | None]:
+def _read_matrices(name: str, target: Target) -> tuple[Loaded, tuple[str, ...] | None, Kind | None]:
     """What a file of matrices holds, what they are called, and their kind where it is said."""
     if target.format == "matrix":
         held = read_target_file(target.file)
@@ -349,7 +349,7 @@ def _read_matrices(name: str, target: Target) -> tuple[Loaded, tuple[str, ...] |
     stimuli = array.attrs.get("stimuli")
     path = Path(target.file) if Path(target.file).exists() else Path(target.file.rpartition(":")[0])
     held = Loaded(np.atleast_2d(flat.values), None if stimuli is None else tuple(stimuli), None, path)
-    return held, labels, str(array.attrs["kind"])
+    return held, labels, cast("Kind", str(array.attrs["kind"]))
 
 
 def _label(one: Any) -> str:

@@ -36,7 +36,7 @@ from __future__ import annotations
 import csv
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from sklearn.base import clone
@@ -176,7 +176,7 @@ def _truth(study: RetentionStudy, seen: Seen, classes: tuple[str, ...]) -> Indic
     if len(classes) == 1000:  # ImageNet's, which begin with its animals
         known = {str(synset): i for i, synset in enumerate(load_imagenet_animals().synsets)}
     known |= _mapping(study.mapping) if study.mapping else {}
-    return class_indices(seen.images.categories, classes, known)
+    return class_indices(cast("tuple[str, ...]", seen.images.categories), classes, known)
 
 
 def _mapping(place: Place) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from .config import plain, read_config
 if TYPE_CHECKING:
     import pandas
 
+    from .._typing import Splits
+
 __all__ = ["COPY", "Steps", "folds_words", "pipes", "write_tables"]
 
 COPY = "study.toml"
@@ -140,7 +142,7 @@ def write_tables(draft: Path, tables: Mapping[str, pandas.DataFrame], page: str)
     (draft / "summary.md").write_text(page, encoding="utf-8", newline="\n")
 
 
-def folds_words(cv: Any, repeats: int) -> str:
+def folds_words(cv: Splits, repeats: int) -> str:
     """How many folds, and how often."""
     return f"{repeats} × {cv}" if int(repeats) > 1 else str(cv)
 

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     import pandas
     import xarray
 
+    from .._typing import HostEmbeddingLike, LabelsLike, MoviesLike, Splits, WindowsLike
+    from ..measures import ComparatorOrAlias
+    from ..targets import Kind
+
 __all__ = [
     "TAILS", "Alternative", "apart_of", "by_subject", "check_alternative", "finite_z", "group_test", "mean_sem",
     "means_of_folds", "noise_ceiling", "paper_windows",
@@ -196,14 +200,14 @@ def _spread(of_clusters: Matrix, at: Any, inside: Any) -> Matrix:
 
 
 def noise_ceiling(
-    movies: Any,
-    comparator: str = "pearson",
+    movies: MoviesLike,
+    comparator: ComparatorOrAlias = "pearson",
     *,
-    cv: Any = None,
+    cv: Splits | None = None,
     repeats: int = 1,
     seed: int = 0,
-    groups: Any = None,
-    kind: str = "dissimilarity",
+    groups: LabelsLike | None = None,
+    kind: Kind = "dissimilarity",
 ) -> xarray.Dataset:
     """How well any model could align with single subjects at each time: :func:`secateur.noise_ceiling` over time.
 
@@ -278,14 +282,14 @@ def _stimuli_of(movies: Any) -> int:
 
 
 def paper_windows(
-    X: Any,
+    X: HostEmbeddingLike,
     recordings: Any,
-    windows: Any = ((0.175, 0.185), (0.275, 0.285)),
+    windows: WindowsLike = ((0.175, 0.185), (0.275, 0.285)),
     pruner: Any = None,
-    cv: Any = 5,
+    cv: Splits = 5,
     repeats: int = 1,
     seed: int = 0,
-    groups: Any = None,
+    groups: LabelsLike | None = None,
     *,
     alternative: Alternative = "greater",
     progress: bool = True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -18,13 +18,17 @@ from ..pairs import pair_count
 
 if TYPE_CHECKING:
     import xarray
+    from numpy.typing import ArrayLike
+
+    from .._typing import LabelsLike, PatternsLike, PicksLike, WindowsLike
 
 __all__ = [
     "BLOCK", "CROSS_VALIDATED", "DIMS", "LENGTH", "METRICS", "NUMBER", "SENSOR_TYPES", "WINDOW", "Recording",
     "check_step", "picked", "rdm_movie", "read_seconds", "read_times", "read_windows",
 ]  # fmt: skip
 
-METRICS = ("correlation", "euclidean", "mahalanobis", "crossnobis", "split-half")
+SensorMetric = Literal["correlation", "euclidean", "mahalanobis", "crossnobis", "split-half"]
+METRICS: tuple[SensorMetric, ...] = get_args(SensorMetric)
 CROSS_VALIDATED = ("crossnobis", "split-half")
 DIMS = {
     "split": ("split", "splits", "run", "fold"),
@@ -81,7 +85,7 @@ def _select(known: Sequence[str], stimuli: tuple[str, ...] | None, where: str) -
     return [list(known).index(name) for name in stimuli]
 
 
-def _read_dataarray(array: Any, stimuli: tuple[str, ...] | None) -> Recording:
+def _read_dataarray(array: xarray.DataArray, stimuli: tuple[str, ...] | None) -> Recording:
     """A DataArray whose dims are named in any order."""
     own = {}
     for dim in array.dims:
@@ -159,7 +163,7 @@ def _read_evoked(patterns: Any, stimuli: tuple[str, ...] | None) -> Recording:
     return Recording(np.stack([_data(thing) for thing in things])[None], times, stimuli)
 
 
-def _read_epochs(epochs: Any, stimuli: tuple[str, ...] | None, splits: Any) -> Recording:
+def _read_epochs(epochs: Any, stimuli: tuple[str, ...] | None, splits: int | LabelsLike | None) -> Recording:
     """MNE Epochs: averaged by condition, and by split where splits are asked for."""
     _check_sensors(epochs)
     names = tuple(map(str, epochs.event_id))
@@ -191,7 +195,7 @@ def _read_epochs(epochs: Any, stimuli: tuple[str, ...] | None, splits: Any) -> R
     return Recording(values, as_float64(epochs.times, "times"), tuple(names[i] for i in chosen))
 
 
-def picked(thing: Any, picks: Any, what: str, where: str) -> Any:
+def picked(thing: Any, picks: PicksLike | None, what: str, where: str) -> Any:
     """The sensors of an MNE object that are asked for, without the bad ones.
 
     ``what`` is the argument that holds no sensors, and ``where`` what sensors are called after, in messages.
@@ -215,7 +219,7 @@ def _is_mne(thing: Any) -> bool:
     return hasattr(thing, "get_channel_types") and hasattr(thing, "pick")
 
 
-def _all_picked(patterns: Any, picks: Any) -> Any:
+def _all_picked(patterns: Any, picks: PicksLike | None) -> Any:
     """Every MNE object in patterns with the sensors that are asked for."""
     listed = isinstance(patterns, list | tuple)
     things = list(patterns.values()) if isinstance(patterns, Mapping) else list(patterns) if listed else [patterns]
@@ -231,7 +235,9 @@ def _all_picked(patterns: Any, picks: Any) -> Any:
     return chosen if listed else chosen[0]
 
 
-def _read_recording(patterns: Any, stimuli: Any, splits: Any, picks: Any = None) -> Recording:
+def _read_recording(
+    patterns: Any, stimuli: Any, splits: int | LabelsLike | None, picks: PicksLike | None = None
+) -> Recording:
     """Every accepted form of patterns."""
     if isinstance(stimuli, str):
         raise TypeError(f"stimuli must be a sequence of names, got {stimuli!r}")
@@ -257,7 +263,7 @@ def _read_recording(patterns: Any, stimuli: Any, splits: Any, picks: Any = None)
     return Recording(values if values.ndim == 4 else values[None], None, names)
 
 
-def read_times(times: Any, count: int) -> Matrix:
+def read_times(times: ArrayLike, count: int) -> Matrix:
     """Seconds (count,), finite and increasing."""
     values = as_float64(times, "times")
     if values.shape != (count,):
@@ -274,7 +280,7 @@ def check_step(times: Matrix) -> None:
         raise ValueError(f"times must be in seconds, got steps of {step:g}: divide milliseconds by 1000")
 
 
-def read_seconds(value: Any, name: str) -> float:
+def read_seconds(value: object, name: str) -> float:
     """Seconds from a number of them, or from words with a unit: 0.02, "0.02s", "20ms"."""
     if isinstance(value, str):
         match = LENGTH.fullmatch(value)
@@ -286,7 +292,7 @@ def read_seconds(value: Any, name: str) -> float:
     return float(value)
 
 
-def read_windows(windows: Any, name: str = "windows") -> list[tuple[float, float]]:
+def read_windows(windows: WindowsLike, name: str = "windows") -> list[tuple[float, float]]:
     """(start, stop) in seconds of each window; as one text, windows have commas between them: "150-185ms,275-285ms"."""
     found = []
     for window in windows.split(",") if isinstance(windows, str) else windows:
@@ -309,7 +315,7 @@ def read_windows(windows: Any, name: str = "windows") -> list[tuple[float, float
     return found
 
 
-def _whitening(noise: Any, sensors: int) -> Matrix | None:
+def _whitening(noise: ArrayLike | None, sensors: int) -> Matrix | None:
     """W (sensors, rank) with W W' = noise: distances in X W are Mahalanobis distances in X."""
     if noise is None:
         return None
@@ -339,7 +345,9 @@ def _whitening(noise: Any, sensors: int) -> Matrix | None:
 # Matrices
 
 
-def _rows(windows: Any, smoothing: float | None, times: Matrix) -> tuple[list[list[int]], Matrix]:
+def _rows(
+    windows: list[tuple[float, float]] | None, smoothing: float | None, times: Matrix
+) -> tuple[list[list[int]], Matrix]:
     """Time points averaged in each output row, with repeats where smoothing counts one more than once; and weights."""
     step = float(np.diff(times).min()) if len(times) > 1 else 1e-6
     edge = 1e-3 * step  # times may have been stored in single precision
@@ -374,7 +382,9 @@ def _rows(windows: Any, smoothing: float | None, times: Matrix) -> tuple[list[li
     return [np.flatnonzero(weights[:, t]).tolist() for t in range(len(times))], weights
 
 
-def _matrices(values: npt.NDArray[Any], at: Indices, metric: str, whitening: Matrix | None, threads: int) -> Matrix:
+def _matrices(
+    values: npt.NDArray[Any], at: Indices, metric: SensorMetric, whitening: Matrix | None, threads: int
+) -> Matrix:
     """Dissimilarities (times, pairs) at some time points; NaN is refused with its place."""
     if values.dtype not in (np.float32, np.float64):
         values, times = values[..., at].astype(np.float64), np.arange(len(at))
@@ -396,16 +406,16 @@ def _matrices(values: npt.NDArray[Any], at: Indices, metric: str, whitening: Mat
 
 
 def rdm_movie(
-    patterns: Any,
-    metric: str = "correlation",
+    patterns: PatternsLike,
+    metric: SensorMetric = "correlation",
     *,
-    times: Any = None,
+    times: ArrayLike | None = None,
     stimuli: Sequence[str] | None = None,
-    windows: Any = None,
+    windows: WindowsLike | None = None,
     smoothing: float | str | None = None,
-    noise: Any = None,
-    splits: Any = None,
-    picks: Any = None,
+    noise: ArrayLike | None = None,
+    splits: int | LabelsLike | None = None,
+    picks: PicksLike | None = None,
     threads: int | None = None,
 ) -> xarray.DataArray:
     """Dissimilarity matrix of the sensor patterns at every time point, or averaged in windows.

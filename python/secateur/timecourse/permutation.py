@@ -24,7 +24,12 @@ from .pruning import BUDGET, Study, divided, input_digests, planned, settings_of
 from .subjects import WINDOW
 
 if TYPE_CHECKING:
+    import distributed
     import xarray
+    from numpy.typing import ArrayLike
+
+    from .._typing import HostEmbeddingLike, LabelsLike, MoviesLike, NamesLike, Splits
+    from ..targets import Kind
 
 __all__ = ["FORMING", "against_relabellings", "permutation_test", "relabelled_chunk"]
 
@@ -32,21 +37,21 @@ FORMING = 0.05  # the p whose standard normal deviate a course has to pass to be
 
 
 def permutation_test(
-    X: Any,
-    movies: Any,
+    X: HostEmbeddingLike,
+    movies: MoviesLike,
     n: int = 1000,
     pruner: Pruner | None = None,
-    cv: Any = 5,
+    cv: Splits = 5,
     repeats: int = 1,
     seed: int = 0,
-    groups: Any = None,
+    groups: LabelsLike | None = None,
     *,
-    kind: str | None = None,
-    subjects: Any = None,
-    times: Any = None,
+    kind: Kind | None = None,
+    subjects: NamesLike | None = None,
+    times: ArrayLike | None = None,
     alpha: float = 0.05,
     alternative: Alternative = "greater",
-    client: Any = None,
+    client: distributed.Client | None = None,
     threads: int | None = None,
     progress: bool = True,
 ) -> xarray.Dataset:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ from .movies import read_times
 
 if TYPE_CHECKING:
     import xarray
+    from numpy.typing import ArrayLike
+
+    from .._typing import HostEmbeddingLike
 
 __all__ = ["PlantedTimecourse", "simulate"]
 
@@ -57,11 +60,11 @@ class PlantedTimecourse:
 def simulate(
     n_stimuli: int = 24,
     *,
-    X: Any = None,
-    features: Any = None,
+    X: HostEmbeddingLike | None = None,
+    features: ArrayLike | None = None,
     subjects: int = 1,
     sensors: int = 64,
-    times: Any = None,
+    times: ArrayLike | None = None,
     window: tuple[float, float] = (0.2, 0.35),
     noise: float = 1.0,
     seed: int = 0,

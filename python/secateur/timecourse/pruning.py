@@ -37,7 +37,12 @@ from .subjects import Movies, digests, read_movies
 if TYPE_CHECKING:
     import os
 
+    import distributed
     import xarray
+    from numpy.typing import ArrayLike
+
+    from .._typing import HostEmbeddingLike, LabelsLike, MoviesLike, NamesLike, Splits
+    from ..targets import Kind
 
 __all__ = [
     "BUDGET", "MOST", "SCORES", "Chunk", "Study", "blank", "check_stimuli", "divided", "from_one_to_all",
@@ -56,7 +61,7 @@ class Study:
     features: Features
     folds: list[Fold]
     pruner: Pruner
-    kind: str
+    kind: Kind
     generalise: bool
     alone: bool  # the subjects have one time point each
     groups: Any = None  # of stimuli, for a search with inner folds
@@ -127,21 +132,21 @@ def from_one_to_all(tested: Problem, support: npt.NDArray[np.bool_], made: dict[
 
 
 def prune(
-    X: Any,
-    movies: Any,
+    X: HostEmbeddingLike,
+    movies: MoviesLike,
     pruner: Pruner | None = None,
-    cv: Any = 5,
+    cv: Splits = 5,
     repeats: int = 1,
     seed: int = 0,
-    groups: Any = None,
+    groups: LabelsLike | None = None,
     *,
-    kind: str | None = None,
-    subjects: Any = None,
-    times: Any = None,
+    kind: Kind | None = None,
+    subjects: NamesLike | None = None,
+    times: ArrayLike | None = None,
     generalise: bool = False,
     store: str | os.PathLike[str] | None = None,
     chunk: int | None = None,
-    client: Any = None,
+    client: distributed.Client | None = None,
     threads: int | None = None,
     progress: bool = True,
 ) -> xarray.Dataset:
@@ -281,8 +286,9 @@ def prune(
 
 
 def planned(
-    X: Any, movies: Any, pruner: Pruner | None, how: tuple[Any, int, int, Any], kind: str | None, subjects: Any,
-    times: Any, client: Any, threads: int | None, *, generalise: bool = False,
+    X: HostEmbeddingLike, movies: MoviesLike, pruner: Pruner | None, how: tuple[Any, int, int, Any], kind: Kind | None,
+    subjects: NamesLike | None, times: ArrayLike | None, client: distributed.Client | None, threads: int | None, *,
+    generalise: bool = False,
 ) -> tuple[Study, Movies, Indices]:  # fmt: skip
     """Everything that a run along time is given, read and checked: also to which repeat each fold belongs."""
     from sklearn.base import clone
@@ -306,7 +312,7 @@ def planned(
     return study, read, repeat
 
 
-def settings_of(study: Study, cv: Any, repeats: int, seed: int) -> dict[str, Any]:
+def settings_of(study: Study, cv: Splits, repeats: int, seed: int) -> dict[str, Any]:
     """What a result records of how it was made."""
     return attributes(study.pruner, study.kind, cv, repeats, seed)
 
@@ -346,7 +352,9 @@ def values_of(study: Study, movies: Movies, part: Chunk) -> tuple[Any, ...]:
     return (values, movies.at(part.subject, slice(None))) if study.generalise else (values,)
 
 
-def input_digests(study: Study, movies: Movies, chunks: list[Chunk], client: Any, progress: bool) -> dict[str, str]:
+def input_digests(
+    study: Study, movies: Movies, chunks: list[Chunk], client: distributed.Client | None, progress: bool
+) -> dict[str, str]:
     """SHA-256 of everything that a result depends on, by name."""
     features = study.features
     calls = ((key, (part.names, movies.at(part.subject, part.span))) for key, part in enumerate(chunks))

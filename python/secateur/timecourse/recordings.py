@@ -21,6 +21,10 @@ from .movies import DIMS, Recording, _read_epochs, _read_evoked, _read_recording
 
 if TYPE_CHECKING:
     import xarray
+    from numpy.typing import ArrayLike
+
+    from .._typing import LabelsLike, PatternsLike, PicksLike
+    from .movies import SensorMetric
 
 __all__ = ["FORMATS", "STIMULUS_KEYS", "SUBJECT", "rdm_movies", "read_recording", "read_recordings", "subject_files"]
 
@@ -33,9 +37,9 @@ def read_recording(
     path: str | os.PathLike[str],
     *,
     stimuli: Sequence[str] | None = None,
-    picks: Any = None,
-    splits: Any = None,
-    times: Any = None,
+    picks: PicksLike | None = None,
+    splits: int | LabelsLike | None = None,
+    times: ArrayLike | None = None,
     key: str | None = None,
     column: int = 0,
 ) -> xarray.DataArray:
@@ -181,7 +185,11 @@ def subject_files(folder: str | os.PathLike[str], pattern: str) -> dict[str, Pat
     return {subject: files[subject] for subject in sorted(files)}
 
 
-def rdm_movies(recordings: Any, metric: str = "correlation", **how: Any) -> dict[Any, xarray.DataArray]:
+def rdm_movies(
+    recordings: Mapping[Any, PatternsLike] | list[Any] | tuple[PatternsLike, ...] | xarray.DataArray,
+    metric: SensorMetric = "correlation",
+    **how: Any,
+) -> dict[Any, xarray.DataArray]:
     """One movie a subject, as :func:`prune` takes them.
 
     Parameters
@@ -267,7 +275,9 @@ def _counted(epochs: Any, names: tuple[str, ...]) -> npt.NDArray[np.int64]:
     return np.array([int((codes == epochs.event_id[name]).sum()) for name in names])
 
 
-def _from_mne(path: Path, names: tuple[str, ...] | None, picks: Any, splits: Any) -> xarray.DataArray:
+def _from_mne(
+    path: Path, names: tuple[str, ...] | None, picks: PicksLike | None, splits: int | LabelsLike | None
+) -> xarray.DataArray:
     try:
         import mne
     except ImportError as error:
@@ -288,7 +298,9 @@ def _from_mne(path: Path, names: tuple[str, ...] | None, picks: Any, splits: Any
     return _labelled(read, evoked[0].ch_names, np.array(counts))
 
 
-def _from_numpy(path: Path, names: tuple[str, ...] | None, times: Any, key: str | None) -> xarray.DataArray:
+def _from_numpy(
+    path: Path, names: tuple[str, ...] | None, times: ArrayLike | None, key: str | None
+) -> xarray.DataArray:
     alone = path.suffix.lower() == ".npy"
     try:
         held = {"": load_npy(path)} if alone else {name: npz_member(path, name) for name in npz_headers(path)}
@@ -312,7 +324,7 @@ def _from_numpy(path: Path, names: tuple[str, ...] | None, times: Any, key: str 
     return _chosen(_labelled(read, None if sensors is None else sensors.astype(str)), names)
 
 
-def _plain(patterns: Any, times: Any, names: tuple[str, ...] | None) -> Recording:
+def _plain(patterns: Any, times: ArrayLike | None, names: tuple[str, ...] | None) -> Recording:
     """Patterns of an array, their times and names fitting it."""
     read = _read_recording(patterns, names, None)
     n, seconds = read.values.shape[1], None
@@ -375,7 +387,12 @@ def _from_xarray(path: Path, names: tuple[str, ...] | None, key: str | None) -> 
 
 
 def _from_fieldtrip(
-    path: Path, names: tuple[str, ...] | None, picks: Any, splits: Any, key: str | None, column: int
+    path: Path,
+    names: tuple[str, ...] | None,
+    picks: Any,
+    splits: int | LabelsLike | None,
+    key: str | None,
+    column: int,
 ) -> xarray.DataArray:
     """FieldTrip's raw and timelock structures, by SciPy's reader."""
     try:

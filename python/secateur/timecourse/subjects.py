@@ -16,6 +16,10 @@ from .movies import check_step
 
 if TYPE_CHECKING:
     import xarray
+    from numpy.typing import ArrayLike
+
+    from .._typing import NamesLike
+    from ..targets import Kind
 
 __all__ = ["WINDOW", "Movies", "digests", "read_movies"]
 
@@ -41,7 +45,7 @@ class Movies:
     times: Matrix
     units: str
     windows: dict[str, Matrix]
-    kind: str | None
+    kind: Kind | None
     stimuli: tuple[str, ...] | None
 
     def at(self, subject: int, span: slice) -> Any:
@@ -70,7 +74,7 @@ def digests(constant: bool, names: Sequence[str], values: Any) -> npt.NDArray[np
     return np.array([list(bytes.fromhex(digest(row))) for row in rows], dtype=np.uint8)
 
 
-def read_movies(movies: Any, n: int, subjects: Any = None, times: Any = None) -> Movies:
+def read_movies(movies: Any, n: int, subjects: NamesLike | None = None, times: ArrayLike | None = None) -> Movies:
     """Read the movies of one or several subjects.
 
     Parameters
@@ -160,7 +164,7 @@ def _oriented(movie: Any, n: int) -> xarray.DataArray:
     return array
 
 
-def _described(array: xarray.DataArray, times: Any) -> dict[str, Any]:
+def _described(array: xarray.DataArray, times: ArrayLike | None) -> dict[str, Any]:
     """What one movie says of itself."""
     count = array.sizes["time"]
     units = "s"

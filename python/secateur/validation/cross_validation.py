@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..progress import with_progress
 from ..pruning import Pruner
@@ -11,13 +11,16 @@ from ..similarity import warn_of_opposition, warn_of_undefined_pairs
 
 if TYPE_CHECKING:
     import xarray
+
+    from .._typing import EmbeddingLike, LabelsLike, Splits, TargetLike, WeightsLike
+    from ..targets import Kind
 from .folds import split, warn_of_small_folds
 from .scores import attributes, collect, names_or_numbers, score_fold
 
 __all__ = ["cross_validate", "pruner_of"]
 
 
-def pruner_of(pruner: Pruner | None, kind: str | None) -> Pruner:
+def pruner_of(pruner: Pruner | None, kind: Kind | None) -> Pruner:
     pruner = Pruner() if pruner is None else pruner
     if not isinstance(pruner, Pruner):
         raise TypeError(f"pruner must be a secateur.Pruner, got {type(pruner).__name__}")
@@ -29,16 +32,16 @@ def pruner_of(pruner: Pruner | None, kind: str | None) -> Pruner:
 
 
 def cross_validate(
-    X: Any,
-    target: Any,
+    X: EmbeddingLike,
+    target: TargetLike,
     pruner: Pruner | None = None,
-    cv: Any = 5,
+    cv: Splits = 5,
     repeats: int = 1,
     seed: int = 0,
-    groups: Any = None,
+    groups: LabelsLike | None = None,
     *,
-    kind: str | None = None,
-    weights: Any = None,
+    kind: Kind | None = None,
+    weights: WeightsLike | None = None,
     curves: bool = True,
     progress: bool = True,
 ) -> xarray.Dataset:

@@ -14,6 +14,8 @@ from ..pairs import pair_count
 from ..pruning.ranking import SMALLEST_FOLD, shuffled_folds
 
 if TYPE_CHECKING:
+    from .._typing import LabelsLike, Splits
+
     pass
 
 __all__ = ["FEW_PAIRS", "Fold", "SmallFoldsWarning", "split", "warn_of_small_folds"]
@@ -40,7 +42,9 @@ def warn_of_small_folds(folds: Iterable[Fold]) -> None:
         )
 
 
-def split(n: int, cv: Any = 5, repeats: int = 1, seed: int = 0, groups: Any = None) -> tuple[list[Fold], Indices]:
+def split(
+    n: int, cv: Splits = 5, repeats: int = 1, seed: int = 0, groups: LabelsLike | None = None
+) -> tuple[list[Fold], Indices]:
     """Folds over n stimuli.
 
     Parameters
@@ -79,25 +83,26 @@ def split(n: int, cv: Any = 5, repeats: int = 1, seed: int = 0, groups: Any = No
     seed = check_seed(seed, repeats)
     if groups is not None:
         groups = read_labels(groups, n, "groups", "stimuli")
+    given: Any = cv
     whole = is_integer(cv)
     if not whole and (isinstance(cv, (str, type)) or not (hasattr(cv, "split") or isinstance(cv, Iterable))):
         raise TypeError(f"cv must be an integer, a scikit-learn splitter, or (train, test) folds, got {cv!r}")
     if not whole and repeats > 1:
         raise ValueError(f"repeats must be 1 unless cv is an integer, got {repeats}")
-    if whole and cv < 2:
+    if whole and given < 2:
         raise ValueError(f"cv must be at least 2, got {cv}")
     most = n if groups is None else len(np.unique(groups))
-    if whole and cv > most:
+    if whole and given > most:
         raise ValueError(f"cv must be at most the {most} {'stimuli' if groups is None else 'groups'}, got {cv}")
     folds: list[Fold] = []
     repeat: list[int] = []
     for r in range(repeats):
         if whole:
-            drawn = shuffled_folds(n, int(cv), int(seed) + r, groups)
+            drawn = shuffled_folds(n, int(given), int(seed) + r, groups)
         elif hasattr(cv, "split"):
             drawn = cv.split(np.zeros(n), groups if groups is None else np.asarray(groups), groups)
         else:
-            drawn = iter(cv)
+            drawn = iter(given)
         for fold in drawn:
             folds.append(_read_fold(fold, n, len(folds), groups))
             repeat.append(r)
@@ -106,7 +111,7 @@ def split(n: int, cv: Any = 5, repeats: int = 1, seed: int = 0, groups: Any = No
     return folds, np.array(repeat, dtype=np.int64)
 
 
-def _read_fold(fold: Any, n: int, f: int, groups: Any) -> Fold:
+def _read_fold(fold: Any, n: int, f: int, groups: LabelsLike | None) -> Fold:
     """Training and test stimuli of fold f, checked."""
     if not isinstance(fold, (tuple, list)) or len(fold) != 2:
         raise TypeError(f"cv must hold (train, test) pairs, got {fold!r} for fold {f}")

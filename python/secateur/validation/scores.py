@@ -21,6 +21,9 @@ from ..targets import DeviceTargets, Targets
 
 if TYPE_CHECKING:
     import xarray
+
+    from .._typing import LabelsLike, Splits
+    from ..targets import Kind
 from .folds import Fold
 
 __all__ = ["FoldScores", "attributes", "collect", "cv_name", "names_or_numbers", "score_fold"]
@@ -39,7 +42,7 @@ class FoldScores:
 
 
 def score_fold(
-    problem: Problem, fold: Fold, search: Search, *, detail: Detail = "support", groups: Any = None
+    problem: Problem, fold: Fold, search: Search, *, detail: Detail = "support", groups: LabelsLike | None = None
 ) -> FoldScores:
     """Prune on the training stimuli's pairs, score on the test stimuli's. Nothing else crosses.
 
@@ -52,7 +55,7 @@ def score_fold(
     return FoldScores(pruned.baseline, full, pruned.alignment, scores, undefined, pruned)
 
 
-def attributes(pruner: Pruner, kind: str, cv: Any, repeats: int, seed: int) -> dict[str, Any]:
+def attributes(pruner: Pruner, kind: Kind, cv: Splits, repeats: int, seed: int) -> dict[str, Any]:
     """What a result records of how it was made."""
     limits = {name: getattr(pruner, name) for name in ("max_features", "tol", "patience")}
     if pruner.min_features > 1:
@@ -70,7 +73,7 @@ def attributes(pruner: Pruner, kind: str, cv: Any, repeats: int, seed: int) -> d
     }  # fmt: skip
 
 
-def cv_name(cv: Any) -> str:
+def cv_name(cv: Splits) -> str:
     """What a result calls its folds: the same in every process, so without the addresses that some reprs hold."""
     named = isinstance(cv, (int, np.integer)) or hasattr(cv, "split")
     return re.sub(r" at 0x[0-9a-fA-F]+", "", str(cv)) if named else "given folds"

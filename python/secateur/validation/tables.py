@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     import pandas
     import xarray
 
+    from .._typing import HostEmbeddingLike, SubsetLike
+    from ..measures import Metric
+
 __all__ = ["kept_features", "summary", "tested_once", "to_rsatoolbox"]
 
 
@@ -124,7 +127,9 @@ def kept_features(result: xarray.Dataset) -> pandas.DataFrame:
     return table.drop(columns="position").reset_index(drop=True)
 
 
-def to_rsatoolbox(X: Any, support: Any = None, metric: str = "cosine", *, name: str = "pruned") -> Any:
+def to_rsatoolbox(
+    X: HostEmbeddingLike, support: SubsetLike | None = None, metric: Metric = "cosine", *, name: str = "pruned"
+) -> Any:
     """The RDM of the kept features as rsatoolbox ``RDMs``.
 
     Parameters

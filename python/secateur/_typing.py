@@ -1,0 +1,77 @@
+"""What users may pass, by name: for annotations alone, so that type checkers read it and no program does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from os import PathLike
+
+    import numpy as np
+    import pandas
+    import PIL.Image
+    import xarray
+    from numpy.typing import ArrayLike, NDArray
+
+    from .features import CudaArray, DeviceFeatures, Features
+    from .networks.images import Images
+    from .targets import DeviceTargets, Targets
+
+__all__ = [
+    "EmbeddingLike", "HostEmbeddingLike", "HostTargetLike", "ImagesLike", "LabelsLike", "MatricesLike", "MovieLike",
+    "MoviesLike", "NamesLike", "PathOrPaths", "PatternsLike", "PicksLike", "RDMs", "Recorded", "Splits", "Splitter",
+    "SubsetLike", "TargetLike", "WeightsLike", "WindowsLike",
+]  # fmt: skip
+
+
+class RDMs(Protocol):
+    """What is read of rsatoolbox's ``RDMs``."""
+
+    @property
+    def dissimilarities(self) -> Any: ...  # rsatoolbox does not say
+    @property
+    def pattern_descriptors(self) -> Any: ...
+    @property
+    def n_cond(self) -> int: ...
+
+
+class Recorded(Protocol):
+    """What is asked of MNE's ``Evoked`` and ``Epochs``, and of what is like them; channels, where there are any."""
+
+    @property
+    def times(self) -> Any: ...  # mne has no types
+
+
+class Splitter(Protocol):
+    """A scikit-learn splitter; it has no types of its own."""
+
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[Any, Any]]: ...
+
+
+# X: stimuli by features. Arrays in a CUDA device's memory are not taken everywhere.
+HostEmbeddingLike: TypeAlias = "ArrayLike | pandas.DataFrame | xarray.DataArray | Features"
+EmbeddingLike: TypeAlias = "HostEmbeddingLike | CudaArray | DeviceFeatures"
+# Targets: square or packed, one or T.
+MatricesLike: TypeAlias = "ArrayLike | pandas.DataFrame | xarray.DataArray | RDMs"
+HostTargetLike: TypeAlias = "MatricesLike | Targets"
+TargetLike: TypeAlias = "HostTargetLike | CudaArray | DeviceTargets"
+# Shaped like a target.
+WeightsLike: TypeAlias = "ArrayLike | pandas.DataFrame | xarray.DataArray"
+# One a stimulus, or a feature: integers or text; and a mask of features, or their indices.
+LabelsLike: TypeAlias = "ArrayLike | pandas.Series[Any] | pandas.Index[Any] | xarray.DataArray"
+SubsetLike: TypeAlias = "ArrayLike | pandas.Series[Any] | pandas.Index[Any] | xarray.DataArray"
+NamesLike: TypeAlias = "Sequence[object] | NDArray[Any] | pandas.Series[Any] | pandas.Index[Any] | xarray.DataArray"
+# list[Any]: a list of indices is no list of array-likes to a type checker.
+Splits: TypeAlias = "int | np.integer[Any] | Splitter | Iterable[tuple[ArrayLike, ArrayLike] | list[Any]]"
+PathOrPaths: TypeAlias = "str | PathLike[str]"
+ImagesLike: TypeAlias = (
+    "PathOrPaths | PIL.Image.Image | NDArray[Any] | Iterable[PathOrPaths | PIL.Image.Image | NDArray[Any]] | Images"
+)
+# MEG/EEG. Keys of a mapping are the subjects, or the stimuli: a type checker takes them as they are declared.
+WindowsLike: TypeAlias = "str | Iterable[str | Sequence[float | str]] | NDArray[Any]"
+PicksLike: TypeAlias = "str | slice | Sequence[str] | Sequence[int] | NDArray[Any]"
+PatternsLike: TypeAlias = "ArrayLike | xarray.DataArray | Recorded | Sequence[Recorded] | Mapping[Any, Recorded]"
+MovieLike: TypeAlias = "ArrayLike | xarray.DataArray"
+MoviesLike: TypeAlias = "MovieLike | Sequence[MovieLike] | Mapping[Any, MovieLike]"
