@@ -15,6 +15,7 @@ from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import squareform
 
 import cases
 import reference
@@ -163,19 +164,30 @@ def test_python_offers_what_the_core_lists():
     assert CUDA_COMPARATORS == ON_CUDA
 
 
-def test_every_list_of_metrics_holds_them_all():
+def test_study_files_take_every_metric():
     from secateur.study.config import Pruning
 
     assert set(get_args(get_type_hints(Pruning)["metric"])) == set(METRICS)
-    documented = 0
-    for path in sorted(PACKAGE.rglob("*.py")):
-        for listed in re.findall(r"^ *metric : \{(.*)\}", path.read_text(encoding="utf-8"), re.MULTILINE):
-            named = set(re.findall(r'"([^"]+)"', listed))
-            if path.parent.name == "reweighting" or named & {"crossnobis", "mahalanobis"}:
-                continue  # reweightings of products, and dissimilarities of recordings: lists of their own
-            assert named == set(METRICS), path.name
-            documented += 1
-    assert documented >= 7
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_single_images_have_similarities_by_every_metric(metric):
+    """Those of feature maps are Python's own, of one row with many."""
+    feature_maps = pytest.importorskip("secateur.networks.feature_maps")
+    X, Y = cases.embedding(N, D), cases.embedding(7, D)
+    found = feature_maps._similarities_between(*(feature_maps._directed(one, metric) for one in (X, Y)), metric)
+    whole = squareform(reference.similarity(np.concatenate([X, Y]), metric))
+    cases.close(found, whole[:N, N:])
+
+
+def test_a_metric_that_single_images_lack_is_refused(monkeypatch):
+    from secateur import measures
+    from secateur.networks import feature_maps
+
+    row = measures.MetricRow("− Chebyshev distance", "distance", "largest")
+    monkeypatch.setitem(measures.METRIC_TABLE, "dot", row)
+    with pytest.raises(NotImplementedError, match="metric 'dot' adds 'largest'"):
+        feature_maps._similarities_between(np.eye(3), np.eye(3), "dot")
 
 
 @pytest.mark.parametrize("metric", METRICS)

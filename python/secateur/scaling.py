@@ -37,8 +37,8 @@ def mds(
         The embedding.
     support : bool mask (d,) or indices, optional
         The features that are present; all by default.
-    metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean", "cityblock"}
-        Similarity of two stimuli.
+    metric : Metric
+        Similarity of two stimuli, as in :func:`secateur.similarity`.
     seed : int
         Of the random initialisations.
     initialisations : int

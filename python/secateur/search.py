@@ -46,8 +46,8 @@ def find(
         Finite; converted to float64.
     target, metric, comparator, kind, weights, device, threads, precision
         As in :func:`secateur.leave_one_out`; one target or T of them.
-    search : {"ranking", "parsimonious", "forward", "backward", "floating", "floating-backward"}
-        As :class:`secateur.Pruner` describes them.
+    search : Search
+        As :class:`secateur.Pruner` has them.
     groups : array (n,), optional
         Stimuli of one group stay on one side of the inner folds of ``"parsimonious"``.
     progress : bool

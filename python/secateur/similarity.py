@@ -145,7 +145,7 @@ def alignment(
         Finite; converted to float64.
     target : (n, n) | (P,) | (T, P) | (T, n, n) array, rsatoolbox RDMs, or xarray DataArray
         Pairs in ``numpy.triu_indices(n, 1)`` order; NaN leaves a pair out of that target.
-    metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean", "cityblock"}
+    metric : Metric
         As in :func:`secateur.similarity`.
     comparator : {"pearson", "cosine", "corr_cov", "cosine_cov", "spearman", "rho-a", "tau-a", "tau-b"}
         rsatoolbox's comparators, taken over pairs; its ``"corr"`` is ``"pearson"``, its ``"kendall"`` is ``"tau-b"``.

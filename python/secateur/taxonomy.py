@@ -327,8 +327,8 @@ def linkage(
     ----------
     X : array (n stimuli, d features), or (P,) similarities
         What is clustered; pairs in ``numpy.triu_indices(n, 1)`` order.
-    metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean", "cityblock"}
-        Similarity of two stimuli, where X holds features.
+    metric : Metric
+        Similarity of two stimuli, where X holds features, as in :func:`secateur.similarity`.
     subset : bool mask (d,) or indices, optional
         The features that are present; all by default.
 

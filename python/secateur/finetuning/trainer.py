@@ -85,7 +85,7 @@ class DissimilarityTrainer:
         images of each set (of one set: its indices); or nothing, so that the last epoch is kept.
     layers : sequence of str, optional
         The layers that are scored on the held-out pairs after every epoch; by default all from the first that learns.
-    comparator : str
+    comparator : Comparator
         Of scores, as in :func:`secateur.alignment`.
     patience : int, optional
         Stop after so many epochs without a better score.

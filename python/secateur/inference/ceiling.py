@@ -51,8 +51,8 @@ def noise_ceiling(
     ----------
     rdms : (T, P) | (T, n, n) array, rsatoolbox RDMs, or xarray DataArray
         One matrix a subject, two at least. NaN: the subject has no such pair.
-    comparator : {"pearson", "cosine", "corr_cov", "cosine_cov", "spearman", "rho-a", "tau-a", "tau-b"}
-        What models are scored by.
+    comparator : Comparator
+        What models are scored by, as in :func:`secateur.alignment`.
     subjects : array (T,), optional
         Whose each matrix is, where a subject has several (sessions); these are left out together.
     cv, repeats, seed, groups
@@ -150,8 +150,8 @@ def noise_normalised_r2(
         Dissimilarities by models. NaN leaves a pair out for all of them and for the ceiling.
     rdms : (T, P) | (T, n, n) array, rsatoolbox RDMs, or xarray DataArray
         Dissimilarities, a matrix a subject, two at least. NaN: the subject has no such pair.
-    comparator : {"spearman", "pearson", ...}
-        What is squared; the challenge took Spearman's.
+    comparator : Comparator
+        What is squared, as in :func:`secateur.alignment`; the challenge took Spearman's.
     n : int
         Relabellings of the subjects' stimuli, alike in all subjects, whose mean r² is what chance gives.
     seed : int

@@ -69,16 +69,18 @@ def _directed(X: Singles | Matrix, metric: Metric) -> Matrix:
 def _similarities_between(X: Matrix, Y: Matrix, metric: Metric) -> Matrix:
     """Similarities of the rows of X with those of Y, both as :func:`_directed` leaves them."""
     row = metric_row(metric)
-    if row.adds == "absolute":
+    if row.adds == "product":
+        return np.asarray(X @ Y.T)
+    if row.adds == "square":
+        x, y = (np.einsum("if,if->i", Z, Z) for Z in (X, Y))
+        distances = np.maximum(x[:, None] + y - 2 * (X @ Y.T), 0)
+    elif row.adds == "absolute":
         from scipy.spatial.distance import cdist
 
-        return np.asarray(-cdist(X, Y, "cityblock"))
-    inner = X @ Y.T
-    if row.adds == "product":
-        return np.asarray(inner)
-    x, y = (np.einsum("if,if->i", Z, Z) for Z in (X, Y))
-    squares = np.maximum(x[:, None] + y - 2 * inner, 0)
-    return np.asarray(-np.sqrt(squares) if row.rooted else -squares)
+        distances = cdist(X, Y, "cityblock")
+    else:  # a new metric's, until it is written here
+        raise NotImplementedError(f"metric {metric!r} adds {row.adds!r}, of which single images have no similarities")
+    return np.asarray(-np.sqrt(distances) if row.rooted else -distances)
 
 
 def _rows_of(targets: Targets) -> list[Targets]:
@@ -187,10 +189,11 @@ def alignment_importance(
     target : (n, n) | (P,) | (T, P) | (T, n, n) array, rsatoolbox RDMs, or xarray DataArray
         As in :func:`secateur.alignment`, in the order of the images. Where it names its stimuli, the names are held
         against the images'.
-    metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean", "cityblock"}
-        Similarity of two embeddings. A masked map leaves a zero in a pooled embedding; a correlation's mean counts it.
-    comparator : {"spearman", "pearson", "cosine", "corr_cov", "cosine_cov", "rho-a", "tau-a", "tau-b"}
-        How similarities are compared with the target's.
+    metric : Metric
+        Similarity of two embeddings, as in :func:`secateur.similarity`. A masked map leaves a zero in a pooled
+        embedding; a correlation's mean counts it.
+    comparator : Comparator
+        How similarities are compared with the target's, as in :func:`secateur.alignment`.
     kind : {"similarity", "dissimilarity"}, optional
         What the target holds, where it doesn't say so itself: as in :func:`secateur.alignment`.
     weights : array shaped like a target, optional

@@ -32,10 +32,10 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean", "cityblock"}
-        Similarity of two stimuli; distances enter negated.
-    comparator : {"pearson", "cosine", "corr_cov", "cosine_cov", "spearman", "rho-a", "tau-a", "tau-b"}
-        Alignment of two similarity spaces.
+    metric : Metric
+        Similarity of two stimuli, as in :func:`secateur.similarity`; distances enter negated.
+    comparator : Comparator
+        Alignment of two similarity spaces, as in :func:`secateur.alignment`.
     kind : {"similarity", "dissimilarity"}, optional
         What targets hold, where they don't say so themselves: as in :func:`secateur.alignment`.
     search : {"ranking", "parsimonious", "forward", "backward", "floating", "floating-backward"}

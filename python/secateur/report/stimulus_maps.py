@@ -85,8 +85,8 @@ def embedding(
         The kept features, as from :func:`consensus` or a Pruner's ``support_``.
     groups : array (n,), optional
         Colours. Beyond eight groups the smaller ones share one grey.
-    metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean", "cityblock"}
-        Similarity of two stimuli.
+    metric : Metric
+        Similarity of two stimuli, as in :func:`secateur.similarity`.
     seed : int
         Of the initialisations; see :func:`mds` for their number and the number of steps.
     title : str, optional

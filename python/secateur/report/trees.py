@@ -37,8 +37,8 @@ def dendrograms(
         The kept features.
     groups : array (n,), optional
         Colours of the strip below each tree: a stroke a stimulus. Beyond eight groups the smaller ones share one grey.
-    metric : {"cosine", "correlation", "dot", "sqeuclidean", "euclidean", "cityblock"}
-        Similarity of two stimuli.
+    metric : Metric
+        Similarity of two stimuli, as in :func:`secateur.similarity`.
     clusters : int, optional
         Where to cut: at a dashed line, the branches below it coloured.
 

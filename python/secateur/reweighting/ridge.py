@@ -82,8 +82,8 @@ class Ridge(Weights):
         ``"dot"``: products of the features as they are (PAG18). ``"cosine"``, ``"correlation"``: of rows scaled to unit
         length, or centred and scaled. ``"sqeuclidean"``: negated squared differences instead of products, so that a
         positive weight again makes likeness.
-    comparator : {"pearson", "cosine", "corr_cov", "cosine_cov", "spearman", "rho-a", "tau-a", "tau-b"}
-        Alignment that the inner folds choose by, and :meth:`score` gives.
+    comparator : Comparator
+        Alignment that the inner folds choose by, and :meth:`score` gives, as in :func:`secateur.alignment`.
     kind : {"similarity", "dissimilarity"}, optional
         What targets hold, where they don't say so themselves: as in :func:`secateur.alignment`.
     penalties : array (L,), optional

@@ -215,8 +215,8 @@ def noise_ceiling(
     ----------
     movies : any form of several subjects that :func:`prune` takes
         At least 2 subjects.
-    comparator : str
-        What models are scored by.
+    comparator : Comparator
+        What models are scored by, as in :func:`secateur.alignment`.
     cv, repeats, seed, groups
         As in :func:`prune`: give them as there, and the bounds are of held-out alignments, which these can be laid
         against; among all stimuli by default.

@@ -138,8 +138,9 @@ def to_rsatoolbox(
         Its stimulus labels become the pattern descriptor ``conds``.
     support : bool mask (d,), indices, or (T, d) masks; optional
         One RDM each; all features by default.
-    metric : str
-        Dissimilarity is 1 - similarity for cosine and correlation, minus the similarity otherwise.
+    metric : Metric
+        As in :func:`secateur.similarity`. Dissimilarity is 1 - similarity for cosine and correlation, minus the
+        similarity otherwise.
     name : str
         The RDMs' descriptor.
 
