@@ -122,7 +122,7 @@ __global__ void factors(Job<Real> job) {
     if (c < job.count) {
         const double value = job.x[i * job.features + job.candidates[c]];
         factor = Rule::centred ? (value - job.mean[i]) * job.weight : value;
-        if constexpr (Rule::guard == Guard::job.own) {
+        if constexpr (Rule::guard == Guard::own) {
             const double rest = job.own[i] + sign * (factor * factor);
             if (rest <= job.min_norm[i]) job.needs_recompute[c] = 1;
             if constexpr (Rule::normalised && std::is_same_v<Real, float>) {
