@@ -181,9 +181,7 @@ class Problem:
     @property
     def unit(self) -> float:
         """How large the terms of a similarity are."""
-        largest = float(np.abs(self.X).max())
-        powers = {"cosine": 0, "correlation": 0, "cityblock": 1}
-        return largest ** powers.get(self.metric, 2)
+        return float(np.abs(self.X).max()) ** reference.POWERS[self.metric]
 
 
 @st.composite

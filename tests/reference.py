@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 from scipy.stats import rankdata
 
-METRICS = ("cosine", "correlation", "dot", "sqeuclidean", "euclidean", "cityblock")
+# Each with the power of the features' unit that its sums over features have.
+POWERS = {"cosine": 0, "correlation": 0, "dot": 2, "sqeuclidean": 2, "euclidean": 2, "cityblock": 1}
+METRICS = tuple(POWERS)
 COMPARATORS = ("pearson", "cosine", "spearman", "rho-a", "tau-a", "tau-b")
 WHITENED = ("corr_cov", "cosine_cov")  # of all pairs of a set of stimuli, none missing
 RANK_COMPARATORS = ("spearman", "rho-a", "tau-a", "tau-b")

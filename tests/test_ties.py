@@ -36,8 +36,7 @@ def on_paper(X, metric):
     for i in range(len(rows)):
         for j in range(i + 1, len(rows)):
             if metric not in ("cosine", "correlation", "dot"):
-                powers = 1 if metric == "cityblock" else 2
-                found.append(-sum(abs(a - b) ** powers for a, b in zip(rows[i], rows[j])))
+                found.append(-sum(abs(a - b) ** reference.POWERS[metric] for a, b in zip(rows[i], rows[j])))
                 continue
             product = sum(a * b for a, b in zip(rows[i], rows[j]))
             if metric != "dot":

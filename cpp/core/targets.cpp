@@ -46,6 +46,33 @@ struct Examine {
     }
 };
 
+// What two vectors are compared by, where only their order matters.
+struct RankSums {
+    double product = 0, squares = 0, squares_of_target = 0;  // of centred ranks
+    int64_t count = 0;                                       // of pairs
+    PairCounts order{};
+};
+
+// The last step of a rank comparator. One that is added has a case here, or nothing compiles.
+double alignment_by(Comparator comparator, const RankSums& sums) {
+    switch (comparator) {
+        case Comparator::spearman:
+            return spearman(sums.product, sums.squares, sums.squares_of_target);
+        case Comparator::rho_a:
+            return rho_a(sums.product, sums.count);
+        case Comparator::tau_a:
+            return tau_a(sums.order);
+        case Comparator::tau_b:
+            return tau_b(sums.order);
+        case Comparator::pearson:
+        case Comparator::cosine:
+        case Comparator::corr_cov:
+        case Comparator::cosine_cov:
+            break;  // of values, not of ranks
+    }
+    return nan;
+}
+
 bool any_other_than_one(const Targets& t, int64_t pairs) {
     return t.weights && std::any_of(t.weights, t.weights + t.patterns * pairs, [](double w) { return w != 1; });
 }
@@ -216,8 +243,7 @@ void StandardTargets::prepare(int64_t pattern, const double* s, CompareScratch& 
 double StandardTargets::alignment_of_ranks(int64_t t, const SimilarityStats& stats, double product) const {
     if (!stats.defined || totals_[pattern_of(t)] <= 0) return nan;
     if (stats.constant) return traits_of(comparator).zero_where_constant ? 0 : nan;
-    return comparator == Comparator::spearman ? spearman(product, stats.deviation, rank_squares_[t])
-                                              : rho_a(product, stats.count);
+    return alignment_by(comparator, {product, stats.deviation, rank_squares_[t], stats.count});
 }
 
 double StandardTargets::alignment(int64_t t, const double* s, CompareScratch& scratch) const {
@@ -234,8 +260,8 @@ double StandardTargets::alignment(int64_t t, const double* s, CompareScratch& sc
     if (!stats.defined || totals_[pattern_of(t)] <= 0) return nan;
     if (stats.constant) return traits_of(comparator).zero_where_constant ? 0 : nan;
     if (by_order(comparator)) {
-        const PairCounts counts = scratch.sorter.count_pairs({h, places_.empty() ? nullptr : &places_[t * pairs], tied_[t]});
-        return comparator == Comparator::tau_a ? tau_a(counts) : tau_b(counts);
+        const OrderedValues ordered{h, places_.empty() ? nullptr : &places_[t * pairs], tied_[t]};
+        return alignment_by(comparator, {0, 0, 0, stats.count, scratch.sorter.count_pairs(ordered)});
     }
     for (int64_t p = 0; p < pairs; ++p)
         if (!weighted || h[p] != 0) product += h[p] * (s[p] - stats.mean);

@@ -17,6 +17,11 @@ namespace secateur::cuda {
 
 namespace {
 
+// By this a sum that has the features' unit to some power comes back to their unit.
+double root(double value, int degree) {
+    return degree == 1 ? value : degree == 2 ? std::sqrt(value) : std::pow(value, 1.0 / degree);
+}
+
 constexpr int lanes = 32, warps = 8, threads = lanes * warps;
 constexpr int64_t few = 8;      // targets up to which the sums are taken for each anew
 constexpr int depth = 16;       // pairs at a time in `products`
@@ -415,7 +420,7 @@ class Verb {
             for (int64_t p = 0; p < pairs_; ++p) largest = std::max(largest, std::abs(plan.space->pair[p]));
             if constexpr (!Rule::difference)
                 for (int64_t i = 0; i < n_; ++i) largest = std::max(largest, plan.space->own[i]);
-            factor_unit_ = largest > 0 ? 1 / (Rule::degree == 2 ? std::sqrt(largest) : largest) : 1;
+            factor_unit_ = largest > 0 ? 1 / root(largest, Rule::degree) : 1;
         }
         job_.x = x.values;
         job_.features = x.count;
@@ -429,7 +434,8 @@ class Verb {
         job_.weight = plan.guards.weight;
         job_.shift = plan.guards.shift;
         job_.factor_unit = factor_unit_;
-        job_.unit = Rule::degree == 2 && !Rule::rooted ? factor_unit_ * factor_unit_ : factor_unit_;
+        job_.unit = factor_unit_;
+        for (int power = 1; power < Rule::degree && !Rule::rooted; ++power) job_.unit *= factor_unit_;
         job_.min_norm = min_norm_.get();
         job_.undefined = undefined_.get();
         job_.cancel_threshold = cancel_threshold_.get();

@@ -39,6 +39,7 @@ class MetricRow:
     unit : and the dissimilarities that stand for them.
     adds : what a feature adds to a pair: a product of its two values, the square of their difference, or its absolute
         value. Of differences it is a distance, which enters negated.
+    power : to which such an absolute value is raised.
     angular : whether a stimulus needs a direction; 1 - s is then the dissimilarity.
     centred : whether the mean over features is taken from each stimulus first.
     rooted : whether the sum's root is taken.
@@ -50,6 +51,7 @@ class MetricRow:
     angular: bool = False
     centred: bool = False
     rooted: bool = False
+    power: int = 1
 
     @property
     def is_distance(self) -> bool:

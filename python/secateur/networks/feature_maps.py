@@ -77,7 +77,7 @@ def _similarities_between(X: Matrix, Y: Matrix, metric: Metric) -> Matrix:
     elif row.adds == "absolute":
         from scipy.spatial.distance import cdist
 
-        distances = cdist(X, Y, "cityblock")
+        distances = cdist(X, Y, "minkowski", p=row.power) ** row.power
     else:  # a new metric's, until it is written here
         raise NotImplementedError(f"metric {metric!r} adds {row.adds!r}, of which single images have no similarities")
     return np.asarray(-np.sqrt(distances) if row.rooted else -distances)
