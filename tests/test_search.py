@@ -7,6 +7,7 @@ import os
 import pickle
 import signal
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -851,11 +852,12 @@ def test_steps_that_are_not_there():
 @pytest.mark.parametrize("name", sc.search.SEARCHES)
 def test_searches_as_functions(name):
     """``sc.search.forward(X, target)`` and its like find what a Pruner does, for one target or several."""
+    assert {"find", "ranking", "parsimonious", "forward", "backward", "floating"} <= set(sc.search.__all__)
     rng = np.random.default_rng(4)
     X = rng.normal(size=(18, 12))
     targets = np.stack([X[:, :4] @ X[:, :4].T, X[:, 4:7] @ X[:, 4:7].T])
     limits = {"max_features": 6, "inner_cv": 3}
-    function = getattr(sc.search, name.split("-")[0])
+    function = getattr(sc.search, name.split("-")[0], partial(sc.search.find, search=name))  # for all, find
     how = {"backward": True} if name == "floating-backward" else {}
     found = function(X, targets, metric="dot", **how, **limits)
     assert found.support.shape == (2, 12)
