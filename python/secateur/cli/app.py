@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import io
 import math
 import os
@@ -10,79 +9,27 @@ import re
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields, replace
-from functools import wraps
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, Literal, TypeVar, cast, get_origin, get_type_hints
+from typing import Annotated, Any
 
 import typer
 
 from .._command import leave_early
-from ..parameters import Pruning as Pruning
 from ..provenance import own_version
+from .options import DEFAULTS, Command, Folds, Overwrite, Pruning, Repeats, flag, with_pruning
 
 __all__ = [
-    "DEFAULTS",
-    "Command",
-    "Folds",
-    "Overwrite",
-    "Repeats",
-    "Terminated",
-    "app",
-    "checked_destination",
-    "exit_with_message",
-    "main",
-    "print_files",
-    "print_text",
-    "with_pruning",
+    "DEFAULTS", "Command", "Folds", "Overwrite", "Pruning", "Repeats", "Terminated", "app", "checked_destination",
+    "exit_with_message", "log", "main", "print_files", "print_text", "refuse_bad_input", "with_pruning",
 ]  # fmt: skip
-
-Command = TypeVar("Command", bound=Callable[..., None])
 
 app = typer.Typer(
     name="secateur", help="Prune deep-network features until their similarity space fits human or neural similarity.",
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
 )  # fmt: skip
-
-DEFAULTS = Pruning()
-Folds = Annotated[int, typer.Option(metavar="N", min=2, help="Folds of stimuli.")]
-Repeats = Annotated[int, typer.Option(metavar="N", min=1, help="How often the folds are drawn anew.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result in this folder.")]
-
-
-def with_pruning(*names: str) -> Callable[[Command], Command]:
-    """In place of a command's argument ``pruning``: an option for each of these parameters of pruning, or for all."""
-
-    def wrap(command: Command) -> Command:
-        signature, hints = inspect.signature(command), get_type_hints(command, include_extras=True)
-        own = get_type_hints(Pruning)
-        default = signature.parameters["pruning"].default
-        offered = [one for one in fields(Pruning) if not names or one.name in names]
-
-        @wraps(command)
-        def run(**given: Any) -> None:
-            chosen = {one.name: given.pop(one.name) for one in offered}
-            command(**given, pruning=replace(default, **chosen))
-
-        parameters: list[inspect.Parameter] = []
-        for name, parameter in signature.parameters.items():
-            if name != "pruning":
-                parameters.append(parameter.replace(annotation=hints[name]))
-                continue
-            for one in offered:
-                hint = str if get_origin(own[one.name]) is Literal else own[one.name]
-                option = Annotated[hint, typer.Option(**one.metadata)]  # type: ignore[valid-type]
-                value = getattr(default, one.name)
-                parameters.append(parameter.replace(name=one.name, annotation=option, default=value))
-        run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-        run.__annotations__ = {one.name: one.annotation for one in parameters} | {"return": None}
-        del run.__wrapped__  # typer would read its signature
-        return cast(Command, run)
-
-    return wrap
 
 
 def log(words: str) -> None:
@@ -228,8 +175,7 @@ def _about(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
     any_size: Annotated[
-        bool,
-        typer.Option("--any-size", help="Read arrays and images of any size; by default at most half of the memory."),
+        bool, flag("--any-size", "Read arrays and images of any size; by default at most half of the memory.")
     ] = False,
 ) -> None:
     if any_size:

@@ -7,21 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import typer
 
-from .app import (
-    Folds,
-    Overwrite,
-    Pruning,
-    Repeats,
-    app,
-    exit_with_message,
-    log,
-    print_files,
-    print_text,
-    refuse_bad_input,
-    with_pruning,
-)
+from .app import app, exit_with_message, log, print_files, print_text, refuse_bad_input
+from .options import Folds, Overwrite, Pruning, Repeats, argument, flag, option, with_pruning
 
 __all__ = ["DEFAULTS", "finetune"]
 
@@ -31,56 +19,40 @@ DEFAULTS = Pruning(metric="correlation")  # as networks are trained
 @app.command()
 @with_pruning("metric", "comparator", "search")
 def finetune(
-    images: Annotated[Path, typer.Argument(metavar="IMAGES", help="Folder of images, in the order of the matrix.")],
-    rdm: Annotated[
-        str,
-        typer.Argument(metavar="RDM", help="Dissimilarities of the images, one matrix or one per subject: FILE[:KEY]."),
-    ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")],
-    net: Annotated[str | None, typer.Option(metavar="NAME", help="Architecture, such as vgg16 or timm:NAME.")] = None,
-    weights: Annotated[
-        str, typer.Option(metavar="FILE", help="File of weights; 'default': the published ones; 'random'.")
-    ] = "default",
+    images: Annotated[Path, argument("IMAGES", "Folder of images, in the order of the matrix.")],
+    rdm: Annotated[str, argument("RDM", "Dissimilarities of the images, one matrix or one per subject: FILE[:KEY].")],
+    out: Annotated[Path, option("DIR", "Folder for the results.")],
+    net: Annotated[str | None, option("NAME", "Architecture, such as vgg16 or timm:NAME.")] = None,
+    weights: Annotated[str, option("FILE", "File of weights; 'default': the published ones; 'random'.")] = "default",
     preset: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="As the paper had it: meg_early, meg_late, fmri_early or fmri_late."),
+        str | None, option("NAME", "As the paper had it: meg_early, meg_late, fmri_early or fmri_late.")
     ] = None,
-    layer: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Whose features are trained: penultimate, fc7, a module.")
-    ] = None,
-    freeze: Annotated[
-        str | None, typer.Option(metavar="WHAT", help="'from conv5', 'up to conv5_2', or names of modules: a,b.")
-    ] = None,
+    layer: Annotated[str | None, option("NAME", "Whose features are trained: penultimate, fc7, a module.")] = None,
+    freeze: Annotated[str | None, option("WHAT", "'from conv5', 'up to conv5_2', or names of modules: a,b.")] = None,
     every_layer: Annotated[
-        bool, typer.Option("--every-layer", help="Choose among all layers that learn, not the epoch alone.")
+        bool, flag("--every-layer", "Choose among all layers that learn, not the epoch alone.")
     ] = False,
-    lr: Annotated[float | None, typer.Option(metavar="RATE", help="Learning rate; 0.005 by default.")] = None,
-    momentum: Annotated[float | None, typer.Option(metavar="M", help="Of the descent; 0 by default.")] = None,
-    batch: Annotated[int | None, typer.Option(metavar="N", min=1, help="Pairs in a step; 32 by default.")] = None,
-    epochs: Annotated[int | None, typer.Option(metavar="N", min=1, help="At most; 20 by default.")] = None,
-    patience: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Stop after so many epochs without gain.")
-    ] = None,
-    form: Annotated[
-        str | None, typer.Option(metavar="FORM", help="Batches of images (all their pairs) or pairs (the paper's).")
-    ] = None,
-    loss: Annotated[str, typer.Option(metavar="NAME", help="mse or correlation.")] = "mse",
-    validation: Annotated[
-        int, typer.Option(metavar="N", min=2, help="One of so many folds of training images chooses the epoch.")
-    ] = 5,
-    size: Annotated[int | None, typer.Option(metavar="PIXELS", min=1, help="Stretch images to this side.")] = None,
-    precision: Annotated[str, typer.Option(metavar="NAME", help="float32 or bfloat16.")] = "float32",
+    lr: Annotated[float | None, option("RATE", "Learning rate; 0.005 by default.")] = None,
+    momentum: Annotated[float | None, option("M", "Of the descent; 0 by default.")] = None,
+    batch: Annotated[int | None, option("N", "Pairs in a step; 32 by default.", min=1)] = None,
+    epochs: Annotated[int | None, option("N", "At most; 20 by default.", min=1)] = None,
+    patience: Annotated[int | None, option("N", "Stop after so many epochs without gain.", min=1)] = None,
+    form: Annotated[str | None, option("FORM", "Batches of images (all their pairs) or pairs (the paper's).")] = None,
+    loss: Annotated[str, option("NAME", "mse or correlation.")] = "mse",
+    validation: Annotated[int, option("N", "One of so many folds of training images chooses the epoch.", min=2)] = 5,
+    size: Annotated[int | None, option("PIXELS", "Stretch images to this side.", min=1)] = None,
+    precision: Annotated[str, option("NAME", "float32 or bfloat16.")] = "float32",
     pruning: Pruning = DEFAULTS,
     cv: Folds = 5,
     repeats: Repeats = 1,
     permutations: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Relabellings of the images for p, without training again; 0: none.")
+        int, option("N", "Relabellings of the images for p, without training again; 0: none.", min=0)
     ] = 1000,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of folds and batches.")] = 0,
+    seed: Annotated[int, option("N", "Seed of folds and batches.", min=0)] = 0,
     checkpoint: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Keep the training on all images here; a killed one goes on.")
+        Path | None, option("FILE", "Keep the training on all images here; a killed one goes on.")
     ] = None,
-    device: Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[str, option("DEVICE", "auto, cpu or cuda.")] = "auto",
     overwrite: Overwrite = False,
 ) -> None:
     """Fine-tune a network to a dissimilarity matrix, and say whether that or pruning serves better.

@@ -8,21 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
-from .app import (
-    Folds,
-    Overwrite,
-    Pruning,
-    app,
-    checked_destination,
-    exit_with_message,
-    log,
-    print_files,
-    print_text,
-    refuse_bad_input,
-    with_pruning,
-)
+from .app import app, checked_destination, exit_with_message, log, print_files, print_text, refuse_bad_input
+from .options import Folds, Overwrite, Pruning, argument, option, with_pruning
 
 if TYPE_CHECKING:
     from ..networks import Images, Network
@@ -33,31 +20,23 @@ __all__ = [
     "embed", "heatmap", "maps",
 ]  # fmt: skip
 
-Photographs = Annotated[
-    Path, typer.Argument(metavar="IMAGES", help="A folder of images, or of a sub-folder for each category.")
-]
-Target = Annotated[
-    str, typer.Argument(metavar="TARGET", help="A matrix over the same images, or its pairs: FILE or FILE:KEY.")
-]
-Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")]
-Name = Annotated[str, typer.Option(metavar="NAME", help="The network: efficientnet-lite0, vgg16, …, or timm:NAME.")]
-Weights = Annotated[
-    str, typer.Option(metavar="FILE", help="A file of its weights; by default those that it is known for, or none.")
-]
+Photographs = Annotated[Path, argument("IMAGES", "A folder of images, or of a sub-folder for each category.")]
+Target = Annotated[str, argument("TARGET", "A matrix over the same images, or its pairs: FILE or FILE:KEY.")]
+Out = Annotated[Path, option("DIR", "Folder for the results.")]
+Name = Annotated[str, option("NAME", "The network: efficientnet-lite0, vgg16, …, or timm:NAME.")]
+Weights = Annotated[str, option("FILE", "A file of its weights; by default those that it is known for, or none.")]
 Kind = Annotated[
     str | None,
-    typer.Option(
-        metavar="KIND",
-        help="What TARGET holds: similarity or dissimilarity (RDMs). Needed unless a matrix shows it by its diagonal.",
+    option(
+        "KIND",
+        "What TARGET holds: similarity or dissimilarity (RDMs). Needed unless a matrix shows it by its diagonal.",
     ),
 ]
-Batch = Annotated[int, typer.Option(metavar="N", min=1, help="Images at a time.")]
-OwnBatch = Annotated[
-    int | None, typer.Option(metavar="N", min=1, help="Images at a time; 1 by default, on a GPU what fits.")
-]
+Batch = Annotated[int, option("N", "Images at a time.", min=1)]
+OwnBatch = Annotated[int | None, option("N", "Images at a time; 1 by default, on a GPU what fits.", min=1)]
 MEASURES = ("metric", "comparator", "threads")
 DEFAULTS = Pruning(comparator="spearman")
-Where = Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1, …")]
+Where = Annotated[str, option("DEVICE", "auto, cpu, cuda, cuda:1, …")]
 
 
 @dataclass(frozen=True)
@@ -127,12 +106,12 @@ def embed(
     network: Name = "efficientnet-lite0",
     weights: Weights = "default",
     layer: Annotated[
-        str, typer.Option(metavar="NAME", help="penultimate, final, last_conv, or any module of the network.")
+        str, option("NAME", "penultimate, final, last_conv, or any module of the network.")
     ] = "penultimate",
-    pool: Annotated[str, typer.Option(metavar="HOW", help="What becomes of maps: flatten or mean.")] = "flatten",
+    pool: Annotated[str, option("HOW", "What becomes of maps: flatten or mean.")] = "flatten",
     batch: OwnBatch = None,
     device: Where = "auto",
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of random weights.")] = 0,
+    seed: Annotated[int, option("N", "Of random weights.", min=0)] = 0,
     overwrite: Overwrite = False,
 ) -> None:
     """Embed photographs: what a layer of a network answers to each.
@@ -170,8 +149,8 @@ def maps(
     weights: Weights = "default",
     pruning: Pruning = DEFAULTS,
     cv: Folds = 5,
-    repeats: Annotated[int, typer.Option(metavar="N", min=1, help="How often the folds are drawn anew.")] = 8,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of folds and random weights.")] = 0,
+    repeats: Annotated[int, option("N", "How often the folds are drawn anew.", min=1)] = 8,
+    seed: Annotated[int, option("N", "Of folds and random weights.", min=0)] = 0,
     batch: Batch = 16,
     device: Where = "auto",
     overwrite: Overwrite = False,
@@ -216,12 +195,9 @@ def heatmap(
     weights: Weights = "default",
     pruning: Pruning = DEFAULTS,
     saliency: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MAPS", help="Compare with saliency: a folder of maps named as the images, .npy, or spectral."
-        ),
+        str | None, option("MAPS", "Compare with saliency: a folder of maps named as the images, .npy, or spectral.")
     ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of random weights.")] = 0,
+    seed: Annotated[int, option("N", "Of random weights.", min=0)] = 0,
     batch: Batch = 16,
     device: Where = "auto",
     overwrite: Overwrite = False,

@@ -8,23 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
-from .app import (
-    DEFAULTS,
-    Folds,
-    Overwrite,
-    Pruning,
-    Repeats,
-    app,
-    checked_destination,
-    exit_with_message,
-    log,
-    print_files,
-    print_text,
-    refuse_bad_input,
-    with_pruning,
-)
+from .app import app, checked_destination, exit_with_message, log, print_files, print_text, refuse_bad_input
+from .options import DEFAULTS, Folds, Overwrite, Pruning, Repeats, argument, flag, option, with_pruning
 
 if TYPE_CHECKING:
     import xarray
@@ -39,9 +24,9 @@ __all__ = ["demo", "prune"]
 @app.command()
 @with_pruning("threads")
 def demo(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")] = Path("secateur-demo"),
-    permutations: Annotated[int, typer.Option(metavar="N", min=0, help="Relabellings for the null; 0 for none.")] = 100,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of folds, relabellings and maps.")] = 0,
+    out: Annotated[Path, option("DIR", "Folder for the results.")] = Path("secateur-demo"),
+    permutations: Annotated[int, option("N", "Relabellings for the null; 0 for none.", min=0)] = 100,
+    seed: Annotated[int, option("N", "Seed of folds, relabellings and maps.", min=0)] = 0,
     pruning: Pruning = DEFAULTS,
     overwrite: Overwrite = False,
 ) -> None:
@@ -76,35 +61,26 @@ def demo(
 @app.command()
 @with_pruning()
 def prune(
-    features: Annotated[
-        str, typer.Argument(metavar="FEATURES", help="Embedding, stimuli × features: FILE or FILE:KEY.")
-    ],
+    features: Annotated[str, argument("FEATURES", "Embedding, stimuli × features: FILE or FILE:KEY.")],
     target: Annotated[
-        str,
-        typer.Argument(metavar="TARGET", help="Matrix over the same stimuli, its pairs, or several: FILE or FILE:KEY."),
+        str, argument("TARGET", "Matrix over the same stimuli, its pairs, or several: FILE or FILE:KEY.")
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")],
+    out: Annotated[Path, option("DIR", "Folder for the results.")],
     kind: Annotated[
         str | None,
-        typer.Option(
-            metavar="KIND",
-            help="What TARGET holds: similarity or dissimilarity (RDMs). Needed unless a matrix shows it: its diagonal "
+        option(
+            "KIND",
+            "What TARGET holds: similarity or dissimilarity (RDMs). Needed unless a matrix shows it: its diagonal "
             "is its top or its bottom.",
         ),
     ] = None,
     pruning: Pruning = DEFAULTS,
     cv: Folds = 5,
     repeats: Repeats = 1,
-    permutations: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Relabellings of the stimuli for the null; 0 for none.")
-    ] = 0,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of folds, relabellings and maps.")] = 0,
-    groups: Annotated[
-        str | None, typer.Option(metavar="FILE", help="A group for each stimulus: sorts and colours the pictures.")
-    ] = None,
-    group_folds: Annotated[
-        bool, typer.Option("--group-folds", help="Keep the stimuli of one group in one fold.")
-    ] = False,
+    permutations: Annotated[int, option("N", "Relabellings of the stimuli for the null; 0 for none.", min=0)] = 0,
+    seed: Annotated[int, option("N", "Seed of folds, relabellings and maps.", min=0)] = 0,
+    groups: Annotated[str | None, option("FILE", "A group for each stimulus: sorts and colours the pictures.")] = None,
+    group_folds: Annotated[bool, flag("--group-folds", "Keep the stimuli of one group in one fold.")] = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Prune the features of a network to a target, in folds, and write a results folder.

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .app import Overwrite, app, exit_with_message, log, print_files, print_text, refuse_bad_input
+from .app import app, exit_with_message, log, print_files, print_text, refuse_bad_input
+from .options import Overwrite, argument, flag, option
 
 if TYPE_CHECKING:
     from ..study.steps import Steps
@@ -19,9 +20,9 @@ __all__ = ["Config", "DryRun", "Name", "Out", "example", "fmri", "retention", "s
 study = typer.Typer(help="Whole studies from one TOML file.", no_args_is_help=True)
 app.add_typer(study, name="study")
 
-Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="The study file, TOML.")]
-Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for the results; needed unless --dry-run.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Read and check the inputs, say what would run, and stop.")]
+Config = Annotated[Path, argument("CONFIG", "The study file, TOML.")]
+Out = Annotated[Path | None, option("DIR", "Folder for the results; needed unless --dry-run.")]
+DryRun = Annotated[bool, flag("--dry-run", "Read and check the inputs, say what would run, and stop.")]
 
 
 class Name(str, Enum):

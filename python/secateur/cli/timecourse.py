@@ -7,24 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from ..arguments import check_share
-from .app import (
-    DEFAULTS,
-    Folds,
-    Overwrite,
-    Pruning,
-    Repeats,
-    app,
-    checked_destination,
-    exit_with_message,
-    log,
-    print_files,
-    print_text,
-    refuse_bad_input,
-    with_pruning,
-)
+from .app import app, checked_destination, exit_with_message, log, print_files, print_text, refuse_bad_input
+from .options import DEFAULTS, Folds, Overwrite, Pruning, Repeats, argument, flag, option, with_pruning
 
 if TYPE_CHECKING:
     import xarray
@@ -51,50 +36,37 @@ class _Study:
 @app.command()
 @with_pruning()
 def timecourse(
-    features: Annotated[
-        str | None, typer.Argument(metavar="FEATURES", help="Embedding, stimuli × features: FILE or FILE:KEY.")
-    ] = None,
+    features: Annotated[str | None, argument("FEATURES", "Embedding, stimuli × features: FILE or FILE:KEY.")] = None,
     recordings: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="RECORDINGS",
-            help="A folder of subjects (sub-*), a file for each subject, or one of all; RDM movies will do.",
+        argument(
+            "RECORDINGS", "A folder of subjects (sub-*), a file for each subject, or one of all; RDM movies will do."
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")] = Path("secateur-timecourse"),
-    demo: Annotated[bool, typer.Option("--demo", help="A synthetic recording in place of files.")] = False,
+    out: Annotated[Path, option("DIR", "Folder for the results.")] = Path("secateur-timecourse"),
+    demo: Annotated[bool, flag("--demo", "A synthetic recording in place of files.")] = False,
     pattern: Annotated[
-        str, typer.Option(metavar="GLOB", help="Which files of a folder of subjects, one per subject.")
+        str, option("GLOB", "Which files of a folder of subjects, one per subject.")
     ] = "sub-*/**/*_epo.fif",
-    picks: Annotated[
-        str | None, typer.Option(metavar="TYPE", help="Sensors of .fif files: mag, grad, meg or eeg.")
-    ] = None,
-    rdm: Annotated[
-        str, typer.Option(metavar="METRIC", help="Dissimilarity of two patterns: correlation or euclidean.")
-    ] = "correlation",
+    picks: Annotated[str | None, option("TYPE", "Sensors of .fif files: mag, grad, meg or eeg.")] = None,
+    rdm: Annotated[str, option("METRIC", "Dissimilarity of two patterns: correlation or euclidean.")] = "correlation",
     windows: Annotated[
-        str | None,
-        typer.Option(metavar="LIST", help="Average in windows: 0.175-0.185,0.275-0.285 (seconds) or 175-185ms."),
+        str | None, option("LIST", "Average in windows: 0.175-0.185,0.275-0.285 (seconds) or 175-185ms.")
     ] = None,
     smoothing: Annotated[
-        str | None,
-        typer.Option(metavar="WIDTH", help="Width of a running mean over the matrices: 0.02 (seconds) or 20ms."),
+        str | None, option("WIDTH", "Width of a running mean over the matrices: 0.02 (seconds) or 20ms.")
     ] = None,
     pruning: Pruning = DEFAULTS,
     cv: Folds = 5,
     repeats: Repeats = 1,
-    generalise: Annotated[
-        bool, typer.Option("--generalise", help="Score what is kept at one time at all others too.")
-    ] = False,
-    alpha: Annotated[float, typer.Option(metavar="P", help="Of the tests over subjects.")] = 0.05,
-    flips: Annotated[int, typer.Option(metavar="N", min=1, help="Sign flips of the cluster test.")] = 1000,
+    generalise: Annotated[bool, flag("--generalise", "Score what is kept at one time at all others too.")] = False,
+    alpha: Annotated[float, option("P", "Of the tests over subjects.")] = 0.05,
+    flips: Annotated[int, option("N", "Sign flips of the cluster test.", min=1)] = 1000,
     permutations: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Relabellings of stimuli for a test of the features; 0 for none.")
+        int, option("N", "Relabellings of stimuli for a test of the features; 0 for none.", min=0)
     ] = 0,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of folds, flips and relabellings.")] = 0,
-    store: Annotated[
-        Path | None, typer.Option(metavar="ZARR", help="Keep every chunk here as it is done; a killed run goes on.")
-    ] = None,
+    seed: Annotated[int, option("N", "Seed of folds, flips and relabellings.", min=0)] = 0,
+    store: Annotated[Path | None, option("ZARR", "Keep every chunk here as it is done; a killed run goes on.")] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Prune the features of a network to a MEG or EEG recording at every time point, and test over subjects.

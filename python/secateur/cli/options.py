@@ -1,0 +1,72 @@
+"""Options that commands share, and how a command says what its arguments are."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import fields, replace
+from functools import wraps
+from typing import Annotated, Any, Literal, TypeVar, cast, get_origin, get_type_hints
+
+import typer
+
+from ..parameters import Pruning
+
+__all__ = [
+    "DEFAULTS", "Command", "Folds", "Overwrite", "Pruning", "Repeats", "argument", "flag", "option", "with_pruning",
+]  # fmt: skip
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+
+def option(metavar: str, words: str, **limits: int) -> Any:
+    """An option of a command: what stands for its value, what it is, its least and greatest value."""
+    return typer.Option(metavar=metavar, help=words, **limits)
+
+
+def flag(name: str, words: str) -> Any:
+    """An option without a value."""
+    return typer.Option(name, help=words)
+
+
+def argument(metavar: str, words: str) -> Any:
+    """An argument of a command."""
+    return typer.Argument(metavar=metavar, help=words)
+
+
+DEFAULTS = Pruning()
+Folds = Annotated[int, option("N", "Folds of stimuli.", min=2)]
+Repeats = Annotated[int, option("N", "How often the folds are drawn anew.", min=1)]
+Overwrite = Annotated[bool, flag("--overwrite", "Replace an earlier result in this folder.")]
+
+
+def with_pruning(*names: str) -> Callable[[Command], Command]:
+    """In place of a command's argument ``pruning``: an option for each of these parameters of pruning, or for all."""
+
+    def wrap(command: Command) -> Command:
+        signature, hints = inspect.signature(command), get_type_hints(command, include_extras=True)
+        own = get_type_hints(Pruning)
+        default = signature.parameters["pruning"].default
+        offered = [one for one in fields(Pruning) if not names or one.name in names]
+
+        @wraps(command)
+        def run(**given: Any) -> None:
+            chosen = {one.name: given.pop(one.name) for one in offered}
+            command(**given, pruning=replace(default, **chosen))
+
+        parameters: list[inspect.Parameter] = []
+        for name, parameter in signature.parameters.items():
+            if name != "pruning":
+                parameters.append(parameter.replace(annotation=hints[name]))
+                continue
+            for one in offered:
+                hint = str if get_origin(own[one.name]) is Literal else own[one.name]
+                own_option = Annotated[hint, typer.Option(**one.metadata)]  # type: ignore[valid-type]
+                value = getattr(default, one.name)
+                parameters.append(parameter.replace(name=one.name, annotation=own_option, default=value))
+        run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {one.name: one.annotation for one in parameters} | {"return": None}
+        del run.__wrapped__  # typer would read its signature
+        return cast(Command, run)
+
+    return wrap
