@@ -39,6 +39,7 @@ LEVELS = {
     "device": 3,
     "targets": 3,
     "problem": 4,
+    "cost": 5,
     "similarity": 5,
     "contributions": 5,
     "relabelling": 5,

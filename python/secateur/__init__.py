@@ -8,6 +8,7 @@
     execution                  where a call runs: CPU or GPU, the number of threads (``device``, its first name)
     features, pairs, targets   what may come in, in host memory or on a device
     problem                    features and targets, loaded once; its methods are the verbs of the core
+    cost                       time and memory that a run will take, said before a long one
     statistics                 paired tests, Fisher's z, permutation p-values, false discoveries
     similarity, contributions  the verbs for users: numpy in, numpy out
     relabelling                stimuli or groups of stimuli in new orders, for permutation tests

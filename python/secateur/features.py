@@ -78,7 +78,7 @@ def as_float64(array: Any, name: str, *, missing: bool = False) -> Matrix:
 
 def check_magnitude(values: Matrix, name: str, limit: float = LARGEST) -> None:
     """Refuse finite values (NaN: missing) so large or small that their products are lost."""
-    largest = float(np.nanmax(np.abs(values), initial=0.0))
+    largest = float(max(np.nanmax(values, initial=0.0), -np.nanmin(values, initial=0.0)))
     if largest and not 1 / limit <= largest <= limit:
         raise ValueError(
             f"{name} must have a largest magnitude from {1 / limit:g} to {limit:g}, got {largest:g}: change the unit"

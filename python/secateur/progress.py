@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["bar", "with_progress"]
+__all__ = ["bar", "say", "with_progress"]
 
 
 def with_progress(steps: Iterable[Any], total: int, what: str, shown: bool) -> Iterator[Any]:
@@ -24,3 +25,10 @@ def bar(total: int, what: str, shown: bool, done: int = 0) -> Iterator[Any]:
 
     with tqdm(total=total, initial=done, desc=what, delay=2, disable=not shown, leave=False) as made:
         yield made
+
+
+def say(line: str) -> None:
+    """One line on stderr, beside the bars that are there."""
+    from tqdm.auto import tqdm
+
+    tqdm.write(line, file=sys.stderr)

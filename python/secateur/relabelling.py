@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .features import Indices, Matrix
-from .pairs import pair_table
+from .pairs import PAIRS_AT_ONCE, pair_count, pair_positions
 from .problem import compare_where_defined
 from .statistics import mean_of_defined
 from .targets import Targets
@@ -61,16 +61,25 @@ def relabellings(n: int, count: int, seed: int, groups: LabelsLike | None = None
 def relabelled(targets: Targets, orders: Indices) -> Targets:
     """All targets with their stimuli in each order (B, m), or copies of them: order after order, B * T in all."""
     n = orders.shape[1]
-    rows, columns = np.triu_indices(n, 1)
-    positions = pair_table(targets.n)
-    at = positions[orders[:, rows], orders[:, columns]]
-    values = np.ascontiguousarray(np.concatenate([targets.values[:, one] for one in at]))
-    labels = None if targets.labels is None else targets.labels * len(at)
+    values = _in_orders(targets.values, orders, targets.n)
+    labels = None if targets.labels is None else targets.labels * len(orders)
     if targets.weights is None or targets.weight_of is None:
         return Targets(values, None, None, n, labels=labels)
-    weights = np.ascontiguousarray(np.concatenate([targets.weights[:, one] for one in at]))
-    weight_of = np.concatenate([targets.weight_of + b * len(targets.weights) for b in range(len(at))])
+    weights = _in_orders(targets.weights, orders, targets.n)
+    weight_of = np.concatenate([targets.weight_of + b * len(targets.weights) for b in range(len(orders))])
     return Targets(values, weights, weight_of, n, labels=labels)
+
+
+def _in_orders(rows: Matrix, orders: Indices, n: int) -> Matrix:
+    """Rows (R, P) over the pairs of n stimuli with these in each order (B, m): order after order, (B * R, P')."""
+    pairs = pair_count(orders.shape[1])
+    moved = np.empty((len(orders), len(rows), pairs))
+    some = max(1, PAIRS_AT_ONCE // max(1, pairs))
+    for first in range(0, len(orders), some):
+        at = pair_positions(orders[first : first + some], n)
+        for r, row in enumerate(rows):
+            moved[first : first + some, r] = row[at]
+    return moved.reshape(-1, pairs)
 
 
 def chance_scores(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["average"]
 
 Kind = Literal["similarity", "dissimilarity"]
+VALUES_AT_ONCE = 1 << 20  # of matrices that are looked through
 PACKED = "packed pairs, which don't tell whether larger means more alike"
 
 
@@ -129,14 +131,31 @@ def _kind_of(square: Matrix) -> Kind | None:
     with themselves on average (similarities), or at least as far apart (dissimilarities). None: neither, or both, or no
     pair is above a diagonal of zeros: negated distances, or distances that noise has brought below zero."""
     diagonal = np.diagonal(square, axis1=-2, axis2=-1)
-    with np.errstate(invalid="ignore"):  # infinities are refused by name, later
-        excess = pack(square) - pack((diagonal[:, :, None] + diagonal[:, None, :]) / 2)
-    size = np.nanmax(np.abs(square), axis=(1, 2), initial=0.0)
-    room = 1e-9 * size[:, None]  # what rounding leaves of equal values, as between stimuli that are alike in all
-    similar, apart = not (excess > room).any(), not (excess < -room).any()
+    size = np.zeros(len(square))
+    for t, i in _blocks(square):
+        size[t] = np.maximum(size[t], np.nanmax(np.abs(square[t, i]), axis=(1, 2), initial=0.0))
+    room = 1e-9 * size[:, None, None]  # what rounding leaves of equal values, as between stimuli that are alike in all
+    similar = apart = True
+    for t, i in _blocks(square):
+        with np.errstate(invalid="ignore"):  # infinities are refused by name, later
+            excess = square[t, i] - (diagonal[t, i, None] + diagonal[t, None, :]) / 2
+        excess = np.triu(excess, 1 + i.start)
+        similar, apart = similar and not (excess > room[t]).any(), apart and not (excess < -room[t]).any()
     if similar == apart or (similar and not diagonal.any()):
         return None
     return "similarity" if similar else "dissimilarity"
+
+
+def _blocks(square: Matrix) -> Iterator[tuple[slice, slice]]:
+    """Which matrices, and which rows of them, (T, n, n) may be gone through at a time, so that little is held beside.
+
+    Several matrices where they are small, else some rows of one.
+    """
+    count, n = square.shape[:2]
+    matrices, rows = max(1, VALUES_AT_ONCE // n**2), min(n, max(1, VALUES_AT_ONCE // n))
+    for t in range(0, count, matrices):
+        for i in range(0, n, rows):
+            yield slice(t, t + matrices), slice(i, i + rows)
 
 
 def _kind_needed(what: str, got: str) -> ValueError:
@@ -148,9 +167,11 @@ def _kind_needed(what: str, got: str) -> ValueError:
 def _from_square(square: Matrix, kind: Kind | None, name: str) -> tuple[Matrix, Kind]:
     """(T, n, n) -> (T, P), and their kind; refused are what is not symmetric and what is plainly of the other kind."""
     swapped = np.swapaxes(square, -1, -2)
-    same = np.isclose(square, swapped, rtol=1e-6, atol=1e-9, equal_nan=True)
-    if not same.all():
-        t, i, j = np.argwhere(~same)[0]
+    for of, rows in _blocks(square):
+        same = np.isclose(square[of, rows], swapped[of, rows], rtol=1e-6, atol=1e-9, equal_nan=True)
+        if same.all():
+            continue
+        t, i, j = np.argwhere(~same)[0] + (of.start, rows.start, 0)
         raise ValueError(
             f"{name} must be symmetric, got {square[t, i, j]} at ({i}, {j}) and {square[t, j, i]} at ({j}, {i})"
         )

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..arguments import check_integer
 from ..features import Matrix, read_features
+from ..pairs import pair_count
 from ..progress import with_progress
 from ..pruning import Pruner
 from ..relabelling import relabelled, relabellings
@@ -31,9 +32,10 @@ if TYPE_CHECKING:
 __all__ = ["at_once_of", "family_wise_p", "permutation_test"]
 
 
-def at_once_of(d: int, targets: int) -> int:
-    """How many variants of all targets go through the core in one call."""
-    return max(1, min(64, (32 << 20) // (8 * d * max(1, targets))))
+def at_once_of(d: int, targets: int, pairs: int = 0) -> int:
+    """How many variants of all targets, over so many pairs, go through the core in one call."""
+    most = min((32 << 20) // (8 * d * max(1, targets)), (1 << 30) // (8 * max(1, pairs * targets)))
+    return max(1, min(64, most))
 
 
 def permutation_test(
@@ -109,13 +111,14 @@ def permutation_test(
     targets = read_target(target, features.n, pruner.kind, weights, features.stimuli)
     folds, _ = split(features.n, cv, repeats, seed, groups)
     orders = np.vstack([np.arange(features.n), relabellings(features.n, n, seed, groups)])
-    at_once = at_once_of(features.d, len(targets))
+    at_once = at_once_of(features.d, len(targets), pair_count(features.n))
     batches = [orders[b : b + at_once] for b in range(0, len(orders), at_once)]
     found: dict[str, list[Matrix]] = {"pruned_test": [], "gain": []}
     undefined = 0
     full: list[Matrix] = []
     pruned: list[Matrix] = []
     problem = settings.problem(features, targets, folds, runs=n + 1)
+    settings.cost(problem, folds, n + 1, at_once).announce(progress)
     for step, batch in enumerate(
         with_progress([b for b in batches for _ in folds], len(batches) * len(folds), "relabelled folds", progress)
     ):

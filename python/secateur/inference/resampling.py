@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ..arguments import check_integer, check_share
 from ..features import Indices, Matrix, read_features
 from ..measures import comparator_row
+from ..pairs import pair_count
 from ..problem import Problem
 from ..progress import with_progress
 from ..pruning import Pruner
@@ -395,7 +396,9 @@ class _Resampler:
     def batches(self, draws: list[_Draw]) -> list[list[_Draw]]:
         """Draws that go through the core together: ranks can't be weighted, so their draws go one by one."""
         copied = comparator_row(self.problem.comparator).rank and any(draw.stimuli is not None for draw in draws)
-        at_once = 1 if copied else at_once_of(self.problem.features.d, self.per_draw)
+        at_once = (
+            1 if copied else at_once_of(self.problem.features.d, self.per_draw, pair_count(self.problem.features.n))
+        )
         return [draws[b : b + at_once] for b in range(0, len(draws), at_once)]
 
     def learn(self) -> None:

@@ -245,6 +245,7 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         features = read_features(X)
         validate_data(self, X, None if target is None else "no_validation", dtype=None, ensure_min_samples=3)
         problem = settings.problem(features, self._read_one(target, features, weights), runs=1)
+        settings.cost(problem).announce(bool(self.progress))
         pruned = settings.search.run(problem, groups=groups, progress=bool(self.progress), keep_interrupted=True)
         self.support_ = pruned.support[0]
         self.importance_ = pruned.importance[0]

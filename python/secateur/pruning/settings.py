@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..arguments import check_integer, check_seed, is_number
+from ..cost import Cost
 from ..execution import Execution, check_device, multiply_adds, thread_count
 from ..features import DeviceFeatures, Features, Indices, Matrix, read_features
 from ..measures import SearchRow, check_comparator, check_metric, search_row
@@ -194,6 +195,17 @@ class Settings:
         )  # fmt: skip
         problem = Problem(features, targets, self.metric, self.comparator, execution)
         return problem.load() if self.search.runs_on_device else problem
+
+    def cost(
+        self, problem: Problem, folds: Sequence[tuple[Indices, Indices]] | None = None, runs: int = 1, together: int = 1
+    ) -> Cost:
+        """What the searches of all folds take, ``runs`` times, ``together`` of them in a call."""
+        n, d, targets, search = problem.features.n, problem.features.d, len(problem.targets), self.search
+        effort = search.cost(n, d, targets) / multiply_adds(n, d, targets)
+        if search.row.inner_folds:
+            effort *= 1 + search.inner_cv
+        training = [n] if folds is None else [len(train) for train, _ in folds]
+        return Cost(problem, training, runs, together, effort, not search.row.ranks, folds is not None)
 
     def scoring(self, features: Features, targets: Targets) -> Problem:
         """For single spaces, which are scored on the processor."""

@@ -71,7 +71,8 @@ def cross_validate(
     curves : bool
         Whether the insertion curves (target, fold, step) are returned.
     progress : bool
-        Whether a progress bar may show, once two seconds have passed.
+        Whether a progress bar may show, once two seconds have passed, on stderr, and before a run of more than a
+        minute a line with the time and memory that it will take (:mod:`secateur.cost`).
 
     Returns
     -------
@@ -117,6 +118,7 @@ def cross_validate(
     folds, repeat = split(features.n, cv, repeats, seed, groups)
     warn_of_small_folds(folds)
     problem = settings.problem(features, targets, folds, runs=1)
+    settings.cost(problem, folds).announce(progress)
     shown = with_progress(folds, len(folds), "folds", progress)
     detail: Detail = "path" if curves else "importance"
     scores = (score_fold(problem, fold, settings.search, detail=detail, groups=groups) for fold in shown)

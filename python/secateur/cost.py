@@ -1,0 +1,188 @@
+"""What a run will take, said before it starts: memory by a formula, time by a rate that is measured on the spot."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .execution import Execution, multiply_adds
+from .features import Features
+from .measures import comparator_row
+from .pairs import pair_count
+from .problem import Problem
+from .progress import say
+from .targets import Targets
+
+__all__ = ["Cost", "memory", "rate"]
+
+# Seconds from which on a run is announced.
+LONG = 60.0
+# Multiply-adds a second and thread that no processor reaches: less work than a minute's is not measured. Where similarities
+# are sorted, a multiply-add stands for many more operations.
+FASTEST, FASTEST_OF_RANKS = 1e11, 5e9
+# The core's, in bytes a pair.
+LISTED = 20  # leave-one-out of one target: pair sum, target, partner
+PANELS = 24 << 20  # leave-one-out of many targets: targets at a time, in bytes, or where that is more 12 targets
+PARTS = 8  # of the pair sums, made apart and then added up, of 512 features each
+RUNNING = 32  # insertion: sums and target in square form, a run
+SORTING = 88  # ranks: similarities, ranks, keys and order, a thread
+
+
+def memory(
+    stimuli: int, features: int, targets: int, train: int, *, patterns: int = 0, moments: bool = True, threads: int = 1
+) -> int:
+    """Bytes that a search by ranking takes at most, X and targets included: O(n d + P T), whatever the number of runs.
+
+    With N pairs among all n stimuli, P among the m training stimuli, T targets, U weight patterns and t threads::
+
+        8 n d + 8 N (T + U)                     X and targets as float64
+        8 m d + 8 P (2 T + U + 2)               of a fold: X, targets as they are and standardised, pair sums, positions
+        8 P min(8, d / 512)                     pair sums, in parts
+        P 20, or P (8 + 12 * 8) or 24 MiB       instead, leave-one-out of one target, or of many
+        P 32, or P 32 t                         instead, insertion of fewer targets than threads, or of more; 48 for 32
+                                                where pairs have weights
+        P 88 t                                  instead of these, for comparators that see the similarities
+        8 t (2 * 128 m + 64 m)                  factors
+
+    Parameters
+    ----------
+    stimuli, features, targets : int
+        n, d and T.
+    train : int
+        Stimuli of the largest training set, or all.
+    patterns : int
+        Distinct patterns of weights, or of missing pairs; 0 where every pair counts once.
+    moments : bool
+        Whether the comparator needs sums over pairs alone; else it sees the similarities (ranks, whitened comparators).
+    threads : int
+        t.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> memory(20_000, 768, 1, 16_000) < 17 * 2**30
+    True
+    """
+    everything, pairs = pair_count(stimuli), pair_count(train)
+    total = 8 * stimuli * features + 8 * everything * (targets + patterns)
+    total += 8 * train * features + 8 * pairs * (2 * targets + patterns + 2)
+    parts = 8 * pairs * min(PARTS, -(-features // 512))
+    if moments:
+        many = min(8 * pairs * targets, max(PANELS, 12 * 8 * pairs)) + 8 * pairs
+        leaving = LISTED * pairs if targets == 1 else many
+        runs = 1 if targets < threads else threads
+        total += max(parts, leaving, (RUNNING + (16 if patterns else 0)) * pairs * runs)
+    else:
+        total += max(parts, SORTING * pairs * threads)
+    return int(total + 8 * threads * (2 * 128 + 64) * train)
+
+
+def rate(problem: Problem, targets: int) -> float:
+    """Multiply-adds a second of this metric, comparator and execution, as :func:`multiply_adds` counts them.
+
+    From a search by ranking among some hundred random stimuli, which takes some ten milliseconds.
+    """
+    moments = _by_moments(problem)
+    n, d, count = (384, 256, min(targets, 24)) if moments else (96, 64, min(targets, 8))
+    rng = np.random.default_rng(0)
+    sample = replace(
+        problem, features=Features(rng.normal(size=(n, d))),
+        targets=Targets(rng.normal(size=(count, pair_count(n))), None, None, n), loaded_X=None, loaded_targets=None,
+        execution=Execution(threads=problem.execution.threads),
+    )  # fmt: skip
+    fastest = np.inf
+    for _ in range(2):  # the first one warms up
+        start = time.perf_counter()
+        sample.ranking(None, 1, d, 0.0, "support")
+        fastest = min(fastest, time.perf_counter() - start)
+    return multiply_adds(n, d, count) / fastest
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A run: so many searches of each fold, on the processor.
+
+    Attributes
+    ----------
+    problem : what is aligned with what, and where.
+    training : stimuli of each fold's training set; one entry, of all stimuli, where there are no folds.
+    runs : how often all of that is done, and ``together``, of them in one call of the core.
+    effort : multiply-adds in those of a ranking and an insertion of the whole.
+    bound : whether ``effort`` is the most that there may be.
+    folds : whether there are folds.
+    """
+
+    problem: Problem
+    training: Sequence[int]
+    runs: int = 1
+    together: int = 1
+    effort: float = 1.0
+    bound: bool = False
+    folds: bool = True
+
+    @property
+    def multiply_adds(self) -> float:
+        d, targets = self.problem.features.d, len(self.problem.targets)
+        return self.effort * sum(multiply_adds(m, d, targets * self.runs) for m in self.training)
+
+    @property
+    def bytes(self) -> int:
+        """By :func:`memory`."""
+        features, targets, moments = self.problem.features, self.problem.targets, _by_moments(self.problem)
+        patterns = len(targets.weights) if isinstance(targets, Targets) and targets.weights is not None else 0
+        return memory(
+            features.n, features.d, len(targets) * self.together, max(self.training),
+            patterns=patterns * self.together, moments=moments, threads=self.problem.execution.threads,
+        )  # fmt: skip
+
+    def seconds(self) -> float:
+        """By a rate measured now, where there may be :data:`LONG` of them; else 0."""
+        fastest = self.problem.execution.threads * (FASTEST if _by_moments(self.problem) else FASTEST_OF_RANKS)
+        if self.multiply_adds < LONG * fastest:
+            return 0.0
+        return self.multiply_adds / rate(self.problem, len(self.problem.targets) * self.together)
+
+    def announce(self, shown: bool) -> None:
+        """One line on stderr where the run takes over a minute on the processor, and may say so."""
+        if not shown or self.problem.execution.device != "cpu":
+            return
+        seconds = self.seconds()
+        if seconds > LONG:
+            say(self.line(seconds))
+
+    def line(self, seconds: float) -> str:
+        features, targets = self.problem.features, len(self.problem.targets)
+        runs = f"{self.runs} runs of " if self.runs > 1 else ""
+        folds = f"{_number(len(self.training), 'fold')} of " if self.folds else ""
+        return (
+            f"{'at most ' if self.bound else ''}about {_duration(seconds)}, {_size(self.bytes)}: {runs}{folds}"
+            f"{features.n} stimuli x {features.d} features, {_number(targets, 'target')}"
+        )
+
+
+def _by_moments(problem: Problem) -> bool:
+    """Whether the comparator needs sums over pairs alone, not the similarities themselves."""
+    row = comparator_row(problem.comparator)
+    return not (row.rank or row.whitened)
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def _duration(seconds: float) -> str:
+    """Two digits are more than an estimate has."""
+    for unit, length, most in (("s", 1, 99), ("min", 60, 99), ("h", 3600, 48)):
+        if seconds <= most * length:
+            return f"{seconds / length:.0f} {unit}" if seconds >= 10 * length else f"{seconds / length:.1g} {unit}"
+    return f"{seconds / 86400:.0f} days"
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{max(1, count >> 20)} MiB"
