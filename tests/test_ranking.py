@@ -97,7 +97,7 @@ def test_some_stimuli_are_as_if_there_were_no_others(device):
     part = pruner.prune(features, targets, stimuli=chosen)
     whole = pruner.prune(features.among(chosen), targets.among(chosen))
     brief, briefest = (
-        pruner.prune(features, targets, stimuli=chosen, wanted=wanted) for wanted in ("importance", "support")
+        pruner.prune(features, targets, stimuli=chosen, detail=detail) for detail in ("importance", "support")
     )
     for name in ("baseline", "importance", "order", "curve", "support", "alignment"):
         np.testing.assert_array_equal(getattr(part, name), getattr(whole, name))
@@ -219,11 +219,17 @@ def test_the_best_prefix_alone_is_that_of_the_whole_curve(metric, comparator):
             (missing, np.arange(3), None, 1, d - 3, 0.0),
             (missing[:1], np.zeros(3, np.int64), few, 5, d, 0.01),
         ):
-            call = X, h, weights, weight_of, metric, comparator, stimuli, least, most, tie
+            call = (
+                X, sc._core.Targets(h, weights, weight_of), sc._core.Measures(metric, comparator), stimuli,
+                sc._core.PrefixRule(least, most, tie),
+            )  # fmt: skip
             whole = sc._core.ranking(*call, "path", 1)
-            for wanted, threads in (("support", 1), ("importance", 2), ("support", 4)):
-                brief = sc._core.ranking(*call, wanted, threads)
+            for detail, threads in (("support", 1), ("importance", 2), ("support", 4)):
+                brief = sc._core.ranking(*call, detail, threads)
                 assert (brief is None) == (whole is None)
                 if whole is not None and brief is not None:
-                    for at in (0, 4, 5, 6) if wanted == "support" else (0, 1, 4, 5, 6):
-                        np.testing.assert_array_equal(whole[at], brief[at], err_msg=f"{kind}, {wanted}, {threads}")
+                    names = ["baseline", "length", "alignment", "support"]
+                    for name in names if detail == "support" else ["importance", *names]:
+                        np.testing.assert_array_equal(
+                            getattr(whole, name), getattr(brief, name), err_msg=f"{kind}, {name}, {detail}, {threads}"
+                        )

@@ -20,8 +20,8 @@ __all__ = ["Cost", "memory", "rate"]
 
 # Seconds from which on a run is announced.
 LONG = 60.0
-# Multiply-adds a second and thread that no processor reaches: less work than a minute's is not measured. Where similarities
-# are sorted, a multiply-add stands for many more operations.
+# Multiply-adds a second and thread that no processor reaches: less work than a minute's is not measured. Where
+# similarities are sorted, a multiply-add stands for many more operations.
 FASTEST, FASTEST_OF_RANKS = 1e11, 5e9
 # The core's, in bytes a pair.
 LISTED = 20  # leave-one-out of one target: pair sum, target, partner

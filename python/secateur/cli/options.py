@@ -19,7 +19,7 @@ __all__ = [
 Command = TypeVar("Command", bound=Callable[..., None])
 
 
-def option(metavar: str, words: str, **limits: int) -> Any:
+def option(metavar: str, words: str, **limits: Any) -> Any:
     """An option of a command: what stands for its value, what it is, its least and greatest value."""
     return typer.Option(metavar=metavar, help=words, **limits)
 
