@@ -1,7 +1,7 @@
 """Apply the worked examples of developer.md to a copy of the tree, build it where they are compiled, and run their tests.
 
-python docs/try_examples.py                      # the compiled ones: a metric, a comparator, an engine; some minutes
-python docs/try_examples.py search network       # those of pure Python, with the compiled module of the installed package
+python docs/try_examples.py                    # the compiled ones: a metric, a comparator, an engine
+python docs/try_examples.py search network     # those of pure Python, with the compiled module of the installed package
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ def examples(text: str | None = None) -> dict[str, list[tuple[str, str]]]:
     """By name, the fenced blocks of each worked example: (language, text), in their order."""
     text = PAGE.read_text(encoding="utf-8") if text is None else text
     found = {}
-    for name, section in re.findall(r"^### Example: .*?\((\w+)\)\n(.*?)(?=^#{2,3} |\Z)", text, re.MULTILINE | re.DOTALL):
+    heading, until = r"^### Example: .*?\((\w+)\)\n", r"(?=^#{2,3} |\Z)"
+    for name, section in re.findall(f"{heading}(.*?){until}", text, re.MULTILINE | re.DOTALL):
         found[name] = re.findall(r"^```(\w+)\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
     return found
 
@@ -87,6 +88,14 @@ def run_tests(commands: list[list[str]], tree: Path, package: Path) -> None:
         subprocess.run(arguments, cwd=tree, env=environment, check=True)
 
 
+def taken(started: float) -> str:
+    """How long this took until now, by the clock and of the processor."""
+    spent = os.times()
+    return (
+        f"{time.perf_counter() - started:.0f} s ({spent.children_user + spent.children_system:.0f} s of processor time)"
+    )
+
+
 def main(names: tuple[str, ...]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         tree, started = Path(folder) / "tree", time.perf_counter()
@@ -108,10 +117,9 @@ def main(names: tuple[str, ...]) -> None:
 
             for compiled in Path(secateur.__file__).parent.glob("_core*.so"):
                 shutil.copy2(compiled, package / "secateur")
-        built = time.perf_counter()
+        built = taken(started)
         run_tests(commands, tree, package)
-        done = time.perf_counter()
-        print(f"{', '.join(names)}: built in {built - started:.0f} s, tested in {done - built:.0f} s")
+        print(f"{', '.join(names)}: built in {built}, built and tested in {taken(started)}")  # noqa: T201
 
 
 if __name__ == "__main__":
