@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -16,20 +16,22 @@ from ..arguments import check_integer
 from ..features import Matrix
 from ..timecourse.group import by_subject, group_test, mean_sem
 from . import drawing
+from .drawing import Axes, Figure
+from .results import run_facts
 
 if TYPE_CHECKING:
     import xarray
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 __all__ = [
-    "CEILING", "RELABELLED", "Clock", "alignment_over_time", "clock_of", "course_page", "facts", "flips_words",
-    "generalisation", "kept_over_time", "selection_over_time", "spans_of", "subjects_words", "synthetic_title",
-    "test_words",
+    "CEILING", "RELABELLED", "SIDES", "Clock", "Given", "alignment_over_time", "clock_of", "course_page", "facts",
+    "flips_words", "generalisation", "kept_over_time", "selection_over_time", "spans_of", "subjects_words",
+    "synthetic_title", "test_words",
 ]  # fmt: skip
 
 CEILING = "#C8C8C8"
 RELABELLED = "#000000"
+Given: TypeAlias = "xarray.Dataset | None"
+SIDES = {"greater": "pruned > full", "less": "pruned < full", "two-sided": "two-sided"}
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,24 @@ class Clock:
     def points(self) -> bool:
         """Whether times are drawn as points: a line through one would not be seen."""
         return self.windows or len(self.at) == 1
+
+    @property
+    def unit(self) -> str:
+        """The unit alone, as in its label."""
+        return self.label.split("(")[1].split(",")[0].rstrip(")")
+
+    @property
+    def names(self) -> list[str]:
+        """From when to when each window is."""
+        return [f"{at - half:g}–{at + half:g}" for at, half in zip(self.at, self.half, strict=True)]
+
+    @property
+    def edges(self) -> Matrix:
+        """Where the cells of times in a picture begin and end; windows stand side by side."""
+        if self.windows:
+            return np.arange(len(self.at) + 1, dtype=np.float64) - 0.5
+        middle = (self.at[1:] + self.at[:-1]) / 2
+        return np.concatenate([[self.at[0] - self.half[0]], middle, [self.at[-1] + self.half[-1]]])
 
     @property
     def reach(self) -> tuple[float, float]:
@@ -78,17 +98,12 @@ def synthetic_title(course: xarray.Dataset, words: str) -> str:
     return f"Synthetic recording: {words[0].lower() if words[1:2].islower() else words[0]}{words[1:]}"
 
 
-def _check_permutations(course: xarray.Dataset, permutations: xarray.Dataset | None) -> None:
-    if permutations is not None and not np.array_equal(permutations["time"].values, course["time"].values):
-        raise ValueError("permutations must be of the course's times, got others")
-
-
-def _test_of(course: xarray.Dataset, test: xarray.Dataset | None) -> xarray.Dataset | None:
-    if test is None and course.sizes["subject"] > 1:
-        return group_test(course)
-    if test is not None and not np.array_equal(test["time"].values, course["time"].values):
-        raise ValueError("test must be of the course's times, got others")
-    return test
+def _checked(course: xarray.Dataset, test: Given, ceiling: Given, permutations: Given) -> Given:
+    """The test over subjects, computed where it is not given; all that is given is of the course's times."""
+    for name, one in (("test", test), ("permutations", permutations), ("ceiling", ceiling)):
+        if one is not None and not np.array_equal(one["time"].values, course["time"].values):
+            raise ValueError(f"{name} must be of the course's times, got others")
+    return group_test(course) if test is None and course.sizes["subject"] > 1 else test
 
 
 def _draw_course(axes: Axes, clock: Clock, values: Matrix, colour: str, label: str | None = None) -> None:
@@ -97,9 +112,7 @@ def _draw_course(axes: Axes, clock: Clock, values: Matrix, colour: str, label: s
     sem = np.nan_to_num(sem)
     if clock.points:
         wide = clock.half if clock.windows else None
-        axes.errorbar(
-            clock.at, mean, yerr=sem, xerr=wide, fmt="o", color=colour, markersize=4, linewidth=1.2, label=label
-        )
+        axes.errorbar(clock.at, mean, sem, wide, fmt="o", color=colour, markersize=4, linewidth=1.2, label=label)
         return
     axes.fill_between(clock.at, mean - sem, mean + sem, color=colour, alpha=0.22, linewidth=0)
     axes.plot(clock.at, mean, color=colour, linewidth=1.4, label=label)
@@ -119,15 +132,12 @@ def _draw_alignment(axes: Axes, course: xarray.Dataset, ceiling: xarray.Dataset 
     clock = clock_of(course)
     full, pruned, _ = by_subject(course)
     if ceiling is not None:
-        if not np.array_equal(ceiling["time"].values, course["time"].values):
-            raise ValueError("ceiling must be of the course's times, got others")
         low, high = ceiling["lower"].values, ceiling["upper"].values
+        ink: dict[str, Any] = {"color": CEILING, "label": "noise ceiling", "zorder": 0, "linewidth": 0}
         if clock.points:
-            axes.bar(
-                clock.at, high - low, 2 * clock.half, low, color=CEILING, label="noise ceiling", zorder=0, linewidth=0
-            )
+            axes.bar(clock.at, high - low, 2 * clock.half, low, **ink)
         else:
-            axes.fill_between(clock.at, low, high, color=CEILING, linewidth=0, label="noise ceiling", zorder=0)
+            axes.fill_between(clock.at, low, high, **ink)
     axes.axhline(0, color="black", linewidth=0.6)
     _draw_course(axes, clock, full, drawing.FULL, f"all {course.sizes['feature']} features")
     _draw_course(axes, clock, pruned, drawing.PRUNED, "pruned")
@@ -135,9 +145,7 @@ def _draw_alignment(axes: Axes, course: xarray.Dataset, ceiling: xarray.Dataset 
     drawing.legend_above(axes, 3)
 
 
-def _draw_gain(
-    axes: Axes, course: xarray.Dataset, test: xarray.Dataset | None, permutations: xarray.Dataset | None
-) -> None:
+def _draw_gain(axes: Axes, course: xarray.Dataset, test: Given, permutations: Given) -> None:
     """Pruned - full, with bars below where a cluster is significant; for windows q and p of relabellings above each."""
     clock = clock_of(course)
     full, pruned, _ = by_subject(course)
@@ -163,11 +171,8 @@ def _draw_gain(
             left, right = clock.at[span[0]] - clock.half[span[0]], clock.at[span[-1]] + clock.half[span[-1]]
             y = low - (0.05 + 0.26 * row) * height
             axes.plot([left, right], [y, y], color=colour, linewidth=4, solid_capstyle="butt")
-            words = f"p = {p:.2g}"
-            axes.text(
-                (left + right) / 2, y - 0.06 * height, words, fontsize=drawing.SMALL, color=colour, ha="center",
-                va="top",
-            )  # fmt: skip
+            at = (left + right) / 2, y - 0.06 * height
+            axes.text(*at, f"p = {p:.2g}", fontsize=drawing.SMALL, color=colour, ha="center", va="top")
 
 
 def spans_of(test: xarray.Dataset, suffix: str = "") -> list[tuple[Any, float]]:
@@ -181,7 +186,7 @@ def test_words(course: xarray.Dataset, test: xarray.Dataset | None) -> str:
     """What marks the gain."""
     if test is None:
         return "One subject is not tested."
-    side = {"greater": "pruned > full", "less": "pruned < full", "two-sided": "two-sided"}[test.attrs["alternative"]]
+    side = SIDES[test.attrs["alternative"]]
     alpha, count = float(test.attrs["alpha"]), int(test.attrs["subjects"])
     if "window_start" in course.coords:
         return f"q: paired t over {count} subjects ({side}), false discovery rate over {test.sizes['time']} windows."
@@ -195,9 +200,8 @@ def _tests_words(course: xarray.Dataset, test: xarray.Dataset | None, permutatio
     """What marks the gain and, where stimuli were relabelled too, which question each test answers."""
     if permutations is None:
         return [test_words(course, test)]
-    side = {"greater": "pruned > full", "less": "pruned < full", "two-sided": "two-sided"}
     alpha, n = float(permutations.attrs["alpha"]), int(permutations.attrs["n"])
-    how = f"stimuli relabelled alike for all subjects {n} times ({side[permutations.attrs['alternative']]})"
+    how = f"stimuli relabelled alike for all subjects {n} times ({SIDES[permutations.attrs['alternative']]})"
     how += f", so no p can be below {1 / (1 + n):.2g}" if 1 / (1 + n) > alpha else ""
     if "window_start" in permutations.coords:
         words = f"Black p: {how}, largest value over {permutations.sizes['time']} windows."
@@ -256,15 +260,12 @@ def alignment_over_time(
     >>> figure.axes[1].get_xlabel()
     'time (ms, 0 = stimulus onset)'
     """
-    test = _test_of(course, test)
-    _check_permutations(course, permutations)
+    test = _checked(course, test, ceiling, permutations)
     notes = [_band_words(course, ceiling), *_tests_words(course, test, permutations)]
     more = 0.0 if permutations is None else 0.72  # inches, for the words below
     figure = drawing.blank_figure(6.4, 4.85 + more)
-    upper, lower = (
-        drawing.axes_at(figure, 0.95, 2.45 + more, 5.2, 1.7),
-        drawing.axes_at(figure, 0.95, 1.1 + more, 5.2, 1.15),
-    )
+    upper = drawing.axes_at(figure, 0.95, 2.45 + more, 5.2, 1.7)
+    lower = drawing.axes_at(figure, 0.95, 1.1 + more, 5.2, 1.15)
     _draw_alignment(upper, course, ceiling, named=False)
     _draw_gain(lower, course, test, permutations)
     drawing.heading(upper, synthetic_title(course, "Held-out alignment over time"), 20)
@@ -277,7 +278,7 @@ def _footnotes(figure: Figure, left: float, notes: list[str]) -> None:
     most = int(18 * (figure.get_size_inches()[0] - 2 * left))
     lines = [line for note in notes for line in wrap(note, most)]
     for below, line in enumerate(lines, start=1):
-        drawing.write_words(figure, left, 0.09 + 0.145 * (len(lines) - below), line, drawing.SMALL, color="#404040")
+        drawing.write_note(figure, left, 0.09 + 0.145 * (len(lines) - below), line)
 
 
 def _band_words(course: xarray.Dataset, ceiling: xarray.Dataset | None = None) -> str:
@@ -334,24 +335,16 @@ def _draw_selection(axes: Axes, course: xarray.Dataset, most: int) -> tuple[Any,
     ever = np.flatnonzero((share > 0).any(axis=0))
     order = ever[np.argsort(-share[:, ever].mean(axis=0), kind="stable")][:most]
     edges = np.arange(len(order) + 1) + 0.5
-    times = np.arange(len(clock.at) + 1) - 0.5 if clock.windows else _edges(clock)
-    image = axes.pcolormesh(times, edges, share[:, order].T, cmap="viridis", vmin=0, vmax=1, rasterized=True)
+    image = axes.pcolormesh(clock.edges, edges, share[:, order].T, cmap="viridis", vmin=0, vmax=1, rasterized=True)
     axes.invert_yaxis()
     shown = f"{len(order)} of the {len(ever)} features" if len(order) < len(ever) else f"the {len(ever)} features"
     drawing.dress(axes, "window (ms)" if clock.windows else clock.label, "features, most often kept first")
     axes.locator_params(axis="y", integer=True, nbins=6)
     if clock.windows:
-        axes.set_xticks(range(len(clock.at)))
-        axes.set_xticklabels([f"{a - h:g}–{a + h:g}" for a, h in zip(clock.at, clock.half, strict=True)])
+        axes.set_xticks(range(len(clock.at)), clock.names)
     elif clock.reach[0] < 0 < clock.reach[1]:
         axes.axvline(0, color="white", linewidth=0.8, linestyle=":")
     return image, f"Rows: {shown} that any fold of any subject kept at any time"
-
-
-def _edges(clock: Clock) -> Matrix:
-    """Borders between neighbouring times."""
-    middle = (clock.at[1:] + clock.at[:-1]) / 2
-    return np.concatenate([[clock.at[0] - clock.half[0]], middle, [clock.at[-1] + clock.half[-1]]])
 
 
 def selection_over_time(course: xarray.Dataset, *, most: int = 100) -> Figure:
@@ -406,18 +399,16 @@ def _draw_generalisation(figure: Figure, axes: Axes, bar: Axes, course: xarray.D
     clock = clock_of(course)
     values = _generalisations(course)[int(gain)]
     reach = float(np.nanmax(np.abs(values), initial=1e-12))
-    edges = np.arange(len(clock.at) + 1) - 0.5 if clock.windows else _edges(clock)
+    edges = clock.edges
     image = axes.pcolormesh(edges, edges, values, cmap="PuOr_r", vmin=-reach, vmax=reach, rasterized=True)
     axes.set_aspect("equal")
     ends = (edges[0], edges[-1])
     axes.plot(ends, ends, color="black", linewidth=0.6, linestyle="--")
-    unit = clock.label.split("(")[1].split(",")[0].rstrip(")")
-    drawing.dress(axes, f"scored at ({unit})", f"features chosen at ({unit})")
+    drawing.dress(axes, f"scored at ({clock.unit})", f"features chosen at ({clock.unit})")
     axes.locator_params(nbins=5)
     if clock.windows:
-        names = [f"{a - h:g}–{a + h:g}" for a, h in zip(clock.at, clock.half, strict=True)]
-        axes.set_xticks(range(len(names)), names)
-        axes.set_yticks(range(len(names)), names)
+        axes.set_xticks(range(len(clock.at)), clock.names)
+        axes.set_yticks(range(len(clock.at)), clock.names)
     elif clock.reach[0] < 0 < clock.reach[1]:
         axes.axvline(0, color="black", linewidth=0.6, linestyle=":")
         axes.axhline(0, color="black", linewidth=0.6, linestyle=":")
@@ -451,15 +442,11 @@ def generalisation(course: xarray.Dataset) -> Figure:
     figure = drawing.blank_figure(8.0, 3.7)
     for column, (words, gain) in enumerate((("Pruned", False), ("Gain: pruned − full", True))):
         left = 0.8 + 3.9 * column
-        axes, bar = (
-            drawing.axes_at(figure, left, 0.75, 2.35, 2.35),
-            drawing.axes_at(figure, left + 2.47, 0.75, 0.08, 2.35),
-        )
+        axes = drawing.axes_at(figure, left, 0.75, 2.35, 2.35)
+        bar = drawing.axes_at(figure, left + 2.47, 0.75, 0.08, 2.35)
         _draw_generalisation(figure, axes, bar, course, gain)
         axes.set_title(words, fontsize=drawing.NORMAL, loc="left", pad=4)
-    drawing.write_words(
-        figure, 0.2, 3.42, synthetic_title(course, "From one time to another"), drawing.LARGE, fontweight="bold"
-    )
+    drawing.write_title(figure, 0.2, 3.42, synthetic_title(course, "From one time to another"))
     _footnotes(figure, 0.2, [_generalisation_words(course)])
     return figure
 
@@ -501,18 +488,10 @@ def course_page(
     >>> figure.get_size_inches().tolist()
     [11.69, 8.27]
     """
-    test = _test_of(course, test)
-    _check_permutations(course, permutations)
-    figure, left = drawing.blank_figure(*drawing.A4), 0.45
+    test = _checked(course, test, ceiling, permutations)
     heading = synthetic_title(course, title or "Pruning along a time course")
-    drawing.write_words(figure, left, 7.83, drawing.trimmed(heading, 100), 13, fontweight="bold")
-    drawing.write_words(figure, left, 7.59, " · ".join(facts(course)), drawing.NORMAL, color="#404040")
-    letters = iter("ABCDE")
-
-    def head(at: float, up: float, words: str) -> None:
-        drawing.write_words(figure, at, up, f"{next(letters)}   {words}", drawing.LARGE, fontweight="bold")
-
-    wide = 6.1
+    figure, head = drawing.page_of(heading, 100, facts(course))
+    left, wide = 0.45, 6.1
     upper, lower = drawing.axes_at(figure, 1.1, 5.35, wide, 1.6), drawing.axes_at(figure, 1.1, 4.05, wide, 1.1)
     _draw_alignment(upper, course, ceiling, named=False)
     _draw_gain(lower, course, test, permutations)
@@ -525,9 +504,8 @@ def course_page(
     width, low, side = (3.55 if both else 9.0), 0.95 + lift, 2.1 - lift
     axes = drawing.axes_at(figure, 1.1, low, width, side)
     image, rows = _draw_selection(axes, course, 100)
-    drawing.draw_bar(
-        figure, drawing.axes_at(figure, 1.1 + width + 0.12, low, 0.08, side), image, _share_label(course), "vertical"
-    )
+    bar = drawing.axes_at(figure, 1.1 + width + 0.12, low, 0.08, side)
+    drawing.draw_bar(figure, bar, image, _share_label(course), "vertical")
     head(left, low + side + 0.2, "Which features are kept")
     if both:
         for at, words, gain in ((6.15, "Chosen at one time, scored at another", False), (8.95, "Its gain", True)):
@@ -552,12 +530,10 @@ def facts(course: xarray.Dataset) -> list[str]:
     attrs, count = course.attrs, course.sizes["subject"]
     names = course["subject"].values
     who = f"{count} subjects" if count > 1 else f"subject {drawing.shortened(str(names[0]), 20)}"
-    repeats = int(attrs["repeats"])
     what = "window" if "window_start" in course.coords else "time point"
     what += "" if course.sizes["time"] == 1 else "s"
     return [
         who, f"{course.sizes['time']} {what}", f"{course.sizes['stimulus']} stimuli",
         f"{course.sizes['feature']} features", f"{attrs['metric']} similarity", f"{attrs['search']} search",
-        f"{course.sizes['fold']} folds of stimuli" + (f" ({repeats} repeats)" if repeats > 1 else ""),
-        f"seed {attrs['seed']}", f"Secateur {attrs['secateur_version']}",
+        *run_facts(course),
     ]  # fmt: skip

@@ -8,12 +8,11 @@ import numpy as np
 
 from ..measures import search_row
 from . import drawing
+from .drawing import Axes, Figure
 from .results import by_importance, checked_target, search_of, things_of, title_end
 
 if TYPE_CHECKING:
     import xarray
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 __all__ = ["curves_title", "draw_curves", "insertion_curves"]
 
@@ -39,10 +38,8 @@ def draw_curves(axes: Axes, result: xarray.Dataset, t: int, x: str) -> None:
                 alpha=max(0.15, min(0.7, 4 / folds)), label="one fold" if f == 0 else None,
             )  # fmt: skip
     else:
-        axes.text(
-            0.5, 0.5, "the curves were not kept (curves=False)", transform=axes.transAxes, ha="center",
-            fontsize=drawing.SMALL,
-        )  # fmt: skip
+        words = "the curves were not kept (curves=False)"
+        axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", fontsize=drawing.SMALL)
     axes.plot(
         kept, best, "o", color=drawing.PRUNED, markersize=4, markeredgecolor="white", markeredgewidth=0.5,
         label="the kept set" if search_row(search_of(result)).inner_folds else "maximum: the kept set",

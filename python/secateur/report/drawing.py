@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,12 +19,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from .._typing import LabelsLike
+else:
+    Axes = Figure = Any  # matplotlib is loaded by what draws
+
+    from .._typing import LabelsLike
 
 __all__ = [
-    "A4", "FAINT", "FULL", "GAIN", "LARGE", "NORMAL", "OKABE_ITO", "OTHER", "PRUNED", "SMALL", "Groups",
-    "as_written", "axes_at", "blank_figure", "draw_bar", "draw_groups", "drawn_name", "dress", "from_zero",
-    "heading", "legend_above", "legend_columns", "legend_height", "mean_sd", "p_words", "plus_minus", "read_groups",
-    "shortened", "signed", "trimmed", "unit_of", "write_words",
+    "A4", "FAINT", "FULL", "GAIN", "LARGE", "NORMAL", "OKABE_ITO", "OTHER", "PRUNED", "SMALL", "Axes", "Figure",
+    "Groups", "as_written", "axes_at", "bare", "blank_figure", "draw_bar", "draw_groups", "draw_points", "draw_strip",
+    "drawn_name", "dress", "from_zero", "heading", "legend_above", "legend_columns", "legend_height", "mean_sd",
+    "name_bars", "p_words", "page_of", "plus_minus", "read_groups", "shortened", "signed", "trimmed", "unit_of",
+    "write_note", "write_title", "write_words",
 ]  # fmt: skip
 
 # Okabe & Ito's colour-blind-safe colours, yellow last: it is faint on white.
@@ -134,6 +140,55 @@ def write_words(figure: Figure, left: float, bottom: float, words: str, size: fl
     figure.text(left / across, bottom / up, as_written(words), fontsize=size, **how)
 
 
+def write_title(figure: Figure, left: float, bottom: float, words: str) -> None:
+    """What a figure shows, or a part of a page."""
+    write_words(figure, left, bottom, words, LARGE, fontweight="bold")
+
+
+def write_note(figure: Figure, left: float, bottom: float, words: str) -> None:
+    """What is to be known of a figure, below it."""
+    write_words(figure, left, bottom, words, SMALL, color="#404040")
+
+
+def page_of(heading: str, most: int, facts: list[str]) -> tuple[Figure, Callable[[float, float, str], None]]:
+    """An A4 page with its heading, of at most so many letters, and what writes the titles of its parts, A, B, …"""
+    figure, letters = blank_figure(*A4), iter("ABCDE")
+    write_words(figure, 0.45, 7.83, trimmed(heading, most), 13, fontweight="bold")
+    write_words(figure, 0.45, 7.59, " · ".join(facts), NORMAL, color="#404040")
+    return figure, lambda at, bottom, words: write_title(figure, at, bottom, f"{next(letters)}   {words}")
+
+
+def bare(axes: Axes) -> None:
+    """Axes of a picture alone."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+
+
+def name_bars(axes: Axes, labels: Sequence[str]) -> None:
+    """Room for bars at 0, 1, …, and a label below each."""
+    axes.set_xlim(-0.6, len(labels) - 0.4)
+    axes.set_xticks(range(len(labels)), labels)
+
+
+def draw_points(axes: Axes, at: float, values: Matrix, reach: float, size: float = 3, **how: Any) -> None:
+    """Single values over their bar, side by side."""
+    spots = at + np.linspace(-reach, reach, len(values)) if len(values) > 1 else np.array([at])
+    ink: dict[str, Any] = {"color": "white", "markeredgecolor": "#404040", "markersize": size, "markeredgewidth": 0.6}
+    axes.plot(spots, values, "o", **ink, **how)
+
+
+def draw_strip(axes: Axes, place: tuple[float, float, float, float], of: Any, groups: Groups) -> None:
+    """The colours of groups, along an edge of a picture."""
+    from matplotlib.colors import ListedColormap
+
+    strip, count = axes.inset_axes(place), len(groups.colours)
+    colours = ListedColormap(list(groups.colours))
+    strip.imshow(of, cmap=colours, aspect="auto", vmin=-0.5, vmax=count - 0.5, interpolation="nearest")
+    bare(strip)
+    strip.set_axis_off()
+
+
 def dress(axes: Axes, x: str, y: str) -> None:
     axes.set_xlabel(as_written(x), fontsize=NORMAL)
     axes.set_ylabel(as_written(y), fontsize=NORMAL)
@@ -142,10 +197,10 @@ def dress(axes: Axes, x: str, y: str) -> None:
     axes.spines[["left", "bottom"]].set_linewidth(0.6)
 
 
-def legend_above(axes: Axes, columns: int) -> None:
+def legend_above(axes: Axes, columns: int, **how: Any) -> None:
     axes.legend(
         loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=columns, frameon=False, fontsize=SMALL, borderaxespad=0.2,
-        handlelength=1.6, columnspacing=1.2, handletextpad=0.5,
+        **{"handlelength": 1.6, "columnspacing": 1.2, "handletextpad": 0.5, **how},
     )  # fmt: skip
 
 
@@ -172,10 +227,12 @@ def draw_bar(
     bar.set_label(label, fontsize=SMALL)
 
 
-def draw_groups(figure: Figure, groups: Groups, top: float) -> None:
+def draw_groups(figure: Figure, groups: Groups | None, top: float) -> None:
     """A legend of groups, centred, its top at this height in inches."""
     from matplotlib.lines import Line2D
 
+    if groups is None:
+        return
     across, up = figure.get_size_inches()
     legend = figure.legend(
         handles=[Line2D([], [], marker="s", linestyle="", color=c, markersize=5) for c in groups.colours],

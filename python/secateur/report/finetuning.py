@@ -11,6 +11,7 @@ import numpy as np
 
 from ..measures import label_of
 from . import drawing
+from .drawing import Figure
 from .folder import write_folder
 from .formats import SETTINGS, plain_value, save_figure, write_netcdf, write_settings, write_table
 from .held_out_scores import comparison
@@ -18,7 +19,6 @@ from .tables import comparison_markdown, number_words, pipe_table
 
 if TYPE_CHECKING:
     import xarray
-    from matplotlib.figure import Figure
 
     from ..finetuning import DissimilarityTrainer
 
@@ -78,20 +78,11 @@ def explained_variance(scores: xarray.Dataset) -> Figure:
     for m, name in enumerate(names):
         mean = float(scores["explained"].values[m])
         axes.bar(m, mean, width=0.66, color=COLOURS.get(name, drawing.OTHER), alpha=0.85, zorder=2)
-        spots = m + np.linspace(-0.2, 0.2, each.shape[1])
-        axes.plot(
-            spots, each[m], "o", color="white", markeredgecolor="#404040", markersize=3, markeredgewidth=0.6, zorder=3
-        )
+        drawing.draw_points(axes, m, each[m], 0.2, zorder=3)
     axes.set_ylim(min(0.0, 1.06 * float(np.nanmin(each, initial=0.0))), 1.06 * np.nanmax(each, initial=100.0))
     axes.axhline(0, color="#404040", linewidth=0.6, zorder=1)
-    axes.set_xlim(-0.6, len(names) - 0.4)
-    axes.set_xticks(range(len(names)))
-    axes.set_xticklabels(
-        [
-            f"{drawing.drawn_name(name, 16)}\n{value:.0f} %"
-            for name, value in zip(names, scores["explained"].values, strict=True)
-        ]
-    )
+    shares = zip(names, scores["explained"].values, strict=True)
+    drawing.name_bars(axes, [f"{drawing.drawn_name(name, 16)}\n{share:.0f} %" for name, share in shares])
     drawing.dress(axes, "", "explainable variance explained (%)")
     drawing.heading(axes, "Explainable variance of single subjects", 10)
     unit = label_of(str(scores.attrs.get("comparator", "spearman")))
@@ -100,7 +91,7 @@ def explained_variance(scores: xarray.Dataset) -> Figure:
         f"Bars: mean squared {unit} with each subject (points), chance taken off,\n"
         f"over that of the subjects' mean (100 %){folds}.\nBand: from the mean of the other subjects to 100 %."
     )
-    drawing.write_words(figure, 0.1, 0.08, words, drawing.SMALL, color="#404040")
+    drawing.write_note(figure, 0.1, 0.08, words)
     return figure
 
 
@@ -190,19 +181,15 @@ def explained_markdown(scores: xarray.Dataset) -> str:
     | model | mean ρ | mean ρ² | ρ² by chance | % of explainable variance | subjects (%) |
     """
     short = label_of(str(scores.attrs["comparator"])).split()[-1]
-    rows = [["model", f"mean {short}", f"mean {short}²", f"{short}² by chance", "% of explainable variance"]]
-    rows[0].append("subjects (%)")
+    heads = ["model", f"mean {short}", f"mean {short}²", f"{short}² by chance", "% of explainable variance"]
+    rows = [[*heads, "subjects (%)"]]
     upper, floor = float(scores["upper"]), float(scores["upper_chance"])
     for name in scores["model"].values:
         one = scores.sel(model=name)
         each = one["explained_by_subject"].values
-        rows.append(
-            [
-                str(name), number_words(float(one["correlation"].mean()), ".3f"),
-                number_words(float(one["mean_r2"]), ".3f"), number_words(float(one["chance"].mean()), ".3f"),
-                number_words(float(one["explained"]), ".1f"), f"{each.min():.1f} to {each.max():.1f}",
-            ]
-        )  # fmt: skip
+        means = [number_words(float(one[key].mean()), ".3f") for key in ("correlation", "mean_r2", "chance")]
+        explained = number_words(float(one["explained"]), ".1f")
+        rows.append([str(name), *means, explained, f"{each.min():.1f} to {each.max():.1f}"])
     lower = float(scores["lower"])
     notes = [
         f"100 %: the mean of all {scores.sizes['subject']} subjects' matrices in the model's place, {short}² = "
@@ -288,9 +275,8 @@ def write_finetuning(
             pictures["explained"] = explained_variance(scores)
         for name, figure in pictures.items():
             save_figure(figure, draft / name)
-        attrs = {name: plain_value(value) for name, value in result.attrs.items()}
         trained = {name: plain_value(value) for name, value in trainer.history_.attrs.items()}
         network = dict(trainer.network_.provenance)
-        write_settings(draft, attrs, {"training": trained, "network": network, **(settings or {})})
+        write_settings(draft, result.attrs, {"training": trained, "network": network, **(settings or {})})
 
     return write_folder(folder, fill, CONTENTS, overwrite)

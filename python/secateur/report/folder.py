@@ -14,7 +14,7 @@ from ..features import read_features
 from ..reading import can_be_stored
 from ..validation import kept_features
 from . import courses
-from .formats import SETTINGS, plain_value, save_figure, write_netcdf, write_settings, write_table
+from .formats import SETTINGS, save_figure, write_netcdf, write_settings, write_table
 from .frames import course_features, course_table, tabled
 from .pages import page
 from .results import targets_of
@@ -216,7 +216,23 @@ def write(
     """
 
     def fill(draft: Path) -> None:
-        _fill(draft, X, target, result, permutations, groups, title, settings or {}, seed)
+        from matplotlib.backends.backend_pdf import PdfPages
+
+        values = read_features(X).values
+        targets = targets_of(target, len(values), result)
+        write_netcdf(draft / "result.nc", result)
+        if permutations is not None:
+            write_netcdf(draft / "permutations.nc", permutations)
+        write_table(draft / "kept_features.csv", kept_features(result))
+        write_table(draft / "summary.csv", tabled(result, permutations), index=True)
+        (draft / "summary.md").write_text(markdown(result, permutations, title=title), encoding="utf-8")
+        with PdfPages(draft / "figures.pdf", metadata={"Title": title or "Secateur"}) as pdf:
+            for t in range(min(len(targets), MOST_PAGES)):
+                figure = page(values, targets, result, permutations, groups, which=t, title=title, seed=seed)
+                pdf.savefig(figure, dpi=200)
+                if t == 0:
+                    figure.savefig(draft / "figures.png", dpi=200)
+        write_settings(draft, result.attrs, settings or {})
 
     return write_folder(folder, fill, CONTENTS, overwrite)
 
@@ -232,36 +248,6 @@ def write_folder(
         names = [name for name in contents if (draft / name).exists()]
         check_destination(folder, overwrite, contents)  # the computation may have taken hours
     return [place / name for name in names]
-
-
-def _fill(
-    draft: Path,
-    X: HostEmbeddingLike,
-    target: HostTargetLike,
-    result: xarray.Dataset,
-    permutations: xarray.Dataset | None,
-    groups: LabelsLike | None,
-    title: str | None,
-    settings: Mapping[str, Any],
-    seed: int,
-) -> None:
-    from matplotlib.backends.backend_pdf import PdfPages
-
-    values = read_features(X).values
-    targets = targets_of(target, len(values), result)
-    write_netcdf(draft / "result.nc", result)
-    if permutations is not None:
-        write_netcdf(draft / "permutations.nc", permutations)
-    write_table(draft / "kept_features.csv", kept_features(result))
-    write_table(draft / "summary.csv", tabled(result, permutations), index=True)
-    (draft / "summary.md").write_text(markdown(result, permutations, title=title), encoding="utf-8")
-    with PdfPages(draft / "figures.pdf", metadata={"Title": title or "Secateur"}) as pdf:
-        for t in range(min(len(targets), MOST_PAGES)):
-            figure = page(values, targets, result, permutations, groups, which=t, title=title, seed=seed)
-            pdf.savefig(figure, dpi=200)
-            if t == 0:
-                figure.savefig(draft / "figures.png", dpi=200)
-    write_settings(draft, {name: plain_value(value) for name, value in result.attrs.items()}, settings)
 
 
 def write_course(
@@ -340,7 +326,7 @@ def write_course(
             pictures["generalisation"] = courses.generalisation(course)
         for name, figure in pictures.items():
             save_figure(figure, draft / name)
-        attrs = {name: plain_value(value) for name, value in course.attrs.items() if name != "settings"}
+        attrs = {name: value for name, value in course.attrs.items() if name != "settings"}
         write_settings(draft, attrs, settings or {})
 
     return write_folder(folder, fill, COURSE_CONTENTS, overwrite)
@@ -408,9 +394,7 @@ def write_network(
     return write_folder(folder, fill, NETWORK_CONTENTS, overwrite)
 
 
-def _group(
-    test: xarray.Dataset | None, ceiling: xarray.Dataset | None, permutations: xarray.Dataset | None
-) -> xarray.Dataset | None:
+def _group(test: courses.Given, ceiling: courses.Given, permutations: courses.Given) -> courses.Given:
     """Tests and noise ceiling in one Dataset."""
     parts = [] if test is None else [test]
     for name, part in (("ceiling", ceiling), ("permutation", permutations)):

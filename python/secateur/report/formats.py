@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..provenance import versions
+from .drawing import Figure
 
 if TYPE_CHECKING:
     import pandas
     import xarray
-    from matplotlib.figure import Figure
 
 __all__ = ["SETTINGS", "keep_notes", "plain_value", "save_figure", "write_netcdf", "write_settings", "write_table"]
 
@@ -102,7 +102,7 @@ def write_table(path: Path, table: pandas.DataFrame, index: bool = False) -> Non
 
 
 def write_settings(draft: Path, attrs: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-    content = {**versions(), **attrs, **settings}
+    content = {**versions(), **{name: plain_value(value) for name, value in attrs.items()}, **settings}
     keep_notes(draft, settings.get("notes", ()))
     (draft / SETTINGS).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 

@@ -14,12 +14,11 @@ import numpy as np
 from ..arguments import check_integer, is_integer
 from ..features import Matrix
 from . import drawing
+from .drawing import Axes, Figure
 
 if TYPE_CHECKING:
     import xarray
-    from matplotlib.axes import Axes
     from matplotlib.colors import ListedColormap
-    from matplotlib.figure import Figure
 
     from .._typing import LabelsLike
 
@@ -65,7 +64,7 @@ def _grey(picture: Any) -> Matrix:
 
 def _draw_picture(axes: Axes, picture: Any) -> None:
     axes.imshow(picture, interpolation="antialiased")
-    _bare(axes)
+    drawing.bare(axes)
 
 
 def _draw_overlay(axes: Axes, picture: Any, heat: xarray.DataArray, i: int) -> Any:
@@ -73,14 +72,8 @@ def _draw_overlay(axes: Axes, picture: Any, heat: xarray.DataArray, i: int) -> A
     axes.imshow(_grey(picture), cmap="gray", vmin=0, vmax=1, interpolation="antialiased")
     warmth = _stretched(heat.values[i].astype(float), _is_signed(heat))
     image = axes.imshow(warmth, cmap=_warmth(), vmin=0, vmax=1, interpolation="bilinear")
-    _bare(axes)
+    drawing.bare(axes)
     return image
-
-
-def _bare(axes: Axes) -> None:
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.spines[:].set_visible(False)
 
 
 def _draw_heat_bar(figure: Figure, axes: Axes, image: Any, heat: xarray.DataArray) -> None:
@@ -141,10 +134,8 @@ def _chosen(images: Any, names: list[str]) -> list[int]:
 
 
 def _label(heat: xarray.DataArray, i: int, most: int) -> str:
-    name = _names(heat)[i]
-    return (
-        f"{drawing.drawn_name(name, max(most - 8, 8))}: empty" if _is_empty(heat, i) else drawing.drawn_name(name, most)
-    )
+    name, empty = _names(heat)[i], _is_empty(heat, i)
+    return f"{drawing.drawn_name(name, max(most - 8, 8))}: empty" if empty else drawing.drawn_name(name, most)
 
 
 # The face -------------------------------------------------------------------------------------------------------
@@ -201,16 +192,12 @@ def overlays(
     figure = drawing.blank_figure(0.9 + 2 * side, top + bottom + len(chosen) * (tall + gap))
     for row, i in enumerate(chosen):
         low = bottom + (len(chosen) - 1 - row) * (tall + gap)
-        left, right = (
-            drawing.axes_at(figure, 0.4, low, side, tall),
-            drawing.axes_at(figure, 0.5 + side, low, side, tall),
-        )
+        left = drawing.axes_at(figure, 0.4, low, side, tall)
+        right = drawing.axes_at(figure, 0.5 + side, low, side, tall)
         _draw_picture(left, pictures.values[i])
         image = _draw_overlay(right, pictures.values[i], heat, i)
         left.set_title(_label(heat, i, 40), fontsize=drawing.NORMAL, loc="left", pad=3)
-    drawing.write_words(
-        figure, 0.4, bottom + len(chosen) * (tall + gap) + 0.15, title, drawing.LARGE, fontweight="bold"
-    )
+    drawing.write_title(figure, 0.4, bottom + len(chosen) * (tall + gap) + 0.15, title)
     _draw_heat_bar(figure, drawing.axes_at(figure, 0.4, 0.42, 2 * side + 0.1, 0.08), image, heat)
     return figure
 
@@ -274,7 +261,7 @@ def contact_sheet(
         if heat is not None:
             right = drawing.axes_at(figure, at + side + 0.03, low, side, tall)
             image = _draw_overlay(right, pictures.values[i], heat, i)
-    drawing.write_words(figure, 0.25, bottom + rows * (tall + gap) + 0.14, title, drawing.LARGE, fontweight="bold")
+    drawing.write_title(figure, 0.25, bottom + rows * (tall + gap) + 0.14, title)
     if heat is None:
         return figure
     _draw_heat_bar(figure, drawing.axes_at(figure, 0.25, 0.38, min(4.0, width - 0.5), 0.08), image, heat)
@@ -350,9 +337,8 @@ def contours(
     figure = drawing.blank_figure(width, above + bottom + rows * (tall + gap))
     for place, i in enumerate(chosen):
         row, column = divmod(place, columns)
-        axes = drawing.axes_at(
-            figure, 0.25 + column * (side + 0.15), bottom + (rows - 1 - row) * (tall + gap), side, tall
-        )
+        at, low = 0.25 + column * (side + 0.15), bottom + (rows - 1 - row) * (tall + gap)
+        axes = drawing.axes_at(figure, at, low, side, tall)
         _draw_picture(axes, pictures.values[i])
         for values, colour in ((heat, HEAT), *(() if salient is None else ((salient, SALIENT),))):
             _draw_tops(axes, values.values[i].astype(float), shares, colour)
@@ -362,7 +348,7 @@ def contours(
             words += "\nrelative risk " + ("undefined" if np.isnan(risk[i]).any() else message)
         axes.set_title(words, fontsize=drawing.SMALL, loc="left", pad=2)
     ceiling = bottom + rows * (tall + gap)
-    drawing.write_words(figure, 0.25, ceiling + 0.42, title, drawing.LARGE, fontweight="bold")
+    drawing.write_title(figure, 0.25, ceiling + 0.42, title)
     lines = [Line2D([], [], color=HEAT, linewidth=1.6, label="heatmap")]
     if salient is not None:
         lines.append(Line2D([], [], color=SALIENT, linewidth=1.6, label="saliency"))
@@ -412,11 +398,10 @@ def precision_recall(curves: xarray.Dataset, groups: LabelsLike | None = None) -
     for column, cut in enumerate(cuts):
         axes = drawing.axes_at(figure, 0.55 + 2.15 * column, 0.55, 1.85, 1.85)
         precision, recall = (curves[name].sel(heat_percentile=cut).values for name in ("precision", "recall"))
-        parts = (
-            [("mean of images", drawing.FULL, np.arange(count))]
-            if grouped is None
-            else [(name, grouped.colours[g], np.flatnonzero(grouped.of == g)) for g, name in enumerate(grouped.labels)]
-        )
+        parts = [("mean of images", drawing.FULL, np.arange(count))]
+        if grouped is not None:
+            members_of = [np.flatnonzero(grouped.of == g) for g in range(len(grouped.names))]
+            parts = list(zip(grouped.labels, grouped.colours, members_of, strict=True))
         for name, colour, members in parts:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", RuntimeWarning)  # a group may have no image with a curve
@@ -439,9 +424,7 @@ def precision_recall(curves: xarray.Dataset, groups: LabelsLike | None = None) -
         columnspacing=1.2, handlelength=1.6,
     )  # fmt: skip
     message = f"{count - left_out} images" + (f", {left_out} without a curve left out" if left_out else "")
-    drawing.write_words(
-        figure, 0.25, 3.2, f"Heat predicted from saliency ({message})", drawing.LARGE, fontweight="bold"
-    )
+    drawing.write_title(figure, 0.25, 3.2, f"Heat predicted from saliency ({message})")
     return figure
 
 
@@ -479,12 +462,8 @@ def agreement(result: xarray.Dataset, *, title: str = "Match of two networks' he
     axes.hist(found, bins=np.linspace(min(0.0, float(found.min(initial=0.0))), 1, 21).tolist(), color=drawing.FAINT)
     if found.size:
         axes.axvline(float(np.median(found)), color=drawing.FULL, linewidth=1.6)
-        axes.set_title(
-            f"median {np.median(found):.2f} of {len(found)} images",
-            fontsize=drawing.NORMAL,
-            color=drawing.FULL,
-            loc="left",
-        )
+        words = f"median {np.median(found):.2f} of {len(found)} images"
+        axes.set_title(words, fontsize=drawing.NORMAL, color=drawing.FULL, loc="left")
     drawing.dress(axes, "match (Pearson r over pixels)", "images")
     axes.locator_params(axis="y", integer=True)
     if both:
@@ -495,5 +474,5 @@ def agreement(result: xarray.Dataset, *, title: str = "Match of two networks' he
             words = f"r = {r:.2f}, p = {p:.2g}".replace("-", "−", 1)
             axes.set_title(words, fontsize=drawing.NORMAL, loc="left")
         drawing.dress(axes, "larger entropy of class probabilities (nats)", "match (Pearson r)")
-    drawing.write_words(figure, 0.25, 2.95, title, drawing.LARGE, fontweight="bold")
+    drawing.write_title(figure, 0.25, 2.95, title)
     return figure

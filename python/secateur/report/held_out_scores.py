@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import drawing
+from .drawing import Axes, Figure
 from .results import checked_target, target_name, things_of, title_end
 
 if TYPE_CHECKING:
     import xarray
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 __all__ = ["comparison", "draw_held_out", "held_out"]
 
@@ -27,50 +26,36 @@ def draw_held_out(axes: Axes, result: xarray.Dataset, t: int) -> None:
         )  # fmt: skip
     for x, scores, colour in ((-0.16, full, drawing.FULL), (1.16, pruned, drawing.PRUNED)):
         mean, sd = drawing.mean_sd(scores)
-        axes.errorbar(
-            x, mean, yerr=None if np.isnan(sd) else sd, fmt="o", color=colour, markersize=5, capsize=3, linewidth=1.4,
-            label=None,
-        )  # fmt: skip
+        error = None if np.isnan(sd) else sd
+        axes.errorbar(x, mean, yerr=error, fmt="o", color=colour, markersize=5, capsize=3, linewidth=1.4)
     axes.errorbar([], [], yerr=[], fmt="o", color="black", markersize=4, capsize=2, linewidth=1, label="mean ± SD")
     drawing.from_zero(axes, np.concatenate([full, pruned]))
     axes.set_xlim(-0.5, 1.5)
-    axes.set_xticks([0, 1])
-    axes.set_xticklabels(
-        [
-            f"full\n{result.sizes['feature']} {things_of(result)}\n{drawing.plus_minus(full, 3)}",
-            f"pruned\n{drawing.plus_minus(result['n_kept'].values[t], 0)} kept\n{drawing.plus_minus(pruned, 3)}",
-        ]
-    )
+    of_full = f"full\n{result.sizes['feature']} {things_of(result)}\n{drawing.plus_minus(full, 3)}"
+    kept = drawing.plus_minus(result["n_kept"].values[t], 0)
+    axes.set_xticks([0, 1], [of_full, f"pruned\n{kept} kept\n{drawing.plus_minus(pruned, 3)}"])
     drawing.dress(axes, "", f"held-out alignment ({drawing.unit_of(result)})")
     drawing.legend_above(axes, 2)
 
 
 def _draw_many(axes: Axes, result: xarray.Dataset) -> None:
     names = [target_name(result, t) or str(t) for t in range(result.sizes["target"])]
-    at = np.arange(len(names))
-    for name, colour, label, shift in (
-        ("full_test", drawing.FULL, "full", -0.12),
-        ("pruned_test", drawing.PRUNED, "pruned", 0.12),
-    ):
-        pairs = [drawing.mean_sd(row) for row in result[name].values]
-        mean, sd = np.array([p[0] for p in pairs]), np.nan_to_num([p[1] for p in pairs])
-        if len(names) <= 20:
+    at, few = np.arange(len(names)), len(names) <= 20
+    for label, colour, shift in (("full", drawing.FULL, -0.12), ("pruned", drawing.PRUNED, 0.12)):
+        mean, sd = np.array([drawing.mean_sd(row) for row in result[f"{label}_test"].values]).T
+        sd = np.nan_to_num(sd)
+        if few:
             axes.errorbar(
-                at + shift, mean, yerr=sd, fmt="o", color=colour, markersize=4, capsize=2, linewidth=1, label=label
+                at + shift, mean, sd, fmt="o", color=colour, markersize=4, capsize=2, linewidth=1, label=label
             )
         else:
             axes.plot(at, mean, color=colour, linewidth=1.2, label=label)
             axes.fill_between(at, mean - sd, mean + sd, color=colour, alpha=0.2, linewidth=0)
     drawing.from_zero(axes, np.concatenate([result["full_test"].values.ravel(), result["pruned_test"].values.ravel()]))
-    if len(names) <= 20:
-        axes.set_xticks(at)
-        long = max(map(len, names)) > 4
-        axes.set_xticklabels(
-            [drawing.drawn_name(n, 18) for n in names], rotation=35 if long else 0, ha="right" if long else "center"
-        )
-    drawing.dress(
-        axes, "target" + ("" if len(names) <= 20 else " (position)"), f"held-out alignment ({drawing.unit_of(result)})"
-    )
+    if few:
+        turned: dict[str, Any] = {"rotation": 35, "ha": "right"} if max(map(len, names)) > 4 else {}
+        axes.set_xticks(at, [drawing.drawn_name(name, 18) for name in names], **turned)
+    drawing.dress(axes, "target" if few else "target (position)", f"held-out alignment ({drawing.unit_of(result)})")
     drawing.legend_above(axes, 2)
 
 
@@ -151,24 +136,17 @@ def comparison(result: xarray.Dataset) -> Figure:
             mean, sd = drawing.mean_sd(folds)
             colour = colours.get(name, drawing.OTHER)
             axes.bar(m, mean, width=0.66, color=colour, alpha=0.85)
-            spots = m + np.linspace(-0.2, 0.2, len(folds)) if len(folds) > 1 else np.array([m])
-            axes.plot(spots, folds, "o", color="white", markeredgecolor="#404040", markersize=3, markeredgewidth=0.6)
+            drawing.draw_points(axes, m, folds, 0.2)
             if not np.isnan(sd):
                 axes.errorbar(m, mean, yerr=sd, color="black", capsize=3, linewidth=1.1)
         drawing.from_zero(axes, scores[:, t])
-        axes.set_xticks(range(len(names)))
         nodes = result["nodes"].values[:, t]
         counts = [drawing.plus_minus(row, 0).removesuffix(" ± 0") if np.isfinite(row).any() else "–" for row in nodes]
-        axes.set_xticklabels(
-            [
-                f"{drawing.drawn_name(name, 14)}\n{words}\n{drawing.plus_minus(score, 2)}"
-                for name, words, score in zip(names, counts, scores[:, t], strict=True)
-            ]
-        )
+        called, means = (drawing.drawn_name(n, 14) for n in names), (drawing.plus_minus(s, 2) for s in scores[:, t])
+        drawing.name_bars(axes, list(map("\n".join, zip(called, counts, means, strict=True))))
         label = "" if column else f"held-out alignment ({drawing.unit_of(result)})"
         drawing.dress(axes, "method, nodes used, held-out alignment", label)
-        axes.set_xlim(-0.6, len(names) - 0.4)
         drawing.heading(axes, "On test stimuli" + title_end(result, t), 8)
     words = f"Bars: mean ± SD over {result.sizes['fold']} folds of stimuli,\nthe same for all methods; points: folds."
-    drawing.write_words(figure, 0.1, 0.1, words, drawing.SMALL, color="#404040")
+    drawing.write_note(figure, 0.1, 0.1, words)
     return figure

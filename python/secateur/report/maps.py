@@ -9,11 +9,11 @@ import numpy as np
 from ..arguments import check_integer
 from ..measures import label_of
 from ..networks.feature_maps import compare_networks, spread
-from .drawing import FULL, LARGE, NORMAL, PRUNED, SMALL, as_written, axes_at, blank_figure, dress, write_words
+from . import drawing
+from .drawing import FULL, NORMAL, PRUNED, SMALL, Figure, as_written, axes_at, blank_figure, dress, write_words
 
 if TYPE_CHECKING:
     import xarray
-    from matplotlib.figure import Figure
 
 __all__ = ["PANELS", "importance_histograms"]
 
@@ -64,7 +64,7 @@ def importance_histograms(
     spreads = [spread(result) for result in (first, second)]
     unit = label_of(str(first.attrs.get("comparator", "spearman")))
     figure = blank_figure(9.6, 3.5)
-    write_words(figure, 0.15, 3.2, "Alignment importance scores (AIS) of two networks", LARGE, fontweight="bold")
+    drawing.write_title(figure, 0.15, 3.2, "Alignment importance scores (AIS) of two networks")
     note = "outermost bars hold what lies beyond; * p < 0.05, two-sided Kolmogorov-Smirnov test"
     write_words(figure, 9.5, 3.2, note, SMALL, ha="right")
     for p, (name, (title, x, things)) in enumerate(PANELS.items()):
@@ -86,8 +86,5 @@ def importance_histograms(
         axes.set_title(f"{title}: KS D = {test.ks:.2f}, p = {test.p:.1g}{star}", fontsize=NORMAL, loc="left", pad=28)
         dress(axes, f"{x}\n(Δ{unit}, units of {scale:.0e})", f"{things} (%)")
         axes.locator_params(axis="x", nbins=6)
-        axes.legend(
-            loc="lower left", bbox_to_anchor=(-0.02, 1.0), frameon=False, fontsize=SMALL, borderaxespad=0.2,
-            handlelength=1.4, handletextpad=0.5, labelspacing=0.3,
-        )  # fmt: skip
+        drawing.legend_above(axes, 1, handlelength=1.4, labelspacing=0.3)
     return figure

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import drawing
+from .drawing import Axes, Figure
 from .results import checked_target
 
 if TYPE_CHECKING:
     import xarray
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 __all__ = ["draw_null", "null"]
 
@@ -31,10 +30,8 @@ def draw_null(upper: Axes, lower: Axes, permutations: xarray.Dataset, t: int) ->
         axes.axvline(seen, color=colour, linewidth=1.8, label="observed")
         axes.margins(x=0.06)
         words = "undefined" if np.isnan(seen) else f"{seen:.3f}".replace("-", "−")
-        axes.text(
-            1.0, 1.04, f"observed {words}, {drawing.p_words(p, n)}", transform=axes.transAxes, ha="right",
-            fontsize=drawing.SMALL, color=colour,
-        )  # fmt: skip
+        words = f"observed {words}, {drawing.p_words(p, n)}"
+        axes.text(1.0, 1.04, words, transform=axes.transAxes, ha="right", fontsize=drawing.SMALL, color=colour)
         drawing.dress(axes, f"{what} ({unit})", "relabellings")
         axes.yaxis.label.set_fontsize(drawing.SMALL)
         axes.locator_params(axis="y", nbins=4, integer=True)

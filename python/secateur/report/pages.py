@@ -10,6 +10,7 @@ from ..features import read_features
 from ..statistics import paired_t
 from . import drawing
 from .curves import curves_title, draw_curves
+from .drawing import Figure
 from .held_out_scores import draw_held_out
 from .nulls import draw_null
 from .results import checked_target, consensus, result_facts, targets_of
@@ -18,7 +19,6 @@ from .stimulus_maps import draw_places, place_both
 
 if TYPE_CHECKING:
     import xarray
-    from matplotlib.figure import Figure
 
     from .._typing import HostEmbeddingLike, HostTargetLike, LabelsLike
     from ..measures import Metric
@@ -78,61 +78,41 @@ def page(
         raise ValueError(
             f"permutations must be of the result's {result.sizes['target']} targets, got {permutations.sizes['target']}"
         )
-    figure = drawing.blank_figure(*drawing.A4)
-    left = 0.45
-    drawing.write_words(
-        figure, left, 7.83, drawing.trimmed(title or "Pruning to a similarity space", 90), 13, fontweight="bold"
-    )
-    drawing.write_words(figure, left, 7.59, " · ".join(result_facts(result, n, d, t)), drawing.NORMAL, color="#404040")
-
-    def head(at: float, bottom: float, letter: str, words: str) -> None:
-        drawing.write_words(figure, at, bottom, f"{letter}   {words}", drawing.LARGE, fontweight="bold")
-
-    bottom, height, letters = 4.6, 2.3, iter("ABCDE")
+    figure, head = drawing.page_of(title or "Pruning to a similarity space", 90, result_facts(result, n, d, t))
+    left, bottom, height = 0.45, 4.6, 2.3
     spare = 0.0 if permutations is not None else 1.6
     top = bottom + height + 0.27
     curves = drawing.axes_at(figure, 1.0, bottom, 4.05 + spare, height)
     draw_curves(curves, result, t, "auto")
-    head(left, top, next(letters), curves_title(result))
+    head(left, top, curves_title(result))
     scores = drawing.axes_at(figure, 5.9 + spare, bottom, 2.0 + spare, height)
     draw_held_out(scores, result, t)
     gain = paired_t(result["pruned_test"].values[t], result["full_test"].values[t]).difference
-    head(
-        5.35 + spare,
-        top,
-        next(letters),
-        "On test stimuli" + ("" if np.isnan(gain) else f": gain {drawing.signed(gain)}"),
-    )
+    head(5.35 + spare, top, "On test stimuli" + ("" if np.isnan(gain) else f": gain {drawing.signed(gain)}"))
     if permutations is not None:
-        upper, lower = (
-            drawing.axes_at(figure, 8.7, bottom + 1.42, 2.65, 0.88),
-            drawing.axes_at(figure, 8.7, bottom, 2.65, 0.85),
-        )
+        upper = drawing.axes_at(figure, 8.7, bottom + 1.42, 2.65, 0.88)
+        lower = drawing.axes_at(figure, 8.7, bottom, 2.65, 0.85)
         draw_null(upper, lower, permutations, t)
-        head(8.2, top, next(letters), f"{permutations.sizes['permutation']} relabellings of the stimuli")
+        head(8.2, top, f"{permutations.sizes['permutation']} relabellings of the stimuli")
 
     side, low = 1.93, 1.2
     above = low + side + 0.42
     support = consensus(result, t)
-    head(left, above, next(letters), f"Similarity matrices{sorted_words(coloured)}")
+    head(left, above, f"Similarity matrices{sorted_words(coloured)}")
     for column, space in enumerate(spaces_of(values, result, targets, t, support)):
         axes = drawing.axes_at(figure, 0.55 + (side + 0.17) * column, low, side, side)
         image = draw_matrix(axes, space, coloured, n, "rank")
     drawing.draw_bar(figure, drawing.axes_at(figure, 2.1, low - 0.14, 3.0, 0.07), image, RANK_LABEL)
     panels, reach, unit = place_both(values, support, cast("Metric", str(result.attrs["metric"])), seed)
-    head(6.95, above, next(letters), "Maps of the stimuli (MDS, one scale)")
+    head(6.95, above, "Maps of the stimuli (MDS, one scale)")
     for column, (places, words) in enumerate(panels):
         axes = drawing.axes_at(figure, 7.35 + (side + 0.17) * column, low, side, side)
         draw_places(axes, places, coloured, reach, words, unit)
         if column:
             axes.set_ylabel("")
             axes.set_yticklabels([])
-    drawing.write_words(
-        figure, left, 0.12, _footnote(result.sizes["fold"], "DE" if permutations is not None else "CD"), drawing.SMALL,
-        color="#404040",
-    )  # fmt: skip
-    if coloured is not None:
-        drawing.draw_groups(figure, coloured, 0.64)
+    drawing.write_note(figure, left, 0.12, _footnote(result.sizes["fold"], "DE" if permutations is not None else "CD"))
+    drawing.draw_groups(figure, coloured, 0.64)
     return figure
 
 

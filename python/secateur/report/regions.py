@@ -10,11 +10,10 @@ from ..features import Matrix
 from ..regions import nodes, paired_tests
 from ..regions.tables import check_selection
 from . import drawing
+from .drawing import Axes, Figure
 
 if TYPE_CHECKING:
     import xarray
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 __all__ = ["kept_by_region", "regions"]
 
@@ -83,9 +82,8 @@ def regions(result: xarray.Dataset, test: str = "within") -> Figure:
         drawing.heading(axes, f"{chr(97 + i)}   {drawing.drawn_name(layer, 24)}", 6)
         message = f"{row['improved']} of {row['n']} {'subjects' if over == 'subjects' else 'regions × sets'} improved"
         message += _tested_words(test, row)
-        axes.text(
-            1, 1.03, message, transform=axes.transAxes, ha="right", va="bottom", fontsize=drawing.SMALL, color="#404040"
-        )
+        ink: dict[str, Any] = {"fontsize": drawing.SMALL, "color": "#404040"}
+        axes.text(1, 1.03, message, transform=axes.transAxes, ha="right", va="bottom", **ink)
     _legend(figure, one)
     return figure
 
@@ -131,8 +129,7 @@ def _draw_layer(axes: Axes, one: xarray.Dataset, names: list[str]) -> None:
             if len(ends) == 2 and there.sum() == 1:
                 axes.plot(*zip(*ends), color=drawing.FAINT, linewidth=0.9, zorder=1)
     axes.set_xlim(-0.55, len(names) - 0.45)
-    axes.set_xticks(range(len(names)))
-    axes.set_xticklabels([drawing.drawn_name(name, 14) for name in names])
+    axes.set_xticks(range(len(names)), [drawing.drawn_name(name, 14) for name in names])
     for edge in range(len(names) - 1):
         axes.axvline(edge + 0.5, color="#E5E5E5", linewidth=0.6, zorder=0)
 
@@ -209,12 +206,7 @@ def kept_by_region(result: xarray.Dataset, layer: str | None = None) -> Figure:
     whose = " (mean over subjects)" if result.sizes["subject"] > 1 else ""
     drawing.dress(axes, f"features kept, of {d}{whose}", "")
     axes.set_yticklabels([drawing.drawn_name(name, 18) for name in names], fontsize=drawing.NORMAL)
-    axes.legend(
-        loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, frameon=False, fontsize=drawing.SMALL,
-        borderaxespad=0.2, handletextpad=0.2,
-    )  # fmt: skip
-    drawing.write_words(
-        figure, left, figure.get_size_inches()[1] - 0.3, f"Features kept: {drawing.drawn_name(layer, 24)}",
-        drawing.LARGE, fontweight="bold",
-    )  # fmt: skip
+    drawing.legend_above(axes, 2, handlelength=2, columnspacing=2, handletextpad=0.2)
+    up = figure.get_size_inches()[1] - 0.3
+    drawing.write_title(figure, left, up, f"Features kept: {drawing.drawn_name(layer, 24)}")
     return figure

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from ..targets import Kind
 
 __all__ = [
-    "by_importance", "checked_target", "consensus", "result_facts", "search_of", "target_name", "targets_of",
-    "things_of", "title_end",
+    "by_importance", "checked_target", "consensus", "result_facts", "run_facts", "search_of", "target_name",
+    "targets_of", "things_of", "title_end",
 ]  # fmt: skip
 
 
@@ -94,17 +94,15 @@ def result_facts(result: xarray.Dataset, n: int, d: int, t: int) -> list[str]:
     """How a result was made, in a line."""
     attrs = result.attrs
     name, count = target_name(result, t), result.sizes["target"]
-    of_target = (
-        [f"target {t + 1} of {count}" + (f": {name}" if name else "")]
-        if count > 1
-        else [f"target: {name}"]
-        if name
-        else []
-    )
-    repeats = int(attrs["repeats"])
-    return [
-        *of_target, f"{n} stimuli", f"{d} features", f"{attrs['metric']} similarity",
-        f"alignment in {drawing.unit_of(result)}",
-        f"{result.sizes['fold']} folds of stimuli" + (f" ({repeats} repeats)" if repeats > 1 else ""),
-        f"seed {attrs['seed']}", f"Secateur {attrs['secateur_version']}",
-    ]  # fmt: skip
+    which = f"target {t + 1} of {count}" if count > 1 else "target" if name else ""
+    of_target = [f"{which}: {name}" if name else which] if which else []
+    unit = drawing.unit_of(result)
+    what = [f"{n} stimuli", f"{d} features", f"{attrs['metric']} similarity", f"alignment in {unit}"]
+    return [*of_target, *what, *run_facts(result)]
+
+
+def run_facts(result: xarray.Dataset) -> list[str]:
+    """The folds, the seed and the version of a result."""
+    folds, repeats = f"{result.sizes['fold']} folds of stimuli", int(result.attrs["repeats"])
+    folds += f" ({repeats} repeats)" if repeats > 1 else ""
+    return [folds, f"seed {result.attrs['seed']}", f"Secateur {result.attrs['secateur_version']}"]

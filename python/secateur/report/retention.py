@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..features import Matrix
 from . import drawing
+from .drawing import Axes, Figure
 
 if TYPE_CHECKING:
     import xarray
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 __all__ = ["classification", "consistency"]
 
@@ -56,18 +55,15 @@ def classification(result: xarray.Dataset) -> Figure:
         if "full" in result["version"].values:
             whole = 100 * float(result[top].sel(version="full").values.ravel()[0])
             axes.axhline(whole, color=drawing.FULL, linestyle="--", linewidth=1.2)
-            axes.text(
-                1.0, whole + 1.2, f"full: {whole:.1f}", color=drawing.FULL, fontsize=drawing.SMALL,
-                ha="right", va="bottom", transform=axes.get_yaxis_transform(),
-            )  # fmt: skip
-        axes.set_ylim(0, 108)
-        axes.set_yticks(range(0, 101, 20))
+            ink: dict[str, Any] = {"color": drawing.FULL, "fontsize": drawing.SMALL}
+            at = axes.get_yaxis_transform()
+            axes.text(1.0, whole + 1.2, f"full: {whole:.1f}", ha="right", va="bottom", transform=at, **ink)
         drawing.dress(axes, "target that the network was fitted to", f"{words} accuracy (%)")
         drawing.heading(axes, f"{'ab'[column]}   {words.capitalize()}", 8)
     _legend(figure, versions)
     folds = result.sizes["fold"]
     words = f"Bars: mean ± SD over {folds} folds, each a network; points: folds. No training."
-    drawing.write_words(figure, 0.1, 0.1, words, drawing.SMALL, color="#404040")
+    drawing.write_note(figure, 0.1, 0.1, words)
     return figure
 
 
@@ -82,16 +78,12 @@ def _bars(axes: Axes, values: Matrix, names: list[str], versions: list[str]) -> 
             if np.isnan(mean):
                 continue
             axes.bar(x, mean, width=0.88 * step, color=COLOURS.get(version, drawing.OTHER), alpha=0.85)
-            spots = x + np.linspace(-0.28, 0.28, len(folds)) * step if len(folds) > 1 else np.array([x])
-            axes.plot(
-                spots, folds, "o", color="white", markeredgecolor="#404040", markersize=2.6, markeredgewidth=0.6,
-                clip_on=False, zorder=3,
-            )  # fmt: skip
+            drawing.draw_points(axes, x, folds, 0.28 * step, 2.6, clip_on=False, zorder=3)
             if not np.isnan(sd):
                 axes.errorbar(x, mean, yerr=sd, color="black", capsize=2, linewidth=1.0)
-    axes.set_xlim(-0.6, len(names) - 0.4)
-    axes.set_xticks(range(len(names)))
-    axes.set_xticklabels([drawing.drawn_name(name, 14) for name in names])
+    drawing.name_bars(axes, [drawing.drawn_name(name, 14) for name in names])
+    axes.set_ylim(0, 108)
+    axes.set_yticks(range(0, 101, 20))
 
 
 def _legend(figure: Figure, versions: list[str]) -> None:
@@ -141,12 +133,9 @@ def consistency(result: xarray.Dataset) -> Figure:
     pairs = result["correspondence_mean"].values
     for t, values in enumerate(pairs):
         axes.bar(t, values.mean(), width=0.55, color=TINT, alpha=0.8)
-        spots = t + np.linspace(-0.2, 0.2, len(values)) if len(values) > 1 else np.array([t])
-        axes.plot(spots, values, "o", color="white", markeredgecolor="#404040", markersize=3, markeredgewidth=0.6)
+        drawing.draw_points(axes, t, values, 0.2)
     axes.set_ylim(min(0.0, float(np.nanmin(pairs)) * 1.1), 1.02)
-    axes.set_xlim(-0.6, len(names) - 0.4)
-    axes.set_xticks(range(len(names)))
-    axes.set_xticklabels([drawing.drawn_name(name, 14) for name in names])
+    drawing.name_bars(axes, [drawing.drawn_name(name, 14) for name in names])
     drawing.dress(axes, "target", "correlation of class probabilities")
     drawing.heading(axes, "a   Agreement of folds", 8)
     words = "a: points: pairs of folds, each the mean over images; bars: their mean."
@@ -154,11 +143,9 @@ def consistency(result: xarray.Dataset) -> Figure:
         for p, place in enumerate(("of the category", "of other classes")):
             axes = drawing.axes_at(figure, 0.65 + wide + 0.75 + p * (wider + 0.75), 0.8, wider, 2.1)
             _bars(axes, 100 * result["share"].values[..., p], names, versions)
-            axes.set_ylim(0, 108)
-            axes.set_yticks(range(0, 101, 20))
             drawing.dress(axes, "target", "errors landing in the category (%)")
             drawing.heading(axes, f"{'bc'[p]}   Images {place}", 8)
         _legend(figure, versions)
         words += "  b, c: of errors beyond the first five; points: folds, bars: mean ± SD."
-    drawing.write_words(figure, 0.1, 0.1, words, drawing.SMALL, color="#404040")
+    drawing.write_note(figure, 0.1, 0.1, words)
     return figure

@@ -14,12 +14,11 @@ from ..pairs import unpack
 from ..similarity import similarity
 from ..targets import Targets
 from . import drawing
+from .drawing import Axes, Figure
 from .results import checked_target, consensus, target_name, targets_of
 
 if TYPE_CHECKING:
     import xarray
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
     from .._typing import HostEmbeddingLike, HostTargetLike, LabelsLike
     from ..measures import Comparator, Metric
@@ -63,12 +62,8 @@ def spaces_of(
         kept = X.shape[1] if subset is None else int(subset.sum())
         score = float(np.ravel(alignment(X, one, metric, comparator, subset=subset))[0])
         score_words = "undefined" if np.isnan(score) else f"{score:.2f}"
-        spaces.append(
-            _Space(
-                f"{name}: {kept} features\n{drawing.unit_of(result)} {score_words}{note}",
-                similarity(X, metric, subset=subset),
-            )
-        )
+        title = f"{name}: {kept} features\n{drawing.unit_of(result)} {score_words}{note}"
+        spaces.append(_Space(title, similarity(X, metric, subset=subset)))
     negated = "(dissimilarities, negated)" if result.attrs["kind"] == "dissimilarity" else "(similarities)"
     name = target_name(result, t)
     spaces.append(_Space(f"target{': ' if name else ''}{drawing.drawn_name(name, 22)}\n{negated}", values))
@@ -78,7 +73,6 @@ def spaces_of(
 def draw_matrix(axes: Axes, space: _Space, groups: drawing.Groups | None, n: int, scale: str) -> Any:
     """One matrix, with a strip of group colours on its left; returns what a colour bar needs."""
     import matplotlib
-    from matplotlib.colors import ListedColormap
 
     square = unpack(_ranked(space.packed) if scale == "rank" else space.packed, n, np.nan)
     if groups is not None:
@@ -90,18 +84,9 @@ def draw_matrix(axes: Axes, space: _Space, groups: drawing.Groups | None, n: int
         interpolation="antialiased", rasterized=True,
     )  # fmt: skip
     axes.set_title(space.title, fontsize=drawing.NORMAL, loc="left", pad=4)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.spines[:].set_visible(False)
+    drawing.bare(axes)
     if groups is not None:
-        strip = axes.inset_axes((-0.045, 0.0, 0.03, 1.0))
-        strip.imshow(
-            groups.of[groups.order][:, None], cmap=ListedColormap(list(groups.colours)), aspect="auto",
-            vmin=-0.5, vmax=len(groups.colours) - 0.5, interpolation="nearest",
-        )  # fmt: skip
-        strip.set_axis_off()
-        strip.set_xticks([])
-        strip.set_yticks([])
+        drawing.draw_strip(axes, (-0.045, 0.0, 0.03, 1.0), groups.of[groups.order][:, None], groups)
         for edge in np.flatnonzero(np.diff(groups.of[groups.order])) + 0.5:
             axes.axhline(edge, color="white", linewidth=0.6)
             axes.axvline(edge, color="white", linewidth=0.6)
@@ -159,12 +144,9 @@ def matrices(
     if scale not in ("rank", "value"):
         raise ValueError(f"scale must be 'rank' or 'value', got {scale!r}")
     values = read_features(X).values
-    t, targets, coloured = (
-        checked_target(result, which),
-        targets_of(target, len(values), result),
-        drawing.read_groups(groups, len(values)),
-    )
-    width, legend = 9.6, drawing.legend_height(drawing.read_groups(groups, len(values)), 9.6)
+    t, targets = checked_target(result, which), targets_of(target, len(values), result)
+    coloured = drawing.read_groups(groups, len(values))
+    width, legend = 9.6, drawing.legend_height(coloured, 9.6)
     figure = drawing.blank_figure(width, 4.3 + legend)
     spaces = spaces_of(values, result, targets, t, consensus(result, t))
     for column, space in enumerate(spaces):
@@ -175,11 +157,8 @@ def matrices(
             drawing.draw_bar(figure, bar, image, "target, as similarity" if column == 2 else _value_label(result))
     if scale == "rank":
         drawing.draw_bar(figure, drawing.axes_at(figure, 3.3, 0.55 + legend, 3.0, 0.08), image, RANK_LABEL)
-    drawing.write_words(
-        figure, 0.35, 4.05 + legend, "Similarity matrices" + sorted_words(coloured), drawing.LARGE, fontweight="bold"
-    )
-    if coloured is not None:
-        drawing.draw_groups(figure, coloured, legend + 0.02)
+    drawing.write_title(figure, 0.35, 4.05 + legend, "Similarity matrices" + sorted_words(coloured))
+    drawing.draw_groups(figure, coloured, legend + 0.02)
     return figure
 
 

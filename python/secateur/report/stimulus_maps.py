@@ -10,11 +10,9 @@ from ..features import Matrix, read_features
 from ..measures import metric_row
 from ..scaling import mds, turned_onto
 from . import drawing
+from .drawing import Axes, Figure
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
     from .._typing import HostEmbeddingLike, LabelsLike, SubsetLike
     from ..measures import Metric
 
@@ -27,10 +25,9 @@ def draw_places(axes: Axes, places: Matrix, groups: drawing.Groups | None, reach
     colours = [drawing.FULL] * n if groups is None else [groups.colours[g] for g in groups.of]
     # In one scatter in a mixed order, so that no group lies on top of all others.
     mixed = np.random.default_rng(0).permutation(n)
-    axes.scatter(
-        places[mixed, 0], places[mixed, 1], s=size, c=[colours[i] for i in mixed], linewidths=0.3, edgecolors="white",
-        alpha=0.9,
-    )  # fmt: skip
+    inks = [colours[i] for i in mixed]
+    x, y = places[mixed].T
+    axes.scatter(x, y, s=size, c=inks, linewidths=0.3, edgecolors="white", alpha=0.9)
     axes.set_xlim(-reach, reach)
     axes.set_ylim(-reach, reach)
     axes.set_aspect("equal")
@@ -114,9 +111,6 @@ def embedding(
     for column, (places, words) in enumerate(panels):
         axes = drawing.axes_at(figure, 0.7 + 3.8 * column, 0.55 + legend, 3.3, 3.3)
         draw_places(axes, places, coloured, reach, words, unit)
-    drawing.write_words(
-        figure, 0.7, 4.28 + legend, title or "Maps of the stimuli (MDS)", drawing.LARGE, fontweight="bold"
-    )
-    if coloured is not None:
-        drawing.draw_groups(figure, coloured, legend + 0.02)
+    drawing.write_title(figure, 0.7, 4.28 + legend, title or "Maps of the stimuli (MDS)")
+    drawing.draw_groups(figure, coloured, legend + 0.02)
     return figure

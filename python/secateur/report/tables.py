@@ -15,7 +15,7 @@ from ..statistics import paired_t, signed_square
 from ..timecourse.group import by_subject, mean_sem
 from ..validation import tested_once
 from . import courses
-from .drawing import mean_sd, shortened, unit_of
+from .drawing import mean_sd, plus_minus, shortened, unit_of
 from .results import result_facts, target_name
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def course_markdown(
 def _course_content(course: xarray.Dataset, test: xarray.Dataset | None) -> tuple[Rows, list[str]]:
     """Rows (header first) and notes."""
     clock = courses.clock_of(course)
-    unit, short = unit_of(course), clock.label.split("(")[1].split(",")[0].rstrip(")")
+    unit, short = unit_of(course), clock.unit
     full, pruned, kept = (mean_sem(values)[0] for values in by_subject(course))
     gain = pruned - full
     whole, kind = np.nanmean(full) if np.isfinite(full).any() else np.nan, str(course.attrs["kind"])
@@ -195,9 +195,9 @@ def _course_content(course: xarray.Dataset, test: xarray.Dataset | None) -> tupl
     heads = ["full", "pruned", "gain", "kept"]
     if clock.windows:
         rows = [[f"window ({short})", *heads, *(["t", "p", "q", "d"] if test is not None else [])]]
-        for t, (at, half) in enumerate(zip(clock.at, clock.half, strict=True)):
-            lines = [] if test is None else [number_words(float(test[name][t]), ".2g") for name in ("t", "p", "q", "d")]
-            rows.append([f"{at - half:g}–{at + half:g}", *scores(t), *lines])
+        for t, name in enumerate(clock.names):
+            lines = [] if test is None else [number_words(float(test[what][t]), ".2g") for what in ("t", "p", "q", "d")]
+            rows.append([name, *scores(t), *lines])
         return rows, [*notes, courses.test_words(course, test), *_opposition_notes(rows, whole, kind)]
     if test is None:
         rows = [[f"time ({short})", *heads]]
@@ -233,7 +233,7 @@ def _permutation_notes(permutations: xarray.Dataset | None, test: xarray.Dataset
     if permutations is None:
         return []
     clock = courses.clock_of(permutations)
-    unit, alpha = clock.label.split("(")[1].split(",")[0].rstrip(")"), float(permutations.attrs["alpha"])
+    unit, alpha = clock.unit, float(permutations.attrs["alpha"])
     found = []
     for name in ("full", "pruned", "gain"):
         spans = courses.spans_of(permutations, f"_{name}")
@@ -351,9 +351,7 @@ def comparison_markdown(result: xarray.Dataset, *, title: str | None = None) -> 
 Rows = list[list[str]]
 
 
-def _content(
-    result: xarray.Dataset, permutations: xarray.Dataset | None, most: int
-) -> tuple[Rows, Rows, list[str], int]:
+def _content(result: xarray.Dataset, permutations: courses.Given, most: int) -> tuple[Rows, Rows, list[str], int]:
     """The table of scores, the table of tests (header first), the notes, and how many targets were left out."""
     count, d, folds = result.sizes["target"], result.sizes["feature"], result.sizes["fold"]
     if permutations is not None and permutations.sizes["target"] != count:
@@ -375,10 +373,8 @@ def _content(
         scores[0].insert(0, "target")
         tests[0].insert(0, "target")
     for t in range(min(count, most)):
-        one = {
-            name: result[name].values[t].astype(float)
-            for name in ("full_train", "full_test", "pruned_train", "pruned_test", "n_kept")
-        }
+        names = ("full_train", "full_test", "pruned_train", "pruned_test", "n_kept")
+        one = {name: result[name].values[t].astype(float) for name in names}
         name = shortened(target_name(result, t) or str(t), 24)
         for space in ("full", "pruned"):
             kept = str(d) if space == "full" else plus_minus_words(one["n_kept"], 1)
@@ -428,10 +424,7 @@ def number_words(value: float, form: str) -> str:
 
 
 def plus_minus_words(values: Matrix, digits: int) -> str:
-    mean, sd = mean_sd(values)
-    if np.isnan(mean):
-        return "–"
-    return f"{mean:.{digits}f}" + ("" if np.isnan(sd) else f" ± {sd:.{digits}f}")
+    return "–" if np.isnan(mean_sd(values)[0]) else plus_minus(values, digits)
 
 
 def _plain(rows: Rows) -> str:
@@ -440,10 +433,9 @@ def _plain(rows: Rows) -> str:
     words = 1 + (rows[0][0] == "target" and rows[0][1] == "features") if rows[0][0] in ("target", "features") else 0
     lines = []
     for row in rows:
-        cells = [
-            cell.ljust(w) if c < words else cell.rjust(w) for c, (cell, w) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
+        aligned = [cell.ljust(w) for cell, w in zip(row[:words], widths)]
+        aligned += [cell.rjust(w) for cell, w in zip(row[words:], widths[words:], strict=True)]
+        lines.append("  ".join(aligned).rstrip())
     lines.insert(1, "─" * (sum(widths) + 2 * (len(widths) - 1)))
     return "\n".join(lines)
 

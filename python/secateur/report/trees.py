@@ -9,10 +9,9 @@ import numpy as np
 from ..features import read_features
 from ..measures import metric_row
 from . import drawing
+from .drawing import Figure
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from .._typing import HostEmbeddingLike, LabelsLike, SubsetLike
     from ..measures import Metric
 
@@ -57,7 +56,6 @@ def dendrograms(
     2
     """
     from matplotlib.collections import LineCollection
-    from matplotlib.colors import ListedColormap
     from scipy.cluster.hierarchy import dendrogram
 
     from ..features import read_subset
@@ -78,9 +76,8 @@ def dendrograms(
         lines = [np.column_stack(sides) for sides in zip(drawn["icoord"], drawn["dcoord"], strict=True)]
         height = float(tree[:, 2].max())
         cut = None if clusters is None else float(tree[-clusters : n - clusters + 1, 2].mean())
-        colours = [
-            "#404040" if cut is None or line[1, 1] > cut else (drawing.FULL, drawing.PRUNED)[row] for line in lines
-        ]
+        colour = (drawing.FULL, drawing.PRUNED)[row]
+        colours = ["#404040" if cut is None or line[1, 1] > cut else colour for line in lines]
         axes.add_collection(LineCollection(lines, colors=colours, linewidths=0.6))
         if cut is not None:
             axes.axhline(cut, color="black", linestyle="--", linewidth=0.8)
@@ -94,15 +91,7 @@ def dendrograms(
         kept = len(read_subset(subset, d))
         axes.set_title(f"{name}: {kept} features", fontsize=drawing.NORMAL, loc="left", pad=4)
         if coloured is not None:
-            strip = axes.inset_axes((0.0, -0.09, 1.0, 0.07))
-            strip.imshow(
-                coloured.of[drawn["leaves"]][None], cmap=ListedColormap(list(coloured.colours)), aspect="auto",
-                vmin=-0.5, vmax=len(coloured.colours) - 0.5, interpolation="nearest",
-            )  # fmt: skip
-            strip.set_axis_off()
-    drawing.write_words(
-        figure, 0.75, 4.95 + legend, f"Trees of {n} stimuli (complete linkage)", drawing.LARGE, fontweight="bold"
-    )
-    if coloured is not None:
-        drawing.draw_groups(figure, coloured, legend + 0.02)
+            drawing.draw_strip(axes, (0.0, -0.09, 1.0, 0.07), coloured.of[drawn["leaves"]][None], coloured)
+    drawing.write_title(figure, 0.75, 4.95 + legend, f"Trees of {n} stimuli (complete linkage)")
+    drawing.draw_groups(figure, coloured, legend + 0.02)
     return figure
