@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ..features import Features, Indices, Matrix, read_features
 from ..pruning import Pruner
+from ..statistics import mean_of_defined
 from ..targets import Targets, read_target
 from ..validation import Fold, pruner_of, split
 
@@ -223,17 +224,9 @@ def _as_targets(values: Matrix, one: _Regions, labels: Names) -> Targets:
     return replace(targets, labels=labels, stimuli=one.stimuli, kind=one.kind)
 
 
-def _averaged(values: Matrix) -> Matrix:
-    """Mean over the first axis of what is not NaN; NaN where nothing is."""
-    there = ~np.isnan(values)
-    count = there.sum(axis=0)
-    total = np.where(there, values, 0.0).sum(axis=0)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
-
-
 def _mean(targets: Targets) -> Targets:
     """The mean of T targets as one."""
-    mean = read_target(_averaged(_oriented(targets)), targets.n, "similarity")
+    mean = read_target(mean_of_defined(_oriented(targets)), targets.n, "similarity")
     return replace(mean, stimuli=targets.stimuli, kind=targets.kind)
 
 
@@ -268,7 +261,7 @@ class RegionTargets:
         at = np.stack([r, np.array([subjects.index(subject) for subject in one.subjects])[s]], axis=1)
         if supervise == "subject":
             return RegionTargets(targets, at, targets, np.arange(len(targets), dtype=np.int64), own=True)
-        means = np.stack([_averaged(region[here]) for region, here in zip(values, there)])
+        means = np.stack([mean_of_defined(region[here]) for region, here in zip(values, there)])
         return RegionTargets(targets, at, _as_targets(means, one, regions), r.astype(np.int64), own=False)
 
     def among_sources_of(self, other: RegionTargets) -> Indices:

@@ -32,6 +32,7 @@ image sets are then called 1 and 2.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -49,7 +50,7 @@ from ..similarity import mark, mark_words
 from ..targets import Kind, read_target
 from .config import ConfigError, Folds, Place, Pruning
 from .inputs import as_toml, read_as, record
-from .steps import COPY, Steps, folds_words, pipes, write_tables
+from .steps import COPY, Steps, described, folds_line, folds_words, pipes, pruning_line, write_tables
 
 if TYPE_CHECKING:
     import pandas
@@ -227,7 +228,7 @@ def describe(study: FmriStudy, inputs: Inputs) -> str:
         A few lines: inputs and their sizes, settings, and how many prunings there will be.
     """
     plan = inputs.plan
-    lines = [study.title, ""]
+    lines = []
     for layer, spaces in plan.layers.items():
         stimuli = ", ".join(f"{space.n} in set {name}" for name, space in zip(plan.sets, spaces))
         lines.append(f"layer {layer}: {spaces[0].d} features; stimuli: {stimuli}")
@@ -236,15 +237,12 @@ def describe(study: FmriStudy, inputs: Inputs) -> str:
         count = f"{len(regional.targets)} matrices (region × subject), pruned to {len(regional.sources)}"
         lines.append(f"set {name}: {count}")
     lines.append("behaviour: " + ("given for both sets" if plan.behaviours else "none, so the first test is left out"))
-    lines.append(
-        f"pruning: {study.pruning.metric}, {study.pruning.comparator}, {study.pruning.search}, to each "
-        + {"subject": "subject's own matrix", "mean": "set's mean over subjects"}[study.supervise]
-    )
+    whose = {"subject": "subject's own matrix", "mean": "set's mean over subjects"}[study.supervise]
+    lines += [f"{pruning_line(study)}, to each {whose}", folds_line(study)]
     folds = len(plan.folds[0])
-    lines.append(f"folds: {folds_words(study.folds.cv, study.folds.repeats)}, seed {study.folds.seed}")
     once = sum(len(regional.sources) * (folds + 1) + bool(plan.behaviours) for regional in plan.region_targets)
     lines.append(f"prunings: {once * len(plan.layers)}")
-    return "\n".join(lines + [f"note: {note}" for note in inputs.notes]) + "\n"
+    return described(study, lines, inputs.notes)
 
 
 def compute(study: FmriStudy, inputs: Inputs, *, progress: bool = True) -> xarray.Dataset:
@@ -269,26 +267,17 @@ def _scores(result: xarray.Dataset) -> pandas.DataFrame:
     """Table 3's rows of every test and layer."""
     import pandas
 
-    parts = []
-    for test in map(str, result["test"].values):
-        for layer in map(str, result["layer"].values):
-            table = scores(result, test, layer).rename_axis("space").reset_index()
-            table.insert(0, "layer", layer)
-            table.insert(0, "test", test)
-            parts.append(table)
-    return pandas.concat(parts, ignore_index=True)
+    of = product(map(str, result["test"].values), map(str, result["layer"].values))
+    tables = {(test, layer): scores(result, test, layer) for test, layer in of}
+    return pandas.concat(tables, names=["test", "layer", "space"]).reset_index()
 
 
 def _nodes(result: xarray.Dataset) -> pandas.DataFrame:
     """Table 4's rows of every layer."""
     import pandas
 
-    parts = []
-    for layer in map(str, result["layer"].values):
-        table = nodes(result, layer).rename_axis("set").reset_index()
-        table.insert(0, "layer", layer)
-        parts.append(table)
-    return pandas.concat(parts, ignore_index=True)
+    tables = {layer: nodes(result, layer) for layer in map(str, result["layer"].values)}
+    return pandas.concat(tables, names=["layer", "set"]).reset_index()
 
 
 HEADINGS = {

@@ -16,6 +16,7 @@ from .. import datasets
 from ..features import Features, read_features
 from ..files import FileError, Loaded, match, read_features_file, read_groups_file, read_target_file, stated_kind
 from ..reweighting import Ridge
+from ..statistics import mean_of_defined
 from ..targets import Kind, read_target
 from ..validation import split
 from .config import ConfigError, Folds, Place
@@ -316,10 +317,7 @@ def read_goals(name: str, target: Target, space: Space) -> tuple[xarray.DataArra
         raise as_toml(error, f"targets.{name}: {held.path.name} could not be used: ") from error
     rows = np.stack([np.where(read.has_weight(t), read.values[t], np.nan) for t in range(len(read))])
     if target.mean and len(rows) > 1:
-        there = np.isfinite(rows)
-        count = there.sum(axis=0)
-        total = np.where(there, rows, 0.0).sum(axis=0)
-        rows = np.where(count > 0, total / np.maximum(count, 1), np.nan)[None]
+        rows = mean_of_defined(rows)[None]
     called = [name] if len(rows) == 1 else [f"{name} {label}" for label in labels or range(len(rows))]
     goals = xarray.DataArray(rows, {"target": called}, ("target", "pair"), attrs={"kind": "similarity"})
     entry = {"role": f"targets.{name}", **record(held), "kind": read.kind, "matrices": len(read), "mean": target.mean}

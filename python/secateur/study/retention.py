@@ -66,7 +66,7 @@ from .inputs import (
     see,
 )
 from .similarity import task_lines
-from .steps import COPY, Steps, folds_words, pipes, write_tables
+from .steps import COPY, Steps, described, folds_line, folds_words, pipes, pruning_line, write_tables
 
 if TYPE_CHECKING:
     import pandas
@@ -215,18 +215,16 @@ def _category(given: list[str], classes: tuple[str, ...]) -> Indices:
 def describe(study: RetentionStudy, inputs: Inputs) -> str:
     """What would run, for ``--dry-run``, in a few lines."""
     seen = inputs.seen
-    lines = [study.title, "", f"network: {seen.network.name}, {seen.d} features in the penultimate layer"]
+    lines = [f"network: {seen.network.name}, {seen.d} features in the penultimate layer"]
     lines.append(f"test images: {len(seen.images)} of {len(np.unique(inputs.truth))} classes")
     if inputs.category is not None:
         inside = int(np.isin(inputs.truth, inputs.category).sum())
         lines.append(f"category: {len(inputs.category)} classes, {inside} of the test images")
     lines += [f"target {line}" for line in task_lines(inputs.tasks)]
-    lines.append(f"methods: {', '.join(study.methods)}")
-    lines.append(f"pruning: {study.pruning.metric}, {study.pruning.comparator}, {study.pruning.search}")
+    lines += [f"methods: {', '.join(study.methods)}", pruning_line(study), folds_line(study)]
     folds = sum(len(task.goals) * check_folds(task.space.n, study.folds) for task in inputs.tasks)
-    lines.append(f"folds: {folds_words(study.folds.cv, study.folds.repeats)}, seed {study.folds.seed}")
     lines.append(f"networks to classify with: {1 + folds * len(study.methods)}")
-    return "\n".join(lines + [f"note: {note}" for note in inputs.notes]) + "\n"
+    return described(study, lines, inputs.notes)
 
 
 def compute(study: RetentionStudy, inputs: Inputs, *, progress: bool = True) -> xarray.Dataset:
@@ -361,8 +359,7 @@ def markdown(result: xarray.Dataset, title: str) -> str:
     for v, version in enumerate(versions):
         for top, words in (("top1", "top-1"), ("top5", "top-5")):
             values = 100 * result[top].values[:, v]
-            cells = [number_words(one[0], ".1f") if version == "full" else plus_minus_words(one, 1) for one in values]
-            rows.append([version, words, *cells])
+            rows.append([version, words, *_percent_words(values, version)])
     rows.append(["nodes of pruned", "", *(plus_minus_words(one, 0) for one in result["n_kept"].values.astype(float))])
     for name, words in (("full_test", "full"), ("pruned_test", "pruned")):
         rows.append([f"held-out alignment, {words}", "", *(plus_minus_words(one, 3) for one in result[name].values)])
@@ -381,11 +378,7 @@ def markdown(result: xarray.Dataset, title: str) -> str:
         rows = [["true class", "version", *names]]
         for p, place in enumerate(("in the category", "out of it")):
             for v, version in enumerate(versions):
-                share = 100 * result["share"].values[:, v, :, p]
-                cells = [
-                    number_words(one[0], ".1f") if version == "full" else plus_minus_words(one, 1) for one in share
-                ]
-                rows.append([place, version, *cells])
+                rows.append([place, version, *_percent_words(100 * result["share"].values[:, v, :, p], version)])
         parts.append(pipes(rows, 2))
     notes = [f"Mean ± SD over {folds} folds, each a network of its own, without training; full: the network as it is."]
     if set(versions) & {"ridge", "lasso"}:
@@ -402,6 +395,11 @@ def markdown(result: xarray.Dataset, title: str) -> str:
             f"{outside} are not."
         )
     return "\n\n".join([*parts, "## Notes", "\n".join(f"- {note}" for note in notes)]) + "\n"
+
+
+def _percent_words(folds: Matrix, version: str) -> list[str]:
+    """Percents (target, fold) of a version; the full network is one, the same in every fold."""
+    return [number_words(one[0], ".1f") if version == "full" else plus_minus_words(one, 1) for one in folds]
 
 
 STEPS = Steps(

@@ -58,7 +58,7 @@ from ..statistics import signed_square
 from ..validation import SmallFoldsWarning, cross_validate, kept_features
 from .config import Folds, Place, Pruning
 from .inputs import Net, Records, Target, Task, check_folds, check_reweighting, read_tasks
-from .steps import COPY, Steps, folds_words, pipes, write_tables
+from .steps import COPY, Steps, described, folds_line, pipes, pruning_line, write_tables
 
 if TYPE_CHECKING:
     import xarray
@@ -156,14 +156,10 @@ def load(study: SimilarityStudy, *, dry: bool = False) -> Inputs:
 
 def describe(study: SimilarityStudy, inputs: Inputs) -> str:
     """What would run, for ``--dry-run``, in a few lines."""
-    lines = [study.title, "", *task_lines(inputs.tasks)]
-    lines.append(f"methods: {', '.join(study.methods)}")
-    lines.append(f"pruning: {study.pruning.metric}, {study.pruning.comparator}, {study.pruning.search}")
     folds = sum(len(task.goals) * check_folds(task.space.n, study.folds) for task in inputs.tasks)
-    lines.append(f"folds: {folds_words(study.folds.cv, study.folds.repeats)}, seed {study.folds.seed}")
-    lines.append(f"targets × folds: {folds}")
-    lines.append(f"relabellings for p: {study.permutations}")
-    return "\n".join(lines + [f"note: {note}" for note in inputs.notes]) + "\n"
+    lines = [*task_lines(inputs.tasks), f"methods: {', '.join(study.methods)}", pruning_line(study), folds_line(study)]
+    lines += [f"targets × folds: {folds}", f"relabellings for p: {study.permutations}"]
+    return described(study, lines, inputs.notes)
 
 
 def task_lines(tasks: list[Task]) -> list[str]:

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from .._typing import Splits
 
-__all__ = ["COPY", "Steps", "folds_words", "pipes", "write_tables"]
+__all__ = ["COPY", "Steps", "described", "folds_line", "folds_words", "pipes", "pruning_line", "write_tables"]
 
 COPY = "study.toml"
 
@@ -140,6 +140,19 @@ def write_tables(draft: Path, tables: Mapping[str, pandas.DataFrame], page: str)
     for name, table in tables.items():
         write_table(draft / name, table)
     (draft / "summary.md").write_text(page, encoding="utf-8", newline="\n")
+
+
+def described(study: Any, lines: list[str], notes: Sequence[str]) -> str:
+    """What a study would run, under its title, and what is to be known of its inputs."""
+    return "\n".join([study.title, "", *lines, *(f"note: {note}" for note in notes)]) + "\n"
+
+
+def pruning_line(study: Any) -> str:
+    return f"pruning: {study.pruning.metric}, {study.pruning.comparator}, {study.pruning.search}"
+
+
+def folds_line(study: Any) -> str:
+    return f"folds: {folds_words(study.folds.cv, study.folds.repeats)}, seed {study.folds.seed}"
 
 
 def folds_words(cv: Splits, repeats: int) -> str:

@@ -44,7 +44,7 @@ from ..report.trees import dendrograms
 from ..validation import cross_validate, kept_features
 from .config import ConfigError, Folds, Place, Pruning
 from .inputs import Net, Records, Space, check_folds, network_record, open_network, read_space
-from .steps import COPY, Steps, folds_words, pipes, write_tables
+from .steps import COPY, Steps, described, folds_line, pipes, pruning_line, write_tables
 
 if TYPE_CHECKING:
     import pandas
@@ -220,19 +220,12 @@ def _plain(name: Any) -> str:
 def describe(study: TaxonomyStudy, inputs: Inputs) -> str:
     """What would run, for ``--dry-run``, in a few lines."""
     what = "the bundled animals, 1280 features" if inputs.space is None else inputs.space.words()
-    lines = [study.title, "", f"categories: {len(inputs.chosen)}, of {what}"]
-    lines.append(f"clusters: {', '.join(map(str, study.cuts))}")
+    lines = [f"categories: {len(inputs.chosen)}, of {what}", f"clusters: {', '.join(map(str, study.cuts))}"]
     least, most = study.sizes
     lines.append(f"neighbours: under the first hypernym, {study.levels} up; {least} to {most} of them")
-    lines.append(
-        f"pruning: to {study.similarity} similarity, {study.pruning.metric}, {study.pruning.comparator}, "
-        f"{study.pruning.search}"
-    )
-    lines.append(
-        f"folds: {folds_words(study.folds.cv, study.folds.repeats)}, seed {study.folds.seed}; prunings: "
-        f"{check_folds(len(inputs.chosen), study.folds)}"
-    )
-    return "\n".join(lines + [f"note: {note}" for note in inputs.notes]) + "\n"
+    lines.append(pruning_line(study).replace("pruning: ", f"pruning: to {study.similarity} similarity, ", 1))
+    lines.append(f"{folds_line(study)}; prunings: {check_folds(len(inputs.chosen), study.folds)}")
+    return described(study, lines, inputs.notes)
 
 
 def compute(study: TaxonomyStudy, inputs: Inputs, *, progress: bool = True) -> Result:
