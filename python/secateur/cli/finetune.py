@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from .app import app, exit_with_message, log, print_files, print_text, refuse_bad_input
-from .options import Folds, Overwrite, Pruning, Repeats, argument, flag, option, with_pruning
+from .options import Folds, Overwrite, Pruning, Repeats, argument, flag, option, run_settings, with_pruning
 
 __all__ = ["DEFAULTS", "finetune"]
 
@@ -126,7 +126,7 @@ def finetune(
             trainer.fit(shown, matrix, checkpoint=checkpoint, progress=bar)
         log("Drawing and writing.")
         inputs = [{"role": "images", "folder": str(images), "images": n}, {"role": "target", **loaded_target.record()}]
-        settings = {"command": ["secateur", *sys.argv[1:]], "inputs": inputs, "notes": notes, "device": device}
+        settings = run_settings(inputs, notes, device=device)
         files = finetuning.write_finetuning(
             out, trainer, result, scores, title=title, settings=settings, overwrite=overwrite
         )

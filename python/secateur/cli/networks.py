@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from .app import app, checked_destination, exit_with_message, log, print_files, print_text, refuse_bad_input
-from .options import Folds, Overwrite, Pruning, argument, option, with_pruning
+from .options import Folds, Overwrite, Pruning, argument, option, run_settings, with_pruning
 
 if TYPE_CHECKING:
     from ..networks import Images, Network
@@ -50,8 +50,7 @@ class _Set:
 
     def settings(self, **more: Any) -> dict[str, Any]:
         """What ``settings.json`` holds."""
-        sentence = {"command": ["secateur", *sys.argv[1:]], "inputs": self.inputs, "notes": list(self.notes)}
-        return {**sentence, "network": self.net.name, **self.net.provenance, **more}
+        return run_settings(self.inputs, self.notes, network=self.net.name, **self.net.provenance, **more)
 
 
 def _open(photographs: Path, network: str, weights: str, device: str, seed: int = 0) -> _Set:
@@ -86,10 +85,8 @@ def _aim(target: str, kind: str | None, seen: _Set) -> tuple[Targets, _Set]:
     notes = (*loaded_target.notes, *([note] if note else []))
     for sentence in notes:
         log(f"note: {sentence}.")
-    seen = replace(
-        seen, inputs=[*seen.inputs, {"role": "target", **loaded_target.record()}], notes=(*seen.notes, *notes)
-    )
-    return targets, seen
+    inputs = [*seen.inputs, {"role": "target", **loaded_target.record()}]
+    return targets, replace(seen, inputs=inputs, notes=(*seen.notes, *notes))
 
 
 def _write(out: Path, content: dict[str, Any], settings: dict[str, Any], overwrite: bool) -> None:

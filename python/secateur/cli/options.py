@@ -1,9 +1,10 @@
-"""Options that commands share, and how a command says what its arguments are."""
+"""Options that commands share, how a command says what its arguments are, and what is kept of a run."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import wraps
 from typing import Annotated, Any, Literal, TypeVar, cast, get_origin, get_type_hints
@@ -13,15 +14,16 @@ import typer
 from ..parameters import Pruning
 
 __all__ = [
-    "DEFAULTS", "Command", "Folds", "Overwrite", "Pruning", "Repeats", "argument", "flag", "option", "with_pruning",
+    "DEFAULTS", "Command", "Folds", "Overwrite", "Pruning", "Repeats", "argument", "flag", "option", "run_settings",
+    "with_pruning",
 ]  # fmt: skip
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
 
-def option(metavar: str, words: str, **limits: Any) -> Any:
-    """An option of a command: what stands for its value, what it is, its least and greatest value."""
-    return typer.Option(metavar=metavar, help=words, **limits)
+def option(metavar: str, words: str, min: int | None = None) -> Any:
+    """An option of a command: what stands for its value, what it is, its least value."""
+    return typer.Option(metavar=metavar, help=words, min=min)
 
 
 def flag(name: str, words: str) -> Any:
@@ -70,3 +72,8 @@ def with_pruning(*names: str) -> Callable[[Command], Command]:
         return cast(Command, run)
 
     return wrap
+
+
+def run_settings(inputs: Sequence[Mapping[str, Any]], notes: Iterable[str], **more: Any) -> dict[str, Any]:
+    """What settings.json says of a run: the command, what it read, notes on that, and more."""
+    return {"command": ["secateur", *sys.argv[1:]], "inputs": list(inputs), "notes": list(notes), **more}

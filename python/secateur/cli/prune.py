@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from .app import app, checked_destination, exit_with_message, log, print_files, print_text, refuse_bad_input
-from .options import DEFAULTS, Folds, Overwrite, Pruning, Repeats, argument, flag, option, with_pruning
+from .options import DEFAULTS, Folds, Overwrite, Pruning, Repeats, argument, flag, option, run_settings, with_pruning
 
 if TYPE_CHECKING:
     import xarray
@@ -176,14 +176,8 @@ def _run(job: _Job, out: Path, overwrite: bool) -> None:
     if len(targets) > folder.MOST_PAGES:
         print_text(f"figures.pdf shows the first {folder.MOST_PAGES} of {len(targets)} targets.\n")
     log("Drawing and writing.")
-    settings = {
-        "command": ["secateur", *sys.argv[1:]],
-        "inputs": job.inputs,
-        "notes": list(job.notes),
-        "permutations": job.permutations,
-        "device": job.pruner.device,
-        "group_folds": job.group_folds,
-    }
+    how = {"permutations": job.permutations, "device": job.pruner.device, "group_folds": job.group_folds}
+    settings = run_settings(job.inputs, job.notes, **how)
     files = folder.write(
         out, features, targets, result, null, job.groups, title=job.title, settings=settings, overwrite=overwrite,
         seed=job.seed,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from ..arguments import check_share
 from .app import app, checked_destination, exit_with_message, log, print_files, print_text, refuse_bad_input
-from .options import DEFAULTS, Folds, Overwrite, Pruning, Repeats, argument, flag, option, with_pruning
+from .options import DEFAULTS, Folds, Overwrite, Pruning, Repeats, argument, flag, option, run_settings, with_pruning
 
 if TYPE_CHECKING:
     import xarray
@@ -283,15 +283,8 @@ def _run(
     heading = f"Synthetic recording: {study.title}" if study.synthetic else study.title
     print_text(f"{heading}\n\n{tables.course_text(course, test, null)}")
     log("Drawing and writing.")
-    settings = {
-        "command": ["secateur", *sys.argv[1:]],
-        "inputs": study.inputs,
-        "notes": study.notes,
-        "device": pruner.device,
-        "alpha": alpha,
-        "flips": flips,
-        "permutations": permutations,
-    }
+    how = {"device": pruner.device, "alpha": alpha, "flips": flips, "permutations": permutations}
+    settings = run_settings(study.inputs, study.notes, **how)
     files = folder.write_course(
         out, course, test, ceiling, null, title=study.title, settings=settings, overwrite=overwrite
     )
