@@ -375,11 +375,9 @@ def compare(
     if predicted is not None:
         variables["predicted"] = ((*dims, "pair"), predicted)
     if orders is not None:
-        predictions_by_fold = [np.stack(one) for one in similarities]
-        tests = [test for _, test in folds]
-        chance = chance_scores(
-            predictions_by_fold, targets, tests, orders, settings.comparator, scoring[0].execution.threads
-        )
+        predicted_by_fold, tests = [np.stack(one) for one in similarities], [test for _, test in folds]
+        threads = scoring[0].execution.threads
+        chance = chance_scores(predicted_by_fold, targets, tests, orders, settings.comparator, threads)
         variables["chance"] = (("approach", "target", "permutation"), chance)
     coords = {
         "approach": list(read),

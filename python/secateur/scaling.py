@@ -80,13 +80,8 @@ def mds(
         return places, 0.0
     if max_iter is None:
         max_iter = int(np.clip(300 * (500 / len(apart)) ** 2, 60, 300))
-    terms: dict[str, Any] = {
-        "n_components": 2,
-        "n_init": initialisations,
-        "max_iter": max_iter,
-        "eps": 1e-6,
-        "random_state": seed,
-    }
+    terms: dict[str, Any] = {"n_components": 2, "n_init": initialisations, "max_iter": max_iter}
+    terms |= {"eps": 1e-6, "random_state": seed}
     if "metric_mds" in inspect.signature(MDS).parameters:  # scikit-learn 1.8 renamed the arguments
         terms |= {"metric_mds": True, "metric": "precomputed", "init": "random"}
     else:

@@ -183,17 +183,9 @@ def _known_hashes(folder: Path) -> dict[str, str]:
 
 
 def _read_npz(file: Path) -> dict[str, NDArray[Any]]:
-    names = {
-        "images": "images",
-        "categories": "category",
-        "behaviour": "behaviour",
-        "human_it": "kriegeskorte_hIT",
-        "monkey_it": "kriegeskorte_mIT_mean",
-        "animate": "animal",
-        "human": "human",
-        "face": "face",
-        "natural": "natural",
-    }
+    other = {"categories": "category", "animate": "animal"}  # what a file calls by another name
+    other |= {"human_it": "kriegeskorte_hIT", "monkey_it": "kriegeskorte_mIT_mean"}
+    names = {name: other.get(name, name) for name in _SHAPES}
     with np.load(file, allow_pickle=False) as stored:
         missing = sorted(set(names.values()) - set(stored.files))
         if missing:

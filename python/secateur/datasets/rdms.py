@@ -200,14 +200,12 @@ def _king_file(file: Path, top: str) -> dict[str, dict[str, Array]]:
     words = f"{top}/{'' if depth == 3 else 'ROI/'}setN/pairwisedistances"
     for name, values in read_arrays(str(file), wanted, words).items():
         *_, parent, number, _ = ["", *name.split("/")]
-        values = np.atleast_2d(values)
+        values, place = np.atleast_2d(values), f"{file.name}:{name}"
         n = _images(values)
         if n is None:
-            raise FileError(
-                f"{file.name}:{name} must have shape (subjects, pairs) with n(n-1)/2 pairs, got {values.shape}"
-            )
+            raise FileError(f"{place} must have shape (subjects, pairs) with n(n-1)/2 pairs, got {values.shape}")
         region = "" if depth == 3 else parent
-        found.setdefault(region, {})[number[3:]] = _checked(values, n, "dissimilarity", f"{file.name}:{name}")
+        found.setdefault(region, {})[number[3:]] = _checked(values, n, "dissimilarity", place)
     return found
 
 
@@ -381,13 +379,11 @@ def load_rsatoolbox(path: FilePath, dim: str = "subject") -> xarray.DataArray:
         raise FileError(
             f"{place.name} must hold rsatoolbox RDMs, in an array 'dissimilarities', got {quoted([*arrays])}"
         )
-    n = _images(values)
+    n, where = _images(values), f"{place.name}:dissimilarities"
     if n is None:
-        raise FileError(
-            f"{place.name}:dissimilarities must have shape (RDMs, pairs) with n(n-1)/2 pairs, got {values.shape}"
-        )
+        raise FileError(f"{where} must have shape (RDMs, pairs) with n(n-1)/2 pairs, got {values.shape}")
     own_names = [_named(arrays, f"{what}_descriptors/", size) for what, size in (("rdm", len(values)), ("pattern", n))]
-    packed = _checked(values, n, "dissimilarity", f"{place.name}:dissimilarities")
+    packed = _checked(values, n, "dissimilarity", where)
     return _labelled(packed, {dim: own_names[0] or _numbered(len(values))}, "dissimilarity", own_names[1], place)
 
 

@@ -185,11 +185,8 @@ def _names_in(entries: Entries, keys: Sequence[str], count: int | None, path: Pa
     """Names from the first text array that is called as names are called."""
     for wanted in keys:
         for key, entry in entries.items():
-            if (
-                key.rsplit("/", 1)[-1].lower() == wanted
-                and entry.text
-                and math.prod(entry.shape) == max(entry.shape, default=0)
-            ):
+            own, flat = key.rsplit("/", 1)[-1].lower(), math.prod(entry.shape) == max(entry.shape, default=0)
+            if own == wanted and entry.text and flat:
                 names = tuple(str(name).strip() for name in load(entry, path).ravel())
                 if count is not None and len(names) != count:
                     raise FileError(

@@ -19,10 +19,15 @@ from ..provenance import file_digest
 from ..reading import ReadError
 
 __all__ = [
-    "Array", "Entries", "Entry", "FileError", "Loaded", "Names", "broken_files_refused", "choose", "listed", "load",
-    "place_words",
+    "BROKEN", "Array", "Entries", "Entry", "FileError", "Loaded", "Names", "broken_files_refused", "choose", "listed",
+    "load", "place_words",
 ]  # fmt: skip
 
+# What readers of formats raise at damaged files.
+BROKEN = (
+    ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError, SyntaxError, TypeError,
+    ValueError, csv.Error, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 Array = npt.NDArray[Any]
 Names = tuple[str, ...]
 
@@ -133,21 +138,7 @@ def broken_files_refused(path: Path) -> Iterator[None]:
         raise FileError(f"{path.name} could not be read as a {path.suffix.lower()} file: {reason}") from error
     except PermissionError as error:
         raise FileError(f"{path.name} could not be read: permission denied") from error
-    except (
-        ArithmeticError,
-        AttributeError,
-        EOFError,
-        LookupError,
-        MemoryError,
-        OSError,
-        RuntimeError,
-        SyntaxError,
-        TypeError,
-        ValueError,
-        csv.Error,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+    except BROKEN as error:
         if any(word in str(error).lower() for word in ("pickle", "python objects")):
             reason = "it holds Python objects (a pickle) or no array at all; only numbers and text are loaded"
         else:

@@ -382,12 +382,16 @@ def _published(name: str, what: Any, download: bool) -> dict[str, torch.Tensor]:
         else:
             state = what.get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise ConnectionError(
-            f"weights of {name!r} could not be downloaded ({reason}): go online, or pass weights=path to a file of "
-            "them, or weights=None for random ones"
-        ) from error
+        raise _out_of_reach(name, "downloaded", error) from error
     return _renamed(ARCHITECTURES[name], tensors_of(state))
+
+
+def _out_of_reach(name: str, done: str, error: Exception) -> ConnectionError:
+    """Published weights that can't be had."""
+    return ConnectionError(
+        f"weights of {name!r} could not be {done} ({' '.join(str(error).split())[:120]}): go online, or pass "
+        "weights=path to a file of them, or weights=None for random ones"
+    )
 
 
 def _renamed(row: Architecture, state: dict[str, Any]) -> dict[str, torch.Tensor]:
@@ -429,11 +433,7 @@ def _load_timm(name: str, weights: str | os.PathLike[str] | None, seed: int, dow
         try:
             module = timm.create_model(own, pretrained=weights is not None and state is None, **options)
         except (OSError, RuntimeError) as error:  # huggingface_hub's errors are OSErrors
-            reason = " ".join(str(error).split())[:120]
-            raise ConnectionError(
-                f"weights of {name!r} could not be loaded ({reason}): go online, or pass weights=path to a file of "
-                "them, or weights=None for random ones"
-            ) from error
+            raise _out_of_reach(name, "loaded", error) from error
     if state is not None:
         fill(module, state, name, source)
     provenance = {"architecture": name, "weights": source, "torch": str(torch.__version__), "timm": timm.__version__}

@@ -239,12 +239,7 @@ def correspondence(net: Network, embedding: HostEmbeddingLike, supports: Mapping
             standard.append(p / np.sqrt((p * p).sum(axis=1, keepdims=True)))
     pairs = list(combinations(range(len(factors)), 2))
     r = np.array([(standard[a] * standard[b]).sum(axis=1) for a, b in pairs])
-    variables = {
-        "correlation": (("pair", "stimulus"), r),
-        "minimum": ((), r.min()),
-        "maximum": ((), r.max()),
-        "mean": ((), r.mean()),
-    }
+    variables = {"correlation": (("pair", "stimulus"), r), "minimum": r.min(), "maximum": r.max(), "mean": r.mean()}
     coords = {"fold_a": ("pair", [a for a, _ in pairs]), "fold_b": ("pair", [b for _, b in pairs]), **_stimuli(names)}
     return xarray.Dataset(variables, coords, {"network": net.name, **net.provenance})
 

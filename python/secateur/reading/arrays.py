@@ -54,6 +54,15 @@ def _size(header: Header) -> int:
     return math.prod(header[0]) * header[1].itemsize
 
 
+def _readable(stream: IO[bytes], name: str) -> Header:
+    """The header of an array of numbers or text that may be read."""
+    header = npy_header(stream)
+    if header[1].hasobject:
+        raise ValueError("it holds Python objects (a pickle); only numbers and text are loaded")
+    check_size(_size(header), name)
+    return header
+
+
 def load_npy(path: Path) -> Array:
     """The array of a .npy file.
 
@@ -72,10 +81,7 @@ def load_npy(path: Path) -> Array:
         Where it can't be read, holds Python objects, is cut off or is above the limits.
     """
     with path.open("rb") as stream:
-        header = npy_header(stream)
-        if header[1].hasobject:
-            raise ValueError("it holds Python objects (a pickle); only numbers and text are loaded")
-        check_size(_size(header), path.name)
+        header = _readable(stream, path.name)
         held = path.stat().st_size - stream.tell()
         if held < _size(header):
             raise ValueError(f"it is cut off: its header says {_size(header)} bytes of values, got {held}")
@@ -129,10 +135,7 @@ def npz_member(path: Path, name: str) -> Array:
         Where it can't be read, holds Python objects, or is above the limits.
     """
     with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as stream:
-        header = npy_header(stream)
-        if header[1].hasobject:
-            raise ValueError("it holds Python objects (a pickle); only numbers and text are loaded")
-        check_size(_size(header), f"{path.name}:{name}")
+        header = _readable(stream, f"{path.name}:{name}")
         held = archive.getinfo(f"{name}.npy").file_size
         if held < _size(header):
             raise ValueError(f"it is cut off: the header of {name} says {_size(header)} bytes of values, got {held}")

@@ -318,17 +318,9 @@ def _table(whole: xarray.Dataset, study: TaxonomyStudy) -> pandas.DataFrame:
     why = np.where((why == "scored") & ~there.all(axis=0), "no neighbour among the test categories", why)
     for s in range(2):
         means[s, there[s]] = scored[s][:, there[s]].mean(axis=0)
-    return pandas.DataFrame(
-        {
-            "category": whole["category"].values,
-            "label": whole["label"].values,
-            "group": whole["group"].values,
-            "neighbours": count,
-            "scored": why,
-            "full": means[0],
-            "pruned": means[1],
-        }
-    )
+    known = ("category", "label", "group", "neighbours")
+    table = pandas.DataFrame({name: whole[name].values for name in known})
+    return table.assign(scored=why, full=means[0], pruned=means[1])
 
 
 def markdown(study: TaxonomyStudy, result: Result) -> str:

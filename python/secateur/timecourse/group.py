@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TAILS", "Alternative", "apart_of", "by_subject", "check_alternative", "finite_z", "group_test", "mean_sem",
-    "means_of_folds", "noise_ceiling", "paper_windows",
+    "means_of_folds", "noise_ceiling", "over_times", "paper_windows",
 ]  # fmt: skip
 
 TAILS = {"greater": 1, "two-sided": 0, "less": -1}
@@ -183,20 +183,17 @@ def _tested(
     with np.errstate(invalid="ignore"):
         p = {"greater": student.sf(t, df), "less": student.cdf(t, df), "two-sided": 2 * student.sf(np.abs(t), df)}
     found = benjamini_hochberg(p[alternative], alpha)
-    at = clusters.labels - 1
-    inside = at >= 0
     return {
         "t": t, "df": df, "p": p[alternative], "d": cohens_d(values), "q": found.adjusted,
         "significant": found.rejected, "cluster": clusters.labels,
-        "cluster_mass": _spread(clusters.masses, at, inside), "cluster_p": _spread(clusters.p, at, inside),
+        "cluster_mass": over_times(clusters.masses, clusters.labels),
+        "cluster_p": over_times(clusters.p, clusters.labels),
     }, clusters  # fmt: skip
 
 
-def _spread(of_clusters: Matrix, at: Any, inside: Any) -> Matrix:
-    """What each cluster has, at each of its times."""
-    out = np.full(len(at), np.nan)
-    out[inside] = of_clusters[at[inside]]
-    return out
+def over_times(of_clusters: Matrix, labels: npt.NDArray[np.int64]) -> Matrix:
+    """What clusters have, at each of their times; NaN outside of them."""
+    return np.asarray(np.r_[np.nan, of_clusters][labels], dtype=np.float64)
 
 
 def noise_ceiling(

@@ -88,18 +88,14 @@ def _select(known: Sequence[str], stimuli: tuple[str, ...] | None, where: str) -
 def _read_dataarray(array: xarray.DataArray, stimuli: tuple[str, ...] | None) -> Recording:
     """A DataArray whose dims are named in any order."""
     own = {}
+    rule = f"patterns must have dims ([split,] stimulus, sensor, time), got {', '.join(map(str, array.dims))}"
     for dim in array.dims:
         kind = next((kind for kind, words in DIMS.items() if str(dim).lower() in words), None)
         if kind is None or kind in own:
-            raise ValueError(
-                f"patterns must have dims ([split,] stimulus, sensor, time), got {', '.join(map(str, array.dims))}: "
-                "choose one entry of any other dim with .sel()"
-            )
+            raise ValueError(f"{rule}: choose one entry of any other dim with .sel()")
         own[kind] = dim
     if not {"stimulus", "sensor", "time"} <= set(own):
-        raise ValueError(
-            f"patterns must have dims ([split,] stimulus, sensor, time), got {', '.join(map(str, array.dims))}"
-        )
+        raise ValueError(rule)
     values = _real(array.transpose(*(own[kind] for kind in DIMS if kind in own)).values)
     values = values if "split" in own else values[None]
     times = None

@@ -19,7 +19,7 @@ from ..similarity import warn_of_undefined_pairs
 from ..statistics import clusters_along, largest_masses, permutation_p
 from ..validation import score_fold
 from .cluster import results
-from .group import TAILS, Alternative, apart_of, check_alternative, finite_z, means_of_folds
+from .group import TAILS, Alternative, apart_of, check_alternative, finite_z, means_of_folds, over_times
 from .pruning import BUDGET, Study, divided, input_digests, planned, settings_of
 from .subjects import WINDOW
 
@@ -219,11 +219,8 @@ def against_relabellings(course: Matrix, tail: int, apart: npt.NDArray[np.bool_]
     null = largest_masses(np.nan_to_num(z[1:]), threshold, tail, apart)
     null[(np.isnan(z[1:]) & usable).any(axis=1)] = np.inf
     p = permutation_p(np.abs(masses), np.broadcast_to(null, (len(masses), len(null))))
-    inside = labels > 0
-    mass, cluster_p = np.full(len(labels), np.nan), np.full(len(labels), np.nan)
-    mass[inside], cluster_p[inside] = masses[labels[inside] - 1], p[labels[inside] - 1]
     return {
         "p": permutation_p(reach[0], reach[1:].T),
         "p_max": permutation_p(reach[0], np.broadcast_to(largest, (len(usable), len(largest)))),
-        "cluster": labels, "cluster_mass": mass, "cluster_p": cluster_p,
+        "cluster": labels, "cluster_mass": over_times(masses, labels), "cluster_p": over_times(p, labels),
     }  # fmt: skip

@@ -156,18 +156,14 @@ def simulate(
         signal = source @ leadfield[subject].T
         patterns[subject] = np.moveaxis(field + envelope[:, None, None] * signal, 0, -1)
     labels = [embedding.stimulus(i) if embedding.stimuli else f"stimulus {i}" for i in range(n_stimuli)]
-    array = xarray.DataArray(
-        patterns,
-        dims=("subject", "stimulus", "sensor", "time"),
-        coords={
-            "subject": np.arange(subjects),
-            "stimulus": labels,
-            "sensor": [f"sensor {c}" for c in range(sensors)],
-            "time": ("time", seconds, {"units": "s"}),
-        },
-        attrs={"synthetic": "true", "how": "secateur.timecourse.simulate", "seed": seed},
-        name="pattern",
-    )
+    coords: dict[str, Any] = {
+        "subject": np.arange(subjects),
+        "stimulus": labels,
+        "sensor": [f"sensor {c}" for c in range(sensors)],
+    }
+    coords["time"] = ("time", seconds, {"units": "s"})
+    attrs = {"synthetic": "true", "how": "secateur.timecourse.simulate", "seed": seed}
+    array = xarray.DataArray(patterns, coords, ("subject", "stimulus", "sensor", "time"), "pattern", attrs)
     truth = PlantedTimecourse(
         embedding.values, planted, seconds, (start, stop), envelope, leadfield, float(noise), seed
     )

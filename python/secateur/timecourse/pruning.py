@@ -21,15 +21,7 @@ from ..provenance import digest_of
 from ..pruning import Pruner
 from ..similarity import warn_of_opposition, warn_of_undefined_pairs
 from ..targets import Targets, read_target
-from ..validation import (
-    Fold,
-    attributes,
-    names_or_numbers,
-    pruner_of,
-    score_fold,
-    split,
-    warn_of_small_folds,
-)
+from ..validation import Fold, attributes, names_or_numbers, pruner_of, score_fold, split, warn_of_small_folds
 from .cluster import check_client, results
 from .store import Laid, opened, place_of
 from .subjects import Movies, digests, read_movies

@@ -232,11 +232,7 @@ def open_store(path: str | os.PathLike[str]) -> xarray.Dataset:
     unfinished, length = "unfinished" in course.attrs, _chunk_length(settings, str(path))
     spans = [slice(t, min(t + length, course.sizes["time"])) for t in range(0, course.sizes["time"], length)]
     places = [(subject, span) for subject in range(course.sizes["subject"]) for span in spans]
-    dims = {
-        name: tuple(recorded["dims"])
-        for name, recorded in frame.items()
-        if name != "attributes" and "chunks" in recorded
-    }
+    dims = {name: tuple(frame[name]["dims"]) for name in _chunked(frame)}
     store = Store(place, None, dims, {}, places)
     lost = store.lost(course, whole=not unfinished)
     if lost is not None:
@@ -248,11 +244,8 @@ def open_store(path: str | os.PathLike[str]) -> xarray.Dataset:
         )
     if unfinished:
         done = f"{len(list((place / OWN / 'done').glob('*.json')))} of {len(places)} chunks are done"
-        warnings.warn(
-            f"{str(path)!r} is unfinished, {done}: prune with the same arguments goes on",
-            UserWarning,
-            stacklevel=2,
-        )
+        message = f"{str(path)!r} is unfinished, {done}: prune with the same arguments goes on"
+        warnings.warn(message, UserWarning, stacklevel=2)
     return course
 
 
@@ -362,11 +355,16 @@ def _frame(course: xarray.Dataset, chunks: dict[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps(frame))  # type: ignore[no-any-return]
 
 
+def _chunked(frame: dict[str, Any]) -> list[str]:
+    """The variables of a frame that are written chunk by chunk."""
+    return [name for name, recorded in frame.items() if name != "attributes" and "chunks" in recorded]
+
+
 def _check_frame(place: Path, frame: dict[str, Any], path: str, name: str) -> None:
     """Refuse a store that says otherwise, in its arrays' own metadata or in the consolidated copy of them."""
     import xarray
 
-    scores = [variable for variable, recorded in frame.items() if variable != "attributes" and "chunks" in recorded]
+    scores = _chunked(frame)
     for consolidated in (True, False):
         try:
             with xarray.open_zarr(place, chunks=None, consolidated=consolidated) as course:
