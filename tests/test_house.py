@@ -539,6 +539,57 @@ def test_types_are_shipped():
                 assert node.returns is not None, f"{path.name}:{node.lineno} {node.name} does not say what it returns"
 
 
+# Any in what users call, where no type says more than the words of the docstring.
+UNTYPED = {
+    "search.find": {"limits"},  # of the searches, each checked by Search.named
+    **{f"search.{name}": {"how"} for name in ("ranking", "parsimonious", "forward", "backward", "floating")},  # of find
+    "timecourse.rdm_movies": {"how"},  # of rdm_movie
+    "timecourse.read_recordings": {"how"},  # of read_recording
+}
+
+
+def test_what_users_call_is_typed():
+    """``Any`` by itself, or beside others, is no type; inside another (``dict[str, Any]``) it may be all there is."""
+    found = {}
+    for parameter in public_functions():
+        function, name = parameter.values[0], parameter.id.removeprefix("secateur.")
+        for argument, words in function.__annotations__.items():
+            node = ast.parse(words, mode="eval").body
+            while isinstance(node, ast.BinOp):  # a union
+                if "Any" in (ast.unparse(node.right), ast.unparse(node.left)):
+                    break
+                node = node.left
+            if isinstance(node, ast.BinOp) or ast.unparse(node) == "Any":
+                found.setdefault(name, set()).add(argument)
+    assert found == UNTYPED
+
+
+@pytest.mark.parametrize(
+    ("literal", "refuse"),
+    [
+        ("measures.Metric", "measures.check_metric({!r})"),
+        ("measures.ComparatorOrAlias", "measures.check_comparator({!r})"),
+        ("measures.Search", "measures.check_search({!r})"),
+        ("execution.Device", "execution.resolve({!r})"),
+        ("execution.Precision", "execution.Execution.resolved('cpu', precision={!r})"),
+        ("targets.Kind", "targets.read_target([0.1, 0.2, 0.3], 3, {!r})"),
+        ("timecourse.movies.SensorMetric", "timecourse.rdm_movie([[[0.1], [0.2]], [[0.3], [0.5]]], {!r})"),
+    ],
+)
+def test_literals_are_what_the_code_accepts(literal, refuse):
+    """Another word is refused, by a sentence that names those of the type."""
+    module, _, name = literal.rpartition(".")
+    words = get_args(getattr(importlib.import_module(f"secateur.{module}"), name))
+    rooms = {
+        room: importlib.import_module(f"secateur.{room}") for room in ("execution", "measures", "targets", "timecourse")
+    }
+    with pytest.raises(ValueError, match=r"must be .*got 'nothing'") as refusal:
+        eval(refuse.format("nothing"), rooms)
+    assert re.findall("'([^']+)'", str(refusal.value).split("got")[0]) == list(words)
+    with pytest.raises(ValueError, match="got ''"):
+        eval(refuse.format(""), rooms)
+
+
 # C++
 
 

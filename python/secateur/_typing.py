@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,9 +20,30 @@ if TYPE_CHECKING:
     from .targets import DeviceTargets, Targets
 
 __all__ = [
-    "EmbeddingLike", "HostEmbeddingLike", "HostTargetLike", "ImagesLike", "LabelsLike", "MatricesLike", "MovieLike",
-    "MoviesLike", "NamesLike", "PathOrPaths", "PatternsLike", "PicksLike", "RDMs", "Recorded", "Splits", "Splitter",
-    "SubsetLike", "TargetLike", "WeightsLike", "WindowsLike",
+    "EmbeddingLike",
+    "HostEmbeddingLike",
+    "HostTargetLike",
+    "ImagesLike",
+    "LabelsLike",
+    "LayersLike",
+    "MatricesLike",
+    "MovieLike",
+    "MoviesLike",
+    "NamesLike",
+    "OfTwoSets",
+    "PathOrPaths",
+    "PatternsLike",
+    "PicksLike",
+    "RDMs",
+    "Recorded",
+    "RecordingsLike",
+    "RegionsLike",
+    "Splits",
+    "Splitter",
+    "SubsetLike",
+    "TargetLike",
+    "WeightsLike",
+    "WindowsLike",
 ]  # fmt: skip
 
 
@@ -69,9 +90,15 @@ PathOrPaths: TypeAlias = "str | PathLike[str]"
 ImagesLike: TypeAlias = (
     "PathOrPaths | PIL.Image.Image | NDArray[Any] | Iterable[PathOrPaths | PIL.Image.Image | NDArray[Any]] | Images"
 )
+# One for each of two image sets, in order or by name.
+_T = TypeVar("_T")
+OfTwoSets: TypeAlias = "Sequence[_T] | Mapping[str, _T]"
+RegionsLike: TypeAlias = "OfTwoSets[xarray.DataArray] | OfTwoSets[Mapping[str, HostTargetLike]]"
+LayersLike: TypeAlias = "OfTwoSets[HostEmbeddingLike] | Mapping[str, OfTwoSets[HostEmbeddingLike]]"
 # MEG/EEG. Keys of a mapping are the subjects, or the stimuli: a type checker takes them as they are declared.
 WindowsLike: TypeAlias = "str | Iterable[str | Sequence[float | str]] | NDArray[Any]"
 PicksLike: TypeAlias = "str | slice | Sequence[str] | Sequence[int] | NDArray[Any]"
 PatternsLike: TypeAlias = "ArrayLike | xarray.DataArray | Recorded | Sequence[Recorded] | Mapping[Any, Recorded]"
+RecordingsLike: TypeAlias = "Mapping[Any, PatternsLike] | list[Any] | tuple[PatternsLike, ...] | xarray.DataArray"
 MovieLike: TypeAlias = "ArrayLike | xarray.DataArray"
 MoviesLike: TypeAlias = "MovieLike | Sequence[MovieLike] | Mapping[Any, MovieLike]"

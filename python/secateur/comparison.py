@@ -25,6 +25,8 @@ from .targets import Targets, read_target
 from .validation import Fold, attributes, names_or_numbers, pruner_of, score_fold, split, warn_of_small_folds
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas
     import xarray
 
@@ -52,7 +54,7 @@ class Method(Protocol):
     (P,) too. An attribute ``n_features_`` is reported as nodes.
     """
 
-    def fit(self, X: Matrix, target: Matrix) -> Any:
+    def fit(self, X: Matrix, target: Matrix, /) -> object:
         """Learn from the training stimuli.
 
         Parameters
@@ -67,7 +69,7 @@ class Method(Protocol):
         Anything; it is not used.
         """
 
-    def predict(self, X: Matrix) -> Matrix:
+    def predict(self, X: Matrix, /) -> Matrix:
         """Similarities of these or other stimuli.
 
         Parameters
@@ -85,7 +87,7 @@ class Method(Protocol):
 class FoldMethod(Protocol):
     """The same for a method that has its own view of the stimuli, such as their images: it gets their positions."""
 
-    def fit_stimuli(self, stimuli: Indices, target: Matrix) -> Any:
+    def fit_stimuli(self, stimuli: Indices, target: Matrix, /) -> object:
         """Learn from the training stimuli.
 
         Parameters
@@ -100,7 +102,7 @@ class FoldMethod(Protocol):
         Anything; it is not used.
         """
 
-    def predict_stimuli(self, stimuli: Indices) -> Matrix:
+    def predict_stimuli(self, stimuli: Indices, /) -> Matrix:
         """Similarities of these stimuli.
 
         Parameters
@@ -242,7 +244,7 @@ def _fit_foreign(method: Any, sides: Sides, fold: Fold, name: str) -> Predicted:
 def compare(
     X: HostEmbeddingLike,
     target: HostTargetLike,
-    methods: Iterable[str] | Mapping[str, str | Pruner | Reweighting | Method | FoldMethod] = METHODS,
+    methods: Sequence[str] | Mapping[str, str | Pruner | Reweighting | Method | FoldMethod] = METHODS,
     cv: Splits = 5,
     repeats: int = 1,
     seed: int = 0,
@@ -461,7 +463,7 @@ def explained_variance(
     return in_percent(mean)
 
 
-def comparison_table(result: xarray.Dataset, against: Any = ("full", "pruned")) -> pandas.DataFrame:
+def comparison_table(result: xarray.Dataset, against: Iterable[str] = ("full", "pruned")) -> pandas.DataFrame:
     """The methods in a table, one row per target and method: means and SD over folds, nodes, paired tests.
 
     Parameters

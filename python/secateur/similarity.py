@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
@@ -14,9 +14,11 @@ from .problem import Problem, similarities_of
 from .targets import read_target
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike
 
-    from ._typing import EmbeddingLike, HostEmbeddingLike, SubsetLike, TargetLike, WeightsLike
+    from ._typing import EmbeddingLike, HostEmbeddingLike, HostTargetLike, RDMs, SubsetLike, WeightsLike
     from .execution import Device
     from .measures import ComparatorOrAlias, Metric
     from .targets import Kind
@@ -125,9 +127,28 @@ def warn_of_opposition(full: ArrayLike, kind: str) -> None:
         warnings.warn(words, OpposedWarning, stacklevel=3)
 
 
+# One target's is a float, those of T an array; which of the two an array holds, its type does not say.
+@overload
+def alignment(
+    X: EmbeddingLike, target: RDMs, metric: Metric = ..., comparator: ComparatorOrAlias = ..., *,
+    subset: SubsetLike | None = ..., kind: Kind | None = ..., weights: WeightsLike | None = ..., device: Device = ...,
+    threads: int | None = ...,
+) -> Matrix: ...  # fmt: skip
+@overload
+def alignment(
+    X: EmbeddingLike, target: Sequence[float], metric: Metric = ..., comparator: ComparatorOrAlias = ..., *,
+    subset: SubsetLike | None = ..., kind: Kind | None = ..., weights: WeightsLike | None = ..., device: Device = ...,
+    threads: int | None = ...,
+) -> float: ...  # fmt: skip
+@overload
+def alignment(
+    X: EmbeddingLike, target: HostTargetLike, metric: Metric = ..., comparator: ComparatorOrAlias = ..., *,
+    subset: SubsetLike | None = ..., kind: Kind | None = ..., weights: WeightsLike | None = ..., device: Device = ...,
+    threads: int | None = ...,
+) -> float | Matrix: ...  # fmt: skip
 def alignment(
     X: EmbeddingLike,
-    target: TargetLike,
+    target: HostTargetLike,
     metric: Metric = "cosine",
     comparator: ComparatorOrAlias = "pearson",
     *,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
 from .app import app, exit_with_message, log, print_files, print_text, refuse_bad_input
 from .options import Folds, Overwrite, Pruning, Repeats, argument, flag, option, run_settings, with_pruning
+
+if TYPE_CHECKING:
+    from ..comparison import FoldMethod
 
 __all__ = ["DEFAULTS", "finetune"]
 
@@ -111,6 +114,7 @@ def finetune(
             log(f"Fine-tuning {name} in {cv * repeats} folds of {n} images, beside pruning.")
             untouched = trainer.features(shown, progress=bar)
             tuned = FineTuned(trainer, shown, progress=bar)
+            methods: dict[str, str | FoldMethod]
             methods = {"full": "full", "pruned": "pruned", "fine-tuned": tuned, "tuned + pruned": tuned.then(pruner)}
             how: dict[str, Any] = {"predictions": True, "permutations": permutations, "progress": bar}
             result = compare(untouched.values, matrix, methods, cv, repeats, seed, pruner=pruner, **how)

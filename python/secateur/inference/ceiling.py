@@ -140,7 +140,11 @@ def noise_ceiling(
 
 
 def noise_normalised_r2(
-    models: Any, rdms: MatricesLike, comparator: ComparatorOrAlias = "spearman", n: int = 200, seed: int = 0
+    models: MatricesLike | Mapping[str, MatricesLike],
+    rdms: MatricesLike,
+    comparator: ComparatorOrAlias = "spearman",
+    n: int = 200,
+    seed: int = 0,
 ) -> xarray.Dataset:
     """How much of what any model could explain of the subjects' matrices models do explain, in percent.
 
@@ -194,7 +198,7 @@ def noise_normalised_r2(
     """
     stimuli = _stimulus_count(rdms)
     targets = read_subjects(rdms, stimuli)
-    named = dict(models) if isinstance(models, Mapping) else {"model": models}
+    named: dict[str, Any] = dict(models) if isinstance(models, Mapping) else {"model": models}
     if not named:
         raise ValueError("models must hold at least one model, got none")
     for name, model in named.items():

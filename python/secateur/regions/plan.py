@@ -16,7 +16,7 @@ from ..targets import Targets, read_target
 from ..validation import Fold, pruner_of, split
 
 if TYPE_CHECKING:
-    from .._typing import Splits
+    from .._typing import HostTargetLike, LayersLike, OfTwoSets, RegionsLike, Splits
     from ..targets import Kind
 
 __all__ = ["Mask", "Names", "Plan", "RegionTargets", "prepare"]
@@ -50,9 +50,9 @@ class Plan:
 
 
 def prepare(
-    X: Any,
-    regions: Any,
-    behaviour: Any = None,
+    X: LayersLike,
+    regions: RegionsLike,
+    behaviour: OfTwoSets[HostTargetLike] | None = None,
     pruner: Pruner | None = None,
     cv: Splits = 5,
     repeats: int = 1,

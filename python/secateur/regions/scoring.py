@@ -19,7 +19,7 @@ from .plan import Mask, Names, RegionTargets, prepare
 if TYPE_CHECKING:
     import xarray
 
-    from .._typing import Splits
+    from .._typing import HostTargetLike, LayersLike, OfTwoSets, RegionsLike, Splits
     from ..targets import Kind
 
 __all__ = ["TESTS", "four_tests"]
@@ -28,9 +28,9 @@ TESTS = ("behaviour", "within", "across", "upper_bound")
 
 
 def four_tests(
-    X: Any,
-    regions: Any,
-    behaviour: Any = None,
+    X: LayersLike,
+    regions: RegionsLike,
+    behaviour: OfTwoSets[HostTargetLike] | None = None,
     pruner: Pruner | None = None,
     cv: Splits = 5,
     repeats: int = 1,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -133,7 +133,9 @@ class Reweighting(ABC, BaseEstimator):  # type: ignore[misc]
             In ``numpy.triu_indices(n, 1)`` order, oriented as similarities; NaN for a stimulus without a direction.
         """
 
-    def score(self, X: HostEmbeddingLike, target: HostTargetLike, *, weights: WeightsLike | None = None) -> Any:
+    def score(
+        self, X: HostEmbeddingLike, target: HostTargetLike, *, weights: WeightsLike | None = None
+    ) -> float | Matrix:
         """Alignment of the predicted similarities with a target over the same or other stimuli.
 
         Parameters
@@ -166,7 +168,11 @@ class Reweighting(ABC, BaseEstimator):  # type: ignore[misc]
             scores[t : t + 1], left_out = compare_where_defined(predictions[t], one, self.comparator, 1)
             lost += int(left_out[0])
         warn_of_undefined_pairs(lost)
-        return targets.squeeze(scores)
+        alignment: float | Matrix = targets.squeeze(scores)
+        return alignment
+
+
+Model = TypeVar("Model", bound="Weights")
 
 
 class Weights(Reweighting):
@@ -225,13 +231,13 @@ class Weights(Reweighting):
         return coef, intercept
 
     def fit(
-        self,
+        self: Model,
         X: HostEmbeddingLike,
         target: HostTargetLike,
         *,
         weights: WeightsLike | None = None,
         groups: LabelsLike | None = None,
-    ) -> Any:
+    ) -> Model:
         """Choose the penalty on inner folds of the stimuli, then learn the weights on all of them.
 
         Parameters

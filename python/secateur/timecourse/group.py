@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     import pandas
     import xarray
 
-    from .._typing import HostEmbeddingLike, LabelsLike, MoviesLike, Splits, WindowsLike
+    from .._typing import HostEmbeddingLike, LabelsLike, MoviesLike, RecordingsLike, Splits, WindowsLike
     from ..measures import ComparatorOrAlias
+    from ..pruning import Pruner
     from ..targets import Kind
 
 __all__ = [
@@ -280,9 +281,9 @@ def _stimuli_of(movies: Any) -> int:
 
 def paper_windows(
     X: HostEmbeddingLike,
-    recordings: Any,
+    recordings: RecordingsLike,
     windows: WindowsLike = ((0.175, 0.185), (0.275, 0.285)),
-    pruner: Any = None,
+    pruner: Pruner | None = None,
     cv: Splits = 5,
     repeats: int = 1,
     seed: int = 0,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import xarray
     from numpy.typing import ArrayLike
 
-    from .._typing import LabelsLike, PatternsLike, PicksLike
+    from .._typing import LabelsLike, PicksLike, RecordingsLike
     from .movies import SensorMetric
 
 __all__ = ["FORMATS", "STIMULUS_KEYS", "SUBJECT", "rdm_movies", "read_recording", "read_recordings", "subject_files"]
@@ -186,7 +186,7 @@ def subject_files(folder: str | os.PathLike[str], pattern: str) -> dict[str, Pat
 
 
 def rdm_movies(
-    recordings: Mapping[Any, PatternsLike] | list[Any] | tuple[PatternsLike, ...] | xarray.DataArray,
+    recordings: RecordingsLike,
     metric: SensorMetric = "correlation",
     **how: Any,
 ) -> dict[Any, xarray.DataArray]:

@@ -13,6 +13,7 @@ from ..statistics import paired_t, signed_square
 if TYPE_CHECKING:
     import pandas
     import xarray
+    from rsatoolbox.rdm.rdms import RDMs
 
     from .._typing import HostEmbeddingLike, SubsetLike
     from ..measures import Metric
@@ -129,7 +130,7 @@ def kept_features(result: xarray.Dataset) -> pandas.DataFrame:
 
 def to_rsatoolbox(
     X: HostEmbeddingLike, support: SubsetLike | None = None, metric: Metric = "cosine", *, name: str = "pruned"
-) -> Any:
+) -> RDMs:
     """The RDM of the kept features as rsatoolbox ``RDMs``.
 
     Parameters
@@ -174,10 +175,11 @@ def to_rsatoolbox(
         rows += 1
     labels = list(features.stimuli) if features.stimuli else [str(i) for i in range(features.n)]
     make: Any = RDMs
-    return make(
+    made: RDMs = make(
         rows,
         dissimilarity_measure=metric,
         descriptors={"name": name},
         pattern_descriptors={"conds": labels},
         rdm_descriptors={"support": list(range(len(rows)))},
     )
+    return made
