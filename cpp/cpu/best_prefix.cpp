@@ -348,6 +348,7 @@ void insertion_near_best(const Features& x, const InsertionPlan& plan, const Pre
     std::fill_n(out, targets.count * steps, std::numeric_limits<double>::quiet_NaN());
 
     const auto run_target = [&](int64_t t, int slot) {
+        if (context.stop(slot)) return;
         Run& run = *runs[slot];
         Prefixes& prefixes = run.prefixes;
         const int64_t* order = orders + t * steps;
@@ -355,6 +356,7 @@ void insertion_near_best(const Features& x, const InsertionPlan& plan, const Pre
         begin_ranks(job, run, t);
         prefixes.begin(job.columns, order);
         std::vector<Span> spans;
+        bool ended = false;  // asked by one for all, so that all leave a loop together
 #pragma omp parallel num_threads(inner) if (inner > 1)
         {
             const int thread = inner > 1 ? omp_thread() : slot;
@@ -374,9 +376,11 @@ void insertion_near_best(const Features& x, const InsertionPlan& plan, const Pre
                 prepare(first, length);
 #pragma omp single
                 {
+                    ended = context.stop(thread);
                     std::fill(run.nearest.begin(), run.nearest.end(), Nearest{});
                     if (wanted) choose_map(job, run, first);
                 }
+                if (ended) break;
 #pragma omp for schedule(dynamic)
                 for (int64_t g = 0; g < job.groups(); ++g) {
                     if (context.stop(thread)) continue;
@@ -394,7 +398,7 @@ void insertion_near_best(const Features& x, const InsertionPlan& plan, const Pre
                         find_intervals(job, run, first, s, std::min(s + 2, length), pattern, inner, tables[thread]);
             }
 #pragma omp single
-            {
+            if (!ended) {
                 find_highest(job, run);
                 spans = spans_of(job, run);
             }
@@ -408,7 +412,7 @@ void insertion_near_best(const Features& x, const InsertionPlan& plan, const Pre
 #pragma omp single
                     {
                         run.alive.clear();
-                        for (int64_t s = first; s < span.to; ++s)
+                        for (int64_t s = first; s < span.to && !context.stop(thread); ++s)
                             if (may_be_best(job, run, s)) run.alive.push_back(s);
                     }
                     if (run.alive.empty()) break;

@@ -350,7 +350,10 @@ void by_similarities(const Job& job, const int64_t* orders, int64_t order_count,
     const std::vector<int64_t> rows = row_shares(n, inner > 1 ? std::min<int64_t>(n, 16 * inner) : 1);
     const auto shares = static_cast<int64_t>(rows.size()) - 1;
     const auto run_order = [&](int64_t t, int slot) {
-        auto& [prefixes, similar] = *scratch[slot];
+        if (context.stop(slot)) return;
+        Prefixes& prefixes = scratch[slot]->prefixes;
+        const Buffer& similar = scratch[slot]->similarities;
+        bool ended = false;  // asked by one for all, so that all leave the loop together
         const int64_t* order = orders + t * steps;
         if (steps > 0) prefixes.begin(columns, order);
 #pragma omp parallel num_threads(inner) if (inner > 1)
@@ -360,6 +363,9 @@ void by_similarities(const Job& job, const int64_t* orders, int64_t order_count,
                 const int64_t length = std::min(some, steps - start);
 #pragma omp for schedule(static)
                 for (int64_t b = 0; b < prefixes.blocks(); ++b) prefixes.prepare(columns, order, start, length, b);
+#pragma omp single
+                ended = context.stop(thread);
+                if (ended) break;
 #pragma omp for schedule(dynamic)
                 for (int64_t g = 0; g < shares; ++g)
                     if (!context.stop(thread)) prefixes.values(rows[g], rows[g + 1], 0, length, similar.get(), pairs);

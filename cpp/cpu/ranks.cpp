@@ -288,7 +288,7 @@ void Sorter::sort_keys(Keys<Key>& keys, const double* values, double tolerance) 
     int rounds = 0;
     if constexpr (narrow) {
         make(values, count_, &map_, index, keys.made.data());
-        const int places = index - 1;
+        const int places = std::max(index - 1, 2);  // four buckets at least, as they are counted up by fours
         rounds = sort_part(keys.made.data(), count_, 32 - places, places, few_, keys.sorted.data());
     } else {  // by parts that stay in the second-level cache
         static constexpr int64_t part = 4096;
