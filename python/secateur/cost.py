@@ -26,7 +26,6 @@ FASTEST, FASTEST_OF_RANKS = 1e11, 5e9
 # The core's, in bytes a pair.
 LISTED = 20  # leave-one-out of one target: pair sum, target, partner
 PANELS = 24 << 20  # leave-one-out of many targets: targets at a time, in bytes, or where that is more 12 targets
-PARTS = 8  # of the pair sums, made apart and then added up, of 512 features each
 RUNNING = 32  # insertion: sums and target in square form, a run
 SORTING = 88  # ranks: similarities, ranks, keys and order, a thread
 
@@ -40,8 +39,7 @@ def memory(
 
         8 n d + 8 N (T + U)                     X and targets as float64
         8 m d + 8 P (2 T + U + 2)               of a fold: X, targets as they are and standardised, pair sums, positions
-        8 P min(8, d / 512)                     pair sums, in parts
-        P 20, or P (8 + 12 * 8) or 24 MiB       instead, leave-one-out of one target, or of many
+        P 20, or P (8 + 12 * 8) or 24 MiB       leave-one-out of one target, or of many
         P 32, or P 32 t                         instead, insertion of fewer targets than threads, or of more; 48 for 32
                                                 where pairs have weights
         P 88 t                                  instead of these, for comparators that see the similarities
@@ -72,14 +70,13 @@ def memory(
     everything, pairs = pair_count(stimuli), pair_count(train)
     total = 8 * stimuli * features + 8 * everything * (targets + patterns)
     total += 8 * train * features + 8 * pairs * (2 * targets + patterns + 2)
-    parts = 8 * pairs * min(PARTS, -(-features // 512))
     if moments:
         many = min(8 * pairs * targets, max(PANELS, 12 * 8 * pairs)) + 8 * pairs
         leaving = LISTED * pairs if targets == 1 else many
         runs = 1 if targets < threads else threads
-        total += max(parts, leaving, (RUNNING + (16 if patterns else 0)) * pairs * runs)
+        total += max(leaving, (RUNNING + (16 if patterns else 0)) * pairs * runs)
     else:
-        total += max(parts, SORTING * pairs * threads)
+        total += SORTING * pairs * threads
     return int(total + 8 * threads * (2 * 128 + 64) * train)
 
 
