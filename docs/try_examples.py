@@ -1,4 +1,4 @@
-"""Apply the worked examples of developer.md to a copy of the tree, build it where needed, and run their tests.
+"""Apply the worked examples of developer.md to a copy of the tree, build what is compiled, and run their tests.
 
 python docs/try_examples.py                    # the compiled ones: a metric, a comparator, an engine
 python docs/try_examples.py search network     # those of pure Python, with the compiled module of the installed package
