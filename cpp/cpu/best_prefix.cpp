@@ -221,21 +221,11 @@ Interval interval_of(const Job& job, const Run& run, const Nearest& nearest, con
     if (!(least > 0)) return anywhere;
     const double error = std::sqrt(apart) * run.ranks.norm, slack = 1e-11 + m * std::numeric_limits<double>::epsilon();
     const double low = table.product - error, high = table.product + error;
-    switch (job.targets->comparator) {
-        case Comparator::rho_a:
-            return {low / full - slack, high / full + slack};
-        case Comparator::spearman:
-            return {low / (run.ranks.norm * std::sqrt(low > 0 ? full : least)) - slack,
-                    high / (run.ranks.norm * std::sqrt(high > 0 ? least : full)) + slack};
-        case Comparator::pearson:
-        case Comparator::cosine:
-        case Comparator::corr_cov:
-        case Comparator::cosine_cov:
-        case Comparator::tau_a:
-        case Comparator::tau_b:
-            break;
-    }
-    return anywhere;
+    if (job.targets->comparator == Comparator::rho_a) return {low / full - slack, high / full + slack};
+    if (job.targets->comparator == Comparator::spearman)
+        return {low / (run.ranks.norm * std::sqrt(low > 0 ? full : least)) - slack,
+                high / (run.ranks.norm * std::sqrt(high > 0 ? least : full)) + slack};
+    return anywhere;  // of others nothing is known: each prefix is ranked
 }
 
 // Of the stimuli that count at a step: whether all have a direction, and none one that is nearly lost.
