@@ -139,6 +139,7 @@ template <class Key>
 struct MakeKeys {
     template <int L>
     ALWAYS_INLINE static void run(const double* values, int64_t count, const SortingMap* map, int index_bits, Key* keys) {
+        if (count == 0) return;  // there may be no map
         const double low = map->low, scale = map->scale, top = static_cast<double>(map->start.size()) - 0.5;
         const double *start = map->start.data(), *slope = map->slope.data();
         int64_t done = 0;
