@@ -98,10 +98,10 @@ def chance_scores(
     for first in range(0, count, at_once):
         batch = orders[first : first + at_once]
         for f, test in enumerate(tests):
-            goal = relabelled(targets, batch[:, test])  # order after order
+            moved = relabelled(targets, batch[:, test])  # order after order
             for m, similarities in enumerate(predicted[f]):
                 for t, values in enumerate(similarities):
-                    own = goal.select(np.arange(t, len(goal), T)) if T > 1 else goal
+                    own = moved.select(np.arange(t, len(moved), T)) if T > 1 else moved
                     scores, _ = compare_where_defined(np.ascontiguousarray(values), own, comparator, threads)
                     found[f, m, t, first : first + at_once] = scores
     return mean_of_defined(found.reshape(F, -1)).reshape(found.shape[1:])

@@ -123,10 +123,10 @@ def noise_ceiling(
             count = present[pooled].sum(axis=0)
             mean = np.where(count > 0, scaled[pooled].sum(axis=0) / np.maximum(count, 1), np.nan)
             for f, test in enumerate(tests):
-                goal, at = targets.select(mine).among(test), pair_positions(test, n)
+                own_targets, at = targets.select(mine).among(test), pair_positions(test, n)
                 if np.isnan(mean[at]).any():
-                    goal = goal.mask_pairs(np.isnan(mean[at]))
-                scores[f, mine] = compare(mean[at], goal, comparator, 1)
+                    own_targets = own_targets.mask_pairs(np.isnan(mean[at]))
+                scores[f, mine] = compare(mean[at], own_targets, comparator, 1)
     variables: dict[str, Any] = {}
     for name, scores in (("lower", lower), ("upper", upper)):
         each = mean_of_defined(scores)
@@ -249,7 +249,7 @@ def explained_by(
             moved = moved.mask_pairs(left_out)
         scores = [compare_where_defined(np.ascontiguousarray(one), moved, comparator, 1)[0] for one in guesses]
         own = [moved.select(np.arange(t, len(moved), people)) for t in everyone]
-        rest = [compare_where_defined(one, goal, comparator, 1)[0] for one, goal in zip(others, own, strict=True)]
+        rest = [compare_where_defined(one, one_own, comparator, 1)[0] for one, one_own in zip(others, own, strict=True)]
         parts.append(np.stack([*(one.reshape(-1, people) for one in scores), np.stack(rest, axis=1)], axis=1))
     found = np.moveaxis(np.concatenate(parts), 0, 1)  # (model ... upper, lower; order; subject)
     model, upper, lower = found[:-2], found[-2] ** 2, found[-1] ** 2

@@ -459,13 +459,13 @@ class _Resampler:
                 support = self.search.run(some, stimuli=train, detail="support", groups=groups).support
             chosen = [(mask, np.array([row])) for mask, row in zip(support, rows)]
         tested = problem.among(test).on_one_thread()
-        goals = tested.host[1]
+        targets = tested.host[1]
         if rows.size:
             all_features = np.ones(problem.features.d, dtype=bool)
-            full[rows], _ = tested.against(goals.select(rows)).held_out_alignment(None, all_features)
+            full[rows], _ = tested.against(targets.select(rows)).held_out_alignment(None, all_features)
         for mask, mine in chosen:
             if mine.size:
-                pruned[mine], undefined = tested.against(_some(goals, mine)).held_out_alignment(None, mask)
+                pruned[mine], undefined = tested.against(_some(targets, mine)).held_out_alignment(None, mask)
                 self.undefined += int(undefined.sum())
 
     def averaged(self, draws: list[_Draw]) -> Targets:

@@ -408,21 +408,21 @@ def _chance(asked: Asked, result: xarray.Dataset, folds: list[Fold], orders: Ind
 
 def _masked_by_fold(asked: Asked, folds: list[Fold], progress: bool) -> list[Matrix]:
     """Alignments (T, M) among the training images of each fold with each map masked: one pass over the maps."""
-    goals = [asked.targets.among(train) for train, _ in folds]
+    learnt = [asked.targets.among(train) for train, _ in folds]
     pairs = [pair_positions(train, asked.neck.n) for train, _ in folds]
     masked = [np.empty((len(asked.targets), asked.neck.count)) for _ in folds]
     blocks = asked.blocks
     for maps in with_progress(blocks, len(blocks), "maps", progress):
         similarities = asked.similarities(asked.neck.without_each(maps))
-        for of_fold, goal, at in zip(masked, goals, pairs):
-            of_fold[:, maps] = asked.aligned(similarities[:, at], goal).T
+        for of_fold, targets, at in zip(masked, learnt, pairs):
+            of_fold[:, maps] = asked.aligned(similarities[:, at], targets).T
     return masked
 
 
 def _score_fold(asked: Asked, fold: Fold, masked: Matrix) -> FoldScores:
     """Select on the training images, score on the test images."""
     train, test = fold
-    goal, tested = asked.targets.among(train), asked.problem.among(test)
+    targets, tested = asked.targets.among(train), asked.problem.among(test)
     held, all_features = tested.host[1], np.ones(tested.features.d, dtype=bool)
     full, _ = tested.held_out_alignment(None, all_features)
     baseline = asked.baseline(train)
@@ -430,12 +430,12 @@ def _score_fold(asked: Asked, fold: Fold, masked: Matrix) -> FoldScores:
     order = order_by_importance(importance)
     curve = np.empty_like(importance)
     support = np.zeros(importance.shape, dtype=bool)
-    scores = np.empty(len(goal))
-    undefined = np.zeros(len(goal), dtype=np.int64)
-    for t in range(len(goal)):
+    scores = np.empty(len(targets))
+    undefined = np.zeros(len(targets), dtype=np.int64)
+    for t in range(len(targets)):
         at = slice(t, t + 1)
         rows = [
-            asked.aligned(asked.similarities(embeddings), goal.select(at))[:, 0]
+            asked.aligned(asked.similarities(embeddings), targets.select(at))[:, 0]
             for embeddings in asked.neck.inserted(train, order[t])
         ]
         curve[t] = np.concatenate(rows)

@@ -133,14 +133,14 @@ class Search:
 
     def run_whole(self, problem: Problem, most: int, stimuli: Indices | None, detail: Detail) -> Pruned:
         """The search in the compiled core, where X lies; of a search whose row says ``whole_on_device``."""
-        raise NotImplementedError
+        raise NotImplementedError(f"search {self.name!r} is done whole by the core, and must say how")
 
     def choose(
         self, scorer: Scorer, baseline: Matrix, importance: Matrix, most: int, stimulus_groups: LabelsLike | None,
         *, progress: bool, keep_interrupted: bool,
     ) -> Pruned:  # fmt: skip
         """From the alignment (T,) of all groups of features, and what each takes with it (T, G)."""
-        raise NotImplementedError
+        raise NotImplementedError(f"search {self.name!r} goes on from a first ranking, and must say how")
 
     def refuse_limits(self) -> ValueError:
         return ValueError(

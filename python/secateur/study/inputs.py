@@ -128,11 +128,11 @@ class Task:
     Attributes
     ----------
     space : Space
-    goals : DataArray, dims (target, pair): similarities, NaN where a pair has none
+    targets : DataArray, dims (target, pair): similarities, NaN where a pair has none
     """
 
     space: Space
-    goals: xarray.DataArray
+    targets: xarray.DataArray
 
 
 def read_tasks(
@@ -165,7 +165,7 @@ def read_tasks(
     if not study.targets:
         raise ConfigError("targets must have a table for each target, [targets.NAME], got none")
     spaces: dict[tuple[str | None, ...], Space] = {}
-    goals: dict[tuple[str | None, ...], list[xarray.DataArray]] = {}
+    targets: dict[tuple[str | None, ...], list[xarray.DataArray]] = {}
     records: Records = []
     notes: list[str] = []
     for name, target in study.targets.items():
@@ -186,10 +186,10 @@ def read_tasks(
             notes += noted
             check_folds(spaces[key].n, study.folds)
         found, record_of, noted = read_goals(name, target, spaces[key])
-        goals.setdefault(key, []).append(found)
+        targets.setdefault(key, []).append(found)
         records.append(record_of)
         notes += noted
-    tasks = [Task(space, xarray.concat(goals[key], "target")) for key, space in spaces.items()]
+    tasks = [Task(space, xarray.concat(targets[key], "target")) for key, space in spaces.items()]
     if network is not None:
         records.append(network_record(study.network, network))
     return tasks, records, list(dict.fromkeys(notes))
@@ -211,7 +211,7 @@ def check_reweighting(study: Any, tasks: list[Task]) -> None:
         if learners and count < least:
             raise ConfigError(
                 f"methods must be full and pruned alone with fewer than {least} training stimuli, got {count} for "
-                f"{task.goals['target'].values[0]}"
+                f"{task.targets['target'].values[0]}"
             )
 
 
@@ -303,7 +303,7 @@ def read_goals(name: str, target: Target, space: Space) -> tuple[xarray.DataArra
 
     Returns
     -------
-    goals : DataArray, dims (target, pair)
+    targets : DataArray, dims (target, pair)
         One, or one for each matrix in the file.
     record, notes
     """
@@ -319,9 +319,9 @@ def read_goals(name: str, target: Target, space: Space) -> tuple[xarray.DataArra
     if target.mean and len(rows) > 1:
         rows = mean_of_defined(rows)[None]
     called = [name] if len(rows) == 1 else [f"{name} {label}" for label in labels or range(len(rows))]
-    goals = xarray.DataArray(rows, {"target": called}, ("target", "pair"), attrs={"kind": "similarity"})
+    targets = xarray.DataArray(rows, {"target": called}, ("target", "pair"), attrs={"kind": "similarity"})
     entry = {"role": f"targets.{name}", **record(held), "kind": read.kind, "matrices": len(read), "mean": target.mean}
-    return goals, entry, [*held.notes, *([note] if note else [])]
+    return targets, entry, [*held.notes, *([note] if note else [])]
 
 
 def as_toml(error: Exception, where: str = "") -> FileError:

@@ -222,7 +222,7 @@ def describe(study: RetentionStudy, inputs: Inputs) -> str:
         lines.append(f"category: {len(inputs.category)} classes, {inside} of the test images")
     lines += [f"target {line}" for line in task_lines(inputs.tasks)]
     lines += [f"methods: {', '.join(study.methods)}", pruning_line(study), folds_line(study)]
-    folds = sum(len(task.goals) * check_folds(task.space.n, study.folds) for task in inputs.tasks)
+    folds = sum(len(task.targets) * check_folds(task.space.n, study.folds) for task in inputs.tasks)
     lines.append(f"networks to classify with: {1 + folds * len(study.methods)}")
     return described(study, lines, inputs.notes)
 
@@ -283,8 +283,8 @@ def _multipliers(study: RetentionStudy, task: Task, progress: bool) -> list[tupl
     """For each target its name, what each version multiplies features by, (fold, d), and the pruning's scores."""
     pruner, how = study.pruning.pruner("similarity"), asdict(study.folds)
     X = task.space.embedding(progress)
-    targets = read_target(task.goals, X.n)
-    validated = cross_validate(X, task.goals, pruner, **how, progress=progress)
+    targets = read_target(task.targets, X.n)
+    validated = cross_validate(X, task.targets, pruner, **how, progress=progress)
     folds, _ = split(X.n, **how)
     weights: dict[str, Any] = {name: [] for name in study.methods if name != "pruned"}
     steps = [(fold, name) for fold in folds for name in weights]

@@ -156,7 +156,7 @@ def load(study: SimilarityStudy, *, dry: bool = False) -> Inputs:
 
 def describe(study: SimilarityStudy, inputs: Inputs) -> str:
     """What would run, for ``--dry-run``, in a few lines."""
-    folds = sum(len(task.goals) * check_folds(task.space.n, study.folds) for task in inputs.tasks)
+    folds = sum(len(task.targets) * check_folds(task.space.n, study.folds) for task in inputs.tasks)
     lines = [*task_lines(inputs.tasks), f"methods: {', '.join(study.methods)}", pruning_line(study), folds_line(study)]
     lines += [f"targets × folds: {folds}", f"relabellings for p: {study.permutations}"]
     return described(study, lines, inputs.notes)
@@ -166,7 +166,7 @@ def task_lines(tasks: list[Task]) -> list[str]:
     """A line a space: its targets and its size."""
     lines = []
     for task in tasks:
-        names = [str(name) for name in task.goals["target"].values]
+        names = [str(name) for name in task.targets["target"].values]
         few = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
         groups = "" if task.space.groups is None else f", {len(set(task.space.groups))} groups"
         lines.append(f"{few}: {task.space.words()}{groups}")
@@ -180,11 +180,11 @@ def compute(study: SimilarityStudy, inputs: Inputs, *, progress: bool = True) ->
     for task in inputs.tasks:
         X = task.space.embedding(progress)
         terms: dict[str, Any] = {**folds, "permutations": study.permutations, "progress": progress}
-        compared.append(compare(X, task.goals, study.methods, **terms, pruner=pruner))
+        compared.append(compare(X, task.targets, study.methods, **terms, pruner=pruner))
         with warnings.catch_warnings():  # the comparison has warned
             for category in (UndefinedPairsWarning, SmallFoldsWarning):
                 warnings.simplefilter("ignore", category)
-            pruned.append(cross_validate(X, task.goals, pruner, **folds, progress=progress))
+            pruned.append(cross_validate(X, task.targets, pruner, **folds, progress=progress))
         spaces.append(X)
     return Result(compared, pruned, spaces)
 

@@ -235,11 +235,11 @@ def compute(study: TaxonomyStudy, inputs: Inputs, *, progress: bool = True) -> R
     animals = load_imagenet_animals()
     X = animals.X if inputs.space is None else _represented(study, inputs, progress)
     leaves = animals.synsets[inputs.chosen].tolist()
-    goal = {"wu-palmer": taxonomy.wu_palmer, "path": taxonomy.path_similarity}[study.similarity](
+    similarity = {"wu-palmer": taxonomy.wu_palmer, "path": taxonomy.path_similarity}[study.similarity](
         leaves, animals.hypernyms
     )
     space = Features(np.ascontiguousarray(X, dtype=np.float64), tuple(leaves), None)
-    named = xarray.DataArray(goal[None], {"target": [study.similarity]}, ("target", "stimulus", "stimulus2"))
+    named = xarray.DataArray(similarity[None], {"target": [study.similarity]}, ("target", "stimulus", "stimulus2"))
     result = cross_validate(space, named, study.pruning.pruner("similarity"), **asdict(study.folds), progress=progress)
     rules: dict[str, Any] = {"cuts": study.cuts, "levels": study.levels, "sizes": tuple(study.sizes)}
     rules["itself"] = study.itself

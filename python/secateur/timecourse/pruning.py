@@ -96,9 +96,9 @@ def prune_chunk(study: Study, names: tuple[str, ...], values: Any, scored: Any =
     made: dict[str, npt.NDArray[Any]] = {name: np.empty(shape) for name in SCORES}
     made |= {name: np.zeros(shape, dtype=np.int64) for name in ("n_kept", "undefined_pairs")}
     kept = np.zeros((count, features.d), dtype=np.int64)
-    goals = None if scored is None else study.targets(scored, (names[0],) * len(scored))
-    if goals is not None:
-        made |= {f"generalisation_{name}": np.empty((*shape, len(goals))) for name in ("full", "pruned")}
+    scored_targets = None if scored is None else study.targets(scored, (names[0],) * len(scored))
+    if scored_targets is not None:
+        made |= {f"generalisation_{name}": np.empty((*shape, len(scored_targets))) for name in ("full", "pruned")}
     settings = study.pruner.settings()
     problem = settings.problem(features, targets, study.folds)
     for f, fold in enumerate(study.folds):
@@ -109,8 +109,8 @@ def prune_chunk(study: Study, names: tuple[str, ...], values: Any, scored: Any =
         made["undefined_pairs"][:, f] = found.undefined[:count]
         made["n_kept"][:, f] = support.sum(axis=1)
         kept += support
-        if goals is not None:
-            from_one_to_all(settings.scoring(features, goals).among(fold[1]), support, made, f)
+        if scored_targets is not None:
+            from_one_to_all(settings.scoring(features, scored_targets).among(fold[1]), support, made, f)
     made["selection"] = (kept / len(study.folds)).astype(np.float32)
     return made
 
