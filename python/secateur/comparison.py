@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import pandas
+import xarray
 from sklearn.base import clone
 
 from .arguments import check_integer
@@ -26,9 +28,6 @@ from .validation import Fold, attributes, names_or_numbers, pruner_of, score_fol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import pandas
-    import xarray
 
     from ._typing import HostEmbeddingLike, HostTargetLike, LabelsLike, MatricesLike, Splits, WeightsLike
     from .measures import ComparatorOrAlias
@@ -332,8 +331,6 @@ def compare(
     >>> bool(means.sel(approach="pruned") > means.sel(approach="full"))
     True
     """
-    import xarray
-
     features = read_features(X)
     pruner = pruner_of(pruner, kind)
     settings = pruner.settings()
@@ -438,8 +435,6 @@ def explained_variance(
     >>> bool(np.diff(explained_variance(result, rdms).explained)[0] > 0)
     True
     """
-    import xarray
-
     if "predicted" not in result or result.sizes["target"] != 1:
         raise ValueError(
             "result must be of compare(..., predictions=True) and one target, got "
@@ -502,8 +497,6 @@ def comparison_table(result: xarray.Dataset, against: Iterable[str] = ("full", "
     >>> comparison_table(result).loc[(0, "pruned"), ["p_test", "p_full"]].tolist()
     [0.01, 0.01]
     """
-    import pandas
-
     names = [str(name) for name in result["approach"].values]
     references = [name for name in ([against] if isinstance(against, str) else against) if name in names]
     rows = []

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
+import xarray
 
 from ..arguments import check_integer
 from ..atomic import whole_file
@@ -35,7 +36,6 @@ from .trainable import TrainableNetwork, TrainingError, with_size, within_memory
 
 if TYPE_CHECKING:
     import torch
-    import xarray
     from numpy.typing import ArrayLike
 
     from .._typing import ImagesLike, MatricesLike
@@ -394,8 +394,6 @@ class DissimilarityTrainer:
             at.kept = line.state()
 
     def _finish(self, line: TrainableNetwork, task: Task, at: Progress) -> DissimilarityTrainer:
-        import xarray
-
         names = list(line.scored)
         self.epoch_, self.layer_ = (at.epoch, self.layer) if at.best is None else (at.best[0], names[at.best[1]])
         line.restore(at.kept)

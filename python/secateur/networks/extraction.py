@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import xarray
 
 from ..arguments import check_integer
 from ..atomic import whole_file
@@ -25,7 +26,6 @@ from .network import Network, find_device, import_torch, running
 
 if TYPE_CHECKING:
     import torch
-    import xarray
 
     from .._typing import ImagesLike
 
@@ -99,8 +99,6 @@ def embed(
     >>> embed(net, photographs).sizes
     Frozen({'stimulus': 3, 'feature': 512})
     """
-    import xarray
-
     if not isinstance(net, Network):
         raise TypeError(f"net must be a secateur.networks.Network, got {type(net).__name__}")
     if pool not in ("flatten", "mean"):

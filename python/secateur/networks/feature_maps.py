@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas
+import xarray
 
 from ..arguments import check_integer
 from ..contributions import leave_one_out
@@ -38,9 +40,6 @@ from .images import read_images
 from .necks import Neck, PooledNeck, Singles, neck_of
 
 if TYPE_CHECKING:
-    import pandas
-    import xarray
-
     from .._typing import HostTargetLike, ImagesLike, LabelsLike, Splits, WeightsLike
     from ..measures import Comparator, ComparatorOrAlias, Metric
     from ..targets import Kind
@@ -241,8 +240,6 @@ def alignment_importance(
     >>> dict(result.importance.sizes)
     {'map': 512}
     """
-    import xarray
-
     asked = _ask(net, images, target, kind, weights, metric, comparator, batch, memory, threads)
     neck, targets = asked.neck, asked.targets
     if per_image and comparator_row(asked.comparator).whitened:
@@ -481,8 +478,6 @@ def spread(result: xarray.Dataset) -> xarray.Dataset:
     >>> spread(scores).deviation_of_maps.values.tolist()
     [0.0, 1.0]
     """
-    import xarray
-
     if "image_importance" not in result:
         raise ValueError("result must have scores of single images, got none: pass per_image=True")
     scores = result["image_importance"]
@@ -528,7 +523,6 @@ def compare_networks(first: xarray.Dataset, second: xarray.Dataset) -> pandas.Da
     >>> bool(compare_networks(one, other).loc["deviation_of_maps", "p"] < 0.001)
     True
     """
-    import pandas
     from scipy.stats import ks_2samp
 
     rows = {}
@@ -578,8 +572,6 @@ def correlations(results: Mapping[str, xarray.Dataset]) -> pandas.DataFrame:
     >>> correlations({"fruits": one, "vegetables": other}).round(3).loc["fruits", "vegetables"].item()
     0.982
     """
-    import pandas
-
     table = {name: _of_one_target(result)["importance"].values for name, result in results.items()}
     counts = {name: len(values) for name, values in table.items()}
     for name, count in counts.items():

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import xarray
 
 from ..arguments import check_integer
 from ..features import Matrix, as_float64
@@ -23,7 +24,6 @@ from .network import maps_of, running
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import xarray
     from numpy.typing import ArrayLike, NDArray
 
     from .._typing import ImagesLike, NamesLike
@@ -201,8 +201,6 @@ def _heatmaps(
     small: Matrix, weights: Matrix, undefined: Any, size: tuple[int, int], coordinates: dict[str, Any]
 ) -> xarray.DataArray:
     """Means of maps in the size of the network's input, with what is to be said of them."""
-    import xarray
-
     coordinates["empty"] = ("image", ~weights.any(axis=1))
     coordinates["undefined_maps"] = ("image", undefined)
     attrs = {
@@ -323,7 +321,6 @@ def entropy(net: Network, images: ImagesLike, *, batch: int = 16, progress: bool
     >>> bool(0 < heatmaps.entropy(net, pixels).item() <= np.log(1000))
     True
     """
-    import xarray
     from scipy.special import log_softmax
 
     if net.classes is None:  # a network may classify before it pools, and have no classifier of its own
@@ -474,8 +471,6 @@ def as_pictures(
     >>> as_pictures(np.zeros((2, 8, 8, 3), np.uint8)).dims
     ('image', 'y', 'x', 'channel')
     """
-    import xarray
-
     values = np.asarray(pixels)
     if values.dtype != np.uint8:
         raise TypeError(f"pixels must be uint8, got dtype {values.dtype}")
@@ -529,7 +524,6 @@ def agreement(
     >>> bool((heatmaps.agreement(a, b).match > 0.9).all())
     True
     """
-    import xarray
     from scipy.stats import pearsonr
 
     check_heatmaps(first, "first")

@@ -7,6 +7,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import xarray
 
 from ..arguments import check_integer
 from ..execution import thread_count
@@ -22,8 +23,6 @@ from .images import read_images
 from .network import running
 
 if TYPE_CHECKING:
-    import xarray
-
     from .._typing import HostTargetLike, ImagesLike, SubsetLike, WeightsLike
     from ..measures import ComparatorOrAlias, Metric
     from ..targets import Kind
@@ -115,8 +114,6 @@ def occlude(
     >>> net = networks.load("squeezenet1_1", weights=None)                               # doctest: +SKIP
     >>> fall = occlusion.occlude(net, "photographs/", rdm, kind="dissimilarity")         # doctest: +SKIP
     """
-    import xarray
-
     metric, comparator = check_metric(metric), check_comparator(comparator)
     if comparator_row(comparator).whitened:
         raise ValueError(f"comparator must be one that a row of the target serves, got {comparator!r}, which needs all")

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import xarray
 
 from ..arguments import check_integer
 from ..progress import with_progress
@@ -14,8 +15,6 @@ from .images import read_images
 from .network import import_torch, import_torchvision, quiet, running
 
 if TYPE_CHECKING:
-    import xarray
-
     from .._typing import ImagesLike
 
 __all__ = ["TRUNKS", "lpips_rdm"]
@@ -81,8 +80,6 @@ def lpips_rdm(
     >>> rdm = networks.lpips_rdm("photographs/")                             # doctest: +SKIP
     >>> sc.alignment(X, rdm, comparator="spearman")                          # doctest: +SKIP
     """
-    import xarray
-
     if net not in TRUNKS:
         raise ValueError(f"net must be one of {', '.join(map(repr, TRUNKS))}, got {net!r}")
     check_integer("size", size, 32)

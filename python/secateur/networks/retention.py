@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import xarray
 
 from ..arguments import is_integer
 from ..features import Indices, Matrix, as_float64
@@ -20,7 +21,6 @@ from .network import Network, import_torch, running
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import xarray
     from numpy.typing import ArrayLike
 
     from .._typing import HostEmbeddingLike, NamesLike, SubsetLike
@@ -124,8 +124,6 @@ def accuracy(
     >>> accuracy(net, embedding, np.arange(8), {"pruned": kept}).top5.dims
     ('version', 'fold')
     """
-    import xarray
-
     values, names = _activations(net, embedding)
     factors = _factors(versions, values.shape[1])
     folds = max(len(factor) for factor in factors.values())
@@ -225,8 +223,6 @@ def correspondence(net: Network, embedding: HostEmbeddingLike, supports: Mapping
     >>> result.sizes["pair"]
     3
     """
-    import xarray
-
     values, names = _activations(net, embedding)
     factors = _factors({"pruned": supports}, values.shape[1])["pruned"]
     if len(factors) < 2:
@@ -292,8 +288,6 @@ def error_shift(
     >>> shift.share.dims, shift.share.shape
     (('version', 'fold', 'place'), (2, 1, 2))
     """
-    import xarray
-
     scored = accuracy(net, embedding, truth, versions)
     count = logits_of(net, _activations(net, embedding)[0][:1]).shape[1]
     inside = np.zeros(count, dtype=bool)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas
+import xarray
 
 from ..features import Matrix, as_float64
 from ..reading import load_npy
@@ -17,8 +19,6 @@ from .heatmaps import check_heatmaps, crops, onto
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import pandas
-    import xarray
     from numpy.typing import ArrayLike, NDArray
 
     from .._typing import LabelsLike
@@ -323,8 +323,6 @@ def precision_recall(
     >>> float(curves.precision.sel(heat_percentile=90, saliency_percentile=99).min())
     1.0
     """
-    import xarray
-
     warm, seen = _pairs_of(heat, salient)
     cuts, sweep = tuple(heat_percentiles), tuple(saliency_percentiles)
     precision = np.full((len(warm), len(cuts), len(sweep)), np.nan)
@@ -382,8 +380,6 @@ def relative_risk(
     >>> saliency.relative_risk(heat, heat.values).given_salient.values[0].tolist()
     [1.0, 1.0, 1.0]
     """
-    import xarray
-
     warm, seen = _pairs_of(heat, salient)
     tops = tuple(float(value) for value in top)
     for value in tops:
@@ -439,8 +435,6 @@ def table(risk: xarray.Dataset, groups: LabelsLike | None = None) -> pandas.Data
     >>> saliency.table(risk, ["a", "a", "b", "b"]).group.unique().tolist()
     ['a', 'b', 'all']
     """
-    import pandas
-
     values = risk["relative_risk"].values
     named = None if groups is None else np.asarray([str(g) for g in np.asarray(groups).ravel()])
     if named is not None and len(named) != len(values):

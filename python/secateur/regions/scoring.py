@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import xarray
 
 from ..features import Features, Indices, Matrix
 from ..progress import with_progress
@@ -17,8 +18,6 @@ from ..validation import attributes, warn_of_small_folds
 from .plan import Mask, Names, RegionTargets, prepare
 
 if TYPE_CHECKING:
-    import xarray
-
     from .._typing import HostTargetLike, LayersLike, OfTwoSets, RegionsLike, Splits
     from ..targets import Kind
 
@@ -210,8 +209,6 @@ class _Board:
         layers: dict[str, list[Features]],
         attrs: Any,
     ) -> xarray.Dataset:
-        import xarray
-
         dims = tuple(self.coords)
         variables: dict[str, Any] = {name: (dims, values) for name, values in self.whole.items()}
         for name in ("full", "pruned", "n_kept"):

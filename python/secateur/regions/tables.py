@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
+import pandas
+import xarray
 
 from ..features import Matrix
 from ..statistics import benjamini_hochberg, fisher_z, mean_of_defined, paired_t
-
-if TYPE_CHECKING:
-    import pandas
-    import xarray
 
 __all__ = ["ALL", "check_selection", "nodes", "paired_tests", "scores"]
 ALL = "all regions"
@@ -60,8 +58,6 @@ def scores(result: xarray.Dataset, test: str = "behaviour", layer: str | None = 
     >>> scores(result, "across").index.tolist()
     ['Set 1', 'Set 1 pruned', 'Set 2', 'Set 2 pruned']
     """
-    import pandas
-
     layer = str(result["layer"].values[0]) if layer is None else layer
     check_selection(result, test, layer)
     one = result.sel(test=test, layer=layer)
@@ -106,8 +102,6 @@ def nodes(result: xarray.Dataset, layer: str | None = None, test: str = "upper_b
     >>> nodes(four_tests(X, [{"A": x[:, :5] @ x[:, :5].T} for x in X]))["A"].tolist()
     [5.0, 5.0]
     """
-    import pandas
-
     layer = str(result["layer"].values[-1]) if layer is None else layer
     check_selection(result, test, layer)
     one = result["n_kept"].sel(test=test, layer=layer)
@@ -153,8 +147,6 @@ def paired_tests(result: xarray.Dataset, over: Literal["regions", "subjects"] = 
     >>> paired_tests(result).set_index("test").loc["within", ["improved", "n"]].tolist()
     [4, 4]
     """
-    import pandas
-
     if over not in ("regions", "subjects"):
         raise ValueError(f"over must be 'regions' or 'subjects', got {over!r}")
     rows = []

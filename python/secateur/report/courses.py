@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
+import xarray
 
 from ..arguments import check_integer
 from ..features import Matrix
@@ -18,9 +19,6 @@ from ..timecourse.group import by_subject, group_test, mean_sem
 from . import drawing
 from .drawing import Axes, Figure
 from .results import run_facts
-
-if TYPE_CHECKING:
-    import xarray
 
 __all__ = [
     "CEILING", "RELABELLED", "SIDES", "Clock", "Given", "alignment_over_time", "clock_of", "course_page", "facts",

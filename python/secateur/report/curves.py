@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+import xarray
 
 from ..measures import search_row
 from . import drawing
 from .drawing import Axes, Figure
 from .results import by_importance, checked_target, search_of, things_of, title_end
-
-if TYPE_CHECKING:
-    import xarray
 
 __all__ = ["curves_title", "draw_curves", "insertion_curves"]
 

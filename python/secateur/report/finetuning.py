@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import xarray
 
 from ..measures import label_of
 from . import drawing
@@ -18,8 +19,6 @@ from .held_out_scores import comparison
 from .tables import comparison_markdown, number_words, pipe_table
 
 if TYPE_CHECKING:
-    import xarray
-
     from ..finetuning import DissimilarityTrainer
 
 __all__ = ["explained_markdown", "explained_variance", "training", "write_finetuning"]

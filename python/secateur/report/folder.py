@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import xarray
+
 from ..arguments import quoted
 from ..atomic import clear_leftovers, whole_folder
 from ..features import read_features
@@ -21,8 +23,6 @@ from .results import targets_of
 from .tables import course_markdown, markdown
 
 if TYPE_CHECKING:
-    import xarray
-
     from .._typing import HostEmbeddingLike, HostTargetLike, LabelsLike
 
 __all__ = [

@@ -6,16 +6,14 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas
+import xarray
 
 from ..provenance import versions
 from .drawing import Figure
-
-if TYPE_CHECKING:
-    import pandas
-    import xarray
 
 __all__ = ["SETTINGS", "keep_notes", "plain_value", "save_figure", "write_netcdf", "write_settings", "write_table"]
 
@@ -50,7 +48,6 @@ def write_netcdf(
     1.5
     """
     import h5netcdf
-    import xarray
     from xarray.backends import H5NetCDFStore
 
     if isinstance(whole, xarray.DataArray):

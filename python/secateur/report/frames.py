@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas
+import xarray
 
 from ..timecourse.group import by_subject, mean_sem
 from ..validation import summary
-
-if TYPE_CHECKING:
-    import pandas
-    import xarray
 
 __all__ = ["course_features", "course_table", "tabled"]
 
@@ -24,8 +23,6 @@ def course_table(
 
     Columns of times end in their unit: ``time_s``.
     """
-    import pandas
-
     time = course["time"]
     unit = _time_unit(course)
     columns: dict[str, Any] = {f"time_{unit}": time.values}
@@ -52,8 +49,6 @@ def _time_unit(course: xarray.Dataset) -> str:
 
 def course_features(course: xarray.Dataset) -> pandas.DataFrame:
     """How often each feature is kept over folds, subjects and times, and at what time most; most often kept first."""
-    import pandas
-
     share = course["selection"].transpose("subject", "time", "feature").mean("subject").values.astype(float)
     best = share.argmax(axis=0)
     table = pandas.DataFrame(

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import xarray
 
 from ..arguments import check_integer, is_integer
 from ..features import Matrix
@@ -17,7 +18,6 @@ from . import drawing
 from .drawing import Axes, Figure
 
 if TYPE_CHECKING:
-    import xarray
     from matplotlib.colors import ListedColormap
 
     from .._typing import LabelsLike

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import xarray
 
 from . import drawing
 from .drawing import Axes, Figure
 from .results import checked_target, target_name, things_of, title_end
-
-if TYPE_CHECKING:
-    import xarray
 
 __all__ = ["comparison", "draw_held_out", "held_out"]
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import xarray
 
 from ..arguments import check_integer
 from ..measures import label_of
 from ..networks.feature_maps import compare_networks, spread
 from . import drawing
 from .drawing import FULL, NORMAL, PRUNED, SMALL, Figure, as_written, axes_at, blank_figure, dress, write_words
-
-if TYPE_CHECKING:
-    import xarray
 
 __all__ = ["PANELS", "importance_histograms"]
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import xarray
 
 from . import drawing
 from .drawing import Axes, Figure
 from .results import checked_target
-
-if TYPE_CHECKING:
-    import xarray
 
 __all__ = ["draw_null", "null"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
+import xarray
 
 from ..features import read_features
 from ..statistics import paired_t
@@ -18,8 +19,6 @@ from .spaces import RANK_LABEL, draw_matrix, sorted_words, spaces_of
 from .stimulus_maps import draw_places, place_both
 
 if TYPE_CHECKING:
-    import xarray
-
     from .._typing import HostEmbeddingLike, HostTargetLike, LabelsLike
     from ..measures import Metric
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
+import xarray
 
 from ..features import Matrix
 from ..regions import nodes, paired_tests
 from ..regions.tables import check_selection
 from . import drawing
 from .drawing import Axes, Figure
-
-if TYPE_CHECKING:
-    import xarray
 
 __all__ = ["kept_by_region", "regions"]
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
+import xarray
 
 from ..arguments import check_integer
 from ..measures import search_row
@@ -13,8 +14,6 @@ from ..targets import Targets, read_target
 from . import drawing
 
 if TYPE_CHECKING:
-    import xarray
-
     from .._typing import HostTargetLike
     from ..targets import Kind
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import xarray
 
 from ..features import Matrix
 from . import drawing
 from .drawing import Axes, Figure
-
-if TYPE_CHECKING:
-    import xarray
 
 __all__ = ["classification", "consistency"]
 

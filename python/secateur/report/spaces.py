@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
+import xarray
 
 from ..features import Matrix, read_features
 from ..measures import metric_row
@@ -18,8 +19,6 @@ from .drawing import Axes, Figure
 from .results import checked_target, consensus, target_name, targets_of
 
 if TYPE_CHECKING:
-    import xarray
-
     from .._typing import HostEmbeddingLike, HostTargetLike, LabelsLike
     from ..measures import Comparator, Metric
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import xarray
 
 from ..comparison import comparison_table
 from ..features import Matrix
@@ -17,10 +18,6 @@ from ..validation import tested_once
 from . import courses
 from .drawing import mean_sd, plus_minus, shortened, unit_of
 from .results import result_facts, target_name
-
-if TYPE_CHECKING:
-    import xarray
-
 
 __all__ = [
     "WIDTH", "Rows", "comparison_markdown", "course_markdown", "course_text", "markdown", "number_words",

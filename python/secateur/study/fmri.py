@@ -34,9 +34,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
+import pandas
+import xarray
 
 from ..datasets import load_king2019
 from ..features import Features, read_features
@@ -51,11 +53,6 @@ from ..targets import Kind, read_target
 from .config import ConfigError, Folds, Place, Pruning
 from .inputs import as_toml, read_as, record
 from .steps import COPY, Steps, described, folds_line, folds_words, pipes, pruning_line, write_tables
-
-if TYPE_CHECKING:
-    import pandas
-    import xarray
-
 
 __all__ = [
     "CONTENTS", "FIGURES", "HEADINGS", "RESULT", "STEPS", "TABLES", "FmriStudy", "Inputs", "compute", "describe",
@@ -265,8 +262,6 @@ def _fill(draft: Path, study: FmriStudy, inputs: Inputs, result: xarray.Dataset)
 
 def _scores(result: xarray.Dataset) -> pandas.DataFrame:
     """Table 3's rows of every test and layer."""
-    import pandas
-
     of = product(map(str, result["test"].values), map(str, result["layer"].values))
     tables = {(test, layer): scores(result, test, layer) for test, layer in of}
     return pandas.concat(tables, names=["test", "layer", "space"]).reset_index()
@@ -274,8 +269,6 @@ def _scores(result: xarray.Dataset) -> pandas.DataFrame:
 
 def _nodes(result: xarray.Dataset) -> pandas.DataFrame:
     """Table 4's rows of every layer."""
-    import pandas
-
     tables = {layer: nodes(result, layer) for layer in map(str, result["layer"].values)}
     return pandas.concat(tables, names=["layer", "set"]).reset_index()
 

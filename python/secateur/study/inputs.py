@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
+import xarray
 
 from .. import datasets
 from ..features import Features, read_features
@@ -22,8 +23,6 @@ from ..validation import split
 from .config import ConfigError, Folds, Place
 
 if TYPE_CHECKING:
-    import xarray
-
     from ..networks import Images, Network
 
 __all__ = [
@@ -160,8 +159,6 @@ def read_tasks(
     FileError, TypeError, ValueError
         Where an input is missing or is not what it should be; the message names the file or the key.
     """
-    import xarray
-
     if not study.targets:
         raise ConfigError("targets must have a table for each target, [targets.NAME], got none")
     spaces: dict[tuple[str | None, ...], Space] = {}
@@ -307,8 +304,6 @@ def read_goals(name: str, target: Target, space: Space) -> tuple[xarray.DataArra
         One, or one for each matrix in the file.
     record, notes
     """
-    import xarray
-
     held, labels, kind = _read_matrices(name, target)
     values, note = match(held, space.stimuli)
     try:

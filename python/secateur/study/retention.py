@@ -36,9 +36,11 @@ from __future__ import annotations
 import csv
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
+import pandas
+import xarray
 from sklearn.base import clone
 
 from ..comparison import REWEIGHTING
@@ -67,10 +69,6 @@ from .inputs import (
 )
 from .similarity import task_lines
 from .steps import COPY, Steps, described, folds_line, folds_words, pipes, pruning_line, write_tables
-
-if TYPE_CHECKING:
-    import pandas
-    import xarray
 
 __all__ = ["CONTENTS", "RESULT", "STEPS", "Inputs", "RetentionStudy", "compute", "describe", "load", "markdown", "run"]
 
@@ -243,8 +241,6 @@ def compute(study: RetentionStudy, inputs: Inputs, *, progress: bool = True) -> 
         What :func:`secateur.networks.retention.accuracy`, ``correspondence`` (``correspondence_mean``, ``_min``,
         ``_max`` over images) and ``error_shift`` give; ``multiplier``; ``full_test``, ``pruned_test``, ``n_kept``.
     """
-    import xarray
-
     from ..networks.retention import accuracy, correspondence, error_shift
 
     net = inputs.seen.network

@@ -38,9 +38,11 @@ from __future__ import annotations
 import warnings
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
+import pandas
+import xarray
 
 from ..arguments import check_integer
 from ..comparison import METHODS, compare, comparison_table
@@ -59,9 +61,6 @@ from ..validation import SmallFoldsWarning, cross_validate, kept_features
 from .config import Folds, Place, Pruning
 from .inputs import Net, Records, Target, Task, check_folds, check_reweighting, read_tasks
 from .steps import COPY, Steps, described, folds_line, pipes, pruning_line, write_tables
-
-if TYPE_CHECKING:
-    import xarray
 
 __all__ = [
     "CONTENTS", "RESULT", "STEPS", "Inputs", "Result", "SimilarityStudy", "compute", "describe", "load", "markdown",
@@ -137,8 +136,6 @@ class Result:
 
     def table(self) -> xarray.Dataset:
         """All targets in one, without their stimuli."""
-        import xarray
-
         parts = [one.drop_vars(["test", "stimulus"]) for one in self.compared]
         return xarray.concat(parts, "target", combine_attrs="drop_conflicts")
 
@@ -190,8 +187,6 @@ def compute(study: SimilarityStudy, inputs: Inputs, *, progress: bool = True) ->
 
 
 def _fill(draft: Path, study: SimilarityStudy, inputs: Inputs, result: Result) -> None:
-    import pandas
-
     whole = result.table()
     write_netcdf(draft / RESULT, whole, {str(name): one for name, one in _each(result)})
     tables = {

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas
+
 from ..provenance import versions
 from ..report.folder import check_destination, write_folder
 from ..report.formats import SETTINGS, keep_notes, write_table
@@ -18,8 +20,6 @@ from ..report.tables import Rows, pipe_table
 from .config import plain, read_config
 
 if TYPE_CHECKING:
-    import pandas
-
     from .._typing import Splits
 
 __all__ = ["COPY", "Steps", "described", "folds_line", "folds_words", "pipes", "pruning_line", "write_tables"]

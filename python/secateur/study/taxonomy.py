@@ -28,9 +28,11 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
+import pandas
+import xarray
 
 from .. import taxonomy
 from ..datasets import load_imagenet_animals
@@ -45,10 +47,6 @@ from ..validation import cross_validate, kept_features
 from .config import ConfigError, Folds, Place, Pruning
 from .inputs import Net, Records, Space, check_folds, network_record, open_network, read_space
 from .steps import COPY, Steps, described, folds_line, pipes, pruning_line, write_tables
-
-if TYPE_CHECKING:
-    import pandas
-    import xarray
 
 __all__ = [
     "CONTENTS", "RESULT", "STEPS", "Inputs", "Result", "TaxonomyStudy", "compute", "describe", "load", "markdown",
@@ -230,8 +228,6 @@ def describe(study: TaxonomyStudy, inputs: Inputs) -> str:
 
 def compute(study: TaxonomyStudy, inputs: Inputs, *, progress: bool = True) -> Result:
     """Clusters of the full and of the pruned space; see :func:`secateur.taxonomy.held_out_jaccard`."""
-    import xarray
-
     animals = load_imagenet_animals()
     X = animals.X if inputs.space is None else _represented(study, inputs, progress)
     leaves = animals.synsets[inputs.chosen].tolist()
@@ -272,8 +268,6 @@ def _represented(study: TaxonomyStudy, inputs: Inputs, progress: bool) -> Matrix
 
 
 def _fill(draft: Path, study: TaxonomyStudy, inputs: Inputs, result: Result) -> None:
-    import xarray
-
     animals = load_imagenet_animals()
     groups = animals.groups[inputs.chosen]
     whole = xarray.Dataset(
@@ -307,8 +301,6 @@ def _fill(draft: Path, study: TaxonomyStudy, inputs: Inputs, result: Result) -> 
 
 def _table(whole: xarray.Dataset, study: TaxonomyStudy) -> pandas.DataFrame:
     """One row a category."""
-    import pandas
-
     count = whole["neighbours"].values
     why = np.where(count < study.sizes[0], "too few neighbours", "scored")
     why = np.where(count > study.sizes[1], "too many neighbours", why)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import pandas
+import xarray
 
 from .. import inference
 from ..features import Matrix
@@ -17,9 +19,6 @@ from .recordings import rdm_movies
 from .subjects import WINDOW, read_movies
 
 if TYPE_CHECKING:
-    import pandas
-    import xarray
-
     from .._typing import HostEmbeddingLike, LabelsLike, MoviesLike, RecordingsLike, Splits, WindowsLike
     from ..measures import ComparatorOrAlias
     from ..pruning import Pruner
@@ -95,8 +94,6 @@ def group_test(
     >>> test.p.dims, dict(test.sizes), test.attrs["flips"]
     (('time',), {'time': 5}, 15)
     """
-    import xarray
-
     check_alternative(alternative)
     full, pruned, n_kept = by_subject(course)
     if len(full) < 2:
@@ -244,8 +241,6 @@ def noise_ceiling(
     >>> bool(bounds.lower[1] > 0.2 > bounds.lower[0]), bool((bounds.lower <= bounds.upper).all())
     (True, True)
     """
-    import xarray
-
     read = read_movies(movies, _stimuli_of(movies))
     if len(read.arrays) < 2:
         raise ValueError(f"movies must be of at least 2 subjects, got {len(read.arrays)}")
@@ -336,8 +331,6 @@ def paper_windows(
     >>> table.index.tolist(), table.df.tolist()
     (['175-185 ms', '275-285 ms'], [4, 4])
     """
-    import pandas
-
     windows = read_windows(windows)
     movies = rdm_movies(recordings, windows=windows)
     if len(movies) < 2:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
+import xarray
 
 from .. import _core
 from ..arguments import is_integer, is_number
@@ -17,7 +18,6 @@ from ..features import Indices, Matrix, as_float64
 from ..pairs import pair_count
 
 if TYPE_CHECKING:
-    import xarray
     from numpy.typing import ArrayLike
 
     from .._typing import LabelsLike, PatternsLike, PicksLike, WindowsLike
@@ -484,8 +484,6 @@ def rdm_movie(
     >>> movie.dims, movie.shape, movie.attrs["kind"]
     (('time', 'pair'), (1, 10), 'dissimilarity')
     """
-    import xarray
-
     if metric not in METRICS:
         raise ValueError(f"metric must be one of {', '.join(map(repr, METRICS))}; got {metric!r}")
     windows = None if windows is None else read_windows(windows)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import xarray
 
 from ..arguments import check_integer, check_share
 from ..features import Indices, Matrix
@@ -25,7 +26,6 @@ from .subjects import WINDOW
 
 if TYPE_CHECKING:
     import distributed
-    import xarray
     from numpy.typing import ArrayLike
 
     from .._typing import HostEmbeddingLike, LabelsLike, MoviesLike, NamesLike, Splits
@@ -122,8 +122,6 @@ def permutation_test(
     >>> test.pruned.dims, test.time.values[test.p_max_pruned <= 0.05].round(2).tolist()
     (('permutation', 'time'), [0.28])
     """
-    import xarray
-
     n = check_integer("n", n, 1)
     check_alternative(alternative)
     alpha = check_share("alpha", alpha)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import xarray
 
 from ..arguments import check_integer
 from ..features import Indices, Matrix, read_features, read_order
 from .movies import read_times
 
 if TYPE_CHECKING:
-    import xarray
     from numpy.typing import ArrayLike
 
     from .._typing import HostEmbeddingLike
@@ -116,8 +116,6 @@ def simulate(
     >>> rdm_movie(patterns[0]).shape
     (70, 45)
     """
-    import xarray
-
     check_integer("n_stimuli", n_stimuli, 3)
     check_integer("subjects", subjects, 1)
     check_integer("sensors", sensors, 1)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import xarray
 
 from ..arguments import check_integer
 from ..features import Features, Indices, read_features
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     import os
 
     import distributed
-    import xarray
     from numpy.typing import ArrayLike
 
     from .._typing import HostEmbeddingLike, LabelsLike, MoviesLike, NamesLike, Splits
@@ -386,8 +386,6 @@ def blank(
     study: Study, movies: Movies, repeat: Indices, attrs: dict[str, Any], *, filled: bool = True
 ) -> xarray.Dataset:
     """The result before anything has been pruned: NaN, and no features. A store's needs no memory to be filled."""
-    import xarray
-
     features, folds, times = study.features, study.folds, len(movies.times)
     scores = ("subject", "time", "fold")
     sizes = {"subject": len(movies.subjects), "time": times, "fold": len(folds), "feature": features.d}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import xarray
 
 from ..features import as_float64
 from ..reading import Reader, ReadError, load_npy, netcdf_array, npz_headers, npz_member
@@ -20,7 +21,6 @@ from .codecs import check_zarr
 from .movies import DIMS, Recording, _read_epochs, _read_evoked, _read_recording, picked, rdm_movie
 
 if TYPE_CHECKING:
-    import xarray
     from numpy.typing import ArrayLike
 
     from .._typing import LabelsLike, PicksLike, RecordingsLike
@@ -251,8 +251,6 @@ def _labelled(
     recording: Recording, sensors: Iterable[str] | None, counts: npt.NDArray[Any] | None = None
 ) -> xarray.DataArray:
     """A recording as a DataArray; an axis of one split is left out."""
-    import xarray
-
     values = np.asarray(recording.values, dtype=np.float64)
     dims: tuple[str, ...] = ("split", "stimulus", "sensor", "time")
     coords: dict[str, Any] = {}
@@ -353,8 +351,6 @@ def _chosen(array: xarray.DataArray, names: tuple[str, ...] | None) -> xarray.Da
 
 
 def _from_xarray(path: Path, names: tuple[str, ...] | None, key: str | None) -> xarray.DataArray:
-    import xarray
-
     if path.suffix.lower() == ".zarr":
         check_zarr(path)
     array: xarray.DataArray | None = None

@@ -15,18 +15,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import xarray
 
 from ..arguments import is_integer
 from ..atomic import whole_file
 from ..provenance import digest
 from .codecs import check_zarr
-
-if TYPE_CHECKING:
-    import xarray
 
 __all__ = ["FRAME", "LAYOUT", "OWN", "Laid", "Store", "open_store", "opened", "place_of"]
 
@@ -74,7 +72,6 @@ class Store:
 
     def finish(self) -> xarray.Dataset:
         """The whole result, read from the store, which from now on says that it is whole."""
-        import xarray
         import zarr
 
         recorded = [xarray.open_zarr(self.path, chunks=None, consolidated=whole).attrs for whole in (True, False)]
@@ -220,8 +217,6 @@ def open_store(path: str | os.PathLike[str]) -> xarray.Dataset:
     >>> again.identical(course)
     True
     """
-    import xarray
-
     place = Path(path).absolute()
     if not (place / OWN).is_dir():
         raise FileNotFoundError(f"path must be a store that prune has written, got {str(path)!r}")
@@ -362,8 +357,6 @@ def _chunked(frame: dict[str, Any]) -> list[str]:
 
 def _check_frame(place: Path, frame: dict[str, Any], path: str, name: str) -> None:
     """Refuse a store that says otherwise, in its arrays' own metadata or in the consolidated copy of them."""
-    import xarray
-
     scores = _chunked(frame)
     for consolidated in (True, False):
         try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import xarray
 
 from ..features import Matrix, as_array, as_float64
 from ..pairs import pack, pair_count
@@ -15,7 +16,6 @@ from ..provenance import digest
 from .movies import check_step
 
 if TYPE_CHECKING:
-    import xarray
     from numpy.typing import ArrayLike
 
     from .._typing import NamesLike
@@ -132,8 +132,6 @@ def read_movies(movies: Any, n: int, subjects: NamesLike | None = None, times: A
 
 def _oriented(movie: Any, n: int) -> xarray.DataArray:
     """A DataArray ([subject,] time, pair) or ([subject,] time, stimulus, stimulus2)."""
-    import xarray
-
     pairs = pair_count(n)
     if isinstance(movie, xarray.DataArray):
         space = ("pair",) if "pair" in movie.dims else ("stimulus", "stimulus2")
