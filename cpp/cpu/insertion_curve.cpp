@@ -7,39 +7,36 @@
 #include <thread>
 #include <vector>
 
-#include "core/space.hpp"
 #include "core/targets.hpp"
 #include "cpu/cpu.hpp"
+#include "cpu/packing.hpp"
 #include "cpu/prefixes.hpp"
 
 // The pair sums of one target run through its order; every step adds one feature and takes the three moments.
 // Steps: windows (threads that share a target meet in between) of chunks (factors stay in the second-level cache) of tiles
-// (moments stay in registers while a row of pair sums is loaded and stored once).
-// Stimuli: row groups, a split that depends on their number alone. Each group shifts its values by a mean of its own, and
-// moments are put together group by group: threads share out groups and never change a sum's order. Each makes its own
-// factors: that is less work than fetching them from another core.
+// (the sums and the factors of some partners stay in registers while rows go by, whose pair sums are loaded and stored once).
+// Pairs: blocks of some rows and as many partners as a vector has lanes, in groups: a split that depends on the number of
+// stimuli alone. Each group shifts its values by a mean of its own, and moments are put together group by group: threads share
+// out groups and never change a sum's order. Each makes its own factors: that is less work than fetching them from another core.
+// Memory beyond X and the T targets, in bytes: 8 T a pair, 16 more for each target under way (24 with weights), and those of
+// the core where it recomputes steps; for each thread 3072 a stimulus; 64 megabytes at most for X packed, and four for moments.
 namespace secateur::cpu {
 
 namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 constexpr int64_t chunk = 128, longest_window = 4096, widest = 8;
+constexpr int64_t block_rows = 192;                // a block's pairs stay in the first-level cache
+constexpr int64_t most_packed = int64_t{8} << 20;  // values of X: 64 megabytes
 
 int64_t padded(int64_t n) {
     return (n + widest - 1) / widest * widest;
 }
 
-// Where row groups of about equal work begin; depends on the number of stimuli alone.
-std::vector<int64_t> row_groups(int64_t n) {
-    const int64_t groups = std::clamp<int64_t>(n * (n - 1) / 2048, 1, 32);
-    std::vector<double> work{0};  // vectors up to each row, and something for its beginning
-    for (int64_t i = 0; i < n; ++i) work.push_back(work.back() + 0.5 + static_cast<double>((n - i - 1 + widest - 1) / widest));
-    std::vector<int64_t> starts;
-    for (int64_t i = 0; i < n; ++i)
-        if (work[i] * static_cast<double>(groups) >= static_cast<double>(starts.size()) * work[n]) starts.push_back(i);
-    starts.push_back(n);
-    return starts;
-}
+// Pairs of the rows from i on with the partners from j on. From `diagonal` on, partners of a row lie before it, too.
+struct Block {
+    int64_t i, diagonal, end, j, at;  // `at`: where their values begin
+};
 
 // What all targets of a call share.
 struct Job {
@@ -47,30 +44,75 @@ struct Job {
     Metric metric;
     Traits traits;
     const StandardTargets* targets;
-    Buffer in_front;  // (stimuli, widest): mask that blanks what is no pair in the first vector of a row
-    Buffer at_end;    // (widest): mask that blanks the lanes behind the last stimulus
     int64_t stride, window;
-    std::vector<int64_t> groups;
+    Buffer packed;  // [8 stimuli][feature][stimulus]: a step's values of 8 stimuli are one line; or empty: X is large
+    Buffer mask;    // (lanes, lanes): 1 above the diagonal, else 0
+    std::vector<Block> blocks;
+    std::vector<int64_t> groups;  // where they begin among the blocks
+    int64_t values = 0;           // of all blocks, for each of what a target keeps by pair
+
+    Job(const Features& x, Metric metric, const StandardTargets& targets)
+        : x(x), metric(metric), traits(traits_of(metric)), targets(&targets), stride(padded(x.stimuli)), window(chunk) {}
     int64_t group_count() const { return static_cast<int64_t>(groups.size()) - 1; }
     // Where factors lie: blocks of 8 steps x 8 stimuli, so that a tile reads them from one pointer on.
     int64_t at(int64_t step, int64_t stimulus) const {
         return (step / widest * stride + stimulus / widest * widest + step % widest) * widest + stimulus % widest;
     }
-};
-
-// Moments of one row group at one step, its values shifted by its own `shift`.
-struct GroupMoments {
-    Moments moments;
-    double shift;
+    // Blocks, and groups of about equal work.
+    void divide(int64_t lanes) {
+        const int64_t n = x.stimuli;
+        mask = Buffer(lanes * lanes);
+        for (int64_t at = 0; at < lanes * lanes; ++at) mask[at] = at % lanes > at / lanes ? 1 : 0;
+        for (int64_t i = 0; i < n; i += block_rows)
+            for (int64_t j = i; j < n; j += lanes) {
+                const int64_t end = std::min({i + block_rows, j + lanes - 1, n - 1});
+                if (i < end) blocks.push_back({i, std::min(end, j), end, j, 0});
+            }
+        // A column is the longer the later it comes: with its opposite it makes the same number of rows everywhere.
+        if (n <= block_rows) {
+            std::vector<Block> turned;
+            for (std::size_t low = 0, high = blocks.size(); low < high; ++low) {
+                turned.push_back(blocks[low]);
+                if (low < --high) turned.push_back(blocks[high]);
+            }
+            blocks = turned;
+        }
+        int64_t rows = 0;
+        for (Block& block : blocks) {
+            block.at = rows * lanes;
+            rows += block.end - block.i;
+        }
+        values = rows * lanes;
+        int64_t parts = 1;  // a power of two, so that few threads have as many each
+        while (parts < 32 && 2 * parts * 1536 <= n * (n - 1)) parts *= 2;
+        for (std::size_t b = 0; b < blocks.size(); ++b)
+            if (blocks[b].at * parts >= static_cast<int64_t>(groups.size()) * values) groups.push_back(static_cast<int64_t>(b));
+        groups.push_back(static_cast<int64_t>(blocks.size()));
+    }
+    void pack(int threads);
+    // Calls take(place among packed pairs, place in the block's values, lane, lanes) for every row's pairs of a block.
+    template <class Take>
+    void each_row(const Block& block, int64_t lanes, Take&& take) const {
+        const int64_t n = x.stimuli, last = std::min(block.j + lanes, n);
+        for (int64_t i = block.i; i < block.end; ++i) {
+            const int64_t j = std::max(block.j, i + 1), lane = j - block.j;
+            take(row_start(i, n) + j - i - 1, block.at + (i - block.i) * lanes + lane, lane, last - j);
+        }
+    }
 };
 
 // One thread's factors of a chunk's steps, and the sums over features that they come from.
 struct Factors {
-    Buffer own, mean;   // (stride)
-    Buffer centre;      // (stride): where centred: the first feature's values, taken from all, for their digits
-    Buffer z, inverse;  // Job::at(step in chunk, stimulus)
+    Buffer own, mean;         // (stride)
+    Buffer centre;            // (stride): where centred: the first feature's values, taken from all, for their digits
+    Buffer z, inverse, root;  // Job::at(step in chunk, stimulus); of what is normalised 1/sqrt(own) and sqrt(own)
     explicit Factors(const Job& job)
-        : own(job.stride), mean(job.stride), centre(job.stride), z(chunk * job.stride), inverse(chunk * job.stride) {}
+        : own(job.stride),
+          mean(job.stride),
+          centre(job.stride),
+          z(chunk * job.stride),
+          inverse(job.traits.normalised ? chunk * job.stride : 0),
+          root(job.traits.normalised ? chunk * job.stride : 0) {}
 
     void begin(const Job& job, int64_t feature) {
         std::fill_n(own.get(), job.stride, 0.0);
@@ -83,123 +125,184 @@ struct Factors {
 
 // One target's running state.
 struct Running {
-    Buffer pair, target, weight;              // (stimuli, stride), upper triangle
-    std::unique_ptr<GroupMoments[]> moments;  // (group, window); first touched by the thread that fills it
-    std::vector<double> shift, share, tilt;   // (group): shift in use, sum of weights, sum of the target
+    Buffer pair, target, weight;             // by block, row, lane
+    std::unique_ptr<double[]> moments;       // (group, 4, window): of its values less its shift sum, squares, product; the shift
+    std::vector<double> shift, share, tilt;  // (group): shift in use, sum of weights, sum of the target
     Running(const Job& job)
-        : pair(job.x.stimuli * job.stride),
-          target(job.x.stimuli * job.stride),
-          weight(job.targets->weighted ? job.x.stimuli * job.stride : 0),
-          moments(new GroupMoments[job.window * job.group_count()]),
+        : pair(job.values),
+          target(job.values),
+          weight(job.targets->weighted ? job.values : 0),
+          moments(new double[4 * job.window * job.group_count()]),
           shift(job.group_count()),
           share(job.group_count()),
           tilt(job.group_count()) {}
 
     void begin(const Job& job, int64_t t) {
-        const int64_t n = job.x.stimuli;
         const StandardTargets& targets = *job.targets;
-        std::fill_n(pair.get(), n * job.stride, 0.0);
-        std::fill_n(target.get(), n * job.stride, 0.0);
-        if (targets.weighted) std::fill_n(weight.get(), n * job.stride, 0.0);
-        for (int64_t i = 0; i < n; ++i) {
-            const int64_t length = n - i - 1;
-            std::copy_n(targets.row(t) + row_start(i, n), length, &target[i * job.stride + i + 1]);
-            if (targets.weighted)
-                std::copy_n(targets.weights(targets.pattern_of(t)) + row_start(i, n), length, &weight[i * job.stride + i + 1]);
-        }
+        const int64_t lanes = simd_lanes();
+        const double* h = targets.row(t);
+        const double* w = targets.weighted ? targets.weights(targets.pattern_of(t)) : nullptr;
+        std::fill_n(pair.get(), job.values, 0.0);
+        std::fill_n(target.get(), job.values, 0.0);
+        if (w) std::fill_n(weight.get(), job.values, 0.0);
         for (int64_t g = 0; g < job.group_count(); ++g) {
-            const int64_t from = row_start(job.groups[g], n), to = row_start(job.groups[g + 1], n);
-            const double* w = targets.weighted ? targets.weights(targets.pattern_of(t)) : nullptr;
-            share[g] = w ? std::accumulate(w + from, w + to, 0.0) : static_cast<double>(to - from);
-            tilt[g] = std::accumulate(targets.row(t) + from, targets.row(t) + to, 0.0);
+            double tilts[widest] = {}, shares[widest] = {};  // by lane: sums that wait for one another take long
+            for (int64_t b = job.groups[g]; b < job.groups[g + 1]; ++b)
+                job.each_row(job.blocks[b], lanes, [&](int64_t p, int64_t at, int64_t lane, int64_t count) {
+                    for (int64_t c = 0; c < count; ++c) {
+                        target[at + c] = h[p + c];
+                        tilts[lane + c] += h[p + c];
+                        if (w) weight[at + c] = w[p + c];
+                        shares[lane + c] += w ? w[p + c] : 1;
+                    }
+                });
+            tilt[g] = std::accumulate(tilts, tilts + widest, 0.0);
+            share[g] = std::accumulate(shares, shares + widest, 0.0);
             shift[g] = 0;
         }
     }
 };
 
-// Factors of a chunk's steps, `before` which others came, for the stimuli [from, from + widest): gathered, centred
-// and normed as the rule asks.
-template <class Rule>
-struct Prepare {
+// X by blocks of eight stimuli, zeros behind the last.
+struct PackEight {
     template <int L>
-    ALWAYS_INLINE static void run(const Job* job, Factors* f, const int64_t* order, int64_t steps, int64_t before,
-                                  int64_t pattern, int64_t from) {
-        double own[widest], mean[widest], undefined[widest];
-        const StandardTargets& targets = *job->targets;
-        for (int l = 0; l < widest; ++l) {
-            own[l] = f->own[from + l];
-            mean[l] = f->mean[from + l];
-            undefined[l] =
-                from + l < job->x.stimuli && targets.active(pattern, from + l) ? nan : 0.0;  // lanes behind the last: masked
-        }
-        const double* rows[widest];
-        double centre[widest];
-        for (int l = 0; l < widest; ++l) {
-            rows[l] = job->x.values + std::min(from + l, job->x.stimuli - 1) * job->x.count;
-            centre[l] = f->centre[from + l];
-        }
-        for (int64_t s = 0; s < steps; ++s) {
-            double x[widest];
-            for (int l = 0; l < widest; ++l) x[l] = rows[l][order[s]] - centre[l];
-            double* z = &f->z[job->at(s, from)];
-            double* inverse = &f->inverse[job->at(s, from)];
-            if constexpr (Rule::centred) {
-                const double seen = static_cast<double>(before + s);
-                const double weight = std::sqrt(centring_weight(seen, 1)), share = 1 / (seen + 1);
-#pragma omp simd
-                for (int l = 0; l < widest; ++l) {
-                    const double gap = x[l] - mean[l];
-                    z[l] = gap * weight;
-                    mean[l] += gap * share;
-                }
-            } else {
-#pragma omp simd
-                for (int l = 0; l < widest; ++l) z[l] = x[l];
-            }
-            if constexpr (Rule::normalised) {
-#pragma omp simd
-                for (int l = 0; l < widest; ++l) {
-                    own[l] += z[l] * z[l];
-                    const double root = std::sqrt(own[l] > 0 ? own[l] : 1.0);
-                    inverse[l] = own[l] > 0 ? 1.0 / root : undefined[l];
-                }
-            }
-        }
-        for (int l = 0; l < widest; ++l) {
-            f->own[from + l] = own[l];
-            f->mean[from + l] = mean[l];
-        }
+    ALWAYS_INLINE static void run(const Features* x, int64_t first, double* to) {
+        pack_strip<L, widest>(*x, nullptr, nullptr, 0, x->count, first, to);
     }
 };
 
-// One row group through the steps of a chunk, which begins at `start` in its window.
-template <class Rule, bool weighted>
-struct Advance {
-    template <int L, int steps>
-    ALWAYS_INLINE static void tile(const Job& job, Running& r, const Factors& f, int64_t group, int64_t start, int64_t first) {
+void Job::pack(int threads) {
+    packed = Buffer(stride * x.count);
+    const auto eight = choose<PackEight, const Features*, int64_t, double*>();
+#pragma omp parallel for num_threads(threads) if (threads > 1)
+    for (int64_t i = 0; i < stride; i += widest) eight(&x, i, &packed[i * x.count]);
+}
+
+// Factors of a chunk's steps, `before` which others came, for the stimuli [from, from + widest): centred and normed as the rule
+// asks.
+template <class Rule>
+struct Prepare {
+    // False where Newton steps can't take the roots of what is too small or large (maths.hpp).
+    template <int L, bool newton>
+    ALWAYS_INLINE static bool steps_of(const Job& job, Factors& f, const int64_t* order, int64_t steps, int64_t before,
+                                       int64_t pattern, int64_t from) {
         using S = Simd<L>;
         using Vec = typename S::Vec;
-        const int64_t n = job.x.stimuli, stride = job.stride;
-        Vec a[steps], b[steps], c[steps];
-        UNROLL(8)
-        for (int s = 0; s < steps; ++s) a[s] = b[s] = c[s] = Vec{};
-        const double shift = r.shift[group];
-        for (int64_t i = job.groups[group]; i < job.groups[group + 1]; ++i) {
-            const double *zi = &f.z[job.at(first, i)], *ri = &f.inverse[job.at(first, i)];
-            const auto vector = [&](int64_t j, auto masked, const double* mask) INLINE_LAMBDA {
-                const double *zj = &f.z[job.at(first, j)], *rj = &f.inverse[job.at(first, j)];
-                double* at = &r.pair[i * stride + j];
-                Vec pair = S::load(at);
-                const Vec h = S::load(&r.target[i * stride + j]);
-                Vec w{}, keep{};
-                if constexpr (weighted) w = S::load(&r.weight[i * stride + j]);
-                if constexpr (masked()) keep = S::load(mask);
-                UNROLL(8)
+        constexpr int V = widest / L;
+        const int64_t n = job.x.stimuli, d = job.x.count;
+        const double* packed = job.packed.get() ? &job.packed[from * d] : nullptr;
+        const double* row = job.x.values + from * d;
+        const int64_t ahead = 16, there = std::min(widest, n - from);
+        alignas(64) double gathered[widest] = {}, undefined[widest];
+        for (int l = 0; l < widest; ++l) undefined[l] = l < there && job.targets->active(pattern, from + l) ? nan : 0.0;
+        Vec own[V], mean[V], centre[V], least[V];
+        UNROLL(4)
+        for (int v = 0; v < V; ++v) {
+            own[v] = S::load(&f.own[from + v * L]);
+            mean[v] = S::load(&f.mean[from + v * L]);
+            centre[v] = S::load(&f.centre[from + v * L]);
+            least[v] = S::splat(1.0);
+        }
+        for (int64_t s = 0; s < steps; ++s) {
+            const double* x = gathered;
+            if (packed) {
+                if (s + ahead < steps) __builtin_prefetch(packed + order[s + ahead] * widest);
+                x = packed + order[s] * widest;
+            } else {
+                for (int64_t l = 0; l < there; ++l) gathered[l] = row[l * d + order[s]];
+            }
+            const double seen = static_cast<double>(before + s);
+            const double weight = Rule::centred ? std::sqrt(centring_weight(seen, 1)) : 1, share = 1 / (seen + 1);
+            const int64_t to = job.at(s, from);
+            UNROLL(4)
+            for (int v = 0; v < V; ++v) {
+                Vec z = S::load(x + v * L);
+                if constexpr (Rule::centred) {
+                    const Vec gap = z - centre[v] - mean[v];
+                    z = gap * weight;
+                    mean[v] += gap * share;
+                }
+                S::store(&f.z[to + v * L], z);
+                if constexpr (Rule::normalised) {
+                    own[v] += z * z;
+                    const Vec safe = own[v] > 0 ? own[v] : S::splat(1.0);
+                    Vec inverse, root;
+                    if constexpr (newton) {
+                        inverse = inverse_root<L>(safe);
+                        root = own[v] * inverse;
+                        least[v] = safe < least[v] ? safe : least[v];
+                    } else {
+                        root = S::sqrt(safe);
+                        inverse = 1.0 / root;
+                    }
+                    S::store(&f.inverse[to + v * L], own[v] > 0 ? inverse : S::load(undefined + v * L));
+                    S::store(&f.root[to + v * L], own[v] > 0 ? root : Vec{});
+                }
+            }
+        }
+        for (int v = 0; newton && v < V; ++v)
+            for (int l = 0; l < L; ++l)
+                if (least[v][l] < least_square || !(own[v][l] < most_square)) return false;
+        UNROLL(4)
+        for (int v = 0; v < V; ++v) {
+            S::store(&f.own[from + v * L], own[v]);
+            S::store(&f.mean[from + v * L], mean[v]);
+        }
+        return true;
+    }
+
+    template <int L>
+    ALWAYS_INLINE static void run(const Job* job, Factors* f, const int64_t* order, int64_t steps, int64_t before,
+                                  int64_t pattern, int64_t from) {
+        if (!steps_of<L, true>(*job, *f, order, steps, before, pattern, from))
+            steps_of<L, false>(*job, *f, order, steps, before, pattern, from);
+    }
+};
+
+// One group through the steps of a chunk, which begins at `start` in its window.
+template <class Rule, bool weighted>
+struct Advance {
+    // Steps at once: as many as the registers hold with three sums and the partners' factors for each.
+    template <int L>
+    static constexpr int together = many_registers<L> ? 4 : 2;
+
+    // A value times its partner's norm is sum * inverse of the row - shift * root of the partner, whose inverse norm then
+    // scales what has been summed up. totals [step][3][lane].
+    template <int L, int steps>
+    ALWAYS_INLINE static void tile(const Job& job, Running& r, const Factors& f, const Block& block, int64_t first, double shift,
+                                   double* totals) {
+        using S = Simd<L>;
+        using Vec = typename S::Vec;
+        Vec a[steps], b[steps], c[steps], zj[steps], cj[steps];
+        const int64_t column = job.at(first, block.j);
+        UNROLL(4)
+        for (int s = 0; s < steps; ++s) {
+            a[s] = b[s] = c[s] = cj[s] = Vec{};
+            zj[s] = S::load(&f.z[column + s * widest]);
+            if constexpr (Rule::normalised) cj[s] = S::load(&f.root[column + s * widest]) * shift;
+        }
+        const double *z = &f.z[job.at(first, 0)], *inverse = Rule::normalised ? &f.inverse[job.at(first, 0)] : nullptr;
+        double* pairs = &r.pair[block.at];
+        const double *target = &r.target[block.at], *weight = weighted ? &r.weight[block.at] : nullptr;
+        const double* mask = job.mask.get();
+        const auto rows = [&](int64_t i, int64_t end, auto masked) INLINE_LAMBDA {
+            for (; i < end; ++i, pairs += L, target += L) {
+                const int64_t at = i / widest * (widest * widest) + i % widest;
+                Vec pair = S::load(pairs), w{}, keep{};
+                const Vec h = S::load(target);
+                if constexpr (weighted) {
+                    w = S::load(weight);
+                    weight += L;
+                } else if constexpr (masked()) {
+                    keep = S::load(mask);
+                    mask += L;
+                }
+                UNROLL(4)
                 for (int s = 0; s < steps; ++s) {
-                    pair = Rule::template moved<1>(pair, zi[s * widest], S::load(zj + s * widest));
+                    pair = Rule::template moved<1>(pair, zj[s], z[at + s * widest]);
                     Vec value;
                     if constexpr (Rule::normalised)
-                        value = (pair * S::load(rj + s * widest)) * ri[s * widest] - shift;
+                        value = pair * inverse[at + s * widest] - cj[s];
                     else if constexpr (Rule::rooted)
                         value = S::sqrt(pair) - shift;
                     else
@@ -215,55 +318,108 @@ struct Advance {
                     }
                     c[s] += h * value;
                 }
-                S::store(at, pair);
-            };
-            const int64_t front = (i + 1) / L * L, end = n / L * L;
-            if (front >= n) continue;
-            vector(front, std::true_type{}, &job.in_front[i * widest]);
-            for (int64_t j = front + L; j < end; j += L) vector(j, std::false_type{}, nullptr);
-            if (front < end && end < n) vector(end, std::true_type{}, job.at_end.get());
+                S::store(pairs, pair);
+            }
+        };
+        rows(block.i, block.diagonal, std::false_type{});
+        rows(block.diagonal, block.end, std::true_type{});
+        Vec there = S::splat(1.0);  // lanes behind the last stimulus are nobody's; their inverse norms are 0
+        if (!Rule::normalised && block.j + L > job.x.stimuli)
+            for (int l = 0; l < L; ++l) there[l] = block.j + l < job.x.stimuli ? 1 : 0;
+        UNROLL(4)
+        for (int s = 0; s < steps; ++s) {
+            Vec scale = there;
+            if constexpr (Rule::normalised) scale = S::load(&f.inverse[column + s * widest]);
+            double* total = totals + (first + s) * 3 * L;
+            S::store(total, S::load(total) + a[s] * scale);
+            S::store(total + L, S::load(total + L) + b[s] * (scale * scale));
+            S::store(total + 2 * L, S::load(total + 2 * L) + c[s] * scale);
         }
-        for (int s = 0; s < steps; ++s)
-            r.moments[group * job.window + start + first + s] = {{S::sum(a[s]), S::sum(b[s]), S::sum(c[s])}, r.shift[group]};
     }
 
     template <int L>
     ALWAYS_INLINE static void run(const Job* job, Running* r, const Factors* f, int64_t group, int64_t start, int64_t steps) {
-        constexpr int together = L == 8 ? 8 : 4;
-        int64_t s = 0;
-        for (; s + together <= steps; s += together) tile<L, together>(*job, *r, *f, group, start, s);
-        for (; s < steps; ++s) tile<L, 1>(*job, *r, *f, group, start, s);
+        using S = Simd<L>;
+        constexpr int T = together<L>;
+        alignas(64) double totals[chunk * 3 * L];
+        std::fill_n(totals, steps * 3 * L, 0.0);
+        const double shift = r->shift[group];
+        for (int64_t b = job->groups[group]; b < job->groups[group + 1]; ++b) {
+            int64_t s = 0;
+            for (; s + T <= steps; s += T) tile<L, T>(*job, *r, *f, job->blocks[b], s, shift, totals);
+            for (; s < steps; ++s) tile<L, 1>(*job, *r, *f, job->blocks[b], s, shift, totals);
+        }
+        double* moments = r->moments.get() + group * 4 * job->window + start;
+        for (int m = 0; m < 3; ++m, moments += job->window) {
+            int64_t s = 0;
+            for (; s + L <= steps; s += L) {  // as many steps as lanes: their sums are those of the transposed rows
+                typename S::Vec lanes[L];
+                UNROLL(8)
+                for (int l = 0; l < L; ++l) lanes[l] = S::load(totals + ((s + l) * 3 + m) * L);
+                S::transpose(lanes);
+                UNROLL(8)
+                for (int l = 1; l < L; ++l) lanes[0] += lanes[l];
+                S::store(moments + s, lanes[0]);
+            }
+            for (; s < steps; ++s) moments[s] = S::sum(S::load(totals + (s * 3 + m) * L));
+        }
+        std::fill_n(moments, steps, shift);
         if (!job->targets->centred) return;
-        const double mean = r->moments[group * job->window + start + steps - 1].moments.sum / r->share[group];
-        r->shift[group] = std::isfinite(mean) ? r->shift[group] + mean : 0;
+        const double mean = r->moments[group * 4 * job->window + start + steps - 1] / r->share[group];
+        r->shift[group] = std::isfinite(mean) ? shift + mean : 0;
     }
 };
 
-// The groups' moments of one step, all shifted to the common mean; `raw`, `scale`: their squares before that, and unshifted.
-Moments put_together(const Job& job, const Running& r, int64_t step, double weight, double& raw, double& scale) {
-    double total = 0;
-    Moments all{0, 0, 0};
-    for (int64_t g = 0; g < job.group_count(); ++g) {
-        const GroupMoments& m = r.moments[g * job.window + step];
-        total += m.moments.sum + m.shift * r.share[g];
+// The groups' moments of L steps at once, all shifted to the common mean; `raw`, `scale`: their squares before that, and
+// unshifted.
+struct PutTogether {
+    static constexpr int most = widest;
+    struct Found {
+        double sum[most], squares[most], product[most], raw[most], scale[most];
+    };
+    template <int L>
+    ALWAYS_INLINE static void run(const Job* job, const Running* r, int64_t step, double weight, Found* found) {
+        using S = Simd<L>;
+        using Vec = typename S::Vec;
+        const int64_t window = job->window;
+        for (int from = 0; from < most; from += L) {
+            Vec total{}, sum{}, squares{}, product{}, raw{}, scale{};
+            for (int64_t g = 0; g < job->group_count(); ++g) {
+                const double* m = r->moments.get() + g * 4 * window + step + from;
+                total += S::load(m) + S::load(m + 3 * window) * r->share[g];
+            }
+            const Vec mean = job->targets->centred ? total / weight : Vec{};
+            for (int64_t g = 0; g < job->group_count(); ++g) {
+                const double* m = r->moments.get() + g * 4 * window + step + from;
+                const double share = r->share[g];
+                const Vec one = S::load(m), two = S::load(m + window), shift = S::load(m + 3 * window), gap = shift - mean;
+                sum += one + gap * share;
+                squares += two + gap * (2.0 * one + gap * share);
+                product += S::load(m + 2 * window) + gap * r->tilt[g];
+                raw += two;
+                scale += unshifted(one, two, shift, share);
+            }
+            S::store(found->sum + from, sum);
+            S::store(found->squares + from, squares);
+            S::store(found->product + from, product);
+            S::store(found->raw + from, raw);
+            S::store(found->scale + from, scale);
+        }
     }
-    const double mean = job.targets->centred ? total / weight : 0;
-    for (int64_t g = 0; g < job.group_count(); ++g) {
-        const auto& [m, shift] = r.moments[g * job.window + step];
-        const double gap = shift - mean;
-        all.sum += m.sum + gap * r.share[g];
-        all.squares += m.squares + gap * (2 * m.sum + gap * r.share[g]);
-        all.product += m.product + gap * r.tilt[g];
-        raw += m.squares;
-        scale += unshifted(m.sum, m.squares, shift, r.share[g]);
-    }
-    return all;
-}
+};
 
 // Where the chunk that begins at `first` in its window ends: short ones at the very start, where means move fast.
 int64_t next_chunk(int64_t window_start, int64_t first, int64_t length) {
     const int64_t step = window_start + first;
     return std::min(first + (step < chunk ? std::max(step, widest) : chunk), length);
+}
+
+// Whether threads share one target's pairs: where there are fewer targets than threads, or few for so many pairs. Else each
+// takes targets.
+bool share_targets(const Job& job, const Context& context) {
+    constexpr int64_t many_pairs = 1 << 16;
+    const int64_t targets = job.targets->count, threads = context.threads;
+    return targets < threads || (threads > 1 && job.x.pairs() >= many_pairs && targets < 8 * threads);
 }
 
 template <class Rule>
@@ -274,8 +430,8 @@ void by_moments(const Job& job, const Orders& orders, const Context& context, do
     const auto advance = targets.weighted
                              ? choose<Advance<Rule, true>, const Job*, Running*, const Factors*, int64_t, int64_t, int64_t>()
                              : choose<Advance<Rule, false>, const Job*, Running*, const Factors*, int64_t, int64_t, int64_t>();
-    // Threads share one target's stimuli where there are fewer targets than threads, else each takes targets.
-    const int inner = targets.count < context.threads ? context.threads : 1;
+    const auto put_together = choose<PutTogether, const Job*, const Running*, int64_t, double, PutTogether::Found*>();
+    const int inner = share_targets(job, context) ? context.threads : 1;
     const int outer = inner > 1 ? 1 : context.threads;
     std::vector<Running> running;
     std::vector<Factors> factors;
@@ -294,24 +450,27 @@ void by_moments(const Job& job, const Orders& orders, const Context& context, do
                 const int thread = inner > 1 ? omp_thread() : slot;
                 const int64_t width = inner > 1 ? omp_team() : 1, rank = inner > 1 ? thread : 0;
                 const int64_t begin = rank * job.group_count() / width, end = (rank + 1) * job.group_count() / width;
-                const int64_t nearest = job.groups[begin] / widest * widest;  // the pairs of a row lie behind it
                 Factors& f = factors[thread];
                 if (start == 0) f.begin(job, order[0]);
                 for (int64_t c = 0, next; c < length && begin < end && !context.stop(thread); c = next) {
                     next = next_chunk(start, c, length);
-                    for (int64_t from = nearest; from < job.stride; from += widest)
+                    for (int64_t from = 0; from < job.stride; from += widest)
                         prepare(&job, &f, order + start + c, next - c, start + c, pattern, from);
-                    for (int64_t g = begin; g < end; ++g) advance(&job, &r, &f, g, c, next - c);
+                    for (int64_t g = begin; g < end && !context.stop(thread); ++g) advance(&job, &r, &f, g, c, next - c);
                 }
 #pragma omp barrier
 #pragma omp for schedule(static)
-                for (int64_t s = 0; s < length; ++s) {
-                    bool trusted;
-                    double raw = 0, scale = 0;
-                    const Moments m = put_together(job, r, s, weight, raw, scale);
-                    out[t * steps + start + s] =
-                        job.traits.orientation * alignment_of(m, raw, scale, weight, targets.centred, trusted);
-                    needs_recompute[t * steps + start + s] = !trusted;
+                for (int64_t from = 0; from < length; from += PutTogether::most) {
+                    PutTogether::Found found;
+                    put_together(&job, &r, from, weight, &found);
+                    for (int64_t s = from; s < std::min(from + PutTogether::most, length); ++s) {
+                        const int64_t l = s - from, at = t * steps + start + s;
+                        const Moments m{found.sum[l], found.squares[l], found.product[l]};
+                        bool trusted;
+                        out[at] = job.traits.orientation *
+                                  alignment_of(m, found.raw[l], found.scale[l], weight, targets.centred, trusted);
+                        needs_recompute[at] = !trusted;
+                    }
                 }
             }
         }
@@ -405,29 +564,18 @@ void by_similarities(const Job& job, const int64_t* orders, int64_t order_count,
 
 void insertion_curve(const Features& x, const InsertionPlan& plan, const Context& context, double* out, char* needs_recompute) {
     const StandardTargets& targets = *plan.targets.of;
-    Job job{
-        x, plan.metric,          traits_of(plan.metric), &targets, Buffer(x.stimuli * widest), Buffer(widest), padded(x.stimuli),
-        0, row_groups(x.stimuli)};
-    // Moments of a window: threads that share a target keep about four megabytes, others a chunk's.
-    job.window = targets.count >= context.threads
-                     ? chunk
-                     : std::clamp<int64_t>((4 << 20) / (32 * job.group_count()) / chunk * chunk, chunk, longest_window);
-    const int64_t lanes = simd_lanes(), end = x.stimuli / lanes * lanes;
-    for (int64_t l = 0; l < lanes; ++l) {
-        job.at_end[l] = end + l < x.stimuli ? 1 : 0;
-        for (int64_t i = 0; i < x.stimuli; ++i) {
-            const int64_t j = (i + 1) / lanes * lanes + l;
-            job.in_front[i * widest + l] = j > i && j < x.stimuli ? 1 : 0;
-        }
-    }
     const Orders& orders = plan.orders;
-    with_rule(plan.metric, [&](auto rule) {
-        using Rule = decltype(rule);
-        if (!secateur::by_moments(targets.comparator))
-            by_similarities(job, orders.values, orders.count, orders.steps, context, out);
-        else
-            by_moments<Rule>(job, orders, context, out, needs_recompute);
-    });
+    Job job(x, plan.metric, targets);
+    if (!secateur::by_moments(targets.comparator)) {
+        by_similarities(job, orders.values, orders.count, orders.steps, context, out);
+        return;
+    }
+    job.divide(simd_lanes());
+    // Moments of a window: threads that share a target keep about four megabytes, others a chunk's.
+    if (share_targets(job, context))
+        job.window = std::clamp<int64_t>((4 << 20) / (32 * job.group_count()) / chunk * chunk, chunk, longest_window);
+    if (job.stride * x.count <= most_packed) job.pack(context.threads);
+    with_rule(plan.metric, [&](auto rule) { by_moments<decltype(rule)>(job, orders, context, out, needs_recompute); });
 }
 
 }  // namespace secateur::cpu

@@ -47,9 +47,6 @@ ALWAYS_INLINE Value factor(const Job& job, int64_t stimulus, Value x) {
 template <class Rule>
 inline constexpr int parts = Rule::normalised ? 2 : 1;
 
-// Inverse norms are trusted where what is left of a stimulus's squares lies in here: the Newton steps ask for that.
-constexpr double least_rest = 1e-290, most_rest = 1e300;
-
 // Rows of X lie far apart: some rows ahead, the lines that will be read are asked for.
 constexpr int64_t rows_ahead = 8;
 
@@ -69,7 +66,7 @@ ALWAYS_INLINE void fill_factors(const Job& job, int64_t first, int64_t strips, d
         const double* x = job.x.values + i * d;
         const double own = job.space->own[i], undefined = job.undefined[i];
         // Sums of squares so small or large that the inverse norms lose digits: removals from them are never trusted.
-        const bool usual = !(own > 0) || (own > least_rest && own < most_rest);
+        const bool usual = !(own > 0) || (own > least_square && own < most_square);
         const double least = sign > 0 || usual || job.min_norm[i] < 0 ? job.min_norm[i] : own;
         if (in_order && i + rows_ahead < n)
             for (int64_t w = 0; w < width; w += 8) __builtin_prefetch(x + rows_ahead * d + k[0] + w);
@@ -88,7 +85,7 @@ ALWAYS_INLINE void fill_factors(const Job& job, int64_t first, int64_t strips, d
                     Vec bad = rest <= S::splat(least) ? S::splat(1.0) : S::load(doubt);
                     if constexpr (Rule::normalised) {
                         if constexpr (sign > 0)
-                            bad = (rest > 0) & ((rest < least_rest) | (rest > most_rest)) ? S::splat(1.0) : bad;
+                            bad = (rest > 0) & ((rest < least_square) | (rest > most_square)) ? S::splat(1.0) : bad;
                         const Vec root = inverse_root<L>(rest > 0 ? rest : S::splat(1.0));
                         S::store(to + strip + v, rest > 0 ? root : S::splat(undefined));
                     }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "cpu/packing.hpp"
+
 namespace secateur {
 
 namespace {
@@ -80,30 +82,11 @@ struct GramTile {
     }
 };
 
-// The strip that begins at stimulus j, less the stimuli's means: features that follow one another from `at` on, or (`listed`)
-// these.
 struct Pack {
     template <int L>
     ALWAYS_INLINE static void run(const Features* x, const double* mean, const int64_t* listed, int64_t at, int64_t count,
-                                  int64_t j, double* to) {
-        using S = Simd<L>;
-        constexpr int strip = Tiling<L>::strip;
-        for (int c = 0; c < strip; c += L) {
-            const double* row[L];
-            for (int l = 0; l < L; ++l) row[l] = x->values + std::min(j + c + l, x->stimuli - 1) * x->count;
-            int64_t k = 0;
-            for (; !listed && k + L <= count; k += L) {
-                typename S::Vec v[L];
-                UNROLL(8)
-                for (int l = 0; l < L; ++l) v[l] = S::load(row[l] + at + k) - mean[std::min(j + c + l, x->stimuli - 1)];
-                S::transpose(v);
-                UNROLL(8)
-                for (int l = 0; l < L; ++l) S::store(to + (k + l) * strip + c, v[l]);
-            }
-            for (; k < count; ++k)
-                for (int l = 0; l < L; ++l)
-                    to[k * strip + c + l] = row[l][listed ? listed[k] : at + k] - mean[std::min(j + c + l, x->stimuli - 1)];
-        }
+                                  int64_t first, double* to) {
+        cpu::pack_strip<L, Tiling<L>::strip>(*x, mean, listed, at, count, first, to);
     }
 };
 

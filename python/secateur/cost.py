@@ -26,7 +26,9 @@ FASTEST, FASTEST_OF_RANKS = 1e11, 5e9
 # The core's, in bytes a pair.
 LISTED = 20  # leave-one-out of one target: pair sum, target, partner
 PANELS = 24 << 20  # leave-one-out of many targets: targets at a time, in bytes, or where that is more 12 targets
-RUNNING = 32  # insertion: sums and target in square form, a run
+RUNNING = 16  # insertion: sums and target, a run
+PACKED = 64 << 20  # insertion: X once more, where it is no larger
+REBUILDING = 16  # prefixes whose moments lost their digits: sums and similarities, a thread
 SORTING = 88  # ranks: similarities, ranks, keys and order, a thread
 
 
@@ -40,10 +42,10 @@ def memory(
         8 n d + 8 N (T + U)                     X and targets as float64
         8 m d + 8 P (2 T + U + 2)               of a fold: X, targets as they are and standardised, pair sums, positions
         P 20, or P (8 + 12 * 8) or 24 MiB       leave-one-out of one target, or of many
-        P 32, or P 32 t                         instead, insertion of fewer targets than threads, or of more; 48 for 32
-                                                where pairs have weights
+        P 16, or P 16 t, and 64 MiB at most     instead, insertion of fewer targets than threads, or of more, and X once
+                                                more; 24 for 16 where pairs have weights; then P 16 t
         P 88 t                                  instead of these, for comparators that see the similarities
-        8 t (2 * 128 m + 64 m)                  factors
+        8 t (3 * 128 m + 64 m)                  factors
 
     Parameters
     ----------
@@ -74,10 +76,11 @@ def memory(
         many = min(8 * pairs * targets, max(PANELS, 12 * 8 * pairs)) + 8 * pairs
         leaving = LISTED * pairs if targets == 1 else many
         runs = 1 if targets < threads else threads
-        total += max(leaving, (RUNNING + (16 if patterns else 0)) * pairs * runs)
+        inserting = (RUNNING + (8 if patterns else 0)) * pairs * runs + min(8 * train * features, PACKED)
+        total += max(leaving, inserting, REBUILDING * pairs * threads)
     else:
         total += SORTING * pairs * threads
-    return int(total + 8 * threads * (2 * 128 + 64) * train)
+    return int(total + 8 * threads * (3 * 128 + 64) * train)
 
 
 def rate(problem: Problem, targets: int) -> float:

@@ -99,9 +99,10 @@ HOST_DEVICE ALWAYS_INLINE Value magnitude(Value v) {
     }
 }
 
-// 1 / sqrt(v) of lanes that are positive and neither subnormal nor near the largest double, to about an ulp. Wide roots and
-// divisions hardly overlap with anything: an estimate by the exponent's half (off by at most 3.5 %) and two Newton steps of
-// fourth order (then 7e-6, then rounding alone) do.
+// Sums of squares whose inverse roots Newton steps can take.
+inline constexpr double least_square = 1e-290, most_square = 1e300;
+// 1 / sqrt(v) of lanes within these, to about an ulp. Wide roots and divisions hardly overlap with anything: an estimate by the
+// exponent's half (off by at most 3.5 %) and two Newton steps of fourth order (then 7e-6, then rounding alone) do.
 template <int L>
 ALWAYS_INLINE typename Simd<L>::Vec inverse_root(typename Simd<L>::Vec v) {
     using S = Simd<L>;
@@ -340,9 +341,10 @@ HOST_DEVICE ALWAYS_INLINE Real least_pair(Real pair) {
     return pair > 0 ? static_cast<Real>(root_guard) * pair : Real{-1};
 }
 
-// Sum of squares once a shift is taken back.
-HOST_DEVICE inline double unshifted(double sum, double squares, double shift, double weight) {
-    return squares + shift * (2 * sum + shift * weight);
+// Sum of squares once a shift is taken back; of one number or of lanes.
+template <class Value>
+HOST_DEVICE ALWAYS_INLINE Value unshifted(Value sum, Value squares, Value shift, double weight) {
+    return squares + shift * (2.0 * sum + shift * weight);
 }
 
 }  // namespace secateur
