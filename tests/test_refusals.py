@@ -10,6 +10,7 @@ import pytest
 
 import reference
 import secateur as sc
+from secateur import _core
 
 N, D, P = 6, 9, 15
 ORDER = np.arange(D)
@@ -459,3 +460,50 @@ def test_what_is_left_of_a_stimulus_keeps_its_digits():
         sc.leave_one_out(X, h, **SAID)
     X[2, 1:] = 0
     assert np.isnan(sc.leave_one_out(X, h, **SAID)[0])
+
+
+@pytest.mark.parametrize("metric", reference.METRICS)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("at", [(0, 0), (3, 16), (8, 40)])
+def test_the_core_finds_what_is_not_finite_in_its_sums(metric, value, at):
+    """Where all features are summed up, their sums say whether X is finite, whatever the weights are."""
+    n, d = 9, 41
+    X, h = np.random.default_rng(0).normal(size=(n, d)), np.arange(n * (n - 1) / 2)[None]
+    weights = np.array([[float(at[0] not in pair) for pair in zip(*np.triu_indices(n, 1), strict=True)]])
+    X[at] = value
+    measures = _core.Measures(metric, "pearson")
+    targets = [_core.Targets(h), _core.Targets(h, weights, np.zeros(1, np.int64))]
+    message = f"^X must be finite, got {value} at stimulus {at[0]}, feature {at[1]}$"
+    for chosen in (np.arange(d), np.arange(2)):
+        with refused(ValueError, message):
+            _core.similarity(X, metric, chosen, 1)
+        for target in targets:
+            for verb in (_core.leave_one_out, _core.add_one):
+                with refused(ValueError, message):
+                    verb(X, target, measures, chosen, 1)
+        with refused(ValueError, message):
+            _core.insertion_curve(X, targets[0], measures, chosen[None], 1)
+    with refused(ValueError, message):
+        _core.Features(X)
+
+
+def test_the_core_takes_what_is_finite_and_overflows():
+    X = np.random.default_rng(0).normal(size=(9, 41))
+    X[2, 3] = 1e200
+    found = _core.similarity(X, "cosine", np.arange(41), 1)
+    assert np.isfinite(found).sum() >= 28  # the pairs of the others
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("count", [1, 2, 31, 32, 33, 70])
+def test_magnitudes(count, dtype):
+    x = np.random.default_rng(count).normal(size=(1, count)).astype(dtype)
+    assert _core.magnitudes(x) == (np.abs(x).max(), np.abs(x).min())
+    x[0, count // 2] = 0
+    some = np.abs(x[x != 0])
+    assert _core.magnitudes(x) == (some.max(initial=0), some.min(initial=np.inf))
+    for value in (np.nan, np.inf, -np.inf):
+        for at in {0, count // 3, count - 1}:
+            y = x.copy()
+            y[0, at] = value
+            assert np.isnan(_core.magnitudes(y)[0])

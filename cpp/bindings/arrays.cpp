@@ -59,30 +59,18 @@ Targets borrow_device_targets(const Object& target, int64_t pairs) {
     return {array.values, shape.size() == 2 ? shape[0] : 1, nullptr, nullptr, 0};
 }
 
-Features borrow_features(const Object& x) {
+Features borrow_features(const Object& x, bool check) {
     const Features features{borrow<double>(x, "X", 2), extent(x, 0), extent(x, 1)};
     expect_enough(features);
-    const int64_t count = features.stimuli * features.count;
-    double zeros[16] = {};  // zero times a finite number is zero
-    for (int64_t at = 0; at + 16 <= count; at += 16)
-        for (int l = 0; l < 16; ++l) zeros[l] += features.values[at + l] * 0.0;
-    double doubt = 0;
-    for (const double zero : zeros) doubt += zero;
-    for (int64_t at = doubt == 0 ? count / 16 * 16 : 0; at < count; ++at)
-        if (!std::isfinite(features.values[at])) {
-            std::ostringstream message;
-            message << "X must be finite, got " << features.values[at] << " at stimulus " << at / features.count << ", feature "
-                    << at % features.count;
-            throw py::value_error(message.str());
-        }
+    if (check) cpu::expect_finite(features.values, features.stimuli, features.count);
     return features;
 }
 
-Embedding::Embedding(const Object& x) {
+Embedding::Embedding(const Object& x, bool check) {
     if (py::isinstance<BoundFeatures>(x)) {
         bound_ = &x.cast<const BoundFeatures&>();
     } else {
-        own_ = std::make_unique<BoundFeatures>(BoundFeatures{cpu::load(borrow_features(x)), false, x});
+        own_ = std::make_unique<BoundFeatures>(BoundFeatures{cpu::load(borrow_features(x, check), check), false, x});
         bound_ = own_.get();
     }
 }

@@ -69,7 +69,8 @@ struct BoundTargets {
 // X as a verb takes it: a numpy array, for the processor's engine, or bound already.
 class Embedding {
   public:
-    explicit Embedding(const Object& x);
+    // With `check` false, a numpy array may not be finite: what the verb sums up over all features says so (cpu::load).
+    explicit Embedding(const Object& x, bool check = true);
     Engine& engine() const { return *bound_->engine; }
     // The targets for it, which lie on a device only beside an X there.
     const Targets& beside(const BoundTargets&) const;
@@ -87,7 +88,7 @@ Features borrow_device_features(const Object& x);
 // Targets (targets, pairs), or one (pairs).
 Targets borrow_device_targets(const Object& target, int64_t pairs);
 
-Features borrow_features(const Object& x);
+Features borrow_features(const Object& x, bool check = true);
 // values (targets, pairs); weights (patterns, pairs) with weight_of (targets,), or both None.
 Targets borrow_targets(const Object& values, const Object& weights, const Object& weight_of);
 Indices borrow_indices(const Object&, int64_t size, const char* name, const std::string& what = "feature");

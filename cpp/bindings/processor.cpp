@@ -53,6 +53,20 @@ py::array_t<float> masked_embeddings(const Object& before, const Object& removed
     return out;
 }
 
+std::pair<double, double> magnitudes(const Object& x) {
+    const int64_t count = py::isinstance<py::array>(x) ? py::reinterpret_borrow<py::array>(x).size() : 0;
+    const bool single = count > 0 && py::dtype::of<float>().equal(py::reinterpret_borrow<py::array>(x).dtype());
+    cpu::Magnitudes found{};
+    if (single) {
+        const auto* values = borrow<float>(x, "X", 2);
+        run([&] { found = cpu::magnitudes(values, count); });
+    } else {
+        const auto* values = borrow<double>(x, "X", 2);
+        run([&] { found = cpu::magnitudes(values, count); });
+    }
+    return {found.largest, found.smallest};
+}
+
 Integers order_by_importance(const Object& values, int threads) {
     const double* given = borrow<double>(values, "values", 2);
     const int64_t rows = extent(values, 0), count = extent(values, 1);
@@ -72,6 +86,8 @@ void bind_processor(py::module_& module) {
     module.def("masked_embeddings", &masked_embeddings, py::arg("before"), py::arg("removed"), py::arg("weights"),
                py::arg("after"), py::arg("threads"),
                "Embeddings (rows, images, outputs) behind two rectified layers, with `removed` taken from the first.");
+    module.def("magnitudes", &magnitudes, py::arg("X"),
+               "The largest magnitude of X, NaN where some value is not finite, and the smallest other than zero.");
     module.def("order_by_importance", &order_by_importance, py::arg("values"), py::arg("threads"),
                "Places (rows, count) of each row's values, largest first; NaN before all, ties by place.");
 }

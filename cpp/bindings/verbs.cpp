@@ -65,8 +65,15 @@ const Targets& unweighted_there(const Embedding& x, const BoundTargets& bound, C
     return targets;
 }
 
+// Whether a subset leaves features out: what is summed up then does not say whether X is finite.
+bool is_part(const Object& x, const Object& subset) {
+    if (!py::isinstance<py::array>(x) || !py::isinstance<py::array>(subset)) return true;
+    const auto features = py::reinterpret_borrow<py::array>(x);
+    return features.ndim() != 2 || py::reinterpret_borrow<py::array>(subset).size() != features.shape(1);
+}
+
 Array similarity(const Object& x, const std::string& metric, const Object& subset, int threads) {
-    const Embedding embedding(x);
+    const Embedding embedding(x, is_part(x, subset));
     Engine& engine = embedding.engine();
     const Indices chosen = borrow_indices(subset, engine.features, "subset");
     const auto rule = named<Metric>(metric, "metric");
@@ -100,7 +107,7 @@ Array compare(const Object& similarities, int64_t stimuli, const BoundTargets& t
 
 template <auto verb>
 Array one_feature(const Object& x, const BoundTargets& target, const Measures& by, const Object& subset, int threads) {
-    const Embedding embedding(x);
+    const Embedding embedding(x, is_part(x, subset));
     Engine& engine = embedding.engine();
     const Targets& targets = unweighted_there(embedding, target, by.comparator);
     const Indices chosen = borrow_indices(subset, engine.features, "subset");

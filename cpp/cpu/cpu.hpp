@@ -5,8 +5,20 @@
 
 namespace secateur::cpu {
 
-// X as it lies in host memory, for as long as it lies there.
-std::unique_ptr<Engine> load(const Features&);
+// X as it lies in host memory, for as long as it lies there. If it is not `checked` to be finite, the sums over all features
+// say whether it is: `space` of them throws then, as expect_finite does.
+std::unique_ptr<Engine> load(const Features&, bool checked = true);
+
+// Of double or of float: the largest magnitude, NaN where some value is not finite, and the smallest other than zero, infinity
+// where there is none.
+struct Magnitudes {
+    double largest, smallest;
+};
+template <class Value>
+Magnitudes magnitudes(const Value*, int64_t count);
+// Throws std::invalid_argument that names the first value of X that is NaN or infinite.
+template <class Value>
+void expect_finite(const Value* x, int64_t stimuli, int64_t features);
 
 // The engine's two larger ways, each in its own file (engine.hpp).
 void one_feature(const Features& x, const OneFeaturePlan&, const Context&, double* out, char* needs_recompute);

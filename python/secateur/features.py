@@ -8,6 +8,8 @@ from typing import Any, Protocol, TypeGuard, overload
 import numpy as np
 import numpy.typing as npt
 
+from . import _core
+
 __all__ = [
     "LARGEST", "LARGEST_WEIGHT", "SMALLEST", "CudaArray", "DeviceFeatures", "Features", "Indices", "Matrix", "as_array",
     "as_float64", "check_magnitude", "is_device_array", "read_features", "read_labels", "read_order", "read_subset",
@@ -78,7 +80,11 @@ def as_float64(array: Any, name: str, *, missing: bool = False) -> Matrix:
 
 def check_magnitude(values: Matrix, name: str, limit: float = LARGEST) -> None:
     """Refuse finite values (NaN: missing) so large or small that their products are lost."""
-    largest = float(max(np.nanmax(values, initial=0.0), -np.nanmin(values, initial=0.0)))
+    check_largest(float(max(np.nanmax(values, initial=0.0), -np.nanmin(values, initial=0.0))), name, limit)
+
+
+def check_largest(largest: float, name: str, limit: float = LARGEST) -> None:
+    """The same, of the largest magnitude there is."""
     if largest and not 1 / limit <= largest <= limit:
         raise ValueError(
             f"{name} must have a largest magnitude from {1 / limit:g} to {limit:g}, got {largest:g}: change the unit"
@@ -204,13 +210,13 @@ def read_features(X: object, *, device_arrays: bool = False) -> Features | Devic
         raise ValueError(f"X must have at least 3 stimuli (rows), got shape {values.shape}")
     if values.shape[1] < 1:
         raise ValueError(f"X must have at least 1 feature (column), got shape {values.shape}")
-    if not np.isfinite(values).all():
+    largest, smallest = _core.magnitudes(values)
+    if np.isnan(largest):
         i, k = np.argwhere(~np.isfinite(values))[0]
         raise ValueError(f"X must hold no NaN or infinity, got {values[i, k]} at stimulus {i}, feature {k}")
-    check_magnitude(values, "X")
-    lost = (values != 0) & (np.abs(values) < SMALLEST)
-    if lost.any():
-        i, k = np.argwhere(lost)[0]
+    check_largest(largest, "X")
+    if smallest < SMALLEST:
+        i, k = np.argwhere((values != 0) & (np.abs(values) < SMALLEST))[0]
         raise ValueError(
             f"X must hold zeros and magnitudes of at least {SMALLEST:g}, got {values[i, k]:g} at stimulus {i}, feature "
             f"{k}: set what is as good as zero to zero"
