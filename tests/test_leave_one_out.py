@@ -11,6 +11,7 @@ from hypothesis import example, given
 import cases
 import reference
 import secateur as sc
+from secateur import _core
 
 EVERY = list(itertools.product(reference.METRICS, reference.COMPARATORS))
 
@@ -367,3 +368,30 @@ def test_real_judgments(comparator, data_folder):
     for metric in ("cosine", "correlation"):
         actual = sc.leave_one_out(X, judgments, metric, comparator, kind="dissimilarity")
         cases.agree(actual, cases.without_each(X, metric), -h, None, comparator)
+
+
+@pytest.mark.parametrize("metric", reference.METRICS)
+@pytest.mark.parametrize("missing", ["none", "same"])
+def test_blocks_of_pairs_and_strips_of_features(metric, missing):
+    """Stimuli around a block of partners (96) and of rows (256), features around a strip and a tile."""
+    for n, d in ((95, 40), (97, 7), (98, 65), (193, 5), (258, 3)):
+        X, h = cases.embedding(n, d), cases.target(n, None, missing)
+        expected = reference.leave_one_out(X, h, metric)
+        for threads in (1, 3):
+            cases.close(sc.leave_one_out(X, h, metric, kind="similarity", threads=threads), expected)
+
+
+@pytest.mark.parametrize("size", [1e-150, 1e-70, 1.0, 1e152])
+@pytest.mark.parametrize("metric", ["cosine", "correlation"])
+def test_norms_of_any_size(metric, size):
+    """One stimulus in another unit: the compiled verbs take roots in another way where sums are very small or large."""
+    X, h = cases.embedding(12, 9), cases.target(12)
+    order, added = np.arange(9), np.arange(4)
+    expected = reference.leave_one_out(X, h, metric)
+    expected_added = reference.add_one(X, h, added, metric)
+    curve = reference.insertion_curve(X, h, order, metric)
+    X[4] *= size
+    terms = (X, _core.Targets(h[None]), _core.Measures(metric, "pearson"))
+    cases.close(_core.leave_one_out(*terms, order, 1)[0], expected)
+    cases.close(_core.add_one(*terms, added, 1)[0], expected_added)
+    cases.close(_core.insertion_curve(*terms, order[None], 1)[0], curve)

@@ -26,14 +26,16 @@ class SpaceBuilder {
     void build(const Features&, Metric, Indices subset, int64_t skip, Space&, const Context* = nullptr);
 
   private:
-    static constexpr int64_t panel = 256;  // features at a time: two strips of them stay in the second-level cache
+    static constexpr int64_t most_packed = 1 << 18;  // values that threads pack before they meet, or one panel: two megabytes
+    static constexpr int64_t panel = 256;            // features at a time: two strips of them stay in the second-level cache
     struct Tile {
         int64_t i, j;  // the first row, the first column
     };
     const int64_t stimuli_;
     const int threads_, strip_, rows_;
     const int64_t strips_;
-    Buffer packed_;  // two panels (strips, panel, strip)
+    const int64_t together_;  // panels
+    Buffer packed_;           // (panels, strips, panel, strip)
     std::vector<Tile> tiles_;
     std::vector<int64_t> features_;
 };

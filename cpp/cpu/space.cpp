@@ -139,7 +139,8 @@ SpaceBuilder::SpaceBuilder(int64_t stimuli, int threads)
       strip_(strip_at_level()),
       rows_(rows_at_level()),
       strips_(rounded(stimuli, strip_) / strip_),
-      packed_(2 * strips_ * strip_ * panel) {
+      together_(threads > 1 ? std::max<int64_t>(1, most_packed / (strips_ * strip_ * panel)) : 1),
+      packed_(together_ * strips_ * strip_ * panel) {
     for (int64_t s = 0; s < strips_; ++s)
         for (int64_t i = 0; i < std::min(stimuli, (s + 1) * strip_); i += rows_) tiles_.push_back({i, s * strip_});
 }
@@ -157,11 +158,11 @@ void SpaceBuilder::build(const Features& x, Metric metric, Indices subset, int64
     });
     const auto pack_strip = choose<Pack, const Features*, const double*, const int64_t*, int64_t, int64_t, int64_t, double*>();
     const auto length = [&](int64_t p) { return std::min(panel, m - p * panel); };
-    const auto pack = [&](int64_t p, int64_t s) {
+    const auto pack = [&](int64_t p, int64_t place, int64_t s) {
         const int64_t *at = &features_[p * panel], count = length(p);
         bool in_order = true;
         for (int64_t k = 1; k < count && in_order; ++k) in_order = at[k] == at[0] + k;
-        pack_strip(&x, space.mean.get(), in_order ? nullptr : at, at[0], count, s * strip_, &packed_[p % 2 * size + s * pitch]);
+        pack_strip(&x, space.mean.get(), in_order ? nullptr : at, at[0], count, s * strip_, &packed_[place * size + s * pitch]);
     };
     const bool centred = traits_of(metric).centred;
     const auto tiles = static_cast<int64_t>(tiles_.size());
@@ -169,22 +170,24 @@ void SpaceBuilder::build(const Features& x, Metric metric, Indices subset, int64
         std::fill_n(space.pair.get(), n * (n - 1) / 2, 0.0);
         std::fill_n(space.own.get(), n, 0.0);
     }
-    // While threads take sums over one panel, they pack the next; a tile's sums are one thread's at a time, in the panels' order.
+    // Panels are packed some at a time: threads meet in between, which costs where they are more than the free processors.
+    const auto pack_some = [&](int64_t first, int64_t s) {
+        for (int64_t i = s * strip_; centred && first == 0 && i < std::min(n, (s + 1) * strip_); ++i)
+            space.mean[i] = mean_of(x.values + i * x.count, features_);
+        for (int64_t p = first; p < std::min(first + together_, panels); ++p) pack(p, p - first, s);
+    };
+    if (!centred || m == 0) std::fill_n(space.mean.get(), n, 0.0);
 #pragma omp parallel num_threads(threads_) if (threads_ > 1)
     {
         const int thread = threads_ > 1 ? omp_thread() : 0;
-#pragma omp for
-        for (int64_t i = 0; i < n; ++i) space.mean[i] = centred ? mean_of(x.values + i * x.count, features_) : 0;
-        for (int64_t p = -1; p < panels; ++p) {
-            if (p + 1 < panels) {
-#pragma omp for schedule(dynamic) nowait
-                for (int64_t s = 0; s < strips_; ++s) pack(p + 1, s);
-            }
-            if (p >= 0) {
-#pragma omp for schedule(dynamic, 2) nowait
+        for (int64_t first = 0; first < panels; first += together_) {
+#pragma omp for schedule(dynamic)
+            for (int64_t s = 0; s < strips_; ++s) pack_some(first, s);
+            for (int64_t p = first; p < std::min(first + together_, panels); ++p) {
+#pragma omp for schedule(static, 2) nowait  // a tile is one thread's in all panels, which it needs not wait for
                 for (int64_t t = 0; t < tiles; ++t)
                     if (!context || !context->stop(thread))
-                        tile(&packed_[p % 2 * size], pitch, length(p), tiles_[t].i, tiles_[t].j, n, p > 0, space.pair.get(),
+                        tile(&packed_[(p - first) * size], pitch, length(p), tiles_[t].i, tiles_[t].j, n, p > 0, space.pair.get(),
                              space.own.get());
             }
 #pragma omp barrier
