@@ -314,3 +314,28 @@ def test_real_judgments(comparator, data_folder):
     for metric in ("cosine", "correlation"):
         actual = sc.insertion_curve(X, judgments, order, metric, comparator, kind="dissimilarity")
         agree(actual, X, h, order, None, metric, comparator)
+
+
+@pytest.mark.parametrize("metric", reference.METRICS)
+@pytest.mark.parametrize("missing", ["none", "same"])
+def test_blocks_of_rows_and_partners(metric, missing):
+    """Stimuli around a block of partners (8) and of rows (192), steps around a tile (4) and a chunk (128)."""
+    for n, d in ((3, 5), (8, 9), (9, 131), (17, 6), (191, 3), (194, 5)):
+        X, h = cases.embedding(n, d), cases.target(n, None, missing)
+        order = order_of(d)
+        expected = reference.insertion_curve(X, h, order, metric)
+        for threads in (1, 3):
+            cases.close(sc.insertion_curve(X, h, order, metric, kind="similarity", threads=threads), expected)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "correlation", "euclidean"])
+def test_an_embedding_that_is_too_large_to_be_packed(metric):
+    """The few features of an order, among so many that X is not packed, come to the same bits as alone."""
+    n, order = 4, np.array([7, 1_100_000, 3, 500_000, 8])
+    X, h = np.ones((n, 1_100_001)), cases.target(n)
+    X[:, order] = cases.embedding(n, len(order))
+    alone = np.ascontiguousarray(X[:, order])
+    np.testing.assert_array_equal(
+        sc.insertion_curve(X, h, order, metric, kind="similarity"),
+        sc.insertion_curve(alone, h, np.arange(len(order)), metric, kind="similarity"),
+    )

@@ -18,8 +18,8 @@
 // Pairs: blocks of some rows and as many partners as a vector has lanes, in groups: a split that depends on the number of
 // stimuli alone. Each group shifts its values by a mean of its own, and moments are put together group by group: threads share
 // out groups and never change a sum's order. Each makes its own factors: that is less work than fetching them from another core.
-// Memory beyond X and the T targets, in bytes: 8 T a pair, 16 more for each target under way (24 with weights), and those of
-// the core where it recomputes steps; for each thread 3072 a stimulus; 64 megabytes at most for X packed, and four for moments.
+// Memory beyond X and the targets standardised, in bytes: 16 a pair for each target under way (24 with weights); for each thread
+// 3072 a stimulus; 64 megabytes at most for X packed, and four for moments.
 namespace secateur::cpu {
 
 namespace {

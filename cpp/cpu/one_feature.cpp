@@ -11,6 +11,9 @@
 //   one target    sums fused with the similarities; lanes run over features, pairs are broadcast in packed order
 //   many targets  a block of similarities (pairs x features) times the targets: one small matrix product
 // Comparators that take more than sums see the updated similarities themselves.
+// Memory beyond X, the targets standardised and the sums over the subset, in bytes: with one target 16 a pair (both again in the
+// tiles' order; 20 where not all pairs count), and for each thread 2048 a stimulus; with many, 96 or more a pair for a batch of
+// targets, and for each thread 1024 a stimulus.
 namespace secateur::cpu {
 
 namespace {
