@@ -30,7 +30,7 @@ print(peak() - before)
     ("call", "each_pair"),
     [
         ("_core.similarity(X, 'cosine', order, threads)", 2),  # sums, similarities
-        ("_core.leave_one_out(X, target, measures, order, threads)", 4),  # also the target standardised, both as tiles go
+        ("_core.leave_one_out(X, target, measures, order, threads)", 4),  # the target too, both as tiles go
         ("_core.insertion_curve(X, target, measures, order[None], threads)", 3),  # standardised; sums, target by blocks
     ],
 )
@@ -39,7 +39,7 @@ def test_a_verb_takes_some_numbers_a_pair(call, each_pair):
     program = CALL.format(n=n, d=d, threads=threads, call=call)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     pairs, kilobyte = n * (n - 1) // 2, 1024
-    # by stimulus: three kilobytes a thread for factors, two for a panel of X, X itself packed; the rest is the allocator's
+    # by stimulus: three kilobytes a thread for factors, two for a panel of X, X packed; the rest is the allocator
     most = 8 * each_pair * pairs + (3 * threads + 2) * kilobyte * n + 8 * d * n + 16 * kilobyte**2
     assert int(done.stdout) < most
     assert int(done.stdout) > 4 * each_pair * pairs  # or something else was measured
