@@ -54,7 +54,7 @@ print(peak() - before)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is told in other units, or not at all")
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process is told by /proc")
 @pytest.mark.parametrize(
     ("pruner", "n", "d", "targets", "threads"),
     [

@@ -507,3 +507,20 @@ def test_magnitudes(count, dtype):
             y = x.copy()
             y[0, at] = value
             assert np.isnan(_core.magnitudes(y)[0])
+
+
+def test_the_core_takes_x_in_single_precision():
+    X = np.random.default_rng(0).normal(size=(9, 5)).astype(np.float32)
+    subset = np.arange(5)
+    loaded = _core.Features(X)
+    for x in (X, loaded, loaded):
+        np.testing.assert_array_equal(
+            _core.similarity(x, "cosine", subset, 1), _core.similarity(X.astype(float), "cosine", subset, 1)
+        )
+    with pytest.raises(ValueError, match="C-contiguous"):
+        _core.Features(X[:, ::2])
+    with pytest.raises(ValueError, match="at least 3 stimuli"):
+        _core.Features(X[:2])
+    X[8, 4] = np.nan
+    with pytest.raises(ValueError, match="X must be finite, got nan at stimulus 8, feature 4"):
+        _core.Features(X)

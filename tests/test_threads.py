@@ -107,19 +107,25 @@ print("and computes on" if np.isfinite(small).all() else "and is broken", flush=
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGINT cannot be sent to a child on Windows")
 @pytest.mark.parametrize(
-    "call",
+    ("n", "d", "call"),
     [
-        "sc.leave_one_out(X, h, comparator='tau-a', kind='similarity', threads=2)",
-        "sc.add_one(X, h, [0, 1, 2], comparator='spearman', kind='similarity', threads=1)",
-        "sc.insertion_curve(X, h, order, comparator='tau-a', kind='similarity', threads=4)",
-        "sc.insertion_curve(X, np.stack([h, -h]), orders, comparator='spearman', kind='similarity', threads=2)",
+        (500, 8000, "sc.leave_one_out(X, h, comparator='tau-a', kind='similarity', threads=2)"),
+        (500, 8000, "sc.add_one(X, h, [0, 1, 2], comparator='spearman', kind='similarity', threads=1)"),
+        (500, 8000, "sc.insertion_curve(X, h, order, comparator='tau-a', kind='similarity', threads=4)"),
+        (
+            500,
+            8000,
+            "sc.insertion_curve(X, np.stack([h, -h]), orders, comparator='spearman', kind='similarity', threads=2)",
+        ),
+        (4000, 2000, "sc.cross_validate(X, np.stack([h, -h, h]), sc.Pruner(kind='similarity', threads=2), cv=5)"),
+        (4000, 2000, "sc.insertion_curve(X, np.stack([h] * 9), order, kind='similarity', threads=1)"),
     ],
 )
-def test_ctrl_c_ends_a_long_call(call):
+def test_ctrl_c_ends_a_long_call(n, d, call):
     """A call of a minute or more ends soon after SIGINT; ten seconds are for a slow or busy machine.
 
     Three times, as it may hang on which thread got the work."""
-    program = LONG_CALL.format(n=500, d=8000, call=call)
+    program = LONG_CALL.format(n=n, d=d, call=call)
     child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     impatience = threading.Timer(10, child.kill)
     try:

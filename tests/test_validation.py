@@ -917,3 +917,22 @@ class TestOpposition:
             right = verb(X, h[None], **terms)
             assert "†" not in page(right)
             assert "below zero" not in page(right)
+
+
+@pytest.mark.parametrize("comparator", ["pearson", "spearman"])
+def test_single_precision_features_give_the_results_of_their_doubles(comparator):
+    """They are not converted as a whole; the numbers are the same, and so are the bits."""
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(40, 30)).astype(np.float32)
+    h = rng.normal(size=(2, 40 * 39 // 2))
+    pruner = sc.Pruner(comparator=comparator, kind="similarity")
+    for call, more in ((sc.cross_validate, {}), (sc.permutation_test, {"n": 3})):
+        of_single, of_double = (call(x, h, pruner=pruner, cv=3, progress=False, **more) for x in (X, X.astype(float)))
+        assert of_single.identical(of_double)
+    for search in ("parsimonious", "forward"):
+        pruner = sc.Pruner(comparator=comparator, kind="similarity", search=search, max_features=3, inner_cv=2)
+        of_single, of_double = (sc.cross_validate(x, h, pruner, 3, progress=False) for x in (X, X.astype(float)))
+        assert of_single.identical(of_double)
+    X[3, 4] = np.inf
+    with pytest.raises(ValueError, match="X must hold no NaN or infinity, got inf at stimulus 3, feature 4"):
+        sc.cross_validate(X, h, pruner=sc.Pruner(kind="similarity"), cv=3)

@@ -66,11 +66,21 @@ Features borrow_features(const Object& x, bool check) {
     return features;
 }
 
+std::unique_ptr<Engine> host_engine(const Object& x, bool check) {
+    if (!py::isinstance<py::array>(x) || !py::dtype::of<float>().equal(py::reinterpret_borrow<py::array>(x).dtype()))
+        return cpu::load(borrow_features(x, check), check);
+    const auto* values = borrow<float>(x, "X", 2);
+    const Features shape{nullptr, extent(x, 0), extent(x, 1)};
+    expect_enough(shape);
+    if (check) cpu::expect_finite(values, shape.stimuli, shape.count);
+    return cpu::load(values, shape.stimuli, shape.count, check);
+}
+
 Embedding::Embedding(const Object& x, bool check) {
     if (py::isinstance<BoundFeatures>(x)) {
         bound_ = &x.cast<const BoundFeatures&>();
     } else {
-        own_ = std::make_unique<BoundFeatures>(BoundFeatures{cpu::load(borrow_features(x, check), check), false, x});
+        own_ = std::make_unique<BoundFeatures>(BoundFeatures{host_engine(x, check), false, x});
         bound_ = own_.get();
     }
 }

@@ -89,6 +89,8 @@ Features borrow_device_features(const Object& x);
 Targets borrow_device_targets(const Object& target, int64_t pairs);
 
 Features borrow_features(const Object& x, bool check = true);
+// The processor's engine of X, of float64 or float32.
+std::unique_ptr<Engine> host_engine(const Object& x, bool check = true);
 // values (targets, pairs); weights (patterns, pairs) with weight_of (targets,), or both None.
 Targets borrow_targets(const Object& values, const Object& weights, const Object& weight_of);
 Indices borrow_indices(const Object&, int64_t size, const char* name, const std::string& what = "feature");

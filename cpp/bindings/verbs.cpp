@@ -19,7 +19,7 @@ void bind_verbs(py::module_&);
 namespace {
 
 BoundFeatures bind_features(const Object& x) {
-    return {cpu::load(borrow_features(x)), false, x};
+    return {host_engine(x), false, x};
 }
 
 BoundTargets bind_targets(const Object& values, const Object& weights, const Object& weight_of) {
@@ -137,7 +137,7 @@ Array insertion_curve(const Object& x, const BoundTargets& target, const Measure
 }
 
 std::optional<Ranking> ranking(const Object& x, const BoundTargets& target, const Measures& by, const Object& stimuli,
-                               const PrefixRule& rule, const std::string& detail, int threads) {
+                               const PrefixRule& rule, const std::string& detail, int threads, const Object& progress) {
     const Embedding embedding(x);
     Engine& engine = embedding.engine();
     const int64_t detail_level = place_among({"support", "importance", "path"}, detail, "detail");
@@ -161,8 +161,9 @@ std::optional<Ranking> ranking(const Object& x, const BoundTargets& target, cons
                      found.alignment.mutable_data(),
                      found.support.mutable_data()};
     bool ranked = false;
-    run(threads, work_of(chosen.count, d, targets, by.comparator),
-        [&](const Context& context) { ranked = secateur::ranking(engine, targets, by, chosen, rule, context, out); });
+    run(
+        threads, work_of(chosen.count, d, targets, by.comparator),
+        [&](const Context& context) { ranked = secateur::ranking(engine, targets, by, chosen, rule, context, out); }, progress);
     if (!ranked) return {};
     return found;
 }
@@ -232,11 +233,12 @@ void bind_verbs(py::module_& module) {
                "Alignment (targets, steps) of each prefix of the order.");
     module.def(
         "ranking", &ranking, x, target, measures, stimuli, py::arg("rule"), py::arg("detail"), threads,
+        py::arg("progress") = py::none(),
         "The search by ranking among some stimuli: baseline (targets), importance (targets, features), order and curve (the "
         "same), length, alignment (targets) and support (targets, features) of the best prefix by the rule. "
         "`detail`: 'support' (importance, order and curve have no rows), 'importance' (order and curve have "
         "none), or 'path'; length 0 where there is none. None where all features of a target have no "
-        "alignment, or the target is constant.");
+        "alignment, or the target is constant. `progress` is told now and then what share of the call is done.");
     module.def(
         "held_out_alignment", &held_out_alignment, x, target, measures, stimuli, py::arg("kept"), threads,
         "Alignment (targets) among some stimuli with each target's kept features, over the defined pairs, and how many with "

@@ -74,10 +74,13 @@ bool ranking(Engine& all, const Targets& source, Measures by, Indices stimuli, P
         if (std::isnan(out.baseline[t]) || (out.baseline[t] == 0 && traits_of(by.comparator).zero_where_constant &&
                                             is_constant(among.targets, t, engine.pairs())))
             return false;
+    const auto each = static_cast<double>(count);  // multiply-adds: 5 and one a target, then 6 a target
+    context.stage((5 + each) / (5 + 7 * each));
     one_feature(engine, targets, plan.leave_one_out, context, out.importance);
     for (int64_t t = 0; t < count; ++t)
         for (int64_t k = 0; k < d; ++k) out.importance[t * d + k] = out.baseline[t] - out.importance[t * d + k];
     order_by_importance(out.importance, count, d, context, out.order);
+    context.stage(1);
     const Orders orders{out.order, count, d};
     if (whole_curve || !engine.insertion_near_best({by.metric, targets.view(), orders}, rule, context, out.curve))
         insertion_curve(engine, targets, by.metric, orders, context, out.curve);

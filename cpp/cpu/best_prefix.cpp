@@ -33,6 +33,8 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr int64_t longest_chunk = 16;
 constexpr int count_from = 43;  // a word holds a count in the bits from here on, and a sum of ranks in those below
 constexpr int64_t most_counted = int64_t{1} << 20;
+// Of a target's time, about, as progress is told; the rest ranks what is left.
+constexpr double screening = 0.6;
 constexpr double smallest_own = 1e-290, largest_value = 1e290;  // between these, nothing over- or underflows
 
 // Two steps' tables at once: words of what falls into each bucket are added up.
@@ -367,6 +369,7 @@ void insertion_near_best(const Features& x, const InsertionPlan& plan, const Pre
 #pragma omp single
                 {
                     ended = context.stop(thread);
+                    context.did(screening * static_cast<double>(length) / static_cast<double>(rule.most * targets.count));
                     std::fill(run.nearest.begin(), run.nearest.end(), Nearest{});
                     if (wanted) choose_map(job, run, first);
                 }
@@ -391,8 +394,11 @@ void insertion_near_best(const Features& x, const InsertionPlan& plan, const Pre
             if (!ended) {
                 find_highest(job, run);
                 spans = spans_of(job, run);
+                if (spans.empty()) context.did((1 - screening) / static_cast<double>(targets.count));
             }
             for (const Span& span : spans) {
+#pragma omp single nowait
+                context.did((1 - screening) / static_cast<double>(static_cast<int64_t>(spans.size()) * targets.count));
                 if (span.high < run.highest - rule.tie) continue;
 #pragma omp barrier
 #pragma omp single

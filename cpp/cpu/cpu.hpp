@@ -8,6 +8,8 @@ namespace secateur::cpu {
 // X as it lies in host memory, for as long as it lies there. If it is not `checked` to be finite, the sums over all features
 // say whether it is: `space` of them throws then, as expect_finite does.
 std::unique_ptr<Engine> load(const Features&, bool checked = true);
+// The same in single precision: some stimuli's features, or those of all where that is asked for, become double.
+std::unique_ptr<Engine> load(const float* values, int64_t stimuli, int64_t features, bool checked = true);
 
 // Of double or of float: the largest magnitude, NaN where some value is not finite, and the smallest other than zero, infinity
 // where there is none.

@@ -457,6 +457,7 @@ void by_moments(const Job& job, const Orders& orders, const Context& context, do
                     for (int64_t from = 0; from < job.stride; from += widest)
                         prepare(&job, &f, order + start + c, next - c, start + c, pattern, from);
                     for (int64_t g = begin; g < end && !context.stop(thread); ++g) advance(&job, &r, &f, g, c, next - c);
+                    if (rank == 0) context.did(static_cast<double>(next - c) / static_cast<double>(steps * targets.count));
                 }
 #pragma omp barrier
 #pragma omp for schedule(static)
@@ -523,7 +524,10 @@ void by_similarities(const Job& job, const int64_t* orders, int64_t order_count,
 #pragma omp for schedule(static)
                 for (int64_t b = 0; b < prefixes.blocks(); ++b) prefixes.prepare(columns, order, start, length, b);
 #pragma omp single
-                ended = context.stop(thread);
+                {
+                    ended = context.stop(thread);
+                    context.did(static_cast<double>(length) / static_cast<double>(steps * runs));
+                }
                 if (ended) break;
 #pragma omp for schedule(dynamic)
                 for (int64_t g = 0; g < shares; ++g)

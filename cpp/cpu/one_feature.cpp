@@ -561,8 +561,10 @@ void by_moments(Job& job, const Context& context) {
         for (int t = 0; t < context.threads; ++t) scratch.emplace_back(width * (n * parts<Rule> + 4));
         const int64_t tiles = (job.candidates.count + width - 1) / width;
 #pragma omp parallel for schedule(dynamic) num_threads(context.threads) if (context.threads > 1)
-        for (int64_t t = 0; t < tiles; ++t)
+        for (int64_t t = 0; t < tiles; ++t) {
             if (!context.stop(omp_thread())) tile(&job, &pairs, t * width, strips, scratch[omp_thread()].get(), &context);
+            context.did(1.0 / static_cast<double>(tiles));
+        }
         return;
     }
     Panels panels(targets);
@@ -570,11 +572,14 @@ void by_moments(Job& job, const Context& context) {
     for (int t = 0; t < context.threads; ++t) scratch.emplace_back(n, Panels::padded(targets), targets.weighted);
     const auto tile = choose<ManyTargetsTile<Rule, sign>, const Job*, int64_t, const Panels*, const BlockScratch*>();
     const int64_t tiles = (job.candidates.count + block - 1) / block;
+    const double batch_tiles = static_cast<double>(tiles * ((targets.count - 1) / Panels::largest(targets) + 1));
     for (int64_t from = 0; from < targets.count && !context.stop(0); from += Panels::largest(targets)) {
         panels.pack(targets, from, context.threads);
 #pragma omp parallel for schedule(dynamic) num_threads(context.threads) if (context.threads > 1)
-        for (int64_t t = 0; t < tiles; ++t)
+        for (int64_t t = 0; t < tiles; ++t) {
             if (!context.stop(omp_thread())) tile(&job, t * block, &panels, &scratch[omp_thread()]);
+            context.did(1 / batch_tiles);
+        }
     }
 }
 
@@ -608,6 +613,7 @@ void by_similarities(Job& job, Indices subset, const Context& context) {
         for (std::size_t v = 0; v < s.trusted.size(); ++v)
             for (int64_t t = 0; t < count; ++t)
                 job.out[t * job.x.count + job.candidates.values[s.trusted[v]]] = s.found[static_cast<int64_t>(v) * count + t];
+        context.did(1.0 / static_cast<double>(tiles));
     }
 }
 

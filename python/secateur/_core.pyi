@@ -1,5 +1,7 @@
 """The compiled module. Arrays are borrowed as they lie (C-contiguous, of the dtype said): nothing is converted."""
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,7 +11,7 @@ Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
 
 class Features:
-    def __init__(self, X: Floats) -> None: ...
+    def __init__(self, X: Floats | Singles) -> None: ...
 
 class Targets:
     def __init__(self, values: Floats, weights: Floats | None = None, weight_of: Integers | None = None) -> None: ...
@@ -40,28 +42,31 @@ class Device:
     @property
     def seconds(self) -> float: ...
 
-def similarity(X: Floats | Features, metric: str, subset: Integers, threads: int) -> Floats: ...
+def similarity(X: Floats | Singles | Features, metric: str, subset: Integers, threads: int) -> Floats: ...
 def compare(
     similarities: Floats, stimuli: int, target: Targets, comparator: str, threads: int, metric: str | None = None
 ) -> Floats: ...
 def leave_one_out(
-    X: Floats | Features, target: Targets, measures: Measures, subset: Integers, threads: int
+    X: Floats | Singles | Features, target: Targets, measures: Measures, subset: Integers, threads: int
 ) -> Floats: ...
-def add_one(X: Floats | Features, target: Targets, measures: Measures, subset: Integers, threads: int) -> Floats: ...
+def add_one(
+    X: Floats | Singles | Features, target: Targets, measures: Measures, subset: Integers, threads: int
+) -> Floats: ...
 def insertion_curve(
-    X: Floats | Features, target: Targets, measures: Measures, order: Integers, threads: int
+    X: Floats | Singles | Features, target: Targets, measures: Measures, order: Integers, threads: int
 ) -> Floats: ...
 def ranking(
-    X: Floats | Features,
+    X: Floats | Singles | Features,
     target: Targets,
     measures: Measures,
     stimuli: Integers | None,
     rule: PrefixRule,
     detail: str,
     threads: int,
+    progress: Callable[[float], None] | None = None,
 ) -> Ranking | None: ...
 def held_out_alignment(
-    X: Floats | Features,
+    X: Floats | Singles | Features,
     target: Targets,
     measures: Measures,
     stimuli: Integers | None,

@@ -33,13 +33,21 @@ SORTING = 88  # ranks: similarities, ranks, keys and order, a thread
 
 
 def memory(
-    stimuli: int, features: int, targets: int, train: int, *, patterns: int = 0, moments: bool = True, threads: int = 1
+    stimuli: int,
+    features: int,
+    targets: int,
+    train: int,
+    *,
+    patterns: int = 0,
+    moments: bool = True,
+    threads: int = 1,
+    width: int = 8,
 ) -> int:
     """Bytes that a search by ranking takes at most, X and targets included: O(n d + P T), whatever the number of runs.
 
     With N pairs among all n stimuli, P among the m training stimuli, T targets, U weight patterns and t threads::
 
-        8 n d + 8 N (T + U)                     X and targets as float64
+        8 n d + 8 N (T + U)                     X (4 n d as float32) and targets
         8 m d + 8 P (2 T + U + 2)               of a fold: X, targets as they are and standardised, pair sums, positions
         P 20, or P (8 + 12 * 8) or 24 MiB       leave-one-out of one target, or of many
         P 16, or P 16 t, and 64 MiB at most     instead, insertion of fewer targets than threads, or of more, and X once
@@ -59,6 +67,8 @@ def memory(
         Whether the comparator needs sums over pairs alone; else it sees the similarities (ranks, whitened comparators).
     threads : int
         t.
+    width : int
+        Bytes of a value of X: 4 or 8.
 
     Returns
     -------
@@ -70,7 +80,7 @@ def memory(
     True
     """
     everything, pairs = pair_count(stimuli), pair_count(train)
-    total = 8 * stimuli * features + 8 * everything * (targets + patterns)
+    total = width * stimuli * features + 8 * everything * (targets + patterns)
     total += 8 * train * features + 8 * pairs * (2 * targets + patterns + 2)
     if moments:
         many = min(8 * pairs * targets, max(PANELS, 12 * 8 * pairs)) + 8 * pairs
@@ -139,6 +149,7 @@ class Cost:
         return memory(
             features.n, features.d, len(targets) * self.together, max(self.training),
             patterns=patterns * self.together, moments=moments, threads=self.problem.execution.threads,
+            width=features.values.itemsize if isinstance(features, Features) else 8,
         )  # fmt: skip
 
     def seconds(self) -> float:

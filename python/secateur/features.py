@@ -128,7 +128,11 @@ def is_device_array(array: object) -> TypeGuard[CudaArray]:
 
 @dataclass(frozen=True)
 class Features:
-    """An embedding in host memory: ``values`` (n stimuli, d features), with labels where the input had them."""
+    """An embedding in host memory: ``values`` (n stimuli, d features), with labels where the input had them.
+
+    Values are float64, or float32 where :func:`read_features` was told to leave them so: then they are for the core's
+    verbs alone, which make doubles of those stimuli's that they are asked about.
+    """
 
     values: Matrix
     stimuli: tuple[str, ...] | None = None
@@ -149,7 +153,7 @@ class Features:
     def among(self, stimuli: Indices) -> Features:
         """These stimuli alone, in this order, still called as they were."""
         labels = tuple(self.stimulus(i) for i in stimuli)
-        return Features(np.ascontiguousarray(self.values[stimuli]), labels, self.names)
+        return Features(np.ascontiguousarray(self.values[stimuli], dtype=np.float64), labels, self.names)
 
 
 @dataclass(frozen=True)
@@ -172,13 +176,14 @@ class DeviceFeatures:
 @overload
 def read_features(X: object) -> Features: ...
 @overload
-def read_features(X: object, *, device_arrays: bool) -> Features | DeviceFeatures: ...
-def read_features(X: object, *, device_arrays: bool = False) -> Features | DeviceFeatures:
+def read_features(X: object, *, device_arrays: bool, single: bool = ...) -> Features | DeviceFeatures: ...
+def read_features(X: object, *, device_arrays: bool = False, single: bool = False) -> Features | DeviceFeatures:
     """Read an array, a pandas DataFrame or an xarray DataArray of shape (n stimuli, d features).
 
     Values are converted to float64; rows and columns keep their order. Labels come from a DataFrame's
     index and columns (unless they are plain counters) or a DataArray's coordinates. An array in a CUDA device's memory
-    is left as it lies where ``device_arrays`` may come, and refused elsewhere.
+    is left as it lies where ``device_arrays`` may come, and refused elsewhere. So is a numpy array of float32 with
+    ``single``: no copy of twice its size is made.
 
     Raises
     ------
@@ -203,7 +208,7 @@ def read_features(X: object, *, device_arrays: bool = False) -> Features | Devic
     elif hasattr(X, "columns") and hasattr(X, "index"):
         stimuli = tuple(map(str, X.index)) if X.index.dtype.kind != "i" else None
         names = tuple(map(str, X.columns)) if X.columns.dtype.kind != "i" else None
-    values = as_float64(X, "X")
+    values = X if single and _is_single(X) else as_float64(X, "X")
     if values.ndim != 2:
         raise ValueError(f"X must have shape (stimuli, features), got shape {values.shape}")
     if values.shape[0] < 3:
@@ -225,6 +230,11 @@ def read_features(X: object, *, device_arrays: bool = False) -> Features | Devic
         again = next(name for k, name in enumerate(names) if name in names[:k])
         raise ValueError(f"X must name each feature once, got {again!r} more than once")
     return Features(values, stimuli, names)
+
+
+def _is_single(X: object) -> TypeGuard[Matrix]:
+    """Whether it is a plain array of float32, row after row in memory (typed as what it stands for)."""
+    return type(X) is np.ndarray and X.dtype == np.float32 and X.flags.c_contiguous
 
 
 def read_subset(subset: object, d: int, *, empty: bool = False) -> Indices:

@@ -19,7 +19,9 @@ from .targets import DeviceTargets, Targets
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from .features import CudaArray
     from .measures import ComparatorOrAlias, Metric
+    from .progress import Report
 
 __all__ = [
     "Problem", "compare", "compare_rows", "compare_where_defined", "device_array", "order_by_importance",
@@ -82,6 +84,11 @@ def order_by_importance(importance: Matrix, threads: int = 1) -> Indices:
     return _core.order_by_importance(rows, threads).reshape(importance.shape)
 
 
+def _as_double(features: Features | DeviceFeatures) -> Matrix | CudaArray:
+    values = features.values
+    return np.asarray(values, dtype=np.float64) if isinstance(features, Features) else values
+
+
 @dataclass(frozen=True)
 class Problem:
     """Features, targets, metric, comparator and execution; its methods are the verbs.
@@ -111,7 +118,7 @@ class Problem:
         if memory is None:
             return self
         if X is None:
-            X = _core.cuda_load(memory, self.features.values, self.execution.precision)
+            X = _core.cuda_load(memory, _as_double(self.features), self.execution.precision)
         if loaded is None and isinstance(self.targets, DeviceTargets):
             loaded = _core.cuda_load_targets(
                 memory, self.targets.values, None, None, self.targets.n, self.targets.negated
@@ -196,10 +203,12 @@ class Problem:
         """Alignment (T, m) of each prefix of an order: (1, m) for all targets, or (T, m)."""
         return _core.insertion_curve(*self._sides, order, self.execution.threads)
 
-    def ranking(self, stimuli: Indices | None, least: int, most: int, tie: float, detail: str) -> _core.Ranking | None:
+    def ranking(
+        self, stimuli: Indices | None, least: int, most: int, tie: float, detail: str, report: Report | None = None
+    ) -> _core.Ranking | None:
         """Rank by leaving each out, insert, take the best prefix, among some stimuli; None: rounding alone varies."""
         rule = _core.PrefixRule(least, most, tie)
-        return _core.ranking(*self._sides, stimuli, rule, detail, self.execution.threads)
+        return _core.ranking(*self._sides, stimuli, rule, detail, self.execution.threads, report)
 
     def held_out_alignment(
         self, stimuli: Indices | None, kept: npt.NDArray[np.bool_] | None = None

@@ -1,6 +1,7 @@
 // What goes into the compiled core and comes out of it: plain views, and how a call runs.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -63,23 +64,37 @@ struct OutOfMemory : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-// How a call runs: its threads, and a question put now and then by the calling thread ("shall I stop?").
+// How a call runs: its threads, and a question put now and then by the calling thread ("so much is done: shall I stop?").
 class Context {
   public:
-    Context(int threads, std::function<bool()> interrupted) : threads(threads), ask_(std::move(interrupted)) {}
+    Context(int threads, std::function<bool(double share)> interrupted) : threads(threads), ask_(std::move(interrupted)) {}
     const int threads;
     // Call from inside loops; `thread` 0 is the caller's own. True once the call should end.
     bool stop(int thread) const noexcept {
-        if (thread == 0 && !stopped_.load(std::memory_order_relaxed) && ask_ && ask_()) stopped_ = true;
+        if (thread == 0 && !stopped_.load(std::memory_order_relaxed) && ask_ && ask_(share())) stopped_ = true;
         return stopped_.load(std::memory_order_relaxed);
     }
     void throw_if_stopped() const {
         if (stopped_) throw Interrupted();
     }
+    // What comes next ends where this share of the call is done; by the calling thread, outside of teams.
+    void stage(double until) const {
+        from_ = until_;
+        until_ = until;
+        done_ = 0;
+    }
+    // Call from inside loops, by any thread: this share of the stage is done.
+    void did(double share_of_stage) const noexcept {
+        done_.fetch_add(static_cast<int64_t>(share_of_stage * whole), std::memory_order_relaxed);
+    }
 
   private:
-    std::function<bool()> ask_;
+    static constexpr double whole = 1LL << 50;
+    std::function<bool(double)> ask_;
     mutable std::atomic<bool> stopped_{false};
+    mutable std::atomic<int64_t> done_{0};  // of the stage, of `whole`
+    mutable double from_ = 0, until_ = 0;
+    double share() const { return from_ + (until_ - from_) * std::min(1.0, static_cast<double>(done_) / whole); }
 };
 
 // Which prefix of an order is kept: of the allowed lengths the shortest whose alignment is within `tie` of the highest.

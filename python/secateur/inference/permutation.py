@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..arguments import check_integer
-from ..features import Matrix, read_features
+from ..features import Matrix
 from ..pairs import pair_count
-from ..progress import with_progress
+from ..progress import with_parts
 from ..pruning import Pruner
 from ..relabelling import relabelled, relabellings
 from ..similarity import warn_of_opposition, warn_of_undefined_pairs
@@ -107,7 +107,7 @@ def permutation_test(
     n = check_integer("n", n, 1)
     pruner = pruner_of(pruner, kind)
     settings = pruner.settings()
-    features = read_features(X, device_arrays=settings.search.runs_on_device)
+    features = settings.read_features(X)
     targets = read_target(target, features.n, pruner.kind, weights, features.stimuli)
     folds, _ = split(features.n, cv, repeats, seed, groups)
     orders = np.vstack([np.arange(features.n), relabellings(features.n, n, seed, groups)])
@@ -119,12 +119,12 @@ def permutation_test(
     pruned: list[Matrix] = []
     problem = settings.problem(features, targets, folds, runs=n + 1)
     settings.cost(problem, folds, n + 1, at_once).announce(progress)
-    for step, batch in enumerate(
-        with_progress([b for b in batches for _ in folds], len(batches) * len(folds), "relabelled folds", progress)
+    for step, (batch, report) in enumerate(
+        with_parts([b for b in batches for _ in folds], len(batches) * len(folds), "relabelled folds", progress)
     ):
         if not full:
             moved = problem.against(relabelled(targets, batch))
-        scores = score_fold(moved, folds[step % len(folds)], settings.search, groups=groups)
+        scores = score_fold(moved, folds[step % len(folds)], settings.search, groups=groups, report=report)
         undefined += int(scores.undefined.sum())
         full.append(scores.full_test)
         pruned.append(scores.pruned_test)

@@ -70,7 +70,8 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         ``groups`` given to ``fit`` or :func:`secateur.cross_validate` whole. Not used by the others, which have no
         chance in them.
     progress : bool
-        Whether a sequential search's bar may show in ``fit``, on stderr, once two seconds have passed.
+        Whether a bar may show in ``fit``, on stderr, once two seconds have passed, and before a fit of more than a
+        minute a line with the time and memory that it will take (:mod:`secateur.cost`).
     precision : {"double", "single"}
         ``"single"``: the fast form of CUDA devices (see :func:`secateur.leave_one_out`).
 

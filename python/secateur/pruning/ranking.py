@@ -9,6 +9,7 @@ import numpy as np
 
 from ..features import Indices, Matrix
 from ..problem import Problem, order_by_importance
+from ..progress import Report
 from .result import TIE, Detail, Mask, Pruned, path_along
 from .scorer import Scorer, best_prefix, explained_baseline
 from .settings import Search
@@ -24,7 +25,9 @@ SMALLEST_FOLD = 3
 class Ranking(Search):
     """Rank by leaving each out, insert in that order, keep the shortest prefix that reaches the maximum."""
 
-    def run_whole(self, problem: Problem, most: int, stimuli: Indices | None, detail: Detail) -> Pruned:
+    def run_whole(
+        self, problem: Problem, most: int, stimuli: Indices | None, detail: Detail, report: Report | None
+    ) -> Pruned:
         """Rank by leaving each out, insert in that order, keep the best prefix: all in the compiled core.
 
         References
@@ -32,7 +35,7 @@ class Ranking(Search):
         Tarigopula, Fairhall & Hasson (2023), §2.2.
         """
         problem = problem.load()
-        found = problem.ranking(stimuli, self.min_features, most, TIE, detail)
+        found = problem.ranking(stimuli, self.min_features, most, TIE, detail, report)
         if found is None or (found.baseline == 0).any():
             explained_baseline(problem.among(stimuli))
         if found is None:

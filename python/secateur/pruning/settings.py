@@ -12,10 +12,11 @@ import numpy as np
 
 from ..arguments import check_integer, check_seed, is_number
 from ..cost import Cost
-from ..execution import Execution, check_device, multiply_adds, thread_count
+from ..execution import WORTH_CUDA, Execution, check_device, multiply_adds, thread_count
 from ..features import DeviceFeatures, Features, Indices, Matrix, read_features
 from ..measures import SearchRow, check_comparator, check_metric, search_row
 from ..problem import Problem, device_array
+from ..progress import Report, bar, part_of
 from ..targets import DeviceTargets, Targets, read_target
 from .groups import read_groups
 from .result import Detail, Pruned
@@ -92,7 +93,7 @@ class Search:
 
     def run(
         self, problem: Problem, *, stimuli: Indices | None = None, detail: Detail = "path", groups: LabelsLike | None =
-        None, progress: bool = False, keep_interrupted: bool = False,
+        None, progress: bool = False, keep_interrupted: bool = False, report: Report | None = None,
     ) -> Pruned:  # fmt: skip
         """Find the features to keep, for each target by itself.
 
@@ -107,10 +108,13 @@ class Search:
         groups : array (n,), optional
             Stimuli of one group stay on one side of inner folds.
         progress : bool
-            Whether a bar may show, on stderr, once a sequential search has taken two seconds.
+            Whether a bar of its own may show, on stderr, once the search has taken two seconds.
         keep_interrupted : bool
             Whether Ctrl-C in a sequential search ends it with the best set seen (``Pruned.interrupted``); else, or
             where no set with a defined alignment has been seen, the KeyboardInterrupt goes on. One target only.
+
+        report : callable, optional
+            Told now and then what share is done, by a search that the core does as a whole.
 
         Returns
         -------
@@ -121,7 +125,11 @@ class Search:
         if groups is not None and np.shape(groups) != (n,):
             raise ValueError(f"groups must have one entry for each of {n} stimuli, got shape {np.shape(groups)}")
         if self.runs_on_device:
-            return self.run_whole(problem, most, stimuli, detail)
+            # Little work takes no two seconds, with any comparator, and loads no bars.
+            if not progress or self.cost(n, d, len(problem.targets)) < WORTH_CUDA:
+                return self.run_whole(problem, most, stimuli, detail, report)
+            with bar(1, self.name, True) as shown:
+                return self.run_whole(problem, most, stimuli, detail, part_of(shown))
         if groups is not None and stimuli is not None:
             groups = np.asarray(groups)[stimuli]
         scorer = Scorer.of(problem.among(stimuli), read_groups(self.feature_groups, d))
@@ -131,7 +139,9 @@ class Search:
             scorer, baseline, importance, most, groups, progress=progress, keep_interrupted=keep_interrupted
         )
 
-    def run_whole(self, problem: Problem, most: int, stimuli: Indices | None, detail: Detail) -> Pruned:
+    def run_whole(
+        self, problem: Problem, most: int, stimuli: Indices | None, detail: Detail, report: Report | None
+    ) -> Pruned:
         """The search in the compiled core, where X lies; of a search whose row says ``whole_on_device``."""
         raise NotImplementedError(f"search {self.name!r} is done whole by the core, and must say how")
 
@@ -170,11 +180,16 @@ class Settings:
     def read(
         self, X: EmbeddingLike, target: TargetLike, weights: WeightsLike | None = None
     ) -> tuple[Features | DeviceFeatures, Targets | DeviceTargets]:
-        """X and target in any form; arrays on a device where the search runs there."""
-        features = read_features(X, device_arrays=self.search.runs_on_device)
+        """X and target in any form; arrays on a device where the search runs there, and X of float32 as it is."""
+        features = self.read_features(X)
         return features, read_target(
             target, features.n, self.kind, weights, features.stimuli, device_arrays=self.search.runs_on_device
         )
+
+    def read_features(self, X: EmbeddingLike) -> Features | DeviceFeatures:
+        """X in any form: as it lies where the core does the whole search."""
+        whole = self.search.runs_on_device
+        return read_features(X, device_arrays=whole, single=whole)
 
     def problem(
         self, features: Features | DeviceFeatures, targets: Targets | DeviceTargets,

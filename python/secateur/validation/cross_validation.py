@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..progress import with_progress
+from ..progress import with_parts
 from ..pruning import Pruner
 from ..pruning.result import Detail
 from ..similarity import warn_of_opposition, warn_of_undefined_pairs
@@ -50,7 +50,8 @@ def cross_validate(
     Parameters
     ----------
     X : array (n stimuli, d features), DataFrame or DataArray
-        Finite; converted to float64.
+        Finite; computed with in float64. A numpy array of float32 (C-contiguous) is not copied as a whole by searches
+        by ranking: each fold's stimuli become float64, with the same results. Others are converted once.
     target : array, rsatoolbox RDMs, or xarray DataArray
         One or T targets, in any form that :func:`secateur.alignment` takes.
     pruner : Pruner, optional
@@ -119,9 +120,12 @@ def cross_validate(
     warn_of_small_folds(folds)
     problem = settings.problem(features, targets, folds, runs=1)
     settings.cost(problem, folds).announce(progress)
-    shown = with_progress(folds, len(folds), "folds", progress)
+    shown = with_parts(folds, len(folds), "folds", progress)
     detail: Detail = "path" if curves else "importance"
-    scores = (score_fold(problem, fold, settings.search, detail=detail, groups=groups) for fold in shown)
+    scores = (
+        score_fold(problem, fold, settings.search, detail=detail, groups=groups, report=report)
+        for fold, report in shown
+    )
     names = (
         names_or_numbers(features.names, features.d),
         names_or_numbers(features.stimuli or targets.stimuli, features.n),

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ..features import Indices, Matrix
 from ..measures import check_comparator, search_row
 from ..problem import Problem
+from ..progress import Report
 from ..provenance import own_version
 from ..pruning import Pruned, Pruner
 from ..pruning.result import Detail
@@ -42,14 +43,15 @@ class FoldScores:
 
 
 def score_fold(
-    problem: Problem, fold: Fold, search: Search, *, detail: Detail = "support", groups: LabelsLike | None = None
-) -> FoldScores:
+    problem: Problem, fold: Fold, search: Search, *, detail: Detail = "support", groups: LabelsLike | None = None,
+    report: Report | None = None,
+) -> FoldScores:  # fmt: skip
     """Prune on the training stimuli's pairs, score on the test stimuli's. Nothing else crosses.
 
-    ``groups`` (n,) are kept whole in the inner folds of a search that has some.
+    ``groups`` (n,) are kept whole in the inner folds of a search that has some. ``report`` is told how far it is.
     """
     train, test = fold
-    pruned = search.run(problem, stimuli=train, detail=detail, groups=groups)
+    pruned = search.run(problem, stimuli=train, detail=detail, groups=groups, report=report)
     full, _ = problem.held_out_alignment(test)
     scores, undefined = problem.held_out_alignment(test, pruned.support)
     return FoldScores(pruned.baseline, full, pruned.alignment, scores, undefined, pruned)

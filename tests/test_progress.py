@@ -1,0 +1,110 @@
+"""Bars: steps, and parts of a step that the core tells of."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import secateur as sc
+from secateur import _core, progress
+
+
+def rank(comparator, targets, told, n=500, d=256, threads=2):
+    rng = np.random.default_rng(0)
+    goal = _core.Targets(rng.normal(size=(targets, n * (n - 1) // 2)))
+    rule = _core.PrefixRule(1, d, 0.0)
+    X = rng.normal(size=(n, d))
+    return _core.ranking(X, goal, _core.Measures("cosine", comparator), None, rule, "path", threads, told)
+
+
+@pytest.mark.parametrize(("comparator", "targets"), [("pearson", 1), ("pearson", 12), ("spearman", 1)])
+def test_the_core_tells_what_share_is_done(comparator, targets):
+    shares = []
+    found = rank(comparator, targets, shares.append, n=1000 if comparator == "pearson" else 300)
+    assert shares == sorted(shares)
+    assert all(0 <= share <= 1 for share in shares)
+    untold = rank(comparator, targets, None, n=1000 if comparator == "pearson" else 300)
+    np.testing.assert_array_equal(found.curve, untold.curve)
+    np.testing.assert_array_equal(found.importance, untold.importance)
+
+
+def test_both_halves_of_a_long_call_are_told():
+    shares = []
+    rank(
+        "pearson", 1, shares.append, n=2000, d=1024, threads=1
+    )  # 0.1 s each at a hundred billion multiply-adds a second
+    assert any(0 < share < 0.5 for share in shares)
+    assert any(0.5 < share < 1 for share in shares)
+
+
+def test_an_error_of_what_is_told_comes_out():
+    def refuse(share):
+        raise RuntimeError("told")
+
+    with pytest.raises(RuntimeError, match="told"):
+        rank("pearson", 1, refuse, n=1000, d=2048, threads=1)
+
+
+def test_a_bar_moves_through_parts_of_its_steps():
+    with progress.bar(3, "steps", True) as shown:
+        for step in range(3):
+            report = progress.part_of(shown)
+            for share in (0.0, 0.25, 0.252, 0.75, 0.5):  # never back
+                report(share)
+            assert shown.n == pytest.approx(step + 0.75)
+            report(1.0)
+            assert shown.n == pytest.approx(step + 1)
+    whole = progress.bar(3, "steps", True, done=1)
+    with whole as shown:
+        shown.update()
+        assert " 2/3 " in str(shown)
+
+
+def test_steps_and_parts_are_counted_once(monkeypatch):
+    seen = []
+
+    class Shown:
+        n = 0
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+        def update(self, by):
+            self.n += by
+            seen.append(self.n)
+
+    monkeypatch.setattr(progress, "bar", lambda *how: Shown())
+    assert list(progress.with_progress("ab", 2, "letters", True)) == ["a", "b"]
+    assert seen == [1, 2]
+    seen.clear()
+    for _, report in progress.with_parts("ab", 2, "letters", True):
+        report(0.5)
+    assert seen == [0.5, 1, 1.5, 2]
+
+
+@pytest.mark.parametrize("call", [sc.cross_validate, sc.permutation_test])
+def test_folds_are_told_of_from_inside(monkeypatch, call):
+    """Folds that take long move their bar; here each part is told of at once."""
+    told = []
+    monkeypatch.setattr(progress, "part_of", lambda shown: told.append)
+    X = np.random.default_rng(0).normal(size=(1600, 2048))
+    more = {"n": 1} if call is sc.permutation_test else {}
+    call(X, X[:, :9] @ X[:, :9].T, pruner=sc.Pruner(threads=1), cv=2, **more)
+    assert told.count(1.0) >= 2
+    assert len(told) > 2
+    assert max(told) <= 1
+
+
+def test_a_long_fit_is_told_of(monkeypatch):
+    told = []
+    monkeypatch.setattr("secateur.pruning.settings.part_of", lambda shown: told.append)
+    X = np.random.default_rng(0).normal(size=(300, 16_000))
+    goal = X[:, :9] @ X[:, :9].T
+    sc.Pruner(progress=False, threads=1).fit(X, goal)
+    assert not told
+    sc.Pruner(threads=1).fit(X, goal)
+    assert told == sorted(told)
+    assert told
