@@ -96,10 +96,11 @@ def memory(
 def rate(problem: Problem, targets: int) -> float:
     """Multiply-adds a second of this metric, comparator and execution, as :func:`multiply_adds` counts them.
 
-    From a search by ranking among some hundred random stimuli, which takes some ten milliseconds.
+    From a search by ranking among some hundred random stimuli, which takes a tenth of a second or so: of so many pairs
+    that no comparator has a shorter way for few.
     """
     moments = _by_moments(problem)
-    n, d, count = (384, 256, min(targets, 24)) if moments else (96, 64, min(targets, 8))
+    n, d, count = (512, 1024 if targets < 4 else 256, min(targets, 24)) if moments else (200, 24, min(targets, 8))
     rng = np.random.default_rng(0)
     sample = replace(
         problem, features=Features(rng.normal(size=(n, d))),
