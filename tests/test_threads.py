@@ -117,6 +117,17 @@ print("and computes on" if np.isfinite(small).all() else "and is broken", flush=
             8000,
             "sc.insertion_curve(X, np.stack([h, -h]), orders, comparator='spearman', kind='similarity', threads=2)",
         ),
+        (
+            2000,
+            2000,
+            "sc.insertion_curve(X, np.stack([h, -h, h]), order, comparator='tau-a', kind='similarity', threads=2)",
+        ),
+        (
+            1000,
+            9000,
+            "sc.cross_validate(X, h, sc.Pruner(comparator='spearman', kind='similarity', threads=2), progress=False)",
+        ),
+        (2000, 2000, "sc.Pruner(comparator='spearman', kind='similarity', threads=2, progress=False).fit(X, h)"),
         (4000, 2000, "sc.cross_validate(X, np.stack([h, -h, h]), sc.Pruner(kind='similarity', threads=2), cv=5)"),
         (4000, 2000, "sc.insertion_curve(X, np.stack([h] * 9), order, kind='similarity', threads=1)"),
     ],

@@ -20,12 +20,13 @@ struct Scratch {
     Buffer weights;
     CompareScratch compare_scratch;
     std::vector<int64_t> features;
-    Scratch(int64_t stimuli, int64_t pairs) : fresh(stimuli), weights(pairs), compare_scratch(stimuli, pairs) {}
+    Scratch(int64_t stimuli, int64_t pairs, const Context& context)
+        : fresh(stimuli), weights(pairs), compare_scratch(stimuli, pairs, 1, &context) {}
 };
 
 // Alignment of target t over the pairs where the similarities are defined.
 double align(const Targets& targets, int64_t t, int64_t stimuli, int64_t pairs, const double* similarities, Measures by,
-             Buffer& weights, CompareScratch& compare_scratch, int64_t& undefined) {
+             Buffer& weights, CompareScratch& compare_scratch, const Context& context, int64_t& undefined) {
     static constexpr int64_t own = 0;
     Targets one{targets.values + t * pairs, 1, nullptr, &own, 1};
     if (targets.weights) one.weights = targets.weights + targets.weight_of[t] * pairs;
@@ -38,7 +39,7 @@ double align(const Targets& targets, int64_t t, int64_t stimuli, int64_t pairs, 
     }
     if (undefined > 0) one.weights = weights.get();
     if (undefined > 0 && is_whitened(by.comparator)) return 0;  // refused by the caller
-    const StandardTargets standard(one, stimuli, pairs, tie_scale_of(by.metric), by.comparator, 1);
+    const StandardTargets standard(one, stimuli, pairs, tie_scale_of(by.metric), by.comparator, 1, context);
     standard.prepare(0, similarities, compare_scratch);
     return standard.alignment(0, similarities, compare_scratch);
 }
@@ -60,7 +61,7 @@ void held_out_alignment(Engine& all, const Targets& source, Measures by, Indices
     Buffer whole(kept ? 0 : pairs);
     if (!kept) similarity(engine, by.metric, {all_features(d).data(), d}, context, whole.get());
     std::vector<Scratch> scratch;
-    for (int t = 0; t < context.threads; ++t) scratch.emplace_back(n, pairs);
+    for (int t = 0; t < context.threads; ++t) scratch.emplace_back(n, pairs, context);
     FirstFailure failure;
 #pragma omp parallel for schedule(dynamic) num_threads(context.threads) if (context.threads > 1)
     for (int64_t t = 0; t < count; ++t) {
@@ -72,9 +73,10 @@ void held_out_alignment(Engine& all, const Targets& source, Measures by, Indices
                 own.features.clear();
                 for (int64_t k = 0; k < d; ++k)
                     if (kept[t * d + k]) own.features.push_back(k);
-                similarities = own.fresh.of(x, by.metric, {own.features.data(), static_cast<int64_t>(own.features.size())});
+                similarities =
+                    own.fresh.of(x, by.metric, {own.features.data(), static_cast<int64_t>(own.features.size())}, context);
             }
-            out[t] = align(targets, t, n, pairs, similarities, by, own.weights, own.compare_scratch, undefined[t]);
+            out[t] = align(targets, t, n, pairs, similarities, by, own.weights, own.compare_scratch, context, undefined[t]);
         });
     }
     failure.rethrow();

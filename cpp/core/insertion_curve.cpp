@@ -16,7 +16,7 @@ void recompute_prefixes(const Features& x, const StandardTargets& targets, Metri
     std::vector<CompareScratch> scratch;
     for (int t = 0; t < context.threads; ++t) {
         fresh.emplace_back(x.stimuli);
-        scratch.emplace_back(x.stimuli, x.pairs());
+        scratch.emplace_back(x.stimuli, x.pairs(), 1, &context);
     }
     const auto count = static_cast<int64_t>(asked.size());
 #pragma omp parallel for schedule(dynamic) num_threads(context.threads) if (context.threads > 1)
@@ -24,7 +24,7 @@ void recompute_prefixes(const Features& x, const StandardTargets& targets, Metri
         if (context.stop(omp_thread())) continue;
         const int64_t target = asked[c] / orders.steps, step = asked[c] % orders.steps;
         CompareScratch& own = scratch[omp_thread()];
-        const double* similarities = fresh[omp_thread()].of(x, metric, {orders.of(target), step + 1});
+        const double* similarities = fresh[omp_thread()].of(x, metric, {orders.of(target), step + 1}, context);
         targets.prepare(targets.pattern_of(target), similarities, own);
         out[asked[c]] = targets.alignment(target, similarities, own);
     }
@@ -40,7 +40,7 @@ void insertion_curve(Engine& engine, StandardTargets& targets, Metric metric, Or
     for (std::size_t at = 0; at < needs_recompute.size(); ++at)
         if (needs_recompute[at]) left.push_back(static_cast<int64_t>(at));
     if (!left.empty() && !context.stop(0)) {
-        targets.materialise(context.threads);
+        targets.materialise(context);
         recompute_prefixes(engine.host_features(), targets, metric, orders, left, context, out);
     }
     context.throw_if_stopped();

@@ -56,14 +56,16 @@ void recompute_candidates(const Features& x, const StandardTargets& targets, con
         FreshSimilarities fresh;
         CompareScratch compare_scratch;
         std::vector<int64_t> features;  // the subset's, and one more
-        Scratch(const Features& x, Indices subset)
-            : fresh(x.stimuli), compare_scratch(x.stimuli, x.pairs()), features(subset.values, subset.values + subset.count) {
+        Scratch(const Features& x, Indices subset, const Context& context)
+            : fresh(x.stimuli),
+              compare_scratch(x.stimuli, x.pairs(), 1, &context),
+              features(subset.values, subset.values + subset.count) {
             features.push_back(-1);
         }
     };
     const Indices& subset = plan.subset;
     std::vector<Scratch> scratch;
-    for (int t = 0; t < context.threads; ++t) scratch.emplace_back(x, subset);
+    for (int t = 0; t < context.threads; ++t) scratch.emplace_back(x, subset, context);
     std::vector<int64_t> position(x.count, -1);
     for (int64_t s = 0; s < subset.count; ++s) position[subset.values[s]] = s;
     const auto count = static_cast<int64_t>(asked.size());
@@ -74,7 +76,7 @@ void recompute_candidates(const Features& x, const StandardTargets& targets, con
         Scratch& s = scratch[omp_thread()];
         s.features.back() = asked[c];
         const Indices features{s.features.data(), subset.count + adding};
-        const double* similarities = s.fresh.of(x, plan.metric, features, adding ? -1 : position[asked[c]]);
+        const double* similarities = s.fresh.of(x, plan.metric, features, context, adding ? -1 : position[asked[c]]);
         compare_all(targets, similarities, 1, s.compare_scratch, out + asked[c], 0, x.count);
     }
 }
@@ -105,7 +107,7 @@ void one_feature(Engine& engine, StandardTargets& targets, const OneFeaturePlan&
     for (int64_t c = 0; c < candidates.count; ++c)
         if (needs_recompute[c]) left.push_back(candidates.values[c]);
     if (!left.empty() && !context.stop(0)) {
-        targets.materialise(context.threads);
+        targets.materialise(context);
         recompute_candidates(engine.host_features(), targets, plan, left, context, out);
     }
     context.throw_if_stopped();

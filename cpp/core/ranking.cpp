@@ -65,7 +65,7 @@ bool ranking(Engine& all, const Targets& source, Measures by, Indices stimuli, P
     if (!out.order) out.order = ordered.data();
     if (!out.curve) out.curve = curves.get();
     {
-        CompareScratch compare_scratch(engine.stimuli, engine.pairs());
+        CompareScratch compare_scratch(engine.stimuli, engine.pairs(), 1, &context);
         compare_all(targets, similarities.get(), 1, compare_scratch, out.baseline, 0, 1, &context);
         similarities = {};
     }
@@ -74,8 +74,9 @@ bool ranking(Engine& all, const Targets& source, Measures by, Indices stimuli, P
         if (std::isnan(out.baseline[t]) || (out.baseline[t] == 0 && traits_of(by.comparator).zero_where_constant &&
                                             is_constant(among.targets, t, engine.pairs())))
             return false;
-    const auto each = static_cast<double>(count);  // multiply-adds: 5 and one a target, then 6 a target
-    context.stage((5 + each) / (5 + 7 * each));
+    // Multiply-adds: 5 and one a target, then 6 a target; or rankings: one for all targets, then one a target.
+    const auto each = static_cast<double>(count);
+    context.stage(by_moments(by.comparator) ? (5 + each) / (5 + 7 * each) : 1 / (1 + each));
     one_feature(engine, targets, plan.leave_one_out, context, out.importance);
     for (int64_t t = 0; t < count; ++t)
         for (int64_t k = 0; k < d; ++k) out.importance[t * d + k] = out.baseline[t] - out.importance[t * d + k];

@@ -1,6 +1,7 @@
 // Rank statistics over pairs.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -46,7 +47,8 @@ struct SortingMap {
 // Sorts values again and again. Values like those of the time before are sorted faster, and no otherwise.
 class Sorter {
   public:
-    explicit Sorter(int64_t capacity);
+    // With a context, it ends early, of no use, where the call should end.
+    explicit Sorter(int64_t capacity, const Context* = nullptr);
     // What is asked below is asked of these values, none NaN. Tied are equal ones, and neighbours along the sorted order that are
     // no further apart than the tolerance.
     void sort(const double* values, int64_t count, double tolerance = 0);
@@ -80,6 +82,7 @@ class Sorter {
         std::vector<Key> made, sorted;
     };
     static constexpr int64_t most_narrow = most_placed;
+    const Context* context_;
     int64_t count_ = 0;
     bool mapped_ = false;  // the map is of values like the last
     SortingMap map_;
@@ -93,6 +96,20 @@ class Sorter {
     std::vector<int64_t> order_, merge_;
     std::vector<uint32_t> alike_;  // by last place: how many of a tie share it; else zeros
     PairCounts count_placed(const OrderedValues& other);
+    bool ended() const { return context_ && context_->stop(); }
+    // Asks between some and the next; false where it ended early.
+    template <class Body>
+    bool in_blocks(int64_t count, const Body& body) const {
+        static constexpr int64_t block = 1 << 17;
+        for (int64_t from = 0; from < count; from += block) {
+            if (count > block && ended()) return false;
+            body(from, std::min(from + block, count));
+        }
+        return true;
+    }
+    // std::sort, false where it ended early, in some order.
+    template <class Iterator, class Less>
+    bool sort_asking(Iterator from, Iterator to, const Less& less) const;
     int index_bits() const;
     template <class Key>
     void sort_keys(Keys<Key>&, const double* values, double tolerance);

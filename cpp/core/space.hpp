@@ -62,8 +62,8 @@ class FreshSimilarities {
     explicit FreshSimilarities(int64_t stimuli)
         : builder_(stimuli, 1), space_(stimuli), similarities_(stimuli * (stimuli - 1) / 2) {}
     // (pairs), until the next call: as SpaceBuilder::build has it.
-    const double* of(const Features& x, Metric metric, Indices subset, int64_t skip = -1) {
-        builder_.build(x, metric, subset, skip, space_);
+    const double* of(const Features& x, Metric metric, Indices subset, const Context& context, int64_t skip = -1) {
+        builder_.build(x, metric, subset, skip, space_, &context);
         finish(space_, x.stimuli, metric, similarities_.get());
         return similarities_.get();
     }

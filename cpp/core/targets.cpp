@@ -84,7 +84,7 @@ bool only_zero_and_one(const Targets& t, int64_t pairs) {
 }  // namespace
 
 StandardTargets::StandardTargets(const Targets& source, int64_t n, int64_t pairs, TieScale ties, Comparator comparator,
-                                 int threads)
+                                 int threads, const Context& context)
     : stimuli(n),
       pairs(pairs),
       count(source.count),
@@ -121,10 +121,10 @@ StandardTargets::StandardTargets(const Targets& source, int64_t n, int64_t pairs
         ++alike_.back().to;
     }
     std::stable_sort(alike_.begin(), alike_.end(), [](const Alike& a, const Alike& b) { return a.pattern < b.pattern; });
-    if (source.values) standardise(source.values, threads);
+    if (source.values) standardise(source.values, threads, context);
 }
 
-void StandardTargets::standardise(const double* values, int threads) {
+void StandardTargets::standardise(const double* values, int threads, const Context& context) {
     const int64_t n = stimuli;
     rows_ = Buffer(count * pairs);
     rank_squares_.resize(by_ranks(comparator) ? count : 0);
@@ -133,10 +133,11 @@ void StandardTargets::standardise(const double* values, int threads) {
     places_.resize(by_order(comparator) && pairs <= most_placed ? count * pairs : 0);
     std::vector<CompareScratch> scratch;
     for (int t = 0; t < threads; ++t)
-        scratch.emplace_back(by_moments(comparator) ? 0 : n,
-                             by_moments(comparator) ? 0 : pairs);  // copies would lose what is reserved
+        scratch.emplace_back(by_moments(comparator) ? 0 : n, by_moments(comparator) ? 0 : pairs, 1,
+                             &context);  // copies would lose what is reserved
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1 && count > 1)
     for (int64_t t = 0; t < count; ++t) {
+        if (context.stop()) continue;
         const double* h = values + t * pairs;
         const double* w = weighted ? weights(pattern_of(t)) : nullptr;
         double* row = rows_.get() + t * pairs;
@@ -313,11 +314,11 @@ void compare_all(const StandardTargets& targets, const double* similarities, int
 
 void compare(const double* similarities, int64_t count, int64_t pairs, int64_t stimuli, const Targets& targets, TieScale ties,
              Comparator comparator, const Context& context, double* out) {
-    const StandardTargets standard(targets, stimuli, pairs, ties, comparator, context.threads);
+    const StandardTargets standard(targets, stimuli, pairs, ties, comparator, context.threads, context);
     const int team = static_cast<int>(std::clamp<int64_t>(count, 1, context.threads));
     const int64_t together = std::min(standard.together(), std::max<int64_t>(1, count / team));
     std::vector<CompareScratch> scratch;
-    for (int t = 0; t < team; ++t) scratch.emplace_back(stimuli, pairs, together);
+    for (int t = 0; t < team; ++t) scratch.emplace_back(stimuli, pairs, together, &context);
 #pragma omp parallel for schedule(static) num_threads(team) if (team > 1)
     for (int64_t s = 0; s < count; s += together) {
         const int thread = team > 1 ? omp_thread() : 0;

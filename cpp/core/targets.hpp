@@ -15,12 +15,15 @@ class StandardTargets {
     // order, the centred ranks (Sorter), or the values themselves (tau). A constant target has no direction: its alignments are
     // NaN (rho-a, tau-a: 0). Without `stimuli` (0) the pairs are any pairs, not all those of a set: none that is whitened.
     // Rows wait for `materialise` where the targets lie with an engine.
-    StandardTargets(const Targets&, int64_t stimuli, int64_t pairs, TieScale, Comparator, int threads);
+    StandardTargets(const Targets&, int64_t stimuli, int64_t pairs, TieScale, Comparator, int threads, const Context&);
     StandardTargets(const Targets& source, const Engine& engine, Measures by, const Context& context)
-        : StandardTargets(source, engine.stimuli, engine.pairs(), tie_scale_of(by.metric), by.comparator, context.threads) {}
+        : StandardTargets(source, engine.stimuli, engine.pairs(), tie_scale_of(by.metric), by.comparator, context.threads,
+                          context) {
+        context.throw_if_stopped();
+    }
     // Rows in host memory, too.
-    void materialise(int threads) {
-        if (!rows_.get()) standardise(source_.loaded->host_values(), threads);
+    void materialise(const Context& context) {
+        if (!rows_.get()) standardise(source_.loaded->host_values(), context.threads, context);
     }
 
     const int64_t stimuli, pairs, count, patterns;
@@ -70,7 +73,7 @@ class StandardTargets {
     int64_t together() const;
 
   private:
-    void standardise(const double* values, int threads);
+    void standardise(const double* values, int threads, const Context&);
     TieScale ties_;  // of similarities; a target's values are as given, and tie where they are equal
     Targets source_;
     Buffer rows_;
@@ -96,8 +99,8 @@ struct CompareScratch {
     std::vector<double> values;           // of the pairs that count; for whitened comparators the centred ones
     std::vector<double> means, products;  // by stimulus; (vectors, targets)
     Sorter sorter;
-    CompareScratch(int64_t stimuli, int64_t pairs, int64_t together = 1)
-        : stats(together), ranks(together * pairs), means(stimuli), sorter(pairs) {}
+    CompareScratch(int64_t stimuli, int64_t pairs, int64_t together = 1, const Context* context = nullptr)
+        : stats(together), ranks(together * pairs), means(stimuli), sorter(pairs, context) {}
 };
 
 // Every target against vectors of similarities (count, pairs): out[vector * vector_stride + target * target_stride]. With a

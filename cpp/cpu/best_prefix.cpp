@@ -1,13 +1,11 @@
 #include "cpu/best_prefix.hpp"
 
 #include <algorithm>
-#include <atomic>
-#include <chrono>
 #include <cmath>
 #include <memory>
 #include <numeric>
-#include <thread>
 
+#include "core/shared_out.hpp"
 #include "cpu/prefixes.hpp"
 
 // Every prefix gets an interval that holds its alignment; only those whose upper end reaches the highest lower end are ranked.
@@ -335,7 +333,7 @@ void insertion_near_best(const Features& x, const InsertionPlan& plan, const Pre
     std::vector<std::unique_ptr<Run>> runs;
     for (int r = 0; r < outer; ++r) runs.push_back(std::make_unique<Run>(job, inner));
     std::vector<CompareScratch> scratch;
-    for (int t = 0; t < context.threads; ++t) scratch.emplace_back(n, pairs);
+    for (int t = 0; t < context.threads; ++t) scratch.emplace_back(n, pairs, 1, &context);
     std::vector<std::vector<uint64_t>> tables(context.threads, std::vector<uint64_t>(2 << BucketMap::most_bits));
     std::fill_n(out, targets.count * steps, std::numeric_limits<double>::quiet_NaN());
 
@@ -440,17 +438,7 @@ void insertion_near_best(const Features& x, const InsertionPlan& plan, const Pre
     if (inner > 1) {  // no team around it: threads of a nested one are started anew each time
         for (int64_t t = 0; t < targets.count; ++t) run_target(t, 0);
     } else {
-        std::atomic<int64_t> left{targets.count};
-#pragma omp parallel num_threads(outer) if (outer > 1)
-        {
-#pragma omp for schedule(dynamic) nowait
-            for (int64_t t = 0; t < targets.count; ++t) {
-                run_target(t, outer > 1 ? omp_thread() : 0);
-                --left;
-            }
-            // A run may take seconds: the caller's thread keeps asking until the last one is done.
-            while (omp_thread() == 0 && left > 0 && !context.stop(0)) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-        }
+        share_out(targets.count, outer, context, run_target);
     }
     context.throw_if_stopped();
 }

@@ -1,12 +1,11 @@
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cmath>
 #include <memory>
 #include <numeric>
-#include <thread>
 #include <vector>
 
+#include "core/shared_out.hpp"
 #include "core/targets.hpp"
 #include "cpu/cpu.hpp"
 #include "cpu/packing.hpp"
@@ -505,15 +504,22 @@ void by_similarities(const Job& job, const int64_t* orders, int64_t order_count,
     std::vector<std::unique_ptr<Run>> scratch;
     std::vector<CompareScratch> compare_scratch;
     for (int t = 0; t < outer; ++t) scratch.push_back(std::make_unique<Run>(job, std::min(some, std::max<int64_t>(steps, 1))));
-    for (int t = 0; t < context.threads; ++t) compare_scratch.emplace_back(n, pairs, together);
+    for (int t = 0; t < context.threads; ++t) compare_scratch.emplace_back(n, pairs, together, &context);
     const Columns columns{job.x.values, job.x.count, 1};
     const std::vector<int64_t> rows = row_shares(n, inner > 1 ? std::min<int64_t>(n, 16 * inner) : 1);
     const auto shares = static_cast<int64_t>(rows.size()) - 1;
+    const auto compare_steps = [&](int64_t t, const double* similarities, int64_t step, int64_t some, int thread) {
+        CompareScratch& own = compare_scratch[thread];
+        if (order_count == 1) return compare_all(*job.targets, similarities, some, own, out + step, 1, steps);
+        job.targets->prepare(job.targets->pattern_of(t), similarities, own);
+        out[t * steps + step] = job.targets->alignment(t, similarities, own);
+    };
     const auto run_order = [&](int64_t t, int slot) {
         if (context.stop(slot)) return;
         Prefixes& prefixes = scratch[slot]->prefixes;
         const Buffer& similar = scratch[slot]->similarities;
-        bool ended = false;  // asked by one for all, so that all leave the loop together
+        bool ended = false;            // asked by one for all, so that all leave the loop together
+        std::atomic<int64_t> left{0};  // steps to compare
         const int64_t* order = orders + t * steps;
         if (steps > 0) prefixes.begin(columns, order);
 #pragma omp parallel num_threads(inner) if (inner > 1)
@@ -526,24 +532,21 @@ void by_similarities(const Job& job, const int64_t* orders, int64_t order_count,
 #pragma omp single
                 {
                     ended = context.stop(thread);
+                    left = (length + together - 1) / together;
                     context.did(static_cast<double>(length) / static_cast<double>(steps * runs));
                 }
                 if (ended) break;
 #pragma omp for schedule(dynamic)
                 for (int64_t g = 0; g < shares; ++g)
                     if (!context.stop(thread)) prefixes.values(rows[g], rows[g + 1], 0, length, similar.get(), pairs);
-#pragma omp for schedule(dynamic)
+#pragma omp for schedule(dynamic) nowait
                 for (int64_t s = 0; s < length; s += together) {
-                    if (context.stop(thread)) continue;
-                    const double* similarities = &similar[s * pairs];
-                    if (order_count == 1) {
-                        compare_all(*job.targets, similarities, std::min(together, length - s), compare_scratch[thread],
-                                    out + start + s, 1, steps);
-                    } else {
-                        job.targets->prepare(job.targets->pattern_of(t), similarities, compare_scratch[thread]);
-                        out[t * steps + start + s] = job.targets->alignment(t, similarities, compare_scratch[thread]);
-                    }
+                    if (!context.stop(thread))
+                        compare_steps(t, &similar[s * pairs], start + s, std::min(together, length - s), thread);
+                    --left;
                 }
+                keep_asking(left, thread, context);
+#pragma omp barrier
             }
         }
     };
@@ -551,17 +554,7 @@ void by_similarities(const Job& job, const int64_t* orders, int64_t order_count,
         for (int64_t t = 0; t < runs; ++t) run_order(t, 0);
         return;
     }
-    std::atomic<int64_t> left{runs};
-#pragma omp parallel num_threads(outer) if (outer > 1)
-    {
-#pragma omp for schedule(dynamic) nowait
-        for (int64_t t = 0; t < runs; ++t) {
-            run_order(t, outer > 1 ? omp_thread() : 0);
-            --left;
-        }
-        // A run takes seconds: the caller's thread keeps asking until the last one is done.
-        while (omp_thread() == 0 && left > 0 && !context.stop(0)) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
+    share_out(runs, outer, context, run_order);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <numeric>
 #include <vector>
 
+#include "core/shared_out.hpp"
 #include "core/space.hpp"
 #include "core/targets.hpp"
 #include "cpu/cpu.hpp"
@@ -589,17 +590,20 @@ void by_similarities(Job& job, Indices subset, const Context& context) {
         Buffer z, inverse, similarities, found;  // the last two of the vectors that are looked at together
         CompareScratch compare_scratch;
         std::vector<int64_t> trusted;
-        Scratch(int64_t n, int64_t pairs, int64_t together, int64_t targets)
-            : z(n), inverse(n), similarities(together * pairs), found(together * targets), compare_scratch(n, pairs, together) {}
+        Scratch(int64_t n, int64_t pairs, int64_t together, int64_t targets, const Context& context)
+            : z(n),
+              inverse(n),
+              similarities(together * pairs),
+              found(together * targets),
+              compare_scratch(n, pairs, together, &context) {}
     };
     const int64_t pairs = job.x.pairs(), count = job.targets->count, candidates = job.candidates.count;
     const int64_t together = job.targets->together(), tiles = (candidates + together - 1) / together;
     std::vector<Scratch> scratch;
-    for (int t = 0; t < context.threads; ++t) scratch.emplace_back(job.x.stimuli, pairs, together, count);
-#pragma omp parallel for schedule(dynamic) num_threads(context.threads) if (context.threads > 1)
-    for (int64_t tile = 0; tile < tiles; ++tile) {
-        if (context.stop(omp_thread())) continue;
-        Scratch& s = scratch[omp_thread()];
+    for (int t = 0; t < context.threads; ++t) scratch.emplace_back(job.x.stimuli, pairs, together, count, context);
+    share_out(tiles, context.threads, context, [&](int64_t tile, int thread) {
+        if (context.stop(thread)) return;
+        Scratch& s = scratch[thread];
         s.trusted.clear();
         for (int64_t c = tile * together; c < std::min((tile + 1) * together, candidates); ++c) {
             double* similarities = &s.similarities[static_cast<int64_t>(s.trusted.size()) * pairs];
@@ -614,7 +618,7 @@ void by_similarities(Job& job, Indices subset, const Context& context) {
             for (int64_t t = 0; t < count; ++t)
                 job.out[t * job.x.count + job.candidates.values[s.trusted[v]]] = s.found[static_cast<int64_t>(v) * count + t];
         context.did(1.0 / static_cast<double>(tiles));
-    }
+    });
 }
 
 }  // namespace

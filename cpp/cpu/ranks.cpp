@@ -27,12 +27,15 @@ int64_t tied_neighbours(const double* value, const std::vector<int64_t>& order, 
 }
 
 // Sorts `order` by value with a bottom-up merge and counts the pairs that were out of order.
-int64_t sort_counting_swaps(const double* value, std::vector<int64_t>& order, std::vector<int64_t>& merge) {
+template <class Ended>
+int64_t sort_counting_swaps(const double* value, std::vector<int64_t>& order, std::vector<int64_t>& merge, const Ended& ended) {
+    static constexpr int64_t often = 1 << 13;  // values from one question whether to end to the next
     const auto count = static_cast<int64_t>(order.size());
     merge.resize(count);
     int64_t swaps = 0;
     for (int64_t width = 1; width < count; width *= 2) {
         for (int64_t low = 0; low < count; low += 2 * width) {
+            if (low % often == 0 && ended()) return 0;
             const int64_t middle = std::min(low + width, count), high = std::min(low + 2 * width, count);
             int64_t a = low, b = middle;
             for (int64_t k = low; k < high; ++k) {
@@ -249,7 +252,7 @@ int sort_part(const Key* keys, int64_t count, int shift, int bits, std::vector<C
 
 }  // namespace
 
-Sorter::Sorter(int64_t capacity) {
+Sorter::Sorter(int64_t capacity, const Context* context) : context_(context) {
     const auto room = static_cast<std::size_t>(capacity + padding);
     if (capacity <= most_narrow) {
         narrow_.made.reserve(room);
@@ -258,6 +261,25 @@ Sorter::Sorter(int64_t capacity) {
         wide_.made.reserve(room);
         wide_.sorted.reserve(room);
     }
+}
+
+template <class Iterator, class Less>
+bool Sorter::sort_asking(Iterator from, Iterator to, const Less& less) const {
+    static constexpr int64_t often = 1 << 15;
+    if (to - from < often) {
+        std::sort(from, to, less);
+        return true;
+    }
+    int64_t compared = 0;
+    try {  // no other way out of a sort
+        std::sort(from, to, [&](const auto& a, const auto& b) {
+            if (++compared % often == 0 && ended()) throw Interrupted();
+            return less(a, b);
+        });
+    } catch (const Interrupted&) {
+        return false;
+    }
+    return true;
 }
 
 int Sorter::index_bits() const {
@@ -297,11 +319,22 @@ void Sorter::sort_keys(Keys<Key>& keys, const double* values, double tolerance) 
         const int shift = index + bits - places;
         make(values, count_, &map_, index, keys.sorted.data());
         parts_.assign((int64_t{1} << places) + 1, 0);
-        for (int64_t p = 0; p < count_; ++p) ++parts_[(keys.sorted[p] >> shift) + 1];
+        mapped_ = false;  // until they are sorted; where that ends early, whoever asks finds every key, in some order
+        const bool counted = in_blocks(count_, [&](int64_t from, int64_t to) {
+            for (int64_t p = from; p < to; ++p) ++parts_[(keys.sorted[p] >> shift) + 1];
+        });
+        if (!counted) return;
         for (std::size_t q = 1; q < parts_.size(); ++q) parts_[q] += parts_[q - 1];
-        for (int64_t p = 0; p < count_; ++p) keys.made[parts_[keys.sorted[p] >> shift]++] = keys.sorted[p];
+        const bool parted = in_blocks(count_, [&](int64_t from, int64_t to) {
+            for (int64_t p = from; p < to; ++p) keys.made[parts_[keys.sorted[p] >> shift]++] = keys.sorted[p];
+        });
+        if (!parted) return;
         int64_t from = 0;
         for (int64_t q = 0; q < int64_t{1} << places; ++q) {
+            if (ended()) {
+                std::copy(keys.made.begin() + from, keys.made.begin() + count_, keys.sorted.begin() + from);
+                return;
+            }
             const int64_t to = parts_[q], own = bits_for(part);
             const auto sort = [&](auto& buckets) {
                 return sort_part(keys.made.data() + from, to - from, shift - static_cast<int>(own), static_cast<int>(own),
@@ -338,7 +371,7 @@ int64_t Sorter::settle(Key* sorted, const double* values, Key close, double tole
         if (from >= 0) again += settle_run(sorted, values, from, last + 1, tolerance);
         from = -1;
     };
-    for (int64_t start = 0; start + 1 < count_; start += together) {
+    for (int64_t start = 0; start + 1 < count_ && !ended(); start += together) {
         const int64_t some = std::min(together, count_ - 1 - start);
         mark(sorted + start, some, index_bits(), close, marks);
         std::fill_n(marks + some, word, 0);
@@ -385,7 +418,7 @@ int64_t Sorter::settle_run(Key* sorted, const double* values, int64_t from, int6
     }
     run_.clear();
     for (int64_t p = from; p < to; ++p) run_.push_back({value(p), static_cast<int64_t>(sorted[p])});
-    std::sort(run_.begin(), run_.end(), [](const Valued& a, const Valued& b) { return a.value < b.value; });
+    if (!sort_asking(run_.begin(), run_.end(), [](const Valued& a, const Valued& b) { return a.value < b.value; })) return 0;
     for (int64_t i = 0; i < to - from;) {
         int64_t end = i;
         do sorted[from + end] = static_cast<Key>(run_[end].at);
@@ -399,8 +432,10 @@ int64_t Sorter::settle_run(Key* sorted, const double* values, int64_t from, int6
 void Sorter::centred_ranks(double* out) const {
     with_sorted([&](const auto* sorted) {
         const auto mask = (int64_t{1} << index_bits()) - 1;
-        for (int64_t i = 0; i < count_; ++i)
-            out[static_cast<int64_t>(sorted[i]) & mask] = static_cast<double>(2 * i + 1 - count_);
+        in_blocks(count_, [&](int64_t from, int64_t to) {
+            for (int64_t i = from; i < to; ++i)
+                out[static_cast<int64_t>(sorted[i]) & mask] = static_cast<double>(2 * i + 1 - count_);
+        });
         for (const Tie& tie : ties_)
             for (int64_t i = tie.from; i < tie.to; ++i)
                 out[static_cast<int64_t>(sorted[i]) & mask] = static_cast<double>(tie.from + tie.to - count_);
@@ -534,14 +569,17 @@ PairCounts Sorter::count_pairs(const OrderedValues& ordered) {
     order_.resize(count_);
     with_sorted([&](const auto* sorted) {
         const auto mask = (int64_t{1} << index_bits()) - 1;
-        for (int64_t i = 0; i < count_; ++i) order_[i] = static_cast<int64_t>(sorted[i]) & mask;
+        in_blocks(count_, [&](int64_t from, int64_t to) {
+            for (int64_t i = from; i < to; ++i) order_[i] = static_cast<int64_t>(sorted[i]) & mask;
+        });
     });
     PairCounts found{pairs_among(count_), tied_pairs(), ordered.tied, 0, 0};
     for (const auto& [from, to] : ties_) {  // what is tied here goes by the other
-        std::sort(order_.begin() + from, order_.begin() + to, [&](int64_t p, int64_t q) { return other[p] < other[q]; });
+        const auto less = [&](int64_t p, int64_t q) { return other[p] < other[q]; };
+        if (!sort_asking(order_.begin() + from, order_.begin() + to, less)) return found;
         found.tied_in_both += tied_neighbours(other, order_, from, to);
     }
-    found.discordant = sort_counting_swaps(other, order_, merge_);
+    found.discordant = sort_counting_swaps(other, order_, merge_, [&] { return ended(); });
     return found;
 }
 

@@ -179,14 +179,13 @@ void SpaceBuilder::build(const Features& x, Metric metric, Indices subset, int64
     if (!centred || m == 0) std::fill_n(space.mean.get(), n, 0.0);
 #pragma omp parallel num_threads(threads_) if (threads_ > 1)
     {
-        const int thread = threads_ > 1 ? omp_thread() : 0;
         for (int64_t first = 0; first < panels; first += together_) {
 #pragma omp for schedule(dynamic)
             for (int64_t s = 0; s < strips_; ++s) pack_some(first, s);
             for (int64_t p = first; p < std::min(first + together_, panels); ++p) {
 #pragma omp for schedule(static, 2) nowait  // a tile is one thread's in all panels, which it needs not wait for
                 for (int64_t t = 0; t < tiles; ++t)
-                    if (!context || !context->stop(thread))
+                    if (!context || !context->stop())
                         tile(&packed_[(p - first) * size], pitch, length(p), tiles_[t].i, tiles_[t].j, n, p > 0, space.pair.get(),
                              space.own.get());
             }

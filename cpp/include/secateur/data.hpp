@@ -7,6 +7,7 @@
 #include <functional>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 #include "secateur/maths.hpp"
 
@@ -74,6 +75,8 @@ class Context {
         if (thread == 0 && !stopped_.load(std::memory_order_relaxed) && ask_ && ask_(share())) stopped_ = true;
         return stopped_.load(std::memory_order_relaxed);
     }
+    // The same from where it is not known which thread that is.
+    bool stop() const noexcept { return stop(std::this_thread::get_id() == caller_ ? 0 : 1); }
     void throw_if_stopped() const {
         if (stopped_) throw Interrupted();
     }
@@ -90,6 +93,7 @@ class Context {
 
   private:
     static constexpr double whole = 1LL << 50;
+    const std::thread::id caller_ = std::this_thread::get_id();
     std::function<bool(double)> ask_;
     mutable std::atomic<bool> stopped_{false};
     mutable std::atomic<int64_t> done_{0};  // of the stage, of `whole`
