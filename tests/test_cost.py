@@ -72,9 +72,44 @@ def test_a_run_takes_no_more_memory_than_was_said(pruner, n, d, targets, threads
     assert taken > said / 3
 
 
+SINGLE = """
+import re
+import numpy as np
+import secateur as sc
+def peak():
+    return 1024 * int(re.search(r"VmHWM:\\s*(\\d+) kB", open("/proc/self/status").read())[1])
+rng = np.random.default_rng(0)
+h = rng.normal(size=400 * 399 // 2)
+call = lambda X: {call}
+call(rng.normal(size=(400, 9)).astype(np.float32))
+X = rng.random(size=(400, 50_000), dtype=np.float32)
+before = peak()
+call(X)
+print((peak() - before) / X.nbytes)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process is told by /proc")
+@pytest.mark.parametrize(
+    "call",
+    [
+        "sc.cross_validate(X, h, sc.Pruner(kind='similarity', threads=1), cv=[(a[:50], a[50:60])], progress=False)",
+        "sc.permutation_test(X, h, n=1, pruner=sc.Pruner(kind='similarity', threads=1), cv=[(a[:50], a[50:60])], "
+        "progress=False)",
+    ],
+)
+def test_single_precision_is_not_doubled_as_a_whole(call):
+    """What is taken beside X, of X's size: 1.25 by checks (magnitudes, marks), and little for a fold of an eighth of X.
+
+    A copy in double precision would be 2 alone, and its checks 2 more."""
+    code = SINGLE.format(call=call.replace("a[", "np.arange(400)["))
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(ran.stdout) < 1.9
+
+
 def test_a_run_of_twice_the_work_is_said_to_take_twice_the_time(monkeypatch):
     monkeypatch.setattr(cost, "LONG", 0.0)
-    monkeypatch.setattr(cost, "rate", lambda problem, targets: 1e9)
+    monkeypatch.setattr(cost, "rate", lambda problem, targets, stimuli: 1e9)
     problem = problem_of(n=41, d=20)
     whole = cost.Cost(problem, [41], folds=False).seconds()
     assert whole == pytest.approx(41 * 40 / 2 * 20 * 11 / 1e9)
@@ -88,11 +123,11 @@ def test_a_run_of_twice_the_work_is_said_to_take_twice_the_time(monkeypatch):
 
 @pytest.mark.parametrize("comparator", ["pearson", "corr_cov", "spearman", "tau-a"])
 def test_a_rate_is_measured_of_each_comparator(comparator):
-    assert 1e5 < cost.rate(problem_of(comparator=comparator), 3) < 1e12
+    assert 1e5 < cost.rate(problem_of(comparator=comparator), 3, 60) < 1e12
 
 
 def test_little_work_is_not_measured(monkeypatch):
-    def never(problem, targets):
+    def never(problem, targets, stimuli):
         raise AssertionError("measured")
 
     monkeypatch.setattr(cost, "rate", never)
@@ -121,7 +156,7 @@ def call_of(name, **options):
 )
 def test_a_long_run_is_announced_on_stderr(monkeypatch, capsys, name, options, words):
     monkeypatch.setattr(cost, "LONG", 0.0)
-    monkeypatch.setattr(cost, "rate", lambda problem, targets: 100.0)
+    monkeypatch.setattr(cost, "rate", lambda problem, targets, stimuli: 100.0)
     call_of(name, progress=False, **options)
     assert capsys.readouterr() == ("", "")
     call_of(name, progress=True, **options)

@@ -12,7 +12,7 @@ from .execution import Execution, multiply_adds
 from .features import Features
 from .measures import comparator_row
 from .pairs import pair_count
-from .problem import Problem
+from .problem import Problem, similarities_of
 from .progress import say
 from .targets import Targets
 
@@ -23,6 +23,8 @@ LONG = 60.0
 # Multiply-adds a second and thread that no processor reaches: less work than a minute's is not measured. Where
 # similarities are sorted, a multiply-add stands for many more operations.
 FASTEST, FASTEST_OF_RANKS = 1e11, 5e9
+# What a rate of ranks is measured on: stimuli, at most; pairs times features times targets, about.
+MOST_RANKED, SAMPLED = 1500, 4e6
 # The core's, in bytes a pair.
 LISTED = 20  # leave-one-out of one target: pair sum, target, partner
 PANELS = 24 << 20  # leave-one-out of many targets: targets at a time, in bytes, or where that is more 12 targets
@@ -93,25 +95,34 @@ def memory(
     return int(total + 8 * threads * (3 * 128 + 64) * train)
 
 
-def rate(problem: Problem, targets: int) -> float:
+def rate(problem: Problem, targets: int, stimuli: int) -> float:
     """Multiply-adds a second of this metric, comparator and execution, as :func:`multiply_adds` counts them.
 
-    From a search by ranking among some hundred random stimuli, which takes a tenth of a second or so: of so many pairs
-    that no comparator has a shorter way for few.
+    From a search by ranking among random stimuli, with targets that some of the features know, which takes a tenth of
+    a second or so. Sums over pairs are as fast for any number of them; ranks take more where there are many pairs, and
+    shorter ways where there are few: as many stimuli are ranked as are asked about, up to :data:`MOST_RANKED`, with
+    fewer features.
     """
-    moments = _by_moments(problem)
-    n, d, count = (512, 1024 if targets < 4 else 256, min(targets, 24)) if moments else (200, 24, min(targets, 8))
+    if _by_moments(problem):
+        n, d, count = 512, 1024 if targets < 4 else 256, min(targets, 24)
+    else:
+        n, count = min(stimuli, MOST_RANKED), min(targets, 8)
+        d = int(np.clip(SAMPLED / (pair_count(n) * count), 16, 1024))
     rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, d))
+    known = similarities_of(X, problem.metric, np.arange(0, d, 2))
+    noise = rng.normal(size=(count, pair_count(n)))
     sample = replace(
-        problem, features=Features(rng.normal(size=(n, d))),
-        targets=Targets(rng.normal(size=(count, pair_count(n))), None, None, n), loaded_X=None, loaded_targets=None,
-        execution=Execution(threads=problem.execution.threads),
+        problem, features=Features(X), targets=Targets(known + np.nanstd(known) * noise, None, None, n), loaded_X=None,
+        loaded_targets=None, execution=Execution(threads=problem.execution.threads),
     )  # fmt: skip
     fastest = np.inf
     for _ in range(2):  # the first one warms up
         start = time.perf_counter()
         sample.ranking(None, 1, d, 0.0, "support")
         fastest = min(fastest, time.perf_counter() - start)
+        if fastest > 1:
+            break
     return multiply_adds(n, d, count) / fastest
 
 
@@ -158,7 +169,7 @@ class Cost:
         fastest = self.problem.execution.threads * (FASTEST if _by_moments(self.problem) else FASTEST_OF_RANKS)
         if self.multiply_adds < LONG * fastest:
             return 0.0
-        return self.multiply_adds / rate(self.problem, len(self.problem.targets) * self.together)
+        return self.multiply_adds / rate(self.problem, len(self.problem.targets) * self.together, max(self.training))
 
     def announce(self, shown: bool) -> None:
         """One line on stderr where the run takes over a minute on the processor, and may say so."""

@@ -214,7 +214,8 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : array (n stimuli, d features), DataFrame or DataArray
-            Finite; converted to float64.
+            Finite; computed with in float64, of which float32 takes a copy here: all stimuli are in use
+            (:func:`secateur.cross_validate` and :func:`secateur.permutation_test` copy those of one fold at a time).
         target : array, rsatoolbox RDMs, or xarray DataArray
             One target, in any form that :func:`secateur.alignment` takes.
         weights : array shaped like a target, optional
