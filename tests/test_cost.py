@@ -177,3 +177,10 @@ def test_a_long_run_is_announced_on_stderr(monkeypatch, capsys, name, options, w
 def test_durations(seconds, words):
     assert f"about {words}, 1 MiB: " in cost.Cost(problem_of(), [30]).line(seconds)
     assert cost.memory(20_000, 20_000, 1, 16_000) < 24 * GIB
+
+
+def test_ranks_of_many_pairs_are_measured(monkeypatch):
+    """1854 stimuli x 768 features in five folds: minutes."""
+    monkeypatch.setattr(cost, "rate", lambda problem, targets, stimuli: 1e8)
+    problem = problem_of(comparator="spearman", d=768)
+    assert cost.Cost(problem, [1483] * 5).seconds() > 60
