@@ -38,18 +38,19 @@ LEVELS = {
     "statistics": 2,
     "device": 3,
     "targets": 3,
-    "problem": 4,
-    "cost": 5,
-    "similarity": 5,
-    "contributions": 5,
-    "relabelling": 5,
-    "pruning": 6,
-    "search": 7,
-    "validation": 8,
-    "inference": 9,
-    "timecourse": 10,
-    "regions": 10,
-    "fmri": 11,
+    "controls": 4,
+    "problem": 5,
+    "cost": 6,
+    "similarity": 6,
+    "contributions": 6,
+    "relabelling": 6,
+    "pruning": 7,
+    "search": 8,
+    "validation": 9,
+    "inference": 10,
+    "timecourse": 11,
+    "regions": 11,
+    "fmri": 12,
 }
 HEAVY = {"torch", "torchvision", "matplotlib", "xarray", "pandas", "rsatoolbox", "typer", "pooch", "mne", "tqdm"}
 HEAVY |= {"dask", "distributed", "zarr"}
@@ -151,7 +152,7 @@ def printed_by(code):
 
 
 AT_ONCE = {"secateur", *(f"secateur.{room}" for room in ("_command", "_core", "execution", "features", "targets"))}
-AT_ONCE |= {f"secateur.{room}" for room in ("arguments", "measures", "pairs", "problem", "similarity")}
+AT_ONCE |= {f"secateur.{room}" for room in ("arguments", "controls", "measures", "pairs", "problem", "similarity")}
 
 
 def test_an_import_loads_numpy_and_the_core():

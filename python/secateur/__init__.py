@@ -7,6 +7,7 @@
     reading                    files of others, within limits; in a process of their own where readers crash
     execution                  where a call runs: CPU or GPU, the number of threads (``device``, its first name)
     features, pairs, targets   what may come in, in host memory or on a device
+    controls                   partial alignment: what a space and a target share beyond control matrices
     problem                    features and targets, loaded once; its methods are the verbs of the core
     cost                       time and memory that a run will take, said before a long one
     statistics                 paired tests, Fisher's z, permutation p-values, false discoveries

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .targets import DeviceTargets, Targets
 
 __all__ = [
+    "ControlLike",
     "EmbeddingLike",
     "HostEmbeddingLike",
     "HostTargetLike",
@@ -80,6 +81,7 @@ HostTargetLike: TypeAlias = "MatricesLike | Targets"
 TargetLike: TypeAlias = "HostTargetLike | CudaArray | DeviceTargets"
 # Shaped like a target.
 WeightsLike: TypeAlias = "ArrayLike | pandas.DataFrame | xarray.DataArray"
+ControlLike: TypeAlias = "MatricesLike | Sequence[MatricesLike]"
 # One a stimulus, or a feature: integers or text; and a mask of features, or their indices.
 LabelsLike: TypeAlias = "ArrayLike | pandas.Series[Any] | pandas.Index[Any] | xarray.DataArray"
 SubsetLike: TypeAlias = "ArrayLike | pandas.Series[Any] | pandas.Index[Any] | xarray.DataArray"

@@ -13,7 +13,7 @@ from .problem import Problem, device_array
 from .targets import read_target
 
 if TYPE_CHECKING:
-    from ._typing import EmbeddingLike, SubsetLike, TargetLike, WeightsLike
+    from ._typing import ControlLike, EmbeddingLike, SubsetLike, TargetLike, WeightsLike
     from .execution import Device, Precision
     from .features import Matrix
     from .measures import ComparatorOrAlias, Metric
@@ -24,11 +24,11 @@ __all__ = ["add_one", "insertion_curve", "leave_one_out"]
 
 def _read(
     X: EmbeddingLike, target: TargetLike, metric: Metric, comparator: ComparatorOrAlias, kind: Kind | None, weights:
-    WeightsLike | None, device: Device, threads: int | None, precision: Precision,
+    WeightsLike | None, control: ControlLike | None, device: Device, threads: int | None, precision: Precision,
 ) -> Problem:  # fmt: skip
     """What the three verbs share of their arguments, read, checked and loaded."""
     features = read_features(X, device_arrays=True)
-    targets = read_target(target, features.n, kind, weights, features.stimuli, device_arrays=True)
+    targets = read_target(target, features.n, kind, weights, features.stimuli, control=control, device_arrays=True)
     metric, comparator = check_metric(metric), check_comparator(comparator)
     execution = Execution.resolved(
         device, threads, precision, comparator=comparator, stimuli=features.n,
@@ -46,6 +46,7 @@ def leave_one_out(
     subset: SubsetLike | None = None,
     kind: Kind | None = None,
     weights: WeightsLike | None = None,
+    control: ControlLike | None = None,
     device: Device = "auto",
     threads: int | None = None,
     precision: Precision = "double",
@@ -60,7 +61,7 @@ def leave_one_out(
     X : array (n stimuli, d features)
         Finite; converted to float64, float32 too: all stimuli are in use. A float64 array on a CUDA device
         (``__cuda_array_interface__``) stays there, as does a target (P,) or (T, P) without missing pairs.
-    target, metric, comparator, kind, weights, device, threads
+    target, metric, comparator, kind, weights, control, device, threads
         As in :func:`secateur.alignment`.
     subset : bool mask (d,) or integer indices, optional
         The features present before the removal; all by default.
@@ -95,7 +96,7 @@ def leave_one_out(
     >>> leave_one_out(X, X @ X.T).shape
     (5,)
     """
-    problem = _read(X, target, metric, comparator, kind, weights, device, threads, precision)
+    problem = _read(X, target, metric, comparator, kind, weights, control, device, threads, precision)
     chosen = read_subset(subset, problem.features.d)
     result: Matrix = problem.targets.squeeze(problem.leave_one_out(chosen))
     return result
@@ -110,6 +111,7 @@ def add_one(
     *,
     kind: Kind | None = None,
     weights: WeightsLike | None = None,
+    control: ControlLike | None = None,
     device: Device = "auto",
     threads: int | None = None,
     precision: Precision = "double",
@@ -123,7 +125,7 @@ def add_one(
         (``__cuda_array_interface__``) stays there, as does a target (P,) or (T, P) without missing pairs.
     subset : bool mask (d,) or integer indices
         The features present before the addition; may be empty.
-    target, metric, comparator, kind, weights, device, threads
+    target, metric, comparator, kind, weights, control, device, threads
         As in :func:`secateur.alignment`.
     precision : {"double", "single"}
         As in :func:`secateur.leave_one_out`.
@@ -154,7 +156,7 @@ def add_one(
     >>> add_one(X, X @ X.T, subset=[0, 3]).shape
     (5,)
     """
-    problem = _read(X, target, metric, comparator, kind, weights, device, threads, precision)
+    problem = _read(X, target, metric, comparator, kind, weights, control, device, threads, precision)
     chosen = read_subset(subset, problem.features.d, empty=True)
     result: Matrix = problem.targets.squeeze(problem.add_one(chosen))
     return result
@@ -169,6 +171,7 @@ def insertion_curve(
     *,
     kind: Kind | None = None,
     weights: WeightsLike | None = None,
+    control: ControlLike | None = None,
     device: Device = "auto",
     threads: int | None = None,
     precision: Precision = "double",
@@ -182,7 +185,7 @@ def insertion_curve(
         (``__cuda_array_interface__``) stays there, as does a target (P,) or (T, P) without missing pairs.
     order : integer array (m,) or (T, m)
         Distinct feature indices, first to be inserted first; one order for all targets, or one each.
-    target, metric, comparator, kind, weights, device, threads
+    target, metric, comparator, kind, weights, control, device, threads
         As in :func:`secateur.alignment`.
     precision : {"double", "single"}
         As in :func:`secateur.leave_one_out`; the sums of an insertion run in double either way.
@@ -212,7 +215,7 @@ def insertion_curve(
     >>> insertion_curve(X, X @ X.T, order=[4, 2, 0]).shape
     (3,)
     """
-    problem = _read(X, target, metric, comparator, kind, weights, device, threads, precision)
+    problem = _read(X, target, metric, comparator, kind, weights, control, device, threads, precision)
     rows = np.atleast_2d(refuse_mask(as_array(order, "order"), "order"))
     if rows.ndim != 2 or len(rows) not in (1, len(problem.targets)):
         raise ValueError(f"order must have shape (m,) or ({len(problem.targets)}, m), got shape {np.shape(order)}")

@@ -5,12 +5,15 @@ No other room asks the core for a similarity or an alignment.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from . import _core
+from .controls import Partial
 from .execution import Execution
 from .features import DeviceFeatures, Features, Indices, Matrix
 from .measures import check_comparator, comparator_row
@@ -47,6 +50,9 @@ def compare_rows(
 
     ``metric``: what the similarities are, where that is known; ties among them go by its scale.
     """
+    if targets.controls is not None:
+        partial = Partial.of(targets, comparator)
+        return partial.of_correlations(compare_rows(similarities, partial.rows, comparator, threads, metric).T).T
     rows = np.ascontiguousarray(similarities)
     return _core.compare(rows, targets.n, _core.Targets(*targets.rows), check_comparator(comparator), threads, metric)
 
@@ -123,7 +129,7 @@ class Problem:
             loaded = _core.cuda_load_targets(
                 memory, self.targets.values, None, None, self.targets.n, self.targets.negated
             )
-        elif loaded is None and targets and isinstance(self.targets, Targets):
+        elif loaded is None and targets and isinstance(self.targets, Targets) and self.targets.controls is None:
             loaded = _core.cuda_load_targets(memory, *self.targets.rows, self.targets.n, False)
         return replace(self, loaded_X=X, loaded_targets=loaded)
 
@@ -181,6 +187,20 @@ class Problem:
             targets = _core.Targets(*self.targets.rows)
         return self._X, targets, _core.Measures(self.metric, self.comparator)
 
+    @cached_property
+    def _partial(self) -> Partial | None:
+        """What makes alignments partial, where the targets have controls."""
+        if isinstance(self.targets, DeviceTargets) or self.targets.controls is None:
+            return None
+        return Partial.of(self.targets, self.comparator)
+
+    def _of_candidates(self, verb: Callable[..., Matrix], features: Indices) -> Matrix:
+        """A verb's alignments of many spaces with each target; what is shared with controls taken away."""
+        if self._partial is None:
+            return verb(*self._sides, features, self.execution.threads)
+        rows, measures = _core.Targets(*self._partial.rows.rows), _core.Measures(self.metric, self.comparator)
+        return self._partial.of_correlations(verb(self._X, rows, measures, features, self.execution.threads))
+
     def similarities(self, subset: Indices | None = None, threads: int | None = None) -> Matrix:
         """Similarities (P,) over all features, or some."""
         columns = np.arange(self.features.d, dtype=np.int64) if subset is None else subset
@@ -193,15 +213,19 @@ class Problem:
 
     def leave_one_out(self, subset: Indices) -> Matrix:
         """Alignment (T, d) with each feature taken from a subset."""
-        return _core.leave_one_out(*self._sides, subset, self.execution.threads)
+        return self._of_candidates(_core.leave_one_out, subset)
 
     def add_one(self, subset: Indices) -> Matrix:
         """Alignment (T, d) with each feature added to a subset."""
-        return _core.add_one(*self._sides, subset, self.execution.threads)
+        return self._of_candidates(_core.add_one, subset)
 
     def insertion_curve(self, order: Indices) -> Matrix:
         """Alignment (T, m) of each prefix of an order: (1, m) for all targets, or (T, m)."""
-        return _core.insertion_curve(*self._sides, order, self.execution.threads)
+        if self._partial is None or len(order) == 1:
+            return self._of_candidates(_core.insertion_curve, order)
+        targets = self.host[1]  # those that share an order share its spaces: a target and its controls
+        alone = [replace(self, targets=targets.select(slice(t, t + 1))) for t in range(len(targets))]
+        return np.concatenate([one.insertion_curve(order[t : t + 1]) for t, one in enumerate(alone)])
 
     def ranking(
         self, stimuli: Indices | None, least: int, most: int, tie: float, detail: str, report: Report | None = None
@@ -218,6 +242,17 @@ class Problem:
         ``kept``: of each target its own features, (T, d) bool; one set for all of them, (d,) bool, which is one space;
         or None, all features.
         """
+        if self._partial is not None and kept is not None and kept.ndim == 2:
+            one_by_one = self.among(stimuli)
+            targets = one_by_one.host[1]
+            scored = [
+                one_by_one.against(targets.select(slice(t, t + 1))).held_out_alignment(None, mask)
+                for t, mask in enumerate(kept)
+            ]
+            alignments, undefined = zip(*scored, strict=True)
+            return np.concatenate(alignments), np.concatenate(undefined)
+        if self._partial is not None and kept is None:
+            kept = np.ones(self.features.d, dtype=bool)
         if kept is None or np.ndim(kept) == 2:
             masks = None if kept is None else np.ascontiguousarray(kept)
             return _core.held_out_alignment(*self._sides, stimuli, masks, self.execution.threads)

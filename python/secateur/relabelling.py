@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .controls import explained
 from .features import Indices, Matrix
 from .pairs import PAIRS_AT_ONCE, pair_count, pair_positions
 from .problem import compare_where_defined
@@ -59,15 +60,24 @@ def relabellings(n: int, count: int, seed: int, groups: LabelsLike | None = None
 
 
 def relabelled(targets: Targets, orders: Indices) -> Targets:
-    """All targets with their stimuli in each order (B, m), or copies of them: order after order, B * T in all."""
+    """All targets with their stimuli in each order (B, m), or copies of them: order after order, B * T in all.
+
+    Controls stay with the stimuli of X (all of them, n = m), and so does what they say of a target: what is moved is
+    the rest (Freedman & Lane 1983, Journal of Business & Economic Statistics 1).
+    """
     n = orders.shape[1]
-    values = _in_orders(targets.values, orders, targets.n)
+    if targets.controls is None:
+        values = _in_orders(targets.values, orders, targets.n)
+    else:
+        stays = explained(targets)
+        values = _in_orders(targets.values - stays, orders, targets.n) + np.tile(stays, (len(orders), 1))
     labels = None if targets.labels is None else targets.labels * len(orders)
     if targets.weights is None or targets.weight_of is None:
-        return Targets(values, None, None, n, labels=labels)
+        return Targets(values, None, None, n, labels=labels, controls=targets.controls)
     weights = _in_orders(targets.weights, orders, targets.n)
     weight_of = np.concatenate([targets.weight_of + b * len(targets.weights) for b in range(len(orders))])
-    return Targets(values, weights, weight_of, n, labels=labels)
+    moved = Targets(values, weights, weight_of, n, labels=labels, controls=targets.controls)
+    return moved if targets.controls is None else moved.mask_pairs(np.asarray(np.isnan(targets.controls).any(axis=0)))
 
 
 def _in_orders(rows: Matrix, orders: Indices, n: int) -> Matrix:

@@ -10,7 +10,7 @@ from .pruning.sequential import subset_at
 from .pruning.settings import Search, Settings
 
 if TYPE_CHECKING:
-    from ._typing import EmbeddingLike, LabelsLike, TargetLike, WeightsLike
+    from ._typing import ControlLike, EmbeddingLike, LabelsLike, TargetLike, WeightsLike
     from .execution import Device, Precision
     from .measures import ComparatorOrAlias, Metric
     from .measures import Search as SearchName
@@ -31,6 +31,7 @@ def find(
     *,
     kind: Kind | None = None,
     weights: WeightsLike | None = None,
+    control: ControlLike | None = None,
     device: Device = "auto",
     threads: int | None = None,
     precision: Precision = "double",
@@ -44,7 +45,7 @@ def find(
     ----------
     X : array (n stimuli, d features), DataFrame or DataArray
         Finite; converted to float64.
-    target, metric, comparator, kind, weights, device, threads, precision
+    target, metric, comparator, kind, weights, control, device, threads, precision
         As in :func:`secateur.leave_one_out`; one target or T of them.
     search : Search
         As :class:`secateur.Pruner` has them.
@@ -79,7 +80,7 @@ def find(
     [0, 1, 2]
     """
     settings = Settings(metric, comparator, kind, Search.named(search, **limits), device, threads, precision).checked()
-    problem = settings.problem(*settings.read(X, target, weights), runs=1)
+    problem = settings.problem(*settings.read(X, target, weights, control), runs=1)
     return settings.search.run(problem, groups=groups, progress=progress)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from ._typing import EmbeddingLike, HostEmbeddingLike, HostTargetLike, RDMs, SubsetLike, WeightsLike
+    from ._typing import ControlLike, EmbeddingLike, HostEmbeddingLike, HostTargetLike, RDMs, SubsetLike, WeightsLike
     from .execution import Device
     from .measures import ComparatorOrAlias, Metric
     from .targets import Kind
@@ -131,20 +131,20 @@ def warn_of_opposition(full: ArrayLike, kind: str) -> None:
 @overload
 def alignment(
     X: EmbeddingLike, target: RDMs, metric: Metric = ..., comparator: ComparatorOrAlias = ..., *,
-    subset: SubsetLike | None = ..., kind: Kind | None = ..., weights: WeightsLike | None = ..., device: Device = ...,
-    threads: int | None = ...,
+    subset: SubsetLike | None = ..., kind: Kind | None = ..., weights: WeightsLike | None = ..., control: ControlLike |
+    None = ..., device: Device = ..., threads: int | None = ...,
 ) -> Matrix: ...  # fmt: skip
 @overload
 def alignment(
     X: EmbeddingLike, target: Sequence[float], metric: Metric = ..., comparator: ComparatorOrAlias = ..., *,
-    subset: SubsetLike | None = ..., kind: Kind | None = ..., weights: WeightsLike | None = ..., device: Device = ...,
-    threads: int | None = ...,
+    subset: SubsetLike | None = ..., kind: Kind | None = ..., weights: WeightsLike | None = ..., control: ControlLike |
+    None = ..., device: Device = ..., threads: int | None = ...,
 ) -> float: ...  # fmt: skip
 @overload
 def alignment(
     X: EmbeddingLike, target: HostTargetLike, metric: Metric = ..., comparator: ComparatorOrAlias = ..., *,
-    subset: SubsetLike | None = ..., kind: Kind | None = ..., weights: WeightsLike | None = ..., device: Device = ...,
-    threads: int | None = ...,
+    subset: SubsetLike | None = ..., kind: Kind | None = ..., weights: WeightsLike | None = ..., control: ControlLike |
+    None = ..., device: Device = ..., threads: int | None = ...,
 ) -> float | Matrix: ...  # fmt: skip
 def alignment(
     X: EmbeddingLike,
@@ -155,6 +155,7 @@ def alignment(
     subset: SubsetLike | None = None,
     kind: Kind | None = None,
     weights: WeightsLike | None = None,
+    control: ControlLike | None = None,
     device: Device = "auto",
     threads: int | None = None,
 ) -> float | Matrix:
@@ -184,6 +185,10 @@ def alignment(
         Packed pairs say nothing, so that it has to be said here.
     weights : array shaped like a target, optional
         Weight of each pair; 0 or 1 for rank comparators.
+    control : matrices, optional
+        One or more matrices over the same stimuli, of any form that a target has: what similarities and target share
+        with them is taken from both, so that alignments are partial correlations. For comparators ``"pearson"`` and
+        ``"spearman"``. A pair that a control lacks (NaN) has no weight.
     device : {"auto", "cpu", "cuda"}
         ``"cuda"`` never falls back to the processor; ``"auto"`` does, where no CUDA device can be used, where the call
         is not one for it (it takes the comparators ``pearson`` and ``cosine`` and up to 512 stimuli), or where there
@@ -218,7 +223,7 @@ def alignment(
     1.0
     """
     features = read_features(X, device_arrays=True)
-    targets = read_target(target, features.n, kind, weights, features.stimuli)
+    targets = read_target(target, features.n, kind, weights, features.stimuli, control=control)
     chosen = read_subset(subset, features.d)
     check_device(device)
     lies = "X" if isinstance(features, DeviceFeatures) else ""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import xarray
     from numpy.typing import ArrayLike
 
-    from ._typing import MatricesLike, WeightsLike
+    from ._typing import ControlLike, MatricesLike, WeightsLike
 
 __all__ = ["average"]
 
@@ -42,6 +42,8 @@ class Targets:
     labels : names of the targets, or None.
     stimuli : labels of the stimuli, or None.
     kind : what they were before they were oriented.
+    controls : (q, P) float64 or None
+        What alignments are freed of: they become partial. NaN where a pair was missing (its weight is 0).
     """
 
     values: Matrix
@@ -52,6 +54,7 @@ class Targets:
     labels: tuple[str, ...] | None = None
     stimuli: tuple[str, ...] | None = None
     kind: Kind = "similarity"
+    controls: Matrix | None = None
 
     def __len__(self) -> int:
         return int(self.values.shape[0])
@@ -68,7 +71,8 @@ class Targets:
         weights = None if self.weights is None else np.ascontiguousarray(self.weights[:, at])
         values = np.ascontiguousarray(self.values[:, at])
         names = None if self.stimuli is None else tuple(self.stimuli[i] for i in stimuli)
-        return replace(self, values=values, weights=weights, n=len(stimuli), stimuli=names)
+        controls = None if self.controls is None else np.ascontiguousarray(self.controls[:, at])
+        return replace(self, values=values, weights=weights, n=len(stimuli), stimuli=names, controls=controls)
 
     def select(self, chosen: slice | Indices) -> Targets:
         """Some of the targets."""
@@ -117,6 +121,7 @@ class DeviceTargets:
     negated: bool
     labels: None = None
     stimuli: None = None
+    controls: None = None
 
     def __len__(self) -> int:
         return int(self.values.shape[0]) if len(self.values.shape) > 1 else 1
@@ -203,7 +208,7 @@ def _from_square(square: Matrix, kind: Kind | None, name: str) -> tuple[Matrix, 
 
 def _read_pairs(array: object, n: int, kind: Kind | None, name: str) -> tuple[Matrix, bool, Kind | None]:
     """(n, n) | (P,) | (T, P) | (T, n, n) -> (T, P), whether it came without a leading axis, and its kind if known."""
-    values, pairs = as_float64(array, name, missing=name == "target"), pair_count(n)
+    values, pairs = as_float64(array, name, missing=name != "weights"), pair_count(n)
     if values.ndim == 1 and values.shape == (pairs,):
         return values[None], True, kind
     if values.ndim == 2 and values.shape == (n, n):
@@ -231,25 +236,25 @@ def _patterns(rows: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Indices]:
 _Read = tuple[Matrix, "tuple[str, ...] | None", "tuple[str, ...] | None", "Kind | None"]
 
 
-def _read_dataarray(target: xarray.DataArray, n: int, kind: Kind | None) -> _Read:
+def _read_dataarray(target: xarray.DataArray, n: int, kind: Kind | None, name: str = "target") -> _Read:
     """(T, P) values, the names of targets (None: one target, no leading dims) and of stimuli, and the kind if known."""
     own = (pair_count(n),) if target.dims[-1:] == ("pair",) else (n, n)
     leading, rest = target.dims[: -len(own)], target.dims[-len(own) :]
     if target.shape[-len(own) :] != own or not target.size:
         raise ValueError(
-            f"target must have dims (..., pair) with {pair_count(n)} pairs or (..., stimulus, stimulus2) with {n} "
+            f"{name} must have dims (..., pair) with {pair_count(n)} pairs or (..., stimulus, stimulus2) with {n} "
             f"stimuli each, got dims ({', '.join(map(str, target.dims))}) of shape {target.shape}"
         )
-    values = as_float64(target.values, "target").reshape(-1, *own)
+    values = as_float64(target.values, name, missing=True).reshape(-1, *own)
     named_in = target.attrs.get("stimuli")
     stimuli = None if named_in is None else tuple(map(str, named_in))
     if stimuli is not None and len(stimuli) != n:
-        raise ValueError(f"target's attribute stimuli must name the {n} stimuli of X, got {len(stimuli)} names")
+        raise ValueError(f"{name}'s attribute stimuli must name the {n} stimuli of X, got {len(stimuli)} names")
     if len(own) == 2:
-        values, kind = _from_square(values, kind, "target")
+        values, kind = _from_square(values, kind, name)
         named = {tuple(map(str, target.coords[dim].values)) for dim in rest if dim in target.coords}
         if len(named) > 1:
-            raise ValueError(f"target must name the same stimuli along dims {rest[0]} and {rest[1]}, got others")
+            raise ValueError(f"{name} must name the same stimuli along dims {rest[0]} and {rest[1]}, got others")
         stimuli = named.pop() if named else stimuli
     if not leading:
         return values, None, stimuli, kind
@@ -264,19 +269,69 @@ def names_in(descriptors: Any) -> tuple[str, ...] | None:
     return names[0] if len(names) == 1 else None
 
 
+def _read_form(
+    given: Any, n: int, kind: Kind | None, name: str
+) -> tuple[Matrix, bool, tuple[str, ...] | None, tuple[str, ...] | None, Kind | None]:
+    """Any accepted form: (T, P) values, whether one came alone, names of targets and of stimuli, the kind if known."""
+    if hasattr(given, "dissimilarities") and hasattr(given, "pattern_descriptors"):  # rsatoolbox RDMs
+        packed = np.asarray(given.dissimilarities)
+        if packed.shape[1] != pair_count(n):
+            raise ValueError(f"{name} must cover the {n} stimuli of X, got rsatoolbox RDMs over {given.n_cond}")
+        return as_float64(packed, name, missing=True), False, None, names_in(given.pattern_descriptors), "dissimilarity"
+    if hasattr(given, "coords") and hasattr(given, "dims") and not hasattr(given, "data_vars"):  # xarray DataArray
+        kind = cast("Kind | None", given.attrs.get("kind", kind))
+        if kind not in (None, "similarity", "dissimilarity"):
+            raise ValueError(f"{name}'s attribute kind must be 'similarity' or 'dissimilarity', got {kind!r}")
+        values, labels, own, kind = _read_dataarray(given, n, kind, name)
+        return values, labels is None, labels, own, kind
+    own = None
+    if hasattr(given, "columns") and given.shape == (n, n) and given.index.dtype.kind != "i":  # pandas DataFrame
+        own = tuple(map(str, given.index))
+        if own != tuple(map(str, given.columns)):
+            raise ValueError(f"{name} must name the same stimuli along rows and columns, got others")
+    values, single, kind = _read_pairs(given, n, kind, name)
+    return values, single, None, own, kind
+
+
+def _check_names(own: tuple[str, ...] | None, stimuli: tuple[str, ...] | None, name: str) -> None:
+    if own and stimuli and own != stimuli:
+        i = next(i for i, (mine, known) in enumerate(zip(own, stimuli, strict=True)) if mine != known)
+        raise ValueError(
+            f"{name} must name the stimuli of X in the same order, got {own[i]!r} where X has {stimuli[i]!r} "
+            f"(stimulus {i})"
+        )
+
+
+def read_controls(control: Any, n: int, stimuli: tuple[str, ...] | None = None) -> Matrix:
+    """Control matrices (q, P), of any forms that a target has and of either kind; a list or tuple may mix forms."""
+    given = control if isinstance(control, (list, tuple)) and np.ndim(control[0]) else [control]
+    read = []
+    for one in given:
+        values, _, _, own, _ = _read_form(one, n, "similarity", "control")  # of either kind: what is shared is the same
+        _check_names(own, stimuli, "control")
+        read.append(values)
+    values = np.concatenate(read)
+    if np.isinf(values).any():
+        k, p = np.argwhere(np.isinf(values))[0]
+        raise ValueError(f"control must not be infinite, got {values[k, p]} at control {k}, pair {p}")
+    for row in values:
+        check_magnitude(row, "control")
+    return values
+
+
 @overload
 def read_target(
     target: Any, n: int, kind: Kind | None = ..., weights: WeightsLike | None = ..., stimuli: tuple[str, ...] | None =
-    ...,
+    ..., *, control: ControlLike | None = ...,
 ) -> Targets: ...  # fmt: skip
 @overload
 def read_target(
     target: Any, n: int, kind: Kind | None = ..., weights: WeightsLike | None = ..., stimuli: tuple[str, ...] | None =
-    ..., *, device_arrays: bool,
+    ..., *, control: ControlLike | None = ..., device_arrays: bool,
 ) -> Targets | DeviceTargets: ...  # fmt: skip
 def read_target(
     target: Any, n: int, kind: Kind | None = None, weights: WeightsLike | None = None, stimuli: tuple[str, ...] | None =
-    None, *, device_arrays: bool = False,
+    None, *, control: ControlLike | None = None, device_arrays: bool = False,
 ) -> Targets | DeviceTargets:  # fmt: skip
     """Read a target in any accepted form.
 
@@ -298,6 +353,9 @@ def read_target(
         Weight of each pair, finite and not negative; one pattern for all targets, or one each.
     stimuli : tuple of str, optional
         What X calls its stimuli.
+    control : matrices, optional
+        One or more, of the same forms and of either kind: alignments become partial. What one of them lacks (NaN) has
+        no weight in any target.
     device_arrays : bool
         Whether an array in a CUDA device's memory is left as it lies, or refused.
 
@@ -319,6 +377,8 @@ def read_target(
     if device_arrays and is_device_array(target):
         if weights is not None:
             raise ValueError("weights must be None for a target on a CUDA device, got some: pass target.cpu()")
+        if control is not None:
+            raise ValueError("control must be None for a target on a CUDA device, got some: pass target.cpu()")
         shape = tuple(target.shape)
         if len(shape) not in (1, 2) or shape[-1] != pair_count(n) or not shape[0]:
             raise ValueError(
@@ -328,31 +388,8 @@ def read_target(
         if kind is None:
             raise _kind_needed(PACKED, f"a target of shape {shape}")
         return DeviceTargets(target, n, kind, negated=kind == "dissimilarity")
-    labels, own = None, None
-    if hasattr(target, "dissimilarities") and hasattr(target, "pattern_descriptors"):  # rsatoolbox RDMs
-        kind, packed = "dissimilarity", np.asarray(target.dissimilarities)
-        if packed.shape[1] != pair_count(n):
-            raise ValueError(f"target must cover the {n} stimuli of X, got rsatoolbox RDMs over {target.n_cond}")
-        values, single = as_float64(packed, "target"), False
-        own = names_in(target.pattern_descriptors)
-    elif hasattr(target, "coords") and hasattr(target, "dims") and not hasattr(target, "data_vars"):  # xarray DataArray
-        kind = cast("Kind | None", target.attrs.get("kind", kind))
-        if kind not in (None, "similarity", "dissimilarity"):
-            raise ValueError(f"target's attribute kind must be 'similarity' or 'dissimilarity', got {kind!r}")
-        values, labels, own, kind = _read_dataarray(target, n, kind)
-        single = labels is None
-    else:
-        if hasattr(target, "columns") and target.shape == (n, n) and target.index.dtype.kind != "i":  # pandas DataFrame
-            own = tuple(map(str, target.index))
-            if own != tuple(map(str, target.columns)):
-                raise ValueError("target must name the same stimuli along rows and columns, got others")
-        values, single, kind = _read_pairs(target, n, kind, "target")
-    if own and stimuli and own != stimuli:
-        i = next(i for i in range(n) if own[i] != stimuli[i])
-        raise ValueError(
-            f"target must name the stimuli of X in the same order, got {own[i]!r} where X has {stimuli[i]!r} "
-            f"(stimulus {i})"
-        )
+    values, single, labels, own, kind = _read_form(target, n, kind, "target")
+    _check_names(own, stimuli, "target")
     if np.isinf(values).any():
         t, p = np.argwhere(np.isinf(values))[0]
         raise ValueError(f"target must not be infinite, got {values[t, p]} at target {t}, pair {p}")
@@ -372,13 +409,17 @@ def read_target(
             check_magnitude(row, "weights", LARGEST_WEIGHT)
         given = np.broadcast_to(given, values.shape)
     missing = np.isnan(values)
+    controls = None
+    if control is not None:
+        controls = read_controls(control, n, stimuli)
+        missing = missing | np.isnan(controls).any(axis=0)
     pattern, weight_of = None, None
     if given is not None or missing.any():
         pattern, weight_of = _patterns(np.where(missing, 0.0, 1.0 if given is None else given))
         values = np.where(missing, 0.0, values)
     if kind == "dissimilarity":
         values = -values
-    return Targets(np.ascontiguousarray(values), pattern, weight_of, n, single, labels, own, kind)
+    return Targets(np.ascontiguousarray(values), pattern, weight_of, n, single, labels, own, kind, controls)
 
 
 def average(rdms: MatricesLike, zscore: bool = True, rescale: tuple[float, float] | None = (2, 5)) -> Matrix:

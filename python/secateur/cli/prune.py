@@ -74,6 +74,14 @@ def prune(
             "is its top or its bottom.",
         ),
     ] = None,
+    control: Annotated[
+        list[str] | None,
+        option(
+            "FILE",
+            "Matrix over the same stimuli whose share is taken from features and target: alignments are then partial "
+            "correlations. Once for each.",
+        ),
+    ] = None,
     pruning: Pruning = DEFAULTS,
     cv: Folds = 5,
     repeats: Repeats = 1,
@@ -99,23 +107,31 @@ def prune(
             if group_folds and groups is None:
                 raise ValueError("--group-folds must come with --groups FILE, got none")
             embedding, loaded_target = read_features_file(features), read_target_file(target)
+            loaded_controls = [read_target_file(path) for path in control or ()]
             said = stated_kind(loaded_target, kind)
         with refuse_bad_input(embedding.path.name):
             X = replace(_read(embedding.values), stimuli=embedding.stimuli, names=embedding.names)
         with refuse_bad_input():
             values, note = match(loaded_target, embedding)
+            controls = [match(one, embedding) for one in loaded_controls]
             grouping = None if groups is None else read_groups_file(groups, X.n, embedding.stimuli)
         with refuse_bad_input(loaded_target.path.name):
-            targets = read_target(values, X.n, said)
+            targets = read_target(values, X.n, said, control=[of for of, _ in controls] or None)
             if len(targets) == 1:
                 targets = replace(targets, labels=(loaded_target.path.stem,))
-        given = (*embedding.notes, *loaded_target.notes, note, *(grouping.notes if grouping else ()))
+        given = [*embedding.notes, *loaded_target.notes, note, *(grouping.notes if grouping else ())]
+        given += [words for one, (_, matched) in zip(loaded_controls, controls) for words in (*one.notes, matched)]
         notes = tuple(sentence for sentence in given if sentence)
         for sentence in notes:
             log(f"note: {sentence}.")
         inputs = [
             {"role": role, **loaded.record()}
-            for role, loaded in (("features", embedding), ("target", loaded_target), ("groups", grouping))
+            for role, loaded in (
+                ("features", embedding),
+                ("target", loaded_target),
+                ("groups", grouping),
+                *(("control", one) for one in loaded_controls),
+            )
             if loaded is not None
         ]
         job = _Job(X, targets, pruner, f"{embedding.path.stem} pruned to {loaded_target.path.stem}", inputs)

@@ -26,7 +26,7 @@ from ..validation import (
 if TYPE_CHECKING:
     import xarray
 
-    from .._typing import HostEmbeddingLike, HostTargetLike, LabelsLike, Splits, WeightsLike
+    from .._typing import ControlLike, HostEmbeddingLike, HostTargetLike, LabelsLike, Splits, WeightsLike
     from ..targets import Kind
 
 __all__ = ["at_once_of", "family_wise_p", "permutation_test"]
@@ -50,13 +50,14 @@ def permutation_test(
     *,
     kind: Kind | None = None,
     weights: WeightsLike | None = None,
+    control: ControlLike | None = None,
     progress: bool = True,
 ) -> xarray.Dataset:
     """The null of the whole procedure: the target's stimuli relabelled, the cross-validated pruning rerun.
 
     Parameters
     ----------
-    X, target, pruner, cv, repeats, kind, weights, progress
+    X, target, pruner, cv, repeats, kind, weights, control, progress
         As in :func:`secateur.cross_validate`.
     n : int
         Number of relabellings; each permutes the stimuli of every target (and its missing pairs and weights)
@@ -108,7 +109,7 @@ def permutation_test(
     pruner = pruner_of(pruner, kind)
     settings = pruner.settings()
     features = settings.read_features(X)
-    targets = read_target(target, features.n, pruner.kind, weights, features.stimuli)
+    targets = read_target(target, features.n, pruner.kind, weights, features.stimuli, control=control)
     folds, _ = split(features.n, cv, repeats, seed, groups)
     orders = np.vstack([np.arange(features.n), relabellings(features.n, n, seed, groups)])
     at_once = at_once_of(features.d, len(targets), pair_count(features.n))
@@ -146,7 +147,9 @@ def permutation_test(
     full_test = variables["observed_pruned_test"][1] - variables["observed_gain"][1]
     warn_of_opposition(full_test, targets.kind)
     coords = {"target": names_or_numbers(targets.labels, len(targets)), "permutation": np.arange(n)}
-    return xarray.Dataset(variables, coords, {**attributes(pruner, targets.kind, cv, repeats, seed), "n": n})
+    return xarray.Dataset(
+        variables, coords, {**attributes(pruner, targets.kind, cv, repeats, seed, targets.controls), "n": n}
+    )
 
 
 def family_wise_p(observed: Matrix, null: Matrix) -> Matrix:

@@ -18,7 +18,15 @@ from .result import Detail, Pruned, SearchInterrupted
 from .settings import Search, Settings
 
 if TYPE_CHECKING:
-    from .._typing import EmbeddingLike, HostEmbeddingLike, HostTargetLike, LabelsLike, TargetLike, WeightsLike
+    from .._typing import (
+        ControlLike,
+        EmbeddingLike,
+        HostEmbeddingLike,
+        HostTargetLike,
+        LabelsLike,
+        TargetLike,
+        WeightsLike,
+    )
     from ..execution import Device, Precision
     from ..measures import ComparatorOrAlias, Metric
     from ..measures import Search as SearchName
@@ -207,6 +215,7 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         target: TargetLike,
         *,
         weights: WeightsLike | None = None,
+        control: ControlLike | None = None,
         groups: LabelsLike | None = None,
     ) -> Pruner:
         """Learn which features to keep.
@@ -220,6 +229,8 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
             One target, in any form that :func:`secateur.alignment` takes.
         weights : array shaped like a target, optional
             Weight of each pair; 0 or 1 for rank comparators.
+        control : matrices, optional
+            What the fit must not rest on, as in :func:`secateur.alignment`: alignments are partial.
         groups : array (n,), optional
             Stimuli of one group stay on one side of the inner folds of ``"parsimonious"``; other searches have none.
 
@@ -246,7 +257,7 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError("target must be given: fit requires y to be passed, but the target y is None")
         features = read_features(X)
         validate_data(self, X, None if target is None else "no_validation", dtype=None, ensure_min_samples=3)
-        problem = settings.problem(features, self._read_one(target, features, weights), runs=1)
+        problem = settings.problem(features, self._read_one(target, features, weights, control), runs=1)
         settings.cost(problem).announce(bool(self.progress))
         pruned = settings.search.run(problem, groups=groups, progress=bool(self.progress), keep_interrupted=True)
         self.support_ = pruned.support[0]
@@ -267,7 +278,14 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
             )
         return self
 
-    def score(self, X: HostEmbeddingLike, target: HostTargetLike, *, weights: WeightsLike | None = None) -> float:
+    def score(
+        self,
+        X: HostEmbeddingLike,
+        target: HostTargetLike,
+        *,
+        weights: WeightsLike | None = None,
+        control: ControlLike | None = None,
+    ) -> float:
         """Alignment of the kept features with a target over the same or other stimuli.
 
         Pairs that are undefined in the kept features are left out, with one warning.
@@ -280,6 +298,8 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
             One target over these stimuli.
         weights : array shaped like a target, optional
             Weight of each pair; 0 or 1 for rank comparators.
+        control : matrices, optional
+            As in :meth:`fit`; the score is then partial.
 
         Returns
         -------
@@ -295,13 +315,15 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         settings = self.settings()
         features = read_features(X)
         validate_data(self, X, dtype=None, reset=False)
-        problem = settings.scoring(features, self._read_one(target, features, weights))
+        problem = settings.scoring(features, self._read_one(target, features, weights, control))
         scores, undefined = problem.held_out_alignment(None, self.support_)
         warn_of_undefined_pairs(int(undefined[0]))
         return float(scores[0])
 
-    def _read_one(self, target: TargetLike, features: Features, weights: WeightsLike | None) -> Targets:
-        targets = read_target(target, features.n, self.kind, weights, features.stimuli)
+    def _read_one(
+        self, target: TargetLike, features: Features, weights: WeightsLike | None, control: ControlLike | None
+    ) -> Targets:
+        targets = read_target(target, features.n, self.kind, weights, features.stimuli, control=control)
         if len(targets) != 1:
             raise ValueError(f"target must be one target, got {len(targets)}: fit a Pruner for each")
         return targets

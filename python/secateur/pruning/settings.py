@@ -23,7 +23,7 @@ from .result import Detail, Pruned
 from .scorer import Scorer, explained_baseline
 
 if TYPE_CHECKING:
-    from .._typing import EmbeddingLike, LabelsLike, TargetLike, WeightsLike
+    from .._typing import ControlLike, EmbeddingLike, LabelsLike, TargetLike, WeightsLike
     from ..execution import Device, Precision
     from ..measures import ComparatorOrAlias, Metric
     from ..measures import Search as SearchName
@@ -124,7 +124,7 @@ class Search:
         most = self.most(d)
         if groups is not None and np.shape(groups) != (n,):
             raise ValueError(f"groups must have one entry for each of {n} stimuli, got shape {np.shape(groups)}")
-        if self.runs_on_device:
+        if self.runs_on_device and problem.targets.controls is None:
             # Little work takes no two seconds, with any comparator, and loads no bars.
             if not progress or self.cost(n, d, len(problem.targets)) < WORTH_CUDA:
                 return self.run_whole(problem, most, stimuli, detail, report)
@@ -178,12 +178,22 @@ class Settings:
         return replace(self, metric=terms[0], comparator=terms[1], threads=thread_count(self.threads))
 
     def read(
-        self, X: EmbeddingLike, target: TargetLike, weights: WeightsLike | None = None
+        self,
+        X: EmbeddingLike,
+        target: TargetLike,
+        weights: WeightsLike | None = None,
+        control: ControlLike | None = None,
     ) -> tuple[Features | DeviceFeatures, Targets | DeviceTargets]:
         """X and target in any form; arrays on a device where the search runs there, and X of float32 as it is."""
         features = self.read_features(X)
         return features, read_target(
-            target, features.n, self.kind, weights, features.stimuli, device_arrays=self.search.runs_on_device
+            target,
+            features.n,
+            self.kind,
+            weights,
+            features.stimuli,
+            control=control,
+            device_arrays=self.search.runs_on_device,
         )
 
     def read_features(self, X: EmbeddingLike) -> Features | DeviceFeatures:

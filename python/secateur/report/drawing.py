@@ -76,7 +76,8 @@ def read_groups(groups: LabelsLike | None, n: int) -> Groups | None:
 
 
 def unit_of(result: xarray.Dataset) -> str:
-    return label_of(str(result.attrs["comparator"]))
+    partial = "partial " if result.attrs.get("controls") else ""
+    return partial + label_of(str(result.attrs["comparator"]))
 
 
 def trimmed(words: str, most: int) -> str:

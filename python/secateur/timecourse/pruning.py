@@ -13,7 +13,7 @@ import numpy.typing as npt
 import xarray
 
 from ..arguments import check_integer
-from ..features import Features, Indices, read_features
+from ..features import Features, Indices, Matrix, read_features
 from ..measures import comparator_row, search_row
 from ..pairs import pair_count
 from ..problem import Problem
@@ -21,7 +21,7 @@ from ..progress import with_progress
 from ..provenance import digest_of
 from ..pruning import Pruner
 from ..similarity import warn_of_opposition, warn_of_undefined_pairs
-from ..targets import Targets, read_target
+from ..targets import Targets, read_controls, read_target
 from ..validation import Fold, attributes, names_or_numbers, pruner_of, score_fold, split, warn_of_small_folds
 from .cluster import check_client, results
 from .store import Laid, opened, place_of
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import distributed
     from numpy.typing import ArrayLike
 
-    from .._typing import HostEmbeddingLike, LabelsLike, MoviesLike, NamesLike, Splits
+    from .._typing import ControlLike, HostEmbeddingLike, LabelsLike, MoviesLike, NamesLike, Splits
     from ..targets import Kind
 
 __all__ = [
@@ -57,6 +57,7 @@ class Study:
     generalise: bool
     alone: bool  # the subjects have one time point each
     groups: Any = None  # of stimuli, for a search with inner folds
+    controls: Matrix | None = None
 
     @property
     def ranked(self) -> bool:
@@ -65,7 +66,7 @@ class Study:
     def targets(self, values: Any, names: tuple[str, ...]) -> Targets:
         """Movie rows as targets, called by their names in messages."""
         try:
-            targets = read_target(np.asarray(values), self.features.n, self.kind, None, self.features.stimuli)
+            targets = read_target(np.asarray(values), self.features.n, self.kind, control=self.controls)
         except ValueError as error:
             raise ValueError(f"movies from {names[0]} to {names[-1]}: {error}") from error
         return replace(targets, labels=names)
@@ -135,6 +136,7 @@ def prune(
     kind: Kind | None = None,
     subjects: NamesLike | None = None,
     times: ArrayLike | None = None,
+    control: ControlLike | None = None,
     generalise: bool = False,
     store: str | os.PathLike[str] | None = None,
     chunk: int | None = None,
@@ -163,6 +165,8 @@ def prune(
         Names, in place of the movies' own.
     times : array (T,), optional
         Seconds, in place of the movies' own.
+    control : matrices, optional
+        What no alignment may rest on, at any time, as in :func:`secateur.alignment`: all are partial.
     generalise : bool
         Whether the features kept at each time are also scored at all others, on the same held-out stimuli.
     store : path, optional
@@ -243,7 +247,17 @@ def prune(
     (('subject', 'time', 'fold'), (2, 6, 3))
     """
     study, read, repeat = planned(
-        X, movies, pruner, (cv, repeats, seed, groups), kind, subjects, times, client, threads, generalise=generalise
+        X,
+        movies,
+        pruner,
+        (cv, repeats, seed, groups),
+        kind,
+        subjects,
+        times,
+        client,
+        threads,
+        control,
+        generalise=generalise,
     )
     chunks = divided(study, read, chunk)
     inputs = input_digests(study, read, chunks, client, progress)
@@ -279,8 +293,8 @@ def prune(
 
 def planned(
     X: HostEmbeddingLike, movies: MoviesLike, pruner: Pruner | None, how: tuple[Any, int, int, Any], kind: Kind | None,
-    subjects: NamesLike | None, times: ArrayLike | None, client: distributed.Client | None, threads: int | None, *,
-    generalise: bool = False,
+    subjects: NamesLike | None, times: ArrayLike | None, client: distributed.Client | None, threads: int | None,
+    control: ControlLike | None = None, *, generalise: bool = False,
 ) -> tuple[Study, Movies, Indices]:  # fmt: skip
     """Everything that a run along time is given, read and checked: also to which repeat each fold belongs."""
     from sklearn.base import clone
@@ -300,13 +314,14 @@ def planned(
     folds, repeat = split(features.n, cv, repeats, seed, groups)
     warn_of_small_folds(folds)
     inner = np.asarray(groups) if groups is not None and search_row(pruner.search).inner_folds else None
-    study = Study(features, folds, pruner, named, bool(generalise), len(read.times) == 1, inner)
+    controls = None if control is None else read_controls(control, features.n, features.stimuli)
+    study = Study(features, folds, pruner, named, bool(generalise), len(read.times) == 1, inner, controls)
     return study, read, repeat
 
 
 def settings_of(study: Study, cv: Splits, repeats: int, seed: int) -> dict[str, Any]:
     """What a result records of how it was made."""
-    return attributes(study.pruner, study.kind, cv, repeats, seed)
+    return attributes(study.pruner, study.kind, cv, repeats, seed, study.controls)
 
 
 def check_stimuli(movies: Movies, features: Features) -> None:
@@ -363,6 +378,7 @@ def input_digests(
             [movies.units, movies.times.tolist(), {name: at.tolist() for name, at in movies.windows.items()}]
         ),
         "folds": digest_of([side.tolist() for fold in study.folds for side in fold]),
+        **({} if study.controls is None else {"control": digest_of(study.controls)}),
         **({} if study.groups is None else {"groups": digest_of(study.groups.tolist())}),
         "movies": digest_of(np.concatenate([rows[key] for key in range(len(chunks))])),
     }

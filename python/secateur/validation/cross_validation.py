@@ -12,7 +12,7 @@ from ..similarity import warn_of_opposition, warn_of_undefined_pairs
 if TYPE_CHECKING:
     import xarray
 
-    from .._typing import EmbeddingLike, LabelsLike, Splits, TargetLike, WeightsLike
+    from .._typing import ControlLike, EmbeddingLike, LabelsLike, Splits, TargetLike, WeightsLike
     from ..targets import Kind
 from .folds import split, warn_of_small_folds
 from .scores import attributes, collect, names_or_numbers, score_fold
@@ -42,6 +42,7 @@ def cross_validate(
     *,
     kind: Kind | None = None,
     weights: WeightsLike | None = None,
+    control: ControlLike | None = None,
     curves: bool = True,
     progress: bool = True,
 ) -> xarray.Dataset:
@@ -69,6 +70,8 @@ def cross_validate(
         What the target holds, where neither it nor the pruner says so; overrides the pruner's.
     weights : array shaped like a target, optional
         Weight of each pair; 0 or 1 for rank comparators.
+    control : matrices, optional
+        What neither the pruning nor a score may rest on, as in :func:`secateur.alignment`: all alignments are partial.
     curves : bool
         Whether the insertion curves (target, fold, step) are returned.
     progress : bool
@@ -115,7 +118,7 @@ def cross_validate(
     """
     pruner = pruner_of(pruner, kind)
     settings = pruner.settings()
-    features, targets = settings.read(X, target, weights)
+    features, targets = settings.read(X, target, weights, control)
     folds, repeat = split(features.n, cv, repeats, seed, groups)
     warn_of_small_folds(folds)
     problem = settings.problem(features, targets, folds, runs=1)
@@ -130,7 +133,7 @@ def cross_validate(
         names_or_numbers(features.names, features.d),
         names_or_numbers(features.stimuli or targets.stimuli, features.n),
     )
-    attrs = attributes(pruner, targets.kind, cv, repeats, seed)
+    attrs = attributes(pruner, targets.kind, cv, repeats, seed, targets.controls)
     result = collect(scores, folds, repeat, targets, names, attrs, curves=curves)
     warn_of_undefined_pairs(int(result["undefined_pairs"].sum()))
     warn_of_opposition(result["full_test"].mean("fold"), targets.kind)

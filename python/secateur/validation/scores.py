@@ -57,7 +57,9 @@ def score_fold(
     return FoldScores(pruned.baseline, full, pruned.alignment, scores, undefined, pruned)
 
 
-def attributes(pruner: Pruner, kind: Kind, cv: Splits, repeats: int, seed: int) -> dict[str, Any]:
+def attributes(
+    pruner: Pruner, kind: Kind, cv: Splits, repeats: int, seed: int, controls: Matrix | None = None
+) -> dict[str, Any]:
     """What a result records of how it was made."""
     limits = {name: getattr(pruner, name) for name in ("max_features", "tol", "patience")}
     if pruner.min_features > 1:
@@ -70,6 +72,7 @@ def attributes(pruner: Pruner, kind: Kind, cv: Splits, repeats: int, seed: int) 
         "metric": pruner.metric, "comparator": check_comparator(pruner.comparator), "kind": kind,
         "search": pruner.search,
         **{name: value for name, value in limits.items() if value is not None},
+        **({} if controls is None else {"controls": len(controls)}),
         "cv": cv_name(cv),
         "repeats": int(repeats), "seed": int(seed), "secateur_version": own_version(),
     }  # fmt: skip
