@@ -92,7 +92,6 @@ def draw(rows: list[dict[str, Any]], facts: dict[str, Any], out: str) -> None:
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     figure, panels = plt.subplots(1, 2, figsize=(12.4, 4.8), sharey=True, layout="constrained")
-    labels: list[list[tuple[float, int, str, str]]] = []
     stimuli = sorted({row["n"] for row in rows})
     for panel, (verb, title) in zip(panels, VERBS.items(), strict=True):
         of_verb = [row for row in rows if row["verb"] == verb]
@@ -101,11 +100,9 @@ def draw(rows: list[dict[str, Any]], facts: dict[str, Any], out: str) -> None:
         for contender, words in CONTENDERS.items():
             times = {row["n"]: row["seconds"] for row in of_verb if row["contender"] == contender}
             lines.append((words, times, {"marker": "o", "markersize": 4.5, "linewidth": 2.0}))
-        labels.append([])
         for (label, colour), line, look in lines:
             if line:
-                panel.plot(list(line), list(line.values()), color=colour, **look)
-                labels[-1].append((np.log10(list(line.values())[-1]), max(line), label, colour))
+                panel.plot(list(line), list(line.values()), color=colour, label=label.replace("\n", " "), **look)
         panel.set(xscale="log", yscale="log", xlabel="stimuli")
         panel.set_title(title, loc="left", fontsize=11)
         panel.xaxis.set_major_locator(FixedLocator(stimuli))
@@ -118,17 +115,8 @@ def draw(rows: list[dict[str, Any]], facts: dict[str, Any], out: str) -> None:
         panel.set_axisbelow(True)
         panel.spines[["top", "right"]].set_visible(False)
         panel.set_xlim(stimuli[0] / 1.1, stimuli[-1] * 1.1)
-    low, high = np.log10(panels[0].get_ylim())
-    line = 0.044 * (high - low)
-    for panel, of_panel in zip(panels, labels, strict=True):
-        free = -np.inf
-        for height, last, label, colour in sorted(of_panel):
-            half = line * (1 + label.count("\n")) / 2
-            height = max(height, free + half)
-            free = height + half
-            at = last, 10**height
-            panel.annotate(label, at, (8, 0), textcoords="offset points", color=colour, va="center", fontsize=9.5)
     panels[0].set_ylabel("time of one call")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
     figure.suptitle(
         f"One target, cosine and Pearson. {facts['processor']}, {facts['simd']}, numpy {facts['numpy']}",
         x=0.008, ha="left", fontsize=9.5, color="#555555",
