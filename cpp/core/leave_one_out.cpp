@@ -6,7 +6,7 @@ namespace secateur {
 void leave_one_out(Engine& engine, const Targets& source, Measures by, Indices subset, const Context& context, double* out) {
     StandardTargets targets(source, engine, by, context);
     const Space space = space_of(engine, by.metric, subset, context);
-    one_feature(engine, targets, plan_of(targets, space, by.metric, subset, subset, -1), context, out);
+    one_feature(engine, targets, plan_of(targets, space, by.metric, subset, subset, -1, context), context, out);
 }
 
 }  // namespace secateur

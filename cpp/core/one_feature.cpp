@@ -11,7 +11,9 @@ namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
-Guards guards_of(const StandardTargets& targets, const Space& space, Metric metric, Indices subset, int sign) {
+// A call that is to end may get a part of them.
+Guards guards_of(const StandardTargets& targets, const Space& space, Metric metric, Indices subset, int sign,
+                 const Context& context) {
     const int64_t n = targets.stimuli, pairs = targets.pairs;
     const Traits traits = traits_of(metric);
     Guards guards;
@@ -29,11 +31,12 @@ Guards guards_of(const StandardTargets& targets, const Space& space, Metric metr
     }
     Buffer values(pairs);
     finish(space, n, metric, values.get());
+    if (context.stop(0)) return guards;
     double total = 0, count = 0;
     for (int64_t p = 0; p < pairs; ++p)
         if (!std::isnan(values[p])) total += traits.orientation * values[p], ++count;
     if (targets.centred && count > 0) guards.shift = total / count;
-    for (int64_t u = 0; u < targets.patterns; ++u) {
+    for (int64_t u = 0; u < targets.patterns && !context.stop(0); ++u) {
         double sum = 0, squares = 0;
         for (int64_t p = 0; p < pairs; ++p) {
             const double w = targets.weighted ? targets.weights(u)[p] : 1;
@@ -84,8 +87,11 @@ void recompute_candidates(const Features& x, const StandardTargets& targets, con
 }  // namespace
 
 OneFeaturePlan plan_of(const StandardTargets& targets, const Space& space, Metric metric, Indices subset, Indices candidates,
-                       int sign) {
-    return {metric, sign, subset, candidates, targets.view(), &space, guards_of(targets, space, metric, subset, sign)};
+                       int sign, const Context& context) {
+    OneFeaturePlan plan{
+        metric, sign, subset, candidates, targets.view(), &space, guards_of(targets, space, metric, subset, sign, context)};
+    context.throw_if_stopped();
+    return plan;
 }
 
 void one_feature(Engine& engine, StandardTargets& targets, const OneFeaturePlan& plan, const Context& context, double* out) {

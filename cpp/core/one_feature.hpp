@@ -6,7 +6,8 @@
 
 namespace secateur {
 
-OneFeaturePlan plan_of(const StandardTargets&, const Space& of_subset, Metric, Indices subset, Indices candidates, int sign);
+OneFeaturePlan plan_of(const StandardTargets&, const Space& of_subset, Metric, Indices subset, Indices candidates, int sign,
+                       const Context&);
 
 // out (targets, features): alignment of the subset with each candidate added (sign +1) or removed (sign -1).
 // Features that are no candidates get the alignment of the subset itself.

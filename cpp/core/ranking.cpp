@@ -52,8 +52,8 @@ bool ranking(Engine& all, const Targets& source, Measures by, Indices stimuli, P
     const Space space = space_of(engine, by.metric, whole, context);
     Buffer similarities(engine.pairs());
     finish(space, engine.stimuli, by.metric, similarities.get());
-    const RankingPlan plan{plan_of(targets, space, by.metric, whole, whole, -1), among.positions(), similarities.get(), rule,
-                           d - 1 < traits_of(by.metric).least_features()};
+    const RankingPlan plan{plan_of(targets, space, by.metric, whole, whole, -1, context), among.positions(), similarities.get(),
+                           rule, d - 1 < traits_of(by.metric).least_features()};
     if (const auto ranked = engine.ranking(source, plan, context, out)) {
         context.throw_if_stopped();
         return *ranked;

@@ -13,7 +13,13 @@ namespace secateur {
 // The caller's thread asks whether to stop until no piece is left, whoever has the last ones: at OpenMP's own end of a loop it
 // would wait and ask nothing.
 inline void keep_asking(const std::atomic<int64_t>& left, int thread, const Context& context) {
-    while (thread == 0 && left > 0 && !context.stop(0)) std::this_thread::sleep_for(std::chrono::microseconds(100));
+    constexpr int short_wait = 1000;  // turns, some tenths of a millisecond
+    for (int turn = 0; thread == 0 && left > 0 && !context.stop(0); ++turn) {
+        if (turn < short_wait)
+            std::this_thread::yield();
+        else
+            std::this_thread::sleep_for(std::chrono::microseconds(100));
+    }
 }
 
 // piece(p, thread) for each p below `count`.

@@ -50,6 +50,7 @@ inline std::vector<int64_t> all_features(int64_t d) {
 inline Space space_of(Engine& engine, Metric metric, Indices subset, const Context& context) {
     Space space(engine.stimuli);
     engine.space(metric, subset, context, space);
+    context.throw_if_stopped();
     return space;
 }
 

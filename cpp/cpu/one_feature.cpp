@@ -114,7 +114,8 @@ struct PairStream {
     Buffer values;                       // by partner: the rows' pair sums, less `shift`, then their targets
     static constexpr int64_t partners = 96, block_rows = 256;
 
-    PairStream(const Job& job, int together, double shift) {
+    // A call that is to end gets a part of it.
+    PairStream(const Job& job, int together, double shift, const Context& context) {
         const StandardTargets& targets = *job.targets;
         const int64_t n = job.x.stimuli;
         const double* weights = targets.weighted ? targets.weights(targets.pattern_of(0)) : nullptr;
@@ -132,7 +133,7 @@ struct PairStream {
                 }
         };
         if (weights) {
-            for (int64_t i = 0, p = 0; i < n; ++i) {
+            for (int64_t i = 0, p = 0; i < n && !context.stop(0); ++i) {
                 const Run run{i, static_cast<int64_t>(partner.size()), 0, at, 1};
                 for (int64_t j = i + 1; j < n; ++j, ++p) {
                     if (weights[p] == 0) continue;
@@ -147,7 +148,7 @@ struct PairStream {
             blocks.push_back(runs.size());
             return;
         }
-        for (int64_t top = 0; top < n; top += block_rows)
+        for (int64_t top = 0; top < n && !context.stop(0); top += block_rows)
             for (int64_t left = top / partners * partners; left < n; left += partners) {
                 const int64_t bottom = std::min(n, top + block_rows), right = std::min(n, left + partners);
                 for (int64_t i = top, rows; i < bottom; i += rows) {
@@ -376,7 +377,8 @@ struct ProductTile {
 template <class Rule, int sign>
 struct ManyTargetsTile {
     template <int L>
-    ALWAYS_INLINE static void run(const Job* shared, int64_t first, const Panels* batch, const BlockScratch* own_scratch) {
+    ALWAYS_INLINE static void run(const Job* shared, int64_t first, const Panels* batch, const BlockScratch* own_scratch,
+                                  const Context* context) {
         using S = Simd<L>;
         using Vec = typename S::Vec;
         constexpr int V = strip / L;
@@ -396,6 +398,7 @@ struct ManyTargetsTile {
 
         int64_t i = 0;
         for (int64_t start = 0; start < pairs; start += chunk) {
+            if (start / chunk % 16 == 0 && context->stop()) return;
             const int64_t length = std::min(chunk, pairs - start);
             int64_t end_row = i;
             for (int64_t s = 0; s < filled; ++s) {
@@ -556,31 +559,30 @@ void by_moments(Job& job, const Context& context) {
         const auto tile = choose<Tile, const Job*, const PairStream*, int64_t, int64_t, double*, const Context*>();
         int strip = 0, rows = 0;
         at_level([&](auto lanes) { strip = Tile::template strip<lanes()>, rows = Tile::template rows<lanes()>; });
-        const PairStream pairs(job, rows, Rule::rooted || Rule::normalised ? 0 : job.shift);
+        const PairStream pairs(job, rows, Rule::rooted || Rule::normalised ? 0 : job.shift, context);
         const int64_t strips = strips_of(n, job.candidates.count, strip, context.threads), width = strips * strip;
         std::vector<Buffer> scratch;
         for (int t = 0; t < context.threads; ++t) scratch.emplace_back(width * (n * parts<Rule> + 4));
         const int64_t tiles = (job.candidates.count + width - 1) / width;
-#pragma omp parallel for schedule(dynamic) num_threads(context.threads) if (context.threads > 1)
-        for (int64_t t = 0; t < tiles; ++t) {
-            if (!context.stop(omp_thread())) tile(&job, &pairs, t * width, strips, scratch[omp_thread()].get(), &context);
+        share_out(tiles, context.threads, context, [&](int64_t t, int thread) {
+            if (!context.stop(thread)) tile(&job, &pairs, t * width, strips, scratch[thread].get(), &context);
             context.did(1.0 / static_cast<double>(tiles));
-        }
+        });
         return;
     }
     Panels panels(targets);
     std::vector<BlockScratch> scratch;
     for (int t = 0; t < context.threads; ++t) scratch.emplace_back(n, Panels::padded(targets), targets.weighted);
-    const auto tile = choose<ManyTargetsTile<Rule, sign>, const Job*, int64_t, const Panels*, const BlockScratch*>();
+    const auto tile =
+        choose<ManyTargetsTile<Rule, sign>, const Job*, int64_t, const Panels*, const BlockScratch*, const Context*>();
     const int64_t tiles = (job.candidates.count + block - 1) / block;
     const double batch_tiles = static_cast<double>(tiles * ((targets.count - 1) / Panels::largest(targets) + 1));
     for (int64_t from = 0; from < targets.count && !context.stop(0); from += Panels::largest(targets)) {
         panels.pack(targets, from, context.threads);
-#pragma omp parallel for schedule(dynamic) num_threads(context.threads) if (context.threads > 1)
-        for (int64_t t = 0; t < tiles; ++t) {
-            if (!context.stop(omp_thread())) tile(&job, t * block, &panels, &scratch[omp_thread()]);
+        share_out(tiles, context.threads, context, [&](int64_t t, int thread) {
+            if (!context.stop(thread)) tile(&job, t * block, &panels, &scratch[thread], &context);
             context.did(1 / batch_tiles);
-        }
+        });
     }
 }
 
