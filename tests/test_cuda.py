@@ -7,6 +7,7 @@ with faults to order; elsewhere these tests skip.
 from __future__ import annotations
 
 import ctypes
+import gc
 import itertools
 import signal
 import subprocess
@@ -138,6 +139,40 @@ def test_little_memory_changes_no_bit_of_a_fold(precision, missing, emulated, mo
     monkeypatch.setenv("SECATEUR_EMULATED_MEMORY", "200000")
     for ours, theirs in zip(pruned(X, h, precision=precision), whole):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def maps_case(rows, n, units, outputs, seed=0):
+    """Some units never move, some rows move nothing."""
+    rng = np.random.default_rng(seed)
+    before = rng.normal(size=(n, units)).astype(np.float32)
+    removed = (rng.normal(size=(rows, n, units)) * (rng.random((rows, n, 1)) < 0.8)).astype(np.float32)
+    removed[:, :, ::3] = np.minimum(removed[:, :, ::3], 0) * (before[:, ::3] > 0)  # silent ones stay so
+    weights = rng.normal(size=(outputs, units)).astype(np.float32)
+    after = (np.maximum(before, 0) @ weights.T + rng.normal(size=outputs)).astype(np.float32)
+    return before, removed, weights, after
+
+
+def test_masked_embeddings_keep_their_bits(emulated, monkeypatch):
+    """In any order of threads, and in parts where memory is short."""
+    before, removed, weights, after = maps_case(150, 3, 70, 60)
+    seen = []
+    for order in ("forward", "reverse", "1", "2"):
+        monkeypatch.setenv("SECATEUR_EMULATED_ORDER", order)
+        layer = _core.cuda_load_layer(_core.cuda_open(), weights)
+        seen.append(_core.masked_embeddings(before, removed, layer, after, 1))
+    monkeypatch.setenv("SECATEUR_EMULATED_ORDER", "forward")
+    monkeypatch.setenv("SECATEUR_EMULATED_MEMORY", "450000")
+    del layer
+    device = _core.cuda_open()
+    layer = _core.cuda_load_layer(device, weights)
+    seen.append(_core.masked_embeddings(before, removed, layer, after, 1))
+    for other in seen[1:]:
+        np.testing.assert_array_equal(other, seen[0])
+    monkeypatch.setenv("SECATEUR_EMULATED_MEMORY", "150000")
+    del layer, device
+    layer = _core.cuda_load_layer(_core.cuda_open(), weights)
+    with pytest.raises(MemoryError, match=r"^out of device memory: .* were asked for \(.*\)"):
+        _core.masked_embeddings(before, removed, layer, after, 1)
 
 
 @pytest.mark.parametrize("metric", reference.METRICS)
@@ -681,6 +716,233 @@ def test_a_torch_tensor_on_the_device():
         for given in ((x, target), (X, h))
     ]
     cases.close(folds[0], folds[1], 1e-9)
+
+
+# DLPack
+
+
+class Tensor(ctypes.Structure):
+    """What a capsule of DLPack holds: DLManagedTensor."""
+
+    _fields_ = [
+        ("data", ctypes.c_void_p), ("device_type", ctypes.c_int32), ("device_id", ctypes.c_int32),
+        ("dimensions", ctypes.c_int32), ("code", ctypes.c_uint8), ("bits", ctypes.c_uint8), ("lanes", ctypes.c_uint16),
+        ("shape", ctypes.POINTER(ctypes.c_int64)), ("strides", ctypes.POINTER(ctypes.c_int64)),
+        ("byte_offset", ctypes.c_uint64), ("context", ctypes.c_void_p), ("deleter", ctypes.c_void_p),
+    ]  # fmt: skip
+
+
+class ByDLPack:
+    """Memory of the emulated device, as a library lends it that has DLPack alone."""
+
+    def __init__(self, array, strides=None, device=2, name=b"dltensor", pad=0):
+        self.shape, self.device, self.name, self.gone = array.shape, device, name, 0
+        whole = np.concatenate([np.zeros(pad, array.dtype), array.ravel()])
+        self.lent = OnDevice(whole).__cuda_array_interface__["data"][0]
+        places = ctypes.c_int64 * array.ndim
+        strides = None if strides is None else places(*strides)
+        self.tensor = Tensor(
+            self.lent, device, 0, array.ndim, "iuf".index(array.dtype.kind), 8 * array.itemsize, 1,
+            places(*array.shape), strides, pad * array.itemsize,
+        )  # fmt: skip
+
+        def let_go(_):
+            self.gone += 1
+
+        self.destructor = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(let_go)
+
+    def __dlpack_device__(self):
+        return (self.device, 0)
+
+    def __dlpack__(self, *, stream=None):
+        assert stream == -1
+        make = ctypes.pythonapi.PyCapsule_New
+        make.restype = ctypes.py_object
+        make.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+        return make(ctypes.addressof(self.tensor), self.name, ctypes.cast(self.destructor, ctypes.c_void_p))
+
+
+@pytest.mark.parametrize("kind", ["similarity", "dissimilarity"])
+def test_arrays_by_dlpack(kind, emulated):
+    X, h = cases.embedding(12, 8), cases.target(12, 3)
+    x, target = ByDLPack(X, strides=(8, 1)), ByDLPack(h, pad=7)
+    for given in ((x, h), (X, target), (x, target), (OnDevice(X), target)):
+        expected = sc.leave_one_out(OnDevice(X), h if given[1] is h else OnDevice(h), kind=kind)
+        np.testing.assert_array_equal(sc.leave_one_out(*given, kind=kind), expected)
+    if kind == "dissimilarity":
+        folds = [sc.cross_validate(*on, cv=3, kind=kind, progress=False) for on in ((x, target), (X, OnDevice(h)))]
+        for name in folds[1].data_vars:
+            np.testing.assert_array_equal(folds[0][name], folds[1][name])
+    managed = ByDLPack(X, device=13)  # memory that the device shares with the host
+    np.testing.assert_array_equal(sc.leave_one_out(managed, h, kind=kind), sc.leave_one_out(x, h, kind=kind))
+    column = ByDLPack(h[:1], strides=(1, 1))  # along an axis of one place nobody steps
+    np.testing.assert_array_equal(
+        sc.leave_one_out(X, column, kind=kind), sc.leave_one_out(X, OnDevice(h[:1]), kind=kind)
+    )
+    assert sc.alignment(x, h, kind=kind).shape == (3,)
+    gc.collect()
+    assert x.gone > 2
+    assert target.gone > 2
+
+
+def test_what_is_lent_by_dlpack_stays_while_it_is_used(emulated):
+    x = ByDLPack(cases.embedding(9, 20))
+    loaded = _core.cuda_load(_core.cuda_open(), x, "double")
+    gc.collect()
+    assert x.gone == 0
+    del loaded
+    gc.collect()
+    assert x.gone == 1
+
+
+def test_arrays_by_dlpack_that_are_refused(emulated):
+    X, h = cases.embedding(9, 20), cases.target(9)
+    for x, error, message in (
+        (ByDLPack(X.astype(np.float32)), TypeError, "X must have dtype float64 on a CUDA device, got '<f4'"),
+        (ByDLPack(X.astype(np.int64)), TypeError, "X must have dtype float64 on a CUDA device, got '<i8'"),
+        (ByDLPack(X, strides=(1, 9)), ValueError, "X must be C-contiguous on a CUDA device"),
+        (ByDLPack(X[0]), ValueError, r"X must have shape \(stimuli, features\), got shape \(20,\)"),
+        (ByDLPack(X, name=b"other"), TypeError, "X must give a capsule named 'dltensor' by __dlpack__"),
+        (ByDLPack(np.where(X[4, 7] == X, np.nan, X)), ValueError, "X must be finite, got nan at stimulus 4, feature 7"),
+    ):
+        with pytest.raises(error, match=message):
+            sc.leave_one_out(x, h, kind="similarity")
+    elsewhere = ByDLPack(X)
+    elsewhere.tensor.data = X.ctypes.data
+    with pytest.raises(ValueError, match="X must lie in a CUDA device's memory, got a pointer to other memory"):
+        sc.leave_one_out(elsewhere, h, kind="similarity")
+    said = ByDLPack(X)
+    said.tensor.device_type = 10  # it says another thing than its tensor
+    with pytest.raises(ValueError, match="X must lie in a CUDA device's memory, got DLPack's device type 10"):
+        sc.leave_one_out(said, h, kind="similarity")
+    for wrong in (sc.similarity, lambda x: sc.Pruner(search="forward", kind="similarity").fit(x, h)):
+        with pytest.raises(TypeError, match=r"X must lie in host memory here, got a CUDA array: pass X.cpu\(\)"):
+            wrong(ByDLPack(X))
+    with pytest.raises(ValueError, match=r"target must have shape .* got \(2, 35\)"):
+        sc.leave_one_out(X, ByDLPack(cases.target(9, 2)[:, :35]), kind="similarity")
+    assert not sc.features.is_device_array(ByDLPack(X, device=1))  # in host memory
+
+
+# Feature maps
+
+
+def masked_by_definition(before, removed, weights, after):
+    """In double, and what single precision may be off by: a rounding for each sum, of terms each rounded thrice."""
+    own, gone, W, whole = (part.astype(float) for part in (before, removed, weights, after))
+    change = np.maximum(own - gone, 0) - np.maximum(own, 0)
+    size = (np.abs(own) + np.abs(gone)) @ np.abs(W).T
+    bound = 2.0**-24 * ((own.shape[1] + 2) * np.abs(change) @ np.abs(W).T + 4 * size + 2 * np.abs(whole))
+    return np.maximum(whole + change @ W.T, 0), 1.01 * bound
+
+
+@pytest.mark.parametrize(
+    ("rows", "n", "units", "outputs"),
+    [(29, 5, 75, 70), (140, 2, 33, 132), (1, 3, 1, 1), (128, 1, 300, 4), (3, 2, 16, 260)],
+    ids=["parts of tiles", "rows beyond a tile", "one of each", "whole rows", "outputs beyond two tiles"],
+)
+def test_masked_embeddings(rows, n, units, outputs, emulated):
+    """By definition, and as the processor has them; from the host and as they lie; left there or brought back."""
+    before, removed, weights, after = maps_case(rows, n, units, outputs)
+    device = _core.cuda_open()
+    layer = _core.cuda_load_layer(device, weights)
+    found = _core.masked_embeddings(before, removed, layer, after, 1)
+    expected, bound = masked_by_definition(before, removed, weights, after)
+    assert found.dtype == np.float32
+    assert (np.abs(found - expected) <= bound).all()
+    there = _core.masked_embeddings(before, removed, weights, after, 1)
+    assert (np.abs(found - there) <= 2 * bound).all()
+    for lend in (OnDevice, ByDLPack):
+        given = (lend(before), lend(removed), _core.cuda_load_layer(device, lend(weights)), lend(after), 1)
+        np.testing.assert_array_equal(_core.masked_embeddings(*given), found)
+        out = lend(np.full_like(found, np.nan))
+        assert _core.masked_embeddings(*given, out) is out
+        at = out.lent if lend is ByDLPack else out.__cuda_array_interface__["data"][0]  # emulated: the host can read it
+        written = np.frombuffer(ctypes.string_at(at, found.nbytes), np.float32)
+        np.testing.assert_array_equal(written.reshape(found.shape), found)
+
+
+def test_masked_embeddings_that_are_refused(emulated):
+    before, removed, weights, after = maps_case(4, 3, 20, 10)
+    device = _core.cuda_open()
+    layer = _core.cuda_load_layer(device, weights)
+    out = np.zeros((4, 3, 10), np.float32)
+    for given, error, message in (
+        ((before.astype(float), removed, layer, after, 1), TypeError, "before must have dtype float32, got float64"),
+        (
+            (OnDevice(before.astype(float)), removed, layer, after, 1),
+            TypeError,
+            "before must have dtype float32 on a CUDA",
+        ),
+        (
+            (before, removed[..., :9].copy(), layer, after, 1),
+            ValueError,
+            "removed must have 20 units, as weights has in",
+        ),
+        ((before, OnDevice(removed[0]), layer, after, 1), ValueError, r"removed must have 3 dimension\(s\), got shape"),
+        (
+            (before, removed, layer, after[:, :9].copy(), 1),
+            ValueError,
+            "after must have 10 units, as weights has outputs",
+        ),
+        ((before[:2], removed, layer, after, 1), ValueError, "before must have 3 images, as removed has"),
+        ((before, removed[:0], layer, after, 1), ValueError, "removed must have a row and an image"),
+        ((OnDevice(before), removed, weights, after, 1), ValueError, "weights must be loaded on the CUDA device"),
+        ((before, removed, layer, after, 1, out), ValueError, "out must lie on the CUDA device"),
+        ((before, removed, weights, after, 1, OnDevice(out)), ValueError, "out must lie on the CUDA device"),
+        ((before, removed, layer, after, 1, OnDevice(out[:3])), ValueError, r"out must have shape .* got \(3, 3, 10\)"),
+    ):
+        with pytest.raises(error, match=message):
+            _core.masked_embeddings(*given)
+    for embeddings, beside, error, message in (
+        (out[0], None, ValueError, r"embeddings must have 3 dimension\(s\)"),
+        (out.astype(float), None, TypeError, "embeddings must have dtype float32"),
+        (out[:, :1].copy(), None, ValueError, "embeddings must have a row, 2 stimuli and a feature or more"),
+        (out, out[0, :, :9].copy(), ValueError, "beside must have 10 features, as embeddings have"),
+    ):
+        with pytest.raises(error, match=message):
+            _core.cuda_similarities(device, embeddings, beside, "cosine")
+    with pytest.raises(ValueError, match=r"weights must have at least 1 output and 1 input, got shape \(0, 20\)"):
+        _core.cuda_load_layer(device, weights[:0])
+
+
+def test_a_failed_launch_gives_no_embeddings(emulated, monkeypatch):
+    before, removed, weights, after = maps_case(4, 3, 20, 10)
+    said, found = [], None
+    while found is None:
+        monkeypatch.setenv("SECATEUR_EMULATED_FAILURE", str(len(said)))
+        try:
+            device = _core.cuda_open()
+            embeddings = _core.masked_embeddings(before, removed, _core.cuda_load_layer(device, weights), after, 1)
+            found = _core.cuda_similarities(device, embeddings, embeddings[0], "correlation")
+        except RuntimeError as error:
+            said.append(str(error))
+    assert len(said) == 6
+    assert all(message.startswith("CUDA failed while") for message in said)
+
+
+@pytest.mark.parametrize("metric", reference.METRICS)
+def test_similarities_in_each(metric, emulated, monkeypatch):
+    """Of single values in double: by definition, also with the images of another embedding."""
+    rng = np.random.default_rng(2)
+    X = np.maximum(rng.normal(size=(3, 67, 19)), 0).astype(np.float32)
+    X[1, 4], X[2, 5] = 0, 3  # no direction, and none once centred
+    device = _core.cuda_open()
+    found = _core.cuda_similarities(device, X, None, metric)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        cases.close(found, np.stack([reference.similarity(x.astype(float), metric) for x in X]), 1e-12)
+        between = _core.cuda_similarities(device, OnDevice(X), ByDLPack(X[0, :5]), metric)
+        assert between.shape == (3, 67, 5)
+        i, j = np.triu_indices(67, 1)
+        own = np.full((67, 67), np.nan)
+        own[i, j] = own[j, i] = reference.similarity(X[0].astype(float), metric)
+        off = ~np.eye(67, 5, dtype=bool)
+        cases.close(between[0][off], own[:, :5][off], 1e-12)
+        one = np.concatenate([X[2], X[0, :5]]).astype(float)
+        whole = np.full((72, 72), np.nan)
+        whole[np.triu_indices(72, 1)] = reference.similarity(one, metric)
+        cases.close(between[2], whole[:67, 67:], 1e-12)
+    monkeypatch.setenv("SECATEUR_EMULATED_ORDER", "reverse")
+    np.testing.assert_array_equal(_core.cuda_similarities(device, X, None, metric), found)
 
 
 # The emulator

@@ -1,5 +1,7 @@
 #include "arrays.hpp"
 
+#include <pybind11/stl.h>
+
 #include <cmath>
 #include <sstream>
 
@@ -7,31 +9,79 @@
 
 namespace secateur::bindings {
 
-bool lies_on_device(const Object& object) {
-    return !py::isinstance<py::array>(object) && py::hasattr(object, "__cuda_array_interface__");
-}
-
 namespace {
 
-struct DeviceArray {
-    const double* values;
-    std::vector<int64_t> shape;
+// What DLPack's capsules hold, as its specification has it (dlpack.h, ABI 1 without versions).
+enum : int32_t { dl_cuda = 2, dl_cuda_managed = 13 };
+struct DLTensor {
+    void* data;
+    int32_t device_type, device_id;
+    int32_t dimensions;
+    uint8_t code, bits;  // code: 0 signed, 1 unsigned, 2 floating point, ...
+    uint16_t lanes;
+    int64_t *shape, *strides;  // in elements; nullptr: C-contiguous
+    uint64_t byte_offset;
 };
-DeviceArray borrow_device_array(const Object& object, const std::string& name) {
+struct DLManagedTensor {
+    DLTensor tensor;
+    void* context;
+    void (*deleter)(DLManagedTensor*);
+};
+
+// numpy's word for a type.
+std::string type_text(const DLTensor& tensor) {
+    const char* kinds = "iuf";
+    const std::string kind = tensor.code < 3 ? std::string(1, kinds[tensor.code]) : "type " + std::to_string(tensor.code) + ", ";
+    return "<" + kind + std::to_string(tensor.bits * tensor.lanes / 8);
+}
+
+std::string words_of(const std::string& type) {
+    return type == "<f8" ? "float64" : type == "<f4" ? "float32" : type;
+}
+
+void expect_type(const std::string& name, const std::string& type, const std::string& wanted) {
+    if (type != wanted)
+        throw py::type_error(name + " must have dtype " + words_of(wanted) + " on a CUDA device, got '" + type +
+                             "': convert it there first");
+}
+
+// Strides in units of `each`; where an axis has one place, nobody steps along it.
+void expect_contiguous(const std::string& name, const std::vector<int64_t>& shape, const std::vector<int64_t>& strides,
+                       int64_t each) {
+    for (std::size_t axis = shape.size(); axis-- > 0; each *= shape[axis])
+        if (shape[axis] > 1 && strides[axis] != each)
+            throw py::value_error(name + " must be C-contiguous on a CUDA device, got other strides");
+}
+
+DeviceArray borrow_by_interface(const Object& object, const std::string& name, const std::string& type) {
     const auto facts = py::dict(object.attr("__cuda_array_interface__"));
-    const auto type = text(facts["typestr"]);
-    if (type != "<f8")
-        throw py::type_error(name + " must have dtype float64 on a CUDA device, got '" + type + "': convert it there first");
-    DeviceArray array{reinterpret_cast<const double*>(py::tuple(facts["data"])[0].cast<std::uintptr_t>()), {}};
+    expect_type(name, text(facts["typestr"]), type);
+    DeviceArray array{reinterpret_cast<void*>(py::tuple(facts["data"])[0].cast<std::uintptr_t>()), {}, object};
     for (const auto extent : py::tuple(facts["shape"])) array.shape.push_back(extent.cast<int64_t>());
-    if (facts.contains("strides") && !facts["strides"].is_none()) {
-        const auto strides = py::tuple(facts["strides"]);
-        int64_t expected = sizeof(double);
-        for (std::size_t axis = array.shape.size(); axis-- > 0; expected *= array.shape[axis])
-            if (strides[axis].cast<int64_t>() != expected)
-                throw py::value_error(name + " must be C-contiguous on a CUDA device, got other strides");
-    }
+    if (facts.contains("strides") && !facts["strides"].is_none())
+        expect_contiguous(name, array.shape, facts["strides"].cast<std::vector<int64_t>>(), type.back() - '0');
     return array;
+}
+
+// The capsule is not marked as used: it owns the tensor, and lets it go when it goes itself.
+DeviceArray borrow_by_dlpack(const Object& object, const std::string& name, const std::string& type) {
+    // -1: whoever wrote it need not be waited for here; expect_on_device waits for the whole device.
+    const Object capsule = object.attr("__dlpack__")(py::arg("stream") = -1);
+    if (!PyCapsule_IsValid(capsule.ptr(), "dltensor"))
+        throw py::type_error(name + " must give a capsule named 'dltensor' by __dlpack__, got " + text(capsule));
+    const DLTensor& tensor = static_cast<const DLManagedTensor*>(PyCapsule_GetPointer(capsule.ptr(), "dltensor"))->tensor;
+    if (tensor.device_type != dl_cuda && tensor.device_type != dl_cuda_managed)
+        throw py::value_error(name + " must lie in a CUDA device's memory, got DLPack's device type " +
+                              std::to_string(tensor.device_type));
+    expect_type(name, type_text(tensor), type);
+    DeviceArray array{
+        static_cast<char*>(tensor.data) + tensor.byte_offset, {tensor.shape, tensor.shape + tensor.dimensions}, capsule};
+    if (tensor.strides) expect_contiguous(name, array.shape, {tensor.strides, tensor.strides + tensor.dimensions}, 1);
+    return array;
+}
+
+bool has_interface(const Object& object) {
+    return py::hasattr(object, "__cuda_array_interface__");
 }
 
 void expect_enough(const Features& x) {
@@ -41,22 +91,41 @@ void expect_enough(const Features& x) {
 
 }  // namespace
 
-Features borrow_device_features(const Object& x) {
-    const DeviceArray array = borrow_device_array(x, "X");
-    if (array.shape.size() != 2)
-        throw py::value_error("X must have 2 dimension(s), got shape " + text(x.attr("__cuda_array_interface__")["shape"]));
-    const Features features{array.values, array.shape[0], array.shape[1]};
+bool lies_on_device(const Object& object) {
+    if (py::isinstance<py::array>(object)) return false;
+    if (has_interface(object)) return true;
+    if (!py::hasattr(object, "__dlpack_device__") || !py::hasattr(object, "__dlpack__")) return false;
+    const auto type = py::tuple(object.attr("__dlpack_device__")())[0].cast<int32_t>();
+    return type == dl_cuda || type == dl_cuda_managed;
+}
+
+int64_t DeviceArray::size() const {
+    int64_t all = 1;
+    for (const int64_t extent : shape) all *= extent;
+    return all;
+}
+
+std::string DeviceArray::shape_text() const {
+    return text(py::tuple(py::cast(shape)));
+}
+
+DeviceArray borrow_device_array(const Object& object, const std::string& name, const std::string& type) {
+    return has_interface(object) ? borrow_by_interface(object, name, type) : borrow_by_dlpack(object, name, type);
+}
+
+Features features_of(const DeviceArray& x) {
+    if (x.shape.size() != 2) throw py::value_error("X must have 2 dimension(s), got shape " + x.shape_text());
+    const Features features{static_cast<const double*>(x.values), x.shape[0], x.shape[1]};
     expect_enough(features);
     return features;
 }
 
-Targets borrow_device_targets(const Object& target, int64_t pairs) {
-    const DeviceArray array = borrow_device_array(target, "target");
-    const auto& shape = array.shape;
+Targets targets_of(const DeviceArray& target, int64_t pairs) {
+    const auto& shape = target.shape;
     if (shape.empty() || shape.size() > 2 || shape.back() != pairs || (shape.size() == 2 && shape[0] < 1))
         throw py::value_error("target must have shape (" + std::to_string(pairs) + ",) or (T, " + std::to_string(pairs) +
-                              ") on a CUDA device, got " + text(target.attr("__cuda_array_interface__")["shape"]));
-    return {array.values, shape.size() == 2 ? shape[0] : 1, nullptr, nullptr, 0};
+                              ") on a CUDA device, got " + target.shape_text());
+    return {static_cast<const double*>(target.values), shape.size() == 2 ? shape[0] : 1, nullptr, nullptr, 0};
 }
 
 Features borrow_features(const Object& x, bool check) {

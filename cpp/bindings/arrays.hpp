@@ -82,11 +82,24 @@ class Embedding {
     const BoundFeatures* bound_;
 };
 
+// Whether an array lies in a CUDA device's memory: one with __cuda_array_interface__ (torch, cupy, numba), or one that DLPack
+// says so of (__dlpack_device__: torch, cupy, jax).
 bool lies_on_device(const Object&);
-// Device memory, by the interface that torch, cupy and numba share: C-contiguous float64.
-Features borrow_device_features(const Object& x);
+
+// Such an array as it lies, C-contiguous; `owner` keeps it there.
+struct DeviceArray {
+    void* values;
+    std::vector<int64_t> shape;
+    Object owner;
+    int64_t size() const;
+    std::string shape_text() const;
+};
+// Of this dtype: "<f8", "<f4", ...
+DeviceArray borrow_device_array(const Object&, const std::string& name, const std::string& type);
+
+Features features_of(const DeviceArray& x);
 // Targets (targets, pairs), or one (pairs).
-Targets borrow_device_targets(const Object& target, int64_t pairs);
+Targets targets_of(const DeviceArray& target, int64_t pairs);
 
 Features borrow_features(const Object& x, bool check = true);
 // The processor's engine of X, of float64 or float32.

@@ -19,10 +19,6 @@ std::pair<bool, std::string> cuda_available() {
     return {available, reason};
 }
 
-struct Opened {  // a device's stream and memory, for as long as something runs there
-    std::shared_ptr<cuda::Device> device;
-};
-
 Opened cuda_open() {
     Opened opened;
     run([&] { opened.device = cuda::open(); });
@@ -32,8 +28,9 @@ Opened cuda_open() {
 BoundFeatures cuda_load(const Opened& opened, const Object& x, const std::string& precision) {
     const auto how = named<cuda::Precision>(precision, "precision");
     const bool on_device = lies_on_device(x);
-    const Features features = on_device ? borrow_device_features(x) : borrow_features(x);
-    BoundFeatures bound{nullptr, true, x};
+    const DeviceArray there = on_device ? borrow_device_array(x, "X", "<f8") : DeviceArray{nullptr, {}, x};
+    const Features features = on_device ? features_of(there) : borrow_features(x);
+    BoundFeatures bound{nullptr, true, there.owner};
     run([&] { bound.engine = cuda::load(opened.device, features, on_device, how); });
     return bound;
 }
@@ -43,10 +40,11 @@ BoundTargets cuda_load_targets(const Opened& opened, const Object& values, const
     const int64_t pairs = pairs_of(stimuli);
     const bool on_device = lies_on_device(values);
     if (on_device && !weights.is_none()) throw py::value_error("weights must be None for a target on a CUDA device, got some");
-    BoundTargets bound{on_device ? borrow_device_targets(values, pairs) : borrow_targets(values, weights, weight_of),
+    const DeviceArray there = on_device ? borrow_device_array(values, "target", "<f8") : DeviceArray{nullptr, {}, values};
+    BoundTargets bound{on_device ? targets_of(there, pairs) : borrow_targets(values, weights, weight_of),
                        pairs,
                        nullptr,
-                       values,
+                       there.owner,
                        weights,
                        weight_of};
     if (!on_device) expect_extent(values, 1, pairs, "target", "pairs");

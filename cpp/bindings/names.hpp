@@ -11,6 +11,11 @@
 
 namespace secateur::bindings {
 
+// A device's stream and memory, for as long as something runs there.
+struct Opened {
+    std::shared_ptr<cuda::Device> device;
+};
+
 template <class Choice>
 constexpr const char* name_of(Choice choice) {
     return traits_of(choice).name;

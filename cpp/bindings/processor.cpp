@@ -35,24 +35,6 @@ std::pair<bool, Array> rdm_movie(const Object& patterns, const std::string& metr
     return {finite, out};
 }
 
-py::array_t<float> masked_embeddings(const Object& before, const Object& removed, const Object& weights, const Object& after,
-                                     int threads) {
-    const float *own = borrow<float>(before, "before", 2), *taken = borrow<float>(removed, "removed", 3);
-    const Layer layer{borrow<float>(weights, "weights", 2), extent(weights, 0), extent(weights, 1)};
-    const float* next = borrow<float>(after, "after", 2);
-    const int64_t rows = extent(removed, 0), images = extent(removed, 1);
-    expect_extent(removed, 2, layer.inputs, "removed", "units, as weights has inputs");
-    expect_extent(before, 0, images, "before", "images, as removed has");
-    expect_extent(before, 1, layer.inputs, "before", "units, as weights has inputs");
-    expect_extent(after, 0, images, "after", "images, as removed has");
-    expect_extent(after, 1, layer.outputs, "after", "units, as weights has outputs");
-    py::array_t<float> out({rows, images, layer.outputs});
-    float* to = out.mutable_data();
-    run(threads, static_cast<double>(rows * images * layer.inputs) * static_cast<double>(layer.outputs),
-        [&](const Context& context) { cpu::masked_embeddings(own, taken, rows, images, layer, next, context, to); });
-    return out;
-}
-
 std::pair<double, double> magnitudes(const Object& x) {
     const int64_t count = py::isinstance<py::array>(x) ? py::reinterpret_borrow<py::array>(x).size() : 0;
     const bool single = count > 0 && py::dtype::of<float>().equal(py::reinterpret_borrow<py::array>(x).dtype());
@@ -83,9 +65,6 @@ void bind_processor(py::module_& module) {
     module.def("rdm_movie", &rdm_movie, py::arg("patterns"), py::arg("metric"), py::arg("whitening"), py::arg("times"),
                py::arg("threads"),
                "Whether all patterns are finite, and dissimilarities (times, pairs) of the patterns at each time.");
-    module.def("masked_embeddings", &masked_embeddings, py::arg("before"), py::arg("removed"), py::arg("weights"),
-               py::arg("after"), py::arg("threads"),
-               "Embeddings (rows, images, outputs) behind two rectified layers, with `removed` taken from the first.");
     module.def("magnitudes", &magnitudes, py::arg("X"),
                "The largest magnitude of X, NaN where some value is not finite, and the smallest other than zero.");
     module.def("order_by_importance", &order_by_importance, py::arg("values"), py::arg("threads"),

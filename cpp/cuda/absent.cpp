@@ -4,6 +4,7 @@
 namespace secateur::cuda {
 
 class Device {};
+class LoadedLayer {};
 
 bool available(std::string& reason) {
     reason = "this copy of Secateur was built without CUDA";
@@ -27,6 +28,17 @@ std::unique_ptr<Engine> load(std::shared_ptr<Device>, const Features&, bool, Pre
     refuse();
 }
 std::unique_ptr<EngineTargets> load(std::shared_ptr<Device>, const Targets&, int64_t, bool, double) {
+    refuse();
+}
+std::shared_ptr<LoadedLayer> load(std::shared_ptr<Device>, const Layer&, bool) {
+    refuse();
+}
+void masked_embeddings(const LoadedLayer&, const Singles&, const Singles&, int64_t, int64_t, const Singles&, const Context&,
+                       float*, bool) {
+    refuse();
+}
+void similarities(const std::shared_ptr<Device>&, const Singles&, int64_t, int64_t, int64_t, const Singles*, int64_t, Metric,
+                  const Context&, double*) {
     refuse();
 }
 

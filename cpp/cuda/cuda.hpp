@@ -26,11 +26,29 @@ double seconds(const Device&);
 
 enum class Precision { full, single };  // single: leave-one-out and add-one in the delta form
 
+// Values of single precision, in host memory or (`on_device`) on the device.
+struct Singles {
+    const float* values = nullptr;
+    int64_t count = 0;
+    bool on_device = false;
+};
+
 // X on the device: copied there from the host, or (`on_device`) taken as it lies. Throws where it is not finite
 // and on the device; on the host that is the caller's to check.
 std::unique_ptr<Engine> load(std::shared_ptr<Device>, const Features&, bool on_device, Precision);
 // The same for targets, with the number of stimuli that their pairs are of, as a copy there times `sign`: -1 turns
 // dissimilarities that lie there into similarities. Weights stay on the host.
 std::unique_ptr<EngineTargets> load(std::shared_ptr<Device>, const Targets&, int64_t stimuli, bool on_device, double sign);
+
+// A layer's weights on the device, as masked_embeddings takes them: a copy.
+class LoadedLayer;
+std::shared_ptr<LoadedLayer> load(std::shared_ptr<Device>, const Layer&, bool on_device);
+// As the processor's (cpu/cpu.hpp), where the layer lies. out (rows, images, outputs): in host memory, or on the device.
+void masked_embeddings(const LoadedLayer&, const Singles& before, const Singles& removed, int64_t rows, int64_t images,
+                       const Singles& after, const Context&, float* out, bool out_on_device);
+// Similarities in double precision in each of some embeddings (count, stimuli, features). out, in host memory: (count, pairs) of
+// the stimuli with one another, or (count, stimuli, others) with those of one other embedding, `beside` (others, features).
+void similarities(const std::shared_ptr<Device>&, const Singles& embeddings, int64_t count, int64_t stimuli, int64_t features,
+                  const Singles* beside, int64_t others, Metric, const Context&, double* out);
 
 }  // namespace secateur::cuda

@@ -181,7 +181,7 @@ class DeviceEngine : public Engine {
 
 }  // namespace
 
-void expect_on_device(const Device& device, const double* values, const char* name) {
+void expect_on_device(const Device& device, const void* values, const char* name) {
     cudaPointerAttributes where{};
     check(cudaPointerGetAttributes(&where, values), std::string("looking where ") + name + " lies");
     if (where.type != cudaMemoryTypeDevice && where.type != cudaMemoryTypeManaged)

@@ -177,7 +177,7 @@ __device__ T over_block(T value, T* shared, Join join) {
 }
 
 // Throws unless memory given as an argument lies on the device; waits for whoever wrote it, on whatever stream.
-void expect_on_device(const Device&, const double* values, const char* name);
+void expect_on_device(const Device&, const void* values, const char* name);
 // Whether all values on the device are finite.
 bool all_finite(Device&, const double* values, int64_t count);
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeGuard, overload
+from typing import Any, Protocol, TypeAlias, TypeGuard, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +11,9 @@ import numpy.typing as npt
 from . import _core
 
 __all__ = [
-    "LARGEST", "LARGEST_WEIGHT", "SMALLEST", "CudaArray", "DeviceFeatures", "Features", "Indices", "Matrix", "as_array",
-    "as_float64", "check_magnitude", "is_device_array", "read_features", "read_labels", "read_order", "read_subset",
-    "refuse_mask",
+    "DLPACK_CUDA", "LARGEST", "LARGEST_WEIGHT", "SMALLEST", "CudaArray", "DLPackArray", "DeviceFeatures", "Features",
+    "Indices", "InterfaceArray", "Matrix", "as_array", "as_float64", "check_magnitude", "is_device_array",
+    "read_features", "read_labels", "read_order", "read_subset", "refuse_mask",
 ]  # fmt: skip
 
 Matrix = npt.NDArray[np.float64]
@@ -110,8 +110,8 @@ def read_labels(labels: Any, count: int, name: str, of: str) -> npt.NDArray[Any]
     return values
 
 
-class CudaArray(Protocol):
-    """An array in a CUDA device's memory (torch, cupy, numba, ...)."""
+class InterfaceArray(Protocol):
+    """An array that says by ``__cuda_array_interface__`` where it lies (torch, cupy, numba)."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -119,11 +119,33 @@ class CudaArray(Protocol):
     def __cuda_array_interface__(self) -> dict[str, Any]: ...
 
 
+class DLPackArray(Protocol):
+    """An array that says by DLPack where it lies (torch, cupy, jax)."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    def __dlpack__(self, *, stream: int | None = None) -> Any: ...
+    def __dlpack_device__(self) -> tuple[Any, int]: ...
+
+
+# An array in a CUDA device's memory.
+CudaArray: TypeAlias = InterfaceArray | DLPackArray
+
+DLPACK_CUDA = (2, 13)  # DLPack's numbers: a CUDA device's memory, and memory that it shares with the host
+
+
 def is_device_array(array: object) -> TypeGuard[CudaArray]:
     """Whether an array lies in a CUDA device's memory."""
-    if getattr(array, "requires_grad", False) is True:
+    if isinstance(array, np.ndarray) or getattr(array, "requires_grad", False) is True:
         return False  # torch raises where it is asked; what reads it says so in a sentence
-    return hasattr(array, "__cuda_array_interface__")
+    if hasattr(array, "__cuda_array_interface__"):
+        return True
+    if not hasattr(array, "__dlpack__") or not hasattr(array, "__dlpack_device__"):
+        return False
+    try:
+        return int(array.__dlpack_device__()[0]) in DLPACK_CUDA
+    except (BufferError, RuntimeError, ValueError):  # of an array that lies nowhere, as torch's meta tensors
+        return False
 
 
 @dataclass(frozen=True)

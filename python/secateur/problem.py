@@ -15,7 +15,7 @@ import numpy as np
 from . import _core
 from .controls import Partial
 from .execution import Execution
-from .features import DeviceFeatures, Features, Indices, Matrix
+from .features import CudaArray, DeviceFeatures, Features, Indices, Matrix
 from .measures import check_comparator, comparator_row
 from .targets import DeviceTargets, Targets
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Problem", "compare", "compare_rows", "compare_where_defined", "device_array", "order_by_importance",
-    "similarities_of",
+    "similarities_in_each", "similarities_of",
 ]  # fmt: skip
 
 
@@ -41,6 +41,22 @@ def similarities_of(values: Matrix, metric: Metric, subset: Indices | None = Non
     """Similarities (P,) of the rows of an array over all columns, or some."""
     columns = np.arange(values.shape[1], dtype=np.int64) if subset is None else subset
     return _core.similarity(values, metric, columns, threads)
+
+
+def similarities_in_each(
+    embeddings: npt.NDArray[np.float32] | CudaArray,
+    metric: Metric,
+    execution: Execution,
+    beside: npt.NDArray[np.float32] | CudaArray | None = None,
+) -> Matrix:
+    """Similarities (rows, P) in each of some embeddings (rows, n, d) of single precision, which may lie on the device.
+
+    With ``beside`` (m, d), on a CUDA device alone: (rows, n, m), of the stimuli of each with those of that one.
+    """
+    if execution.memory is not None:
+        return _core.cuda_similarities(execution.memory, embeddings, beside, metric)
+    each = (one.astype(np.float64) for one in np.asarray(embeddings))
+    return np.stack([similarities_of(one, metric, threads=execution.threads) for one in each])
 
 
 def compare_rows(
