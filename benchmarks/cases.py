@@ -20,6 +20,7 @@ import numpy as np
 import secateur as sc
 import ways
 from machine import Work
+from secateur.execution import Execution
 
 
 @dataclass(frozen=True)
@@ -371,7 +372,7 @@ class Head:
         from secateur.networks import necks
 
         layers = necks.rectified_layers(self.net.neck)
-        return necks.RectifiedNeck(self.net, self.maps, 32, sc.feature_maps.MEMORY, layers, threads)
+        return necks.RectifiedNeck(self.net, self.maps, 32, None, layers, Execution(threads=threads))
 
 
 def head(stimuli: int, maps: int, side: int, units: int, active: float) -> Head:

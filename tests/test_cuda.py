@@ -12,6 +12,8 @@ import itertools
 import signal
 import subprocess
 import sys
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -943,6 +945,174 @@ def test_similarities_in_each(metric, emulated, monkeypatch):
         cases.close(between[2], whole[:67, 67:], 1e-12)
     monkeypatch.setenv("SECATEUR_EMULATED_ORDER", "reverse")
     np.testing.assert_array_equal(_core.cuda_similarities(device, X, None, metric), found)
+
+
+@pytest.fixture
+def beside_the_device(monkeypatch):
+    """Networks run on the processor, and on the device what is made of their maps: calls of it are noted."""
+    pytest.importorskip("torch", reason="networks need PyTorch")
+    from secateur.networks import occlusion
+
+    made = []
+
+    def execution_on(place, device, threads):
+        return Execution("cuda", 1, "double", _core.cuda_open())
+
+    def similarities(*given, take=_core.cuda_similarities):
+        made.append(given)
+        return take(*given)
+
+    def on():
+        for room in (sc.feature_maps, occlusion):
+            monkeypatch.setattr(room, "execution_on", execution_on)
+        monkeypatch.setattr(_core, "cuda_similarities", similarities)
+
+    return on, made
+
+
+def photographs(n=9, side=6):
+    """Images (n, side, side, 3), and a target of them."""
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, size=(n, side, side, 3), dtype=np.uint8), rng.normal(size=n * (n - 1) // 2)
+
+
+@pytest.mark.parametrize(("metric", "comparator"), [("cosine", "spearman"), ("correlation", "pearson")])
+@pytest.mark.parametrize("kind", ["pooled", "rectified", "other"])
+def test_importance_of_maps(kind, metric, comparator, beside_the_device, emulated):
+    """As on the processor, up to what single precision rounds."""
+    from test_feature_maps import make
+
+    turn_on, made = beside_the_device
+    images, target = photographs()
+    terms = {"metric": metric, "comparator": comparator, "kind": "similarity", "progress": False}
+    ask = partial(
+        sc.feature_maps.alignment_importance, make(kind), images, target, per_image=True, memory=5000, **terms
+    )
+    expected = ask()
+    assert not made
+    turn_on()
+    found = ask()
+    assert len(made) > 2  # in blocks
+    for name in expected.data_vars:
+        np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=2e-6)
+    assert np.abs(expected.image_importance).max() > 0.01
+
+
+@pytest.mark.parametrize("kind", ["pooled", "rectified", "other"])
+def test_selection_of_maps(kind, beside_the_device, emulated):
+    from test_feature_maps import make
+
+    turn_on, made = beside_the_device
+    images, target = photographs(12)
+    how = {"cv": 2, "repeats": 1, "permutations": 3, "kind": "similarity", "progress": False}
+    ask = partial(sc.feature_maps.select, make(kind), images, np.stack([target, target[::-1]]), **how)
+    expected = ask()
+    turn_on()
+    found = ask()
+    assert made
+    np.testing.assert_array_equal(found.kept, expected.kept)
+    for name in ("importance", "curve", "full_test", "pruned_test", "chance_gain"):
+        np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=2e-6)
+
+
+def test_occlusion_beside_the_device(beside_the_device, emulated):
+    from test_feature_maps import make
+
+    turn_on, made = beside_the_device
+    images, target = photographs(5)
+    support = np.arange(21) % 3 > 0
+    how = {"only": [0, 3], "sizes": [3], "stride": 3, "support": support, "kind": "similarity", "progress": False}
+    ask = partial(sc.occlusion.occlude, make("other"), images, target, **how)
+    expected = ask()
+    turn_on()
+    found = ask()
+    assert len(made) == 2
+    for name in ("drop", "baseline"):
+        np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=2e-6)
+
+
+def test_masked_maps_fill_tiles(emulated):
+    """Blocks of rows that the device multiplies together are whole, where memory has room for one."""
+    torch = pytest.importorskip("torch")
+    from secateur.networks import necks
+    from test_feature_maps import make
+
+    on_device = Execution("cuda", 1, "double", _core.cuda_open())
+    net, maps = make("other", maps=300), torch.zeros(4, 300, 6, 6)
+    for memory, block in ((1, 1), (130 * 464, 128), (127 * 464, 127), (290 * 464, 256), (1 << 30, 300)):
+        assert necks.Neck(net, maps, 4, memory, on_device).block == block  # 4 x 21 floats, 4 x 4 doubles
+    assert necks.Neck(net, maps, 4, 130 * 464, Execution()).block == 130
+
+
+def test_means_of_maps_where_they_lie():
+    torch = pytest.importorskip("torch")
+    from secateur.networks import heatmaps
+
+    rng = np.random.default_rng(0)
+    maps, weights = rng.random((3, 5, 4, 4), dtype=np.float32), rng.random((3, 5))
+    there = heatmaps._mean_there(torch.from_numpy(maps), weights)
+    np.testing.assert_allclose(there, heatmaps._mean(maps.astype(float), weights), rtol=1e-14, atol=0)
+    maps[1, 2, 3, 0] = np.inf
+    with pytest.raises(ValueError, match="maps must be finite, got inf"):
+        heatmaps._mean_there(torch.from_numpy(maps), weights)
+
+
+def test_one_device_for_network_and_core(monkeypatch):
+    """Where it can't be had: one sentence, the same wherever it is asked for."""
+    torch = pytest.importorskip("torch")
+    from secateur.networks.network import execution_on
+    from test_feature_maps import make
+
+    net, (images, target) = make("other"), photographs(5)
+    if not torch.cuda.is_available():
+        for call in (
+            partial(sc.feature_maps.alignment_importance, net, images, target, kind="similarity"),
+            partial(sc.feature_maps.select, net, images, target, kind="similarity"),
+            partial(sc.heatmaps.heatmap, net, images, np.ones(10)),
+            partial(sc.heatmaps.entropy, replace(net, classes=tuple("abc"))),
+            partial(sc.occlusion.occlude, net, images, target, sizes=[3], stride=3, kind="similarity"),
+            partial(sc.networks.embed, net),
+        ):
+            with pytest.raises(
+                ValueError, match=r"^device must be one of the 0 CUDA devices that torch sees here, got"
+            ):
+                call(*([images] if len(call.args) == 1 else []), device="cuda")
+    there, here = torch.device("cuda", 0), torch.device("cpu")
+    for asked in ("cpu", None, "auto"):
+        assert execution_on(here, asked, 3) == Execution(threads=3)
+    for asked in ("cuda", None, "auto"):
+        assert execution_on(there, asked, 1).device == "cuda"
+    with pytest.raises(ValueError, match=r"device must be 'cuda' or 'cuda:0' .* got 'cuda:2': start with CUDA_VIS"):
+        execution_on(torch.device("cuda", 2), "cuda:2", 1)
+    assert execution_on(torch.device("cuda", 2), None, 1).device == "cpu"  # as the network alone is there
+    monkeypatch.setattr(_core, "cuda_available", lambda: (False, "this copy of Secateur was built without CUDA"))
+    with pytest.raises(RuntimeError, match=r"device='cuda' cannot be used, this copy .* built without CUDA: use"):
+        execution_on(there, "cuda", 1)
+    assert execution_on(there, None, 1).device == execution_on(there, "auto", 1).device == "cpu"
+
+
+@pytest.mark.parametrize("kind", ["pooled", "rectified", "other"])
+def test_maps_of_tensors_on_the_device(kind):
+    """The network there, and all that is made of its maps."""
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("torch sees no CUDA device")
+    from test_feature_maps import make
+
+    net, (images, target) = make(kind), photographs(12)
+    terms = {"kind": "similarity", "progress": False}
+    asked = (
+        partial(sc.feature_maps.alignment_importance, net, images, target, per_image=True, **terms),
+        partial(sc.feature_maps.select, net, images, target, cv=3, repeats=1, **terms),
+        partial(sc.occlusion.occlude, net, images, target, sizes=[3], stride=3, **terms),
+    )
+    for ask in asked:
+        there, here = ask(device="cuda"), ask(device="cpu")
+        for name in here.data_vars:
+            np.testing.assert_allclose(there[name].astype(float), here[name].astype(float), rtol=0, atol=1e-4)
+    assert net.device.type == "cpu"  # it went back
+    heat = [sc.heatmaps.heatmap(net, images, np.ones(10), device=device, progress=False) for device in ("cuda", "cpu")]
+    np.testing.assert_allclose(*heat, rtol=1e-4, atol=1e-5)
 
 
 # The emulator

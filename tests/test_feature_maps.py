@@ -12,6 +12,7 @@ from scipy import stats
 import reference
 import secateur as sc
 from secateur import _core, feature_maps, report
+from secateur.execution import Execution
 from secateur.networks import necks
 from secateur.relabelling import relabellings
 
@@ -280,7 +281,7 @@ def test_vgg16(target):
     n = 4
     images = np.random.default_rng(0).integers(0, 256, size=(n, 64, 64, 3), dtype=np.uint8)
     goal = target[: n * (n - 1) // 2]
-    asked = feature_maps._ask(net, images, goal, "similarity", None, "cosine", "pearson", None, None, 1)
+    asked = feature_maps._ask(net, images, goal, "similarity", None, "cosine", "pearson", None, None, Execution())
     assert type(asked.neck) is necks.RectifiedNeck
     result = feature_maps.alignment_importance(
         net, images, goal, comparator="pearson", per_image=True, progress=False, kind="similarity"
@@ -477,7 +478,9 @@ def test_rounding_is_the_same_on_every_device(images, target):
 @pytest.mark.parametrize("kind", KINDS)
 def test_memory_holds_for_many_images(kind, images, target):
     """Masked embeddings and the n × n similarities made of each stay within what was allowed."""
-    asked = feature_maps._ask(make(kind), images, target, "similarity", None, "cosine", "spearman", None, 10_000, 1)
+    asked = feature_maps._ask(
+        make(kind), images, target, "similarity", None, "cosine", "spearman", None, 10_000, Execution()
+    )
     each = asked.neck.floats_each() * 4 * N + 8 * N * N
     assert asked.neck.block == max(1, min(10_000 // each, MAPS))
 

@@ -7,8 +7,7 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -22,7 +21,7 @@ from ..atomic import whole_file
 from ..progress import with_progress
 from ..provenance import digest
 from .images import Images, read_images
-from .network import Network, find_device, import_torch, running
+from .network import Network, find_device, import_torch, placed, running
 
 if TYPE_CHECKING:
     import torch
@@ -117,7 +116,7 @@ def embed(
     settings = {"layer": layer, "module": module, "pool": pool, "preprocessing": json.dumps(asdict(net.preprocessing))}
 
     def compute() -> npt.NDArray[np.float32]:
-        with _on(net, place):
+        with placed(net, place):
             return _activations(net, shown, read, layer, pool, batch, progress)
 
     if cache is None:
@@ -266,14 +265,3 @@ def _batch_that_fits(net: Network, image: Any, free: int) -> int:
     while size > 1 and size * count > _SHARE * free:
         size //= 2
     return size
-
-
-@contextmanager
-def _on(net: Network, place: Any) -> Iterator[None]:
-    """The weights on another device for a while."""
-    home = net.device
-    net.module.to(place)
-    try:
-        yield
-    finally:
-        net.module.to(home)

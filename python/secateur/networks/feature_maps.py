@@ -12,11 +12,18 @@ import xarray
 
 from ..arguments import check_integer
 from ..contributions import leave_one_out
-from ..execution import Execution, thread_count
+from ..execution import Execution
 from ..features import Features, Indices, Matrix
-from ..measures import check_comparator, check_metric, comparator_row, metric_row
+from ..measures import (
+    CUDA_COMPARATORS,
+    CUDA_STIMULI,
+    check_comparator,
+    check_metric,
+    comparator_row,
+    metric_row,
+)
 from ..pairs import pair_positions, pair_table
-from ..problem import Problem, compare_rows, order_by_importance, similarities_of
+from ..problem import Problem, compare_rows, order_by_importance, similarities_in_each
 from ..progress import with_progress
 from ..provenance import own_version
 from ..pruning import Pruner
@@ -37,17 +44,19 @@ from ..validation import (
     warn_of_small_folds,
 )
 from .images import read_images
-from .necks import Neck, PooledNeck, Singles, neck_of
+from .necks import Embeddings, Neck, PooledNeck, Singles, neck_of
+from .network import execution_on, placed
 
 if TYPE_CHECKING:
+    import torch
+
     from .._typing import HostTargetLike, ImagesLike, LabelsLike, Splits, WeightsLike
+    from ..execution import Device
     from ..measures import Comparator, ComparatorOrAlias, Metric
     from ..targets import Kind
     from .network import Network
 
 __all__ = ["alignment_importance", "compare_networks", "correlations", "select", "spread"]
-
-MEMORY = 1 << 29  # bytes of masked embeddings and their similarities at a time
 
 
 # Alignments -----------------------------------------------------------------------------------------------------
@@ -102,7 +111,16 @@ class Asked:
     stimuli: tuple[str, ...] | None
     metric: Metric
     comparator: Comparator
-    threads: int
+    execution: Execution
+
+    @property
+    def threads(self) -> int:
+        return self.execution.threads
+
+    @property
+    def removes_on(self) -> Device:
+        """The device that removals of features are asked for: on a CUDA device there, else as it suits them."""
+        return "cuda" if self.neck.on_device else "auto"
 
     @property
     def features(self) -> Features:
@@ -110,8 +128,13 @@ class Asked:
 
     @property
     def is_removal(self) -> bool:
-        """Whether masking a map is removing a feature: it is not for a mean over features."""
-        return isinstance(self.neck, PooledNeck) and not metric_row(self.metric).centred
+        """Whether masking a map is removing a feature: it is not for a mean over features.
+
+        What a CUDA device does not remove features for, it masks.
+        """
+        taken = self.comparator in CUDA_COMPARATORS and self.neck.n <= CUDA_STIMULI
+        removes = taken or not self.neck.on_device
+        return removes and isinstance(self.neck, PooledNeck) and not metric_row(self.metric).centred
 
     @property
     def blocks(self) -> list[Indices]:
@@ -119,10 +142,19 @@ class Asked:
         step = self.neck.block
         return [np.arange(start, min(start + step, self.neck.count)) for start in range(0, self.neck.count, step)]
 
-    def similarities(self, embeddings: Singles) -> Matrix:
+    def similarities(self, embeddings: Embeddings) -> Matrix:
         """Similarities (rows, P) in each of some embeddings (rows, n, d)."""
-        each = (one.astype(np.float64) for one in embeddings)
-        return np.stack([similarities_of(one, self.metric, threads=self.threads) for one in each])
+        return similarities_in_each(embeddings, self.metric, self.execution)
+
+    def similarities_with(self, embeddings: Embeddings, unmasked: Matrix) -> Matrix:
+        """Similarities (rows, n, n) of the images in each of some embeddings with those of the whole one.
+
+        ``unmasked``: the whole one, as :func:`_directed` leaves it.
+        """
+        if self.neck.on_device:
+            return similarities_in_each(embeddings, self.metric, self.execution, self.neck.embedding)
+        directed = (_directed(one, self.metric) for one in np.asarray(embeddings))
+        return np.stack([_similarities_between(one, unmasked, self.metric) for one in directed])
 
     def aligned(self, similarities: Matrix, targets: Targets) -> Matrix:
         """Alignments (rows, T) of similarities (rows, P)."""
@@ -140,9 +172,9 @@ class Asked:
 
 def _ask(
     net: Network, images: ImagesLike, target: HostTargetLike, kind: Kind | None, weights: WeightsLike | None, metric:
-    Metric, comparator: ComparatorOrAlias, batch: int | None, memory: int | None, threads: int | None,
+    Metric, comparator: ComparatorOrAlias, batch: int | None, memory: int | None, execution: Execution,
 ) -> Asked:  # fmt: skip
-    metric, comparator, count = check_metric(metric), check_comparator(comparator), thread_count(threads)
+    metric, comparator = check_metric(metric), check_comparator(comparator)
     check_integer("batch", batch, 1, optional=True)
     check_integer("memory", memory, 1, optional=True)
     pictures = read_images(images)
@@ -152,8 +184,8 @@ def _ask(
     own = pictures.names if pictures.named else None
     targets = read_target(target, n, kind, weights, own)
     names = targets.stimuli or own
-    neck = neck_of(net, pictures, batch or 32, memory or MEMORY, count)
-    return Asked(neck, targets, names, metric, comparator, count)
+    neck = neck_of(net, pictures, batch or 32, memory, execution)
+    return Asked(neck, targets, names, metric, comparator, execution)
 
 
 # The face -------------------------------------------------------------------------------------------------------
@@ -171,6 +203,7 @@ def alignment_importance(
     per_image: bool = False,
     batch: int | None = None,
     memory: int | None = None,
+    device: str | torch.device | None = None,
     threads: int | None = None,
     progress: bool = True,
 ) -> xarray.Dataset:
@@ -203,7 +236,11 @@ def alignment_importance(
     batch : int, optional
         Images that go through the network at once; 32 by default.
     memory : int, optional
-        Bytes that masked embeddings and their similarities may take at a time; 512 MiB by default.
+        Bytes that masked embeddings and their similarities may take at a time; 512 MiB by default, on a CUDA device
+        4 GiB, or a quarter of what is free there.
+    device : str, optional
+        Where to compute: as in :func:`secateur.networks.embed`. On a CUDA device maps and masked embeddings stay there,
+        and similarities come back once, to be compared on the processor.
     threads : int, optional
         All available processors by default. PyTorch keeps its own number.
     progress : bool
@@ -220,7 +257,9 @@ def alignment_importance(
     ------
     TypeError, ValueError
         Where images, target and network do not fit one another; where a measure, kind or number is not one of those
-        allowed.
+        allowed; where torch does not see the device, or the compiled core works on another.
+    RuntimeError
+        Where a CUDA device is asked for and the compiled core has none.
 
     Notes
     -----
@@ -240,16 +279,30 @@ def alignment_importance(
     >>> dict(result.importance.sizes)
     {'map': 512}
     """
-    asked = _ask(net, images, target, kind, weights, metric, comparator, batch, memory, threads)
+    with placed(net, device) as place:
+        execution = execution_on(place, device, threads)
+        asked = _ask(net, images, target, kind, weights, metric, comparator, batch, memory, execution)
+        scores = _importance(asked, per_image, progress)
+    settings = {
+        "network": net.name, "metric": asked.metric, "comparator": asked.comparator, "kind": asked.targets.kind,
+        "secateur_version": own_version(),
+    }  # fmt: skip
+    result = xarray.Dataset(*scores, settings)
+    return result.isel(target=0, drop=True) if asked.targets.single else result
+
+
+def _importance(asked: Asked, per_image: bool, progress: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Scores of all maps, and of them for each image: variables and coordinates."""
     neck, targets = asked.neck, asked.targets
     if per_image and comparator_row(asked.comparator).whitened:
-        raise ValueError(f"comparator must not be whitened where single images are scored, got {comparator!r}")
+        raise ValueError(f"comparator must not be whitened where single images are scored, got {asked.comparator!r}")
     everyone, others = np.arange(neck.n), ~np.eye(neck.n, dtype=bool)
     baseline = asked.baseline(everyone)
     masked = np.empty((len(targets), neck.count))
     if asked.is_removal:
         terms = (asked.metric, asked.comparator)
-        masked[:] = np.atleast_2d(leave_one_out(asked.features, targets, *terms, threads=asked.threads))
+        where: Any = {"device": asked.removes_on, "threads": asked.threads}
+        masked[:] = np.atleast_2d(leave_one_out(asked.features, targets, *terms, **where))
     rows = _rows_of(targets) if per_image else []
     unmasked = _directed(neck.embedding, asked.metric) if per_image else np.empty((0, 0))
     of_images = np.empty((len(targets), len(rows), neck.count))
@@ -259,8 +312,7 @@ def alignment_importance(
         if not asked.is_removal:
             masked[:, maps] = asked.aligned(asked.similarities(embeddings), targets).T
         if per_image:
-            directed = (_directed(one, asked.metric) for one in embeddings)
-            between = np.stack([_similarities_between(one, unmasked, asked.metric) for one in directed])
+            between = asked.similarities_with(embeddings, unmasked)
             for i, row in enumerate(rows):
                 of_images[:, i, maps] = asked.aligned(between[:, i, others[i]], row).T
     variables: dict[str, Any] = {
@@ -274,12 +326,7 @@ def alignment_importance(
         variables["image_baseline"] = (("target", "stimulus"), own)
         variables["image_importance"] = (("target", "stimulus", "map"), own[..., None] - of_images)
         coords["stimulus"] = names_or_numbers(asked.stimuli, neck.n)
-    settings = {
-        "network": net.name, "metric": asked.metric, "comparator": asked.comparator, "kind": targets.kind,
-        "secateur_version": own_version(),
-    }  # fmt: skip
-    result = xarray.Dataset(variables, coords, settings)
-    return result.isel(target=0, drop=True) if targets.single else result
+    return variables, coords
 
 
 def select(
@@ -298,6 +345,7 @@ def select(
     permutations: int = 1000,
     batch: int | None = None,
     memory: int | None = None,
+    device: str | torch.device | None = None,
     threads: int | None = None,
     progress: bool = True,
 ) -> xarray.Dataset:
@@ -309,7 +357,7 @@ def select(
 
     Parameters
     ----------
-    net, images, target, metric, comparator, kind, weights, batch, memory, threads, progress
+    net, images, target, metric, comparator, kind, weights, batch, memory, device, threads, progress
         As in :func:`alignment_importance`.
     cv, repeats, seed, groups
         As in :func:`secateur.cross_validate`. By default five folds, eight times: the paper's 40 pairs of scores.
@@ -330,7 +378,9 @@ def select(
     ------
     TypeError, ValueError
         Where images, target and network do not fit one another; where a measure, kind, fold or number is not one of
-        those allowed.
+        those allowed; where torch does not see the device, or the compiled core works on another.
+    RuntimeError
+        Where a CUDA device is asked for and the compiled core has none.
 
     Warns
     -----
@@ -360,8 +410,19 @@ def select(
     >>> dict(result.kept.sizes)
     {'target': 1, 'fold': 3, 'feature': 512}
     """
-    asked = _ask(net, images, target, kind, weights, metric, comparator, batch, memory, threads)
-    pruner = Pruner(asked.metric, asked.comparator, threads=asked.threads)
+    with placed(net, device) as place:
+        execution = execution_on(place, device, threads)
+        asked = _ask(net, images, target, kind, weights, metric, comparator, batch, memory, execution)
+        result = _select(asked, (cv, repeats, seed, groups), permutations, progress)
+    return result.assign_attrs(network=net.name, features="feature maps")
+
+
+def _select(
+    asked: Asked, splits: tuple[Splits, int, int, LabelsLike | None], permutations: int, progress: bool
+) -> xarray.Dataset:
+    """Scores of every fold, and what chance gives. ``splits``: cv, repeats, seed and groups."""
+    cv, repeats, seed, groups = splits
+    pruner = Pruner(asked.metric, asked.comparator, device=asked.removes_on, threads=asked.threads)
     folds, repeat = split(asked.neck.n, cv, repeats, seed, groups)
     count = check_integer("permutations", permutations, 0)
     orders = relabellings(asked.neck.n, count, seed, groups) if count else None
@@ -380,7 +441,7 @@ def select(
         warn_of_opposition(result["full_test"].mean("fold"), asked.targets.kind)
     if orders is not None:
         result = result.assign(_chance(asked, result, folds, orders))
-    return result.assign_attrs(network=net.name, features="feature maps")
+    return result
 
 
 def _chance(asked: Asked, result: xarray.Dataset, folds: list[Fold], orders: Indices) -> dict[str, Any]:

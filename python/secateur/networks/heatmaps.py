@@ -19,11 +19,12 @@ from ..arguments import check_integer
 from ..features import Matrix, as_float64
 from ..progress import with_progress
 from .images import read_images
-from .network import maps_of, running
+from .network import maps_of, placed, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import torch
     from numpy.typing import ArrayLike, NDArray
 
     from .._typing import ImagesLike, NamesLike
@@ -190,6 +191,17 @@ def of_maps(
     return _heatmaps(_mean(values, weights), weights, undefined, size, coordinates)
 
 
+def _mean_there(maps: torch.Tensor, weights: Matrix) -> Matrix:
+    """As :func:`_mean`, where the maps lie: the means alone come to host memory."""
+    import torch
+
+    there = torch.from_numpy(weights).to(maps.device)
+    values = maps.double()
+    if not bool(torch.isfinite(values).all()):
+        raise ValueError(f"maps must be finite, got {values[~torch.isfinite(values)][0].item()}")
+    return np.asarray(torch.einsum("nk,nkyx->nyx", there, values).cpu().numpy())
+
+
 def _mean(maps: Matrix, weights: Matrix) -> Matrix:
     """(images, h, w): the mean of maps (images, M, h, w) by weights (images, M)."""
     if not np.isfinite(maps).all():
@@ -218,6 +230,7 @@ def heatmap(
     importance: ArrayLike | xarray.DataArray,
     *,
     batch: int = 16,
+    device: str | torch.device | None = None,
     progress: bool = True,
 ) -> xarray.DataArray:
     """Heatmaps of images: which parts hold what a network's important feature maps respond to.
@@ -233,6 +246,8 @@ def heatmap(
         per_image=True)``, for one target. Of M maps alone, the same for all images.
     batch : int
         Images at a time.
+    device : str, optional
+        Where to compute: as in :func:`secateur.networks.embed`.
     progress : bool
         A bar on stderr for runs of more than two seconds.
 
@@ -246,7 +261,7 @@ def heatmap(
     ------
     TypeError, ValueError
         Where importance is not of as many images and maps, is NaN or infinite, or is of several targets; where the
-        network has no trunk; where ``batch`` is not positive.
+        network has no trunk; where ``batch`` is not positive; where torch does not see the device.
 
     References
     ----------
@@ -270,12 +285,14 @@ def heatmap(
         raise ValueError(f"importance must be of these {len(pictures)} images, in their order, got others")
     parts: list[Matrix] = []
     views: list[View] = []
-    for run in _batches(net, pictures, batch, "heatmaps", progress):
-        maps = _numbers(maps_of(net, run.pixels))
-        if not parts:
-            weights, undefined = _weights(importance, len(pictures), maps.shape[1])
-        parts.append(_mean(maps, weights[len(views) : len(views) + len(maps)]))
-        views += run.views
+    with placed(net, device):
+        for run in _batches(net, pictures, batch, "heatmaps", progress):
+            maps = maps_of(net, run.pixels)
+            if not parts:
+                weights, undefined = _weights(importance, len(pictures), maps.shape[1])
+            own = weights[len(views) : len(views) + len(maps)]
+            parts.append(_mean_there(maps, own) if maps.is_cuda else _mean(_numbers(maps), own))
+            views += run.views
     heat = _heatmaps(np.concatenate(parts), weights, undefined, views[0].size, coordinates_of(names, views))
     heat.attrs["network"] = net.name
     return heat
@@ -285,7 +302,14 @@ def _coords(values: Any) -> Any:
     return values.coords if hasattr(values, "coords") else ()
 
 
-def entropy(net: Network, images: ImagesLike, *, batch: int = 16, progress: bool = True) -> xarray.DataArray:
+def entropy(
+    net: Network,
+    images: ImagesLike,
+    *,
+    batch: int = 16,
+    device: str | torch.device | None = None,
+    progress: bool = True,
+) -> xarray.DataArray:
     """Entropy of a network's class probabilities: how much in doubt it is about each image.
 
     Parameters
@@ -296,6 +320,8 @@ def entropy(net: Network, images: ImagesLike, *, batch: int = 16, progress: bool
         What :func:`secateur.networks.read_images` takes.
     batch : int
         Images at a time.
+    device : str, optional
+        Where to compute: as in :func:`secateur.networks.embed`.
     progress : bool
         A bar on stderr for runs of more than two seconds.
 
@@ -307,7 +333,7 @@ def entropy(net: Network, images: ImagesLike, *, batch: int = 16, progress: bool
     Raises
     ------
     ValueError
-        Where the network has neither.
+        Where the network has neither, or torch does not see the device.
 
     References
     ----------
@@ -327,9 +353,10 @@ def entropy(net: Network, images: ImagesLike, *, batch: int = 16, progress: bool
         net.part("classifier")
     pictures = read_images(images)
     found = []
-    for run in _batches(net, pictures, batch, "entropy", progress):
-        logs = log_softmax(_numbers(net.module(run.pixels)).reshape(len(run.views), -1), axis=1)
-        found.append(-(np.exp(logs) * logs).sum(axis=1))
+    with placed(net, device):
+        for run in _batches(net, pictures, batch, "entropy", progress):
+            logs = log_softmax(_numbers(net.module(run.pixels)).reshape(len(run.views), -1), axis=1)
+            found.append(-(np.exp(logs) * logs).sum(axis=1))
     attrs = {"units": "nat", "classes": logs.shape[1], "network": net.name}
     return xarray.DataArray(np.concatenate(found), {"image": list(pictures.names)}, ("image",), "entropy", attrs)
 

@@ -5,19 +5,23 @@ Everything before is computed once. What is computed again depends on the networ
 pooled     a global average pool: a map is a feature, and masking it sets that feature to zero
 rectified  per-map pooling, then Linear, ReLU, Linear, ReLU (VGG, AlexNet): the compiled core
 any other  the neck itself, on masked maps in batches
+
+On a CUDA device all of it stays there: maps, shares and weights are torch's tensors, the core reads and writes them as
+they lie, and masked embeddings are left there for whoever takes similarities of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import _core
-from ..features import Indices
+from ..execution import Execution
+from ..features import CudaArray, Indices
 from .network import maps_of, running
 
 if TYPE_CHECKING:
@@ -26,10 +30,25 @@ if TYPE_CHECKING:
     from .images import Images
     from .network import Network
 
-__all__ = ["Mask", "Neck", "PooledNeck", "RectifiedLayers", "RectifiedNeck", "Singles", "neck_of", "rectified_layers"]
+__all__ = [
+    "Embeddings", "Mask", "Neck", "PooledNeck", "RectifiedLayers", "RectifiedNeck", "Singles", "as_given", "neck_of",
+    "rectified_layers",
+]  # fmt: skip
 
 Singles = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
+# (rows, n, d): an array, or a tensor on the CUDA device that the core works on.
+Embeddings: TypeAlias = "Singles | CudaArray"
+
+MEMORY = 1 << 29  # bytes of masked embeddings and their similarities at a time
+DEVICE_MEMORY = 1 << 32  # the same on a CUDA device, where a quarter of what is free is no less
+TILE = 128  # rows that the device multiplies together
+
+
+def as_given(tensor: torch.Tensor) -> Embeddings:
+    """A tensor as the core takes it: as it lies on a device, or as a numpy array."""
+    given: Embeddings = tensor if tensor.is_cuda else tensor.numpy()
+    return given
 
 
 class Neck:
@@ -41,37 +60,55 @@ class Neck:
         Of the last convolution, after its ReLU.
     embedding : (n, d) float32
         With all maps.
+    execution : where the core works
+        On a CUDA device what is made of the maps stays there; else it is brought to host memory.
     """
 
-    def __init__(self, net: Network, maps: torch.Tensor, batch: int, memory: int) -> None:
-        self.net, self.maps, self.batch = net, maps, batch
+    def __init__(self, net: Network, maps: torch.Tensor, batch: int, memory: int | None, execution: Execution) -> None:
+        self.net, self.maps, self.batch, self.execution = net, maps, batch, execution
         self.n, self.count = int(maps.shape[0]), int(maps.shape[1])
-        self.embedding: Singles = self._run(maps)
+        self.on_device = execution.memory is not None
+        self.home = maps.device if self.on_device else "cpu"
+        self.embedding: Singles = np.asarray(self._run(maps).cpu().numpy())
         # The similarities of each masked embedding, n × n in double, are held with it.
-        self.block = int(np.clip(memory // (self.floats_each() * 4 * self.n + 8 * self.n**2), 1, self.count))
+        most = (memory or self._memory()) // (self.floats_each() * 4 * self.n + 8 * self.n**2)
+        if self.on_device and most > TILE:
+            most -= most % TILE
+        self.block = int(np.clip(most, 1, self.count))
+
+    def _memory(self) -> int:
+        import torch
+
+        if not self.maps.is_cuda or not self.on_device:
+            return MEMORY
+        return int(min(DEVICE_MEMORY, torch.cuda.mem_get_info(self.maps.device)[0] // 4))
 
     def floats_each(self) -> int:
         """Floats that a masked embedding of an image takes while it is made."""
         return int(self.embedding.shape[1])
 
-    def _run(self, maps: Any) -> Singles:
+    def _run(self, maps: torch.Tensor) -> torch.Tensor:
+        """Embeddings (images, d)."""
         import torch
 
         with running():
-            parts = [self.net.neck(part.clone()).float().flatten(1).cpu() for part in maps.split(self.batch)]
-        return np.asarray(torch.cat(parts).numpy())
+            return torch.cat(
+                [self.net.neck(part.clone()).float().flatten(1).to(self.home) for part in maps.split(self.batch)]
+            )
 
-    def without_each(self, maps: Indices) -> Singles:
+    def without_each(self, maps: Indices) -> Embeddings:
         """Embeddings (rows, n, d) of all images, each row with one of these maps masked."""
-        out = np.empty((len(maps), *self.embedding.shape), np.float32)
+        import torch
+
+        out = torch.empty((len(maps), *self.embedding.shape), device=self.home)
         masked = self.maps.clone()
         for row, k in enumerate(maps.tolist()):
             masked[:, k] = 0
             out[row] = self._run(masked)
             masked[:, k] = self.maps[:, k]
-        return out
+        return as_given(out)
 
-    def inserted(self, images: Indices, order: Indices) -> Iterator[Singles]:
+    def inserted(self, images: Indices, order: Indices) -> Iterator[Embeddings]:
         """Embeddings (rows, images, d) with the first 1, 2, … maps of an order alone, some rows at a time."""
         import torch
 
@@ -82,30 +119,43 @@ class Neck:
             for k in order[start : start + self.block].tolist():
                 present[:, k] = maps[:, k]
                 rows.append(self._run(present))
-            yield np.stack(rows)
+            yield as_given(torch.stack(rows))
 
     def keeping(self, images: Indices, kept: Mask) -> Singles:
-        """Embeddings (images, d) with these maps alone."""
+        """Embeddings (images, d) with these maps alone, in host memory."""
         import torch
 
         mask = torch.from_numpy(kept.astype(np.float32)).to(self.maps)
-        return self._run(self.maps[torch.from_numpy(images)] * mask[:, None, None])
+        embeddings = self._run(self.maps[torch.from_numpy(images)] * mask[:, None, None])
+        return np.asarray(embeddings.cpu().numpy())
 
 
 class PooledNeck(Neck):
     """A global average pool: the embedding is the pooled maps."""
 
-    def without_each(self, maps: Indices) -> Singles:
-        out = np.repeat(self.embedding[None], len(maps), axis=0)
-        out[np.arange(len(maps)), :, maps] = 0
-        return out
+    def _there(self, images: Indices | slice = slice(None)) -> torch.Tensor:
+        """The embedding (images, d) where masked ones are made."""
+        import torch
 
-    def inserted(self, images: Indices, order: Indices) -> Iterator[Singles]:
-        step = np.empty(self.count, dtype=np.int64)
-        step[order] = np.arange(self.count)
+        return torch.from_numpy(self.embedding[images]).to(self.home)
+
+    def without_each(self, maps: Indices) -> Embeddings:
+        import torch
+
+        out = self._there().repeat(len(maps), 1, 1)
+        out[torch.arange(len(maps)), :, torch.from_numpy(maps)] = 0
+        return as_given(out)
+
+    def inserted(self, images: Indices, order: Indices) -> Iterator[Embeddings]:
+        import torch
+
+        embedding = self._there(images)
+        step = torch.empty(self.count, dtype=torch.int64)
+        step[torch.from_numpy(order)] = torch.arange(self.count)
         for start in range(0, len(order), self.block):
-            rows = np.arange(start, min(start + self.block, len(order)))
-            yield np.where(step <= rows[:, None, None], self.embedding[images], np.float32(0))
+            rows = torch.arange(start, min(start + self.block, len(order)))
+            present = (step <= rows[:, None, None]).to(self.home)
+            yield as_given(torch.where(present, embedding, torch.zeros((), device=self.home)))
 
     def keeping(self, images: Indices, kept: Mask) -> Singles:
         return np.where(kept, self.embedding[images], np.float32(0))
@@ -119,14 +169,16 @@ class RectifiedNeck(Neck):
     """
 
     def __init__(
-        self, net: Network, maps: torch.Tensor, batch: int, memory: int, layers: RectifiedLayers, threads: int
-    ) -> None:
+        self, net: Network, maps: torch.Tensor, batch: int, memory: int | None, layers: RectifiedLayers, execution:
+        Execution,
+    ) -> None:  # fmt: skip
         import torch
 
-        with torch.inference_mode():
-            self.pooled = torch.cat([layers.pool(part).flatten(2) for part in maps.split(batch)]).float().cpu()
+        home = maps.device if execution.memory is not None else "cpu"
+        with running():
+            self.pooled = torch.cat([layers.pool(part).flatten(2) for part in maps.split(batch)]).float().to(home)
             weights, self.bias, second, bias = (
-                part.detach().float().cpu()
+                part.detach().float().to(home)
                 for layer in (layers.first, layers.second)
                 for part in (layer.weight, layer.bias)
             )
@@ -134,59 +186,69 @@ class RectifiedNeck(Neck):
             self.units = torch.addmm(self.bias, self.pooled.flatten(1), self.first.flatten(1).T)
             self.second = second.contiguous()
             self.outputs = torch.addmm(bias, self.units.relu(), self.second.T)
-        self.threads = threads
-        super().__init__(net, maps, batch, memory)
+        layer = None if execution.memory is None else _core.cuda_load_layer(execution.memory, as_given(self.second))
+        self.weights: Singles | _core.Layer = layer or np.asarray(as_given(self.second))
+        super().__init__(net, maps, batch, memory, execution)
 
     def floats_each(self) -> int:
         return int(self.second.shape[0] + self.second.shape[1])
 
-    def _run(self, maps: Any) -> Singles:
+    def _run(self, maps: torch.Tensor) -> torch.Tensor:
         """The neck on all the maps: what both layers have computed."""
-        return np.asarray(self.outputs.relu().numpy())
+        return self.outputs.relu()
 
     def _shares(self, images: Any, maps: Indices) -> Any:
         """What each of some maps gives to the units: (rows, images, u)."""
         import torch
 
+        if self.on_device:  # one product of all: small ones would wait for their launches
+            chosen = torch.from_numpy(maps)
+            return torch.bmm(self.pooled[images].transpose(0, 1)[chosen], self.first.permute(1, 2, 0)[chosen])
         out = torch.empty(len(maps), len(images), self.units.shape[1])
         for row, k in enumerate(maps.tolist()):
             torch.mm(self.pooled[images, k], self.first[:, k].contiguous().T, out=out[row])
         return out
 
-    def _embed(self, images: Any, removed: Any) -> Singles:
+    def _embed(self, images: Any, removed: torch.Tensor) -> Embeddings:
         """Embeddings (rows, images, d) when this (rows, images, u) is taken from the units."""
-        units, outputs = (part[images].numpy() for part in (self.units, self.outputs))
-        return _core.masked_embeddings(units, removed.numpy(), self.second.numpy(), outputs, self.threads)
+        import torch
 
-    def without_each(self, maps: Indices) -> Singles:
+        out = torch.empty((*removed.shape[:2], self.second.shape[0]), device=self.home) if removed.is_cuda else None
+        units, outputs = (as_given(part[images]) for part in (self.units, self.outputs))
+        return _core.masked_embeddings(units, as_given(removed), self.weights, outputs, self.execution.threads, out)
+
+    def without_each(self, maps: Indices) -> Embeddings:
         import torch
 
         everyone = torch.arange(self.n)
-        with torch.inference_mode():
+        with running():
             return self._embed(everyone, self._shares(everyone, maps))
 
-    def inserted(self, images: Indices, order: Indices) -> Iterator[Singles]:
+    def inserted(self, images: Indices, order: Indices) -> Iterator[Embeddings]:
         import torch
 
         chosen = torch.from_numpy(images)
         so_far = self.bias.expand(len(images), -1)
         for start in range(0, len(order), self.block):
-            with torch.inference_mode():
+            with running():
                 units = self._shares(chosen, order[start : start + self.block])
                 units[0] += so_far
                 torch.cumsum(units, 0, out=units)
                 so_far = units[-1].clone()
                 removed = torch.sub(self.units[chosen], units, out=units)
-            yield self._embed(chosen, removed)
+                embeddings = self._embed(chosen, removed)
+            yield embeddings
 
     def keeping(self, images: Indices, kept: Mask) -> Singles:
         import torch
 
         chosen = torch.from_numpy(images)
-        with torch.inference_mode():
-            pooled = self.pooled[chosen] * torch.from_numpy(kept.astype(np.float32))[:, None]
+        with running():
+            mask = torch.from_numpy(kept.astype(np.float32)).to(self.home)
+            pooled = self.pooled[chosen] * mask[:, None]
             units = torch.addmm(self.bias, pooled.flatten(1), self.first.flatten(1).T)
-            return np.asarray(self._embed(chosen, (self.units[chosen] - units)[None])[0])
+            embeddings: Any = self._embed(chosen, (self.units[chosen] - units)[None])
+            return np.asarray(embeddings[0].cpu().numpy() if self.maps.is_cuda and self.on_device else embeddings[0])
 
 
 @dataclass(frozen=True)
@@ -220,7 +282,7 @@ def rectified_layers(neck: torch.nn.Module) -> RectifiedLayers | None:
     return RectifiedLayers(nn.Sequential(*before), first, second)
 
 
-def neck_of(net: Network, images: Images, batch: int, memory: int, threads: int) -> Neck:
+def neck_of(net: Network, images: Images, batch: int, memory: int | None, execution: Execution) -> Neck:
     """The network's neck, on the maps of all images."""
     import torch
 
@@ -232,8 +294,8 @@ def neck_of(net: Network, images: Images, batch: int, memory: int, threads: int)
             parts.append(maps_of(net, pixels))
     maps, neck = torch.cat(parts), net.part("neck")
     if net.pooled:
-        return PooledNeck(net, maps, batch, memory)
+        return PooledNeck(net, maps, batch, memory, execution)
     layers = rectified_layers(neck)
     if layers is None:
-        return Neck(net, maps, batch, memory)
-    return RectifiedNeck(net, maps, batch, memory, layers, threads)
+        return Neck(net, maps, batch, memory, execution)
+    return RectifiedNeck(net, maps, batch, memory, layers, execution)

@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from .. import _core
+from ..execution import Execution, available, resolve, thread_count
+
 if TYPE_CHECKING:
     import torch
 
 __all__ = [
-    "IMAGENET_MEAN", "IMAGENET_STD", "Network", "Preprocessing", "find_device", "function_module", "import_torch",
-    "import_torchvision", "maps_of", "parts_agree", "quiet", "running", "sequence", "steps", "wrap",
+    "IMAGENET_MEAN", "IMAGENET_STD", "Network", "Preprocessing", "execution_on", "find_device", "function_module",
+    "import_torch", "import_torchvision", "maps_of", "parts_agree", "placed", "quiet", "running", "sequence", "steps",
+    "wrap",
 ]  # fmt: skip
 
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
@@ -83,8 +87,55 @@ def find_device(device: str | torch.device) -> torch.device:
 def running() -> Iterator[None]:
     """A network runs without gradients, and with whole single precision on CUDA too: no TensorFloat-32."""
     torch = import_torch()
+    precision = torch.get_float32_matmul_precision()
     with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=False):
-        yield
+        torch.set_float32_matmul_precision("highest")
+        try:
+            yield
+        finally:
+            torch.set_float32_matmul_precision(precision)
+
+
+@contextmanager
+def placed(net: Network, device: str | torch.device | None) -> Iterator[torch.device]:
+    """The network on a device for a while; None: where it is."""
+    home = net.device
+    place = home if device is None else find_device(device)
+    parts = [part for part in (net.module, net.trunk, net.neck, net.classifier) if part is not None]
+    try:
+        for part in parts:
+            part.to(place)
+        yield place
+    finally:
+        for part in parts:
+            part.to(home)
+
+
+def execution_on(place: torch.device, device: str | torch.device | None, threads: int | None) -> Execution:
+    """Where the compiled core works beside a network on this place, asked for as ``device``.
+
+    On a CUDA device beside a network there; where none was asked for and the core can't, on the processor.
+
+    Raises
+    ------
+    RuntimeError
+        Where a CUDA device was asked for, and the core has none.
+    ValueError
+        Where it is not the first of those that are visible: the core's.
+    """
+    count = thread_count(threads)
+    if place.type != "cuda":
+        return Execution(threads=count)
+    others = place.index or 0
+    named = device is not None and str(device) != "auto"
+    if named and others:
+        raise ValueError(
+            f"device must be 'cuda' or 'cuda:0' where the compiled core works beside the network, got {str(device)!r}: "
+            f"start with CUDA_VISIBLE_DEVICES={others}"
+        )
+    if others or (not named and not available("cuda")[0]):
+        return Execution(threads=count)
+    return Execution(resolve("cuda"), count, "double", _core.cuda_open())
 
 
 @dataclass(frozen=True)

@@ -10,20 +10,23 @@ import numpy as np
 import xarray
 
 from ..arguments import check_integer
-from ..execution import thread_count
-from ..features import Matrix, read_features, read_subset
+from ..features import Indices, Matrix, read_features, read_subset
 from ..measures import check_comparator, check_metric, comparator_row
-from ..problem import compare_rows
+from ..problem import compare_rows, similarities_in_each
 from ..progress import with_progress
 from ..targets import read_target
 from .extraction import _flat, _reader, embed
 from .feature_maps import _directed, _rows_of, _similarities_between
 from .heatmaps import View, check_sizes, coordinates_of, view_of
 from .images import read_images
-from .network import running
+from .necks import as_given
+from .network import execution_on, placed, running
 
 if TYPE_CHECKING:
+    import torch
+
     from .._typing import HostTargetLike, ImagesLike, SubsetLike, WeightsLike
+    from ..execution import Execution
     from ..measures import ComparatorOrAlias, Metric
     from ..targets import Kind
     from .network import Network, Preprocessing
@@ -54,6 +57,7 @@ def occlude(
     kind: Kind | None = None,
     weights: WeightsLike | None = None,
     batch: int = 32,
+    device: str | torch.device | None = None,
     progress: bool = True,
 ) -> xarray.Dataset:
     """How the alignment of an image's row with the target's row falls where the image is covered.
@@ -86,6 +90,9 @@ def occlude(
         As in :func:`secateur.alignment`; comparators that need every pair of the target (``_cov``) don't serve.
     batch : int
         Covered images at a time.
+    device : str, optional
+        Where to compute: as in :func:`secateur.networks.embed`. On a CUDA device images are covered there, and of each
+        batch its similarities come back.
     progress : bool
         A bar on stderr for runs of more than two seconds.
 
@@ -101,7 +108,9 @@ def occlude(
     ------
     TypeError, ValueError
         Where images, target and network do not fit one another; where a mask size, stride, fill or
-        position is out of its range.
+        position is out of its range; where torch does not see the device, or the compiled core works on another.
+    RuntimeError
+        Where a CUDA device is asked for and the compiled core has none.
 
     References
     ----------
@@ -125,33 +134,35 @@ def occlude(
     targets = read_target(target, len(names), kind, weights, names if pictures.named else None)
     if len(targets) != 1:
         raise ValueError(f"target must be one target, got {len(targets)}: cover the images for each in turn")
-    embedding = read_features(embed(net, pictures, layer, batch=batch, progress=progress))
-    chosen = read_subset(support, embedding.d)
-    X, rows = _directed(embedding.values[:, chosen], metric), _rows_of(targets)
-
-    read = _reader(net, layer)
-
-    def aligned(i: int, inputs: Any) -> Matrix:
-        """(B,) alignments of inputs (B, 3, H, W) made of image i with the other images, uncovered."""
-        with running():
-            embedded = _flat(read(inputs.to(net.device)), layer, "flatten").double().cpu().numpy()
-        similarities = _similarities_between(_directed(embedded[:, chosen], metric), np.delete(X, i, axis=0), metric)
-        return compare_rows(similarities, rows[i], comparator, thread_count(None), metric)[:, 0]
-
     views: list[View] = []
     drops, baseline, undefined = [], [], []
-    for i in with_progress(covered, len(covered), "covering", progress):
-        pixels, view = view_of(net, pictures[i])
-        views.append(view)
-        check_sizes(views, [names[c] for c in covered[: len(views)]])
-        places = _places(masks, view.size)
-        found = [aligned(i, inputs) for inputs in _covered(pixels, places, level, int(batch))]
-        # The uncovered image came first, through the same batches: rounding in the network is the same for all.
-        alone, *rest = np.concatenate(found)
-        mean, lost = _averaged(alone - np.array(rest), places, view.size)
-        drops.append(mean.astype(np.float32))
-        baseline.append(alone)
-        undefined.append(lost)
+    with placed(net, device) as place:
+        execution = execution_on(place, device, None)
+        values = embed(net, pictures, layer, batch=batch, progress=progress)
+        embedding = read_features(values)
+        chosen = read_subset(support, embedding.d)
+        others, rows = _Others(values.values[:, chosen], metric, execution), _rows_of(targets)
+        read, columns = _reader(net, layer), _columns(chosen, embedding.d)
+
+        def aligned(i: int, inputs: Any) -> Matrix:
+            """(B,) alignments of inputs (B, 3, H, W) made of image i with the other images, uncovered."""
+            with running():
+                embedded = _flat(read(inputs), layer, "flatten")[:, columns]
+            similarities = others.similarities(embedded, i)
+            return compare_rows(similarities, rows[i], comparator, execution.threads, metric)[:, 0]
+
+        for i in with_progress(covered, len(covered), "covering", progress):
+            pixels, view = view_of(net, pictures[i])
+            views.append(view)
+            check_sizes(views, [names[c] for c in covered[: len(views)]])
+            places = _places(masks, view.size)
+            found = [aligned(i, inputs) for inputs in _covered(pixels.to(net.device), places, level, int(batch))]
+            # The uncovered image came first, through the same batches: rounding in the network is the same for all.
+            alone, *rest = np.concatenate(found)
+            mean, lost = _averaged(alone - np.array(rest), places, view.size)
+            drops.append(mean.astype(np.float32))
+            baseline.append(alone)
+            undefined.append(lost)
     words = {"long_name": f"fall of the row's alignment ({comparator}) where the image is covered"}
     attrs = {
         "network": net.name, "layer": layer, "features": len(chosen), "sizes": [side for side, _ in masks],
@@ -169,6 +180,29 @@ def occlude(
     )
 
 
+def _columns(chosen: Indices, d: int) -> slice | Any:
+    """Some of d columns, as torch takes them; all of them as they lie."""
+    import torch
+
+    return slice(None) if len(chosen) == d else torch.from_numpy(chosen)
+
+
+class _Others:
+    """The uncovered images (n, d), and similarities with them, taken where the execution says."""
+
+    def __init__(self, embedding: Any, metric: Metric, execution: Execution) -> None:
+        self.embedding, self.metric, self.execution = embedding, metric, execution
+        self.directed = _directed(embedding, metric)
+
+    def similarities(self, embedded: torch.Tensor, i: int) -> Matrix:
+        """(B, n - 1) of some embeddings (B, d) with all images but i."""
+        if self.execution.memory is not None:
+            given, beside = as_given(embedded.float()[None].contiguous()), np.ascontiguousarray(self.embedding)
+            return np.delete(similarities_in_each(given, self.metric, self.execution, beside)[0], i, axis=1)
+        rows = _directed(embedded.double().cpu().numpy(), self.metric)
+        return _similarities_between(rows, np.delete(self.directed, i, axis=0), self.metric)
+
+
 def _places(masks: list[tuple[int, int]], size: tuple[int, int]) -> list[Place]:
     """Where masks stand on an input of this height and width."""
     for side, _ in masks:
@@ -183,7 +217,7 @@ def _places(masks: list[tuple[int, int]], size: tuple[int, int]) -> list[Place]:
 
 def _covered(pixels: Any, places: list[Place], level: Any, batch: int) -> Iterator[Any]:
     """Batches of an image (3, H, W): first as it is, then covered in each place."""
-    colour = pixels.mean(dim=(1, 2), keepdim=True) if level is None else level
+    colour = pixels.mean(dim=(1, 2), keepdim=True) if level is None else level.to(pixels.device)
     each: list[Place | None] = [None, *places]
     for start in range(0, len(each), batch):
         block = each[start : start + batch]
