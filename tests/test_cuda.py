@@ -757,7 +757,7 @@ class ByDLPack:
         return (self.device, 0)
 
     def __dlpack__(self, *, stream=None):
-        assert stream == -1
+        assert stream == 1
         make = ctypes.pythonapi.PyCapsule_New
         make.restype = ctypes.py_object
         make.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]

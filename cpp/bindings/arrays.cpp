@@ -65,8 +65,8 @@ DeviceArray borrow_by_interface(const Object& object, const std::string& name, c
 
 // The capsule is not marked as used: it owns the tensor, and lets it go when it goes itself.
 DeviceArray borrow_by_dlpack(const Object& object, const std::string& name, const std::string& type) {
-    // -1: whoever wrote it need not be waited for here; expect_on_device waits for the whole device.
-    const Object capsule = object.attr("__dlpack__")(py::arg("stream") = -1);
+    // 1, the default stream, which all know; expect_on_device waits for the whole device.
+    const Object capsule = object.attr("__dlpack__")(py::arg("stream") = 1);
     if (!PyCapsule_IsValid(capsule.ptr(), "dltensor"))
         throw py::type_error(name + " must give a capsule named 'dltensor' by __dlpack__, got " + text(capsule));
     const DLTensor& tensor = static_cast<const DLManagedTensor*>(PyCapsule_GetPointer(capsule.ptr(), "dltensor"))->tensor;

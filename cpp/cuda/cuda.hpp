@@ -1,4 +1,5 @@
-// The CUDA engine as others see it: is there a device, and what is loaded on it. absent.cpp stands in for it without nvcc.
+// The CUDA engine as others see it: is there a device, what is loaded on it, and feature maps there. absent.cpp stands in for it
+// without nvcc.
 #pragma once
 
 #include <string>

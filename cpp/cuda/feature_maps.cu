@@ -9,7 +9,7 @@ namespace secateur::cuda {
 namespace {
 
 // A block's tile of the product: changed rows of one image x units of the second layer, so many moved units at a time.
-constexpr int tall = 128, wide = 128, depth = 16, threads = 256;
+constexpr int tall = 128, wide = 128, depth = 8, threads = 256;
 constexpr int at_once = 32;             // moved units that are turned from rows to columns together
 constexpr int64_t most_blocks = 65535;  // along a grid's second and third axis
 constexpr int64_t bytes_at_once = 1 << 29;
@@ -110,32 +110,22 @@ __global__ void __launch_bounds__(threads, 2) multiply(MaskJob job) {
                   row = job.first_row + int64_t{blockIdx.z} * tall, column = int64_t{blockIdx.x} * wide;
     const auto count = static_cast<int>(job.counts[place]);
 
-    // What a thread brings of a step: four rows of two units, and four weights of the same two.
-    static_assert(tall == 128 && wide == 128 && threads == 256 && depth == 16);
-    constexpr int halfway = depth / 2;
+    // What a thread brings of a step: four rows of a unit, and four of its weights.
+    static_assert(tall == 128 && wide == 128 && threads == 256 && depth == 8);
     const int unit_at = threadIdx.x / 32, four_at = threadIdx.x % 32 * 4;
     const int32_t* units = job.units + place * job.pitch + unit_at;
     const float *from = job.changes + (place * job.pitch + unit_at) * tall + four_at, *weights = job.weights + column + four_at;
-    Four change[2], line[2];
-    int32_t upper, lower;
-    const auto look_ahead = [&](int at) {
-        upper = units[at];
-        lower = units[at + halfway];
-    };
+    Four change, line;
+    int32_t unit;
     const auto load = [&] {
-        change[0] = *reinterpret_cast<const Four*>(from);
-        change[1] = *reinterpret_cast<const Four*>(from + halfway * tall);
+        change = *reinterpret_cast<const Four*>(from);
         from += depth * tall;
-        line[0] = upper >= 0 ? *reinterpret_cast<const Four*>(weights + upper * job.weights_pitch) : Four{};
-        line[1] = lower >= 0 ? *reinterpret_cast<const Four*>(weights + lower * job.weights_pitch) : Four{};
+        line = unit >= 0 ? *reinterpret_cast<const Four*>(weights + unit * job.weights_pitch) : Four{};
     };
     const auto store = [&](int half) {
-#pragma unroll
-        for (int h = 0; h < 2; ++h) {
-            const int at = half * depth + h * halfway + unit_at;
-            *reinterpret_cast<Four*>(changes + at * tall + four_at) = change[h];
-            *reinterpret_cast<Four*>(lines + at * wide + four_at) = line[h];
-        }
+        const int at = half * depth + unit_at;
+        *reinterpret_cast<Four*>(changes + at * tall + four_at) = change;
+        *reinterpret_cast<Four*>(lines + at * wide + four_at) = line;
     };
 
     // What it multiplies: 8 x 8 of the tile, two by two fours; a warp has 32 rows and 64 columns.
@@ -143,16 +133,16 @@ __global__ void __launch_bounds__(threads, 2) multiply(MaskJob job) {
     const int r0 = warp / 2 * 32 + lane / 8 * 4, c0 = warp % 2 * 64 + lane % 8 * 4;
     float sums[8][8] = {};
     if (count > 0) {
-        look_ahead(0);
+        unit = units[0];
         load();
-        if (depth < count) look_ahead(depth);
+        if (depth < count) unit = units[depth];
         store(0);
     }
     __syncthreads();
     for (int at = 0, half = 0; at < count; at += depth, half ^= 1) {
         const bool more = at + depth < count;
         if (more) load();
-        if (at + 2 * depth < count) look_ahead(at + 2 * depth);
+        if (at + 2 * depth < count) unit = units[at + 2 * depth];
         const float *own = changes + half * depth * tall + r0, *theirs = lines + half * depth * wide + c0;
 #pragma unroll
         for (int k = 0; k < depth; ++k) {

@@ -60,7 +60,7 @@ def leave_one_out(
     ----------
     X : array (n stimuli, d features)
         Finite; converted to float64, float32 too: all stimuli are in use. A float64 array on a CUDA device
-        (``__cuda_array_interface__``) stays there, as does a target (P,) or (T, P) without missing pairs.
+        (``__cuda_array_interface__`` or DLPack) stays there, as does a target (P,) or (T, P) without missing pairs.
     target, metric, comparator, kind, weights, control, device, threads
         As in :func:`secateur.alignment`.
     subset : bool mask (d,) or integer indices, optional
@@ -122,7 +122,7 @@ def add_one(
     ----------
     X : array (n stimuli, d features)
         Finite; converted to float64, float32 too: all stimuli are in use. A float64 array on a CUDA device
-        (``__cuda_array_interface__``) stays there, as does a target (P,) or (T, P) without missing pairs.
+        (``__cuda_array_interface__`` or DLPack) stays there, as does a target (P,) or (T, P) without missing pairs.
     subset : bool mask (d,) or integer indices
         The features present before the addition; may be empty.
     target, metric, comparator, kind, weights, control, device, threads
@@ -182,7 +182,7 @@ def insertion_curve(
     ----------
     X : array (n stimuli, d features)
         Finite; converted to float64, float32 too: all stimuli are in use. A float64 array on a CUDA device
-        (``__cuda_array_interface__``) stays there, as does a target (P,) or (T, P) without missing pairs.
+        (``__cuda_array_interface__`` or DLPack) stays there, as does a target (P,) or (T, P) without missing pairs.
     order : integer array (m,) or (T, m)
         Distinct feature indices, first to be inserted first; one order for all targets, or one each.
     target, metric, comparator, kind, weights, control, device, threads

@@ -14,14 +14,7 @@ from ..arguments import check_integer
 from ..contributions import leave_one_out
 from ..execution import Execution
 from ..features import Features, Indices, Matrix
-from ..measures import (
-    CUDA_COMPARATORS,
-    CUDA_STIMULI,
-    check_comparator,
-    check_metric,
-    comparator_row,
-    metric_row,
-)
+from ..measures import check_comparator, check_metric, comparator_row, metric_row
 from ..pairs import pair_positions, pair_table
 from ..problem import Problem, compare_rows, order_by_importance, similarities_in_each
 from ..progress import with_progress
@@ -132,9 +125,11 @@ class Asked:
 
         What a CUDA device does not remove features for, it masks.
         """
-        taken = self.comparator in CUDA_COMPARATORS and self.neck.n <= CUDA_STIMULI
-        removes = taken or not self.neck.on_device
-        return removes and isinstance(self.neck, PooledNeck) and not metric_row(self.metric).centred
+        if not isinstance(self.neck, PooledNeck) or metric_row(self.metric).centred:
+            return False
+        if not self.neck.on_device:
+            return True
+        return Execution.resolved("auto", comparator=self.comparator, stimuli=self.neck.n).device == "cuda"
 
     @property
     def blocks(self) -> list[Indices]:

@@ -186,6 +186,8 @@ class RectifiedNeck(Neck):
             self.units = torch.addmm(self.bias, self.pooled.flatten(1), self.first.flatten(1).T)
             self.second = second.contiguous()
             self.outputs = torch.addmm(bias, self.units.relu(), self.second.T)
+        if execution.memory is not None:  # a map's weights lie together
+            self.first = self.first.permute(1, 2, 0).contiguous().permute(2, 0, 1)
         layer = None if execution.memory is None else _core.cuda_load_layer(execution.memory, as_given(self.second))
         self.weights: Singles | _core.Layer = layer or np.asarray(as_given(self.second))
         super().__init__(net, maps, batch, memory, execution)
@@ -233,7 +235,7 @@ class RectifiedNeck(Neck):
             with running():
                 units = self._shares(chosen, order[start : start + self.block])
                 units[0] += so_far
-                torch.cumsum(units, 0, out=units)
+                units.cumsum_(0)
                 so_far = units[-1].clone()
                 removed = torch.sub(self.units[chosen], units, out=units)
                 embeddings = self._embed(chosen, removed)
