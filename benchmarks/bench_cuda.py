@@ -1,5 +1,5 @@
 """The verbs on a CUDA device: parity with the processor, times, the share of the arithmetic floor, a whole MEG study,
-a permutation test.
+a permutation test, VGG-16's feature maps masked one by one.
 
 python benchmarks/bench_cuda.py            # on a machine with a GPU; without one it says so and ends
 """
@@ -9,7 +9,9 @@ from __future__ import annotations
 import datetime
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import cases
 import machine
@@ -17,8 +19,10 @@ import numpy as np
 
 import secateur as sc
 import secateur.device
+from secateur.execution import Execution
 from secateur.features import read_features
 from secateur.measures import METRICS
+from secateur.problem import similarities_in_each
 from secateur.targets import read_target
 from secateur.validation import score_fold, split
 
@@ -143,6 +147,60 @@ def null(permutations: int = 1000) -> None:
     print(f"| {permutations} x 5 folds, n = {len(X)}, d = {X.shape[1]} | {took[0]:.2f} | {took[1]:.2f} |")
 
 
+def feature_maps(
+    rates: tuple[float, float] | None,
+    n: int = 120,
+    maps: int = 512,
+    side: int = 14,
+    units: int = 4096,
+    place: str = "cuda",
+) -> None:
+    """All n x maps masked embeddings behind a head like VGG-16's, from maps that lie there, and their similarities.
+
+    The floor is the multiply-adds of the units that a tile of rows moves, at torch's rate in single precision.
+    """
+    import torch
+
+    from secateur.networks.necks import TILE
+
+    print(f"{n} images, {maps} maps of {side} x {side} -> {units} -> {units}; random weights\n")
+    print(
+        "| active units | moved | tables, ms | masked embeddings, ms | of the floor | with similarities, ms | "
+        "largest difference | processor, s |"
+    )
+    print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for active in (0.5, 0.2):
+        head = cases.head(n, maps, side, units, active)
+        execution = Execution.resolved("cuda")
+        load = partial(head.rectified, execution, place)
+        neck, here = load(), head.rectified(execution_here := Execution(threads=execution.threads))
+
+        def embed(neck: Any = neck) -> None:
+            for _ in cases.without_each(neck):
+                pass
+            if place == "cuda":
+                torch.cuda.synchronize()
+
+        def compare(neck: Any = neck, execution: Execution = execution) -> None:
+            for embeddings in cases.without_each(neck):
+                similarities_in_each(embeddings, "cosine", execution)
+
+        chosen = np.arange(0, maps, max(1, maps // 8))
+        ours, theirs = (np.asarray(torch.as_tensor(one.without_each(chosen)).cpu()) for one in (neck, here))
+        gap = np.abs(ours - theirs).max() / np.abs(theirs).max()
+        with torch.inference_mode():
+            shares = neck._shares(torch.arange(n), np.arange(min(TILE, maps)))
+            moved = float(((neck.units - shares).relu() != neck.units.relu()).any(0).float().mean())
+        took, both = machine.median(embed), machine.median(compare)
+        beside = machine.median(lambda here=here: [None for _ in cases.without_each(here)], 1)
+        share = f"{n * maps * moved * units**2 / rates[1] / took:.0%}" if rates else ""
+        print(
+            f"| {float((neck.units > 0).float().mean()):.0%} | {moved:.0%} | {1e3 * machine.median(load, 3):.0f} | "
+            f"{1e3 * took:.1f} | {share} | {1e3 * both:.1f} | {gap:.1e} of the largest | "
+            f"{beside:.2f} ({execution_here.threads} threads) |"
+        )
+
+
 def main() -> None:
     usable, reason = secateur.device.available("cuda")
     if not usable:
@@ -156,7 +214,10 @@ def main() -> None:
         print(
             f"multiply-adds a second (torch's product): {rates[0] / 1e12:.2f} T double, {rates[1] / 1e12:.2f} T single"
         )
-    for part in (parity, lambda: verbs(rates), study, null):
+    parts: list[Callable[[], None]] = [parity, partial(verbs, rates), study, null]
+    if rates:  # torch sees the device
+        parts.append(partial(feature_maps, rates))
+    for part in parts:
         print()
         part()
 

@@ -22,6 +22,7 @@ import torch
 import cases
 import machine
 import secateur as sc
+from secateur.execution import Execution
 
 MAPS, SIDE, UNITS = 512, 14, 4096
 
@@ -46,7 +47,7 @@ def times(n: int = 120) -> None:
 
         both = machine.best(ours, 2)
         grown.append((machine.peak_memory() - held) / 1e9)
-        neck = head.rectified(THREADS)
+        neck = head.rectified(Execution(threads=THREADS))
 
         def embed(neck=neck) -> None:
             for _ in cases.without_each(neck):

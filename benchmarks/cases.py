@@ -367,12 +367,12 @@ class Head:
             maps[:, k] = 0
             return np.asarray(self.net.neck(maps).numpy())
 
-    def rectified(self, threads: int) -> Any:
-        """What makes masked embeddings, its tables made."""
+    def rectified(self, execution: Execution, place: str = "cpu") -> Any:
+        """What makes masked embeddings, its tables made; of maps that lie on a torch device."""
         from secateur.networks import necks
 
         layers = necks.rectified_layers(self.net.neck)
-        return necks.RectifiedNeck(self.net, self.maps, 32, None, layers, Execution(threads=threads))
+        return necks.RectifiedNeck(self.net, self.maps.to(place), 32, None, layers, execution)
 
 
 def head(stimuli: int, maps: int, side: int, units: int, active: float) -> Head:
@@ -423,7 +423,7 @@ def masked_embeddings(stimuli: int, maps: int, side: int, units: int, **how: Any
         return np.stack([i.masked(k) for k in range(maps)])
 
     def ours(i: Head, threads: int) -> Any:
-        return np.concatenate(list(without_each(i.rectified(threads))))
+        return np.concatenate(list(without_each(i.rectified(Execution(threads=threads)))))
 
     name = f"masked_embeddings {stimuli}x{maps}x{units}"
     return Group(name, partial(head, stimuli, maps, side, units, 0.2), _ours(ours) | _numpy(torch=by_torch), **how)
