@@ -353,6 +353,30 @@ def test_tensors_that_numpy_does_not_take(verb):
     np.testing.assert_array_equal(verb(X, h), verb(X.numpy(), h.numpy()))
 
 
+def test_arrays_elsewhere_are_told_by_dlpack():
+    """In a CUDA device's memory, in the host's, or nowhere."""
+
+    class Lent:
+        def __init__(self, device, shape=(5, 4)):
+            self.device, self.shape = device, shape
+
+        def __dlpack__(self, *, stream=None):
+            raise AssertionError("it was to be refused unread")
+
+        def __dlpack_device__(self):
+            if self.device is None:
+                raise BufferError("it lies nowhere")
+            return (self.device, 0)
+
+    for device in (2, 13):
+        with pytest.raises(TypeError, match=r"^X must lie in host memory here, got a CUDA array: pass X.cpu\(\)$"):
+            sc.similarity(Lent(device))
+        with pytest.raises(ValueError, match="X must lie in host memory for device='cpu', got a CUDA array"):
+            sc.leave_one_out(Lent(device), np.arange(10.0), device="cpu", kind="similarity")
+    for device in (1, None):
+        assert not sc.features.is_device_array(Lent(device))
+
+
 def test_a_dataset_is_no_array():
     import xarray
 
