@@ -81,14 +81,13 @@ __global__ void __launch_bounds__(threads, 4) rectify(MaskJob job) {
     const int64_t end = rounded_up(kept, depth);
     for (int64_t s = kept + threadIdx.x; s < end; s += threads) units[s] = -1;
     if (threadIdx.x == 0) job.counts[place] = kept;
-    __syncthreads();
 
     // Read along the units, written along the rows.
     float (*turned)[tall + 1] = reinterpret_cast<float (*)[tall + 1]>(block_memory);
     float* changes = job.changes + place * job.pitch * tall;
     const int lane = threadIdx.x % at_once, first = threadIdx.x / at_once;
     for (int64_t start = 0; start < end; start += at_once) {
-        const int64_t unit = start + lane < end ? units[start + lane] : -1;
+        const int64_t unit = start + lane < kept ? units[start + lane] : -1;
         const float own = unit >= 0 ? base[unit] : 0.0F, shown = rectified(own);
 #pragma unroll 8
         for (int r = first; r < tall; r += threads / at_once)
