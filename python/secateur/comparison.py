@@ -18,9 +18,10 @@ from .pairs import pair_count, pair_positions
 from .problem import Problem, compare_where_defined
 from .progress import with_progress
 from .pruning import Pruner
+from .pruning.label_free import BASELINES, of_equal_size
 from .pruning.settings import Search
 from .relabelling import chance_scores, relabellings
-from .reweighting import Lasso, Reweighting, Ridge, SimDR
+from .reweighting import Lasso, PrunedRidge, Reweighting, Ridge, SimDR
 from .similarity import warn_of_opposition, warn_of_undefined_pairs
 from .statistics import holm, mean_of_defined, paired_t, permutation_p, signed_square
 from .targets import Targets, read_target
@@ -33,15 +34,17 @@ if TYPE_CHECKING:
     from .measures import ComparatorOrAlias
     from .targets import Kind
 
-__all__ = ["METHODS", "FoldMethod", "Method", "compare", "comparison_table", "explained_variance"]
+__all__ = ["METHODS", "NAMED", "FoldMethod", "Method", "compare", "comparison_table", "explained_variance"]
 
 REWEIGHTING: dict[str, Reweighting] = {
     "ridge": Ridge(),
     "frrsa": Ridge("correlation", standardize=True),
     "lasso": Lasso(),
     "sim-dr": SimDR(),
+    "pruned+frrsa": PrunedRidge(),
 }
-METHODS = ("full", "pruned", *REWEIGHTING)
+METHODS = ("full", "pruned", "ridge", "frrsa", "lasso", "sim-dr")
+NAMED = ("full", "pruned", *REWEIGHTING, *BASELINES)
 SCORES = ("train", "test", "nodes", "penalty", "dimensions", "undefined")
 VARIABLES = {"train": "train_alignment", "test": "test_alignment"}
 
@@ -128,10 +131,12 @@ def _read_methods(methods: Any, pruner: Pruner) -> dict[str, Any]:
         if not isinstance(name, str):
             raise TypeError(f"methods must be named by text, got {name!r}")
         if isinstance(method, str):
-            if method not in METHODS:
-                raise ValueError(f"methods must be among {', '.join(map(repr, METHODS))} or objects; got {method!r}")
+            if method not in NAMED:
+                raise ValueError(f"methods must be among {', '.join(map(repr, NAMED))} or objects; got {method!r}")
             if method in REWEIGHTING:
                 method = clone(REWEIGHTING[method]).set_params(comparator=pruner.comparator)
+                if isinstance(method, PrunedRidge):
+                    method.set_params(space=pruner.metric)
             elif method == "pruned":
                 method = pruner
         elif isinstance(method, type) or not (
@@ -154,13 +159,28 @@ def _read_methods(methods: Any, pruner: Pruner) -> dict[str, Any]:
     return read
 
 
-def _score(
-    method: Any, problem: Problem, fold: Fold, search: Search | None, groups: LabelsLike | None, name: str
+def score_method(
+    method: Any,
+    problem: Problem,
+    fold: Fold,
+    search: Search | None,
+    groups: LabelsLike | None,
+    name: str,
+    seed: int = 0,
 ) -> dict[str, npt.NDArray[Any]]:
     """What a method reaches in one fold, for each of T targets; it learns from the training stimuli alone.
 
-    ``search``: a Pruner's, whose own problem this is; of other methods its comparator counts.
+    ``search``: a Pruner's, whose own problem this is; of other methods its comparator counts. ``seed``: of the random
+    baseline's draw.
     """
+    if search is not None and isinstance(method, str):  # a baseline
+        support = of_equal_size(method, problem, fold[0], search, groups, seed)
+        learnt, tested = (problem.among(stimuli) for stimuli in fold)
+        (train, _), (test, undefined) = (side.held_out_alignment(None, support) for side in (learnt, tested))
+        return {
+            "train": train, "test": test, "nodes": support.sum(axis=1), "undefined": undefined,
+            "predicted": np.stack([tested.similarities(np.flatnonzero(kept)) for kept in support]),
+        }  # fmt: skip
     if search is not None:
         found = score_fold(problem, fold, search, groups=groups)
         tested, support = problem.among(fold[1]), found.pruned.support
@@ -266,7 +286,11 @@ def compare(
         One or T targets, in any form that :func:`secateur.alignment` takes.
     methods : names, or a mapping of names to methods
         Names: ``"full"`` (all features), ``"pruned"``, ``"ridge"`` (PAG18), ``"frrsa"`` (ridge of rows centred and
-        scaled, their products standardised), ``"lasso"`` (weights not negative), ``"sim-dr"``. In a mapping also a
+        scaled, their products standardised), ``"lasso"`` (weights not negative), ``"sim-dr"``, ``"pruned+frrsa"``
+        (:class:`secateur.reweighting.PrunedRidge`, features ranked by the pruner's metric). What the target's labels
+        buy is seen beside as many features as ``"pruned"`` keeps in the fold, chosen without them: ``"variance"`` (of
+        the largest variance over training stimuli), ``"zeros"`` (zero for the fewest of them), ``"random"`` (drawn by
+        ``seed``, anew in each fold); ``"reversed"`` takes the least important ones. In a mapping also a
         :class:`secateur.Pruner`, one of :mod:`secateur.reweighting`, or an own object: with ``fit(X, target)`` and
         ``predict(X)`` (:class:`secateur.comparison.Method`), or, where it has its own view of the stimuli such as
         images, with ``fit_stimuli(positions, target)`` and ``predict_stimuli(positions)``
@@ -343,7 +367,14 @@ def compare(
     scoring = settings.scoring(features, targets), None
     problems = [
         (own.problem(features, targets, folds), own.search) if own else scoring
-        for own in (method.settings() if isinstance(method, Pruner) else None for method in read.values())
+        for own in (
+            method.settings()
+            if isinstance(method, Pruner)
+            else settings
+            if isinstance(method, str) and method in BASELINES
+            else None
+            for method in read.values()
+        )
     ]
     scores = {name: np.full((len(read), len(targets), len(folds)), np.nan) for name in SCORES}
     similarities: list[list[Matrix]] = [[] for _ in folds]
@@ -355,7 +386,7 @@ def compare(
     for f, m in with_progress(steps, len(steps), "methods x folds", progress):
         name, method = list(read.items())[m]
         problem, search = problems[m]
-        found = _score(method, problem, folds[f], search, groups, name)
+        found = score_method(method, problem, folds[f], search, groups, name, seed + f)
         held_out = found.pop("predicted")
         if orders is not None:
             similarities[f].append(held_out)

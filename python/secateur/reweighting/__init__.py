@@ -7,7 +7,8 @@ training stimuli: pairs of an inner test fold share no stimulus with the pairs t
 
 from .estimators import Reweighting
 from .lasso import Lasso
+from .pruned import PrunedRidge
 from .ridge import Ridge
 from .simdr import SimDR
 
-__all__ = ["Lasso", "Reweighting", "Ridge", "SimDR"]
+__all__ = ["Lasso", "PrunedRidge", "Reweighting", "Ridge", "SimDR"]

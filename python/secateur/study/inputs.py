@@ -14,6 +14,7 @@ import numpy as np
 import xarray
 
 from .. import datasets
+from ..comparison import REWEIGHTING
 from ..features import Features, read_features
 from ..files import FileError, Loaded, match, read_features_file, read_groups_file, read_target_file, stated_kind
 from ..reweighting import Ridge
@@ -201,7 +202,7 @@ def check_folds(n: int, folds: Folds) -> int:
 def check_reweighting(study: Any, tasks: list[Task]) -> None:
     """Whether the reweightings' inner folds have stimuli enough, 3 each."""
     least = 3 * Ridge().inner_cv
-    learners = [name for name in study.methods if name not in ("full", "pruned")]
+    learners = [name for name in study.methods if name in REWEIGHTING]
     for task in tasks:
         folds, _ = split(task.space.n, study.folds.cv, study.folds.repeats, study.folds.seed)
         count = min(len(train) for train, _ in folds)

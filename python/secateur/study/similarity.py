@@ -29,7 +29,8 @@ The file (paths are relative to it; FILE or FILE:KEY as on the command line)::
     seed = 0
 
 ``methods = ["full", "pruned"]`` above the tables leaves some out; all are full, pruned, ridge (PAG18), frrsa, lasso and
-sim-dr (:func:`secateur.compare`). ``permutations = 1000``, the default, is how often the stimuli are relabelled for p;
+sim-dr; to be named beside them: pruned+frrsa, and baselines of pruning's size, variance, zeros, random and reversed
+(:func:`secateur.compare`). ``permutations = 1000``, the default, is how often the stimuli are relabelled for p;
 0: never.
 """
 
@@ -96,9 +97,10 @@ class SimilarityStudy:
     network: Net | None = None
     title: str = "Pruned to similarity"
     permutations: int = 1000
-    methods: list[Literal["full", "pruned", "ridge", "frrsa", "lasso", "sim-dr"]] = field(
-        default_factory=lambda: list(METHODS)  # type: ignore[arg-type]
-    )
+    methods: list[
+        Literal["full", "pruned", "ridge", "frrsa", "lasso", "sim-dr", "pruned+frrsa", "variance", "zeros", "random",
+                "reversed"]
+    ] = field(default_factory=lambda: list(METHODS))  # type: ignore[arg-type]  # fmt: skip
     pruning: Pruning = field(default_factory=Pruning)
     folds: Folds = field(default_factory=Folds)
 

@@ -1,0 +1,117 @@
+"""The paper's MEG analysis on real data: AlexNet, the 92 images, 15 subjects' MEG matrices, early and late.
+
+    SECATEUR_DATA=… python benchmarks/show_meg.py [--permutations N] [--methods NAME …] [--layers NAME …]
+
+SECATEUR_DATA has to hold ``algonauts92_meg.npz`` (dissimilarities, a matrix per subject: the Algonauts 2019 challenge's
+means over 70-90 and 140-160 ms) and ``alexnet92.npz`` (an ImageNet AlexNet's activations of the same images, in
+the same order). The statistics are those of ``secateur.timecourse.paper_windows``: a pruning per subject and fold, means
+over folds in Fisher's z, a paired one-sided t over subjects. Beside it what that test doesn't ask: whether features
+dealt to other stimuli would have the gain too (stimuli relabelled alike for all subjects, pruned anew). Prints Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+import warnings
+from pathlib import Path
+
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
+import numpy as np
+
+import secateur as sc
+from secateur.statistics import benjamini_hochberg, fisher_z, paired_t, permutation_p
+
+WINDOWS = ("early", "late")
+METHODS = ["full", "pruned", "frrsa", "pruned+frrsa", "variance", "zeros", "random", "reversed"]
+LAYERS = ["conv5", "fc6", "fc7", "fc8"]
+
+
+def read(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Layers (92, d) by name, and matrices (subject, pair) by window."""
+    rows, columns = np.triu_indices(92, 1)
+    with np.load(folder / "alexnet92.npz") as layers, np.load(folder / "algonauts92_meg.npz") as meg:
+        X = {name: layers[name].astype(np.float64) for name in LAYERS}
+        return X, {name: meg[f"meg_{name}"][:, rows, columns].astype(np.float64) for name in WINDOWS}
+
+
+def tested(values: np.ndarray, full: np.ndarray) -> tuple[float, float]:
+    """t and p of the gain over subjects, in Fisher's z, one-sided: as ``paper_windows`` has them."""
+    test = paired_t(fisher_z(values), fisher_z(full), "greater")
+    return test.t, test.p
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--permutations", type=int, default=200, help="relabellings of the stimuli; 0 for none")
+    options.add_argument("--methods", nargs="+", default=METHODS)
+    options.add_argument("--layers", nargs="+", default=LAYERS)
+    options.add_argument("--metric", default="cosine")
+    options = options.parse_args()
+    if "SECATEUR_DATA" not in os.environ:
+        raise SystemExit("SECATEUR_DATA must name the folder of algonauts92_meg.npz and alexnet92.npz, got none")
+    X, matrices = read(Path(os.environ["SECATEUR_DATA"]))
+    X = {name: X[name] for name in options.layers}
+    pruner = sc.Pruner(options.metric, kind="dissimilarity", threads=1)
+    warnings.simplefilter("ignore", sc.OpposedWarning)  # of single subjects, early: the tables say it
+    warnings.simplefilter("ignore", sc.UndefinedPairsWarning)
+    print(f"{options.metric}, Pearson, 5 folds, {len(matrices['early'])} subjects\n")
+    for name, one in matrices.items():
+        held, whole = (sc.noise_ceiling(one, cv=cv) for cv in (5, None))
+        print(
+            f"{name}: noise ceiling on test images {float(held.lower):.3f} to {float(held.upper):.3f}, of all pairs "
+            f"{float(whole.lower):.3f} to {float(whole.upper):.3f}"
+        )
+    print("\n| layer | window | method | features | r | − full | t(14) | p | q | s |")
+    print("| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    rows = []
+    for layer, features in X.items():
+        for window, one in matrices.items():
+            full = None
+            for method in options.methods:
+                start = time.perf_counter()
+                result = sc.compare(features, one, {method: method}, pruner=pruner, progress=False).isel(approach=0)
+                took = time.perf_counter() - start
+                score = result.test_alignment.mean("fold").values
+                full = score if method == "full" else full
+                nodes = result.nodes.mean().item()
+                t, p = (np.nan, np.nan) if method == "full" or full is None else tested(score, full)
+                gain = np.nan if full is None else float((score - full).mean())
+                print(layer, window, method, f"{took:.0f} s", file=sys.stderr, flush=True)
+                rows.append([layer, window, method, nodes, score.mean(), gain, t, p, took])
+    q = benjamini_hochberg([row[7] for row in rows]).adjusted
+    for row, corrected in zip(rows, q, strict=True):
+        layer, window, method, nodes, score, gain, t, p, took = row
+        words = f"| {layer} | {window} | {method} | {nodes:.0f} | {score:.3f} |"
+        rest = " | | | |" if np.isnan(p) else f" {gain:+.3f} | {t:.1f} | {p:.2g} | {corrected:.2g} |"
+        print(f"{words}{rest} {took:.1f} |")
+    if options.permutations:
+        print(f"\nstimuli relabelled alike for all subjects, {options.permutations} times, pruned anew; p one-sided\n")
+        print("| layer | window | full | pruned | gain | p of pruned | p of gain | largest over windows: p of gain |")
+        print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+        for layer, features in X.items():
+            means = {}
+            for window, one in matrices.items():
+                null = sc.permutation_test(features, one, options.permutations, pruner, progress=False)
+                means[window] = [
+                    (null[f"observed_{name}"].values.mean(), null[name].values.mean(axis=0))
+                    for name in ("pruned_test", "gain")
+                ]
+            largest = np.max([gain for _, (_, gain) in means.values()], axis=0)
+            for window, ((pruned, scores), (gain, gains)) in means.items():
+                nulls = (pruned, scores), (gain, gains), (gain, largest)
+                p = [float(permutation_p(seen, null)) for seen, null in nulls]
+                print(
+                    f"| {layer} | {window} | {pruned - gain:.3f} | {pruned:.3f} | {gain:+.3f} | "
+                    + " | ".join(f"{one:.3f}" for one in p)
+                    + " |",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()
