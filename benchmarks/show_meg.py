@@ -2,11 +2,11 @@
 
     SECATEUR_DATA=… python benchmarks/show_meg.py [--permutations N] [--methods NAME …] [--layers NAME …]
 
-SECATEUR_DATA has to hold ``algonauts92_meg.npz`` (dissimilarities, a matrix per subject: the Algonauts 2019 challenge's
-means over 70-90 and 140-160 ms) and ``alexnet92.npz`` (an ImageNet AlexNet's activations of the same images, in
-the same order). The statistics are those of ``secateur.timecourse.paper_windows``: a pruning per subject and fold, means
-over folds in Fisher's z, a paired one-sided t over subjects. Beside it what that test doesn't ask: whether features
-dealt to other stimuli would have the gain too (stimuli relabelled alike for all subjects, pruned anew). Prints Markdown.
+SECATEUR_DATA has to hold ``algonauts92_meg.npz`` (dissimilarities, a matrix per subject: the Algonauts 2019
+challenge's means over 70-90 and 140-160 ms) and ``alexnet92.npz`` (an ImageNet AlexNet's activations of the same
+images, in the same order). The statistics are those of ``secateur.timecourse.paper_windows``: a pruning per subject and
+fold, means over folds in Fisher's z, a paired one-sided t over subjects. Beside it what that test doesn't ask: whether
+features dealt to other stimuli would have the gain too (stimuli relabelled alike for all subjects, pruned anew).
 """
 
 from __future__ import annotations

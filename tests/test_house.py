@@ -119,7 +119,7 @@ def test_names_of_types_are_for_type_checkers():
 
 OPTIONAL = [
     *("datasets", "taxonomy", "reweighting", "baselines", "comparison", "networks", "finetuning", "report", "files"),
-    *("study", "cli"),
+    *("study", "cli", "models"),
 ]
 
 
@@ -334,7 +334,7 @@ def test_what_one_room_does_for_all(word, rooms):
 
 DOCUMENTED = (
     *("search", "timecourse", "regions", "reweighting", "comparison", "datasets", "taxonomy", "statistics"),
-    *("report", "study"),
+    *("report", "study", "models"),
     *("networks", "networks.pruned", "networks.retention", "networks.feature_maps"),
     *("networks.heatmaps", "networks.occlusion", "networks.saliency", "finetuning", "targets"),
 )

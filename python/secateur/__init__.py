@@ -23,6 +23,7 @@
 Optional subpackages, which nothing above imports:
 
     reweighting, comparison    ridge, LASSO and Sim-DR beside pruning, on the same folds
+    models                     several networks or layers: which fits better, and what each says alone
     taxonomy                   WordNet and other taxonomies: as targets, and as a measure of clusters
     networks, finetuning       photographs through networks, feature maps (PyTorch, loaded when it is needed)
     files, datasets            arrays from files; real examples
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         comparison,
         datasets,
         fmri,
+        models,
         networks,
         regions,
         report,
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
     from .comparison import compare, comparison_table
     from .contributions import add_one, insertion_curve, leave_one_out
     from .inference import bootstrap, noise_ceiling, noise_normalised_r2, permutation_test, stability, transfer
+    from .models import compare_models, model_recovery, unique_variance
     from .networks import feature_maps, heatmaps, occlusion, saliency
     from .pruning import Pruner
     from .search import SearchInterrupted
@@ -72,6 +75,7 @@ _LAZY = {
     "comparison": ("compare", "comparison_table"),
     "contributions": ("add_one", "insertion_curve", "leave_one_out"),
     "inference": (*("bootstrap", "noise_ceiling", "noise_normalised_r2", "permutation_test", "stability", "transfer"),),
+    "models": ("compare_models", "model_recovery", "unique_variance"),
     "networks": ("feature_maps", "heatmaps", "occlusion", "saliency"),
     "pruning": ("Pruner",),
     "search": ("SearchInterrupted",),
@@ -92,6 +96,7 @@ __all__ = [
     "benjamini_hochberg",
     "bootstrap",
     "compare",
+    "compare_models",
     "comparison",
     "comparison_table",
     "cross_validate",
@@ -102,6 +107,8 @@ __all__ = [
     "insertion_curve",
     "kept_features",
     "leave_one_out",
+    "model_recovery",
+    "models",
     "networks",
     "noise_ceiling",
     "noise_normalised_r2",
@@ -120,6 +127,7 @@ __all__ = [
     "timecourse",
     "to_rsatoolbox",
     "transfer",
+    "unique_variance",
 ]
 
 

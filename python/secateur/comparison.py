@@ -119,7 +119,7 @@ class FoldMethod(Protocol):
         """
 
 
-def _read_methods(methods: Any, pruner: Pruner) -> dict[str, Any]:
+def read_methods(methods: Any, pruner: Pruner) -> dict[str, Any]:
     """Name -> "full", a Pruner, a reweighting or a foreign method."""
     if isinstance(methods, str) or not isinstance(methods, (Mapping, Iterable)):
         raise TypeError(f"methods must be names or a mapping of names to methods, got {methods!r}")
@@ -358,7 +358,7 @@ def compare(
     features = read_features(X)
     pruner = pruner_of(pruner, kind)
     settings = pruner.settings()
-    read = _read_methods(methods, pruner)
+    read = read_methods(methods, pruner)
     targets = read_target(target, features.n, pruner.kind, weights, features.stimuli)
     folds, repeat = split(features.n, cv, repeats, seed, groups)
     warn_of_small_folds(folds)

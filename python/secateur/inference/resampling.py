@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from ..targets import Kind
 from .permutation import at_once_of
 
-__all__ = ["bootstrap", "interval_of"]
+__all__ = ["bootstrap", "interval_of", "joined_error", "variance_over_stimuli"]
 
 
 SCORES = ("full_test", "pruned_test", "gain")
@@ -273,17 +274,38 @@ def _by_standard_error(
         steps = with_progress(batches, len(batches), "resamples", progress)
         draws = np.concatenate([resampler.scores(batch) for batch in steps], axis=1)
         parts.append((_variance(draws) * people / (people - 1), people - 1))
-    variance = np.sum([one for one, _ in parts], axis=0)
-    # Satterthwaite's: of the sum, where there are two
-    with np.errstate(divide="ignore", invalid="ignore"):
-        freedom = variance**2 / np.sum([one**2 / df for one, df in parts], axis=0)
-    error = np.sqrt(variance)
-    half = student.ppf((1 + confidence) / 2, np.where(variance > 0, freedom, 1)) * error
+    error, freedom = joined_error(parts)
+    half = student.ppf((1 + confidence) / 2, freedom) * error
     return draws, np.stack([observed - half, observed + half], axis=-1), error
 
 
+def joined_error(parts: list[tuple[Matrix, int]]) -> tuple[Matrix, Matrix]:
+    """Standard error of a sum of variances, each with its degrees of freedom, and Satterthwaite's of the sum."""
+    variance = np.sum([one for one, _ in parts], axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        freedom = variance**2 / np.sum([one**2 / df for one, df in parts], axis=0)
+    return np.sqrt(variance), np.where(variance > 0, freedom, 1)
+
+
 def _over_stimuli(resampler: _Resampler, n: int, rng: np.random.Generator, progress: bool) -> tuple[Matrix, Matrix]:
-    """Scores with folds drawn anew (3, n, T), and the variance (3, T) of the observed ones over sets of stimuli.
+    """Scores with folds drawn anew (3, n, T), and the variance (3, T) of the observed ones over sets of stimuli."""
+    targets = resampler.averaged([_Draw()]) if resampler.mean else resampler.targets
+    inner = resampler.search.inner_cv if resampler.search.row.inner_folds else None
+    scores, variance = variance_over_stimuli(
+        lambda folds: resampler.by_fold(targets, folds), resampler.folds, resampler.members, n, rng, inner, progress
+    )
+    return scores.reshape(n, 3, -1).swapaxes(0, 1), variance.reshape(3, -1)
+
+
+def variance_over_stimuli(
+    by_fold: Callable[[list[Fold]], Matrix], folds: list[Fold], members: Indices, n: int, rng: np.random.Generator,
+    inner_cv: int | None, progress: bool, otherwise: str = "method='percentile'",
+) -> tuple[Matrix, Matrix]:  # fmt: skip
+    """Means over folds of K scores with folds drawn anew (n, K), and their variance (K,) over sets of stimuli.
+
+    ``by_fold`` gives (F, K) scores of a procedure in any folds. ``members`` (G, size): what is drawn together.
+    ``inner_cv``: the most inner folds that the procedure makes of training stimuli, or None; ``otherwise``: what may be
+    passed where these would be too small.
 
     Of folds with score r: Var(mean) is the mean over all pairs f, g of Cov(f, g) = Var(r) - E(r_f - r_g)^2 / 2. Where
     f and g test other stimuli and nothing is learnt, Cov is 0, so that Var(r) is E(r_f - r_g)^2 / 2 of such pairs: with
@@ -292,25 +314,20 @@ def _over_stimuli(resampler: _Resampler, n: int, rng: np.random.Generator, progr
     variance due to learning stands in for it: halves of the training stimuli have no stimulus in common, so that
     half the squared difference of what they lead to is its variance at half the stimuli, and half of that at all.
     """
-    targets = resampler.averaged([_Draw()]) if resampler.mean else resampler.targets
-    apart = np.array([[np.intersect1d(f, g).size == 0 for _, g in resampler.folds] for _, f in resampler.folds])
+    apart = np.array([[np.intersect1d(f, g).size == 0 for _, g in folds] for _, f in folds])
     if not apart.any():
         raise ValueError("cv must have two folds without a common test stimulus where method is 't', got none")
     scores, between, among, learnt = [], [], [], []
-    members = resampler.members
     half = len(members) // 2
-    tested = max(len(test) for _, test in resampler.folds) // members.shape[1]
-    _check_inner_folds(resampler.search, half - tested, members.shape[1])
+    tested = max(len(test) for _, test in folds) // members.shape[1]
+    _check_inner_folds(inner_cv, half - tested, members.shape[1], otherwise)
     for _ in with_progress(range(n), n, "resamples", progress):
         order = relabelling(rng, members)
-        folds = [(np.sort(order[train]), np.sort(order[test])) for train, test in resampler.folds]
+        drawn = [(np.sort(order[train]), np.sort(order[test])) for train, test in folds]
         places = rng.permutation(len(members))
         halves = [np.sort(members[part].ravel()) for part in (places[:half], places[half : 2 * half])]
-        whole = resampler.by_fold(targets, folds)
-        first, second = (
-            resampler.by_fold(targets, [(np.intersect1d(train, side), test) for train, test in folds])
-            for side in halves
-        )
+        whole = by_fold(drawn)
+        first, second = (by_fold([(np.intersect1d(train, side), test) for train, test in drawn]) for side in halves)
         scores.append(mean_of_defined(whole))
         between.append(_half_square_gap(whole, apart))
         among.append(_half_square_gap(whole, np.ones_like(apart)))
@@ -318,16 +335,16 @@ def _over_stimuli(resampler: _Resampler, n: int, rng: np.random.Generator, progr
     fold, gap, learning = (mean_of_defined(np.stack(part)) for part in (between, among, learnt))
     # Two noisy means differ, with many repeats by little: no less than if all folds had stimuli of their own.
     testing = np.maximum(fold - gap, fold / len(apart))
-    return np.stack(scores).reshape(n, 3, -1).swapaxes(0, 1), (testing + learning).reshape(3, -1)
+    return np.stack(scores), testing + learning
 
 
-def _check_inner_folds(search: Search, groups: int, size: int) -> None:
+def _check_inner_folds(inner_cv: int | None, groups: int, size: int, otherwise: str) -> None:
     """Refuse inner folds that half the training stimuli, so many groups of a size at the least, may be too few for."""
-    if search.row.inner_folds and groups // search.inner_cv * size < SMALLEST_FOLD:
+    if inner_cv is not None and groups // inner_cv * size < SMALLEST_FOLD:
         raise ValueError(
             f"inner_cv must leave at least {SMALLEST_FOLD} stimuli in each inner fold of half the training stimuli "
-            f"where method is 't', got {search.inner_cv} folds of as few as {max(groups, 0) * size} stimuli: lower it, "
-            f"or pass method='percentile'"
+            f"where method is 't', got {inner_cv} folds of as few as {max(groups, 0) * size} stimuli: lower it, "
+            f"or pass {otherwise}"
         )
 
 
