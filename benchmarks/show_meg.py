@@ -45,9 +45,36 @@ def tested(values: np.ndarray, full: np.ndarray) -> tuple[float, float]:
     return test.t, test.p
 
 
+def side_by_side(X: dict, matrices: dict, pruner: sc.Pruner, n: int) -> None:
+    """Which layers differ, over stimuli and subjects; and what full, pruned and pixels say alone and together."""
+    images = sc.datasets.fetch_kriegeskorte92(os.environ["SECATEUR_DATA"]).images
+    pixels = -sc.similarity(np.asarray(images, dtype=np.float64).reshape(92, -1), "correlation")
+    print(f"\nlayers: differences with 95 % intervals over stimuli and subjects ({n} divisions), Holm over pairs\n")
+    print("| window | pair | difference | interval | p (Holm) |\n| --- | --- | ---: | ---: | ---: |")
+    for window, one in matrices.items():
+        result = sc.compare_models(X, one, ["full", "pruned"], pruner=pruner, n=n, progress=False)
+        for pair, row in sc.models.differences_table(result).iterrows():
+            bounds = f"{row.lower:+.3f} to {row.upper:+.3f}"
+            print(f"| {window} | {pair} | {row.difference:+.3f} | {bounds} | {row.p_holm:.2g} |", flush=True)
+    print("\nexplained variance beyond chance, mean over subjects; p of what a space says alone\n")
+    head = None
+    for window, one in matrices.items():
+        for layer, features in X.items():
+            terms = {"pruner": pruner, "n": 199, "progress": False}
+            found = sc.unique_variance(features, one, {"pixels": pixels}, **terms)
+            if head is None:
+                head = ["window", "layer", "all", *(str(name) for name in found.part.values)]
+                print(f"| {' | '.join(head)} | p: full, pruned, pixels |\n|{' --- |' * (len(head) + 1)}")
+            parts = found.variance.mean("target").values
+            cells = [f"{value:.3f}" for value in (parts.sum(), *parts)]
+            p = ", ".join(f"{value:.3f}" for value in found.p_unique_mean.values)
+            print(f"| {window} | {layer} | {' | '.join(cells)} | {p} |", flush=True)
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--permutations", type=int, default=200, help="relabellings of the stimuli; 0 for none")
+    options.add_argument("--divisions", type=int, default=8, help="of the stimuli, to compare layers; 0 for none")
     options.add_argument("--methods", nargs="+", default=METHODS)
     options.add_argument("--layers", nargs="+", default=LAYERS)
     options.add_argument("--metric", default="cosine")
@@ -89,6 +116,8 @@ def main() -> None:
         words = f"| {layer} | {window} | {method} | {nodes:.0f} | {score:.3f} |"
         rest = " | | | |" if np.isnan(p) else f" {gain:+.3f} | {t:.1f} | {p:.2g} | {corrected:.2g} |"
         print(f"{words}{rest} {took:.1f} |")
+    if options.divisions:
+        side_by_side(X, matrices, pruner, options.divisions)
     if options.permutations:
         print(f"\nstimuli relabelled alike for all subjects, {options.permutations} times, pruned anew; p one-sided\n")
         print("| layer | window | full | pruned | gain | p of pruned | p of gain | largest over windows: p of gain |")

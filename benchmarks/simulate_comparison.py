@@ -2,8 +2,8 @@
 
     python benchmarks/simulate_comparison.py [NAME ...] [--quick] [--sets N] [--first N]
 
-Names: folds, squares, explained, equal, clusters. All by default. Seeds are fixed: the same tables again.
-With another number of the first data set (``--first 1000``) come other data sets.
+Names: folds, squares, explained, equal, clusters, models, recovery, commonality. All by default. Seeds are fixed: the
+same tables again. With another number of the first data set (``--first 1000``) come other data sets.
 """
 
 from __future__ import annotations
@@ -186,8 +186,94 @@ def clusters(sets: range, parents: int = 16, each: int = 5, d: int = 40) -> None
     table([*head, "difference beyond chance"], rows)
 
 
+def equal_models(rng: np.random.Generator, n: int, own: int = 8, others: int = 32) -> tuple[dict, np.ndarray]:
+    """Two models, each of which holds half of the features that make the true similarities."""
+    shared = rng.normal(size=(n, 2 * own))
+    halves = {name: shared[:, k * own : (k + 1) * own] for k, name in enumerate("ab")}
+    return {name: np.hstack([X, rng.normal(size=(n, others))]) for name, X in halves.items()}, sc.similarity(shared)
+
+
+def models(sets: range, n: int = 40) -> None:
+    """Two models that fit alike on average: how often one is called better, and intervals of the difference.
+
+    Over subjects the stimuli are fixed, and so is the true difference: there it is coverage of that which counts.
+    """
+    print(f"**models**: {len(sets)} data sets, n = {n}, d = 40, five folds, 8 divisions; p <= 0.05, two-sided\n")
+    rows = []
+    terms = {"spaces": ["full", "pruned"], "pruner": PRUNER, "progress": False}
+    for over, subjects, noise in (("stimuli", 1, 0.5), ("both", 8, 2.0)):
+        found, gaps, widths = [], [], []
+        for seed in sets:
+            rng = np.random.default_rng([17, seed])
+            two, truth = equal_models(rng, n)
+            target = truth + noise * truth.std() * rng.normal(size=(subjects, len(truth)))
+            result = sc.compare_models(two, target[0] if subjects == 1 else target, over=over, n=8, seed=seed, **terms)
+            found.append(result.p.values[:2] <= 0.05)
+            gaps.append(result.difference.values[:2])
+            widths.append(np.ptp(result.interval_difference.values[:2], axis=1) / 2)
+        ratio = np.mean(widths, axis=0) / (1.96 * np.std(gaps, axis=0))
+        cells = [f"{share(hits)}; {wide:.2f}" for hits, wide in zip(np.transpose(found), ratio, strict=True)]
+        rows.append([f"{over}, {subjects} subject{'s' * (subjects > 1)}, noise {noise:g}", *cells])
+    two, truth = equal_models(np.random.default_rng(5), n)
+    bounds, gaps = [], []
+    for seed in (*sets, *(10000 + one for one in sets)):
+        target = truth + 2 * truth.std() * np.random.default_rng([3, seed]).normal(size=(8, len(truth)))
+        result = sc.compare_models(two, target, over="subjects", **terms)
+        gaps.append(result.difference.values[:2])
+        bounds.append(result.interval_difference.values[:2])
+    true, drawn = np.mean(gaps[len(sets) :], axis=0), np.array(bounds[: len(sets)])
+    missed = (true < drawn[..., 0]) | (drawn[..., 1] < true)
+    ratio = (np.diff(drawn, axis=-1)[..., 0] / 2).mean(axis=0) / (1.96 * np.std(gaps, axis=0))
+    cells = [f"{share(hits)}; {wide:.2f}" for hits, wide in zip(missed.T, ratio, strict=True)]
+    rows.append(["subjects, 8 of them, noise 2 (true difference outside of its interval)", *cells])
+    head = ["over", "full: false finds; width by that of ± 1.96 SD", "pruned"]
+    table(head, rows)
+
+
+def recovery(sets: range, n: int = 40, d: int = 60) -> None:
+    """Three models that share a part of their features: is the one that made a target found, once all are fitted?"""
+    print(f"**recovery**: {len(sets)} targets of each of 3 models, n = {n}, d = {d}, 4 subjects, a tenth makes them\n")
+    rows = []
+    for common in (0.0, 0.5, 0.9):
+        rng = np.random.default_rng(19)
+        both = rng.normal(size=(n, d))
+        three = {name: np.sqrt(common) * both + np.sqrt(1 - common) * rng.normal(size=(n, d)) for name in "abc"}
+        terms = {"noise": [1, 4, 16], "subjects": 4, "pruner": PRUNER, "progress": False}
+        spaces = ("full", "pruned", "reweighted", "pruned+frrsa")
+        result = sc.model_recovery(three, len(sets), spaces=spaces, seed=sets.start, **terms)
+        for noise in result.noise.values:
+            one = result.sel(noise=noise)
+            cells = [
+                f"{100 * a:.0f} ± {100 * e:.0f} %"
+                for a, e in zip(one.accuracy.values, one.accuracy_error.values, strict=True)
+            ]
+            rows.append([f"{common:g}", f"{noise:g}", f"{float(one.ceiling[0]):.2f}", *cells])
+    table(["correlation of features", "noise", "lower ceiling", "full", "pruned", "frrsa", "pruned, then frrsa"], rows)
+
+
+def commonality(sets: range, n: int = 40) -> None:
+    """What full, pruned and a control explain of a target that has nothing to do with any, or with the last alone."""
+    print(f"**commonality**: {len(sets)} data sets, n = {n}, d = 40, five folds, 99 relabellings; p <= 0.05\n")
+    rows = []
+    for label, part in (("unrelated", 0.0), ("the control alone", 1.0)):
+        p, whole, alone = [], [], []
+        for seed in sets:
+            X, target = unrelated(seed, n, 40)
+            control = sc.similarity(np.random.default_rng([23, seed]).normal(size=(n, 6)), threads=1)
+            terms = {"pruner": PRUNER, "n": 99, "seed": seed, "progress": False}
+            result = sc.unique_variance(X, target + part * control, control, **terms)
+            p.append(result.p_unique.values[0] <= 0.05)
+            whole.append(result.r2.values[0, -1])
+            alone.append(result.variance.sel(part=["full", "pruned", "control"]).values[0])
+        shares, means = map(np.transpose, (p, alone))
+        cells = [f"{share(hits)}; {mean(values)}" for hits, values in zip(shares, means, strict=True)]
+        rows.append([label, mean(whole), *cells])
+    table(["target", "all: r² beyond chance", "full alone: p; part", "pruned alone", "control alone"], rows)
+
+
 SIMULATIONS = {"folds": (folds, 400), "squares": (squares, 400), "explained": (explained, 200), "equal": (equal, 400)}
-SIMULATIONS["clusters"] = (clusters, 400)
+SIMULATIONS |= {"clusters": (clusters, 400), "models": (models, 100)}
+SIMULATIONS |= {"recovery": (recovery, 20), "commonality": (commonality, 200)}
 
 
 def main() -> None:

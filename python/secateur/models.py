@@ -16,7 +16,7 @@ from .comparison import read_methods, score_method
 from .features import Features, Indices, Matrix, read_features
 from .inference import joined_error, noise_ceiling, variance_over_stimuli
 from .measures import comparator_row
-from .pairs import pack, pair_count, unpack
+from .pairs import pair_count, pair_positions
 from .problem import Problem
 from .progress import with_progress
 from .pruning import Pruner
@@ -576,11 +576,11 @@ def unique_variance(
         predicted = [entry.scores([fold], groups, seed + f)[0]["predicted"] for entry in entries]
         fixed = [Targets(one, None, None, first.n).among(test).values for one in known.values()]
         held = targets.among(test)
-        orders = relabellings(len(test), n, seed + f)
+        moved = pair_positions(relabellings(len(test), n, seed + f), len(test))
         for t in range(T):
             y = np.where(held.has_weight(t), held.values[t], np.nan)
             columns = [one[t][None] for one in predicted] + fixed
-            r2[f, t], chance[f, t], gains[f, t] = _explained(y, columns, subsets, orders, row.rank)
+            r2[f, t], chance[f, t], gains[f, t] = _explained(y, columns, subsets, moved, row.rank)
     mean_chance = mean_of_defined(chance.reshape(F, -1)).reshape(T, -1)
     found = mean_of_defined(((r2 - chance) / (1 - chance)).reshape(F, -1)).reshape(T, -1)
     statistic = mean_of_defined(gains.reshape(F, -1)).reshape(T, K, 1 + n)
@@ -610,16 +610,17 @@ def unique_variance(
 
 
 def _explained(
-    y: Matrix, columns: list[Matrix], subsets: list[tuple[int, ...]], orders: Indices, ranked: bool
+    y: Matrix, columns: list[Matrix], subsets: list[tuple[int, ...]], moved: Indices, ranked: bool
 ) -> tuple[Matrix, Matrix, Matrix]:
     """r² (S,) of a target's pairs on each subset of regressors, its mean over relabellings (S,), and what each adds.
 
-    The last is (K, 1 + B), beyond all others: first as it is, then with what the others leave relabelled.
+    The last is (K, 1 + B), beyond all others: first as it is, then with what the others leave relabelled. ``moved``
+    (B, P): where the pairs lie in each order of the stimuli.
     """
     there = ~np.isnan(y)
     for one in columns:
         there &= ~np.isnan(one).any(axis=0)
-    K, B, m = len(columns), len(orders), orders.shape[1]
+    K, B = len(columns), len(moved)
     if there.sum() < 3:
         return np.full(len(subsets), np.nan), np.full(len(subsets), np.nan), np.full((K, 1 + B), np.nan)
 
@@ -645,22 +646,21 @@ def _explained(
         left, sizes, _ = np.linalg.svd(stacked / np.where(size > 0, size, 1), full_matrices=False)
         return np.asarray(left[:, sizes > 1e-10])
 
-    def moved(values: Matrix) -> Matrix:
+    def relabelled(values: Matrix) -> Matrix:
         """(1 + B, P): as they are, and with the stimuli in each order."""
-        square = unpack(values, m)
-        return np.stack([values, *(pack(square[np.ix_(order, order)]) for order in orders)])
+        return np.vstack([values, values[moved]])
 
     total = float(target @ target)
     if total == 0:
         return np.full(len(subsets), np.nan), np.full(len(subsets), np.nan), np.full((K, 1 + B), np.nan)
-    relabelled = moved(target)
-    found = np.stack([((relabelled @ basis(one)) ** 2).sum(axis=1) for one in subsets]) / total  # (S, 1 + B)
+    every = relabelled(target)
+    found = np.stack([((every @ basis(one)) ** 2).sum(axis=1) for one in subsets]) / total  # (S, 1 + B)
     gains = np.empty((K, 1 + B))
     whole = basis(tuple(range(K)))
     for k in range(K):
         others = basis(tuple(j for j in range(K) if j != k))
         stays = others @ (others.T @ target)
-        drawn = stays + moved(target - stays)
+        drawn = stays + relabelled(target - stays)
         drawn -= drawn[:, there].mean(axis=1, keepdims=True) * there
         squares = (drawn**2).sum(axis=1)
         gains[k] = (((drawn @ whole) ** 2).sum(axis=1) - ((drawn @ others) ** 2).sum(axis=1)) / squares
