@@ -544,7 +544,7 @@ def test_types_are_shipped():
 # Any in what users call, where no type says more than the words of the docstring.
 UNTYPED = {
     "search.find": {"limits"},  # of the searches, each checked by Search.named
-    **{f"search.{name}": {"how"} for name in ("ranking", "parsimonious", "forward", "backward", "floating")},  # of find
+    **{f"search.{name}": {"how"} for name in ("ranking", "parsimonious", "stable", "forward", "backward", "floating")},
     "timecourse.rdm_movies": {"how"},  # of rdm_movie
     "timecourse.read_recordings": {"how"},  # of read_recording
 }
@@ -572,6 +572,7 @@ def test_what_users_call_is_typed():
         ("measures.Metric", "measures.check_metric({!r})"),
         ("measures.ComparatorOrAlias", "measures.check_comparator({!r})"),
         ("measures.Search", "measures.check_search({!r})"),
+        ("measures.Joint", "measures.check_joint({!r})"),
         ("execution.Device", "execution.resolve({!r})"),
         ("execution.Precision", "execution.Execution.resolved('cpu', precision={!r})"),
         ("targets.Kind", "targets.read_target([0.1, 0.2, 0.3], 3, {!r})"),

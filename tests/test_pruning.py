@@ -263,7 +263,7 @@ def test_targets_that_are_not_one_target():
     X, target = planted()
     packed = target[np.triu_indices(N, 1)]
     for several in (np.stack([packed] * 3), np.stack([target] * 3)):
-        with pytest.raises(ValueError, match="target must be one target, got 3: fit a Pruner for each"):
+        with pytest.raises(ValueError, match="target must be one target, got 3: fit a Pruner for each, or with"):
             sc.Pruner(kind="similarity").fit(X, several)
         with pytest.raises(ValueError, match="target must be one target, got 3"):
             sc.Pruner(kind="similarity").fit(X, target).score(X, several)
@@ -390,6 +390,11 @@ def test_clone_and_parameters():
         "seed": 1,
         "progress": False,
         "precision": "double",
+        "joint": "mean",
+        "fixed_features": [1],
+        "half_samples": 10,
+        "threshold": 0.8,
+        "max_false": 2.0,
     }
     pruner = sc.Pruner(**parameters)
     assert pruner.get_params() == parameters
@@ -409,6 +414,11 @@ def test_clone_and_parameters():
         "seed": 0,
         "progress": True,
         "precision": "double",
+        "joint": "each",
+        "fixed_features": None,
+        "half_samples": 100,
+        "threshold": 0.75,
+        "max_false": 1.0,
     }
     X, target = planted()
     twin = clone(pruner.fit(X, target[np.triu_indices(N, 1)]))

@@ -173,7 +173,7 @@ def consistent(pruner, search, d, labels=None, low=1, high=None):
             np.testing.assert_array_equal(present, subset_at(path, d, step - len(path), labels))
         curve[row["count"] - 1] = np.fmax(curve[row["count"] - 1], row["alignment"])
     np.testing.assert_array_equal(pruner.curve_, curve)
-    if search != "parsimonious":
+    if search not in ("parsimonious", "stable"):  # which have rules of their own
         allowed = curve[low - 1 : high]
         assert pruner.alignment_ == pytest.approx(np.nanmax(allowed), abs=2 * TIE)
         assert k == low + int(np.flatnonzero(np.nan_to_num(allowed, nan=-np.inf) >= np.nanmax(allowed) - TIE)[0])
@@ -437,7 +437,10 @@ def test_floating_with_tol_and_patience(search):
 @pytest.mark.parametrize("search", SEARCHES)
 def test_what_a_search_does_not_use_changes_nothing(search):
     X, h = cases.embedding(16, 20), cases.target(16)
-    unused = {"tol": 0.5, "patience": 1} if search in ("ranking", "parsimonious") else {"inner_cv": 3, "seed": 9}
+    by_ranking = {"tol": 0.5, "patience": 1}
+    unused = {"half_samples": 7, "threshold": 0.9, "max_false": 3.0}
+    unused |= by_ranking if search in ("ranking", "parsimonious") else {"inner_cv": 3, "seed": 9}
+    unused = {**by_ranking, "inner_cv": 3} if search == "stable" else unused
     same(fit(X, h, search=search), fit(X, h, search=search, **unused))
 
 

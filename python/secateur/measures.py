@@ -13,20 +13,22 @@ from typing import Literal, cast, get_args
 from . import _core
 
 __all__ = [
-    "ALIASES", "COMPARATORS", "COMPARATOR_TABLE", "CUDA_COMPARATORS", "CUDA_STIMULI", "METRICS", "METRIC_TABLE",
-    "SEARCHES", "SEARCH_TABLE", "Comparator", "ComparatorOrAlias", "ComparatorRow", "Metric", "MetricRow", "Search",
-    "SearchRow", "check_comparator", "check_metric", "check_search", "comparator_row", "enumerated", "label_of",
-    "metric_row", "search_row",
+    "ALIASES", "COMPARATORS", "COMPARATOR_TABLE", "CUDA_COMPARATORS", "CUDA_STIMULI", "JOINTS", "METRICS",
+    "METRIC_TABLE", "SEARCHES", "SEARCH_TABLE", "Comparator", "ComparatorOrAlias", "ComparatorRow", "Joint", "Metric",
+    "MetricRow", "Search", "SearchRow", "check_comparator", "check_joint", "check_metric", "check_search",
+    "comparator_row", "enumerated", "label_of", "metric_row", "search_row",
 ]  # fmt: skip
 
 Metric = Literal["cosine", "correlation", "dot", "sqeuclidean", "euclidean", "cityblock"]
 Comparator = Literal["pearson", "cosine", "corr_cov", "cosine_cov", "spearman", "rho-a", "tau-a", "tau-b"]
 ComparatorOrAlias = Literal[Comparator, "corr", "kendall"]
-Search = Literal["ranking", "parsimonious", "forward", "backward", "floating", "floating-backward"]
+Search = Literal["ranking", "parsimonious", "stable", "forward", "backward", "floating", "floating-backward"]
+Joint = Literal["each", "mean", "min"]  # whether targets share a set of features, and what of their alignments counts
 
 METRICS: tuple[Metric, ...] = get_args(Metric)
 COMPARATORS: tuple[Comparator, ...] = get_args(Comparator)
 SEARCHES: tuple[Search, ...] = get_args(Search)
+JOINTS: tuple[Joint, ...] = get_args(Joint)
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,7 @@ class SearchRow:
     ranks : whether it keeps a prefix of a ranking; else it goes step by step.
     whole_on_device : whether all of it runs where X lies; others come back to the host at each step.
     inner_folds : whether stimuli are held out inside it.
+    half_samples : whether it learns from random halves of the stimuli.
     backward : whether it starts from all features.
     floating : whether it goes back on its steps.
     """
@@ -131,13 +134,20 @@ class SearchRow:
     ranks: bool = False
     whole_on_device: bool = False
     inner_folds: bool = False
+    half_samples: bool = False
     backward: bool = False
     floating: bool = False
+
+    @property
+    def draws_stimuli(self) -> bool:
+        """Whether it divides the stimuli by chance, so that groups of them matter."""
+        return self.inner_folds or self.half_samples
 
 
 SEARCH_TABLE: dict[Search, SearchRow] = {
     "ranking": SearchRow("ranking.Ranking", ranks=True, whole_on_device=True),
     "parsimonious": SearchRow("ranking.Parsimonious", ranks=True, inner_folds=True),
+    "stable": SearchRow("stable.Stable", ranks=True, half_samples=True),
     "forward": SearchRow("sequential.Sequential"),
     "backward": SearchRow("sequential.Sequential", backward=True),
     "floating": SearchRow("sequential.Sequential", floating=True),
@@ -164,6 +174,11 @@ def check_comparator(comparator: str) -> Comparator:
 def check_search(search: str) -> Search:
     """The search, if it is one."""
     return cast(Search, _check_name("search", search, SEARCHES))
+
+
+def check_joint(joint: str) -> Joint:
+    """The way that targets share a set of features, if it is one."""
+    return cast(Joint, _check_name("joint", joint, JOINTS))
 
 
 def metric_row(metric: str) -> MetricRow:

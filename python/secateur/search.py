@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SEARCHES", "STEP", "TIE", "Pruned", "SearchInterrupted", "backward", "find", "floating", "forward", "parsimonious",
-    "ranking", "subset_at",
+    "ranking", "stable", "subset_at",
 ]  # fmt: skip
 
 
@@ -39,7 +39,7 @@ def find(
     progress: bool = True,
     **limits: Any,
 ) -> Pruned:
-    """Find the features to keep, for each of T targets: what :class:`secateur.Pruner` does for one.
+    """Find the features to keep, for each of T targets or for all of them: what :class:`secateur.Pruner` does for one.
 
     Parameters
     ----------
@@ -50,12 +50,13 @@ def find(
     search : Search
         As :class:`secateur.Pruner` has them.
     groups : array (n,), optional
-        Stimuli of one group stay on one side of the inner folds of ``"parsimonious"``.
+        Stimuli of one group stay on one side of the inner folds of ``"parsimonious"``, and in one half of ``"stable"``.
     progress : bool
         Whether a sequential search's bar may show, on stderr, once two seconds have passed.
     **limits
-        ``max_features``, ``min_features``, ``tol``, ``patience``, ``feature_groups``, ``inner_cv``, ``seed``, as
-        :class:`secateur.Pruner` has them.
+        ``max_features``, ``min_features``, ``tol``, ``patience``, ``feature_groups``, ``inner_cv``, ``seed``,
+        ``joint``, ``fixed_features``, ``half_samples``, ``threshold``, ``max_false``, as :class:`secateur.Pruner` has
+        them.
 
     Returns
     -------
@@ -134,6 +135,34 @@ def parsimonious(X: EmbeddingLike, target: TargetLike, **how: Any) -> Pruned:
     (1, 6)
     """
     return find(X, target, "parsimonious", **how)
+
+
+def stable(X: EmbeddingLike, target: TargetLike, **how: Any) -> Pruned:
+    """The features that are among the most important ones in most of many random halves of the stimuli.
+
+    Parameters
+    ----------
+    X, target, **how
+        As in :func:`find`.
+
+    Returns
+    -------
+    Pruned
+        ``importance`` is the share of halves in which a feature was selected.
+
+    References
+    ----------
+    Meinshausen & Buehlmann (2010), J. R. Stat. Soc. B 72, 417-473.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).normal(size=(20, 6))
+    >>> found = stable(X, X[:, :3] @ X[:, :3].T, metric="dot", max_false=4, half_samples=10)
+    >>> np.flatnonzero(found.support[0]).tolist()
+    [0, 1, 2]
+    """
+    return find(X, target, "stable", **how)
 
 
 def forward(X: EmbeddingLike, target: TargetLike, **how: Any) -> Pruned:

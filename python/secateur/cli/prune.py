@@ -6,8 +6,9 @@ import sys
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
+from ..measures import JOINTS, enumerated
 from .app import app, checked_destination, exit_with_message, log, print_files, print_text, refuse_bad_input
 from .options import DEFAULTS, Folds, Overwrite, Pruning, Repeats, argument, flag, option, run_settings, with_pruning
 
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
     from ..features import Features
     from ..pruning import Pruner
     from ..targets import Targets
+    from ..validation import Over
 
 __all__ = ["demo", "prune"]
+
+OVERS = ("stimuli", "subjects", "both")
 
 
 @app.command()
@@ -83,6 +87,25 @@ def prune(
         ),
     ] = None,
     pruning: Pruning = DEFAULTS,
+    joint: Annotated[
+        str,
+        option(
+            "HOW",
+            f"What several targets make of one set of features: {enumerated(JOINTS)}; each has its own, or the mean, "
+            f"or the smallest, of their alignments counts.",
+        ),
+    ] = "each",
+    over: Annotated[
+        str,
+        option(
+            "WHAT",
+            "What is left out and scored: stimuli, subjects (the targets: features are chosen on all others, by "
+            "--joint) or both.",
+        ),
+    ] = "stimuli",
+    fixed: Annotated[
+        list[str] | None, option("FEATURE", "Name or index of a feature that always stays. Once for each.")
+    ] = None,
     cv: Folds = 5,
     repeats: Repeats = 1,
     permutations: Annotated[int, option("N", "Relabellings of the stimuli for the null; 0 for none.", min=0)] = 0,
@@ -98,10 +121,16 @@ def prune(
     """
     with exit_with_message():
         from ..files import match, read_features_file, read_groups_file, read_target_file, stated_kind
+        from ..pruning.groups import read_groups as read_feature_groups
         from ..targets import read_target
 
         with refuse_bad_input():
             pruner = pruning.pruner(kind)
+            pruner.set_params(joint=joint).settings()
+            if over not in OVERS:
+                raise ValueError(f"--over must be {enumerated(OVERS)}, got {over!r}")
+            if over != "stimuli" and joint == "each":
+                raise ValueError(f"--joint must be mean or min where --over is {over}, got each")
         checked_destination(out, overwrite)
         with refuse_bad_input():
             if group_folds and groups is None:
@@ -112,6 +141,9 @@ def prune(
         with refuse_bad_input(embedding.path.name):
             X = replace(_read(embedding.values), stimuli=embedding.stimuli, names=embedding.names)
         with refuse_bad_input():
+            if fixed:
+                pruner.set_params(fixed_features=_fixed(fixed, X.names))
+                pruner.settings().search.fixed(X, read_feature_groups(None, X.d))
             values, note = match(loaded_target, embedding)
             controls = [match(one, embedding) for one in loaded_controls]
             grouping = None if groups is None else read_groups_file(groups, X.n, embedding.stimuli)
@@ -135,10 +167,16 @@ def prune(
             if loaded is not None
         ]
         job = _Job(X, targets, pruner, f"{embedding.path.stem} pruned to {loaded_target.path.stem}", inputs)
-        job = replace(job, cv=cv, repeats=repeats, permutations=permutations, seed=seed, notes=notes)
+        job = replace(job, cv=cv, repeats=repeats, permutations=permutations, seed=seed, notes=notes, over=over)
         _run(
             replace(job, groups=None if grouping is None else grouping.values, group_folds=group_folds), out, overwrite
         )
+
+
+def _fixed(given: list[str], names: tuple[str, ...] | None) -> list[str] | list[int]:
+    """Features by name where X has these names, else by index."""
+    by_index = all(word.isdigit() for word in given) and not set(given) <= set(names or ())
+    return [int(word) for word in given] if by_index else given
 
 
 def _read(values: Any) -> Any:
@@ -163,6 +201,7 @@ class _Job:
     groups: Any = None
     group_folds: bool = False
     notes: tuple[str, ...] = ()
+    over: str = "stimuli"
 
 
 def _run(job: _Job, out: Path, overwrite: bool) -> None:
@@ -179,21 +218,25 @@ def _run(job: _Job, out: Path, overwrite: bool) -> None:
     if job.permutations and job.group_folds:
         with refuse_bad_input("relabellings"):
             equal_groups(job.groups, features.n)
-    log(f"Pruning {features.d} features in {job.cv * job.repeats} folds of {features.n} stimuli.")
+    over = cast("Over", job.over)
+    folds = f"in {job.cv * job.repeats} folds of {features.n} stimuli"
+    if over != "stimuli":
+        folds = f"on all targets but one at a time{'' if over == 'subjects' else ', ' + folds}"
+    log(f"Pruning {features.d} features {folds}.")
     with refuse_bad_input():
-        result = cross_validate(features, targets, *terms, progress=bar)
+        result = cross_validate(features, targets, *terms, over=over, progress=bar)
     null: xarray.Dataset | None = None
     if job.permutations:
         log(f"Pruning again for each of {job.permutations} relabellings of the stimuli.")
         with refuse_bad_input("relabellings"), warnings.catch_warnings():
             warnings.simplefilter("ignore", OpposedWarning)  # it was said of the same folds
-            null = permutation_test(features, targets, job.permutations, *terms, progress=bar)
+            null = permutation_test(features, targets, job.permutations, *terms, over=over, progress=bar)
     print_text(f"{job.title}\n\n{tables.text(result, null)}")
     if len(targets) > folder.MOST_PAGES:
         print_text(f"figures.pdf shows the first {folder.MOST_PAGES} of {len(targets)} targets.\n")
     log("Drawing and writing.")
     how = {"permutations": job.permutations, "device": job.pruner.device, "group_folds": job.group_folds}
-    settings = run_settings(job.inputs, job.notes, **how)
+    settings = run_settings(job.inputs, job.notes, **how, **({"over": job.over} if job.over != "stimuli" else {}))
     files = folder.write(
         out, features, targets, result, null, job.groups, title=job.title, settings=settings, overwrite=overwrite,
         seed=job.seed,

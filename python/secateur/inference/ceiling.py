@@ -6,22 +6,17 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..arguments import check_integer
 from ..features import Matrix
-from ..measures import check_comparator, comparator_row
-from ..pairs import pair_positions, stimulus_count
-from ..problem import compare, compare_where_defined
+from ..measures import check_comparator
+from ..pairs import stimulus_count
+from ..problem import compare_where_defined
 from ..provenance import own_version
 from ..relabelling import relabelled, relabellings
 from ..statistics import mean_of_defined
 from ..targets import Targets, read_target
-from ..validation import (
-    cv_name,
-    names_or_numbers,
-    split,
-)
+from ..validation import bounds, cv_name, names_or_numbers, split, subjects_of
 
 if TYPE_CHECKING:
     import xarray
@@ -106,37 +101,20 @@ def noise_ceiling(
     comparator = check_comparator(comparator)
     n = _stimulus_count(rdms)
     targets = read_target(rdms, n, kind, weights)
-    names = names_or_numbers(targets.labels, len(targets)) if subjects is None else np.asarray(subjects)
-    if names.shape != (len(targets),):
-        raise ValueError(f"subjects must name the subject of each of {len(targets)} matrices, got shape {names.shape}")
-    own, whose = np.unique(names, return_inverse=True)
-    order = np.argsort([np.flatnonzero(whose == s)[0] for s in range(len(own))])  # as they come, not by name
-    if len(own) < 2:
-        raise ValueError(f"rdms must be of at least 2 subjects, got {len(own)}")
+    own, whose = subjects_of(targets, subjects, "rdms")
     everyone = np.arange(n, dtype=np.int64)
     tests = [everyone] if cv is None else [test for _, test in split(n, cv, repeats, seed, groups)[0]]
-    present, scaled = _on_one_scale(targets, comparator)
-    upper, lower = np.full((2, len(tests), len(targets)), np.nan)
-    for s in range(len(own)):
-        mine, others = np.flatnonzero(whose == s), np.flatnonzero(whose != s)
-        for scores, pooled in ((upper, np.arange(len(targets))), (lower, others)):
-            count = present[pooled].sum(axis=0)
-            mean = np.where(count > 0, scaled[pooled].sum(axis=0) / np.maximum(count, 1), np.nan)
-            for f, test in enumerate(tests):
-                own_targets, at = targets.select(mine).among(test), pair_positions(test, n)
-                if np.isnan(mean[at]).any():
-                    own_targets = own_targets.mask_pairs(np.isnan(mean[at]))
-                scores[f, mine] = compare(mean[at], own_targets, comparator, 1)
+    lower, upper = bounds(targets, comparator, whose, tests)
     variables: dict[str, Any] = {}
     for name, scores in (("lower", lower), ("upper", upper)):
         each = mean_of_defined(scores)
-        by_subject = np.array([mean_of_defined(each[whose == s][:, None])[0] for s in order])
+        by_subject = np.array([mean_of_defined(each[whose == s][:, None])[0] for s in range(len(own))])
         variables[f"{name}_by_subject"] = (("subject",), by_subject)
         variables[name] = ((), float(mean_of_defined(by_subject[:, None])[0]))
     attrs: dict[str, Any] = {"comparator": comparator, "kind": targets.kind, "secateur_version": own_version()}
     if cv is not None:
         attrs |= {"cv": cv_name(cv), "repeats": int(repeats), "seed": int(seed)}
-    return xarray.Dataset(variables, {"subject": own[order]}, attrs)
+    return xarray.Dataset(variables, {"subject": own}, attrs)
 
 
 def noise_normalised_r2(
@@ -290,40 +268,3 @@ def _stimulus_count(rdms: Any) -> int:
     if n is None:
         raise ValueError(f"rdms must hold n(n-1)/2 pairs a row, got {shape[-1]}")
     return n
-
-
-def _on_one_scale(targets: Targets, comparator: ComparatorOrAlias) -> tuple[npt.NDArray[np.bool_], Matrix]:
-    """Which pairs each subject has (T, P), and the values that a mean may be taken of (0 where there is none)."""
-    from scipy.stats import rankdata
-
-    row = comparator_row(comparator)
-    weights = np.ones(targets.values.shape)
-    if targets.weights is not None and targets.weight_of is not None:
-        weights = targets.weights[targets.weight_of]
-    present, scaled = weights > 0, np.zeros_like(targets.values)
-    for t in range(len(targets)):
-        has, w = present[t], weights[t, present[t]]
-        values = targets.values[t, has]
-        if not has.any() or (not values.any() if row.takes_constants else np.ptp(values) == 0):
-            name = targets.labels[t] if targets.labels else t
-            raise ValueError(f"rdms must vary over the pairs, got a constant or empty one (subject {name})")
-        if row.rank:
-            # About 0, so that order and reverse order give one mean; as wide as ranks of the most pairs.
-            scaled[t, has] = (rankdata(values) - (len(values) + 1) / 2) * (present.sum(axis=1).max() / len(values))
-            continue
-        values = values - (np.average(values, weights=w) if row.centred else 0)
-        square = np.average(values**2, weights=w)
-        if row.whitened:
-            square = _whitened_square(values, targets.n)
-        scaled[t, has] = values / np.sqrt(square)
-    return present, scaled
-
-
-def _whitened_square(values: Matrix, n: int) -> float:
-    """v' V^-1 v of a matrix (P,), up to a factor; pairs that share a stimulus covary by a quarter of their variance.
-
-    So V is B B' + 2 I, with B the stimuli of each pair, and V^-1 has this closed form (Woodbury).
-    """
-    rows, columns = np.triu_indices(n, 1)
-    sums = np.bincount(rows, values, n) + np.bincount(columns, values, n)
-    return float((values**2).sum() - ((sums**2).sum() - values.sum() ** 2 * 2 / n) / n)

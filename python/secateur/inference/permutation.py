@@ -15,18 +15,12 @@ from ..relabelling import relabelled, relabellings
 from ..similarity import warn_of_opposition, warn_of_undefined_pairs
 from ..statistics import mean_of_defined, permutation_p
 from ..targets import read_target
-from ..validation import (
-    attributes,
-    names_or_numbers,
-    pruner_of,
-    score_fold,
-    split,
-)
+from ..validation import Over, attributes, left_out, left_out_folds, names_or_numbers, pruner_of, score_fold
 
 if TYPE_CHECKING:
     import xarray
 
-    from .._typing import ControlLike, HostEmbeddingLike, HostTargetLike, LabelsLike, Splits, WeightsLike
+    from .._typing import ControlLike, HostEmbeddingLike, HostTargetLike, LabelsLike, NamesLike, Splits, WeightsLike
     from ..targets import Kind
 
 __all__ = ["at_once_of", "family_wise_p", "permutation_test"]
@@ -51,13 +45,15 @@ def permutation_test(
     kind: Kind | None = None,
     weights: WeightsLike | None = None,
     control: ControlLike | None = None,
+    over: Over = "stimuli",
+    subjects: NamesLike | None = None,
     progress: bool = True,
 ) -> xarray.Dataset:
     """The null of the whole procedure: the target's stimuli relabelled, the cross-validated pruning rerun.
 
     Parameters
     ----------
-    X, target, pruner, cv, repeats, kind, weights, control, progress
+    X, target, pruner, cv, repeats, kind, weights, control, over, subjects, progress
         As in :func:`secateur.cross_validate`.
     n : int
         Number of relabellings; each permutes the stimuli of every target (and its missing pairs and weights)
@@ -76,7 +72,9 @@ def permutation_test(
         ``observed_gain``, ``p_pruned_test``, ``p_gain`` (target), with p = (1 + #{null >= observed}) / (1 + n).
         For more than one target also ``p_max_pruned_test`` and ``p_max_gain`` (target): the same against the largest
         null value of all targets in each relabelling, which bounds the chance of one false find among them
-        (family-wise error); targets without an observed score are not of the family.
+        (family-wise error); targets without an observed score are not of the family. Where targets share a set of
+        features (the pruner's ``joint``), also ``observed_mean_pruned_test``, ``p_mean_pruned_test`` and the same of
+        ``gain``: of the mean over targets, as of subjects.
 
     Notes
     -----
@@ -106,26 +104,29 @@ def permutation_test(
     import xarray
 
     n = check_integer("n", n, 1)
-    pruner = pruner_of(pruner, kind)
+    pruner = pruner_of(pruner, kind, over)
     settings = pruner.settings()
     features = settings.read_features(X)
     targets = read_target(target, features.n, pruner.kind, weights, features.stimuli, control=control)
-    folds, _ = split(features.n, cv, repeats, seed, groups)
+    folds, _, whose = left_out_folds(over, targets, subjects, features.n, cv, repeats, seed, groups)
     orders = np.vstack([np.arange(features.n), relabellings(features.n, n, seed, groups)])
-    at_once = at_once_of(features.d, len(targets), pair_count(features.n))
+    joint = settings.search.joint != "each"
+    at_once = 1 if joint else at_once_of(features.d, len(targets), pair_count(features.n))
     batches = [orders[b : b + at_once] for b in range(0, len(orders), at_once)]
     found: dict[str, list[Matrix]] = {"pruned_test": [], "gain": []}
     undefined = 0
     full: list[Matrix] = []
     pruned: list[Matrix] = []
     problem = settings.problem(features, targets, folds, runs=n + 1)
-    settings.cost(problem, folds, n + 1, at_once).announce(progress)
+    apart = 1 if whose is None else int(whose.max()) + 1
+    settings.cost(problem, folds, (n + 1) * apart, at_once).announce(progress)
     for step, (batch, report) in enumerate(
         with_parts([b for b in batches for _ in folds], len(batches) * len(folds), "relabelled folds", progress)
     ):
         if not full:
             moved = problem.against(relabelled(targets, batch))
-        scores = score_fold(moved, folds[step % len(folds)], settings.search, groups=groups, report=report)
+        fold = folds[step % len(folds)]
+        scores = score_fold(moved, fold, settings.search, groups=groups, report=report, whose=whose)
         undefined += int(scores.undefined.sum())
         full.append(scores.full_test)
         pruned.append(scores.pruned_test)
@@ -144,12 +145,15 @@ def permutation_test(
         variables[f"p_{name}"] = (("target",), permutation_p(observed, null))
         if len(targets) > 1:
             variables[f"p_max_{name}"] = (("target",), family_wise_p(observed, null))
+        if joint:
+            mean = mean_of_defined(values)[None]
+            variables[f"observed_mean_{name}"] = ((), float(mean[0, 0]))
+            variables[f"p_mean_{name}"] = ((), float(permutation_p(mean[:, 0], mean[:, 1:])[0]))
     full_test = variables["observed_pruned_test"][1] - variables["observed_gain"][1]
     warn_of_opposition(full_test, targets.kind)
     coords = {"target": names_or_numbers(targets.labels, len(targets)), "permutation": np.arange(n)}
-    return xarray.Dataset(
-        variables, coords, {**attributes(pruner, targets.kind, cv, repeats, seed, targets.controls), "n": n}
-    )
+    attrs = attributes(pruner, targets.kind, cv, repeats, seed, targets.controls) | left_out(over)
+    return xarray.Dataset(variables, coords, {**attrs, "n": n})
 
 
 def family_wise_p(observed: Matrix, null: Matrix) -> Matrix:

@@ -192,6 +192,7 @@ def bootstrap(
     features = read_features(X)
     pruner = pruner_of(pruner, kind)
     settings = pruner.settings()
+    settings.search.refuse_joint("a bootstrap")
     targets = read_target(target, features.n, pruner.kind, weights, features.stimuli)
     folds, _ = split(features.n, cv, repeats, seed, groups)
     if over != "stimuli":

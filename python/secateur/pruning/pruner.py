@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.feature_selection import SelectorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..features import Features, Indices, read_features
+from ..features import Features, Indices, Matrix, read_features
 from ..similarity import warn_of_undefined_pairs
 from ..targets import Targets, read_target
 from .result import Detail, Pruned, SearchInterrupted
@@ -24,15 +25,21 @@ if TYPE_CHECKING:
         HostEmbeddingLike,
         HostTargetLike,
         LabelsLike,
+        SubsetLike,
         TargetLike,
         WeightsLike,
     )
     from ..execution import Device, Precision
-    from ..measures import ComparatorOrAlias, Metric
+    from ..measures import ComparatorOrAlias, Joint, Metric
     from ..measures import Search as SearchName
     from ..targets import Kind
 
 __all__ = ["Pruned", "Pruner"]
+
+
+def _joined(alignments: Matrix, joint: Joint) -> float:
+    """One number for the targets (T,) that share a set of features."""
+    return float(alignments.min() if joint == "min" else alignments.mean())
 
 
 class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
@@ -46,15 +53,16 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         Alignment of two similarity spaces, as in :func:`secateur.alignment`.
     kind : {"similarity", "dissimilarity"}, optional
         What targets hold, where they don't say so themselves: as in :func:`secateur.alignment`.
-    search : {"ranking", "parsimonious", "forward", "backward", "floating", "floating-backward"}
+    search : {"ranking", "parsimonious", "stable", "forward", "backward", "floating", "floating-backward"}
         ``"ranking"``: features ranked by leaving each out, inserted in that order, the shortest prefix that
         reaches the maximum kept (the papers' method). ``"parsimonious"``: of the same order, the shortest prefix
         whose held-out alignment, averaged over inner folds of the stimuli, is within one standard error of the
-        best. ``"forward"``: from none, add the feature that gives the highest alignment beside those that are in,
-        again and again. ``"backward"``: from all, remove the one without which it is highest. ``"floating"``: forward,
-        and after each addition remove features while that gives a better set than any seen of its size;
-        ``"floating-backward"`` is its mirror image. Of all sets that these four pass through, the best is kept, the
-        smallest of equals. Every step is exact; ties go to the lower index.
+        best. ``"stable"``: the features that are among the most important ones in most of many random halves of the
+        stimuli (see ``half_samples``). ``"forward"``: from none, add the feature that gives the highest alignment
+        beside those that are in, again and again. ``"backward"``: from all, remove the one without which it is highest.
+        ``"floating"``: forward, and after each addition remove features while that gives a better set than any seen of
+        its size; ``"floating-backward"`` is its mirror image. Of all sets that these four pass through, the best is
+        kept, the smallest of equals. Every step is exact; ties go to the lower index.
     device : {"auto", "cpu", "cuda"}
         Where leave-one-out, add-one and insertion run, as in :func:`secateur.alignment`.
     threads : int, optional
@@ -74,14 +82,29 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         Features of one label come and go together; every one by itself by default. Groups of several features
         take about a space of similarities each and step, which is slower than single features.
     inner_cv, seed : int
-        Inner folds of ``"parsimonious"``, each of at least 3 stimuli, and the seed of their shuffle; they keep the
-        ``groups`` given to ``fit`` or :func:`secateur.cross_validate` whole. Not used by the others, which have no
-        chance in them.
+        Inner folds of ``"parsimonious"``, each of at least 3 stimuli, and the seed of their shuffle, and of the halves
+        of ``"stable"``; they keep the ``groups`` given to ``fit`` or :func:`secateur.cross_validate` whole. Not used by
+        the others, which have no chance in them.
     progress : bool
         Whether a bar may show in ``fit``, on stderr, once two seconds have passed, and before a fit of more than a
         minute a line with the time and memory that it will take (:mod:`secateur.cost`).
     precision : {"double", "single"}
         ``"single"``: the fast form of CUDA devices (see :func:`secateur.leave_one_out`).
+    joint : {"each", "mean", "min"}
+        What several targets (subjects, regions, times) make of one set of features. ``"mean"``, ``"min"``: one set for
+        all of them; wherever a search looks at an alignment, in ranking, insertion and every step, that is the mean, or
+        the smallest, of the targets' alignments. ``"each"``: every target has its own set, and ``fit`` takes one.
+    fixed_features : array of names or indices, or bool mask (d,); optional
+        Features that always stay: every set that the search sees holds them, and with each its whole
+        ``feature_groups``. They come first in an order, and forward searches begin with them.
+    half_samples : int
+        Of ``"stable"``: how many halves of the stimuli, in pairs that have none in common.
+    threshold : float
+        Of ``"stable"``: the share of the halves, above 0.5, in which a feature has to be selected to be kept. Where
+        that leaves none, or fewer than ``min_features``, those of the highest shares are kept.
+    max_false : float
+        Of ``"stable"``: how many features without merit may be expected among those above the threshold. Each half
+        selects the q most important features, where q² <= ``max_false`` (2 ``threshold`` - 1) d, and at least one.
 
     Attributes
     ----------
@@ -90,15 +113,17 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
     importance_ : (d,) float64
         Alignment of all features minus the alignment without each (or without its group); NaN where a stimulus
         has no direction without the feature. ``"forward"`` and ``"floating"``: what the feature's last entry added
-        to the alignment; 0 where it never came in, NaN where the set before or after had no alignment.
+        to the alignment; 0 where it never came in, NaN where the set before or after had no alignment. ``"stable"``:
+        the share of halves in which it was selected; 1 of fixed features.
     order_ : (d,) int64
         Features, the kept ones first. Searches by ranking: most important first, ties by index, NaN importances
-        first. ``"forward"``: as they came in. ``"backward"``: in reverse as they went. Floating: likewise, first the
-        kept ones, then the others. Where neither says it (a search that ended early): by the ranking.
+        first (``"stable"``: by share, ties by importance). ``"forward"``: as they came in. ``"backward"``: in reverse
+        as they went. Floating: likewise, first the kept ones, then the others. Where neither says it (a search that
+        ended early): by the ranking.
     curve_ : (d,) float64
         Training alignment of the best set of 1, 2, ..., d features that the search passed through, which is
         the prefix of ``order_`` but for floating searches. NaN where a set is undefined or there was none of that
-        size.
+        size, as of sets that lack a fixed feature.
     path_ : structured array (steps,)
         The steps: ``feature`` (of a group, its first; -1 for none), ``action`` (``"add"``, ``"remove"``, ``"start"``
         from all features, ``"return"`` to the best set of this size seen before), ``alignment`` and ``count``
@@ -108,6 +133,13 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
     baseline_, alignment_ : float
         Training alignment of all and of the kept features. Both are in-sample: for an honest number use
         :func:`secateur.cross_validate`.
+    baselines_, alignments_ : (T,) float64
+        The same of each target, where ``joint`` is not ``"each"``; ``baseline_``, ``alignment_`` and ``curve_`` are
+        then the mean, or the smallest.
+    false_bound_ : float
+        Of ``"stable"``: q² / ((2 ``threshold`` - 1) d), which bounds how many features without merit are expected above
+        the threshold, where none of these is likelier to be selected than another, nor than one with merit
+        (Meinshausen & Buehlmann 2010, theorem 1).
     n_features_ : int
         Number of kept features.
     n_features_in_, feature_names_in_
@@ -134,7 +166,8 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
     Olshen & Stone (1984), §3.4.3 (one standard error). Whitney (1971), IEEE Trans. Comput. C-20, 1100-1103
     (``"forward"``). Marill & Green (1963), IEEE Trans. Inf. Theory 9, 11-17 (``"backward"``). Pudil, Novovičová &
     Kittler (1994), Pattern Recognition Letters 15, 1119-1125 (floating); Somol, Pudil, Novovičová & Paclík (1999),
-    Pattern Recognition Letters 20, 1157-1163 (its bookkeeping).
+    Pattern Recognition Letters 20, 1157-1163 (its bookkeeping). Meinshausen & Buehlmann (2010), J. R. Stat. Soc. B 72,
+    417-473 (``"stable"``); Shah & Samworth (2013), J. R. Stat. Soc. B 75, 55-80 (its halves in pairs).
 
     Examples
     --------
@@ -146,6 +179,14 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
     True
     >>> pruner.transform(X).shape == (20, pruner.n_features_)
     True
+
+    One set for two subjects, which holds feature 7:
+
+    >>> subjects = [target + rng.normal(size=(20, 20)) for _ in range(2)]
+    >>> subjects = np.stack([one + one.T for one in subjects])
+    >>> pruner = Pruner(joint="mean", fixed_features=[7], kind="similarity").fit(X, subjects)
+    >>> pruner.alignments_.shape, bool(pruner.support_[7])
+    ((2,), True)
     """
 
     def __init__(
@@ -165,6 +206,11 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         seed: int = 0,
         progress: bool = True,
         precision: Precision = "double",
+        joint: Joint = "each",
+        fixed_features: SubsetLike | None = None,
+        half_samples: int = 100,
+        threshold: float = 0.75,
+        max_false: float = 1.0,
     ) -> None:
         self.metric = metric
         self.comparator = comparator
@@ -181,6 +227,11 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         self.seed = seed
         self.progress = progress
         self.precision = precision
+        self.joint = joint
+        self.fixed_features = fixed_features
+        self.half_samples = half_samples
+        self.threshold = threshold
+        self.max_false = max_false
 
     def settings(self) -> Settings:
         """The parameters as one record, read and checked: made once a call.
@@ -190,7 +241,7 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         Settings
             Frozen; refused is what can't be, or a device that can't be had.
         """
-        names = ("max_features", "min_features", "tol", "patience", "feature_groups", "inner_cv", "seed")
+        names = [one.name for one in fields(Search) if one.name != "name"]
         search = Search.named(self.search, **{name: getattr(self, name) for name in names})
         terms = self.metric, self.comparator, self.kind, search, self.device, self.threads, self.precision
         return Settings(*terms).checked()
@@ -199,7 +250,9 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         self, features: Features, targets: Targets, *, stimuli: Indices | None = None, detail: Detail = "path",
         groups: LabelsLike | None = None,
     ) -> Pruned:  # fmt: skip
-        """Prune to each of T targets. The estimator itself is not changed; Ctrl-C goes on to the caller.
+        """Prune to each of T targets, or to all together (``joint``). The estimator itself is not changed.
+
+        Ctrl-C goes on to the caller.
 
         ``stimuli``: those to learn from. ``detail``: "support", "importance" or "path" (:class:`Pruned`). ``groups``
         (n,): stimuli of one group stay on one side of inner folds.
@@ -226,13 +279,14 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
             Finite; computed with in float64, of which float32 takes a copy here: all stimuli are in use
             (:func:`secateur.cross_validate` and :func:`secateur.permutation_test` copy those of one fold at a time).
         target : array, rsatoolbox RDMs, or xarray DataArray
-            One target, in any form that :func:`secateur.alignment` takes.
+            One target, or several where ``joint`` is not ``"each"``, in any form that :func:`secateur.alignment` takes.
         weights : array shaped like a target, optional
             Weight of each pair; 0 or 1 for rank comparators.
         control : matrices, optional
             What the fit must not rest on, as in :func:`secateur.alignment`: alignments are partial.
         groups : array (n,), optional
-            Stimuli of one group stay on one side of the inner folds of ``"parsimonious"``; other searches have none.
+            Stimuli of one group stay on one side of the inner folds of ``"parsimonious"``, and in one half of
+            ``"stable"``; other searches have none.
 
         Returns
         -------
@@ -243,7 +297,7 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         ------
         TypeError, ValueError
             Where X, target or weights can't be read or don't fit each other; where a parameter is none of those
-            above; where several targets are given (use
+            above; where several targets are given and ``joint`` is ``"each"`` (use
             :func:`secateur.cross_validate`, or fit one Pruner each); where a stimulus has no direction; where
             no set that the limits allow has an alignment.
 
@@ -257,16 +311,21 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError("target must be given: fit requires y to be passed, but the target y is None")
         features = read_features(X)
         validate_data(self, X, None if target is None else "no_validation", dtype=None, ensure_min_samples=3)
-        problem = settings.problem(features, self._read_one(target, features, weights, control), runs=1)
+        problem = settings.problem(features, self._read_targets(target, features, weights, control), runs=1)
         settings.cost(problem).announce(bool(self.progress))
         pruned = settings.search.run(problem, groups=groups, progress=bool(self.progress), keep_interrupted=True)
         self.support_ = pruned.support[0]
         self.importance_ = pruned.importance[0]
         self.order_ = pruned.order[0]
         self.curve_ = pruned.curve[0]
-        self.baseline_ = float(pruned.baseline[0])
-        self.alignment_ = float(pruned.alignment[0])
         self.n_features_ = int(self.support_.sum())
+        self.baseline_ = _joined(pruned.baseline, self.joint)
+        self.alignment_ = float(pruned.alignment[0])
+        if self.joint != "each":
+            self.baselines_, self.alignments_ = pruned.baseline, pruned.alignment
+            self.alignment_ = float(self.curve_[self.n_features_ - 1])
+        if pruned.false_bound is not None:
+            self.false_bound_ = float(pruned.false_bound[0])
         self.path_ = pruned.paths[0]
         self.interrupted_ = pruned.interrupted
         if pruned.interrupted:
@@ -295,7 +354,8 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         X : array (n stimuli, d features), DataFrame or DataArray
             The features that were there in the fit, kept or not.
         target : array, rsatoolbox RDMs, or xarray DataArray
-            One target over these stimuli.
+            One target over these stimuli, or several where ``joint`` is not ``"each"``: of their alignments the mean,
+            or the smallest.
         weights : array shaped like a target, optional
             Weight of each pair; 0 or 1 for rank comparators.
         control : matrices, optional
@@ -315,17 +375,19 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         settings = self.settings()
         features = read_features(X)
         validate_data(self, X, dtype=None, reset=False)
-        problem = settings.scoring(features, self._read_one(target, features, weights, control))
+        problem = settings.scoring(features, self._read_targets(target, features, weights, control))
         scores, undefined = problem.held_out_alignment(None, self.support_)
-        warn_of_undefined_pairs(int(undefined[0]))
-        return float(scores[0])
+        warn_of_undefined_pairs(int(undefined.sum()))
+        return _joined(scores, self.joint)
 
-    def _read_one(
+    def _read_targets(
         self, target: TargetLike, features: Features, weights: WeightsLike | None, control: ControlLike | None
     ) -> Targets:
         targets = read_target(target, features.n, self.kind, weights, features.stimuli, control=control)
-        if len(targets) != 1:
-            raise ValueError(f"target must be one target, got {len(targets)}: fit a Pruner for each")
+        if len(targets) != 1 and self.joint == "each":
+            raise ValueError(
+                f"target must be one target, got {len(targets)}: fit a Pruner for each, or with joint='mean'"
+            )
         return targets
 
     def _get_support_mask(self) -> npt.NDArray[np.bool_]:

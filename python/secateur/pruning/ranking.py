@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["SMALLEST_FOLD", "Parsimonious", "Ranking", "shuffled_folds"]
 
 SMALLEST_FOLD = 3
+Lengths = Callable[[Scorer, Matrix, Mask], Indices]
 
 
 class Ranking(Search):
@@ -48,15 +49,26 @@ class Ranking(Search):
         self, scorer: Scorer, baseline: Matrix, importance: Matrix, most: int, stimulus_groups: LabelsLike | None,
         *, progress: bool, keep_interrupted: bool,
     ) -> Pruned:  # fmt: skip
-        """The same of groups of features, step by step."""
+        """The same of groups of features, of targets together, or with features that stay, step by step."""
+        order = scorer.fixed_first(order_by_importance(importance, scorer.threads))
+
+        def lengths(scorer: Scorer, curve: Matrix, allowed: Mask) -> Indices:
+            return self.lengths(scorer, curve, allowed, stimulus_groups)
+
+        return self.cut(scorer, baseline, importance, order, most, lengths)
+
+    def cut(
+        self, scorer: Scorer, baseline: Matrix, importance: Matrix, order: Indices, most: int, lengths: Lengths
+    ) -> Pruned:
+        """Insert in an order, and keep so much of it as ``lengths`` says."""
         groups = scorer.groups
-        order = order_by_importance(importance, scorer.threads)
         curve = scorer.curve(order)
+        curve[:, : max(0, scorer.fixed.sum() - 1)] = np.nan
         count = np.cumsum(groups.sizes[order], axis=1)
         allowed = (count >= self.min_features) & (count <= most) & ~np.isnan(curve)
         if not allowed.any(axis=1).all():
             raise self.refuse_limits()
-        length = self.lengths(scorer, curve, allowed, stimulus_groups)
+        length = lengths(scorer, curve, allowed)
         support = np.zeros(curve.shape, dtype=bool)
         np.put_along_axis(support, order, np.arange(len(groups)) < length[:, None], axis=1)
         best = np.take_along_axis(curve, length[:, None] - 1, axis=1)[:, 0]
@@ -104,9 +116,10 @@ class Parsimonious(Ranking):
                     f"inner_cv must leave at least {SMALLEST_FOLD} of the {n} training stimuli in each fold, got "
                     f"{min(map(len, sides))} with {self.inner_cv} folds of whole groups"
                 )
-            train, test = (Scorer.of(scorer.problem.among(side), scorer.groups) for side in sides)
-            baseline = train.problem.compare(train.similarities(all_features))
-            curve = test.curve(order_by_importance(baseline[:, None] - train.after_each(all_features, adding=False)))
+            train, test = map(scorer.among, sides)
+            baseline = train.compare(all_features)
+            importance = baseline[:, None] - train.after_each(all_features, adding=False)
+            curve = test.curve(scorer.fixed_first(order_by_importance(importance)))
             curves.append(np.where(np.isnan(baseline)[:, None], np.nan, curve))
         return np.stack(curves)
 

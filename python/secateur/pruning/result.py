@@ -45,6 +45,10 @@ class Pruned:
     alignment : (T,) alignment of the support
     paths : one array of STEPs a target
     interrupted : whether Ctrl-C ended the search
+    false_bound : (T,) of ``"stable"``: the most features without merit that are expected among the stable ones
+
+    Where targets share a set of features, they share importance, order, curve (of their joint alignment), support and
+    paths. Sets that lack a feature which is to stay are none that a search sees.
 
     What was not asked for has no rows: ``order``, ``curve`` and ``paths``, or ``importance`` too.
     """
@@ -57,6 +61,7 @@ class Pruned:
     alignment: Matrix
     walked: tuple[Path, ...] | None = None  # None: the steps are those of an insertion
     interrupted: bool = False
+    false_bound: Matrix | None = None
 
     @cached_property
     def paths(self) -> tuple[Path, ...]:

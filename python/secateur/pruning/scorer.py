@@ -2,33 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from ..features import Features, Indices, Matrix
-from ..measures import comparator_row, metric_row
+from ..measures import Joint, comparator_row, metric_row
 from ..pairs import unpack
 from ..problem import Problem
 from ..targets import Targets
 from .groups import Groups
-from .result import TIE, Mask
+from .result import TIE, Mask, Pruned
 
 __all__ = ["Scorer", "best_of", "best_prefix", "explained_baseline"]
 
 
 @dataclass(frozen=True)
 class Scorer:
-    """Alignments of sets of features with T targets."""
+    """Alignments of sets of features: R rows, one for each of T targets, or one for all where a set is theirs jointly.
+
+    Attributes
+    ----------
+    problem, groups : what is aligned with what, and which features come and go together
+    loaded : the problem with X on the device, where single steps run on one
+    joint : "each", or what of all targets' alignments counts: their "mean" or "min"
+    fixed : (G,) bool; groups of features that always stay
+    """
 
     problem: Problem
     groups: Groups
-    loaded: Problem  # the same with X on the device, where single steps run on one
+    loaded: Problem
+    joint: Joint
+    fixed: Mask
 
     @classmethod
-    def of(cls, problem: Problem, groups: Groups) -> Scorer:
-        return cls(problem, groups, problem.load(targets=False))
+    def of(cls, problem: Problem, groups: Groups, joint: Joint = "each", fixed: Mask | None = None) -> Scorer:
+        fixed = np.zeros(len(groups), dtype=bool) if fixed is None else fixed
+        return cls(problem, groups, problem.load(targets=False), joint, fixed)
+
+    def among(self, stimuli: Indices) -> Scorer:
+        """The same over some stimuli."""
+        return Scorer.of(self.problem.among(stimuli), self.groups, self.joint, self.fixed)
 
     @property
     def features(self) -> Features:
@@ -42,22 +58,50 @@ class Scorer:
     def threads(self) -> int:
         return self.problem.execution.threads
 
-    def one(self, t: int) -> Scorer:
-        """Of one target alone."""
-        chosen = self.targets.select(slice(t, t + 1))
-        return Scorer(self.problem.against(chosen), self.groups, self.loaded.against(chosen))
+    def one(self, r: int) -> Scorer:
+        """Of one row alone."""
+        if self.joint != "each":
+            return self
+        chosen = self.targets.select(slice(r, r + 1))
+        return replace(self, problem=self.problem.against(chosen), loaded=self.loaded.against(chosen))
+
+    def joined(self, alignments: Matrix) -> Matrix:
+        """Rows (R, ...) of alignments (T, ...); NaN where that of any of the targets is."""
+        if self.joint == "each":
+            return alignments
+        return np.asarray((np.mean if self.joint == "mean" else np.min)(alignments, axis=0, keepdims=True))
+
+    def for_each_target(self, found: Pruned, baseline: Matrix) -> Pruned:
+        """What was found jointly, as a row for each target, with its own alignments (T,) of all and of the kept."""
+        T = len(baseline)
+        own = self.problem.compare(self.problem.similarities(np.flatnonzero(found.support[0])))
+        rows: dict[str, Any] = {
+            name: np.repeat(getattr(found, name), T, axis=0) for name in ("importance", "order", "curve", "support")
+        }
+        bound = None if found.false_bound is None else np.repeat(found.false_bound, T)
+        walked = None if found.walked is None else found.walked * T
+        return replace(found, baseline=baseline, **rows, alignment=own, walked=walked, false_bound=bound)
+
+    def fixed_first(self, order: Indices) -> Indices:
+        """An order (R, G) with the groups that always stay at its beginning."""
+        behind = np.argsort(~self.fixed[order], axis=1, kind="stable")
+        return np.asarray(np.take_along_axis(order, behind, axis=1))
+
+    def compare(self, inside: Mask) -> Matrix:
+        """Alignment (R,) of the features of some groups."""
+        return self.joined(self.problem.compare(self.similarities(inside)))
 
     def after_each(self, inside: Mask, *, adding: bool) -> Matrix:
-        """Alignment (T, G) with each group added to, or removed from, those inside; elsewhere nothing is promised."""
+        """Alignment (R, G) with each group added to, or removed from, those inside; elsewhere nothing is promised."""
         if self.groups.single:
             step = self.loaded.add_one if adding else self.loaded.leave_one_out
-            return step(self.groups.columns(inside))
+            return self.joined(step(self.groups.columns(inside)))
         out = np.full((len(self.targets), len(self.groups)), np.nan)
         for g in np.flatnonzero(inside != adding):
             moved = inside.copy()
             moved[g] = adding
             out[:, g] = self.problem.compare(self.similarities(moved), threads=1)
-        return out
+        return self.joined(out)
 
     def similarities(self, inside: Mask) -> Matrix:
         """Similarities (P,) over the features of some groups."""
@@ -67,8 +111,8 @@ class Scorer:
         return self.problem.similarities(columns, threads)
 
     def curve(self, order: Indices) -> Matrix:
-        """Alignment (T, G) of the first 1, 2, ... groups of each target's order (T, G)."""
-        curve = self.loaded.insertion_curve(self.groups.laid_out(order))
+        """Alignment (R, G) of the first 1, 2, ... groups of each row's order (R, G)."""
+        curve = self.joined(self.loaded.insertion_curve(self.groups.laid_out(order)))
         if self.groups.single:
             return curve
         return np.take_along_axis(curve, np.cumsum(self.groups.sizes[order], axis=1) - 1, axis=1)
@@ -83,7 +127,7 @@ class Scorer:
         return np.stack([X[:, g].min(1) for g in members], 1), np.stack([X[:, g].max(1) for g in members], 1)
 
     def undefined_pairs(self, inside: Mask) -> Indices:
-        """How many pairs of the first target would stay undefined (G,) with each group added."""
+        """How many pairs of the targets would stay undefined (G,) with each group added."""
         metric = metric_row(self.problem.metric)
         if not metric.angular:
             return np.zeros(len(self.groups), dtype=np.int64)
@@ -94,7 +138,8 @@ class Scorer:
         directed = np.maximum(high, columns.max(axis=1, initial=bounds[1])[:, None]) > np.minimum(
             low, columns.min(axis=1, initial=bounds[0])[:, None]
         )
-        counted = unpack(self.targets.has_weight(0), self.features.n)
+        targets, n = self.targets, self.features.n
+        counted = np.sum([unpack(targets.has_weight(t), n) for t in range(len(targets))], axis=0)
         defined = np.einsum("ig,ig->g", directed, counted @ directed)
         return np.asarray(np.rint((counted.sum() - defined) / 2), dtype=np.int64)
 

@@ -27,10 +27,10 @@ class Sequential(Search):
         self, scorer: Scorer, baseline: Matrix, importance: Matrix, most: int, stimulus_groups: LabelsLike | None,
         *, progress: bool, keep_interrupted: bool,
     ) -> Pruned:  # fmt: skip
-        """One search a target."""
+        """One search a target, or one for all of them."""
         rows = []
-        for t in range(len(baseline)):
-            one = SequentialSearch(scorer.one(t), self, most, float(baseline[t]), importance[t])
+        for r in range(len(baseline)):
+            one = SequentialSearch(scorer.one(r), self, most, float(baseline[r]), importance[r])
             rows.append(one.run(progress=progress, keep_interrupted=keep_interrupted))
         names = ("importance", "order", "curve", "support", "alignment")
         joined = {name: np.concatenate([getattr(row, name) for row in rows]) for name in names}
@@ -139,6 +139,12 @@ class SequentialSearch:
         self.best, self.best_count, self.steps_without_gain, self.largest_size = -np.inf, 0, 0, 0
         if not self.forward:
             self._take(-1, "start", baseline)
+            return
+        fixed = np.flatnonzero(scorer.fixed)  # they come in first, and the last of them makes a set that counts
+        for g in fixed:
+            value = float(scorer.compare(scorer.fixed)[0]) if g == fixed[-1] else np.nan
+            self._take(int(g), "add", value)
+        self.largest_size = len(fixed)
 
     def _take(self, group: int, action: str, alignment: float) -> None:
         self.state.apply(group, action, alignment)
@@ -155,7 +161,7 @@ class SequentialSearch:
         if adding:
             return np.asarray(~inside & (self.count + sizes <= (self.most if self.forward else len(self.groups.of))))
         least = 1 if self.forward else self.search.min_features
-        return np.asarray(inside & (self.count - sizes >= least))
+        return np.asarray(inside & ~self.scorer.fixed & (self.count - sizes >= least))
 
     def _forward_step(self) -> bool:
         """One step onward; False where the search ends."""

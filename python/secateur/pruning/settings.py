@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..arguments import check_integer, check_seed, is_number
+from ..arguments import check_integer, check_seed, check_share, is_number, quoted
 from ..cost import Cost
 from ..execution import WORTH_CUDA, Execution, check_device, multiply_adds, thread_count
-from ..features import DeviceFeatures, Features, Indices, Matrix, read_features
-from ..measures import SearchRow, check_comparator, check_metric, search_row
+from ..features import DeviceFeatures, Features, Indices, Matrix, as_array, read_features, read_order
+from ..measures import Joint, SearchRow, check_comparator, check_joint, check_metric, search_row
 from ..problem import Problem, device_array
 from ..progress import Report, bar, part_of
 from ..targets import DeviceTargets, Targets, read_target
-from .groups import read_groups
-from .result import Detail, Pruned
+from .groups import Groups, read_groups
+from .result import Detail, Mask, Pruned
 from .scorer import Scorer, explained_baseline
 
 if TYPE_CHECKING:
@@ -48,8 +48,19 @@ class Search:
     feature_groups: Any = None
     inner_cv: int = 5
     seed: int = 0
+    joint: Joint = "each"
+    fixed_features: Any = None
+    half_samples: int = 100
+    threshold: float = 0.75
+    max_false: float = 1.0
 
     def check(self) -> Search:
+        check_joint(self.joint)
+        check_integer("half_samples", self.half_samples, 2)
+        if check_share("threshold", self.threshold, one=True) <= 0.5:
+            raise ValueError(f"threshold must be above 0.5 and at most 1, got {self.threshold!r}")
+        if not is_number(self.max_false) or not 0 < self.max_false < np.inf:
+            raise ValueError(f"max_false must be a finite number above 0, got {self.max_false!r}")
         check_integer("max_features", self.max_features, 1, optional=True)
         check_integer("min_features", self.min_features, 1)
         check_integer("patience", self.patience, 1, optional=True)
@@ -70,10 +81,35 @@ class Search:
     @property
     def runs_on_device(self) -> bool:
         """Whether all of it runs where X lies, on a device say; other searches come back to the host at each step."""
-        return self.row.whole_on_device and self.feature_groups is None
+        plain = self.feature_groups is None and self.fixed_features is None
+        return self.row.whole_on_device and plain and self.joint == "each"
+
+    def refuse_joint(self, where: str) -> None:
+        """Refuse a set of features that targets share, where there is none."""
+        if self.joint != "each":
+            raise ValueError(f"joint must be 'each' in {where}, got {self.joint!r}")
+
+    def fixed(self, features: Features, groups: Groups) -> Mask:
+        """The groups (G,) of the features that always stay, which are given by index, as a mask, or by name."""
+        given, d = self.fixed_features, features.d
+        inside = np.zeros(len(groups), dtype=bool)
+        if given is None:
+            return inside
+        array = as_array(given, "fixed_features")
+        if array.dtype.kind in "OUS" and array.ndim == 1 and array.size:
+            places = {name: k for k, name in enumerate(features.names or ())}
+            unknown = [str(name) for name in array if str(name) not in places]
+            if unknown:
+                raise ValueError(f"fixed_features must name features of X, got {quoted(unknown)}")
+            array = np.array([places[str(name)] for name in array])
+        inside[groups.of[read_order(array, d, "fixed_features", empty=True)]] = True
+        most, count = self.most(d), int(groups.sizes[inside].sum())
+        if count > most:
+            raise ValueError(f"max_features must be at least the {count} fixed features, got {most}")
+        return inside
 
     def cost(self, stimuli: int, features: int, targets: int, runs: int = 1) -> float:
-        """About how many multiply-adds so many searches take."""
+        """About how many multiply-adds so many searches take; those that rank on parts of the stimuli not included."""
         return multiply_adds(stimuli, features, targets, runs) * (1 if self.row.ranks else features)
 
     def most(self, d: int) -> int:
@@ -95,7 +131,7 @@ class Search:
         self, problem: Problem, *, stimuli: Indices | None = None, detail: Detail = "path", groups: LabelsLike | None =
         None, progress: bool = False, keep_interrupted: bool = False, report: Report | None = None,
     ) -> Pruned:  # fmt: skip
-        """Find the features to keep, for each target by itself.
+        """Find the features to keep, for each target by itself or for all of them (``joint``).
 
         Parameters
         ----------
@@ -132,12 +168,55 @@ class Search:
                 return self.run_whole(problem, most, stimuli, detail, part_of(shown))
         if groups is not None and stimuli is not None:
             groups = np.asarray(groups)[stimuli]
-        scorer = Scorer.of(problem.among(stimuli), read_groups(self.feature_groups, d))
-        baseline = explained_baseline(scorer.problem)
+        known = problem.among(stimuli)
+        together = read_groups(self.feature_groups, d)
+        scorer = Scorer.of(known, together, self.joint, self.fixed(known.host[0], together))
+        by_target = explained_baseline(known)
+        baseline = scorer.joined(by_target)
         importance = baseline[:, None] - scorer.after_each(np.ones(len(scorer.groups), dtype=bool), adding=False)
-        return self.choose(
+        found = self.choose(
             scorer, baseline, importance, most, groups, progress=progress, keep_interrupted=keep_interrupted
         )
+        return found if self.joint == "each" else scorer.for_each_target(found, by_target)
+
+    def run_for_others(
+        self, problem: Problem, whose: Indices, *, stimuli: Indices | None = None, groups: LabelsLike | None = None
+    ) -> Pruned:
+        """For each subject the set of features that all other subjects' targets share (``joint``).
+
+        Parameters
+        ----------
+        problem, stimuli, groups
+            As in :meth:`run`.
+        whose : (T,) int64
+            The subject of each target, from 0.
+
+        Returns
+        -------
+        Pruned
+            A row for each target: its subject's. Alignments are the joint ones of the others.
+        """
+        if self.joint == "each":
+            raise ValueError("joint must be 'mean' or 'min' where features are chosen on other subjects, got 'each'")
+        if groups is not None and stimuli is not None:
+            groups = np.asarray(groups)[stimuli]
+        known, d = problem.among(stimuli), problem.features.d
+        together, most = read_groups(self.feature_groups, d), self.most(d)
+        fixed = self.fixed(known.host[0], together)
+        by_target = explained_baseline(known)
+        everything = np.ones(len(together), dtype=bool)
+        without = Scorer.of(known, together).after_each(everything, adding=False)  # of all targets at once
+        targets, found = known.host[1], []
+        for s in range(int(whose.max()) + 1):
+            others = np.flatnonzero(whose != s)
+            scorer = Scorer.of(known.against(targets.select(others)), together, self.joint, fixed)
+            baseline = scorer.joined(by_target[others])
+            importance = baseline[:, None] - scorer.joined(without[others])
+            how = {"progress": False, "keep_interrupted": False}
+            found.append(self.choose(scorer, baseline, importance, most, groups, **how))
+        names = ("baseline", "importance", "order", "curve", "support", "alignment")
+        rows: dict[str, Any] = {name: np.concatenate([getattr(one, name) for one in found])[whose] for name in names}
+        return Pruned(**rows, walked=tuple(found[s].paths[0] for s in whose))
 
     def run_whole(
         self, problem: Problem, most: int, stimuli: Indices | None, detail: Detail, report: Report | None
@@ -149,7 +228,8 @@ class Search:
         self, scorer: Scorer, baseline: Matrix, importance: Matrix, most: int, stimulus_groups: LabelsLike | None,
         *, progress: bool, keep_interrupted: bool,
     ) -> Pruned:  # fmt: skip
-        """From the alignment (T,) of all groups of features, and what each takes with it (T, G)."""
+        """From the alignment (R,) of all groups of features, and what each takes with it (R, G): one row a target, or
+        one for all."""
         raise NotImplementedError(f"search {self.name!r} goes on from a first ranking, and must say how")
 
     def refuse_limits(self) -> ValueError:
@@ -229,6 +309,8 @@ class Settings:
         effort = search.cost(n, d, targets) / multiply_adds(n, d, targets)
         if search.row.inner_folds:
             effort *= 1 + search.inner_cv
+        if search.row.half_samples:
+            effort *= 1 + search.half_samples / 8  # a quarter of the pairs, of the half of a search that ranks
         training = [n] if folds is None else [len(train) for train, _ in folds]
         return Cost(problem, training, runs, together, effort, not search.row.ranks, folds is not None)
 

@@ -40,7 +40,7 @@ def draw_curves(axes: Axes, result: xarray.Dataset, t: int, x: str) -> None:
         axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", fontsize=drawing.SMALL)
     axes.plot(
         kept, best, "o", color=drawing.PRUNED, markersize=4, markeredgecolor="white", markeredgewidth=0.5,
-        label="the kept set" if search_row(search_of(result)).inner_folds else "maximum: the kept set",
+        label="the kept set" if search_row(search_of(result)).draws_stimuli else "maximum: the kept set",
     )  # fmt: skip
     every = f"all {things_of(result)} (mean)"
     axes.axhline(float(np.nanmean(full)), color="black", linestyle="--", linewidth=0.8, label=every)

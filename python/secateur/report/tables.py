@@ -25,6 +25,7 @@ __all__ = [
 ]  # fmt: skip
 
 WIDTH = 80
+MEANS = (("pruned", "pruned_test"), ("gain", "gain"))
 
 
 def text(result: xarray.Dataset, permutations: xarray.Dataset | None = None, *, most: int = 20) -> str:
@@ -366,6 +367,8 @@ def _content(result: xarray.Dataset, permutations: courses.Given, most: int) -> 
     tests: Rows = [["test gain", f"t({folds - 1})", *(["p (t)"] if once else [])]]
     if permutations is not None:
         tests[0] += ["p (pruned)", "p (gain)"]
+    ceiling = [name for name in ("ceiling_lower", "ceiling_upper") if name in result]
+    tests[0] += [name.replace("_", " ") for name in ceiling]
     if named:
         scores[0].insert(0, "target")
         tests[0].insert(0, "target")
@@ -385,6 +388,7 @@ def _content(result: xarray.Dataset, permutations: courses.Given, most: int) -> 
         row += [number_words(test.p, ".2g")] if once else []
         if permutations is not None:
             row += [number_words(float(permutations[f"p_{what}"].values[t]), ".2g") for what in ("pruned_test", "gain")]
+        row += [number_words(float(np.mean(result[name_of].values[t])), ".3f") for name_of in ceiling]
         tests.append(([name] if named else []) + row)
     undefined = int(result["undefined_pairs"].sum())
     notes = [f"Mean ± SD over {folds} folds of stimuli, in {unit}; train values are in-sample."]
@@ -395,6 +399,14 @@ def _content(result: xarray.Dataset, permutations: courses.Given, most: int) -> 
         if once
         else "t: paired, over folds, which share test stimuli: it describes them, and no p of it holds."
     )
+    if ceiling:
+        notes.append(
+            "Features are those that the other targets share. Ceiling: the alignment of the mean of the other targets "
+            "(lower), and of all (upper), with each, on the same test stimuli."
+        )
+    if permutations is not None and "p_mean_gain" in permutations:
+        means = [f"{what} {float(permutations[f'p_mean_{of}']):.2g}" for what, of in MEANS]
+        notes.append(f"p of the mean over targets: {', '.join(means)}.")
     if permutations is not None:
         n = permutations.sizes["permutation"]
         notes.append(

@@ -306,14 +306,14 @@ def planned(
         pruner = clone(pruner).set_params(threads=threads)
     if client is not None and pruner.threads is None:  # dask runs as many chunks at once as a worker has threads
         pruner = clone(pruner).set_params(threads=1)
-    pruner.settings()
+    pruner.settings().search.refuse_joint("a time course, whose every time has features of its own")
     read = read_movies(movies, features.n, subjects, times)
     named = read.kind or pruner.kind or read_target(np.asarray(read.at(0, slice(0, 1))), features.n).kind
     check_stimuli(read, features)
     cv, repeats, seed, groups = how
     folds, repeat = split(features.n, cv, repeats, seed, groups)
     warn_of_small_folds(folds)
-    inner = np.asarray(groups) if groups is not None and search_row(pruner.search).inner_folds else None
+    inner = np.asarray(groups) if groups is not None and search_row(pruner.search).draws_stimuli else None
     controls = None if control is None else read_controls(control, features.n, features.stimuli)
     study = Study(features, folds, pruner, named, bool(generalise), len(read.times) == 1, inner, controls)
     return study, read, repeat
@@ -359,6 +359,12 @@ def values_of(study: Study, movies: Movies, part: Chunk) -> tuple[Any, ...]:
     return (values, movies.at(part.subject, slice(None))) if study.generalise else (values,)
 
 
+def _fixed_digest(pruner: Pruner) -> dict[str, str]:
+    """Of the features that always stay, where there are any."""
+    fixed = pruner.fixed_features
+    return {} if fixed is None else {"fixed_features": digest_of(np.asarray(fixed).tolist())}
+
+
 def input_digests(
     study: Study, movies: Movies, chunks: list[Chunk], client: distributed.Client | None, progress: bool
 ) -> dict[str, str]:
@@ -372,6 +378,7 @@ def input_digests(
         "X": digest_of(features.values),
         "features": digest_of(features.names),
         "feature_groups": digest_of(np.asarray(study.pruner.feature_groups).tolist()),
+        **_fixed_digest(study.pruner),
         "stimuli": digest_of(features.stimuli or movies.stimuli),
         "subjects": digest_of(movies.subjects.tolist()),
         "times": digest_of(

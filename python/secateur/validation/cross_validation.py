@@ -2,26 +2,58 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
+import numpy as np
+
+from ..features import Indices
 from ..progress import with_parts
 from ..pruning import Pruner
 from ..pruning.result import Detail
 from ..similarity import warn_of_opposition, warn_of_undefined_pairs
+from ..targets import DeviceTargets, Targets
 
 if TYPE_CHECKING:
     import xarray
 
-    from .._typing import ControlLike, EmbeddingLike, LabelsLike, Splits, TargetLike, WeightsLike
+    from .._typing import ControlLike, EmbeddingLike, LabelsLike, NamesLike, Splits, TargetLike, WeightsLike
     from ..targets import Kind
-from .folds import split, warn_of_small_folds
+from .folds import Fold, split, warn_of_small_folds
 from .scores import attributes, collect, names_or_numbers, score_fold
+from .subjects import bounds, subjects_of
 
-__all__ = ["cross_validate", "pruner_of"]
+__all__ = ["Over", "cross_validate", "left_out", "left_out_folds", "pruner_of"]
 
 
-def pruner_of(pruner: Pruner | None, kind: Kind | None) -> Pruner:
-    pruner = Pruner() if pruner is None else pruner
+Over = Literal["stimuli", "subjects", "both"]
+
+
+def left_out_folds(
+    over: Over, targets: Targets | DeviceTargets, subjects: NamesLike | None, n: int, cv: Splits, repeats: int, seed:
+    int, groups: LabelsLike | None,
+) -> tuple[list[Fold], Indices, Indices | None]:  # fmt: skip
+    """Folds, their repeats, and the subject of each target (T,) where subjects are left out, else None."""
+    if over not in get_args(Over):
+        raise ValueError(f"over must be 'stimuli', 'subjects' or 'both', got {over!r}")
+    if over == "stimuli":
+        if subjects is not None:
+            raise ValueError("subjects must be None where over is 'stimuli', got some")
+        return *split(n, cv, repeats, seed, groups), None
+    assert isinstance(targets, Targets)
+    _, whose = subjects_of(targets, subjects)
+    if over == "both":
+        return *split(n, cv, repeats, seed, groups), whose
+    everyone = np.arange(n, dtype=np.int64)
+    return [(everyone, everyone)], np.zeros(1, dtype=np.int64), whose
+
+
+def left_out(over: Over) -> dict[str, str]:
+    """What a result records of what was left out, where that is not stimuli alone."""
+    return {} if over == "stimuli" else {"over": over}
+
+
+def pruner_of(pruner: Pruner | None, kind: Kind | None, over: str = "stimuli") -> Pruner:
+    pruner = Pruner(joint="each" if over == "stimuli" else "mean") if pruner is None else pruner
     if not isinstance(pruner, Pruner):
         raise TypeError(f"pruner must be a secateur.Pruner, got {type(pruner).__name__}")
     if kind is not None:
@@ -43,10 +75,12 @@ def cross_validate(
     kind: Kind | None = None,
     weights: WeightsLike | None = None,
     control: ControlLike | None = None,
+    over: Over = "stimuli",
+    subjects: NamesLike | None = None,
     curves: bool = True,
     progress: bool = True,
 ) -> xarray.Dataset:
-    """Prune on some stimuli, score on others.
+    """Prune on some stimuli, or subjects, score on others.
 
     Parameters
     ----------
@@ -56,7 +90,7 @@ def cross_validate(
     target : array, rsatoolbox RDMs, or xarray DataArray
         One or T targets, in any form that :func:`secateur.alignment` takes.
     pruner : Pruner, optional
-        ``Pruner()`` by default. It is not fitted or changed.
+        ``Pruner()`` by default, and ``Pruner(joint="mean")`` where subjects are left out. It is not fitted or changed.
     cv : int, scikit-learn splitter, or iterable of (train, test) indices or masks
         Splits are over stimuli: training sees the pairs among training stimuli, the score is the alignment
         among the test stimuli. Each side needs at least 3.
@@ -72,6 +106,13 @@ def cross_validate(
         Weight of each pair; 0 or 1 for rank comparators.
     control : matrices, optional
         What neither the pruning nor a score may rest on, as in :func:`secateur.alignment`: all alignments are partial.
+    over : {"stimuli", "subjects", "both"}
+        What is left out of the pruning and scored. ``"subjects"``: targets are subjects, and features chosen on all
+        others together, by the pruner's ``joint``, are scored on each of them, among the same stimuli, in one fold
+        (``cv`` is not used). ``"both"``: among the test stimuli of each fold.
+    subjects : array (T,), optional
+        Whose each target is, where a subject has several (sessions, regions): these are left out together. Each
+        target is a subject's by default.
     curves : bool
         Whether the insertion curves (target, fold, step) are returned.
     progress : bool
@@ -83,7 +124,10 @@ def cross_validate(
     xarray.Dataset, dims (target, fold[, feature])
         ``full_train``, ``full_test``, ``pruned_train``, ``pruned_test``: alignments, correlation units.
         ``n_kept``, ``kept`` (feature), ``importance`` (feature), ``curve`` (step), ``undefined_pairs``: held-out
-        pairs that the kept features leave undefined (not scored), and ``test`` (fold, stimulus). It can be
+        pairs that the kept features leave undefined (not scored), and ``test`` (fold, stimulus). Where subjects are
+        left out: ``kept``, ``importance`` and the training alignments are those of the others; ``ceiling_lower`` and
+        ``ceiling_upper`` are the alignments, among the same test stimuli, of the mean of the others' targets and of
+        that of all (:func:`secateur.noise_ceiling`). It can be
         saved with ``to_netcdf`` and read back whole.
 
     Raises
@@ -92,7 +136,8 @@ def cross_validate(
         Where X, target or weights hold no real numbers, pruner is no Pruner, or cv gives no folds.
     ValueError
         As :func:`secateur.search.find`, in any fold; where a side of a fold has fewer than 3 stimuli, or sides share a
-        stimulus or a group.
+        stimulus or a group; where subjects are fewer than two, or are left out while the pruner's ``joint`` is
+        ``"each"``.
 
     Warns
     -----
@@ -105,7 +150,7 @@ def cross_validate(
 
     References
     ----------
-    Tarigopula, Fairhall & Hasson (2023), §2.2, "Out-of-sample generalization".
+    Tarigopula, Fairhall & Hasson (2023), §2.2, "Out-of-sample generalization". Nili et al. (2014), "Noise ceiling".
 
     Examples
     --------
@@ -115,26 +160,34 @@ def cross_validate(
     >>> result = cross_validate(X, X[:, :8] @ X[:, :8].T, cv=3)
     >>> dict(result.sizes)["fold"]
     3
+    >>> from secateur import similarity
+    >>> subjects = similarity(X[:, :8]) + 0.1 * rng.normal(size=(4, 435))
+    >>> result = cross_validate(X, subjects, cv=3, kind="similarity", over="both")
+    >>> bool((result.pruned_test.mean("fold") > result.full_test.mean("fold")).all())
+    True
     """
-    pruner = pruner_of(pruner, kind)
+    pruner = pruner_of(pruner, kind, over)
     settings = pruner.settings()
     features, targets = settings.read(X, target, weights, control)
-    folds, repeat = split(features.n, cv, repeats, seed, groups)
+    folds, repeat, whose = left_out_folds(over, targets, subjects, features.n, cv, repeats, seed, groups)
     warn_of_small_folds(folds)
     problem = settings.problem(features, targets, folds, runs=1)
-    settings.cost(problem, folds).announce(progress)
+    ceiling = None
+    if whose is not None and isinstance(targets, Targets):
+        ceiling = bounds(targets, settings.comparator, whose, [test for _, test in folds])
+    settings.cost(problem, folds, 1 if whose is None else int(whose.max()) + 1).announce(progress)
     shown = with_parts(folds, len(folds), "folds", progress)
     detail: Detail = "path" if curves else "importance"
     scores = (
-        score_fold(problem, fold, settings.search, detail=detail, groups=groups, report=report)
+        score_fold(problem, fold, settings.search, detail=detail, groups=groups, report=report, whose=whose)
         for fold, report in shown
     )
     names = (
         names_or_numbers(features.names, features.d),
         names_or_numbers(features.stimuli or targets.stimuli, features.n),
     )
-    attrs = attributes(pruner, targets.kind, cv, repeats, seed, targets.controls)
-    result = collect(scores, folds, repeat, targets, names, attrs, curves=curves)
+    attrs = attributes(pruner, targets.kind, cv, repeats, seed, targets.controls) | left_out(over)
+    result = collect(scores, folds, repeat, targets, names, attrs, curves=curves, ceiling=ceiling)
     warn_of_undefined_pairs(int(result["undefined_pairs"].sum()))
     warn_of_opposition(result["full_test"].mean("fold"), targets.kind)
     return result

@@ -44,14 +44,18 @@ class FoldScores:
 
 def score_fold(
     problem: Problem, fold: Fold, search: Search, *, detail: Detail = "support", groups: LabelsLike | None = None,
-    report: Report | None = None,
+    report: Report | None = None, whose: Indices | None = None,
 ) -> FoldScores:  # fmt: skip
     """Prune on the training stimuli's pairs, score on the test stimuli's. Nothing else crosses.
 
     ``groups`` (n,) are kept whole in the inner folds of a search that has some. ``report`` is told how far it is.
+    ``whose`` (T,): features are chosen on the targets of all other subjects than the one that is scored.
     """
     train, test = fold
-    pruned = search.run(problem, stimuli=train, detail=detail, groups=groups, report=report)
+    if whose is None:
+        pruned = search.run(problem, stimuli=train, detail=detail, groups=groups, report=report)
+    else:
+        pruned = search.run_for_others(problem, whose, stimuli=train, groups=groups)
     full, _ = problem.held_out_alignment(test)
     scores, undefined = problem.held_out_alignment(test, pruned.support)
     return FoldScores(pruned.baseline, full, pruned.alignment, scores, undefined, pruned)
@@ -66,8 +70,19 @@ def attributes(
         limits["min_features"] = pruner.min_features
     if pruner.precision != "double":
         limits["precision"] = pruner.precision
-    if search_row(pruner.search).inner_folds:
-        limits |= {"inner_cv": pruner.inner_cv, "search_seed": pruner.seed}
+    row = search_row(pruner.search)
+    if row.inner_folds:
+        limits |= {"inner_cv": pruner.inner_cv}
+    if row.half_samples:
+        limits |= {name: getattr(pruner, name) for name in ("half_samples", "threshold", "max_false")}
+    if row.draws_stimuli:
+        limits |= {"search_seed": pruner.seed}
+    if pruner.joint != "each":
+        limits |= {"joint": pruner.joint}
+    if pruner.fixed_features is not None:
+        given = np.asarray(pruner.fixed_features)
+        chosen = np.flatnonzero(given) if given.dtype == np.bool_ else given
+        limits |= {"fixed_features": ", ".join(map(str, chosen))}
     return {
         "metric": pruner.metric, "comparator": check_comparator(pruner.comparator), "kind": kind,
         "search": pruner.search,
@@ -91,8 +106,12 @@ def names_or_numbers(given: tuple[str, ...] | None, count: int) -> npt.NDArray[A
 def collect(
     scores: Iterable[FoldScores], folds: list[Fold], repeat: Indices, targets: Targets | DeviceTargets,
     names: tuple[npt.NDArray[Any], npt.NDArray[Any]], settings: dict[str, Any], *, curves: bool = True,
+    ceiling: tuple[Matrix, Matrix] | None = None,
 ) -> xarray.Dataset:  # fmt: skip
-    """All folds' scores, as :func:`cross_validate` returns them; ``names`` are those of features and of stimuli."""
+    """All folds' scores, as :func:`cross_validate` returns them; ``names`` are those of features and of stimuli.
+
+    ``ceiling``: lower and upper bound (fold, target).
+    """
     import xarray
 
     d, n = map(len, names)
@@ -120,6 +139,8 @@ def collect(
         "importance": (("target", "fold", "feature"), importance),
         "test": (("fold", "stimulus"), test),
     }
+    if ceiling is not None:
+        variables |= {f"ceiling_{which}": (("target", "fold"), of.T) for which, of in zip(("lower", "upper"), ceiling)}
     if curve is not None:
         variables["curve"] = (("target", "fold", "step"), curve)
     coords = {

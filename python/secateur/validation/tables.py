@@ -79,6 +79,9 @@ def summary(result: xarray.Dataset) -> pandas.DataFrame:
         row |= {"gain": test.difference, "t": test.t, "df": test.df, "p": test.p if once else float("nan")}
         if "p_gain" in result:
             row["p_gain"] = float(one["p_gain"])
+        for name in ("ceiling_lower", "ceiling_upper"):
+            if name in result:
+                row[name] = float(np.mean(one[name].values))
         row["undefined_pairs"] = int(one.undefined_pairs.sum())
         row["below_zero"] = row["pruned_test"] < 0
         rows.append(row)
