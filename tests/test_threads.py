@@ -93,7 +93,7 @@ X = rng.normal(size=({n}, {d}))
 h = rng.normal(size=({n} * ({n} - 1) // 2,))
 order = rng.permutation({d})
 orders = np.stack([order, order[::-1]])
-with warnings.catch_warnings():  # imports what calls need: other libraries do not take being interrupted while they load
+with warnings.catch_warnings():  # others do not take being interrupted while they load
     warnings.simplefilter("ignore")
     sc.cross_validate(X[:12, :5], h[:66], sc.Pruner(kind='similarity'), cv=3, progress=False)
 for attempt in range(3):
