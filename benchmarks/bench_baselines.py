@@ -49,8 +49,9 @@ def images() -> None:
     data, X = photographs
     methods = {
         "full": "full", "pruned": "pruned", "parsimonious": sc.Pruner(kind="dissimilarity", search="parsimonious"),
-        "ridge (PAG18)": "ridge", "ridge (frrsa)": "frrsa", "LASSO": "lasso", "Sim-DR": "sim-dr",
-        "ridge, squared differences": Ridge("sqeuclidean", standardize=True),
+        "ridge (PAG18)": "ridge", "ridge (frrsa)": "frrsa", "pruned, then frrsa": "pruned+frrsa", "LASSO": "lasso",
+        "Sim-DR": "sim-dr", "ridge, squared differences": Ridge("sqeuclidean", standardize=True),
+        **{f"as many by {rule}": rule for rule in ("variance", "zeros", "random", "reversed")},
     }  # fmt: skip
     for name, target in (("behaviour", data.behaviour.mean(axis=0)), ("human IT", data.human_it_mean)):
         terms = {"pruner": sc.Pruner(kind="dissimilarity"), "permutations": 1000, "progress": False}

@@ -527,7 +527,8 @@ def unique_variance(
     targets, r² becomes (r² - c) / (1 - c), which is the adjusted r² where pairs are independent, and 0 on average where
     nothing is shared. Means are over folds. A shared part can be below zero: where one space hides what another says
     (suppression). p relabels what the other spaces leave of the target (Freedman & Lane 1983), alike in all targets.
-    Coefficients are of the test pairs: full and pruned are weighed there, not on the pairs that pruning has seen.
+    Coefficients are of the test pairs: full and pruned are weighed there, not on the pairs that pruning has seen; they
+    may be negative, and the square hides it: :func:`secateur.cross_validate` with ``control`` has the sign.
     Pairs that are missing or undefined are left out; under a relabelling they count as the mean.
 
     References
