@@ -188,6 +188,91 @@ def intervals_over_both(sets: int) -> None:
     held(sets, "both", settings, {T: {"n": 20}, BEFORE: PERCENTILES})
 
 
+# Subjects left out, choices made inside, stable features
+
+
+def uniform(values: list[float], n: int) -> str:
+    """p of the Kolmogorov-Smirnov test that p values of n relabellings are uniform; each stands for all below it."""
+    from scipy.stats import kstest
+
+    spread = np.array(values) - np.random.default_rng(0).uniform(size=len(values)) / (n + 1)
+    return f"{kstest(spread, 'uniform').pvalue:.2f}"
+
+
+@simulation(200)
+def subjects(sets: int) -> None:
+    """False positives at 5 %, and power, of the mean over subjects that were left out; what subjects share is noise."""
+    n, stimuli, d, people = 39, 24, 30, 6
+    print(f"{sets} data sets a row, {people} subjects, {stimuli} stimuli, d = {d}, {n} relabellings\n")
+    heading("left out", "in X", "pruned: p <= 0.05", "KS p", "gain: p <= 0.05", "KS p ", "mean held-out alignment")
+    for over in ("subjects", "both"):
+        for planted in (False, True):
+            found: dict[str, list[float]] = {"pruned_test": [], "gain": [], "score": []}
+            for seed in range(sets):
+                rng = np.random.default_rng([17, seed])
+                X = rng.normal(size=(stimuli, d))
+                shared = sc.similarity(X[:, :4] if planted else rng.normal(size=(stimuli, 4)), threads=1)
+                people_rdms = shared + 1.5 * shared.std() * rng.normal(size=(people, len(shared)))
+                pruner = sc.Pruner(kind="similarity", threads=1, joint="mean")
+                null = sc.permutation_test(X, people_rdms, n, pruner, 3, seed=seed, over=over, progress=False)
+                for name in ("pruned_test", "gain"):
+                    found[name].append(float(null[f"p_mean_{name}"]))
+                found["score"].append(float(null.observed_mean_pruned_test))
+            cells = []
+            for name in ("pruned_test", "gain"):
+                share = float(np.mean(np.array(found[name]) <= 0.05))
+                cells += [f"{share:.3f} ± {error(share, sets):.3f}", uniform(found[name], n)]
+            row(over, "four features" if planted else "nothing", *cells, f"{np.mean(found['score']):.3f}")
+
+
+@simulation(200)
+def nested(sets: int) -> None:
+    """What a choice among eight ways to prune is worth where nothing is to be found, made inside and by the scores."""
+    n, stimuli, d = 99, 30, 20
+    print(
+        f"{sets} data sets, {stimuli} stimuli, two layers of {d} features, two metrics, two sizes, {n} relabellings\n"
+    )
+    heading("in X", "p <= 0.05", "KS p", "chosen inside: mean held-out alignment", "best of the scores")
+    for planted in (False, True):
+        p, inside, best = [], [], []
+        for seed in range(sets):
+            rng = np.random.default_rng([18, seed])
+            layers = {name: rng.normal(size=(stimuli, d)) for name in ("early", "late")}
+            truth = sc.similarity(layers["late"][:, :5] if planted else rng.normal(size=(stimuli, 5)), threads=1)
+            target = truth + truth.std() * rng.normal(size=truth.shape)
+            how = {"metrics": ("cosine", "sqeuclidean"), "sizes": (None, 5), "cv": 4, "inner_cv": 3, "seed": seed}
+            result = sc.nested(layers, target, pruner=ALONE, permutations=n, progress=False, **how)
+            p.append(float(result.p_pruned_test[0]))
+            inside.append(float(result.pruned_test.mean()))
+            best.append(float(result.candidate_test.mean("fold").max()))
+        share = float(np.mean(np.array(p) <= 0.05))
+        means = [f"{np.mean(v):.4f} ± {np.std(v) / np.sqrt(sets):.4f}" for v in (inside, best)]
+        cells = f"{share:.3f} ± {error(share, sets):.3f}", uniform(p, n)
+        row("five features of one layer" if planted else "nothing", *cells, *means)
+
+
+@simulation(200)
+def stable(sets: int) -> None:
+    """Features without merit above the threshold of stability selection, beside the bound on their expected number."""
+    print(f"{sets} data sets a row, 100 halves, threshold 0.75\n")
+    heading("stimuli", "features", "with merit", "max_false", "bound", "false", "found", "ranking: false", "found ")
+    for stimuli, d, merit in ((40, 60, 0), (40, 60, 5), (40, 200, 5), (80, 200, 5)):
+        for most in (1.0, 3.0):
+            counts = []
+            for seed in range(sets):
+                rng = np.random.default_rng([19, seed])
+                X = rng.normal(size=(stimuli, d))
+                truth = sc.similarity(X[:, :merit] if merit else rng.normal(size=(stimuli, 5)), threads=1)
+                target = truth + truth.std() * rng.normal(size=truth.shape)
+                how = {"kind": "similarity", "threads": 1, "progress": False}
+                pruner = sc.Pruner(search="stable", max_false=most, **how).fit(X, target)
+                above = pruner.importance_ >= 0.75
+                ranked = sc.Pruner(**how).fit(X, target).support_
+                counts.append([above[merit:].sum(), above[:merit].sum(), ranked[merit:].sum(), ranked[:merit].sum()])
+            means = [f"{value:.2f}" for value in np.mean(counts, axis=0)]
+            row(stimuli, d, merit, most, f"{pruner.false_bound_:.2f}", *means)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(SIMULATIONS))

@@ -110,6 +110,37 @@ def test_a_forward_search_begins_with_what_leaves_fewest_pairs_of_all_targets_un
     assert left[pruner.path_["feature"][0]] == min(left)
 
 
+@pytest.mark.parametrize("comparator", ["pearson", "cosine", "corr_cov"])
+@pytest.mark.parametrize("given", ["none", "shared", "own", "missing"])
+def test_the_mean_is_that_of_the_alignments_whatever_the_weights(comparator, given):
+    """Also where it is taken as the alignment with one target."""
+    if comparator == "corr_cov" and given != "none":
+        pytest.skip("whitened comparators take no weights")
+    X, targets, rng = (
+        cases.embedding(14, 8),
+        cases.target(14, T) * np.array([[1], [50], [0.01]]),
+        np.random.default_rng(0),
+    )
+    weights = {"none": None, "missing": None, "shared": rng.uniform(0.2, 2, 91), "own": rng.uniform(0.2, 2, (T, 91))}
+    if given == "missing":
+        targets[1, 4] = np.nan
+    if given == "shared":
+        weights["shared"] = np.tile(weights["shared"], (T, 1))
+    how = {"comparator": comparator, "kind": "similarity", "weights": weights[given]}
+    pruner = sc.Pruner(comparator=comparator, kind="similarity", joint="mean", threads=1)
+    pruner.fit(X, targets, weights=weights[given])
+    curve = sc.insertion_curve(X, targets, pruner.order_, **how).mean(axis=0)
+    np.testing.assert_allclose(pruner.curve_, curve, atol=1e-12)
+    lost = sc.alignment(X, targets, **how).mean() - sc.leave_one_out(X, targets, **how).mean(axis=0)
+    np.testing.assert_allclose(pruner.importance_, lost, atol=1e-12)
+
+
+def test_targets_that_cancel_out_have_a_mean_of_zero():
+    X, h = cases.embedding(14, 8), cases.target(14)
+    pruner = fit(X, np.stack([h, -h]), joint="mean")
+    np.testing.assert_allclose(pruner.curve_, 0, atol=1e-12)
+
+
 def test_several_targets_need_a_word_of_how():
     X, targets = cases.embedding(N, D), cases.target(N, T)
     with pytest.raises(ValueError, match=r"target must be one target, got 3: fit a Pruner for each, or with joint="):

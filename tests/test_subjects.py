@@ -145,6 +145,19 @@ def test_features_that_subjects_share_are_found_where_each_alone_is_noise():
     assert together.pruned_test.mean() < together.ceiling_upper.mean()
 
 
+def test_the_ceiling_is_drawn():
+    X, targets = cases.embedding(N, D), cases.target(N, T) + cases.target(N, seed=4)
+    result = sc.cross_validate(X, targets, cv=2, kind="similarity", over="both", progress=False)
+    for t in (None, 1):
+        (axes,) = sc.report.figures.held_out(result, t).axes
+        assert "noise ceiling" in axes.get_legend_handles_labels()[1]
+        assert axes.get_ylim()[1] >= float(result.ceiling_upper.mean("fold")[t or 0])
+        drawn = axes.patches if t is None else axes.patches[-1:]
+        lower = [patch.get_y() for patch in drawn]
+        expected = result.ceiling_lower.mean("fold").values
+        np.testing.assert_allclose(lower, expected if t is None else expected[1:2])
+
+
 def test_the_command_leaves_subjects_out(tmp_path):
     X, targets = cases.embedding(N, D), cases.target(N, T) + cases.target(N, seed=4)
     np.save(tmp_path / "X.npy", X)

@@ -66,7 +66,15 @@ if TYPE_CHECKING:
     from .pruning import Pruner
     from .search import SearchInterrupted
     from .statistics import benjamini_hochberg
-    from .validation import SmallFoldsWarning, cross_validate, kept_features, summary, to_rsatoolbox
+    from .validation import (
+        SmallFoldsWarning,
+        cross_validate,
+        kept_features,
+        nested,
+        nested_table,
+        summary,
+        to_rsatoolbox,
+    )
 
     __version__: str
 
@@ -80,7 +88,10 @@ _LAZY = {
     "pruning": ("Pruner",),
     "search": ("SearchInterrupted",),
     "statistics": ("benjamini_hochberg",),
-    "validation": ("SmallFoldsWarning", "cross_validate", "kept_features", "summary", "to_rsatoolbox"),
+    "validation": (
+        *("SmallFoldsWarning", "cross_validate", "kept_features", "nested", "nested_table", "summary"),
+        *("to_rsatoolbox",),
+    ),
 }
 _MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}
 
@@ -109,6 +120,8 @@ __all__ = [
     "leave_one_out",
     "model_recovery",
     "models",
+    "nested",
+    "nested_table",
     "networks",
     "noise_ceiling",
     "noise_normalised_r2",

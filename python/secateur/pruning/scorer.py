@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..features import Features, Indices, Matrix
-from ..measures import Joint, comparator_row, metric_row
+from ..measures import ComparatorOrAlias, Joint, comparator_row, metric_row
 from ..pairs import unpack
 from ..problem import Problem
 from ..targets import Targets
@@ -26,21 +26,29 @@ class Scorer:
     Attributes
     ----------
     problem, groups : what is aligned with what, and which features come and go together
-    loaded : the problem with X on the device, where single steps run on one
+    stepped : the problem as steps see it: where the mean of all targets' alignments counts, and that is an alignment
+        with one target times a factor, with that one
+    loaded : the same with X on the device, where single steps run on one
+    factor : that factor
     joint : "each", or what of all targets' alignments counts: their "mean" or "min"
     fixed : (G,) bool; groups of features that always stay
     """
 
     problem: Problem
     groups: Groups
+    stepped: Problem
     loaded: Problem
+    factor: float | None
     joint: Joint
     fixed: Mask
 
     @classmethod
     def of(cls, problem: Problem, groups: Groups, joint: Joint = "each", fixed: Mask | None = None) -> Scorer:
         fixed = np.zeros(len(groups), dtype=bool) if fixed is None else fixed
-        return cls(problem, groups, problem.load(targets=False), joint, fixed)
+        pooled = _pooled(problem.host[1], problem.comparator) if joint == "mean" else None
+        stepped = problem if pooled is None else problem.against(pooled[0])
+        factor = None if pooled is None else pooled[1]
+        return cls(problem, groups, stepped, stepped.load(targets=False), factor, joint, fixed)
 
     def among(self, stimuli: Indices) -> Scorer:
         """The same over some stimuli."""
@@ -63,13 +71,18 @@ class Scorer:
         if self.joint != "each":
             return self
         chosen = self.targets.select(slice(r, r + 1))
-        return replace(self, problem=self.problem.against(chosen), loaded=self.loaded.against(chosen))
+        alone = self.problem.against(chosen)
+        return replace(self, problem=alone, stepped=alone, loaded=self.loaded.against(chosen))
 
     def joined(self, alignments: Matrix) -> Matrix:
         """Rows (R, ...) of alignments (T, ...); NaN where that of any of the targets is."""
         if self.joint == "each":
             return alignments
         return np.asarray((np.mean if self.joint == "mean" else np.min)(alignments, axis=0, keepdims=True))
+
+    def _of_steps(self, alignments: Matrix) -> Matrix:
+        """Rows (R, ...) of what a step finds."""
+        return self.joined(alignments) if self.factor is None else alignments * self.factor
 
     def for_each_target(self, found: Pruned, baseline: Matrix) -> Pruned:
         """What was found jointly, as a row for each target, with its own alignments (T,) of all and of the kept."""
@@ -89,19 +102,19 @@ class Scorer:
 
     def compare(self, inside: Mask) -> Matrix:
         """Alignment (R,) of the features of some groups."""
-        return self.joined(self.problem.compare(self.similarities(inside)))
+        return self._of_steps(self.stepped.compare(self.similarities(inside)))
 
     def after_each(self, inside: Mask, *, adding: bool) -> Matrix:
         """Alignment (R, G) with each group added to, or removed from, those inside; elsewhere nothing is promised."""
         if self.groups.single:
             step = self.loaded.add_one if adding else self.loaded.leave_one_out
-            return self.joined(step(self.groups.columns(inside)))
-        out = np.full((len(self.targets), len(self.groups)), np.nan)
+            return self._of_steps(step(self.groups.columns(inside)))
+        out = np.full((len(self.stepped.targets), len(self.groups)), np.nan)
         for g in np.flatnonzero(inside != adding):
             moved = inside.copy()
             moved[g] = adding
-            out[:, g] = self.problem.compare(self.similarities(moved), threads=1)
-        return self.joined(out)
+            out[:, g] = self.stepped.compare(self.similarities(moved), threads=1)
+        return self._of_steps(out)
 
     def similarities(self, inside: Mask) -> Matrix:
         """Similarities (P,) over the features of some groups."""
@@ -112,7 +125,7 @@ class Scorer:
 
     def curve(self, order: Indices) -> Matrix:
         """Alignment (R, G) of the first 1, 2, ... groups of each row's order (R, G)."""
-        curve = self.joined(self.loaded.insertion_curve(self.groups.laid_out(order)))
+        curve = self._of_steps(self.loaded.insertion_curve(self.groups.laid_out(order)))
         if self.groups.single:
             return curve
         return np.take_along_axis(curve, np.cumsum(self.groups.sizes[order], axis=1) - 1, axis=1)
@@ -142,6 +155,35 @@ class Scorer:
         counted = np.sum([unpack(targets.has_weight(t), n) for t in range(len(targets))], axis=0)
         defined = np.einsum("ig,ig->g", directed, counted @ directed)
         return np.asarray(np.rint((counted.sum() - defined) / 2), dtype=np.int64)
+
+
+def _pooled(targets: Targets, comparator: ComparatorOrAlias) -> tuple[Targets, float] | None:
+    """One target g and a factor f with f r(s, g) the mean of r(s, h) over targets h, for every space s.
+
+    A correlation is a product of s and h, each brought to length 1, so their mean is one with the mean of such h. None
+    where ranks or whitening come between, pairs don't have the same weights in all targets, or controls are given.
+    """
+    row = comparator_row(comparator)
+    patterns = 1 if targets.weight_of is None else len(np.unique(targets.weight_of))
+    if row.rank or row.whitened or patterns > 1 or targets.controls is not None:
+        return None
+    weights = np.ones(targets.values.shape[1])
+    if targets.weights is not None and targets.weight_of is not None:
+        weights = targets.weights[targets.weight_of[0]]
+    if not weights.any():
+        return None
+    values = targets.values
+    if row.centred:
+        values = values - (values @ weights / weights.sum())[:, None]
+    lengths = np.sqrt(values**2 @ weights)
+    if (lengths <= 1e-12 * np.sqrt(targets.values**2 @ weights)).any():
+        return None
+    mean = (values / lengths[:, None]).mean(axis=0)
+    factor = float(np.sqrt(mean**2 @ weights))
+    if factor < 1e-6:  # they cancel out but for rounding
+        return None
+    one = targets.select(slice(0, 1))
+    return replace(one, values=np.where(weights > 0, mean / factor, 0.0)[None]), factor
 
 
 def best_prefix(curve: Matrix) -> Indices:

@@ -7,11 +7,20 @@ from typing import Any
 import numpy as np
 import xarray
 
+from ..features import Matrix
 from . import drawing
 from .drawing import Axes, Figure
 from .results import checked_target, target_name, things_of, title_end
 
 __all__ = ["comparison", "draw_held_out", "held_out"]
+
+
+def _ceiling(result: xarray.Dataset) -> tuple[Matrix, Matrix] | None:
+    """Lower and upper noise ceiling of each target, means over folds, where the result has them."""
+    if "ceiling_lower" not in result:
+        return None
+    lower, upper = (result[f"ceiling_{which}"].mean("fold").values for which in ("lower", "upper"))
+    return lower, upper
 
 
 def draw_held_out(axes: Axes, result: xarray.Dataset, t: int) -> None:
@@ -27,7 +36,12 @@ def draw_held_out(axes: Axes, result: xarray.Dataset, t: int) -> None:
         error = None if np.isnan(sd) else sd
         axes.errorbar(x, mean, yerr=error, fmt="o", color=colour, markersize=5, capsize=3, linewidth=1.4)
     axes.errorbar([], [], yerr=[], fmt="o", color="black", markersize=4, capsize=2, linewidth=1, label="mean ± SD")
-    drawing.from_zero(axes, np.concatenate([full, pruned]))
+    bounds = _ceiling(result)
+    reached = np.concatenate([full, pruned])
+    if bounds is not None:
+        axes.axhspan(bounds[0][t], bounds[1][t], color=drawing.FAINT, alpha=0.35, linewidth=0, label="noise ceiling")
+        reached = np.append(reached, [bounds[0][t], bounds[1][t]])
+    drawing.from_zero(axes, reached)
     axes.set_xlim(-0.5, 1.5)
     of_full = f"full\n{result.sizes['feature']} {things_of(result)}\n{drawing.plus_minus(full, 3)}"
     kept = drawing.plus_minus(result["n_kept"].values[t], 0)
@@ -49,7 +63,14 @@ def _draw_many(axes: Axes, result: xarray.Dataset) -> None:
         else:
             axes.plot(at, mean, color=colour, linewidth=1.2, label=label)
             axes.fill_between(at, mean - sd, mean + sd, color=colour, alpha=0.2, linewidth=0)
-    drawing.from_zero(axes, np.concatenate([result["full_test"].values.ravel(), result["pruned_test"].values.ravel()]))
+    reached = np.concatenate([result["full_test"].values.ravel(), result["pruned_test"].values.ravel()])
+    bounds = _ceiling(result)
+    if bounds is not None:
+        lower, upper = bounds
+        wide = 0.8 if few else 1.0
+        axes.bar(at, upper - lower, wide, lower, color=drawing.FAINT, alpha=0.35, label="noise ceiling", zorder=0)
+        reached = np.concatenate([reached, lower, upper])
+    drawing.from_zero(axes, reached)
     if few:
         turned: dict[str, Any] = {"rotation": 35, "ha": "right"} if max(map(len, names)) > 4 else {}
         axes.set_xticks(at, [drawing.drawn_name(name, 18) for name in names], **turned)

@@ -148,6 +148,13 @@ def cross_validate(
     SmallFoldsWarning
         Once, where test folds have fewer than 30 pairs.
 
+    Notes
+    -----
+    With ``over="subjects"`` the stimuli that choose are those that are scored: what subjects share of these stimuli is
+    fitted also where X has nothing to do with it, and held-out subjects then score above zero. With ``"both"`` they do
+    not; :func:`secateur.permutation_test` holds its level with either (``benchmarks/simulate_inference.py
+    subjects``).
+
     References
     ----------
     Tarigopula, Fairhall & Hasson (2023), §2.2, "Out-of-sample generalization". Nili et al. (2014), "Noise ceiling".
