@@ -12,18 +12,22 @@ import itertools
 import signal
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import cases
 import reference
 import secateur as sc
 import secateur.device
-from secateur import _core
+from secateur import _core, execution
 from secateur.execution import Execution, multiply_adds
+from secateur.measures import COMPARATOR_TABLE
+from secateur.similarity import UndefinedPairsWarning
 
 MOMENTS = ("pearson", "cosine")
 VERBS = ("leave_one_out", "add_one", "insertion_curve")
@@ -291,6 +295,144 @@ def test_pruning_is_the_same_on_both_devices():
     np.testing.assert_array_equal(forward[0].order_, forward[1].order_)
 
 
+# Comparators that take more than sums over pairs
+
+VECTORS = tuple(name for name in COMPARATOR_TABLE if name not in MOMENTS)
+
+
+def of_ranks(comparator):
+    return COMPARATOR_TABLE[comparator].rank
+
+
+def pruned_on(device, X, h, comparator, metric="cosine", **options):
+    """Everything that a search finds, and what it scores held out."""
+    pruner = sc.Pruner(metric, comparator, device=device, kind="similarity")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UndefinedPairsWarning)
+        found = sc.cross_validate(X, h, pruner, progress=False, **options)
+    return {name: np.asarray(found[name], float) for name in found.data_vars}
+
+
+def hostile(n, d, kind):
+    """Features as they come: after a ReLU, small whole numbers, some constant, one that outweighs all."""
+    X = cases.embedding(n, d, kind)
+    X[:, 1] = 0
+    X[:, 2] = 3
+    X[:, 3] *= 1e4
+    return X
+
+
+@pytest.mark.parametrize("verb", [*VERBS, "cross_validate"])
+@pytest.mark.parametrize("comparator", list(COMPARATOR_TABLE))
+def test_every_verb_and_comparator_is_the_processors(verb, comparator, monkeypatch):
+    """The table of what runs where. A comparator that is added without kernels has to say so in a refusal."""
+    form = "sparse" if verb in VERBS else "normal"
+    X, h = hostile(14, 9, form), cases.target(14, 3, "different" if of_ranks(comparator) else "none", ties=True)
+    if comparator not in execution.CUDA_COMPARATORS:
+        with pytest.raises(ValueError, match="on a CUDA device"):
+            call(
+                *(
+                    (verb, X, h, "cosine", comparator)
+                    if verb in VERBS
+                    else ("leave_one_out", X, h, "cosine", comparator)
+                )
+            )
+        return
+    for metric in ("cosine", "euclidean"):
+        if verb in VERBS:
+            cases.close(*both(verb, X, h, metric, comparator), 1e-9)
+            continue
+        folds = [pruned_on(device, X, h[:2], comparator, metric, cv=2) for device in ("cuda", "cpu")]
+        for name, expected in folds[1].items():
+            cases.close(folds[0][name], expected, 1e-9)
+
+
+@pytest.mark.parametrize("comparator", [name for name in VECTORS if of_ranks(name)])
+@pytest.mark.parametrize(("n", "low"), [(8, 0), (21, -1), (40, -3), (98, 0), (141, -40)])
+def test_the_same_similarities_have_the_same_ranks(n, low, comparator):
+    """Whole numbers, whose products are the same doubles everywhere: the ranks are scipy's, and no bit is another.
+
+    From 97 stimuli on pairs are more than a block sorts at once.
+    """
+    rng = np.random.default_rng(n)
+    X, h = rng.integers(low, 4, (n, 3)).astype(float), np.round(rng.normal(size=n * (n - 1) // 2), 1)
+    ours, theirs = both("insertion_curve", X, h, "dot", comparator)
+    np.testing.assert_array_equal(ours, theirs)
+    order = np.random.default_rng(5).permutation(3)
+    s = (X[:, order] @ X[:, order].T)[np.triu_indices(n, 1)]
+    if comparator in ("spearman", "tau-b"):
+        expected = (stats.spearmanr if comparator == "spearman" else stats.kendalltau)(s, h)[0]
+        assert ours[-1] == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("comparator", VECTORS)
+@pytest.mark.parametrize("metric", reference.METRICS)
+def test_vectors_by_every_metric(metric, comparator):
+    """Against the definition, with one order for all targets and with one each."""
+    X, h = cases.embedding(11, 6, "sparse"), cases.target(11, 3, "same" if of_ranks(comparator) else "none")
+    order = np.random.default_rng(2).permutation(6)
+    shared = sc.insertion_curve(X, h, order, metric, comparator, device="cuda", kind="similarity")
+    own = sc.insertion_curve(X, h, np.stack([order] * 3), metric, comparator, device="cuda", kind="similarity")
+    np.testing.assert_array_equal(shared, own)
+    cases.agree(shared, cases.prefixes(X, metric, order), h, None, comparator, 1e-9)
+    removed = call("leave_one_out", X, h, metric, comparator)
+    cases.close(removed, reference.leave_one_out(X, h, metric, comparator), 1e-9)
+
+
+@pytest.mark.parametrize("comparator", ["spearman", "tau-b", "corr_cov"])
+def test_many_targets_are_compared_as_few(comparator):
+    """Products of many with many go by tiles."""
+    X, h = cases.embedding(9, 70), cases.target(9, 70)
+    many = call("leave_one_out", X, h, "cosine", comparator)
+    few = np.stack([call("leave_one_out", X, one, "cosine", comparator) for one in h[[0, 7, 69]]])
+    cases.close(many[[0, 7, 69]], few, 0 if of_ranks(comparator) else 1e-12)
+
+
+@pytest.mark.parametrize("comparator", ["rho-a", "tau-a", "cosine_cov"])
+def test_the_order_of_threads_and_little_memory_change_no_bit_of_vectors(comparator, emulated, monkeypatch):
+    X, h = cases.embedding(14, 20, "sparse"), cases.target(14, 10, "different" if of_ranks(comparator) else "none")
+    whole = [call(verb, X, h, "cosine", comparator) for verb in VERBS]
+    for setting, value in (("ORDER", "reverse"), ("ORDER", "1"), ("MEMORY", "200000")):
+        with monkeypatch.context() as other:
+            other.setenv(f"SECATEUR_EMULATED_{setting}", value)
+            for verb, expected in zip(VERBS, whole):
+                np.testing.assert_array_equal(call(verb, X, h, "cosine", comparator), expected)
+
+
+@pytest.mark.parametrize("comparator", ["spearman", "tau-b"])
+def test_ranks_leave_undefined_test_pairs_out(comparator):
+    """Among test stimuli: counted, as on the processor; to whitened comparators they are refused."""
+    X, h = cases.embedding(16, 12, "sparse"), cases.target(16, 2, "different")
+    X[13] = 0
+    X[13, 5] = 1e-3  # of no use, and of this stimulus all
+    halves = [(np.arange(10), np.arange(10, 16))]
+    ours, theirs = (pruned_on(device, X, h, comparator, cv=halves) for device in ("cuda", "cpu"))
+    assert theirs["undefined_pairs"].sum() > 0
+    for name, expected in theirs.items():
+        cases.close(ours[name], expected, 1e-9)
+
+
+def test_whitened_comparators_refuse_undefined_test_pairs():
+    X, h = cases.embedding(16, 12, "sparse"), cases.target(16, 2)
+    X[13] = 0
+    for device in ("cuda", "cpu"):
+        with pytest.raises(ValueError, match="X must give every stimulus a direction for a whitened comparator"):
+            pruned_on(device, X, h, "corr_cov", cv=[(np.arange(10), np.arange(10, 16))])
+
+
+@pytest.mark.parametrize("comparator", VECTORS)
+def test_constant_targets_and_features_on_the_device(comparator):
+    X, h = np.ones((8, 3)), cases.target(8, 2)
+    h[1] = 4
+    ours, theirs = both("insertion_curve", X, h, "sqeuclidean", comparator)
+    cases.close(ours, theirs)
+    cases.close(*both("leave_one_out", cases.embedding(8, 4), h, "cosine", comparator), 1e-12)
+    if COMPARATOR_TABLE[comparator].takes_constants:
+        return
+    with pytest.raises(ValueError, match=r"target must vary over the pairs, got a constant one \(target 1\)"):
+        sc.search.find(cases.embedding(8, 4), h, comparator=comparator, device="cuda", kind="similarity")
+
+
 # Single precision
 
 
@@ -402,13 +544,14 @@ def test_an_insertion_runs_in_double():
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_what_the_device_does_not_do(verb):
+def test_what_the_device_does_not_do(verb, monkeypatch):
     X, h = cases.embedding(8, 5), cases.target(8)
-    for comparator in set(reference.COMPARATORS) - set(MOMENTS):
-        with pytest.raises(ValueError, match=f"^comparator must be 'pearson' or 'cosine' .*got '{comparator}'"):
-            call(verb, X, h, "cosine", comparator)
+    with monkeypatch.context() as fewer:  # as if one that is added had no kernels
+        fewer.setattr(execution, "CUDA_COMPARATORS", MOMENTS)
+        with pytest.raises(ValueError, match=r"^comparator must be 'pearson' or 'cosine' .*got 'tau-a'"):
+            call(verb, X, h, "cosine", "tau-a")
         cases.close(
-            call(verb, X, h, "cosine", comparator, device="auto"), call(verb, X, h, "cosine", comparator, device="cpu")
+            call(verb, X, h, "cosine", "tau-a", device="auto"), call(verb, X, h, "cosine", "tau-a", device="cpu")
         )
     X, h = cases.embedding(513, 3), cases.target(513)
     with pytest.raises(ValueError, match=r"^X must have at most 512 stimuli .*got 513"):
@@ -421,9 +564,15 @@ def test_what_the_device_does_not_do(verb):
 def test_the_core_refuses_on_its_own():
     X = cases.embedding(8, 5)
     loaded = _core.cuda_load(_core.cuda_open(), X, "double")
-    h = _core.Targets(cases.target(8)[None])
-    with pytest.raises(ValueError, match="comparator must be 'pearson' or 'cosine' on a CUDA device, got 'spearman'"):
-        _core.leave_one_out(loaded, h, _core.Measures("cosine", "spearman"), np.arange(5), 1)
+    two, whitened = np.full((1, 28), 2.0), _core.Measures("cosine", "corr_cov")
+    for by, message in (
+        (_core.Measures("cosine", "tau-b"), "0 or 1 for a rank comparator"),
+        (whitened, "1, and no pair"),
+    ):
+        with pytest.raises(ValueError, match=f"weights must be {message}"):
+            _core.leave_one_out(
+                loaded, _core.Targets(cases.target(8)[None], two, np.zeros(1, int)), by, np.arange(5), 1
+            )
     many = _core.cuda_load(_core.cuda_open(), cases.embedding(600, 2), "double")
     with pytest.raises(ValueError, match="X must have at most 512 stimuli on a CUDA device, got 600"):
         _core.similarity(many, "cosine", np.arange(2), 1)
@@ -500,6 +649,7 @@ def test_auto_leaves_the_driver_asleep_where_the_device_has_no_part(monkeypatch)
         raise AssertionError("the driver was asked")
 
     monkeypatch.setattr(_core, "cuda_available", wake)
+    monkeypatch.setattr(execution, "CUDA_COMPARATORS", MOMENTS)
     sc.leave_one_out(cases.embedding(8, 5), cases.target(8), comparator="spearman", device="auto", kind="similarity")
     sc.leave_one_out(cases.embedding(513, 2), cases.target(513), device="auto", kind="similarity")
 
@@ -613,8 +763,6 @@ def test_arrays_on_the_device_that_are_refused(emulated):
         sc.leave_one_out(OnDevice(X.astype(np.float32)), h, kind="similarity")
     with pytest.raises(ValueError, match="X must be C-contiguous on a CUDA device"):
         sc.leave_one_out(OnDevice(X, strides=(8, 72)), h, kind="similarity")
-    with pytest.raises(ValueError, match="comparator must be 'pearson' or 'cosine' on a CUDA device, got 'tau-a'"):
-        sc.leave_one_out(OnDevice(X), h, comparator="tau-a", kind="similarity")
     X[4, 7] = np.nan
     with pytest.raises(ValueError, match="X must be finite, got nan at stimulus 4, feature 7"):
         sc.leave_one_out(OnDevice(X), h, kind="similarity")

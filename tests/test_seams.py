@@ -30,7 +30,7 @@ from secateur.problem import Problem, compare
 from secateur.targets import read_target
 
 METRICS, COMPARATORS = _core.metrics(), _core.comparators()
-ON_CUDA = ("pearson", "cosine")
+ON_CUDA = ("pearson", "cosine", "corr_cov", "cosine_cov", "spearman", "rho-a", "tau-a", "tau-b")
 PACKAGE = Path(sc.__file__).parent
 N, D, T = 9, 11, 2
 SUBSET, ORDER = [1, 2, 5, 9, 10], np.random.default_rng(3).permutation(D)

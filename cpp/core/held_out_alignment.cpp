@@ -44,6 +44,13 @@ double align(const Targets& targets, int64_t t, int64_t stimuli, int64_t pairs, 
     return standard.alignment(0, similarities, compare_scratch);
 }
 
+void refuse_undefined(Comparator comparator, const int64_t* undefined, int64_t count) {
+    const int64_t most = is_whitened(comparator) ? *std::max_element(undefined, undefined + count) : 0;
+    if (most > 0)
+        throw std::invalid_argument("X must give every stimulus a direction for a whitened comparator, got " +
+                                    std::to_string(most) + " undefined pairs");
+}
+
 }  // namespace
 
 void held_out_alignment(Engine& all, const Targets& source, Measures by, Indices stimuli, const bool* kept,
@@ -53,10 +60,11 @@ void held_out_alignment(Engine& all, const Targets& source, Measures by, Indices
     const TargetsAmong among(source, all.stimuli, stimuli, context);
     const Targets& targets = among.targets;
     const int64_t n = engine.stimuli, pairs = engine.pairs(), d = engine.features, count = source.count;
-    const HeldOutPlan plan{
-        by.metric, is_centred(by.comparator), among.positions(), targets.weights, targets.weight_of, targets.patterns, count,
-        kept};
-    if (engine.held_out_alignment(source, plan, context, out, undefined)) return context.throw_if_stopped();
+    const HeldOutPlan plan{by, among.positions(), targets.weights, targets.weight_of, targets.patterns, count, kept};
+    if (engine.held_out_alignment(source, plan, context, out, undefined)) {
+        context.throw_if_stopped();
+        return refuse_undefined(by.comparator, undefined, count);
+    }
     const Features x = engine.host_features();
     Buffer whole(kept ? 0 : pairs);
     if (!kept) similarity(engine, by.metric, {all_features(d).data(), d}, context, whole.get());
@@ -81,10 +89,7 @@ void held_out_alignment(Engine& all, const Targets& source, Measures by, Indices
     }
     failure.rethrow();
     context.throw_if_stopped();
-    const int64_t most = is_whitened(by.comparator) ? *std::max_element(undefined, undefined + count) : 0;
-    if (most > 0)
-        throw std::invalid_argument("X must give every stimulus a direction for a whitened comparator, got " +
-                                    std::to_string(most) + " undefined pairs");
+    refuse_undefined(by.comparator, undefined, count);
 }
 
 }  // namespace secateur

@@ -9,12 +9,6 @@
 
 namespace secateur {
 
-// How pairs of values lie in two vectors.
-struct PairCounts {
-    int64_t pairs, tied, tied_in_other, tied_in_both, discordant;
-    int64_t concordant_minus_discordant() const { return pairs - tied - tied_in_other + tied_in_both - 2 * discordant; }
-};
-
 // Where a value lies in the order of all: a place of its own, and the last one of its ties.
 struct Place {
     uint16_t own, last;
@@ -127,16 +121,6 @@ class Sorter {
 // beside it.
 void rank_products(const double* rows, int64_t row_count, const double* others, int64_t other_count, int64_t pitch, int64_t count,
                    double* out);
-
-// Pearson correlation of two rank vectors, from the product of centred ones and their squares; NaN where one is constant.
-double spearman(double product, double squares_a, double squares_b);
-
-// Spearman's rho with ties broken at random, in expectation (Schütt et al. 2023).
-double rho_a(double product, int64_t count);
-
-// Kendall's tau: of all pairs; and of those tied in neither, by geometric means, NaN where a vector is constant.
-double tau_a(const PairCounts&);
-double tau_b(const PairCounts&);
 
 // out (rows, count): the places of each row's values, largest first; NaN before all as if infinite, ties by place.
 void order_by_importance(const double* values, int64_t rows, int64_t count, const Context&, int64_t* out);

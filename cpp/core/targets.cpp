@@ -46,33 +46,6 @@ struct Examine {
     }
 };
 
-// What two vectors are compared by, where only their order matters.
-struct RankSums {
-    double product = 0, squares = 0, squares_of_target = 0;  // of centred ranks
-    int64_t count = 0;                                       // of pairs
-    PairCounts order{};
-};
-
-// The last step of a rank comparator. One that is added has a case here, or nothing compiles.
-double alignment_by(Comparator comparator, const RankSums& sums) {
-    switch (comparator) {
-        case Comparator::spearman:
-            return spearman(sums.product, sums.squares, sums.squares_of_target);
-        case Comparator::rho_a:
-            return rho_a(sums.product, sums.count);
-        case Comparator::tau_a:
-            return tau_a(sums.order);
-        case Comparator::tau_b:
-            return tau_b(sums.order);
-        case Comparator::pearson:
-        case Comparator::cosine:
-        case Comparator::corr_cov:
-        case Comparator::cosine_cov:
-            break;  // of values, not of ranks
-    }
-    return nan;
-}
-
 bool any_other_than_one(const Targets& t, int64_t pairs) {
     return t.weights && std::any_of(t.weights, t.weights + t.patterns * pairs, [](double w) { return w != 1; });
 }
@@ -198,7 +171,7 @@ void StandardTargets::prepare(int64_t pattern, const double* s, CompareScratch& 
             scratch.values.resize(pairs);
             stats.count = 0;
             for (int64_t p = 0; p < pairs; ++p) {
-                scratch.values[stats.count] = ties_.rooted ? s[p] * std::abs(s[p]) : s[p];
+                scratch.values[stats.count] = ranked_by(s[p], ties_.rooted);
                 stats.count += !w || w[p] > 0;
             }
             values = scratch.values.data();
@@ -272,7 +245,7 @@ double StandardTargets::alignment(int64_t t, const double* s, CompareScratch& sc
 void StandardTargets::alignments(const double* similarities, double* out, int64_t stride) const {
     if (!rows_.get()) {
         std::vector<double> all(count);
-        source_.loaded->compare(similarities, centred, all.data());
+        source_.loaded->compare(similarities, comparator, ties_, all.data());
         for (int64_t t = 0; t < count; ++t) out[t * stride] = all[t];
         return;
     }

@@ -40,7 +40,7 @@ class StandardTargets {
     bool active(int64_t pattern, int64_t stimulus) const { return active_[pattern * stimuli + stimulus]; }
     // All of it as plain arrays.
     StandardRows view() const {
-        return {source_.loaded && !rows_.get() ? source_.loaded->standardised(centred) : rows_.get(),
+        return {source_.loaded && !rows_.get() ? source_.loaded->standardised(comparator) : rows_.get(),
                 count,
                 pairs,
                 weighted ? source_.weights : nullptr,

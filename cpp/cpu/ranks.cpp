@@ -10,10 +10,6 @@ namespace secateur {
 
 namespace {
 
-int64_t pairs_among(int64_t count) {
-    return count * (count - 1) / 2;
-}
-
 // Pairs in the runs of equal neighbours among order[from .. to).
 int64_t tied_neighbours(const double* value, const std::vector<int64_t>& order, int64_t from, int64_t to) {
     int64_t tied = 0;
@@ -395,9 +391,6 @@ template <class Key>
 int64_t Sorter::settle_run(Key* sorted, const double* values, int64_t from, int64_t to, double tolerance) {
     const Key mask = (Key{1} << index_bits()) - 1;
     const auto value = [&](int64_t p) { return values[sorted[p] & mask]; };
-    const auto tied = [&](double low, double high) {
-        return high == low || high - low <= tolerance;
-    };  // equal infinities have no difference
     double low = value(from), high = low;
     if (to - from == 2) {  // most are
         high = value(from + 1);
@@ -405,14 +398,14 @@ int64_t Sorter::settle_run(Key* sorted, const double* values, int64_t from, int6
             std::swap(low, high);
             std::swap(sorted[from], sorted[from + 1]);
         }
-        if (tied(low, high)) ties_.push_back({from, to});
+        if (tied(low, high, tolerance)) ties_.push_back({from, to});
         return 2;
     }
     for (int64_t p = from + 1; p < to; ++p) {
         low = std::min(low, value(p));
         high = std::max(high, value(p));
     }
-    if (tied(low, high)) {
+    if (tied(low, high, tolerance)) {
         ties_.push_back({from, to});
         return 0;
     }
@@ -422,7 +415,7 @@ int64_t Sorter::settle_run(Key* sorted, const double* values, int64_t from, int6
     for (int64_t i = 0; i < to - from;) {
         int64_t end = i;
         do sorted[from + end] = static_cast<Key>(run_[end].at);
-        while (++end < to - from && tied(run_[end - 1].value, run_[end].value));
+        while (++end < to - from && tied(run_[end - 1].value, run_[end].value, tolerance));
         if (end - i > 1) ties_.push_back({from + i, from + end});
         i = end;
     }
@@ -468,9 +461,8 @@ double Sorter::product(const int16_t* other) const {
 }
 
 double Sorter::squares() const {
-    const auto thirds = [](double c) { return c * (c * c - 1) / 3; };
-    double all = thirds(static_cast<double>(count_));
-    for (const Tie& tie : ties_) all -= thirds(static_cast<double>(tie.to - tie.from));
+    double all = squares_of_ranks(static_cast<double>(count_));
+    for (const Tie& tie : ties_) all -= squares_of_ranks(static_cast<double>(tie.to - tie.from));
     return all;
 }
 
@@ -642,25 +634,6 @@ void rank_products(const double* rows, int64_t row_count, const double* others, 
             q += wide ? side : 1;
         }
     }
-}
-
-double spearman(double product, double squares_a, double squares_b) {
-    return squares_a > 0 && squares_b > 0 ? product / std::sqrt(squares_a * squares_b) : std::numeric_limits<double>::quiet_NaN();
-}
-
-double rho_a(double product, int64_t count) {
-    const auto m = static_cast<double>(count);
-    return 3 * product / (m * m * m - m);
-}
-
-double tau_a(const PairCounts& counts) {
-    return static_cast<double>(counts.concordant_minus_discordant()) / static_cast<double>(counts.pairs);
-}
-
-double tau_b(const PairCounts& counts) {
-    const auto untied = static_cast<double>(counts.pairs - counts.tied);
-    const auto untied_in_other = static_cast<double>(counts.pairs - counts.tied_in_other);
-    return static_cast<double>(counts.concordant_minus_discordant()) / std::sqrt(untied * untied_in_other);
 }
 
 // Radix sort of the bits, flipped so that integers ascend where values descend.

@@ -11,7 +11,14 @@ namespace secateur::cuda {
 // Stimuli that the kernels take.
 inline constexpr int64_t most_stimuli = 512;
 constexpr bool takes(Comparator comparator) {
-    return by_moments(comparator);
+    switch (traits_of(comparator).takes) {
+        case ComparatorTraits::Takes::moments:   // one_feature, insertion_curve
+        case ComparatorTraits::Takes::whitened:  // by_similarities, vectors
+        case ComparatorTraits::Takes::ranks:     // the same, and ranks
+        case ComparatorTraits::Takes::order:
+            return true;
+    }
+    return false;
 }
 
 // Whether kernels can run here, and if not, why, in one clause that fits after "device='cuda' cannot be used: ".

@@ -29,10 +29,11 @@ __global__ void __launch_bounds__(threads) list(const bool* kept, int64_t count,
 void held_out_alignment(Device& device, const Features& x, const LoadedTargets& loaded, const HeldOutPlan& plan,
                         const Context& context, double* out, int64_t* undefined) {
     const int64_t d = x.count, targets = plan.targets, all = plan.kept ? targets : 1;
-    const TargetsAmong among(device, loaded, plan.positions, plan.weights, plan.weight_of, plan.patterns, targets, plan.centred);
+    const TargetsAmong among(device, loaded, plan.positions, plan.weights, plan.weight_of, plan.patterns, targets,
+                             plan.by.comparator, tie_scale_of(plan.by.metric), x.stimuli);
     DeviceBuffer<double> alignments(device, targets, "alignments");
     DeviceBuffer<int64_t> left_out(device, targets, "counts");
-    Spaces spaces(device, x, plan.metric, all, 9 * d + 8, !plan.kept);
+    Spaces spaces(device, x, plan.by.metric, all, 9 * d + 8, !plan.kept);
     DeviceBuffer<bool> kept(device, spaces.at_once() * d, "kept features");
     DeviceBuffer<int64_t> features(device, spaces.at_once() * d, "kept features"), lengths(device, spaces.at_once(), "lengths");
     const std::vector<char> all_features(plan.kept ? 0 : d, 1);

@@ -10,6 +10,7 @@
 #include <limits>
 #include <vector>
 
+#include "core/targets.hpp"
 #include "verbs.hpp"
 
 namespace secateur::cuda {
@@ -317,6 +318,7 @@ void run(Device& device, const Features& x, const InsertionPlan& plan, const Con
 
 void insertion_curve(Device& device, const Features& x, const InsertionPlan& plan, const Context& context, double* values,
                      char* needs_recompute) {
+    if (!by_moments(plan.targets.of->comparator)) return insertion_by_similarities(device, x, plan, context, values);
     with_rule(plan.metric, [&](auto rule) {
         using Rule = decltype(rule);
         if (plan.targets.weights)

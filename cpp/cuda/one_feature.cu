@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/space.hpp"
+#include "core/targets.hpp"
 #include "verbs.hpp"
 
 namespace secateur::cuda {
@@ -550,6 +551,8 @@ class Verb {
 
 void one_feature(Device& device, const Features& x, Precision precision, const OneFeaturePlan& plan, const Context& context,
                  double* values, char* needs_recompute) {
+    if (!by_moments(plan.targets.of->comparator))
+        return one_feature_by_similarities(device, x, plan, context, values, needs_recompute);
     with_rule(plan.metric, [&](auto rule) {
         using Rule = decltype(rule);
         const auto run = [&](auto verb) { verb.run(context, values, needs_recompute); };

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <vector>
 
+#include "core/targets.hpp"
 #include "space.hpp"
 #include "verbs.hpp"
 
@@ -176,6 +177,7 @@ class Search {
         insertion_curve(device_, x_, {plan_.leave_one_out.metric, part.targets, {part.order, part.count, x_.count}}, context_,
                         part.curve, part.flags);
         if (context_.stop(0)) return false;
+        if (!by_moments(part.targets.of->comparator)) return true;  // there no step is in doubt
         DeviceBuffer<unsigned long long> found(device_, 1, "a count");
         const DeviceBuffer<int64_t> places(device_, size, "places");
         found.zero();
@@ -250,14 +252,16 @@ bool ranking(Device& device, const Features& x, Precision precision, const Loade
              const Context& context, Ranked out) {
     const StandardRows& targets = plan.leave_one_out.targets;
     const int64_t d = x.count, pairs = x.pairs();
+    const Comparator comparator = targets.of->comparator;
     const double sign = traits_of(plan.leave_one_out.metric).orientation;
     const TargetsAmong among(device, loaded, plan.positions, targets.weights, targets.weight_of, targets.patterns, targets.count,
-                             targets.centred);
+                             comparator, tie_scale_of(plan.leave_one_out.metric), x.stimuli);
     const DeviceBuffer<double> similarities(device, plan.similarities, pairs, "similarities");
     const DeviceBuffer<double> baseline(device, targets.count, "alignments");
     among.compared({0, targets.count, nullptr, similarities.get(), 0, 1}, true, baseline.get(), nullptr);
     baseline.download(out.baseline);
     if (std::any_of(out.baseline, out.baseline + targets.count, [](double r) { return std::isnan(r); })) return false;
+    if (traits_of(comparator).zero_where_constant && among.any_constant()) return false;
 
     const int64_t each = 8 * pairs + d * (8 + 8 + 8 + 8 + 2 * (8 + 4) + 2) + 16;
     const auto room = static_cast<int64_t>(device.available_bytes() / 3);

@@ -3,6 +3,7 @@
 #include <sstream>
 
 #include "targets.hpp"
+#include "vectors.hpp"
 
 namespace secateur::cuda {
 
@@ -92,12 +93,29 @@ __global__ void __launch_bounds__(threads)
     if (undefined) undefined[place] = static_cast<int64_t>(lost);
 }
 
+// One block a target.
+__global__ void __launch_bounds__(threads) find_constant(TargetRows from, int* found) {
+    double* shared = reinterpret_cast<double*>(block_memory);
+    const int64_t t = blockIdx.x;
+    const double* h = from.values + t * from.all_pairs;
+    const double* w = from.weights ? from.weights + from.pattern_of[t] * from.pairs : nullptr;
+    double low = INFINITY, high = -INFINITY;
+    for (int64_t p = threadIdx.x; p < from.pairs; p += threads) {
+        if (w && !(w[p] > 0)) continue;
+        low = fmin(low, h[from.at ? from.at[p] : p]);
+        high = fmax(high, h[from.at ? from.at[p] : p]);
+    }
+    low = over_block(low, shared, [](double a, double b) { return fmin(a, b); });
+    high = over_block(high, shared, [](double a, double b) { return fmax(a, b); });
+    if (threadIdx.x == 0 && !(low < high)) *found = 1;  // whoever writes, writes the same
+}
+
 }  // namespace
 
-LoadedTargets::LoadedTargets(std::shared_ptr<Device> device, const Targets& targets, int64_t pairs, bool on_device, double sign)
-    : device_(std::move(device)), given_(targets), on_device_(on_device), pairs_(pairs) {
+LoadedTargets::LoadedTargets(std::shared_ptr<Device> device, const Targets& targets, int64_t stimuli, bool on_device, double sign)
+    : device_(std::move(device)), given_(targets), on_device_(on_device), stimuli_(stimuli), pairs_(stimuli * (stimuli - 1) / 2) {
     const Device::Turn turn(*device_);
-    const int64_t size = targets.count * pairs;
+    const int64_t size = targets.count * pairs_;
     if (on_device) expect_on_device(*device_, targets.values, "target");
     values_ = DeviceBuffer<double>(*device_, targets.values, size, "targets");
     if (sign != 1) launch(*device_, "negating targets", negate, grid_of((size + 255) / 256), 256, 0, values_.get(), size);
@@ -107,8 +125,8 @@ LoadedTargets::LoadedTargets(std::shared_ptr<Device> device, const Targets& targ
     for (int64_t at = 0; at < size; ++at)
         if (!std::isfinite(values[at])) {
             std::ostringstream message;
-            message << "target must be finite on a CUDA device, got " << values[at] << " at target " << at / pairs << ", pair "
-                    << at % pairs;
+            message << "target must be finite on a CUDA device, got " << values[at] << " at target " << at / pairs_ << ", pair "
+                    << at % pairs_;
             throw std::invalid_argument(message.str());
         }
 }
@@ -127,38 +145,43 @@ const double* LoadedTargets::host_values() {
     return fetched();
 }
 
-const double* LoadedTargets::standardised(bool centred) {
+const double* LoadedTargets::standardised(Comparator comparator) {
+    if (is_rank(comparator)) return values_.get();
     const Device::Turn turn(*device_);
-    DeviceBuffer<double>& rows = rows_[centred];
+    DeviceBuffer<double>& rows = rows_[comparator];
     if (!rows.get()) {
         rows = DeviceBuffer<double>(*device_, given_.count * pairs_, "targets");
-        TargetsAmong(*device_, *this, {nullptr, pairs_}, nullptr, nullptr, 0, given_.count, centred)
+        TargetsAmong(*device_, *this, {nullptr, pairs_}, nullptr, nullptr, 0, given_.count, comparator, {}, stimuli_)
             .standardised(0, given_.count, rows.get());
         device_->finish("standardising targets");
     }
     return rows.get();
 }
 
-void LoadedTargets::compare(const double* similarities, bool centred, double* out) {
+void LoadedTargets::compare(const double* similarities, Comparator comparator, TieScale scale, double* out) {
     const Device::Turn turn(*device_);
     const DeviceBuffer<double> given(*device_, similarities, pairs_, "similarities");
     const DeviceBuffer<double> alignments(*device_, given_.count, "alignments");
-    TargetsAmong(*device_, *this, {nullptr, pairs_}, nullptr, nullptr, 0, given_.count, centred)
+    TargetsAmong(*device_, *this, {nullptr, pairs_}, nullptr, nullptr, 0, given_.count, comparator, scale, stimuli_)
         .compared({0, given_.count, nullptr, given.get(), 0, 1}, true, alignments.get(), nullptr);
     alignments.download(out);
 }
 
 std::unique_ptr<EngineTargets> load(std::shared_ptr<Device> device, const Targets& targets, int64_t stimuli, bool on_device,
                                     double sign) {
-    return std::make_unique<LoadedTargets>(std::move(device), targets, stimuli * (stimuli - 1) / 2, on_device, sign);
+    return std::make_unique<LoadedTargets>(std::move(device), targets, stimuli, on_device, sign);
 }
 
 TargetsAmong::TargetsAmong(Device& device, const LoadedTargets& loaded, Indices positions, const double* weights,
-                           const int64_t* weight_of, int64_t patterns, int64_t targets, bool centred)
+                           const int64_t* weight_of, int64_t patterns, int64_t targets, Comparator comparator, TieScale scale,
+                           int64_t stimuli)
     : device_(device),
       loaded_(loaded),
       pairs_(positions.count),
-      centred_(centred),
+      count_(targets),
+      stimuli_(stimuli),
+      comparator_(comparator),
+      scale_(scale),
       positions_(device, positions.values, positions.count, "pairs"),
       weights_(device, weights, patterns * positions.count, "weights"),
       weight_of_(device, weights ? weight_of : nullptr, targets, "weight patterns") {}
@@ -169,13 +192,27 @@ TargetRows TargetsAmong::rows_from(int64_t first) const {
 }
 
 void TargetsAmong::standardised(int64_t first, int64_t count, double* rows) const {
+    if (!by_moments(comparator_)) return standardise_vectors(device_, comparator_, stimuli_, rows_from(first), count, rows);
     launch(device_, "standardising targets", standardise, grid_of(count), threads, threads * sizeof(double), rows_from(first),
-           centred_, rows);
+           is_centred(comparator_), rows);
 }
 
 void TargetsAmong::compared(const Comparison& with, bool strict, double* alignments, int64_t* undefined) const {
+    if (!by_moments(comparator_))
+        return compare_vectors(device_, comparator_, scale_, stimuli_, rows_from(with.first), with, strict, alignments,
+                               undefined);
     launch(device_, "comparing", compare, grid_of(with.count, with.spaces), threads, threads * sizeof(double),
-           rows_from(with.first), with, centred_, strict, alignments, undefined);
+           rows_from(with.first), with, is_centred(comparator_), strict, alignments, undefined);
+}
+
+bool TargetsAmong::any_constant() const {
+    DeviceBuffer<int> found(device_, 1, "a flag");
+    found.zero();
+    launch(device_, "looking for constant targets", find_constant, grid_of(count_), threads, threads * sizeof(double),
+           rows_from(0), found.get());
+    int any = 0;
+    found.download(&any);
+    return any;
 }
 
 }  // namespace secateur::cuda

@@ -1,6 +1,7 @@
 // Targets that lie on the device.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -11,10 +12,10 @@ namespace secateur::cuda {
 // Targets over the pairs of all stimuli.
 class LoadedTargets : public EngineTargets {
   public:
-    LoadedTargets(std::shared_ptr<Device>, const Targets&, int64_t pairs, bool on_device, double sign);
+    LoadedTargets(std::shared_ptr<Device>, const Targets&, int64_t stimuli, bool on_device, double sign);
     const double* host_values() override;
-    const double* standardised(bool centred) override;
-    void compare(const double* similarities, bool centred, double* out) override;
+    const double* standardised(Comparator) override;
+    void compare(const double* similarities, Comparator, TieScale, double* out) override;
 
     const Device* device() const { return device_.get(); }
     const double* row(int64_t target) const { return values_.get() + target * pairs_; }
@@ -24,9 +25,9 @@ class LoadedTargets : public EngineTargets {
     const std::shared_ptr<Device> device_;
     const Targets given_;  // its values lie on the host, or `on_device_`
     const bool on_device_;
-    const int64_t pairs_;
-    DeviceBuffer<double> values_;   // (targets, pairs)
-    DeviceBuffer<double> rows_[2];  // by `centred`: (targets, pairs)
+    const int64_t stimuli_, pairs_;
+    DeviceBuffer<double> values_;                      // (targets, pairs)
+    std::map<Comparator, DeviceBuffer<double>> rows_;  // (targets, pairs)
     std::vector<double> fetch_;
     const double* fetched();  // the caller has the turn
 };
@@ -45,7 +46,7 @@ struct TargetRows {
 class TargetsAmong {
   public:
     TargetsAmong(Device&, const LoadedTargets&, Indices positions, const double* weights, const int64_t* weight_of,
-                 int64_t patterns, int64_t targets, bool centred);
+                 int64_t patterns, int64_t targets, Comparator, TieScale, int64_t stimuli);
     // rows (count, pairs), on the device: standardised, as StandardRows has them.
     void standardised(int64_t first, int64_t count, double* rows) const;
     // What is compared with what, all on the device: each of some targets, those from `first` on or (`which`, counted from there)
@@ -59,13 +60,16 @@ class TargetsAmong {
     // alignments, undefined (spaces, count), on the device. Undefined pairs are left out and counted, or (`strict`) make the
     // alignment NaN.
     void compared(const Comparison&, bool strict, double* alignments, int64_t* undefined) const;
+    // Whether a target has one value at all pairs that count.
+    bool any_constant() const;
 
   private:
     TargetRows rows_from(int64_t first) const;
     Device& device_;
     const LoadedTargets& loaded_;
-    const int64_t pairs_;
-    const bool centred_;
+    const int64_t pairs_, count_, stimuli_;
+    const Comparator comparator_;
+    const TieScale scale_;
     const DeviceBuffer<int64_t> positions_;
     const DeviceBuffer<double> weights_;
     const DeviceBuffer<int64_t> weight_of_;

@@ -11,6 +11,10 @@ void one_feature(Device&, const Features& x, Precision, const OneFeaturePlan&, c
                  char* needs_recompute);
 void insertion_curve(Device&, const Features& x, const InsertionPlan&, const Context&, double* values, char* needs_recompute);
 bool ranking(Device&, const Features& x, Precision, const LoadedTargets&, const RankingPlan&, const Context&, Ranked);
+// The same two for comparators that take more than sums over pairs; `values` as there.
+void one_feature_by_similarities(Device&, const Features& x, const OneFeaturePlan&, const Context&, double* values,
+                                 char* needs_recompute);
+void insertion_by_similarities(Device&, const Features& x, const InsertionPlan&, const Context&, double* values);
 void held_out_alignment(Device&, const Features& x, const LoadedTargets&, const HeldOutPlan&, const Context&, double* out,
                         int64_t* undefined);
 

@@ -72,8 +72,7 @@ struct RankingPlan {
 };
 
 struct HeldOutPlan {
-    Metric metric;
-    bool centred;
+    Measures by;
     Indices positions;      // as in RankingPlan
     const double* weights;  // (patterns, pairs), or nullptr
     const int64_t* weight_of;
@@ -87,10 +86,11 @@ class EngineTargets {
     virtual ~EngineTargets() = default;
     // (targets, pairs) as they were given, in host memory; fetched once where they do not lie there.
     virtual const double* host_values() = 0;
-    // The rows of StandardRows there, of targets whose every pair counts once; made once.
-    virtual const double* standardised(bool centred) = 0;
+    // The rows of StandardRows there, of targets whose every pair counts once; made once. Of comparators of ranks or orders,
+    // the values: the engine ranks them itself.
+    virtual const double* standardised(Comparator) = 0;
     // out (targets): alignment with these similarities (pairs), which are all defined or make it NaN.
-    virtual void compare(const double* similarities, bool centred, double* out) = 0;
+    virtual void compare(const double* similarities, Comparator, TieScale, double* out) = 0;
 };
 
 // X with an engine, and the sums over pairs that are taken there. Pointers are to host memory.

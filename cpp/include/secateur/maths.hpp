@@ -321,6 +321,77 @@ inline TieScale tie_scale_of(Metric metric) {
     return scale;
 }
 
+// What a similarity is ranked by.
+HOST_DEVICE inline double ranked_by(double similarity, bool rooted) {
+    return rooted ? similarity * std::fabs(similarity) : similarity;
+}
+// Whether neighbours along the sorted order tie; equal infinities have no difference.
+HOST_DEVICE inline bool tied(double low, double high, double tolerance) {
+    return high == low || high - low <= tolerance;
+}
+// Centred ranks are 2 R - (count + 1) with R the 1-based average ranks: whole numbers. What so many values take from the sum of
+// their squares where they tie, and that sum of so many that don't.
+HOST_DEVICE inline double squares_of_ranks(double count) {
+    return count * (count * count - 1) / 3;
+}
+HOST_DEVICE constexpr int64_t pairs_among(int64_t count) {
+    return count * (count - 1) / 2;
+}
+
+// How pairs of values lie in two vectors.
+struct PairCounts {
+    int64_t pairs, tied, tied_in_other, tied_in_both, discordant;
+    HOST_DEVICE int64_t concordant_minus_discordant() const {
+        return pairs - tied - tied_in_other + tied_in_both - 2 * discordant;
+    }
+};
+
+// What two vectors are compared by, where only their order matters.
+struct RankSums {
+    double product = 0, squares = 0, squares_of_target = 0;  // of centred ranks
+    int64_t count = 0;                                       // of pairs
+    PairCounts order{};
+};
+
+// Pearson correlation of two rank vectors, from the product of centred ones and their squares; NaN where one is constant.
+HOST_DEVICE inline double spearman(double product, double squares_a, double squares_b) {
+    return squares_a > 0 && squares_b > 0 ? product / std::sqrt(squares_a * squares_b) : static_cast<double>(NAN);
+}
+// Spearman's rho with ties broken at random, in expectation (Schütt et al. 2023).
+HOST_DEVICE inline double rho_a(double product, int64_t count) {
+    const auto m = static_cast<double>(count);
+    return 3 * product / (m * m * m - m);
+}
+// Kendall's tau: of all pairs; and of those tied in neither, by geometric means, NaN where a vector is constant.
+HOST_DEVICE inline double tau_a(const PairCounts& counts) {
+    return static_cast<double>(counts.concordant_minus_discordant()) / static_cast<double>(counts.pairs);
+}
+HOST_DEVICE inline double tau_b(const PairCounts& counts) {
+    const auto untied = static_cast<double>(counts.pairs - counts.tied);
+    const auto untied_in_other = static_cast<double>(counts.pairs - counts.tied_in_other);
+    return static_cast<double>(counts.concordant_minus_discordant()) / std::sqrt(untied * untied_in_other);
+}
+
+// The last step of a rank comparator. One that is added has a case here, or nothing compiles.
+HOST_DEVICE inline double alignment_by(Comparator comparator, const RankSums& sums) {
+    switch (comparator) {
+        case Comparator::spearman:
+            return spearman(sums.product, sums.squares, sums.squares_of_target);
+        case Comparator::rho_a:
+            return rho_a(sums.product, sums.count);
+        case Comparator::tau_a:
+            return tau_a(sums.order);
+        case Comparator::tau_b:
+            return tau_b(sums.order);
+        case Comparator::pearson:
+        case Comparator::cosine:
+        case Comparator::corr_cov:
+        case Comparator::cosine_cov:
+            break;  // of values, not of ranks
+    }
+    return static_cast<double>(NAN);
+}
+
 // What the product is divided by: the root of the values' second moment, about their mean if `centred`. NaN stays NaN.
 // `trusted` is false where it is lost in rounding: small beside `raw`, the squares as they were summed up, or beside `scale`,
 // the squares of the similarities themselves, whose own rounding is then all that varies.
