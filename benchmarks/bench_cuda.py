@@ -1,5 +1,5 @@
-"""The verbs on a CUDA device: parity with the processor, times, the share of the arithmetic floor, a whole MEG study,
-a permutation test, VGG-16's feature maps masked one by one.
+"""The verbs on a CUDA device: parity with the processor by metric and by comparator, times, the share of the
+arithmetic floor, a whole MEG study, a permutation test, VGG-16's feature maps masked one by one.
 
 python benchmarks/bench_cuda.py            # on a machine with a GPU; without one it says so and ends
 """
@@ -21,7 +21,7 @@ import secateur as sc
 import secateur.device
 from secateur.execution import Execution
 from secateur.features import read_features
-from secateur.measures import METRICS
+from secateur.measures import COMPARATORS, METRICS
 from secateur.problem import similarities_in_each
 from secateur.targets import read_target
 from secateur.validation import score_fold, split
@@ -73,6 +73,28 @@ def parity() -> None:
             gaps.append(np.nanmax(np.abs(ours - theirs)))
         kept = [f"{np.mean(ranks[name] == ranks['cpu']):.2%}" for name in ("cuda", "single")]
         print(f"| {metric} | " + " | ".join([*(f"{gap:.1e}" for gap in gaps), *kept]) + " |")
+
+
+def comparators() -> None:
+    """Every comparator: largest difference from the processor, and times beside it."""
+    case = cases.PAPER
+    X, targets = case.make()
+    h, order = targets[0], np.random.default_rng(0).permutation(case.d)
+    print(
+        "| comparator | leave-one-out | insertion | leave-one-out, ms | insertion, ms | processor, ms | processor, ms |"
+    )
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for comparator in COMPARATORS:
+        runs = [
+            [partial(verb, X, h, comparator=comparator, kind="similarity", device=device, **argument)
+             for verb, argument in ((sc.leave_one_out, {}), (sc.insertion_curve, {"order": order}))]
+            for device in ("cuda", "cpu")
+        ]  # fmt: skip
+        gaps = [np.nanmax(np.abs(ours() - theirs())) for ours, theirs in zip(*runs)]
+        took = [1e3 * machine.median(run, 3) for device in runs for run in device]
+        print(
+            f"| {comparator} | " + " | ".join([*(f"{gap:.1e}" for gap in gaps), *(f"{ms:.2f}" for ms in took)]) + " |"
+        )
 
 
 def verbs(rates: tuple[float, float] | None) -> None:
@@ -214,7 +236,7 @@ def main() -> None:
         print(
             f"multiply-adds a second (torch's product): {rates[0] / 1e12:.2f} T double, {rates[1] / 1e12:.2f} T single"
         )
-    parts: list[Callable[[], None]] = [parity, partial(verbs, rates), study, null]
+    parts: list[Callable[[], None]] = [parity, comparators, partial(verbs, rates), study, null]
     if rates:  # torch sees the device
         parts.append(partial(feature_maps, rates))
     for part in parts:

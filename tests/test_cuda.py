@@ -19,6 +19,7 @@ from functools import partial
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.spatial.distance import squareform
 
 import cases
 import reference
@@ -754,7 +755,8 @@ def test_arrays_on_the_device_that_are_refused(emulated):
         sc.leave_one_out(OnDevice(X), h, device="cpu", kind="similarity")
     for wrong in (
         sc.similarity,
-        lambda X: sc.Pruner(kind="similarity").fit(X, h),
+        lambda X: sc.Pruner(search="forward", kind="similarity").fit(X, h),
+        lambda X: sc.Pruner(kind="similarity").fit(X, h).score(X, h),
         lambda X: sc.cross_validate(X, h, sc.Pruner(search="forward", kind="similarity")),
     ):
         with pytest.raises(TypeError, match=r"X must lie in host memory here, got a CUDA array: pass X.cpu\(\)"):
@@ -815,6 +817,65 @@ def test_folds_of_arrays_on_the_device(kind, emulated):
     np.testing.assert_array_equal(found[0].order, found[1].order)
 
 
+@pytest.mark.parametrize("comparator", ["pearson", "cosine_cov", "spearman", "tau-b"])
+@pytest.mark.parametrize("kind", ["similarity", "dissimilarity"])
+def test_matrices_on_the_device(comparator, kind, emulated):
+    """Square targets are read as packed ones are, one or several."""
+    X, h = cases.embedding(9, 7), cases.target(9, 2)
+    squares = np.stack([squareform(one) + (kind == "similarity") * 5 * np.eye(9) for one in h])
+    for ours, theirs in ((squares, h), (squares[0], h[0])):
+        for verb in VERBS:
+            expected, more = call(verb, X, theirs, "cosine", comparator, kind=kind), {}
+            if verb == "insertion_curve" and ours.ndim == 3:
+                more = {"order": np.stack([np.random.default_rng(5).permutation(7)] * 2)}
+                expected = sc.insertion_curve(X, theirs, **more, comparator=comparator, kind=kind, device="cuda")
+            elif verb == "insertion_curve":
+                more = {"order": np.random.default_rng(5).permutation(7)}
+            elif verb == "add_one":
+                more = {"subset": np.random.default_rng(5).permutation(7)[:3]}
+            actual = getattr(sc, verb)(X, OnDevice(ours), **more, comparator=comparator, kind=kind)
+            cases.close(actual, expected, 1e-12)
+
+
+@pytest.mark.parametrize("comparator", ["pearson", "cosine", "rho-a", "tau-a"])
+def test_weights_beside_a_target_on_the_device(comparator, emulated):
+    """In host memory or there, packed or square; a pair of no weight may be missing."""
+    X, h = cases.embedding(9, 7), cases.target(9, 2)
+    w = cases.weights(h.shape, "own", comparator)
+    expected = call("leave_one_out", X, h, "cosine", comparator, weights=w, device="cpu")
+    squares, holes = np.stack([squareform(one) for one in w]), np.where(w > 0, h, np.nan)
+    for target, weights in (
+        (OnDevice(h), w),
+        (OnDevice(h), OnDevice(w)),
+        (OnDevice(holes), OnDevice(squares)),
+        (h, w),
+    ):
+        actual = sc.leave_one_out(X, target, "cosine", comparator, weights=weights, kind="similarity", device="cuda")
+        cases.close(actual, expected, 1e-9)
+    folds = [
+        sc.search.find(X, target, weights=weights, comparator=comparator, kind="similarity", device="cuda")
+        for target, weights in ((h, w), (OnDevice(holes), OnDevice(w)))
+    ]
+    np.testing.assert_array_equal(folds[0].order, folds[1].order)
+
+
+@pytest.mark.parametrize("comparator", ["pearson", "spearman"])
+def test_a_pruner_fits_arrays_on_the_device(comparator, emulated):
+    X, h = cases.embedding(12, 9), cases.target(12)
+    square, w = squareform(h), cases.weights(h.shape, "shared", comparator)
+    pruner = sc.Pruner(comparator=comparator, kind="dissimilarity", device="cuda")
+    expected = pruner.fit(X, h, weights=w)
+    found = sc.Pruner(comparator=comparator, kind="dissimilarity").fit(
+        OnDevice(X), OnDevice(square), weights=OnDevice(w)
+    )
+    for name in ("support_", "order_", "curve_", "importance_", "alignment_", "baseline_"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    assert found.n_features_in_ == 9
+    np.testing.assert_array_equal(found.transform(X), X[:, found.support_])
+    with pytest.raises(ValueError, match="target must be one target, got 2"):
+        sc.Pruner(kind="similarity").fit(OnDevice(X), OnDevice(np.stack([h, h])))
+
+
 def test_what_cannot_be_learnt_from_is_named_on_the_device_too(emulated):
     X, h = cases.embedding(12, 6), cases.target(12, 2)
     same = h.copy()
@@ -830,17 +891,44 @@ def test_what_cannot_be_learnt_from_is_named_on_the_device_too(emulated):
 
 def test_targets_on_the_device_that_are_refused(emulated):
     X, h = cases.embedding(9, 6), cases.target(9, 2)
+    square = squareform(h[0])
+    alike, lopsided = square + 9 * np.eye(9), square.copy()
+    lopsided[5, 2] = 7
     for wrong in (
         lambda h: sc.alignment(X, h, kind="similarity"),
         lambda h: sc.permutation_test(X, h, kind="similarity"),
-        lambda h: sc.Pruner(kind="similarity").fit(X, h),
+        lambda h: sc.Pruner(search="forward", kind="similarity").fit(X, h),
     ):
         with pytest.raises(TypeError, match=r"target must lie in host memory here, got a CUDA array: pass target.cpu"):
             wrong(OnDevice(h))
     for target, options, message in (
-        (OnDevice(h[:, :35]), {}, r"target must have shape \(36,\) or \(T, 36\) on a CUDA device .* got \(2, 35\)"),
-        (OnDevice(np.zeros((9, 9))), {}, r"target must have shape .* got \(9, 9\)"),
-        (OnDevice(h), {"weights": np.ones(36)}, "weights must be None for a target on a CUDA device"),
+        (OnDevice(h[:, :35]), {}, r"target must have shape \(9, 9\), \(36,\), .* on a CUDA device .* got \(2, 35\)"),
+        (OnDevice(np.zeros((8, 8))), {}, r"target must have shape .* got \(8, 8\)"),
+        (OnDevice(h), {"kind": None}, "kind must be said for a target on a CUDA device"),
+        (OnDevice(lopsided), {}, r"target must be symmetric, got .* at \(2, 5\) and 7 at \(5, 2\)"),
+        (OnDevice(np.abs(square)), {}, "target must not have an all-zero diagonal while kind is 'similarity'"),
+        (
+            OnDevice(alike),
+            {"kind": "dissimilarity"},
+            "target must have a zero diagonal while kind is 'dissimilarity', got 9",
+        ),
+        (OnDevice(h), {"weights": -np.ones(36)}, "weights must be finite and not negative, got -1.0 at pair 0"),
+        (
+            OnDevice(h),
+            {"weights": OnDevice(-np.ones(36))},
+            "weights must be finite and not negative, got -1.0 at pair 0",
+        ),
+        (OnDevice(h), {"weights": OnDevice(np.ones(35))}, r"weights must have shape .* got \(35,\)"),
+        (
+            OnDevice(h),
+            {"weights": OnDevice(np.ones((3, 36)))},
+            "weights must be one pattern or one for each of 2 targets, got 3",
+        ),
+        (
+            OnDevice(h),
+            {"weights": OnDevice(np.full(36, np.nan))},
+            "weights must be finite on a CUDA device .*, got nan",
+        ),
         (OnDevice(h, strides=(8, 16)), {}, "target must be C-contiguous on a CUDA device"),
         (OnDevice(np.where(h == h[1, 7], np.nan, h)), {}, "target must be finite .* got nan at target 1, pair 7"),
         (OnDevice(h), {"device": "cpu"}, "target must lie in host memory for device='cpu', got a CUDA array"),

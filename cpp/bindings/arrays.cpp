@@ -120,12 +120,18 @@ Features features_of(const DeviceArray& x) {
     return features;
 }
 
-Targets targets_of(const DeviceArray& target, int64_t pairs) {
+Targets targets_of(const DeviceArray& target, int64_t stimuli, const std::string& name, bool& square) {
     const auto& shape = target.shape;
-    if (shape.empty() || shape.size() > 2 || shape.back() != pairs || (shape.size() == 2 && shape[0] < 1))
-        throw py::value_error("target must have shape (" + std::to_string(pairs) + ",) or (T, " + std::to_string(pairs) +
-                              ") on a CUDA device, got " + target.shape_text());
-    return {static_cast<const double*>(target.values), shape.size() == 2 ? shape[0] : 1, nullptr, nullptr, 0};
+    const int64_t pairs = stimuli * (stimuli - 1) / 2;
+    const std::size_t axes = shape.size();
+    square = axes > 1 && shape[axes - 1] == stimuli && shape[axes - 2] == stimuli;
+    const std::size_t leading = axes - (square ? 2 : 1);
+    if (axes == 0 || (!square && shape.back() != pairs) || leading > 1 || (leading == 1 && shape[0] < 1)) {
+        const std::string n = std::to_string(stimuli), p = std::to_string(pairs);
+        throw py::value_error(name + " must have shape (" + n + ", " + n + "), (" + p + ",), (T, " + p + ") or (T, " + n + ", " +
+                              n + ") on a CUDA device, got " + target.shape_text());
+    }
+    return {static_cast<const double*>(target.values), leading ? shape[0] : 1, nullptr, nullptr, 0};
 }
 
 Features borrow_features(const Object& x, bool check) {
@@ -216,25 +222,28 @@ Recording borrow_recording(const Object& object) {
     return recording;
 }
 
+void borrow_weights(Targets& targets, int64_t pairs, const Object& weights, const Object& weight_of) {
+    if (weights.is_none()) return;
+    targets.weights = borrow<double>(weights, "weights", 2);
+    targets.patterns = extent(weights, 0);
+    expect_extent(weights, 1, pairs, "weights", "pairs");
+    targets.weight_of = borrow<int64_t>(weight_of, "weight_of", 1);
+    expect_extent(weight_of, 0, targets.count, "weight_of", "entries, one a target");
+    for (int64_t t = 0; t < targets.count; ++t)
+        if (targets.weight_of[t] < 0 || targets.weight_of[t] >= targets.patterns)
+            throw py::value_error("weight_of must hold rows of weights, got " + std::to_string(targets.weight_of[t]));
+    for (int64_t p = 0; p < targets.patterns * pairs; ++p) {
+        const double w = targets.weights[p];
+        if (!(w >= 0) || std::isinf(w))
+            throw py::value_error("weights must be finite and not negative, got " + std::to_string(w) + " at pair " +
+                                  std::to_string(p % pairs));
+    }
+}
+
 Targets borrow_targets(const Object& values, const Object& weights, const Object& weight_of) {
     Targets targets{borrow<double>(values, "target", 2), extent(values, 0), nullptr, nullptr, 0};
     const int64_t pairs = extent(values, 1);
-    if (!weights.is_none()) {
-        targets.weights = borrow<double>(weights, "weights", 2);
-        targets.patterns = extent(weights, 0);
-        expect_extent(weights, 1, pairs, "weights", "pairs");
-        targets.weight_of = borrow<int64_t>(weight_of, "weight_of", 1);
-        expect_extent(weight_of, 0, targets.count, "weight_of", "entries, one a target");
-        for (int64_t t = 0; t < targets.count; ++t)
-            if (targets.weight_of[t] < 0 || targets.weight_of[t] >= targets.patterns)
-                throw py::value_error("weight_of must hold rows of weights, got " + std::to_string(targets.weight_of[t]));
-        for (int64_t p = 0; p < targets.patterns * pairs; ++p) {
-            const double w = targets.weights[p];
-            if (!(w >= 0) || std::isinf(w))
-                throw py::value_error("weights must be finite and not negative, got " + std::to_string(w) + " at pair " +
-                                      std::to_string(p % pairs));
-        }
-    }
+    borrow_weights(targets, pairs, weights, weight_of);
     for (int64_t at = 0; at < targets.count * pairs; ++at) {
         const bool counts = !targets.weights || targets.weights[targets.weight_of[at / pairs] * pairs + at % pairs] > 0;
         if (counts && !std::isfinite(targets.values[at])) {

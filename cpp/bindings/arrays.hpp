@@ -98,14 +98,16 @@ struct DeviceArray {
 DeviceArray borrow_device_array(const Object&, const std::string& name, const std::string& type);
 
 Features features_of(const DeviceArray& x);
-// Targets (targets, pairs), or one (pairs).
-Targets targets_of(const DeviceArray& target, int64_t pairs);
+// Targets (targets, pairs), or one (pairs); or `square`: (targets, stimuli, stimuli), or one.
+Targets targets_of(const DeviceArray& target, int64_t stimuli, const std::string& name, bool& square);
 
 Features borrow_features(const Object& x, bool check = true);
 // The processor's engine of X, of float64 or float32.
 std::unique_ptr<Engine> host_engine(const Object& x, bool check = true);
 // values (targets, pairs); weights (patterns, pairs) with weight_of (targets,), or both None.
 Targets borrow_targets(const Object& values, const Object& weights, const Object& weight_of);
+// weights and weight_of of what else was borrowed.
+void borrow_weights(Targets&, int64_t pairs, const Object& weights, const Object& weight_of);
 Indices borrow_indices(const Object&, int64_t size, const char* name, const std::string& what = "feature");
 // Some of the stimuli; None: all, as they lie.
 Indices borrow_stimuli(const Object&, int64_t all);

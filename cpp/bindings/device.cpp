@@ -36,19 +36,24 @@ BoundFeatures cuda_load(const Opened& opened, const Object& x, const std::string
 }
 
 BoundTargets cuda_load_targets(const Opened& opened, const Object& values, const Object& weights, const Object& weight_of,
-                               int64_t stimuli, bool negated) {
+                               int64_t stimuli, bool negated, const std::string& name) {
     const int64_t pairs = pairs_of(stimuli);
     const bool on_device = lies_on_device(values);
-    if (on_device && !weights.is_none()) throw py::value_error("weights must be None for a target on a CUDA device, got some");
-    const DeviceArray there = on_device ? borrow_device_array(values, "target", "<f8") : DeviceArray{nullptr, {}, values};
-    BoundTargets bound{on_device ? targets_of(there, pairs) : borrow_targets(values, weights, weight_of),
-                       pairs,
-                       nullptr,
-                       there.owner,
-                       weights,
-                       weight_of};
-    if (!on_device) expect_extent(values, 1, pairs, "target", "pairs");
-    run([&] { bound.loaded = cuda::load(opened.device, bound.targets, stimuli, on_device, negated ? -1 : 1); });
+    bool square = false;
+    const DeviceArray there = on_device ? borrow_device_array(values, name, "<f8") : DeviceArray{nullptr, {}, values};
+    BoundTargets bound{
+        on_device ? targets_of(there, stimuli, name, square) : borrow_targets(values, weights, weight_of),
+        pairs,
+        nullptr,
+        there.owner,
+        weights,
+        weight_of};
+    if (on_device)
+        borrow_weights(bound.targets, pairs, weights, weight_of);
+    else
+        expect_extent(values, 1, pairs, "target", "pairs");
+    const auto form = !on_device ? cuda::Form::on_host : square ? cuda::Form::square : cuda::Form::packed;
+    run([&] { bound.loaded = cuda::load(opened.device, bound.targets, stimuli, form, negated, name); });
     bound.targets.values = nullptr;
     bound.targets.loaded = bound.loaded.get();
     return bound;
@@ -83,9 +88,11 @@ void bind_device(py::module_& module) {
     module.def("cuda_open", &cuda_open, "A stream on the CUDA device, and the memory that calls leave to the next.");
     module.def("cuda_load", &cuda_load, py::arg("device"), py::arg("X"), py::arg("precision"),
                "X on the device, to be given to the verbs in X's place: copied there, or taken as it lies there already.");
-    module.def("cuda_load_targets", &cuda_load_targets, py::arg("device"), py::arg("target"), py::arg("weights"),
-               py::arg("weight_of"), py::arg("stimuli"), py::arg("negated"),
-               "Targets on the device, to be given to the verbs with an X that lies there; a copy, negated if `negated`.");
+    module.def(
+        "cuda_load_targets", &cuda_load_targets, py::arg("device"), py::arg("target"), py::arg("weights"), py::arg("weight_of"),
+        py::arg("stimuli"), py::arg("negated"), py::arg("name") = "target",
+        "Targets on the device, to be given to the verbs with an X that lies there; a copy, negated if `negated`. What is not "
+        "called target is not looked at as one.");
     module.def("cuda_fetch", &cuda_fetch, py::arg("loaded"), "What was loaded on the device, as a numpy array.");
     module.def("cuda_comparators", &cuda_comparators, "The names of the comparators that a CUDA device takes.");
     module.def("cuda_most_stimuli", [] { return cuda::most_stimuli; }, "So many stimuli a CUDA device takes.");

@@ -55,12 +55,10 @@ void expect_taken(const Engine& engine, Comparator comparator) {
                           "': use device='cpu'");
 }
 
-// X, targets and measures of a verb that takes each target's own weights from the host.
-const Targets& unweighted_there(const Embedding& x, const BoundTargets& bound, Comparator comparator) {
+// The targets of a verb, once the engine takes the comparator and the comparator their weights.
+const Targets& checked(const Embedding& x, const BoundTargets& bound, Comparator comparator) {
     expect_taken(x.engine(), comparator);
     const Targets& targets = x.beside(bound);
-    if (targets.loaded && targets.weights)
-        throw py::value_error("target must have no weights on a CUDA device here, got some: pass it as a numpy array");
     expect_weights(targets, x.engine().pairs(), comparator);
     return targets;
 }
@@ -109,7 +107,7 @@ template <auto verb>
 Array one_feature(const Object& x, const BoundTargets& target, const Measures& by, const Object& subset, int threads) {
     const Embedding embedding(x, is_part(x, subset));
     Engine& engine = embedding.engine();
-    const Targets& targets = unweighted_there(embedding, target, by.comparator);
+    const Targets& targets = checked(embedding, target, by.comparator);
     const Indices chosen = borrow_indices(subset, engine.features, "subset");
     Array out({targets.count, engine.features});
     double* to = out.mutable_data();
@@ -121,7 +119,7 @@ Array one_feature(const Object& x, const BoundTargets& target, const Measures& b
 Array insertion_curve(const Object& x, const BoundTargets& target, const Measures& by, const Object& order, int threads) {
     const Embedding embedding(x);
     Engine& engine = embedding.engine();
-    const Targets& targets = unweighted_there(embedding, target, by.comparator);
+    const Targets& targets = checked(embedding, target, by.comparator);
     const Orders orders{borrow<int64_t>(order, "order", 2), extent(order, 0), extent(order, 1)};
     if (orders.count != 1 && orders.count != targets.count)
         throw py::value_error("order must have one row, or one a target (" + std::to_string(targets.count) + "), got " +

@@ -27,7 +27,7 @@ std::shared_ptr<Device> open() {
 std::unique_ptr<Engine> load(std::shared_ptr<Device>, const Features&, bool, Precision) {
     refuse();
 }
-std::unique_ptr<EngineTargets> load(std::shared_ptr<Device>, const Targets&, int64_t, bool, double) {
+std::unique_ptr<EngineTargets> load(std::shared_ptr<Device>, const Targets&, int64_t, Form, bool, const std::string&) {
     refuse();
 }
 std::shared_ptr<LoadedLayer> load(std::shared_ptr<Device>, const Layer&, bool) {

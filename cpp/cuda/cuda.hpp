@@ -44,9 +44,13 @@ struct Singles {
 // X on the device: copied there from the host, or (`on_device`) taken as it lies. Throws where it is not finite
 // and on the device; on the host that is the caller's to check.
 std::unique_ptr<Engine> load(std::shared_ptr<Device>, const Features&, bool on_device, Precision);
-// The same for targets, with the number of stimuli that their pairs are of, as a copy there times `sign`: -1 turns
-// dissimilarities that lie there into similarities. Weights stay on the host.
-std::unique_ptr<EngineTargets> load(std::shared_ptr<Device>, const Targets&, int64_t stimuli, bool on_device, double sign);
+// Where targets lie, and how: pairs in host memory, or on the device, or there as symmetric matrices (targets, stimuli, stimuli).
+enum class Form { on_host, packed, square };
+// The same for targets, with the number of stimuli that their pairs are of, as a copy there of their pairs; `negated`: of
+// dissimilarities, which become similarities; `name`: theirs, where that isn't "target" matrices are not looked at as such.
+// Weights stay on the host. Throws where what lies on the device can't be a target.
+std::unique_ptr<EngineTargets> load(std::shared_ptr<Device>, const Targets&, int64_t stimuli, Form, bool negated,
+                                    const std::string& name);
 
 // A layer's weights on the device, as masked_embeddings takes them: a copy.
 class LoadedLayer;

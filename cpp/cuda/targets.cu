@@ -16,6 +16,30 @@ __global__ void negate(double* values, int64_t count) {
     if (at < count) values[at] = -values[at];
 }
 
+// One block a target: the pairs (targets, pairs) of matrices (targets, n, n), the largest of each, and the first place above the
+// diagonal that the one below it does not equal, or -1.
+__global__ void __launch_bounds__(threads)
+    pack(const double* squares, int64_t n, double* values, double* largest, int64_t* lopsided) {
+    double* shared = reinterpret_cast<double*>(block_memory);
+    const int64_t t = blockIdx.x;
+    const double* square = squares + t * n * n;
+    double most = -INFINITY, first = INFINITY;
+    for (int64_t i = 0; i < n; ++i)
+        for (int64_t j = i + 1 + threadIdx.x; j < n; j += threads) {
+            const double above = square[i * n + j], below = square[j * n + i];
+            values[t * (n * (n - 1) / 2) + row_start(i, n) + j - i - 1] = above;
+            most = fmax(most, above);
+            const bool same = above == below || (std::isnan(above) && std::isnan(below)) ||
+                              std::fabs(above - below) <= 1e-9 + 1e-6 * std::fabs(below);
+            if (!same) first = fmin(first, static_cast<double>(i * n + j));
+        }
+    most = over_block(most, shared, [](double a, double b) { return fmax(a, b); });
+    first = over_block(first, shared, [](double a, double b) { return fmin(a, b); });
+    if (threadIdx.x != 0) return;
+    largest[t] = most;
+    lopsided[t] = first < INFINITY ? static_cast<int64_t>(first) : -1;
+}
+
 // One block a target. rows (targets, pairs): w (h - mean) / norm over the pairs at these positions; NaN for a constant target.
 __global__ void __launch_bounds__(threads) standardise(TargetRows from, bool centred, double* rows) {
     double* shared = reinterpret_cast<double*>(block_memory);
@@ -112,23 +136,87 @@ __global__ void __launch_bounds__(threads) find_constant(TargetRows from, int* f
 
 }  // namespace
 
-LoadedTargets::LoadedTargets(std::shared_ptr<Device> device, const Targets& targets, int64_t stimuli, bool on_device, double sign)
-    : device_(std::move(device)), given_(targets), on_device_(on_device), stimuli_(stimuli), pairs_(stimuli * (stimuli - 1) / 2) {
+LoadedTargets::LoadedTargets(std::shared_ptr<Device> device, const Targets& targets, int64_t stimuli, Form form, bool negated,
+                             const std::string& name)
+    : device_(std::move(device)),
+      given_(targets),
+      on_device_(form != Form::on_host),
+      stimuli_(stimuli),
+      pairs_(stimuli * (stimuli - 1) / 2) {
     const Device::Turn turn(*device_);
     const int64_t size = targets.count * pairs_;
-    if (on_device) expect_on_device(*device_, targets.values, "target");
-    values_ = DeviceBuffer<double>(*device_, targets.values, size, "targets");
-    if (sign != 1) launch(*device_, "negating targets", negate, grid_of((size + 255) / 256), 256, 0, values_.get(), size);
+    if (on_device_) expect_on_device(*device_, targets.values, name.c_str());
+    values_ = DeviceBuffer<double>(*device_, form == Form::square ? nullptr : targets.values, size, "targets");
+    if (form == Form::square) pack_squares(negated, name);
+    if (negated) launch(*device_, "negating targets", negate, grid_of((size + 255) / 256), 256, 0, values_.get(), size);
     device_->finish("copying targets to the device");
-    if (!on_device || all_finite(*device_, values_.get(), size)) return;
+    if (on_device_ && !all_finite(*device_, values_.get(), size)) expect_finite(name);
+}
+
+// Where it has weight.
+void LoadedTargets::expect_finite(const std::string& name) {
     const double* values = fetched();
-    for (int64_t at = 0; at < size; ++at)
-        if (!std::isfinite(values[at])) {
-            std::ostringstream message;
-            message << "target must be finite on a CUDA device, got " << values[at] << " at target " << at / pairs_ << ", pair "
-                    << at % pairs_;
+    for (int64_t at = 0; at < given_.count * pairs_; ++at) {
+        const int64_t t = at / pairs_, p = at % pairs_;
+        const bool counts = !given_.weights || given_.weights[given_.weight_of[t] * pairs_ + p] > 0;
+        if (!counts || std::isfinite(values[at])) continue;
+        std::ostringstream message;
+        message << name << " must be finite on a CUDA device where it has weight, got " << values[at] << " at target " << t
+                << ", pair " << p;
+        throw std::invalid_argument(message.str());
+    }
+}
+
+// What python/secateur/targets.py asks of matrices in host memory.
+void LoadedTargets::pack_squares(bool negated, const std::string& name) {
+    const int64_t n = stimuli_, count = given_.count;
+    const DeviceBuffer<double> largest(*device_, count, "largest values");
+    const DeviceBuffer<int64_t> places(*device_, count, "places");
+    values_ = DeviceBuffer<double>(*device_, count * pairs_, "targets");
+    launch(*device_, "packing targets", pack, grid_of(count), threads, threads * sizeof(double), given_.values, n, values_.get(),
+           largest.get(), places.get());
+    std::vector<double> most(count), diagonal(count * n);
+    std::vector<int64_t> lopsided(count);
+    largest.download(most.data());
+    places.download(lopsided.data());
+    const auto at = [&](int64_t t, int64_t i, int64_t j) {
+        double value = 0;
+        check(cudaMemcpyAsync(&value, given_.values + (t * n + i) * n + j, sizeof value, cudaMemcpyDefault, device_->stream()),
+              "copying from the device");
+        device_->finish("copying from the device");
+        return value;
+    };
+    for (int64_t t = 0; t < count; ++t) {
+        const int64_t i = lopsided[t] / n, j = lopsided[t] % n;
+        std::ostringstream message;
+        if (lopsided[t] >= 0) {
+            message << name << " must be symmetric, got " << at(t, i, j) << " at (" << i << ", " << j << ") and " << at(t, j, i)
+                    << " at (" << j << ", " << i << ")";
             throw std::invalid_argument(message.str());
         }
+        if (name != "target") continue;
+        check(cudaMemcpy2DAsync(&diagonal[t * n], sizeof(double), given_.values + t * n * n, (n + 1) * sizeof(double),
+                                sizeof(double), n, cudaMemcpyDefault, device_->stream()),
+              "copying from the device");
+        device_->finish("copying from the device");
+        bool same = true;
+        for (int64_t k = 0; k < n; ++k) same &= diagonal[t * n + k] == diagonal[t * n];
+        const double first = diagonal[t * n];
+        if (!negated && same && first == 0 && most[t] > 0)
+            throw std::invalid_argument(
+                "target must not have an all-zero diagonal while kind is 'similarity', got one: it looks like a dissimilarity "
+                "matrix, pass kind='dissimilarity'");
+        if (negated && same && first > 0 && first >= most[t]) {
+            message << "target must have a zero diagonal while kind is 'dissimilarity', got " << first
+                    << " throughout, its largest value: it looks like a similarity matrix, pass kind='similarity'";
+            throw std::invalid_argument(message.str());
+        }
+    }
+}
+
+TargetsAmong LoadedTargets::among_all(Comparator comparator, TieScale scale) const {
+    return {*device_,        *this,        {nullptr, pairs_}, given_.weights, given_.weight_of,
+            given_.patterns, given_.count, comparator,        scale,          stimuli_};
 }
 
 const double* LoadedTargets::fetched() {
@@ -146,13 +234,12 @@ const double* LoadedTargets::host_values() {
 }
 
 const double* LoadedTargets::standardised(Comparator comparator) {
-    if (is_rank(comparator)) return values_.get();
+    if (is_rank(comparator) && !given_.weights) return values_.get();
     const Device::Turn turn(*device_);
     DeviceBuffer<double>& rows = rows_[comparator];
     if (!rows.get()) {
         rows = DeviceBuffer<double>(*device_, given_.count * pairs_, "targets");
-        TargetsAmong(*device_, *this, {nullptr, pairs_}, nullptr, nullptr, 0, given_.count, comparator, {}, stimuli_)
-            .standardised(0, given_.count, rows.get());
+        among_all(comparator, {}).standardised(0, given_.count, rows.get());
         device_->finish("standardising targets");
     }
     return rows.get();
@@ -162,14 +249,13 @@ void LoadedTargets::compare(const double* similarities, Comparator comparator, T
     const Device::Turn turn(*device_);
     const DeviceBuffer<double> given(*device_, similarities, pairs_, "similarities");
     const DeviceBuffer<double> alignments(*device_, given_.count, "alignments");
-    TargetsAmong(*device_, *this, {nullptr, pairs_}, nullptr, nullptr, 0, given_.count, comparator, scale, stimuli_)
-        .compared({0, given_.count, nullptr, given.get(), 0, 1}, true, alignments.get(), nullptr);
+    among_all(comparator, scale).compared({0, given_.count, nullptr, given.get(), 0, 1}, true, alignments.get(), nullptr);
     alignments.download(out);
 }
 
-std::unique_ptr<EngineTargets> load(std::shared_ptr<Device> device, const Targets& targets, int64_t stimuli, bool on_device,
-                                    double sign) {
-    return std::make_unique<LoadedTargets>(std::move(device), targets, stimuli, on_device, sign);
+std::unique_ptr<EngineTargets> load(std::shared_ptr<Device> device, const Targets& targets, int64_t stimuli, Form form,
+                                    bool negated, const std::string& name) {
+    return std::make_unique<LoadedTargets>(std::move(device), targets, stimuli, form, negated, name);
 }
 
 TargetsAmong::TargetsAmong(Device& device, const LoadedTargets& loaded, Indices positions, const double* weights,

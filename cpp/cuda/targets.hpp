@@ -3,16 +3,19 @@
 
 #include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "device.hpp"
 
 namespace secateur::cuda {
 
+class TargetsAmong;
+
 // Targets over the pairs of all stimuli.
 class LoadedTargets : public EngineTargets {
   public:
-    LoadedTargets(std::shared_ptr<Device>, const Targets&, int64_t stimuli, bool on_device, double sign);
+    LoadedTargets(std::shared_ptr<Device>, const Targets&, int64_t stimuli, Form, bool negated, const std::string& name);
     const double* host_values() override;
     const double* standardised(Comparator) override;
     void compare(const double* similarities, Comparator, TieScale, double* out) override;
@@ -29,7 +32,11 @@ class LoadedTargets : public EngineTargets {
     DeviceBuffer<double> values_;                      // (targets, pairs)
     std::map<Comparator, DeviceBuffer<double>> rows_;  // (targets, pairs)
     std::vector<double> fetch_;
-    const double* fetched();  // the caller has the turn
+    // The caller has the turn.
+    const double* fetched();
+    void pack_squares(bool negated, const std::string& name);
+    void expect_finite(const std::string& name);
+    TargetsAmong among_all(Comparator, TieScale) const;
 };
 
 // Targets over the pairs at some positions, as kernels take them.

@@ -79,8 +79,8 @@ EmbeddingLike: TypeAlias = "HostEmbeddingLike | CudaArray | DeviceFeatures"
 MatricesLike: TypeAlias = "ArrayLike | pandas.DataFrame | xarray.DataArray | RDMs"
 HostTargetLike: TypeAlias = "MatricesLike | Targets"
 TargetLike: TypeAlias = "HostTargetLike | CudaArray | DeviceTargets"
-# Shaped like a target.
-WeightsLike: TypeAlias = "ArrayLike | pandas.DataFrame | xarray.DataArray"
+# Shaped like a target; on a CUDA device beside a target there.
+WeightsLike: TypeAlias = "ArrayLike | pandas.DataFrame | xarray.DataArray | CudaArray"
 ControlLike: TypeAlias = "MatricesLike | Sequence[MatricesLike]"
 # One a stimulus, or a feature: integers or text; and a mask of features, or their indices.
 LabelsLike: TypeAlias = "ArrayLike | pandas.Series[Any] | pandas.Index[Any] | xarray.DataArray"

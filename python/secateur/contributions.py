@@ -60,7 +60,8 @@ def leave_one_out(
     ----------
     X : array (n stimuli, d features)
         Finite; converted to float64, float32 too: all stimuli are in use. A float64 array on a CUDA device
-        (``__cuda_array_interface__`` or DLPack) stays there, as does a target (P,) or (T, P) without missing pairs.
+        (``__cuda_array_interface__`` or DLPack) stays there, as does a target of any shape without missing pairs that
+        count; weights may lie beside it.
     target, metric, comparator, kind, weights, control, device, threads
         As in :func:`secateur.alignment`.
     subset : bool mask (d,) or integer indices, optional
@@ -68,7 +69,7 @@ def leave_one_out(
     precision : {"double", "single"}
         ``"single"``, on a CUDA device alone: the changes that features make are summed in single precision and added
         to a double baseline, which keeps the order of the features but for near ties. Similarities that hardly
-        vary stay in double.
+        vary stay in double, as do all comparators but ``pearson`` and ``cosine``.
 
     Returns
     -------
@@ -122,7 +123,8 @@ def add_one(
     ----------
     X : array (n stimuli, d features)
         Finite; converted to float64, float32 too: all stimuli are in use. A float64 array on a CUDA device
-        (``__cuda_array_interface__`` or DLPack) stays there, as does a target (P,) or (T, P) without missing pairs.
+        (``__cuda_array_interface__`` or DLPack) stays there, as does a target of any shape without missing pairs that
+        count; weights may lie beside it.
     subset : bool mask (d,) or integer indices
         The features present before the addition; may be empty.
     target, metric, comparator, kind, weights, control, device, threads
@@ -182,7 +184,8 @@ def insertion_curve(
     ----------
     X : array (n stimuli, d features)
         Finite; converted to float64, float32 too: all stimuli are in use. A float64 array on a CUDA device
-        (``__cuda_array_interface__`` or DLPack) stays there, as does a target (P,) or (T, P) without missing pairs.
+        (``__cuda_array_interface__`` or DLPack) stays there, as does a target of any shape without missing pairs that
+        count; weights may lie beside it.
     order : integer array (m,) or (T, m)
         Distinct feature indices, first to be inserted first; one order for all targets, or one each.
     target, metric, comparator, kind, weights, control, device, threads

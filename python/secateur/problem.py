@@ -141,13 +141,15 @@ class Problem:
             return self
         if X is None:
             X = _core.cuda_load(memory, _as_double(self.features), self.execution.precision)
-        if loaded is None and isinstance(self.targets, DeviceTargets):
-            loaded = _core.cuda_load_targets(
-                memory, self.targets.values, None, None, self.targets.n, self.targets.negated
-            )
-        elif loaded is None and targets and isinstance(self.targets, Targets) and self.targets.controls is None:
+        of = self.targets
+        if loaded is None and isinstance(of, DeviceTargets):
+            if of.loose_weights is not None:
+                given = _core.cuda_load_targets(memory, of.loose_weights, None, None, of.n, False, "weights")
+                of = of.with_weights(_core.cuda_fetch(given))
+            loaded = _core.cuda_load_targets(memory, of.values, of.weights, of.weight_of, of.n, of.negated)
+        elif loaded is None and targets and isinstance(of, Targets) and of.controls is None:
             loaded = _core.cuda_load_targets(memory, *self.targets.rows, self.targets.n, False)
-        return replace(self, loaded_X=X, loaded_targets=loaded)
+        return replace(self, targets=of, loaded_X=X, loaded_targets=loaded)
 
     # Other problems made of this one
 
@@ -160,8 +162,9 @@ class Problem:
             features = Features(_core.cuda_fetch(self.loaded_X))
         if isinstance(targets, DeviceTargets):
             assert self.loaded_targets is not None
-            single = len(targets.values.shape) == 1
-            targets = Targets(_core.cuda_fetch(self.loaded_targets), None, None, targets.n, single, kind=targets.kind)
+            values, weights = _core.cuda_fetch(self.loaded_targets), (targets.weights, targets.weight_of)
+            values[np.isnan(values)] = 0  # they have no weight
+            targets = Targets(values, *weights, targets.n, targets.single, kind=targets.kind)
         return features, targets
 
     def among(self, stimuli: Indices | None) -> Problem:

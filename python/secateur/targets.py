@@ -110,25 +110,44 @@ def _squeezed(result: Matrix, single: bool) -> Any:
 
 @dataclass(frozen=True)
 class DeviceTargets:
-    """Targets that came as an array (T, P) or (P,) in a CUDA device's memory, as it was given; the core checks it.
+    """Targets that came as an array in a CUDA device's memory, packed or square, as it was given; the core checks it.
 
-    ``negated``: whether they are oriented as similarities by a change of sign, where they are loaded.
+    Attributes
+    ----------
+    values : (P,), (T, P), (n, n) or (T, n, n) array on a device
+    negated : whether they are oriented as similarities by a change of sign, where they are loaded.
+    weights, weight_of : in host memory, as of :class:`Targets`
+    loose_weights : the weights as they were given, on a device: see :meth:`with_weights`
     """
 
     values: CudaArray
     n: int
     kind: Kind
     negated: bool
+    weights: Matrix | None = None
+    weight_of: Indices | None = None
+    loose_weights: CudaArray | None = None
     labels: None = None
     stimuli: None = None
     controls: None = None
 
+    @property
+    def single(self) -> bool:
+        """Whether one target came without a leading axis."""
+        shape = tuple(self.values.shape)
+        return len(shape) == 1 or shape == (self.n, self.n)
+
     def __len__(self) -> int:
-        return int(self.values.shape[0]) if len(self.values.shape) > 1 else 1
+        return 1 if self.single else int(self.values.shape[0])
 
     def squeeze(self, result: Matrix) -> Any:  # a float of (T,), else an array, as the caller knows
         """Drop the leading target axis where one target came without it."""
-        return _squeezed(result, len(self.values.shape) == 1)
+        return _squeezed(result, self.single)
+
+    def with_weights(self, given: Matrix) -> DeviceTargets:
+        """The same with the weights that lay on a device, brought to the host: (1, P) or (T, P), checked here."""
+        pattern, weight_of = _patterns(_checked_weights(given, len(self)))
+        return replace(self, weights=pattern, weight_of=weight_of, loose_weights=None)
 
 
 def _kind_of(square: Matrix) -> Kind | None:
@@ -231,6 +250,28 @@ def _patterns(rows: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Indices]:
     of = np.array([seen.setdefault(row.tobytes(), len(seen)) for row in rows], dtype=np.int64)
     first = [int(np.flatnonzero(of == u)[0]) for u in range(len(seen))]
     return rows[first], of
+
+
+def _checked_weights(given: Matrix, count: int) -> Matrix:
+    """Weights (1, P) or (T, P) of each of so many targets: (T, P)."""
+    if len(given) not in (1, count):
+        raise ValueError(f"weights must be one pattern or one for each of {count} targets, got {len(given)}")
+    if not (np.isfinite(given) & (given >= 0)).all():
+        t, p = np.argwhere(~(np.isfinite(given) & (given >= 0)))[0]
+        raise ValueError(f"weights must be finite and not negative, got {given[t, p]} at pair {p}")
+    for row in given:
+        check_magnitude(row, "weights", LARGEST_WEIGHT)
+    return np.broadcast_to(given, (count, given.shape[1]))
+
+
+def _check_device_shape(array: CudaArray, n: int, name: str) -> None:
+    shape, pairs = tuple(array.shape), pair_count(n)
+    own = 2 if shape[-2:] == (n, n) else 1
+    if len(shape) not in (own, own + 1) or (own == 1 and shape[-1] != pairs) or not shape[0]:
+        raise ValueError(
+            f"{name} must have shape ({n}, {n}), ({pairs},), (T, {pairs}) or (T, {n}, {n}) on a CUDA device for {n} "
+            f"stimuli, got {shape}"
+        )
 
 
 _Read = tuple[Matrix, "tuple[str, ...] | None", "tuple[str, ...] | None", "Kind | None"]
@@ -375,19 +416,18 @@ def read_target(
     if kind not in (None, "similarity", "dissimilarity"):
         raise ValueError(f"kind must be 'similarity' or 'dissimilarity', got {kind!r}")
     if device_arrays and is_device_array(target):
-        if weights is not None:
-            raise ValueError("weights must be None for a target on a CUDA device, got some: pass target.cpu()")
         if control is not None:
             raise ValueError("control must be None for a target on a CUDA device, got some: pass target.cpu()")
-        shape = tuple(target.shape)
-        if len(shape) not in (1, 2) or shape[-1] != pair_count(n) or not shape[0]:
-            raise ValueError(
-                f"target must have shape ({pair_count(n)},) or (T, {pair_count(n)}) on a CUDA device for {n} stimuli, "
-                f"got {shape}"
-            )
+        _check_device_shape(target, n, "target")
         if kind is None:
-            raise _kind_needed(PACKED, f"a target of shape {shape}")
-        return DeviceTargets(target, n, kind, negated=kind == "dissimilarity")
+            raise _kind_needed("a target on a CUDA device", f"one of shape {tuple(target.shape)}")
+        read = DeviceTargets(target, n, kind, negated=kind == "dissimilarity")
+        if weights is None:
+            return read
+        if is_device_array(weights):
+            _check_device_shape(weights, n, "weights")
+            return replace(read, loose_weights=weights)
+        return read.with_weights(_read_pairs(weights, n, kind, "weights")[0])
     values, single, labels, own, kind = _read_form(target, n, kind, "target")
     _check_names(own, stimuli, "target")
     if np.isinf(values).any():
@@ -399,15 +439,7 @@ def read_target(
         raise _kind_needed(PACKED, f"a target of shape {np.shape(target)}")
     given: Matrix | None = None
     if weights is not None:
-        given, _, _ = _read_pairs(weights, n, kind, "weights")
-        if len(given) not in (1, len(values)):
-            raise ValueError(f"weights must be one pattern or one for each of {len(values)} targets, got {len(given)}")
-        if not (np.isfinite(given) & (given >= 0)).all():
-            t, p = np.argwhere(~(np.isfinite(given) & (given >= 0)))[0]
-            raise ValueError(f"weights must be finite and not negative, got {given[t, p]} at pair {p}")
-        for row in given:
-            check_magnitude(row, "weights", LARGEST_WEIGHT)
-        given = np.broadcast_to(given, values.shape)
+        given = _checked_weights(_read_pairs(weights, n, kind, "weights")[0], len(values))
     missing = np.isnan(values)
     controls = None
     if control is not None:

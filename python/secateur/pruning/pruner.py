@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +12,9 @@ from sklearn.base import BaseEstimator
 from sklearn.feature_selection import SelectorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..features import Features, Indices, Matrix, read_features
+from ..features import DeviceFeatures, Features, Indices, Matrix, read_features
 from ..similarity import warn_of_undefined_pairs
-from ..targets import Targets, read_target
+from ..targets import DeviceTargets, Targets, read_target
 from .result import Detail, Pruned, SearchInterrupted
 from .settings import Search, Settings
 
@@ -278,6 +278,8 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         X : array (n stimuli, d features), DataFrame or DataArray
             Finite; computed with in float64, of which float32 takes a copy here: all stimuli are in use
             (:func:`secateur.cross_validate` and :func:`secateur.permutation_test` copy those of one fold at a time).
+            With ``search="ranking"`` X, target and weights may lie on a CUDA device, as in
+            :func:`secateur.leave_one_out`.
         target : array, rsatoolbox RDMs, or xarray DataArray
             One target, or several where ``joint`` is not ``"each"``, in any form that :func:`secateur.alignment` takes.
         weights : array shaped like a target, optional
@@ -309,9 +311,14 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         settings = self.settings()
         if target is None:
             raise ValueError("target must be given: fit requires y to be passed, but the target y is None")
-        features = read_features(X)
-        validate_data(self, X, None if target is None else "no_validation", dtype=None, ensure_min_samples=3)
-        problem = settings.problem(features, self._read_targets(target, features, weights, control), runs=1)
+        there = settings.search.runs_on_device
+        features = read_features(X, device_arrays=there)
+        targets = self._read_targets(target, features, weights, control, there)
+        if isinstance(features, DeviceFeatures):
+            validate_data(self, X, "no_validation", skip_check_array=True)
+        else:
+            validate_data(self, X, "no_validation", dtype=None, ensure_min_samples=3)
+        problem = settings.problem(features, targets, runs=1)
         settings.cost(problem).announce(bool(self.progress))
         pruned = settings.search.run(problem, groups=groups, progress=bool(self.progress), keep_interrupted=True)
         self.support_ = pruned.support[0]
@@ -380,10 +387,22 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         warn_of_undefined_pairs(int(undefined.sum()))
         return _joined(scores, self.joint)
 
+    @overload
     def _read_targets(
         self, target: TargetLike, features: Features, weights: WeightsLike | None, control: ControlLike | None
-    ) -> Targets:
-        targets = read_target(target, features.n, self.kind, weights, features.stimuli, control=control)
+    ) -> Targets: ...
+    @overload
+    def _read_targets(
+        self, target: TargetLike, features: Features | DeviceFeatures, weights: WeightsLike | None, control:
+        ControlLike | None, device_arrays: bool,
+    ) -> Targets | DeviceTargets: ...  # fmt: skip
+    def _read_targets(
+        self, target: TargetLike, features: Features | DeviceFeatures, weights: WeightsLike | None, control:
+        ControlLike | None, device_arrays: bool = False,
+    ) -> Targets | DeviceTargets:  # fmt: skip
+        targets = read_target(
+            target, features.n, self.kind, weights, features.stimuli, control=control, device_arrays=device_arrays
+        )
         if len(targets) != 1 and self.joint == "each":
             raise ValueError(
                 f"target must be one target, got {len(targets)}: fit a Pruner for each, or with joint='mean'"
