@@ -40,7 +40,7 @@ struct Selection {
 };
 
 // One block a place.
-__global__ void __launch_bounds__(threads) select(Selection job) {
+__global__ void __launch_bounds__(threads, 1) select(Selection job) {
     uint32_t* shared = reinterpret_cast<uint32_t*>(block_memory);
     const int64_t row = blockIdx.x, place = job.first + row, x = place % job.with.count, y = place / job.with.count;
     const int64_t pairs = job.from.pairs, t = job.with.which ? job.with.which[x] : x;
@@ -79,7 +79,7 @@ struct Whitening {
 };
 
 // One block a row. Of similarities: centred values in place, and their whitened sum of squares; of targets: whitened and scaled.
-__global__ void __launch_bounds__(threads) whiten(Whitening job) {
+__global__ void __launch_bounds__(threads, 1) whiten(Whitening job) {
     double* shared = reinterpret_cast<double*>(block_memory);
     const int64_t row = blockIdx.x, n = job.stimuli;
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
