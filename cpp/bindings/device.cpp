@@ -41,13 +41,12 @@ BoundTargets cuda_load_targets(const Opened& opened, const Object& values, const
     const bool on_device = lies_on_device(values);
     bool square = false;
     const DeviceArray there = on_device ? borrow_device_array(values, name, "<f8") : DeviceArray{nullptr, {}, values};
-    BoundTargets bound{
-        on_device ? targets_of(there, stimuli, name, square) : borrow_targets(values, weights, weight_of),
-        pairs,
-        nullptr,
-        there.owner,
-        weights,
-        weight_of};
+    BoundTargets bound{on_device ? targets_of(there, stimuli, name, square) : borrow_targets(values, weights, weight_of),
+                       pairs,
+                       nullptr,
+                       there.owner,
+                       weights,
+                       weight_of};
     if (on_device)
         borrow_weights(bound.targets, pairs, weights, weight_of);
     else

@@ -148,7 +148,7 @@ class Problem:
                 of = of.with_weights(_core.cuda_fetch(given))
             loaded = _core.cuda_load_targets(memory, of.values, of.weights, of.weight_of, of.n, of.negated)
         elif loaded is None and targets and isinstance(of, Targets) and of.controls is None:
-            loaded = _core.cuda_load_targets(memory, *self.targets.rows, self.targets.n, False)
+            loaded = _core.cuda_load_targets(memory, *of.rows, of.n, False)
         return replace(self, targets=of, loaded_X=X, loaded_targets=loaded)
 
     # Other problems made of this one
