@@ -357,3 +357,16 @@ def test_rdms_bring_their_names_and_kind(tmp_path):
     )
     assert told["kind"] == "dissimilarity"
     assert any("reordered by name" in note for note in notes)
+
+
+def test_prune_then_reweight_and_baselines_of_equal_size_can_be_asked_for(planted, tmp_path):
+    home, *_ = planted
+    text = STUDY.replace('"ridge"]', '"pruned+frrsa", "random", "reversed"]').replace('"data/', f'"{home}/data/')
+    text = text[: text.index("[targets.subjects]")] + text[text.index("[folds]") :]
+    (tmp_path / "study.toml").write_text(text)
+    study = read_config(tmp_path / "study.toml", similarity.SimilarityStudy)
+    result = similarity.compute(study, similarity.load(study), progress=False)
+    (compared,) = result.compared
+    assert compared.approach.values.tolist() == ["full", "pruned", "pruned+frrsa", "random", "reversed"]
+    for rule in ("random", "reversed"):
+        np.testing.assert_array_equal(compared.nodes.sel(approach=rule), compared.nodes.sel(approach="pruned"))
