@@ -1,5 +1,5 @@
 """The verbs on a CUDA device: parity with the processor by metric and by comparator, times, the share of the
-arithmetic floor, a whole MEG study, a permutation test, VGG-16's feature maps masked one by one.
+arithmetic floor, a whole MEG study, searches step by step, a permutation test, VGG-16's feature maps masked one by one.
 
 python benchmarks/bench_cuda.py            # on a machine with a GPU; without one it says so and ends
 """
@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import product
 from typing import Any
 
 import cases
@@ -101,7 +102,8 @@ def verbs(rates: tuple[float, float] | None) -> None:
     """Times of single calls, host to host, beside the arithmetic floor at the device's measured rate."""
     print("| case | verb | precision | ms | of the floor | processor, ms |")
     print("| --- | --- | --- | ---: | ---: | ---: |")
-    for case in (cases.PAPER, cases.HUNDRED, cases.SET144, cases.STUDY, cases.Case("the largest set", 512, 4096, 20)):
+    many = cases.Case("many stimuli", 512, 4096, 20), cases.Case("the objects of THINGS", 1854, 4096, 4)
+    for case in (cases.PAPER, cases.HUNDRED, cases.SET144, cases.STUDY, *many):
         X, targets = case.make()
         T = len(targets)
         orders = np.stack([np.random.default_rng(t).permutation(case.d) for t in range(T)])
@@ -123,16 +125,17 @@ def verbs(rates: tuple[float, float] | None) -> None:
 def study(participants: int = 20) -> None:
     """Every time point of every participant, five folds: 20 x 200 x 5 prunings, each with its held-out scores.
 
-    The device's seconds are those between events at the beginning and the end of each call, transfers included.
+    The device's seconds are those between events at the beginning and the end of each call, transfers included; of
+    folds that overlap each counts.
     """
     X, targets = cases.STUDY.make()
-    print("| study | precision | seconds | of the device | processor, seconds (of one, scaled) |")
-    print("| --- | --- | ---: | ---: | ---: |")
+    print("| study | precision | folds | seconds | of the device | processor, seconds (of one, scaled) |")
+    print("| --- | --- | --- | ---: | ---: | ---: |")
     one = machine.median(
         lambda: sc.cross_validate(X, targets, sc.Pruner(kind="similarity", device="cpu"), cv=5, progress=False), 1
     )
     folds, _ = split(len(X), 5)
-    for precision in ("double", "single"):
+    for precision, overlap in product(("double", "single"), (True, False)):
         pruner = sc.Pruner(kind="similarity", device="cuda", precision=precision)
         settings = pruner.settings()
         first = settings.problem(read_features(X), read_target(targets, len(X), "similarity"), folds, runs=1)
@@ -140,11 +143,30 @@ def study(participants: int = 20) -> None:
             if participant == 0:
                 start, busy = time.perf_counter(), first.execution.memory.seconds
             problem = first.over(read_features(X), read_target(targets, len(X), "similarity")).load()
-            for fold in folds:
-                score_fold(problem, fold, settings.search)
+            jobs = (partial(score_fold, problem, fold, settings.search) for fold in folds)
+            for _ in problem.execution.in_turns(jobs, short=overlap):
+                pass
         took, busy = time.perf_counter() - start, first.execution.memory.seconds - busy
-        row = f"{participants} participants x {len(targets)} times x 5 folds", precision
+        row = (
+            f"{participants} participants x {len(targets)} times x 5 folds",
+            precision,
+            "by twos" if overlap else "singly",
+        )
         print(f"| {' | '.join(row)} | {took:.2f} | {busy:.2f} | {participants * one:.1f} |")
+
+
+def steps(features: int = 20) -> None:
+    """Greedy searches, whose space and candidates stay on the device from X on."""
+    X, targets = cases.PAPER.make()
+    print("| search | features | seconds | processor, seconds |")
+    print("| --- | ---: | ---: | ---: |")
+    for search, limits in (("forward", {"max_features": features}), ("parsimonious", {})):
+        options = {"kind": "similarity", "search": search, "progress": False, **limits}
+        took = [
+            machine.median(partial(sc.Pruner(device=device, **options).fit, X, targets[0]), 1)
+            for device in ("cuda", "cpu")
+        ]
+        print(f"| {search} | {limits.get('max_features', len(X[0]))} | {took[0]:.2f} | {took[1]:.2f} |")
 
 
 def null(permutations: int = 1000) -> None:
@@ -236,7 +258,7 @@ def main() -> None:
         print(
             f"multiply-adds a second (torch's product): {rates[0] / 1e12:.2f} T double, {rates[1] / 1e12:.2f} T single"
         )
-    parts: list[Callable[[], None]] = [parity, comparators, partial(verbs, rates), study, null]
+    parts: list[Callable[[], None]] = [parity, comparators, partial(verbs, rates), study, steps, null]
     if rates:  # torch sees the device
         parts.append(partial(feature_maps, rates))
     for part in parts:

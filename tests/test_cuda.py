@@ -12,6 +12,7 @@ import itertools
 import signal
 import subprocess
 import sys
+import threading
 import warnings
 from dataclasses import replace
 from functools import partial
@@ -25,6 +26,7 @@ import cases
 import reference
 import secateur as sc
 import secateur.device
+import secateur.pairs
 from secateur import _core, execution
 from secateur.execution import Execution, multiply_adds
 from secateur.measures import COMPARATOR_TABLE
@@ -32,6 +34,7 @@ from secateur.similarity import UndefinedPairsWarning
 
 MOMENTS = ("pearson", "cosine")
 VERBS = ("leave_one_out", "add_one", "insertion_curve")
+OUT_OF_MEMORY = r"^out of device memory: .* (needed|asked for) \(.*\), .* are free: use device='cpu'"
 
 
 @pytest.fixture(autouse=True)
@@ -119,9 +122,9 @@ def test_little_memory_changes_no_bit(verb, precision, emulated, monkeypatch):
     np.testing.assert_array_equal(call(verb, X, h, precision=precision), whole)
 
 
-def pruned(X, h, device="cuda", **options):
+def pruned(X, h, device="cuda", cv=3, **options):
     """Whole folds: what of a cross-validation is numbers, one array after the other."""
-    found = sc.cross_validate(X, h, sc.Pruner(device=device, kind="similarity", **options), cv=3, progress=False)
+    found = sc.cross_validate(X, h, sc.Pruner(device=device, kind="similarity", **options), cv=cv, progress=False)
     return [np.asarray(found[name], float) for name in found.data_vars]
 
 
@@ -193,18 +196,36 @@ def test_folds_that_are_recomputed_in_part(metric):
         cases.close(ours, theirs, 1e-9)
 
 
-def test_more_stimuli_than_a_fold_may_have():
-    """The limit is on what one pruning learns from."""
-    X, h = cases.embedding(530, 6), cases.target(530, 2)
-    folds = [(np.arange(f, f + 12), np.arange(f + 20, f + 530 - 500 + 3)) for f in (0, 497)]
-    results = [
-        sc.cross_validate(X, h, sc.Pruner(device=device, kind="similarity"), folds, progress=False)
-        for device in ("cuda", "cpu")
-    ]
-    for name in results[0].data_vars:
-        cases.close(np.asarray(results[0][name], float), np.asarray(results[1][name], float), 1e-9)
-    with pytest.raises(ValueError, match=r"^X must have at most 512 stimuli .*got 530"):
-        sc.Pruner(device="cuda", kind="similarity").fit(X, h[0])
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize(
+    ("n", "d", "targets", "metric"),
+    [(600, 3, None, "cosine"), (1030, 2, 2, "euclidean"), (603, 3, 3, "correlation")],
+    ids=["gathered sums", "two targets", "the last tile in part"],
+)
+def test_more_stimuli_than_a_block_holds(verb, n, d, targets, metric):
+    """A block has the stimuli of its own pairs alone, and sums of many warps are gathered first."""
+    X, h = cases.embedding(n, d) + (0.2 if metric != "euclidean" else 0), cases.target(n, targets)
+    cases.close(*both(verb, X, h, metric), 1e-11)
+
+
+def test_single_precision_of_many_stimuli():
+    X, h = cases.embedding(530, 4), cases.target(530, 2)
+    cases.close(call("leave_one_out", X, h, precision="single"), call("leave_one_out", X, h, device="cpu"), 1e-6)
+
+
+def test_a_search_of_many_stimuli():
+    X, h = cases.embedding(601, 3), cases.target(601, 2)
+    folds = [(np.arange(f, f + 550), np.arange(551, 601)) for f in (0, 1)]
+    for ours, theirs in zip(*(pruned(X, h, device, cv=folds) for device in ("cuda", "cpu"))):
+        cases.close(ours, theirs, 1e-9)
+
+
+def test_more_features_than_sixteen_bits_count():
+    X, h = cases.embedding(4, 65_600), cases.target(4)
+    cases.close(*both("leave_one_out", X, h), 1e-11)
+    order = np.array([65_599, 3, 65_536, 7, 65_535])
+    found = [sc.insertion_curve(X, h, order, device=device, kind="similarity") for device in ("cuda", "cpu")]
+    cases.close(*found, 1e-11)
 
 
 def test_a_failed_launch_in_a_fold_gives_no_numbers(emulated, monkeypatch):
@@ -226,7 +247,7 @@ def test_a_failed_launch_in_a_fold_gives_no_numbers(emulated, monkeypatch):
 def test_a_fold_without_memory_leaves_the_processor_usable(emulated, monkeypatch):
     X, h = cases.embedding(24, 50), cases.target(24, 6)
     monkeypatch.setenv("SECATEUR_EMULATED_MEMORY", "60000")
-    with pytest.raises(MemoryError, match=r"^out of device memory: .* were asked for \(.*\)"):
+    with pytest.raises(MemoryError, match=OUT_OF_MEMORY):
         pruned(X, h)
     there = pruned(X, h, "cpu")
     monkeypatch.delenv("SECATEUR_EMULATED_MEMORY")
@@ -253,6 +274,23 @@ def test_targets_and_x_lie_in_the_same_place():
         _core.held_out_alignment(X, goals(), by, None, None, 1)
     halved = _core.leave_one_out(loaded, goals(weights=half), by, np.arange(5), 1)
     cases.close(halved, _core.leave_one_out(loaded, goals(), by, np.arange(5), 1), 1e-12)
+    for weights in (half, np.arange(28.0)[None]):
+        given = _core.Targets(h, weights, np.zeros(1, np.int64))
+        cases.close(
+            _core.leave_one_out(loaded, goals(weights=weights), by, np.arange(5), 1),
+            _core.leave_one_out(X, given, by, np.arange(5), 1),
+            1e-12,
+        )
+    some = np.array([6, 1, 4, 2])
+    pairs = sc.pairs.pair_positions(some, 8)
+    np.testing.assert_array_equal(_core.cuda_fetch(_core.cuda_among(loaded, some)), X[some])
+    np.testing.assert_array_equal(_core.cuda_fetch(_core.cuda_targets_among(goals(), None, None, 8, some)), h[:, pairs])
+    for wrong, all_stimuli, message in (
+        (goals(), 9, "loaded must be targets on a CUDA device, of 9 stimuli"),
+        (_core.Targets(h), 8, "loaded must be targets on a CUDA device"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            _core.cuda_targets_among(wrong, None, None, all_stimuli, some)
     np.testing.assert_array_equal(_core.cuda_fetch(loaded), X)
     np.testing.assert_array_equal(_core.cuda_fetch(goals()), h)
 
@@ -264,6 +302,148 @@ def test_x_goes_to_the_device_once(procedure, monkeypatch):
     more = {"bootstrap": (5,), "permutation_test": (5,)}.get(procedure, ())
     getattr(sc, procedure)(X, h, *more, pruner=sc.Pruner(device="cuda", kind="similarity"), cv=3, progress=False)
     assert len(loads) == 1
+
+
+@pytest.mark.parametrize("search", ["forward", "backward", "floating", "parsimonious"])
+@pytest.mark.parametrize("missing", ["none", "different"])
+def test_searches_step_by_step_keep_their_state_there(search, missing, monkeypatch):
+    """X goes there once a study, the targets once (and one by one where each has a search of its own); not a space."""
+    n = 36 if search == "parsimonious" else 18
+    X, h = np.abs(cases.embedding(n, 9)), cases.target(n, 2, missing)
+    X[:, 4] *= 100  # some is made anew
+    X[2] /= 100
+    X[2, 3] = 1
+    went = {"cuda_load": 0, "cuda_load_targets": 0}
+
+    def count(name, load, *given):
+        went[name] += 1
+        return load(*given)
+
+    for name in went:
+        monkeypatch.setattr(_core, name, partial(count, name, getattr(_core, name)))
+    options = {"search": search, "max_features": 5, **({"inner_cv": 3} if search == "parsimonious" else {})}
+    ours, theirs = pruned(X, h, cv=2, **options), pruned(X, h, "cpu", cv=2, **options)
+    for one, other in zip(ours, theirs):
+        cases.close(one, other, 1e-9)
+    assert went == {"cuda_load": 1, "cuda_load_targets": 1 if search == "parsimonious" else 5}
+
+
+@pytest.mark.parametrize("comparator", ["spearman", "tau-b", "corr_cov"])
+@pytest.mark.parametrize("search", ["forward", "parsimonious"])
+def test_steps_of_whole_vectors(comparator, search):
+    """Ranks and whitened products are taken of spaces that are made there and stay there."""
+    X, h = np.abs(cases.embedding(24, 5)), cases.target(24, 2, "none" if comparator == "corr_cov" else "different")
+    options = {"comparator": comparator, "search": search, "max_features": 3}
+    options |= {"inner_cv": 3} if search == "parsimonious" else {}
+    for one, other in zip(pruned(X, h, cv=2, **options), pruned(X, h, "cpu", cv=2, **options)):
+        cases.close(one, other, 1e-9)
+
+
+@pytest.mark.parametrize("comparator", ["spearman", "cosine_cov"])
+def test_whole_vectors_of_many_stimuli(comparator):
+    X, h = cases.embedding(520, 2), cases.target(520)
+    cases.close(*both("insertion_curve", X, h, "euclidean", comparator), 1e-9)
+
+
+@pytest.mark.parametrize("search", ["ranking", "forward"])
+@pytest.mark.parametrize("comparator", ["pearson", "spearman"])
+def test_controls_beside_a_device(search, comparator):
+    """X lies there; targets that are freed of controls are the host's."""
+    X, h, control = cases.embedding(24, 6), cases.target(24, 2), cases.target(24, 4)[3]
+    found = [
+        sc.cross_validate(
+            X,
+            h,
+            sc.Pruner(search=search, comparator=comparator, device=device, kind="similarity"),
+            cv=2,
+            control=control,
+            progress=False,
+        )
+        for device in ("cuda", "cpu")
+    ]
+    for name in ("pruned_test", "full_test", "n_kept"):
+        cases.close(found[0][name].values.astype(float), found[1][name].values, 1e-9)
+    cases.close(
+        *(
+            sc.leave_one_out(X, h, comparator=comparator, control=control, kind="similarity", device=device)
+            for device in ("cuda", "cpu")
+        ),
+        1e-9,
+    )
+
+
+@pytest.mark.parametrize("metric", reference.METRICS)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_steps_from_any_subset(metric, weighted):
+    """From none, one, some and all features; candidates that can't be trusted, and stimuli without direction."""
+    X, h = cases.embedding(11, 7, "sparse"), cases.target(11, 3, "different" if weighted else "none")
+    X[:, 2] *= 1e3
+    X[4, :3] = 0
+    for verb, subsets in (
+        ("add_one", ([], [5], [0, 3, 6], [0, 1, 2])),
+        ("leave_one_out", ([5], [1, 2], [0, 3, 6], None)),
+    ):
+        for subset in subsets:
+            found = [
+                getattr(sc, verb)(X, h, metric=metric, subset=subset, kind="similarity", device=device)
+                for device in ("cuda", "cpu")
+            ]
+            cases.close(*found, 1e-10)
+
+
+@pytest.mark.parametrize("without", ["POOLS", "PINNED"])
+def test_devices_without_pools_or_pinned_memory(without, emulated, monkeypatch):
+    X, h = cases.embedding(15, 20), cases.target(15, 3, "different")
+    expected = pruned(X, h), call("leave_one_out", X, h)
+    monkeypatch.setenv(f"SECATEUR_EMULATED_{without}", "0")
+    for ours, theirs in zip(pruned(X, h), expected[0]):
+        np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(call("leave_one_out", X, h), expected[1])
+    monkeypatch.setenv("SECATEUR_EMULATED_MEMORY", "20000")
+    with pytest.raises(MemoryError, match=OUT_OF_MEMORY):
+        call("leave_one_out", cases.embedding(20, 50), cases.target(20, 3))
+
+
+@pytest.mark.parametrize("pinned", ["1", "0"])
+def test_large_copies_go_in_parts(pinned, emulated, monkeypatch):
+    """More than both parts of the staging memory, there and back; and rows that lie apart where they go."""
+    monkeypatch.setenv("SECATEUR_EMULATED_PINNED", pinned)
+    X = cases.embedding(9, 180_000)
+    loaded = _core.cuda_load(_core.cuda_open(), X, "double")
+    some = np.arange(8, -1, -1)
+    np.testing.assert_array_equal(_core.cuda_fetch(_core.cuda_among(loaded, some)), X[some])
+
+
+def test_folds_overlap_and_keep_their_bits(monkeypatch):
+    X, h = cases.embedding(18, 12), cases.target(18, 2)
+    together = pruned(X, h)
+    monkeypatch.setattr(Execution, "in_turns", lambda self, jobs, short: (job() for job in jobs))
+    for ours, theirs in zip(together, pruned(X, h)):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_jobs_in_turns():
+    """Two at a time, in their order; what fails for want of memory is done again alone, other failures end all."""
+    execution = Execution.resolved("cuda", 1)
+    meeting, tried = threading.Barrier(2, timeout=20), []
+
+    def meet(value):
+        meeting.wait()
+        return value
+
+    assert list(execution.in_turns([lambda v=v: meet(v) for v in range(4)], short=True)) == [0, 1, 2, 3]
+
+    def scarce():
+        tried.append(1)
+        if len(tried) == 1:
+            raise MemoryError("only once")
+        return "had"
+
+    assert list(execution.in_turns([scarce, lambda: "other"], short=True)) == ["had", "other"]
+    with pytest.raises(ZeroDivisionError):
+        list(execution.in_turns([lambda: 1 // 0, lambda: 2], short=True))
+    mine = threading.get_ident()
+    assert list(execution.in_turns([threading.get_ident] * 2, short=False)) == [mine, mine]
 
 
 def test_what_was_done_is_timed():
@@ -554,12 +734,8 @@ def test_what_the_device_does_not_do(verb, monkeypatch):
         cases.close(
             call(verb, X, h, "cosine", "tau-a", device="auto"), call(verb, X, h, "cosine", "tau-a", device="cpu")
         )
-    X, h = cases.embedding(513, 3), cases.target(513)
-    with pytest.raises(ValueError, match=r"^X must have at most 512 stimuli .*got 513"):
-        call(verb, X, h)
-    cases.close(call(verb, X, h, device="auto"), call(verb, X, h, device="cpu"))
     with pytest.raises(ValueError, match=r"^precision must be 'double' on the processor, got 'single'"):
-        call(verb, X, h, device="auto", precision="single")
+        call(verb, X, h, comparator="spearman", device="auto", precision="single")
 
 
 def test_the_core_refuses_on_its_own():
@@ -574,9 +750,11 @@ def test_the_core_refuses_on_its_own():
             _core.leave_one_out(
                 loaded, _core.Targets(cases.target(8)[None], two, np.zeros(1, int)), by, np.arange(5), 1
             )
-    many = _core.cuda_load(_core.cuda_open(), cases.embedding(600, 2), "double")
-    with pytest.raises(ValueError, match="X must have at most 512 stimuli on a CUDA device, got 600"):
-        _core.similarity(many, "cosine", np.arange(2), 1)
+    with pytest.raises(ValueError, match="X must have at most 65535 stimuli on a CUDA device, got 65536"):
+        _core.cuda_load(_core.cuda_open(), np.zeros((65536, 1)), "double")
+    with pytest.raises(ValueError, match="X must have at most 65535 stimuli on a CUDA device, got 65536"):
+        Execution.resolved("cuda", stimuli=65536)
+    assert Execution.resolved("auto", stimuli=65536).device == "cpu"
     with pytest.raises(ValueError, match=r"precision must be one of 'double', 'single'; got 'half'"):
         _core.cuda_load(_core.cuda_open(), X, "half")
 
@@ -589,9 +767,7 @@ def test_out_of_memory(verb, emulated, monkeypatch):
     X, h = cases.embedding(20, 50), cases.target(20, 3)
     expected = call(verb, X, h, device="cpu")
     monkeypatch.setenv("SECATEUR_EMULATED_MEMORY", "20000")
-    with pytest.raises(
-        MemoryError, match=r"^out of device memory: .* asked for \(.*\), .* of .* are free: use device='cpu'"
-    ):
+    with pytest.raises(MemoryError, match=OUT_OF_MEMORY):
         call(verb, X, h)
     cases.close(call(verb, X, h, device="cpu"), expected)
     monkeypatch.delenv("SECATEUR_EMULATED_MEMORY")
@@ -652,7 +828,7 @@ def test_auto_leaves_the_driver_asleep_where_the_device_has_no_part(monkeypatch)
     monkeypatch.setattr(_core, "cuda_available", wake)
     monkeypatch.setattr(execution, "CUDA_COMPARATORS", MOMENTS)
     sc.leave_one_out(cases.embedding(8, 5), cases.target(8), comparator="spearman", device="auto", kind="similarity")
-    sc.leave_one_out(cases.embedding(513, 2), cases.target(513), device="auto", kind="similarity")
+    assert Execution.resolved("auto", stimuli=65536).device == "cpu"
 
 
 def test_auto_weighs_the_work(monkeypatch):

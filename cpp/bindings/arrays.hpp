@@ -106,7 +106,7 @@ Features borrow_features(const Object& x, bool check = true);
 std::unique_ptr<Engine> host_engine(const Object& x, bool check = true);
 // values (targets, pairs); weights (patterns, pairs) with weight_of (targets,), or both None.
 Targets borrow_targets(const Object& values, const Object& weights, const Object& weight_of);
-// weights and weight_of of what else was borrowed.
+// The weights of as many targets as there are; None: there are none.
 void borrow_weights(Targets&, int64_t pairs, const Object& weights, const Object& weight_of);
 Indices borrow_indices(const Object&, int64_t size, const char* name, const std::string& what = "feature");
 // Some of the stimuli; None: all, as they lie.

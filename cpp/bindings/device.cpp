@@ -58,6 +58,27 @@ BoundTargets cuda_load_targets(const Opened& opened, const Object& values, const
     return bound;
 }
 
+// The rows of some stimuli, of X as it lies on the device.
+BoundFeatures cuda_among(const BoundFeatures& loaded, const Object& stimuli) {
+    const Indices chosen = borrow_stimuli(stimuli, loaded.engine->stimuli);
+    BoundFeatures bound{nullptr, loaded.on_device, py::none()};
+    run([&] { bound.engine = loaded.engine->among(chosen); });
+    return bound;
+}
+
+BoundTargets cuda_targets_among(const BoundTargets& loaded, const Object& weights, const Object& weight_of, int64_t all,
+                                const Object& stimuli) {
+    if (!loaded.loaded || pairs_of(all) != loaded.pairs)
+        throw py::value_error("loaded must be targets on a CUDA device, of " + std::to_string(all) + " stimuli, got others");
+    const Indices chosen = borrow_stimuli(stimuli, all);
+    BoundTargets bound{
+        {nullptr, loaded.targets.count, nullptr, nullptr, 0}, pairs_of(chosen.count), nullptr, py::none(), weights, weight_of};
+    borrow_weights(bound.targets, bound.pairs, weights, weight_of);
+    run([&] { bound.loaded = cuda::among(*loaded.loaded, all, chosen, bound.targets); });
+    bound.targets.loaded = bound.loaded.get();
+    return bound;
+}
+
 template <class Fetch>
 Array fetched(int64_t rows, int64_t columns, Fetch&& fetch) {
     Array out({rows, columns});
@@ -92,6 +113,12 @@ void bind_device(py::module_& module) {
         py::arg("stimuli"), py::arg("negated"), py::arg("name") = "target",
         "Targets on the device, to be given to the verbs with an X that lies there; a copy, negated if `negated`. What is not "
         "called target is not looked at as one.");
+    module.def("cuda_among", &cuda_among, py::arg("loaded"), py::arg("stimuli"),
+               "The rows of some stimuli of an X that was loaded, taken on the device.");
+    module.def(
+        "cuda_targets_among", &cuda_targets_among, py::arg("loaded"), py::arg("weights"), py::arg("weight_of"), py::arg("all"),
+        py::arg("stimuli"),
+        "The pairs among some of `all` stimuli of targets that were loaded, taken on the device, with the weights of those.");
     module.def("cuda_fetch", &cuda_fetch, py::arg("loaded"), "What was loaded on the device, as a numpy array.");
     module.def("cuda_comparators", &cuda_comparators, "The names of the comparators that a CUDA device takes.");
     module.def("cuda_most_stimuli", [] { return cuda::most_stimuli; }, "So many stimuli a CUDA device takes.");

@@ -13,6 +13,7 @@ void add_one(Engine& engine, const Targets& source, Measures by, Indices subset,
         if (!member[k]) others.push_back(k);
     const Indices candidates{others.data(), static_cast<int64_t>(others.size())};
     StandardTargets targets(source, engine, by, context);
+    if (step(engine, source, targets, by.metric, subset, candidates, +1, context, out)) return;
     const Space space = space_of(engine, by.metric, subset, context);
     one_feature(engine, targets, plan_of(targets, space, by.metric, subset, candidates, +1, context), context, out);
 }

@@ -12,30 +12,21 @@ namespace {
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 // A call that is to end may get a part of them.
-Guards guards_of(const StandardTargets& targets, const Space& space, Metric metric, Indices subset, int sign,
-                 const Context& context) {
-    const int64_t n = targets.stimuli, pairs = targets.pairs;
-    const Traits traits = traits_of(metric);
-    Guards guards;
-    if (traits.centred) guards.weight = std::sqrt(centring_weight(static_cast<double>(subset.count), sign));
-    for (int64_t i = 0; i < n; ++i) {
-        const bool active = targets.active_somewhere(i), directionless = traits.normalised && !(space.own[i] > 0);
-        guards.undefined.push_back(active ? nan : 0);
-        // A removal that leaves next to nothing; an addition that leaves some targets undefined and others not.
-        guards.min_norm.push_back(!active ? -1 : sign < 0 ? removal_guard * space.own[i] : targets.active_everywhere(i) ? -1 : 0);
-        if (sign < 0 && directionless && active) {
-            guards.zero_norm.push_back(i);
-            guards.undefined[i] = 0;
-            guards.min_norm[i] = -1;
-        }
-    }
+SpaceSums sums_of(const StandardTargets& targets, const Space& space, Metric metric, const Context& context) {
+    const int64_t pairs = targets.pairs;
+    const double orientation = traits_of(metric).orientation;
+    SpaceSums sums;
     Buffer values(pairs);
-    finish(space, n, metric, values.get());
-    if (context.stop(0)) return guards;
-    double total = 0, count = 0;
-    for (int64_t p = 0; p < pairs; ++p)
-        if (!std::isnan(values[p])) total += traits.orientation * values[p], ++count;
-    if (targets.centred && count > 0) guards.shift = total / count;
+    finish(space, targets.stimuli, metric, values.get());
+    sums.weighted.resize(targets.patterns);
+    sums.weighted_squares.resize(targets.patterns);
+    if (context.stop(0)) return sums;
+    for (int64_t p = 0; p < pairs; ++p) {
+        sums.largest = std::max(sums.largest, std::abs(space.pair[p]));
+        if (std::isnan(values[p])) continue;
+        sums.total += orientation * values[p], ++sums.defined;
+        sums.squares += values[p] * values[p];
+    }
     for (int64_t u = 0; u < targets.patterns && !context.stop(0); ++u) {
         double sum = 0, squares = 0;
         for (int64_t p = 0; p < pairs; ++p) {
@@ -44,12 +35,49 @@ Guards guards_of(const StandardTargets& targets, const Space& space, Metric metr
             sum += w * space.pair[p];
             squares += w * values[p] * values[p];
         }
+        sums.weighted[u] = sum;
+        sums.weighted_squares[u] = squares;
+    }
+    return sums;
+}
+
+Guards guards_of(const StandardTargets& targets, const double* own, const SpaceSums& sums, Metric metric, int64_t subset,
+                 int sign) {
+    const Traits traits = traits_of(metric);
+    Guards guards;
+    if (traits.centred) guards.weight = std::sqrt(centring_weight(static_cast<double>(subset), sign));
+    for (int64_t i = 0; i < targets.stimuli; ++i) {
+        const bool active = targets.active_somewhere(i), directionless = traits.normalised && !(own[i] > 0);
+        guards.undefined.push_back(active ? nan : 0);
+        // A removal that leaves next to nothing; an addition that leaves some targets undefined and others not.
+        guards.min_norm.push_back(!active ? -1 : sign < 0 ? removal_guard * own[i] : targets.active_everywhere(i) ? -1 : 0);
+        if (sign < 0 && directionless && active) {
+            guards.zero_norm.push_back(i);
+            guards.undefined[i] = 0;
+            guards.min_norm[i] = -1;
+        }
+    }
+    if (targets.centred && sums.defined > 0) guards.shift = sums.total / sums.defined;
+    for (int64_t u = 0; u < targets.patterns; ++u) {
         const bool cancels = traits.guard == Guard::total && sign < 0;
-        guards.cancel_threshold.push_back(cancels ? removal_guard * sum - guards.shift * targets.total(u)
+        guards.cancel_threshold.push_back(cancels ? removal_guard * sums.weighted[u] - guards.shift * targets.total(u)
                                                   : -std::numeric_limits<double>::infinity());
-        guards.scale.push_back(squares);
+        guards.scale.push_back(sums.weighted_squares[u]);
     }
     return guards;
+}
+
+// No removal gives a stimulus a direction that had none.
+void leave_undefined(const StandardTargets& targets, const Guards& guards, Indices candidates, int64_t d, double* out) {
+    for (const int64_t i : guards.zero_norm)
+        for (int64_t t = 0; t < targets.count; ++t)
+            if (targets.active(targets.pattern_of(t), i))
+                for (int64_t c = 0; c < candidates.count; ++c) out[t * d + candidates.values[c]] = nan;
+}
+
+// Whether no update leads there: to fewer features than a similarity needs.
+bool too_few(Metric metric, Indices subset, int sign) {
+    return subset.count + sign < traits_of(metric).least_features();
 }
 
 // Some candidates alone, from spaces built without updates.
@@ -88,10 +116,31 @@ void recompute_candidates(const Features& x, const StandardTargets& targets, con
 
 OneFeaturePlan plan_of(const StandardTargets& targets, const Space& space, Metric metric, Indices subset, Indices candidates,
                        int sign, const Context& context) {
-    OneFeaturePlan plan{
-        metric, sign, subset, candidates, targets.view(), &space, guards_of(targets, space, metric, subset, sign, context)};
+    const SpaceSums sums = sums_of(targets, space, metric, context);
     context.throw_if_stopped();
-    return plan;
+    const Guards guards = guards_of(targets, space.own.get(), sums, metric, subset.count, sign);
+    return {metric, sign, subset, candidates, targets.view(), &space, sums, guards};
+}
+
+StepPlan step_of(const StandardTargets& targets, const StandardRows& rows, Metric metric, Indices subset, Indices candidates,
+                 int sign) {
+    return {{metric, sign, subset, candidates, rows, nullptr, {}, {}},
+            [&targets, metric, subset, sign](const double* own, const SpaceSums& sums) {
+                return guards_of(targets, own, sums, metric, subset.count, sign);
+            },
+            too_few(metric, subset, sign)};
+}
+
+bool step(Engine& engine, const Targets& source, const StandardTargets& targets, Metric metric, Indices subset,
+          Indices candidates, int sign, const Context& context, double* out) {
+    if (!source.loaded) return false;
+    StepPlan plan = step_of(targets, targets.view(), metric, subset, candidates, sign);
+    Guards guards;
+    plan.guards = [&, ask = plan.guards](const double* own, const SpaceSums& sums) { return guards = ask(own, sums); };
+    if (!engine.step(source, plan, context, out)) return false;
+    context.throw_if_stopped();
+    leave_undefined(targets, guards, candidates, engine.features, out);
+    return true;
 }
 
 void one_feature(Engine& engine, StandardTargets& targets, const OneFeaturePlan& plan, const Context& context, double* out) {
@@ -104,9 +153,8 @@ void one_feature(Engine& engine, StandardTargets& targets, const OneFeaturePlan&
         for (int64_t t = 0; t < targets.count; ++t) std::fill_n(out + t * d + 1, d - 1, out[t * d]);
     }
     std::vector<char> needs_recompute(candidates.count);
-    if (plan.subset.count + plan.sign < traits_of(plan.metric).least_features())
-        std::fill(needs_recompute.begin(), needs_recompute.end(),
-                  1);  // no update leads to fewer features than a similarity needs
+    if (too_few(plan.metric, plan.subset, plan.sign))
+        std::fill(needs_recompute.begin(), needs_recompute.end(), 1);
     else
         engine.one_feature(plan, context, out, needs_recompute.data());
     std::vector<int64_t> left;
@@ -117,10 +165,7 @@ void one_feature(Engine& engine, StandardTargets& targets, const OneFeaturePlan&
         recompute_candidates(engine.host_features(), targets, plan, left, context, out);
     }
     context.throw_if_stopped();
-    for (const int64_t i : plan.guards.zero_norm)
-        for (int64_t t = 0; t < targets.count; ++t)
-            if (targets.active(targets.pattern_of(t), i))
-                for (int64_t c = 0; c < candidates.count; ++c) out[t * d + candidates.values[c]] = nan;
+    leave_undefined(targets, plan.guards, candidates, d, out);
 }
 
 }  // namespace secateur

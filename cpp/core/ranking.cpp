@@ -49,15 +49,15 @@ bool ranking(Engine& all, const Targets& source, Measures by, Indices stimuli, P
     const std::vector<int64_t> features = all_features(d);
     const Indices whole{features.data(), d};
     StandardTargets targets(among.targets, engine, by, context);
-    const Space space = space_of(engine, by.metric, whole, context);
-    Buffer similarities(engine.pairs());
-    finish(space, engine.stimuli, by.metric, similarities.get());
-    const RankingPlan plan{plan_of(targets, space, by.metric, whole, whole, -1, context), among.positions(), similarities.get(),
-                           rule, d - 1 < traits_of(by.metric).least_features()};
-    if (const auto ranked = engine.ranking(source, plan, context, out)) {
+    const RankingPlan there{step_of(targets, targets.view(), by.metric, whole, whole, -1), among.positions(), rule};
+    if (const auto ranked = engine.ranking(source, there, context, out)) {
         context.throw_if_stopped();
         return *ranked;
     }
+    const Space space = space_of(engine, by.metric, whole, context);
+    Buffer similarities(engine.pairs());
+    finish(space, engine.stimuli, by.metric, similarities.get());
+    const OneFeaturePlan plan = plan_of(targets, space, by.metric, whole, whole, -1, context);
     const bool whole_curve = out.curve;
     std::vector<int64_t> ordered(out.order ? 0 : count * d);
     Buffer importances(out.importance ? 0 : count * d), curves(out.curve ? 0 : count * d);
@@ -77,7 +77,7 @@ bool ranking(Engine& all, const Targets& source, Measures by, Indices stimuli, P
     // Multiply-adds: 5 and one a target, then 6 a target; or rankings: one for all targets, then one a target.
     const auto each = static_cast<double>(count);
     context.stage(by_moments(by.comparator) ? (5 + each) / (5 + 7 * each) : 1 / (1 + each));
-    one_feature(engine, targets, plan.leave_one_out, context, out.importance);
+    one_feature(engine, targets, plan, context, out.importance);
     for (int64_t t = 0; t < count; ++t)
         for (int64_t k = 0; k < d; ++k) out.importance[t * d + k] = out.baseline[t] - out.importance[t * d + k];
     order_by_importance(out.importance, count, d, context, out.order);

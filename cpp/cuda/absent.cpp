@@ -41,5 +41,8 @@ void similarities(const std::shared_ptr<Device>&, const Singles&, int64_t, int64
                   const Context&, double*) {
     refuse();
 }
+std::unique_ptr<EngineTargets> among(EngineTargets&, int64_t, Indices, const Targets&) {
+    refuse();
+}
 
 }  // namespace secateur::cuda

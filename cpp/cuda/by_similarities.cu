@@ -102,15 +102,12 @@ void orient_all(Device& device, Metric metric, double* values, int64_t count) {
 }
 
 template <class Rule, int sign>
-void one_feature_of(Device& device, const Features& x, const OneFeaturePlan& plan, const Context& context, double* values,
-                    char* needs_recompute) {
+void one_feature_of(Device& device, const Features& x, const OneFeaturePlan& plan, const SpaceThere& space,
+                    const Context& context, double* values, char* needs_recompute) {
     const StandardTargets& of = *plan.targets.of;
     const int64_t n = x.stimuli, pairs = x.pairs(), candidates = plan.candidates.count;
     const DeviceBuffer<uint32_t> stimuli = pairs_of(device, n);
-    const DeviceBuffer<double> pair(device, plan.space->pair.get(), pairs, "inner products"),
-        own(device, plan.space->own.get(), n, "norms"),
-        mean(device, Rule::centred ? plan.space->mean.get() : nullptr, n, "means"),
-        min_norm(device, plan.guards.min_norm.data(), n, "guards");
+    const DeviceBuffer<double> min_norm(device, plan.guards.min_norm.data(), n, "guards");
     const DeviceBuffer<int64_t> subset(device, plan.subset.values, plan.subset.count, "a subset"),
         chosen(device, plan.candidates.values, candidates, "candidates");
     for (int64_t first = 0; first < plan.targets.count; first += most_targets) {
@@ -126,9 +123,9 @@ void one_feature_of(Device& device, const Features& x, const OneFeaturePlan& pla
                     x.count,
                     n,
                     pairs,
-                    pair.get(),
-                    own.get(),
-                    mean.get(),
+                    space.pair,
+                    space.own,
+                    space.mean,
                     min_norm.get(),
                     plan.guards.weight,
                     subset.get(),
@@ -294,14 +291,14 @@ void insertion_of(Device& device, const Features& x, const InsertionPlan& plan, 
 
 }  // namespace
 
-void one_feature_by_similarities(Device& device, const Features& x, const OneFeaturePlan& plan, const Context& context,
-                                 double* values, char* needs_recompute) {
+void one_feature_by_similarities(Device& device, const Features& x, const OneFeaturePlan& plan, const SpaceThere& space,
+                                 const Context& context, double* values, char* needs_recompute) {
     with_rule(plan.metric, [&](auto rule) {
         using Rule = decltype(rule);
         if (plan.sign > 0)
-            one_feature_of<Rule, 1>(device, x, plan, context, values, needs_recompute);
+            one_feature_of<Rule, 1>(device, x, plan, space, context, values, needs_recompute);
         else
-            one_feature_of<Rule, -1>(device, x, plan, context, values, needs_recompute);
+            one_feature_of<Rule, -1>(device, x, plan, space, context, values, needs_recompute);
     });
 }
 

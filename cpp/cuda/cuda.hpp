@@ -8,8 +8,8 @@
 
 namespace secateur::cuda {
 
-// Stimuli that the kernels take.
-inline constexpr int64_t most_stimuli = 512;
+// Stimuli that the kernels take: two of them are one number of 32 bits, and a grid's second axis ends here.
+inline constexpr int64_t most_stimuli = 65535;
 constexpr bool takes(Comparator comparator) {
     switch (traits_of(comparator).takes) {
         case ComparatorTraits::Takes::moments:   // one_feature, insertion_curve
@@ -26,7 +26,7 @@ bool available(std::string& reason);
 // The device's name and memory, for people.
 std::string describe();
 
-// A device's stream and the memory that calls leave to the next: one a study, shared by all that is loaded on it.
+// A device's streams and the memory that calls leave to the next: one a study, shared by all that is loaded on it.
 class Device;
 std::shared_ptr<Device> open();
 // What has been done there took so long until now, by the device's own clock, transfers included.
@@ -62,5 +62,8 @@ void masked_embeddings(const LoadedLayer&, const Singles& before, const Singles&
 // the stimuli with one another, or (count, stimuli, others) with those of one other embedding, `beside` (others, features).
 void similarities(const std::shared_ptr<Device>&, const Singles& embeddings, int64_t count, int64_t stimuli, int64_t features,
                   const Singles* beside, int64_t others, Metric, const Context&, double* out);
+
+// Loaded targets over the pairs among some of `all` stimuli, in this order; with the weights of those, which stay on the host.
+std::unique_ptr<EngineTargets> among(EngineTargets& loaded, int64_t all, Indices stimuli, const Targets& weights);
 
 }  // namespace secateur::cuda

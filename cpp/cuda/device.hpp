@@ -22,16 +22,19 @@ extern __shared__ __attribute__((aligned(16))) unsigned char block_memory[];
 // Throws where a call failed; `what` says what was being done ("allocating ...").
 void check(cudaError_t status, const std::string& what);
 
-// A stream of one device, and the memory that was used on it: kept for the next call, given back with the last owner.
+// Two streams of one device, and the memory that was used on it: kept for the next call, given back with the last owner.
 class Device {
+    struct Lane;
+
   public:
     Device();
     ~Device();
     Device(const Device&) = delete;
 
-    // While it lives, this thread's calls go to the device, and no other thread's; what they started has ended when it ends.
-    // Whoever has a turn may wait for whom `Context::stop` asks, so nothing that can be waited for there may take one: no
-    // destructor does.
+    // While it lives, this thread's calls go to the device, on a stream that no other thread has; what they started has ended
+    // when it ends. Two threads may have a turn at the same time, so that one's transfers and small kernels run beside the
+    // other's. Whoever has a turn may wait for whom `Context::stop` asks, so nothing that can be waited for there may take one:
+    // no destructor does.
     class Turn {
       public:
         explicit Turn(Device&);
@@ -39,8 +42,10 @@ class Device {
         Turn(const Turn&) = delete;
 
       private:
-        const std::lock_guard<std::mutex> held_;
         Device& device_;
+        Lane& lane_;
+        const std::lock_guard<std::mutex> held_;
+        const std::pair<const Device*, Lane*> others_;
         int before_ = 0;
     };
 
@@ -48,21 +53,44 @@ class Device {
     void give(void* memory) noexcept;
     // Memory that could be had now, what is kept included.
     std::size_t available_bytes() const;
-    void finish(const char* what) const { check(cudaStreamSynchronize(stream_), what); }
-    cudaStream_t stream() const { return stream_; }
+    void finish(const char* what) const { check(cudaStreamSynchronize(stream()), what); }
+    // That of this thread's turn.
+    cudaStream_t stream() const;
     int number() const { return number_; }
-    // What all turns took until now, by the device's clock, transfers included.
-    double seconds() const { return seconds_; }
+    // What all turns took until now, by the device's clock, transfers included; of turns at the same time each counts.
+    double seconds() const;
+    // Copies of contiguous values, to or from memory of the host or of the device. What was copied from may go at once. Rows of
+    // `width` bytes lie `pitch` apart where they go; what came there is there.
+    void upload(void* to, const void* from, std::size_t bytes);
+    void download(void* to, const void* from, std::size_t bytes, std::size_t width, std::size_t pitch);
 
   private:
+    explicit Device(int number) : number_(number) {}
+    // By what large copies go, in turns: host memory that the device reads and writes by itself, at the bus's full speed.
+    struct Staging {
+        unsigned char* memory = nullptr;
+        cudaEvent_t done = nullptr;
+    };
+    struct Lane {
+        cudaStream_t stream = nullptr;
+        cudaEvent_t began = nullptr, ended = nullptr;
+        std::mutex turn;
+        Staging staging[2];
+        bool no_staging = false;  // it could not be had
+    };
+    static thread_local std::pair<const Device*, Lane*> own_;
     int number_ = 0;
-    cudaStream_t stream_ = nullptr;
-    cudaEvent_t began_ = nullptr, ended_ = nullptr;
-    std::atomic<double> seconds_{0};
-    std::mutex turn_;
-    mutable std::mutex pool_;  // held for what is below, never for long
+    Lane lanes_[2];
+    int lane_count_ = 1;  // two only with a pool, which knows which stream a block was used on
+    std::atomic<unsigned> turns_{0};
+    cudaMemPool_t pool_ = nullptr;
+    double seconds_ = 0;
+    mutable std::mutex kept_;  // held for `seconds_` and, where there is no pool, for what is below; never for long
     std::multimap<std::size_t, void*> idle_;
     std::map<void*, std::size_t> size_;
+    Lane& free_lane();
+    bool stage(Lane&);
+    cudaError_t allocate(void** memory, std::size_t bytes);
     void release_idle() noexcept;
 };
 
@@ -73,9 +101,10 @@ class DeviceBuffer {
     DeviceBuffer() = default;
     DeviceBuffer(Device& device, int64_t count, const char* what)
         : device_(&device), count_(count), data_(count > 0 ? static_cast<T*>(device.take(count * sizeof(T), what)) : nullptr) {}
-    // A copy of host values.
-    DeviceBuffer(Device& device, const T* host, int64_t count, const char* what) : DeviceBuffer(device, host ? count : 0, what) {
-        if (data_) upload(host, count);
+    // A copy of values.
+    DeviceBuffer(Device& device, const T* values, int64_t count, const char* what)
+        : DeviceBuffer(device, values ? count : 0, what) {
+        if (data_) upload(values, count);
     }
     DeviceBuffer(DeviceBuffer&& other) noexcept { swap(other); }
     DeviceBuffer& operator=(DeviceBuffer&& other) noexcept {
@@ -86,25 +115,15 @@ class DeviceBuffer {
         if (data_) device_->give(data_);
     }
     T* get() const { return data_; }
-    void upload(const T* host, int64_t count, int64_t at = 0) {
-        check(cudaMemcpyAsync(data_ + at, host, count * sizeof(T), cudaMemcpyDefault, device_->stream()),
-              "copying to the device");
-    }
+    void upload(const T* values, int64_t count) { device_->upload(data_, values, count * sizeof(T)); }
     void zero() {
         if (data_) check(cudaMemsetAsync(data_, 0, count_ * sizeof(T), device_->stream()), "clearing device memory");
     }
     // Rows of `width` values that lie `stride` apart where they go; waits for the device.
     void download(T* to, int64_t rows, int64_t width, int64_t stride) const {
-        if (rows == 1 || stride == width)
-            check(cudaMemcpyAsync(to, data_, rows * width * sizeof(T), cudaMemcpyDefault, device_->stream()),
-                  "copying from the device");
-        else
-            check(cudaMemcpy2DAsync(to, stride * sizeof(T), data_, width * sizeof(T), width * sizeof(T), rows, cudaMemcpyDefault,
-                                    device_->stream()),
-                  "copying from the device");
-        device_->finish("computing on the device");
+        device_->download(to, data_, rows * width * sizeof(T), width * sizeof(T), stride * sizeof(T));
     }
-    void download(T* host) const { download(host, 1, count_, count_); }
+    void download(T* to) const { download(to, 1, count_, count_); }
 
   private:
     Device* device_ = nullptr;
@@ -176,6 +195,10 @@ __device__ T over_block(T value, T* shared, Join join) {
     return all;
 }
 
+// Throws, before anything is done, where so many bytes can't be had at all.
+void expect_room(const Device&, int64_t bytes, const char* what);
+// Whether values lie on the device; else on the host.
+bool lies_there(const void* values);
 // Throws unless memory given as an argument lies on the device; waits for whoever wrote it, on whatever stream.
 void expect_on_device(const Device&, const void* values, const char* name);
 // Whether all values on the device are finite.

@@ -27,9 +27,10 @@ constexpr int lanes = 32, warps = 8, threads = lanes * warps;
 constexpr int64_t few = 8;      // targets up to which the sums are taken for each anew
 constexpr int depth = 16;       // pairs at a time in `products`
 constexpr int rows_a_lane = 8;  // candidates a thread holds sums of in `products`
-constexpr int64_t tile_bytes = 256 << 20, batch_bytes = 512 << 20;
+constexpr int64_t tile_bytes = 256 << 20, batch_bytes = int64_t{1} << 33;
+constexpr int64_t pairs_a_slice = 1 << 16;  // of the unchanged space
 constexpr int64_t most_in_a_batch = 32768;  // a grid's second axis ends at 65535
-constexpr int64_t enough_blocks = 512, most_slices = 16;
+constexpr int64_t enough_blocks = 512, most_slices = 16, most_parts = 256;
 
 // A float sum that keeps what it loses (Neumaier's, with a fixed order): single precision for the price of a few additions.
 struct Compensated {
@@ -166,14 +167,15 @@ __global__ void prepare(Job<Real> job) {
     job.shifted[p] = static_cast<float>((whole - job.shift) * job.unit);
 }
 
-// The unchanged space's own sums (columns, 3), one block a column; for the delta form.
+// The unchanged space's own sums (slices, columns, 3), one block a column and slice of the pairs; for the delta form.
 template <class Rule, class Real>
 __global__ void unchanged(Job<Real> job) {
     double* shared = reinterpret_cast<double*>(block_memory);
     const int64_t column = blockIdx.x;
     const double* w = job.weights ? job.weights + (job.pattern_of ? job.pattern_of[column] : column) * job.pairs : nullptr;
+    const int64_t slice = (job.pairs + gridDim.y - 1) / gridDim.y, from = blockIdx.y * slice, to = min(from + slice, job.pairs);
     double all[3] = {0, 0, 0};
-    for (int64_t p = threadIdx.x; p < job.pairs; p += blockDim.x) {
+    for (int64_t p = from + threadIdx.x; p < to; p += blockDim.x) {
         const uint32_t i = job.stimuli[p] >> 16, j = job.stimuli[p] & 0xffffu;
         double value = job.pair[p];
         if constexpr (Rule::normalised)
@@ -194,7 +196,7 @@ __global__ void unchanged(Job<Real> job) {
     if (threadIdx.x < 3) {
         double sum = 0;
         for (int w8 = 0; w8 < warps; ++w8) sum += shared[threadIdx.x * warps + w8];
-        job.base[column * 3 + threadIdx.x] = sum;
+        job.base[(int64_t{blockIdx.y} * gridDim.x + column) * 3 + threadIdx.x] = sum;
     }
 }
 
@@ -372,20 +374,8 @@ bool fit_floats(const StandardRows& targets, int64_t pairs) {
 
 // Whether similarities vary by more than a thousandth of their size: where they are all but equal, a feature's changes are large,
 // all but cancel, and floats lose what is left.
-template <class Rule>
-bool vary(const OneFeaturePlan& plan, int64_t n) {
-    double count = 0, sum = 0, squares = 0;
-    for (int64_t i = 0, p = 0; i < n; ++i)
-        for (int64_t j = i + 1; j < n; ++j, ++p) {
-            double value = plan.space->pair[p];
-            if constexpr (Rule::normalised) value /= std::sqrt(plan.space->own[i] * plan.space->own[j]);
-            if constexpr (Rule::rooted) value = std::sqrt(value);
-            if (!std::isfinite(value)) continue;
-            ++count;
-            sum += value;
-            squares += value * value;
-        }
-    return count == 0 || squares - sum * sum / count >= 1e-6 * squares;
+bool vary(const SpaceSums& sums) {
+    return sums.defined == 0 || sums.squares - sums.total * sums.total / sums.defined >= 1e-6 * sums.squares;
 }
 
 int64_t slices_for(int64_t blocks, int64_t longest) {
@@ -395,7 +385,7 @@ int64_t slices_for(int64_t blocks, int64_t longest) {
 template <class Rule, int sign, class Real>
 class Verb {
   public:
-    Verb(Device& device, const Features& x, const OneFeaturePlan& plan)
+    Verb(Device& device, const Features& x, const OneFeaturePlan& plan, const SpaceThere& space)
         : device_(device),
           x_(x),
           plan_(plan),
@@ -403,9 +393,7 @@ class Verb {
           pairs_(x.pairs()),
           patterns_(plan.targets.patterns),
           weighted_(plan.targets.weights != nullptr),
-          pair_(device, plan.space->pair.get(), pairs_, "inner products"),
-          own_(device, plan.space->own.get(), n_, "norms"),
-          mean_(device, Rule::centred ? plan.space->mean.get() : nullptr, n_, "means"),
+          rows_there_(lies_there(plan.targets.rows)),
           min_norm_(device, plan.guards.min_norm.data(), n_, "guards"),
           undefined_(device, plan.guards.undefined.data(), n_, "guards"),
           cancel_threshold_(device, plan.guards.cancel_threshold.data(), patterns_, "guards"),
@@ -417,10 +405,7 @@ class Verb {
           value_(device, single ? pairs_ : 0, "similarities"),
           shifted_(device, single ? pairs_ : 0, "similarities") {
         if (single && !Rule::normalised) {  // so that the sums of any features fit a float
-            double largest = 0;
-            for (int64_t p = 0; p < pairs_; ++p) largest = std::max(largest, std::abs(plan.space->pair[p]));
-            if constexpr (!Rule::difference)
-                for (int64_t i = 0; i < n_; ++i) largest = std::max(largest, plan.space->own[i]);
+            const double largest = plan.sums.largest;
             factor_unit_ = largest > 0 ? 1 / root(largest, Rule::degree) : 1;
         }
         job_.x = x.values;
@@ -429,9 +414,9 @@ class Verb {
         job_.pairs = pairs_;
         job_.metric = plan.metric;
         job_.sign = plan.sign;
-        job_.pair = pair_.get();
-        job_.own = own_.get();
-        job_.mean = mean_.get();
+        job_.pair = space.pair;
+        job_.own = space.own;
+        job_.mean = space.mean;
         job_.weight = plan.guards.weight;
         job_.shift = plan.guards.shift;
         job_.factor_unit = factor_unit_;
@@ -450,9 +435,18 @@ class Verb {
         launch(device, "laying out pairs", prepare<Rule, Real>, grid_of((n_ + 127) / 128, n_), 128, 0, job_);
     }
 
+    // What a call takes at the least: the bytes of the pairs alone, and those of a target and of a candidate.
+    static int64_t least_bytes(const Features& x, const OneFeaturePlan& plan, bool rows_there) {
+        const StandardRows& targets = plan.targets;
+        const int64_t pairs = x.pairs(), columns = by_target(targets) ? 1 : targets.patterns;
+        return (targets.weights ? 8 * targets.patterns * pairs : 0) + (single ? 12 : 4) * pairs + (rows_there ? 0 : 8 * pairs) +
+               8 * plan.candidates.count + lanes * bytes_a_candidate(x.stimuli, columns, 1);
+    }
+
     void run(const Context& context, double* values, char* needs_recompute) {
         const StandardRows& targets = plan_.targets;
-        const int64_t largest = std::clamp<int64_t>(std::min(batch_bytes, room()) / 8 / pairs_, 1, most_in_a_batch);
+        const int64_t each = (rows_there_ ? 0 : 8 * pairs_) + lanes * (bytes_a_candidate(0, 1, 1));
+        const int64_t largest = std::clamp<int64_t>(std::min(batch_bytes, room()) / each, 1, most_in_a_batch);
         for (int64_t from = 0; from < targets.count; from += largest)
             batch(from, std::min(largest, targets.count - from), context, values, needs_recompute);
     }
@@ -463,8 +457,8 @@ class Verb {
     const Features x_;
     const OneFeaturePlan& plan_;
     const int64_t n_, pairs_, patterns_;
-    const bool weighted_;
-    const DeviceBuffer<double> pair_, own_, mean_, min_norm_, undefined_, cancel_threshold_, scale_, totals_, weights_;
+    const bool weighted_, rows_there_;
+    const DeviceBuffer<double> min_norm_, undefined_, cancel_threshold_, scale_, totals_, weights_;
     const DeviceBuffer<int64_t> candidates_;
     const DeviceBuffer<uint32_t> stimuli_;
     const DeviceBuffer<float> value_, shifted_;
@@ -474,18 +468,27 @@ class Verb {
     // A share of the memory that is left; how sums are split, and so their bits, never depends on it.
     int64_t room() const { return static_cast<int64_t>(device_.available_bytes() / 4); }
 
+    static constexpr int64_t bytes_a_candidate(int64_t stimuli, int64_t columns, int64_t targets) {
+        return 2 * sizeof(Real) * stimuli + 8 * most_slices * (3 * columns + targets) + 8 * targets + 32;
+    }
+    static bool by_target(const StandardRows& targets) {
+        return targets.in_all <= few || (targets.weights && targets.patterns >= std::min(targets.in_all, most_in_a_batch));
+    }
+
     void batch(int64_t first, int64_t count, const Context& context, double* values, char* needs_recompute) {
         const StandardRows& targets = plan_.targets;
         const int64_t candidates = plan_.candidates.count;
-        const bool by_target = targets.in_all <= few || (weighted_ && patterns_ >= std::min(targets.in_all, most_in_a_batch));
+        const bool by_target = Verb::by_target(targets);
         const int64_t columns = by_target ? count : patterns_;
-        const DeviceBuffer<double> rows(device_, targets.rows + first * pairs_, count * pairs_, "targets");
+        const double* given = targets.rows + first * pairs_;
+        const DeviceBuffer<double> rows(device_, rows_there_ ? nullptr : given, count * pairs_, "targets");
         const DeviceBuffer<int64_t> pattern_of(device_, weighted_ ? targets.weight_of + first : nullptr, count,
                                                "weight patterns");
-        const DeviceBuffer<double> base(device_, single ? count * 3 : 0, "sums"),
-            base_of_patterns(device_, single ? patterns_ * 3 : 0, "sums");
+        const int64_t parts = single ? std::clamp<int64_t>(pairs_ / pairs_a_slice, 1, most_parts) : 0;
+        const DeviceBuffer<double> base(device_, parts * count * 3, "sums"),
+            base_of_patterns(device_, parts * patterns_ * 3, "sums");
         Job<Real> job = job_;
-        job.rows = rows.get();
+        job.rows = rows_there_ ? given : rows.get();
         job.pattern_of = pattern_of.get();
         job.targets = count;
         job.columns = columns;
@@ -497,12 +500,14 @@ class Verb {
         of_patterns.base = base_of_patterns.get();
         if (single) {
             constexpr std::size_t shared = 3 * warps * sizeof(double);
-            launch(device_, "summing the unchanged space", unchanged<Rule, Real>, grid_of(count), threads, shared, job);
-            launch(device_, "summing the unchanged space", unchanged<Rule, Real>, grid_of(patterns_), threads, shared,
+            launch(device_, "summing the unchanged space", unchanged<Rule, Real>, grid_of(count, parts), threads, shared, job);
+            add_slices(device_, base.get(), count * 3, parts);
+            launch(device_, "summing the unchanged space", unchanged<Rule, Real>, grid_of(patterns_, parts), threads, shared,
                    of_patterns);
+            add_slices(device_, base_of_patterns.get(), patterns_ * 3, parts);
             job.base_of_patterns = base_of_patterns.get();
         }
-        const int64_t each = 2 * sizeof(Real) * n_ + 8 * most_slices * (3 * columns + count) + 8 * count + 32;
+        const int64_t each = bytes_a_candidate(n_, columns, count);
         const int64_t tile = std::min(rounded_up(candidates, lanes),
                                       std::max<int64_t>(lanes, std::min(tile_bytes, room()) / each / lanes * lanes));
         const int64_t tiles = (candidates + lanes - 1) / lanes;
@@ -547,19 +552,29 @@ class Verb {
     }
 };
 
+template <class T>
+struct As {
+    using Type = T;
+};
+
 }  // namespace
 
-void one_feature(Device& device, const Features& x, Precision precision, const OneFeaturePlan& plan, const Context& context,
-                 double* values, char* needs_recompute) {
+void one_feature(Device& device, const Features& x, Precision precision, const OneFeaturePlan& plan, const SpaceThere& space,
+                 const Context& context, double* values, char* needs_recompute) {
     if (!by_moments(plan.targets.of->comparator))
-        return one_feature_by_similarities(device, x, plan, context, values, needs_recompute);
+        return one_feature_by_similarities(device, x, plan, space, context, values, needs_recompute);
     with_rule(plan.metric, [&](auto rule) {
         using Rule = decltype(rule);
-        const auto run = [&](auto verb) { verb.run(context, values, needs_recompute); };
-        if (precision == Precision::single && fit_floats(plan.targets, x.pairs()) && vary<Rule>(plan, x.stimuli))
-            plan.sign > 0 ? run(Verb<Rule, 1, float>(device, x, plan)) : run(Verb<Rule, -1, float>(device, x, plan));
+        const auto run = [&](auto kind) {
+            using Kind = decltype(kind);
+            expect_room(device, Kind::Type::least_bytes(x, plan, lies_there(plan.targets.rows)),
+                        "changing one feature, 32 candidates at a time");
+            typename Kind::Type(device, x, plan, space).run(context, values, needs_recompute);
+        };
+        if (precision == Precision::single && fit_floats(plan.targets, x.pairs()) && vary(plan.sums))
+            plan.sign > 0 ? run(As<Verb<Rule, 1, float>>{}) : run(As<Verb<Rule, -1, float>>{});
         else
-            plan.sign > 0 ? run(Verb<Rule, 1, double>(device, x, plan)) : run(Verb<Rule, -1, double>(device, x, plan));
+            plan.sign > 0 ? run(As<Verb<Rule, 1, double>>{}) : run(As<Verb<Rule, -1, double>>{});
     });
 }
 

@@ -112,25 +112,11 @@ __global__ void find(const char* flags, int64_t size, unsigned long long* found,
     if (at < size && flags[at]) places[atomicAdd(found, 1ull)] = at;
 }
 
-// One block a list: features (lists, count - 1), lengths (lists): all features but one.
-__global__ void list_all_but(const int64_t* without, int64_t count, int64_t* features, int64_t* lengths) {
-    const int64_t row = blockIdx.x, left = count - 1;
-    for (int64_t k = threadIdx.x; k < left; k += threads) features[row * left + k] = k < without[row] ? k : k + 1;
-    if (threadIdx.x == 0) lengths[row] = left;
-}
-
 // One block a list: features (lists, stride): the beginning of a target's order, of its length.
 __global__ void list_beginnings(const int64_t* order, int64_t count, const int64_t* targets, const int64_t* lengths,
                                 int64_t stride, int64_t* features) {
     const int64_t row = blockIdx.x;
     for (int64_t k = threadIdx.x; k < lengths[row]; k += threads) features[row * stride + k] = order[targets[row] * count + k];
-}
-
-// values (targets, count), in the columns of some features := sign * alignments (features, targets).
-__global__ void put_columns(const double* alignments, double sign, const int64_t* features, int64_t targets, int64_t count,
-                            double* values) {
-    const int64_t t = int64_t{blockIdx.y} * blockDim.x + threadIdx.x;
-    if (t < targets) values[t * count + features[blockIdx.x]] = sign * alignments[blockIdx.x * targets + t];
 }
 
 // values (targets, count) behind so many steps of some targets := sign * alignments (places).
@@ -149,33 +135,16 @@ struct Part {
     char* flags;
 };
 
-class Search {
+class Insertion {
   public:
-    Search(Device& device, const Features& x, Precision precision, const TargetsAmong& among, const RankingPlan& plan,
-           const Context& context)
-        : device_(device), x_(x), precision_(precision), among_(among), plan_(plan), context_(context) {}
-
-    // Alignments with each feature left out. False if asked to stop.
-    bool leave_one_out(const Part& part) const {
-        std::vector<char> needs_recompute(x_.count, plan_.no_updates);
-        if (!plan_.no_updates) {
-            OneFeaturePlan plan = plan_.leave_one_out;
-            plan.targets = part.targets;
-            one_feature(device_, x_, precision_, plan, context_, part.values, needs_recompute.data());
-        }
-        std::vector<int64_t> features;
-        for (int64_t k = 0; k < x_.count; ++k)
-            if (needs_recompute[k]) features.push_back(k);
-        const auto some = static_cast<int64_t>(features.size());
-        if (some > 0 && !context_.stop(0)) leave_out_anew(part, features);
-        return !context_.stop(0);
-    }
+    Insertion(Device& device, const Features& x, Metric metric, const TargetsAmong& among, const Context& context)
+        : device_(device), x_(x), metric_(metric), among_(among), context_(context) {}
 
     // The curves of the orders, not oriented. False if asked to stop.
-    bool insert(const Part& part) const {
+    bool curves(const Part& part) const {
         const int64_t size = part.count * x_.count;
-        insertion_curve(device_, x_, {plan_.leave_one_out.metric, part.targets, {part.order, part.count, x_.count}}, context_,
-                        part.curve, part.flags);
+        insertion_curve(device_, x_, {metric_, part.targets, {part.order, part.count, x_.count}}, context_, part.curve,
+                        part.flags);
         if (context_.stop(0)) return false;
         if (!by_moments(part.targets.of->comparator)) return true;  // there no step is in doubt
         DeviceBuffer<unsigned long long> found(device_, 1, "a count");
@@ -195,30 +164,9 @@ class Search {
   private:
     Device& device_;
     const Features x_;
-    const Precision precision_;
+    const Metric metric_;
     const TargetsAmong& among_;
-    const RankingPlan& plan_;
     const Context& context_;
-
-    double sign() const { return traits_of(plan_.leave_one_out.metric).orientation; }
-
-    void leave_out_anew(const Part& part, const std::vector<int64_t>& all) const {
-        const auto count = static_cast<int64_t>(all.size()), left = x_.count - 1;
-        Spaces spaces(device_, x_, plan_.leave_one_out.metric, count, 8 * (left + 2 + part.count));
-        const DeviceBuffer<double> alignments(device_, spaces.at_once() * part.count, "alignments");
-        const DeviceBuffer<int64_t> lists(device_, spaces.at_once() * left, "lists of features"),
-            lengths(device_, spaces.at_once(), "lengths"), features(device_, all.data(), count, "features");
-        for (int64_t from = 0; from < count && !context_.stop(0); from += spaces.at_once()) {
-            const int64_t now = std::min(spaces.at_once(), count - from);
-            launch(device_, "listing features", list_all_but, grid_of(now), threads, 0, features.get() + from, x_.count,
-                   lists.get(), lengths.get());
-            const double* similarities = spaces.of({lists.get(), lengths.get(), now, left});
-            among_.compared({part.first, part.count, nullptr, similarities, 0, now}, true, alignments.get(), nullptr);
-            launch(device_, "putting alignments in their place", put_columns, grid_of(now, (part.count + threads - 1) / threads),
-                   threads, 0, alignments.get(), sign(), features.get() + from, part.count, x_.count, part.values);
-        }
-        device_.finish("leaving features out");  // before what was copied from goes
-    }
 
     void insert_anew(const Part& part, const std::vector<int64_t>& places) const {
         const auto count = static_cast<int64_t>(places.size());
@@ -228,7 +176,7 @@ class Search {
             steps.push_back(place % x_.count + 1);
         }
         const int64_t longest = *std::max_element(steps.begin(), steps.end());
-        Spaces spaces(device_, x_, plan_.leave_one_out.metric, count, 8 * longest);
+        Spaces spaces(device_, x_, metric_, count, 8 * longest);
         const DeviceBuffer<int64_t> targets(device_, rows.data(), count, "places"),
             lengths(device_, steps.data(), count, "lengths"), lists(device_, spaces.at_once() * longest, "lists of features");
         const DeviceBuffer<double> alignments(device_, count, "alignments");
@@ -241,7 +189,7 @@ class Search {
                             nullptr);
         }
         launch(device_, "putting alignments in their place", put_steps, grid_of((count + threads - 1) / threads), threads, 0,
-               alignments.get(), sign(), targets.get(), lengths.get(), count, x_.count, part.curve);
+               alignments.get(), traits_of(metric_).orientation, targets.get(), lengths.get(), count, x_.count, part.curve);
         device_.finish("inserting features");  // before what was copied from goes
     }
 };
@@ -250,18 +198,20 @@ class Search {
 
 bool ranking(Device& device, const Features& x, Precision precision, const LoadedTargets& loaded, const RankingPlan& plan,
              const Context& context, Ranked out) {
-    const StandardRows& targets = plan.leave_one_out.targets;
+    const OneFeaturePlan& removal = plan.leave_one_out.plan;
+    const StandardRows& targets = removal.targets;
     const int64_t d = x.count, pairs = x.pairs();
     const Comparator comparator = targets.of->comparator;
-    const double sign = traits_of(plan.leave_one_out.metric).orientation;
+    const double sign = traits_of(removal.metric).orientation;
     const TargetsAmong among(device, loaded, plan.positions, targets.weights, targets.weight_of, targets.patterns, targets.count,
-                             comparator, tie_scale_of(plan.leave_one_out.metric), x.stimuli);
-    const DeviceBuffer<double> similarities(device, plan.similarities, pairs, "similarities");
+                             comparator, tie_scale_of(removal.metric), x.stimuli);
+    Step removals(device, x, precision, plan.leave_one_out, context);
     const DeviceBuffer<double> baseline(device, targets.count, "alignments");
-    among.compared({0, targets.count, nullptr, similarities.get(), 0, 1}, true, baseline.get(), nullptr);
+    among.compared({0, targets.count, nullptr, removals.space().similarities, 0, 1}, true, baseline.get(), nullptr);
     baseline.download(out.baseline);
     if (std::any_of(out.baseline, out.baseline + targets.count, [](double r) { return std::isnan(r); })) return false;
     if (traits_of(comparator).zero_where_constant && among.any_constant()) return false;
+    removals.prepare(among.weights());
 
     const int64_t each = 8 * pairs + d * (8 + 8 + 8 + 8 + 2 * (8 + 4) + 2) + 16;
     const auto room = static_cast<int64_t>(device.available_bytes() / 3);
@@ -273,17 +223,17 @@ bool ranking(Device& device, const Features& x, Precision precision, const Loade
     DeviceBuffer<uint32_t> places(device, 2 * largest * d, "places");
     DeviceBuffer<bool> support(device, largest * d, "kept features");
     DeviceBuffer<char> flags(device, largest * d, "flags");
-    const Search search(device, x, precision, among, plan, context);
+    const Insertion insertion(device, x, removal.metric, among, context);
     constexpr std::size_t sorting = (buckets + 1) * sorters * sizeof(uint32_t) + sorters * sizeof(uint64_t);
     for (int64_t first = 0; first < targets.count; first += largest) {
         const int64_t count = std::min(largest, targets.count - first);
         among.standardised(first, count, rows.get());
         const Part part{first,       count,      targets.part(first, count, rows.get()), values.get(), curve.get(),
                         order.get(), flags.get()};
-        if (!search.leave_one_out(part)) return true;
+        if (!removals.values(among, first, part.targets, part.values)) return true;
         launch(device, "ranking features", order_by_importance, grid_of(count), sorters, sorting, values.get(),
                baseline.get() + first, sign, d, keys.get(), places.get(), order.get());
-        if (!search.insert(part)) return true;
+        if (!insertion.curves(part)) return true;
         launch(device, "choosing prefixes", keep_prefix, grid_of(count), threads, threads * sizeof(double), curve.get(),
                order.get(), sign, d, plan.rule, length.get(), alignment.get(), support.get());
         if (out.importance) values.download(out.importance + first * d, 1, count * d, count * d);

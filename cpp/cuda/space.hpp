@@ -12,6 +12,14 @@ struct Lists {
     int64_t count, stride;
 };
 
+// One space on the device: sums over features as the rule has them, means where the rule is centred (else null).
+struct SpaceThere {
+    const double *pair, *own, *mean, *similarities;
+};
+
+// sums (slices, size) on the device: the first of them := all of them, in order.
+void add_slices(Device&, double* sums, int64_t size, int64_t slices);
+
 // Similarities over lists of features, from the features alone.
 class Spaces {
   public:
@@ -21,6 +29,8 @@ class Spaces {
     int64_t at_once() const { return at_once_; }
     // (lists, pairs), until the next call; NaN where undefined.
     const double* of(Lists);
+    // Of one list, until the next call.
+    SpaceThere whole(Lists);
     // Of one list: pair (pairs), own (stimuli), mean (stimuli), on the host.
     void sums_of(Lists, double* pair, double* own, double* mean);
 

@@ -1,4 +1,5 @@
 // Targets on the device: standardised among some stimuli, and compared with similarities.
+#include <algorithm>
 #include <cmath>
 #include <sstream>
 
@@ -10,6 +11,8 @@ namespace secateur::cuda {
 namespace {
 
 constexpr int threads = 256;
+constexpr int64_t pairs_a_slice = 1 << 15, most_slices = 256;
+constexpr int64_t most_in_a_grid = 32768;  // along its last axes
 
 __global__ void negate(double* values, int64_t count) {
     const int64_t at = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
@@ -40,81 +43,163 @@ __global__ void __launch_bounds__(threads)
     lopsided[t] = first < INFINITY ? static_cast<int64_t>(first) : -1;
 }
 
-// One block a target. rows (targets, pairs): w (h - mean) / norm over the pairs at these positions; NaN for a constant target.
-__global__ void __launch_bounds__(threads) standardise(TargetRows from, bool centred, double* rows) {
+// out (targets, pairs among `count` stimuli) of `from` (targets, pairs among all): those of stimuli i (blockIdx.y) and j.
+__global__ void take_pairs(const double* from, int64_t all, const int64_t* stimuli, int64_t count, int64_t targets, double* out) {
+    const int64_t i = blockIdx.y, j = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+    if (j <= i || j >= count) return;
+    const int64_t a = stimuli[i], b = stimuli[j], low = a < b ? a : b, high = a < b ? b : a;
+    const int64_t there = row_start(low, all) + high - low - 1, here = row_start(i, count) + j - i - 1;
+    for (int64_t t = blockIdx.z; t < targets; t += gridDim.z)
+        out[t * (count * (count - 1) / 2) + here] = from[t * (all * (all - 1) / 2) + there];
+}
+
+// Many pairs are summed up in slices, by a block each; whoever needs the whole adds the slices up in order. sums (slices, rows,
+// count).
+template <int count>
+__device__ void write_sums(double (&values)[count], double* shared, double* sums, int64_t slice, int64_t rows, int64_t row) {
+#pragma unroll
+    for (int m = 0; m < count; ++m) {
+        const double all = over_block(values[m], shared, plus);
+        if (threadIdx.x == 0) sums[(slice * rows + row) * count + m] = all;
+    }
+}
+template <int count>
+__device__ void read_sums(const double* sums, int64_t slices, int64_t rows, int64_t row, double (&values)[count]) {
+#pragma unroll
+    for (int m = 0; m < count; ++m) values[m] = 0;
+    for (int64_t slice = 0; slice < slices; ++slice)
+#pragma unroll
+        for (int m = 0; m < count; ++m) values[m] += sums[(slice * rows + row) * count + m];
+}
+// Pairs of a slice, this one of so many.
+struct Slice {
+    int64_t from, to;
+    __device__ Slice(int64_t pairs, int64_t slice, int64_t slices) {
+        const int64_t each = (pairs + slices - 1) / slices;
+        from = min(slice * each, pairs);
+        to = min(from + each, pairs);
+    }
+};
+
+// Blocks: a target, a slice. sums (slices, targets, 2): of w, w h.
+__global__ void __launch_bounds__(threads) sum_up(TargetRows from, double* sums) {
     double* shared = reinterpret_cast<double*>(block_memory);
     const int64_t t = blockIdx.x;
     const double* h = from.values + t * from.all_pairs;
     const double* w = from.weights ? from.weights + from.pattern_of[t] * from.pairs : nullptr;
-    double mean = 0, total = 0, deviation = 0, squares = 0;
-    if (centred) {
-        for (int64_t p = threadIdx.x; p < from.pairs; p += threads) {
-            const double weight = w ? w[p] : 1.0;
-            total += weight;
-            if (weight > 0) mean += weight * h[from.at ? from.at[p] : p];
-        }
-        total = over_block(total, shared, plus);
-        mean = over_block(mean, shared, plus) / total;
+    const Slice slice(from.pairs, blockIdx.y, gridDim.y);
+    double all[2] = {0, 0};
+    for (int64_t p = slice.from + threadIdx.x; p < slice.to; p += threads) {
+        const double weight = w ? w[p] : 1.0;
+        all[0] += weight;
+        if (weight > 0) all[1] += weight * h[from.at ? from.at[p] : p];
     }
-    for (int64_t p = threadIdx.x; p < from.pairs; p += threads) {
-        const double weight = w ? w[p] : 1.0, value = weight > 0 ? h[from.at ? from.at[p] : p] : 0.0,
-                     gap = weight > 0 ? value - mean : 0.0;
-        deviation += weight * gap * gap;
-        squares += weight * value * value;
-        rows[t * from.pairs + p] = weight * gap;
-    }
-    deviation = over_block(deviation, shared, plus);
-    squares = over_block(squares, shared, plus);
-    const double scale = is_constant(deviation, squares) ? static_cast<double>(NAN) : 1 / std::sqrt(deviation);
-    for (int64_t p = threadIdx.x; p < from.pairs; p += threads) rows[t * from.pairs + p] *= scale;
+    write_sums(all, shared, sums, blockIdx.y, gridDim.x, t);
 }
 
-// One block a target and space (TargetsAmong::Comparison).
-__global__ void __launch_bounds__(threads)
-    compare(TargetRows from, TargetsAmong::Comparison with, bool centred, bool strict, double* alignments, int64_t* undefined) {
+// rows (targets, pairs): w (h - mean). deviations (slices, targets, 2): of w (h - mean)^2, w h^2.
+__global__ void __launch_bounds__(threads, 2)
+    deviate(TargetRows from, bool centred, const double* sums, double* deviations, double* rows) {
     double* shared = reinterpret_cast<double*>(block_memory);
-    const int64_t place = int64_t{blockIdx.y} * gridDim.x + blockIdx.x,
-                  t = with.which ? with.which[blockIdx.x] : int64_t{blockIdx.x};
-    const double *h = from.values + t * from.all_pairs,
-                 *s = with.similarities + (with.stride ? blockIdx.x * with.stride : blockIdx.y * from.pairs);
+    const int64_t t = blockIdx.x;
+    const double* h = from.values + t * from.all_pairs;
     const double* w = from.weights ? from.weights + from.pattern_of[t] * from.pairs : nullptr;
-    double total = 0, lost = 0, mean_h = 0, mean_s = 0;
-    for (int64_t p = threadIdx.x; p < from.pairs; p += threads) {
-        const double weight = w ? w[p] : 1.0;
+    const Slice slice(from.pairs, blockIdx.y, gridDim.y);
+    double whole[2], all[2] = {0, 0};
+    read_sums(sums, gridDim.y, gridDim.x, t, whole);
+    const double mean = centred ? whole[1] / whole[0] : 0.0;
+    for (int64_t p = slice.from + threadIdx.x; p < slice.to; p += threads) {
+        const double weight = w ? w[p] : 1.0, value = weight > 0 ? h[from.at ? from.at[p] : p] : 0.0,
+                     gap = weight > 0 ? value - mean : 0.0;
+        all[0] += weight * gap * gap;
+        all[1] += weight * value * value;
+        rows[t * from.pairs + p] = weight * gap;
+    }
+    write_sums(all, shared, deviations, blockIdx.y, gridDim.x, t);
+}
+
+// rows /= norm; NaN for a constant target.
+__global__ void __launch_bounds__(threads) scale(int64_t pairs, const double* deviations, double* rows) {
+    const int64_t t = blockIdx.x;
+    const Slice slice(pairs, blockIdx.y, gridDim.y);
+    double whole[2];
+    read_sums(deviations, gridDim.y, gridDim.x, t, whole);
+    const double scale = is_constant(whole[0], whole[1]) ? static_cast<double>(NAN) : 1 / std::sqrt(whole[0]);
+    for (int64_t p = slice.from + threadIdx.x; p < slice.to; p += threads) rows[t * pairs + p] *= scale;
+}
+
+// What a block compares (TargetsAmong::Comparison): blocks are a target, a space, a slice.
+struct Compared {
+    int64_t place, places;
+    const double *h, *s, *w;
+    Slice slice;
+    __device__ Compared(const TargetRows& from, const TargetsAmong::Comparison& with)
+        : place(int64_t{blockIdx.y} * gridDim.x + blockIdx.x),
+          places(int64_t{gridDim.x} * gridDim.y),
+          s(with.similarities + (with.stride ? blockIdx.x * with.stride : blockIdx.y * from.pairs)),
+          slice(from.pairs, blockIdx.z, gridDim.z) {
+        const int64_t t = with.which ? with.which[blockIdx.x] : int64_t{blockIdx.x};
+        h = from.values + t * from.all_pairs;
+        w = from.weights ? from.weights + from.pattern_of[t] * from.pairs : nullptr;
+    }
+};
+
+// sums (slices, places, 4): of w, w h, w s over the defined pairs, and how many with weight are not.
+__global__ void __launch_bounds__(threads, 2) compare_means(TargetRows from, TargetsAmong::Comparison with, double* sums) {
+    double* shared = reinterpret_cast<double*>(block_memory);
+    const Compared of(from, with);
+    double all[4] = {0, 0, 0, 0};
+    for (int64_t p = of.slice.from + threadIdx.x; p < of.slice.to; p += threads) {
+        const double weight = of.w ? of.w[p] : 1.0, value = of.s[p];
         if (!(weight > 0)) continue;
-        if (std::isnan(s[p])) {
-            lost += 1;
+        if (std::isnan(value)) {
+            all[3] += 1;
             continue;
         }
-        total += weight;
-        mean_h += weight * h[from.at ? from.at[p] : p];
-        mean_s += weight * s[p];
+        all[0] += weight;
+        all[1] += weight * of.h[from.at ? from.at[p] : p];
+        all[2] += weight * value;
     }
-    total = over_block(total, shared, plus);
-    lost = over_block(lost, shared, plus);
-    mean_h = over_block(mean_h, shared, plus) / total;
-    mean_s = over_block(mean_s, shared, plus) / total;
-    if (!centred) mean_h = mean_s = 0;
-    double of_h[2] = {0, 0}, of_s[2] = {0, 0}, product = 0;  // squared deviations, squares
-    for (int64_t p = threadIdx.x; p < from.pairs; p += threads) {
-        const double weight = w ? w[p] : 1.0;
-        if (!(weight > 0) || std::isnan(s[p])) continue;
-        const double value = h[from.at ? from.at[p] : p], a = value - mean_h, b = s[p] - mean_s;
-        of_h[0] += weight * a * a;
-        of_h[1] += weight * value * value;
-        of_s[0] += weight * b * b;
-        of_s[1] += weight * s[p] * s[p];
-        product += weight * a * b;
+    write_sums(all, shared, sums, blockIdx.z, of.places, of.place);
+}
+
+// products (slices, places, 5): squared deviations and squares of h and of s, and the product.
+__global__ void __launch_bounds__(threads, 2)
+    compare_products(TargetRows from, TargetsAmong::Comparison with, bool centred, const double* sums, double* products) {
+    double* shared = reinterpret_cast<double*>(block_memory);
+    const Compared of(from, with);
+    double means[4], all[5] = {0, 0, 0, 0, 0};
+    read_sums(sums, gridDim.z, of.places, of.place, means);
+    const double mean_h = centred ? means[1] / means[0] : 0.0, mean_s = centred ? means[2] / means[0] : 0.0;
+    for (int64_t p = of.slice.from + threadIdx.x; p < of.slice.to; p += threads) {
+        const double weight = of.w ? of.w[p] : 1.0, similarity = of.s[p];
+        if (!(weight > 0) || std::isnan(similarity)) continue;
+        const double value = of.h[from.at ? from.at[p] : p], a = value - mean_h, b = similarity - mean_s;
+        all[0] += weight * a * a;
+        all[1] += weight * value * value;
+        all[2] += weight * b * b;
+        all[3] += weight * similarity * similarity;
+        all[4] += weight * a * b;
     }
-    for (int m = 0; m < 2; ++m) {
-        of_h[m] = over_block(of_h[m], shared, plus);
-        of_s[m] = over_block(of_s[m], shared, plus);
-    }
-    product = over_block(product, shared, plus);
-    if (threadIdx.x != 0) return;
-    const bool none = !(total > 0) || (strict && lost > 0) || is_constant(of_h[0], of_h[1]) || is_constant(of_s[0], of_s[1]);
-    alignments[place] = none ? static_cast<double>(NAN) : product / std::sqrt(of_h[0]) / std::sqrt(of_s[0]);
-    if (undefined) undefined[place] = static_cast<int64_t>(lost);
+    write_sums(all, shared, products, blockIdx.z, of.places, of.place);
+}
+
+// A thread a place.
+__global__ void compare_sums(const double* sums, const double* products, int64_t slices, int64_t places, bool strict,
+                             double* alignments, int64_t* undefined) {
+    const int64_t place = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+    if (place >= places) return;
+    double means[4], all[5];
+    read_sums(sums, slices, places, place, means);
+    read_sums(products, slices, places, place, all);
+    const bool none = !(means[0] > 0) || (strict && means[3] > 0) || is_constant(all[0], all[1]) || is_constant(all[2], all[3]);
+    alignments[place] = none ? static_cast<double>(NAN) : all[4] / std::sqrt(all[0]) / std::sqrt(all[2]);
+    if (undefined) undefined[place] = static_cast<int64_t>(means[3]);
+}
+
+// By the number of pairs alone, and so are bits.
+int64_t slices_of(int64_t pairs) {
+    return std::clamp<int64_t>(pairs / pairs_a_slice, 1, most_slices);
 }
 
 // One block a target.
@@ -214,13 +299,9 @@ void LoadedTargets::pack_squares(bool negated, const std::string& name) {
     }
 }
 
-TargetsAmong LoadedTargets::among_all(Comparator comparator, TieScale scale) const {
-    return {*device_,        *this,        {nullptr, pairs_}, given_.weights, given_.weight_of,
-            given_.patterns, given_.count, comparator,        scale,          stimuli_};
-}
-
 const double* LoadedTargets::fetched() {
     if (!on_device_) return given_.values;
+    const std::lock_guard<std::mutex> held(making_);
     if (fetch_.empty()) {
         fetch_.resize(given_.count * pairs_);
         values_.download(fetch_.data());
@@ -233,14 +314,45 @@ const double* LoadedTargets::host_values() {
     return fetched();
 }
 
+LoadedTargets::LoadedTargets(const LoadedTargets& all, int64_t all_stimuli, Indices stimuli, const Targets& weights)
+    : device_(all.device_), given_(weights), on_device_(true), stimuli_(stimuli.count), pairs_(stimuli_ * (stimuli_ - 1) / 2) {
+    const Device::Turn turn(*device_);
+    const int64_t m = stimuli.count;
+    const DeviceBuffer<int64_t> chosen(*device_, stimuli.values, m, "stimuli");
+    values_ = DeviceBuffer<double>(*device_, given_.count * pairs_, "targets");
+    launch(*device_, "taking pairs of targets", take_pairs,
+           grid_of((m + threads - 1) / threads, m, std::min<int64_t>(given_.count, most_in_a_grid)), threads, 0,
+           all.values_.get(), all_stimuli, chosen.get(), m, given_.count, values_.get());
+    device_->finish("taking pairs of targets");
+}
+
+LoadedTargets::~LoadedTargets() = default;
+
+const TargetsAmong& LoadedTargets::made_whole(Comparator comparator, TieScale scale) {
+    auto& whole = whole_[{comparator, scale.normalised, scale.rooted}];
+    if (whole) return *whole;
+    auto made = std::make_unique<TargetsAmong>(*device_, *this, Indices{nullptr, pairs_}, given_.weights, given_.weight_of,
+                                               given_.patterns, given_.count, comparator, scale, stimuli_);
+    device_->finish("copying targets to the device");
+    whole = std::move(made);
+    return *whole;
+}
+
+const TargetsAmong& LoadedTargets::whole(Comparator comparator, TieScale scale) {
+    const std::lock_guard<std::mutex> held(making_);
+    return made_whole(comparator, scale);
+}
+
 const double* LoadedTargets::standardised(Comparator comparator) {
     if (is_rank(comparator) && !given_.weights) return values_.get();
     const Device::Turn turn(*device_);
+    const std::lock_guard<std::mutex> held(making_);
     DeviceBuffer<double>& rows = rows_[comparator];
     if (!rows.get()) {
-        rows = DeviceBuffer<double>(*device_, given_.count * pairs_, "targets");
-        among_all(comparator, {}).standardised(0, given_.count, rows.get());
+        DeviceBuffer<double> made(*device_, given_.count * pairs_, "targets");
+        made_whole(comparator, {}).standardised(0, given_.count, made.get());
         device_->finish("standardising targets");
+        rows = std::move(made);
     }
     return rows.get();
 }
@@ -249,13 +361,17 @@ void LoadedTargets::compare(const double* similarities, Comparator comparator, T
     const Device::Turn turn(*device_);
     const DeviceBuffer<double> given(*device_, similarities, pairs_, "similarities");
     const DeviceBuffer<double> alignments(*device_, given_.count, "alignments");
-    among_all(comparator, scale).compared({0, given_.count, nullptr, given.get(), 0, 1}, true, alignments.get(), nullptr);
+    whole(comparator, scale).compared({0, given_.count, nullptr, given.get(), 0, 1}, true, alignments.get(), nullptr);
     alignments.download(out);
 }
 
 std::unique_ptr<EngineTargets> load(std::shared_ptr<Device> device, const Targets& targets, int64_t stimuli, Form form,
                                     bool negated, const std::string& name) {
     return std::make_unique<LoadedTargets>(std::move(device), targets, stimuli, form, negated, name);
+}
+
+std::unique_ptr<EngineTargets> among(EngineTargets& loaded, int64_t all, Indices stimuli, const Targets& weights) {
+    return std::make_unique<LoadedTargets>(static_cast<const LoadedTargets&>(loaded), all, stimuli, weights);
 }
 
 TargetsAmong::TargetsAmong(Device& device, const LoadedTargets& loaded, Indices positions, const double* weights,
@@ -279,16 +395,28 @@ TargetRows TargetsAmong::rows_from(int64_t first) const {
 
 void TargetsAmong::standardised(int64_t first, int64_t count, double* rows) const {
     if (!by_moments(comparator_)) return standardise_vectors(device_, comparator_, stimuli_, rows_from(first), count, rows);
-    launch(device_, "standardising targets", standardise, grid_of(count), threads, threads * sizeof(double), rows_from(first),
-           is_centred(comparator_), rows);
+    const int64_t slices = slices_of(pairs_);
+    constexpr std::size_t shared = threads * sizeof(double);
+    const DeviceBuffer<double> sums(device_, slices * count * 2, "sums"), deviations(device_, slices * count * 2, "sums");
+    launch(device_, "standardising targets", sum_up, grid_of(count, slices), threads, shared, rows_from(first), sums.get());
+    launch(device_, "standardising targets", deviate, grid_of(count, slices), threads, shared, rows_from(first),
+           is_centred(comparator_), sums.get(), deviations.get(), rows);
+    launch(device_, "standardising targets", scale, grid_of(count, slices), threads, 0, pairs_, deviations.get(), rows);
 }
 
 void TargetsAmong::compared(const Comparison& with, bool strict, double* alignments, int64_t* undefined) const {
     if (!by_moments(comparator_))
         return compare_vectors(device_, comparator_, scale_, stimuli_, rows_from(with.first), with, strict, alignments,
                                undefined);
-    launch(device_, "comparing", compare, grid_of(with.count, with.spaces), threads, threads * sizeof(double),
-           rows_from(with.first), with, is_centred(comparator_), strict, alignments, undefined);
+    const int64_t slices = slices_of(pairs_), places = with.count * with.spaces;
+    constexpr std::size_t shared = threads * sizeof(double);
+    const DeviceBuffer<double> sums(device_, slices * places * 4, "sums"), products(device_, slices * places * 5, "sums");
+    const dim3 grid = grid_of(with.count, with.spaces, slices);
+    launch(device_, "comparing", compare_means, grid, threads, shared, rows_from(with.first), with, sums.get());
+    launch(device_, "comparing", compare_products, grid, threads, shared, rows_from(with.first), with, is_centred(comparator_),
+           sums.get(), products.get());
+    launch(device_, "comparing", compare_sums, grid_of((places + threads - 1) / threads), threads, 0, sums.get(), products.get(),
+           slices, places, strict, alignments, undefined);
 }
 
 bool TargetsAmong::any_constant() const {

@@ -3,7 +3,9 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "device.hpp"
@@ -16,9 +18,15 @@ class TargetsAmong;
 class LoadedTargets : public EngineTargets {
   public:
     LoadedTargets(std::shared_ptr<Device>, const Targets&, int64_t stimuli, Form, bool negated, const std::string& name);
+    // The same over the pairs among some of `all_stimuli`, with the weights of those.
+    LoadedTargets(const LoadedTargets& all, int64_t all_stimuli, Indices stimuli, const Targets& weights);
+    ~LoadedTargets() override;
     const double* host_values() override;
     const double* standardised(Comparator) override;
     void compare(const double* similarities, Comparator, TieScale, double* out) override;
+
+    // The caller has the turn. Against all pairs, with the weights that were given; made once.
+    const TargetsAmong& whole(Comparator, TieScale);
 
     const Device* device() const { return device_.get(); }
     const double* row(int64_t target) const { return values_.get() + target * pairs_; }
@@ -26,17 +34,19 @@ class LoadedTargets : public EngineTargets {
 
   private:
     const std::shared_ptr<Device> device_;
-    const Targets given_;  // its values lie on the host, or `on_device_`
+    const Targets given_;  // its values lie on the host, or (`on_device_`) elsewhere
     const bool on_device_;
     const int64_t stimuli_, pairs_;
     DeviceBuffer<double> values_;                      // (targets, pairs)
     std::map<Comparator, DeviceBuffer<double>> rows_;  // (targets, pairs)
+    std::map<std::tuple<Comparator, bool, bool>, std::unique_ptr<TargetsAmong>> whole_;
     std::vector<double> fetch_;
+    std::mutex making_;  // held for what is made once: two threads may have a turn
     // The caller has the turn.
     const double* fetched();
     void pack_squares(bool negated, const std::string& name);
     void expect_finite(const std::string& name);
-    TargetsAmong among_all(Comparator, TieScale) const;
+    const TargetsAmong& made_whole(Comparator, TieScale);
 };
 
 // Targets over the pairs at some positions, as kernels take them.
@@ -69,6 +79,8 @@ class TargetsAmong {
     void compared(const Comparison&, bool strict, double* alignments, int64_t* undefined) const;
     // Whether a target has one value at all pairs that count.
     bool any_constant() const;
+    // (patterns, pairs), on the device; nullptr where every pair counts once.
+    const double* weights() const { return weights_.get(); }
 
   private:
     TargetRows rows_from(int64_t first) const;

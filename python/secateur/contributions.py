@@ -34,7 +34,7 @@ def _read(
         device, threads, precision, comparator=comparator, stimuli=features.n,
         device_array=device_array(features, targets), work=multiply_adds(features.n, features.d, len(targets)),
     )  # fmt: skip
-    return Problem(features, targets, metric, comparator, execution).load(targets=False)
+    return Problem(features, targets, metric, comparator, execution).load()
 
 
 def leave_one_out(

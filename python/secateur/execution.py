@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 import os
 import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from . import _core
 from .arguments import check_integer
@@ -21,6 +24,8 @@ __all__ = [
 ]  # fmt: skip
 
 Device = Literal["auto", "cpu", "cuda"]
+Result = TypeVar("Result")
+_STREAMS = 2  # of an open CUDA device (cpp/cuda/device.hpp)
 Precision = Literal["double", "single"]
 
 
@@ -175,6 +180,40 @@ class Execution:
                 "alone (device='cuda')"
             )
         return cls(runs_on, count, precision, _core.cuda_open() if runs_on == "cuda" else None)
+
+    def in_turns(self, jobs: Iterable[Callable[[], Result]], *, short: bool) -> Iterator[Result]:
+        """What jobs give, in their order: one after the other, or (``short`` ones) two at a time on a CUDA device.
+
+        There each has a stream of its own: where one leaves the device idle (small kernels, transfers, what the host
+        says in between) the other runs. Results are the same bits. Where the memory is too little for two, one follows
+        the other. Ctrl-C ends the call at once; the device then finishes the jobs that it was given, unseen.
+        """
+        if self.device == "cpu" or not short:
+            yield from (job() for job in jobs)
+            return
+        running: deque[tuple[Callable[[], Result], Future[Result]]] = deque()
+
+        def first() -> Result:
+            job, future = running.popleft()
+            try:
+                return future.result()
+            except MemoryError:
+                wait([other for _, other in running])
+                return job()
+
+        pool, interrupted = ThreadPoolExecutor(_STREAMS), False
+        try:
+            for job in jobs:
+                running.append((job, pool.submit(job)))
+                if len(running) == _STREAMS:
+                    yield first()
+            while running:
+                yield first()
+        except KeyboardInterrupt:
+            interrupted = True
+            raise
+        finally:
+            pool.shutdown(wait=not interrupted, cancel_futures=True)
 
 
 def processors() -> int:

@@ -134,7 +134,7 @@ class Problem:
     def load(self, *, targets: bool = True) -> Problem:
         """The same with X, and targets, on the execution's device, each brought there once.
 
-        ``targets=False`` leaves those of the host on the host, which standardises them for the verbs of single steps.
+        ``targets=False`` leaves those of the host on the host.
         """
         memory, X, loaded = self.execution.memory, self.loaded_X, self.loaded_targets
         if memory is None:
@@ -167,12 +167,24 @@ class Problem:
             targets = Targets(values, *weights, targets.n, targets.single, kind=targets.kind)
         return features, targets
 
-    def among(self, stimuli: Indices | None) -> Problem:
-        """These stimuli alone, in this order, or all, in host memory."""
+    def among(self, stimuli: Indices | None, *, loaded: bool = False) -> Problem:
+        """These stimuli alone, in this order, or all, in host memory.
+
+        ``loaded``: what of the problem lies on the device is taken there too, and not brought again.
+        """
         features, targets = self.host
         if stimuli is None:
-            return self.over(features, targets)
-        return self.over(features.among(stimuli), targets.among(stimuli))
+            return replace(self, features=features, targets=targets) if loaded else self.over(features, targets)
+        chosen = targets.among(stimuli)
+        part = self.over(features.among(stimuli), chosen)
+        if not loaded:
+            return part
+        X, h = self.loaded_X, self.loaded_targets
+        if X is not None:
+            X = _core.cuda_among(X, stimuli)
+        if h is not None:
+            h = _core.cuda_targets_among(h, *chosen.rows[1:], targets.n, stimuli)
+        return replace(part, loaded_X=X, loaded_targets=h)
 
     def over(self, features: Features, targets: Targets) -> Problem:
         """The same comparison of others."""

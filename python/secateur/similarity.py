@@ -191,7 +191,7 @@ def alignment(
         ``"spearman"``. A pair that a control lacks (NaN) has no weight.
     device : {"auto", "cpu", "cuda"}
         ``"cuda"`` never falls back to the processor; ``"auto"`` does, where no CUDA device can be used, where the call
-        is not one for it (it takes up to 512 stimuli), or where there is little to do.
+        is not one for it, or where there is little to do.
     threads : int, optional
         All available processors by default. The result is the same, bit for bit, for any number.
 

@@ -6,6 +6,9 @@
 // Environment:  SECATEUR_EMULATED_CUDA=1            a device is there (else: none)
 //               SECATEUR_EMULATED_ORDER=forward     threads of a block run forward, reverse, or shuffled by this seed
 //               SECATEUR_EMULATED_MEMORY=bytes      what cudaMalloc may hand out in all
+//               SECATEUR_EMULATED_POOLS=0           the device has no memory pools
+//               SECATEUR_EMULATED_PINNED=0          no host memory can be pinned. Copies to and from pinned memory are put off as
+//                                                   long as they may be: until something waits for them, or comes behind them
 //               SECATEUR_EMULATED_FAILURE=k         launch k fails, counted from 0 since this was set
 //               SECATEUR_EMULATED_DRIVER=12040      the driver is of this version, older than the runtime; or "forked": it does
 //               not start SECATEUR_EMULATED_CAPABILITY=61     the device's compute capability
@@ -57,7 +60,19 @@ enum cudaError_t {
     cudaErrorInvalidConfiguration,
     cudaErrorInitializationError,
 };
-enum cudaDeviceAttr { cudaDevAttrComputeCapabilityMajor, cudaDevAttrComputeCapabilityMinor };
+enum cudaDeviceAttr { cudaDevAttrComputeCapabilityMajor, cudaDevAttrComputeCapabilityMinor, cudaDevAttrMemoryPoolsSupported };
+enum cudaMemAllocationType { cudaMemAllocationTypePinned };
+enum cudaMemLocationType { cudaMemLocationTypeDevice };
+enum cudaMemPoolAttr { cudaMemPoolAttrReleaseThreshold, cudaMemPoolAttrReservedMemCurrent, cudaMemPoolAttrUsedMemCurrent };
+struct cudaMemPoolProps {
+    cudaMemAllocationType allocType;
+    struct {
+        cudaMemLocationType type;
+        int id;
+    } location;
+};
+using cudaMemPool_t = struct EmulatedPool*;
+constexpr unsigned cudaHostAllocDefault = 0, cudaEventDisableTiming = 2;
 enum cudaMemcpyKind { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpyDefault };
 enum cudaMemoryType { cudaMemoryTypeUnregistered, cudaMemoryTypeHost, cudaMemoryTypeDevice, cudaMemoryTypeManaged };
 constexpr unsigned cudaStreamNonBlocking = 1;
@@ -84,6 +99,15 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp*, int);
 cudaError_t cudaMalloc(void**, std::size_t);
 cudaError_t cudaFree(void*);
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total);
+cudaError_t cudaMemPoolCreate(cudaMemPool_t*, const cudaMemPoolProps*);
+cudaError_t cudaMemPoolDestroy(cudaMemPool_t);
+cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*);
+cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*);
+cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, std::size_t bytes_to_keep);
+cudaError_t cudaMallocFromPoolAsync(void**, std::size_t, cudaMemPool_t, cudaStream_t);
+cudaError_t cudaFreeAsync(void*, cudaStream_t);
+cudaError_t cudaHostAlloc(void**, std::size_t, unsigned);
+cudaError_t cudaFreeHost(void*);
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind, cudaStream_t);
 cudaError_t cudaMemcpy2DAsync(void* to, std::size_t to_pitch, const void* from, std::size_t from_pitch, std::size_t width,
                               std::size_t height, cudaMemcpyKind, cudaStream_t);
@@ -93,7 +117,9 @@ cudaError_t cudaStreamDestroy(cudaStream_t);
 cudaError_t cudaStreamSynchronize(cudaStream_t);
 cudaError_t cudaDeviceSynchronize();
 cudaError_t cudaEventCreate(cudaEvent_t*);
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t*, unsigned);
 cudaError_t cudaEventDestroy(cudaEvent_t);
+cudaError_t cudaEventSynchronize(cudaEvent_t);
 cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t);
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t from, cudaEvent_t to);
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes*, const void*);

@@ -38,8 +38,9 @@ constexpr std::size_t guard = 256, stack_bytes = 64 << 10;
 constexpr unsigned char guard_byte = 0xa5, poison = 0xff;  // eight times 0xff is NaN
 
 std::recursive_mutex everything;
-std::map<unsigned char*, std::size_t> allocations;
-cudaError_t last_error = cudaSuccess;
+std::map<unsigned char*, std::size_t> allocations, pinned;
+std::vector<std::function<void()>> put_off;  // copies, in their order
+thread_local cudaError_t last_error = cudaSuccess;
 
 const char* setting(const char* name) {
     const char* value = std::getenv(name);
@@ -66,13 +67,17 @@ bool guards_hold(unsigned char* data, std::size_t bytes) {
     };
     return whole(data - guard) && whole(data + bytes);
 }
-// The allocation that holds all of [data, data + bytes), if one does.
-bool inside(const void* data, std::size_t bytes) {
+// Whether one of these allocations holds all of [data, data + bytes).
+bool inside(const void* data, std::size_t bytes, const std::map<unsigned char*, std::size_t>& those = allocations) {
     const auto* at = static_cast<const unsigned char*>(data);
-    auto next = allocations.upper_bound(const_cast<unsigned char*>(at));
-    if (next == allocations.begin()) return false;
+    auto next = those.upper_bound(const_cast<unsigned char*>(at));
+    if (next == those.begin()) return false;
     --next;
     return at >= next->first && at + bytes <= next->first + next->second;
+}
+void catch_up() {
+    for (const auto& copy : put_off) copy();
+    put_off.clear();
 }
 
 enum class State { ready, at_barrier, at_exchange, done };
@@ -171,11 +176,13 @@ double __shfl_xor_sync(unsigned, double value, int lane_mask) {
 namespace emulated {
 
 bool on_device(const void* data) {
+    const std::lock_guard<std::recursive_mutex> held(everything);
     return inside(data, 1);
 }
 
 cudaError_t run(const std::function<void()>& thread, dim3 grid, dim3 block, std::size_t shared) {
     const std::lock_guard<std::recursive_mutex> held(everything);
+    catch_up();
     const std::string failing = setting("SECATEUR_EMULATED_FAILURE");
     static unsigned long launches = 0;
     static std::string seen;
@@ -226,6 +233,10 @@ cudaError_t cudaDriverGetVersion(int* version) {
     return cudaSuccess;
 }
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int) {
+    if (which == cudaDevAttrMemoryPoolsSupported) {
+        *value = std::string(setting("SECATEUR_EMULATED_POOLS")) != "0";
+        return cudaSuccess;
+    }
     const int given = std::atoi(setting("SECATEUR_EMULATED_CAPABILITY")), capability = given ? given : 90;
     *value = which == cudaDevAttrComputeCapabilityMajor ? capability / 10 : capability % 10;
     return cudaSuccess;
@@ -262,10 +273,53 @@ cudaError_t cudaMalloc(void** memory, std::size_t bytes) {
 }
 cudaError_t cudaFree(void* memory) {
     const std::lock_guard<std::recursive_mutex> held(everything);
+    catch_up();
     const auto found = allocations.find(static_cast<unsigned char*>(memory));
     if (found == allocations.end()) return noted(cudaErrorInvalidValue);
     std::free(found->first - guard);
     allocations.erase(found);
+    return cudaSuccess;
+}
+// A pool that keeps nothing.
+struct EmulatedPool {};
+cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps*) {
+    *pool = new EmulatedPool;
+    return cudaSuccess;
+}
+cudaError_t cudaMemPoolDestroy(cudaMemPool_t pool) {
+    delete pool;
+    return cudaSuccess;
+}
+cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) {
+    return cudaSuccess;
+}
+cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t, cudaMemPoolAttr, void* value) {
+    *static_cast<uint64_t*>(value) = 0;
+    return cudaSuccess;
+}
+cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, std::size_t) {
+    return cudaSuccess;
+}
+cudaError_t cudaMallocFromPoolAsync(void** memory, std::size_t bytes, cudaMemPool_t, cudaStream_t) {
+    return cudaMalloc(memory, bytes);
+}
+cudaError_t cudaFreeAsync(void* memory, cudaStream_t) {
+    return cudaFree(memory);
+}
+cudaError_t cudaHostAlloc(void** memory, std::size_t bytes, unsigned) {
+    const std::lock_guard<std::recursive_mutex> held(everything);
+    if (std::string(setting("SECATEUR_EMULATED_PINNED")) == "0") return noted(cudaErrorMemoryAllocation);
+    auto* data = static_cast<unsigned char*>(std::malloc(bytes));
+    std::memset(data, poison, bytes);
+    pinned[data] = bytes;
+    *memory = data;
+    return cudaSuccess;
+}
+cudaError_t cudaFreeHost(void* memory) {
+    const std::lock_guard<std::recursive_mutex> held(everything);
+    catch_up();
+    if (!pinned.erase(static_cast<unsigned char*>(memory))) return noted(cudaErrorInvalidValue);
+    std::free(memory);
     return cudaSuccess;
 }
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
@@ -277,6 +331,7 @@ cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
 cudaError_t cudaMemcpy2DAsync(void* to, std::size_t to_pitch, const void* from, std::size_t from_pitch, std::size_t width,
                               std::size_t height, cudaMemcpyKind kind, cudaStream_t) {
     const std::lock_guard<std::recursive_mutex> held(everything);
+    catch_up();
     if (width == 0 || height == 0) return cudaSuccess;
     const bool to_there = kind == cudaMemcpyHostToDevice || (kind == cudaMemcpyDefault && inside(to, 1));
     const bool from_there = kind == cudaMemcpyDeviceToHost || (kind == cudaMemcpyDefault && inside(from, 1));
@@ -284,8 +339,14 @@ cudaError_t cudaMemcpy2DAsync(void* to, std::size_t to_pitch, const void* from, 
         return width <= pitch && (there ? inside(memory, (height - 1) * pitch + width) : !inside(memory, 1));
     };
     if (!fits(to, to_pitch, to_there) || !fits(from, from_pitch, from_there)) return noted(cudaErrorInvalidValue);
-    for (std::size_t row = 0; row < height; ++row)
-        std::memcpy(static_cast<char*>(to) + row * to_pitch, static_cast<const char*>(from) + row * from_pitch, width);
+    const auto copy = [=] {
+        for (std::size_t row = 0; row < height; ++row)
+            std::memcpy(static_cast<char*>(to) + row * to_pitch, static_cast<const char*>(from) + row * from_pitch, width);
+    };
+    if (inside(to, 1, pinned) || inside(from, 1, pinned))
+        put_off.push_back(copy);
+    else
+        copy();
     return cudaSuccess;
 }
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
@@ -293,6 +354,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
 }
 cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStream_t) {
     const std::lock_guard<std::recursive_mutex> held(everything);
+    catch_up();
     if (!inside(memory, bytes)) return noted(cudaErrorInvalidValue);
     std::memset(memory, value, bytes);
     return cudaSuccess;
@@ -306,6 +368,8 @@ cudaError_t cudaStreamDestroy(cudaStream_t) {
     return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t) {
+    const std::lock_guard<std::recursive_mutex> held(everything);
+    catch_up();
     return cudaSuccess;
 }
 struct EmulatedEvent {
@@ -314,6 +378,12 @@ struct EmulatedEvent {
 cudaError_t cudaEventCreate(cudaEvent_t* event) {
     *event = new EmulatedEvent{};
     return cudaSuccess;
+}
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+    return cudaEventCreate(event);
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t) {
+    return cudaStreamSynchronize(nullptr);
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
     delete event;
@@ -328,7 +398,7 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t from, cudaEven
     return cudaSuccess;
 }
 cudaError_t cudaDeviceSynchronize() {
-    return cudaSuccess;
+    return cudaStreamSynchronize(nullptr);
 }
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* where, const void* memory) {
     const std::lock_guard<std::recursive_mutex> held(everything);

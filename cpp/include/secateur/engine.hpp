@@ -2,6 +2,7 @@
 // sums over pairs and says where they can't be trusted; the core recomputes those from the features.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -35,6 +36,14 @@ struct StandardRows {    // targets centred, weighted and scaled: an alignment i
     }
 };
 
+// What guards need of the pairs of a space.
+struct SpaceSums {
+    double defined = 0, total = 0, squares = 0;  // pairs that have a value, sums of it and of its square; not oriented
+    double largest = 0;                          // sum over features of a pair, whatever its sign
+    // By weight pattern, of pairs that have a value: weighted sums of what a pair has summed up, and of the value's square.
+    std::vector<double> weighted, weighted_squares;
+};
+
 // What updates of a space need to know of it, and when they can't be trusted.
 struct Guards {
     double weight = 1;  // of a candidate's factor, rooted (centring_weight)
@@ -53,8 +62,16 @@ struct OneFeaturePlan {
     int sign;  // +1: candidates come, -1: they go
     Indices subset, candidates;
     StandardRows targets;
-    const Space* space;  // of the subset
+    const Space* space;  // of the subset; nullptr where it lies with the engine
+    SpaceSums sums;
     Guards guards;
+};
+
+// The same where the space is made with the engine, and stays there.
+struct StepPlan {
+    OneFeaturePlan plan;  // without space, sums and guards
+    std::function<Guards(const double* own, const SpaceSums&)> guards;
+    bool no_updates;  // no candidate can be trusted
 };
 
 struct InsertionPlan {
@@ -64,11 +81,9 @@ struct InsertionPlan {
 };
 
 struct RankingPlan {
-    OneFeaturePlan leave_one_out;  // of all features; rows of its targets are null where these lie with the engine
-    Indices positions;             // of the pairs among the targets' pairs; values null: all of them
-    const double* similarities;    // (pairs): of all features
+    StepPlan leave_one_out;  // of all features; rows of its targets are null
+    Indices positions;       // of the pairs among the targets' pairs; values null: all of them
     PrefixRule rule;
-    bool no_updates;  // no removal can be trusted
 };
 
 struct HeldOutPlan {
@@ -116,6 +131,8 @@ class Engine {
     virtual bool insertion_near_best(const InsertionPlan&, const PrefixRule&, const Context&, double*) { return false; }
     // A whole verb of the core (core/verbs.hpp), where the engine has a way of its own: what one step makes stays there for the
     // next. Else nothing, and the core takes the steps.
+    // The targets lie with the engine, too.
+    virtual bool step(const Targets&, const StepPlan&, const Context&, double*) { return false; }
     virtual std::optional<bool> ranking(const Targets&, const RankingPlan&, const Context&, Ranked) { return {}; }
     virtual bool held_out_alignment(const Targets&, const HeldOutPlan&, const Context&, double*, int64_t*) { return false; }
 };

@@ -28,7 +28,7 @@ class Scorer:
     problem, groups : what is aligned with what, and which features come and go together
     stepped : the problem as steps see it: where the mean of all targets' alignments counts, and that is an alignment
         with one target times a factor, with that one
-    loaded : the same with X on the device, where single steps run on one
+    loaded : the same with X and targets on the device, where single steps run on one
     factor : that factor
     joint : "each", or what of all targets' alignments counts: their "mean" or "min"
     fixed : (G,) bool; groups of features that always stay
@@ -45,14 +45,17 @@ class Scorer:
     @classmethod
     def of(cls, problem: Problem, groups: Groups, joint: Joint = "each", fixed: Mask | None = None) -> Scorer:
         fixed = np.zeros(len(groups), dtype=bool) if fixed is None else fixed
-        pooled = _pooled(problem.host[1], problem.comparator) if joint == "mean" else None
-        stepped = problem if pooled is None else problem.against(pooled[0])
-        factor = None if pooled is None else pooled[1]
-        return cls(problem, groups, stepped, stepped.load(targets=False), factor, joint, fixed)
+        host = problem.over(*problem.host)
+        pooled = _pooled(host.host[1], problem.comparator) if joint == "mean" else None
+        if pooled is None:
+            return cls(host, groups, host, problem.load(), None, joint, fixed)
+        alone, factor = pooled
+        return cls(host, groups, host.against(alone), problem.against(alone).load(), factor, joint, fixed)
 
     def among(self, stimuli: Indices) -> Scorer:
         """The same over some stimuli."""
-        return Scorer.of(self.problem.among(stimuli), self.groups, self.joint, self.fixed)
+        part = self.problem.among(stimuli) if self.factor else self.loaded.among(stimuli, loaded=True)
+        return Scorer.of(part, self.groups, self.joint, self.fixed)
 
     @property
     def features(self) -> Features:

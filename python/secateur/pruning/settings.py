@@ -168,10 +168,10 @@ class Search:
                 return self.run_whole(problem, most, stimuli, detail, part_of(shown))
         if groups is not None and stimuli is not None:
             groups = np.asarray(groups)[stimuli]
-        known = problem.among(stimuli)
+        known = problem.among(stimuli, loaded=True)
         together = read_groups(self.feature_groups, d)
         scorer = Scorer.of(known, together, self.joint, self.fixed(known.host[0], together))
-        by_target = explained_baseline(known)
+        by_target = explained_baseline(scorer.problem)
         baseline = scorer.joined(by_target)
         importance = baseline[:, None] - scorer.after_each(np.ones(len(scorer.groups), dtype=bool), adding=False)
         found = self.choose(
@@ -285,10 +285,7 @@ class Settings:
         self, features: Features | DeviceFeatures, targets: Targets | DeviceTargets,
         folds: Sequence[tuple[Indices, Indices]] | None = None, runs: int | None = None,
     ) -> Problem:  # fmt: skip
-        """Loaded where the searches of all folds run, ``runs`` times (None: more often than can be said).
-
-        A search that comes back to the host at each step brings its part of X to a device by itself.
-        """
+        """Loaded where the searches of all folds run, ``runs`` times (None: more often than can be said)."""
         stimuli = features.n if folds is None else max(len(train) for train, _ in folds)
         work = math.inf
         if runs is not None:
@@ -298,8 +295,7 @@ class Settings:
             self.device, self.threads, self.precision, comparator=self.comparator, stimuli=stimuli,
             device_array=device_array(features, targets), work=work,
         )  # fmt: skip
-        problem = Problem(features, targets, self.metric, self.comparator, execution)
-        return problem.load() if self.search.runs_on_device else problem
+        return Problem(features, targets, self.metric, self.comparator, execution).load()
 
     def cost(
         self, problem: Problem, folds: Sequence[tuple[Indices, Indices]] | None = None, runs: int = 1, together: int = 1

@@ -6,6 +6,7 @@ import json
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -102,8 +103,9 @@ def prune_chunk(study: Study, names: tuple[str, ...], values: Any, scored: Any =
         made |= {f"generalisation_{name}": np.empty((*shape, len(scored_targets))) for name in ("full", "pruned")}
     settings = study.pruner.settings()
     problem = settings.problem(features, targets, study.folds)
-    for f, fold in enumerate(study.folds):
-        found = score_fold(problem, fold, settings.search, groups=study.groups)
+    jobs = (partial(score_fold, problem, fold, settings.search, groups=study.groups) for fold in study.folds)
+    scores = problem.execution.in_turns(jobs, short=settings.search.runs_on_device)
+    for f, (fold, found) in enumerate(zip(study.folds, scores, strict=True)):
         support = found.pruned.support[:count]
         for name in SCORES:
             made[name][:, f] = getattr(found, name)[:count]

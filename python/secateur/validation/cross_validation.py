@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -185,10 +186,11 @@ def cross_validate(
     settings.cost(problem, folds, 1 if whose is None else int(whose.max()) + 1).announce(progress)
     shown = with_parts(folds, len(folds), "folds", progress)
     detail: Detail = "path" if curves else "importance"
-    scores = (
-        score_fold(problem, fold, settings.search, detail=detail, groups=groups, report=report, whose=whose)
+    jobs = (
+        partial(score_fold, problem, fold, settings.search, detail=detail, groups=groups, report=report, whose=whose)
         for fold, report in shown
     )
+    scores = problem.execution.in_turns(jobs, short=settings.search.runs_on_device)
     names = (
         names_or_numbers(features.names, features.d),
         names_or_numbers(features.stimuli or targets.stimuli, features.n),
