@@ -54,7 +54,7 @@ class Scorer:
 
     def among(self, stimuli: Indices) -> Scorer:
         """The same over some stimuli."""
-        part = self.problem.among(stimuli) if self.factor else self.loaded.among(stimuli, loaded=True)
+        part = self.problem.among(stimuli) if self.factor is not None else self.loaded.among(stimuli, loaded=True)
         return Scorer.of(part, self.groups, self.joint, self.fixed)
 
     @property
