@@ -734,8 +734,8 @@ def test_what_the_device_does_not_do(verb, monkeypatch):
         cases.close(
             call(verb, X, h, "cosine", "tau-a", device="auto"), call(verb, X, h, "cosine", "tau-a", device="cpu")
         )
-    with pytest.raises(ValueError, match=r"^precision must be 'double' on the processor, got 'single'"):
-        call(verb, X, h, comparator="spearman", device="auto", precision="single")
+        with pytest.raises(ValueError, match=r"^precision must be 'double' on the processor, got 'single'"):
+            call(verb, X, h, comparator="spearman", device="auto", precision="single")
 
 
 def test_the_core_refuses_on_its_own():
