@@ -70,7 +70,7 @@ def both(verb, X, h, *terms, **options):
 
 
 @pytest.mark.parametrize("verb", VERBS)
-@pytest.mark.parametrize("metric", reference.METRICS)
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])  # with every metric: the tests of seams
 @pytest.mark.parametrize(
     ("n", "d", "targets"),
     [(100, 6, None), (98, 5, 3), (16, 300, None), (9, 40, 70), (12, 7, 300), (33, 70, 9)],
@@ -572,6 +572,7 @@ def test_many_targets_are_compared_as_few(comparator):
 @pytest.mark.parametrize("comparator", ["rho-a", "tau-a", "cosine_cov"])
 def test_the_order_of_threads_and_little_memory_change_no_bit_of_vectors(comparator, emulated, monkeypatch):
     X, h = cases.embedding(14, 20, "sparse"), cases.target(14, 10, "different" if of_ranks(comparator) else "none")
+    gc.collect()  # what others loaded is no longer on the device
     whole = [call(verb, X, h, "cosine", comparator) for verb in VERBS]
     for setting, value in (("ORDER", "reverse"), ("ORDER", "1"), ("MEMORY", "200000")):
         with monkeypatch.context() as other:
@@ -951,7 +952,7 @@ def test_arrays_on_the_device_that_are_refused(emulated):
 
 
 @pytest.mark.parametrize("comparator", MOMENTS)
-@pytest.mark.parametrize("metric", reference.METRICS)
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 @pytest.mark.parametrize("targets", [None, 3, 12])
 def test_a_target_on_the_device(metric, comparator, targets, emulated):
     X, h = np.abs(cases.embedding(9, 20)), cases.target(9, targets)
