@@ -30,7 +30,7 @@ from secateur.problem import Problem, compare
 from secateur.targets import read_target
 
 METRICS, COMPARATORS = _core.metrics(), _core.comparators()
-ON_CUDA = ("pearson", "cosine", "corr_cov", "cosine_cov", "spearman", "rho-a", "tau-a", "tau-b")
+ON_CUDA = CUDA_COMPARATORS
 PACKAGE = Path(sc.__file__).parent
 N, D, T = 9, 11, 2
 SUBSET, ORDER = [1, 2, 5, 9, 10], np.random.default_rng(3).permutation(D)
@@ -161,7 +161,17 @@ def test_python_offers_what_the_core_lists():
     assert tuple(METRIC_TABLE) == tuple(METRICS)
     assert tuple(COMPARATOR_TABLE) == tuple(COMPARATORS)
     assert tuple(SEARCH_TABLE) == SEARCHES
-    assert CUDA_COMPARATORS == ON_CUDA
+    named = {
+        "pearson",
+        "cosine",
+        "corr_cov",
+        "cosine_cov",
+        "spearman",
+        "rho-a",
+        "tau-a",
+        "tau-b",
+    }  # an added one may be
+    assert named <= set(CUDA_COMPARATORS) <= set(COMPARATORS)
 
 
 def test_study_files_take_every_metric():
