@@ -101,11 +101,12 @@ Array cuda_fetch(const Object& loaded) {
 }  // namespace
 
 void bind_device(py::module_& module) {
-    py::class_<Opened>(module, "Device", "A stream on a CUDA device, and the memory that calls leave to the next.")
-        .def_property_readonly("seconds", [](const Opened& opened) { return cuda::seconds(*opened.device); });
+    py::class_<Opened>(module, "Device", "Streams on a CUDA device, and the memory that calls leave to the next.")
+        .def_property_readonly("seconds", [](const Opened& opened) { return cuda::seconds(*opened.device); })
+        .def_property_readonly("streams", [](const Opened& opened) { return cuda::streams(*opened.device); });
     module.def("cuda_available", &cuda_available, "Whether CUDA kernels can run here, and why not.");
     module.def("cuda_device", &cuda::describe, "The CUDA device in words: name, compute capability, memory.");
-    module.def("cuda_open", &cuda_open, "A stream on the CUDA device, and the memory that calls leave to the next.");
+    module.def("cuda_open", &cuda_open, "Streams on the CUDA device, and the memory that calls leave to the next.");
     module.def("cuda_load", &cuda_load, py::arg("device"), py::arg("X"), py::arg("precision"),
                "X on the device, to be given to the verbs in X's place: copied there, or taken as it lies there already.");
     module.def(

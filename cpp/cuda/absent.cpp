@@ -21,6 +21,9 @@ std::string describe() {
 double seconds(const Device&) {
     refuse();
 }
+int streams(const Device&) {
+    refuse();
+}
 std::shared_ptr<Device> open() {
     refuse();
 }

@@ -31,6 +31,8 @@ class Device;
 std::shared_ptr<Device> open();
 // What has been done there took so long until now, by the device's own clock, transfers included.
 double seconds(const Device&);
+// Calls that run there at the same time, each on a stream of its own.
+int streams(const Device&);
 
 enum class Precision { full, single };  // single: leave-one-out and add-one in the delta form
 

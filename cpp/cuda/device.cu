@@ -257,6 +257,9 @@ std::string describe() {
 double seconds(const Device& device) {
     return device.seconds();
 }
+int streams(const Device& device) {
+    return device.streams();
+}
 
 std::shared_ptr<Device> open() {
     return std::make_shared<Device>();

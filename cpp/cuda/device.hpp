@@ -59,6 +59,7 @@ class Device {
     int number() const { return number_; }
     // What all turns took until now, by the device's clock, transfers included; of turns at the same time each counts.
     double seconds() const;
+    int streams() const { return lane_count_; }
     // Copies of contiguous values, to or from memory of the host or of the device. What was copied from may go at once. Rows of
     // `width` bytes lie `pitch` apart where they go; what came there is there.
     void upload(void* to, const void* from, std::size_t bytes);

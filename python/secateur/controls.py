@@ -97,12 +97,12 @@ class Partial:
         behind = found[T:].reshape(patterns, q, -1)
         useless = (self.basis == 0).all(axis=2)  # a constant control correlates with nothing: the core says NaN
         behind = np.where(useless[..., None], 0.0, behind)
-        explained = np.einsum("uqk,uqm->ukm", self.basis, behind)[self.pattern]
+        shares = np.einsum("uqk,uqm->ukm", self.basis, behind)[self.pattern]
         whole = found[:T].reshape(T, -1)
         with np.errstate(invalid="ignore"):
-            rest = 1 - (explained**2).sum(axis=1)
+            rest = 1 - (shares**2).sum(axis=1)
             rest = np.where(rest > EXPLAINED, rest, np.nan)
-            partial = (whole - np.einsum("tk,tkm->tm", self.shared, explained)) / (np.sqrt(rest) * self.left[:, None])
+            partial = (whole - np.einsum("tk,tkm->tm", self.shared, shares)) / (np.sqrt(rest) * self.left[:, None])
         return np.asarray(partial.reshape(found[:T].shape))
 
 
@@ -113,10 +113,7 @@ def explained(targets: Targets) -> Matrix:
     design = np.vstack([np.ones(controls.shape[1]), controls]).T
     fitted = np.empty_like(targets.values)
     for t, values in enumerate(targets.values):
-        weight = targets.has_weight(t).astype(np.float64)
-        if targets.weights is not None and targets.weight_of is not None:
-            weight = targets.weights[targets.weight_of[t]]
-        root = np.sqrt(weight)
+        root = np.sqrt(targets.weight(t))
         fitted[t] = design @ np.linalg.lstsq(design * root[:, None], values * root, rcond=None)[0]
     return fitted
 

@@ -81,8 +81,8 @@ def memory(
     >>> memory(20_000, 768, 1, 16_000) < 17 * 2**30
     True
     """
-    everything, pairs = pair_count(stimuli), pair_count(train)
-    total = width * stimuli * features + 8 * everything * (targets + patterns)
+    all_pairs, pairs = pair_count(stimuli), pair_count(train)
+    total = width * stimuli * features + 8 * all_pairs * (targets + patterns)
     total += 8 * train * features + 8 * pairs * (2 * targets + patterns + 2)
     if moments:
         many = min(8 * pairs * targets, max(PANELS, 12 * 8 * pairs)) + 8 * pairs
@@ -159,7 +159,7 @@ class Cost:
         features, targets, moments = self.problem.features, self.problem.targets, _by_moments(self.problem)
         patterns = len(targets.weights) if isinstance(targets, Targets) and targets.weights is not None else 0
         return memory(
-            features.n, features.d, len(targets) * self.together, max(self.training),
+            features.n, features.d, (len(targets) + targets.control_rows) * self.together, max(self.training),
             patterns=patterns * self.together, moments=moments, threads=self.problem.execution.threads,
             width=features.values.itemsize if isinstance(features, Features) else 8,
         )  # fmt: skip

@@ -25,7 +25,6 @@ __all__ = [
 
 Device = Literal["auto", "cpu", "cuda"]
 Result = TypeVar("Result")
-_STREAMS = 2  # of an open CUDA device (cpp/cuda/device.hpp)
 Precision = Literal["double", "single"]
 
 
@@ -123,7 +122,7 @@ def describe(device: Literal["cpu", "cuda"]) -> str:
 
 @dataclass(frozen=True)
 class Execution:
-    """Where calls run. Those that share one on a CUDA device share its stream and leave memory to one another.
+    """Where calls run. Those that share one on a CUDA device share its streams and leave memory to one another.
 
     Attributes
     ----------
@@ -188,7 +187,7 @@ class Execution:
         says in between) the other runs. Results are the same bits. Where the memory is too little for two, one follows
         the other. Ctrl-C ends the call at once; the device then finishes the jobs that it was given, unseen.
         """
-        if self.device == "cpu" or not short:
+        if self.memory is None or not short:
             yield from (job() for job in jobs)
             return
         running: deque[tuple[Callable[[], Result], Future[Result]]] = deque()
@@ -201,11 +200,11 @@ class Execution:
                 wait([other for _, other in running])
                 return job()
 
-        pool, interrupted = ThreadPoolExecutor(_STREAMS), False
+        pool, interrupted = ThreadPoolExecutor(self.memory.streams), False
         try:
             for job in jobs:
                 running.append((job, pool.submit(job)))
-                if len(running) == _STREAMS:
+                if len(running) == self.memory.streams:
                     yield first()
             while running:
                 yield first()

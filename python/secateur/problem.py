@@ -22,7 +22,6 @@ from .targets import DeviceTargets, Targets
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from .features import CudaArray
     from .measures import ComparatorOrAlias, Metric
     from .progress import Report
 

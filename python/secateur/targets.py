@@ -60,6 +60,11 @@ class Targets:
         return int(self.values.shape[0])
 
     @property
+    def control_rows(self) -> int:
+        """As how many more targets the controls take part: each under each pattern of weights."""
+        return 0 if self.controls is None else len(self.controls) * (1 if self.weights is None else len(self.weights))
+
+    @property
     def rows(self) -> tuple[Matrix, Matrix | None, Indices | None]:
         """Values, weights and the pattern of each target, row after row in memory."""
         weights = None if self.weights is None else np.ascontiguousarray(self.weights)
@@ -91,11 +96,15 @@ class Targets:
         weight_of = np.zeros(len(self), dtype=np.int64) if self.weight_of is None else self.weight_of
         return replace(self, weights=weights, weight_of=weight_of)
 
+    def weight(self, t: int) -> Matrix:
+        """The weights (P,) of target t."""
+        if self.weights is None or self.weight_of is None:
+            return np.ones(self.values.shape[1])
+        return np.asarray(self.weights[self.weight_of[t]])
+
     def has_weight(self, t: int) -> npt.NDArray[np.bool_]:
         """Which pairs (P,) have weight in target t."""
-        if self.weights is None or self.weight_of is None:
-            return np.ones(self.values.shape[1], dtype=bool)
-        return np.asarray(self.weights[self.weight_of[t]] > 0)
+        return self.weight(t) > 0
 
     def squeeze(self, result: Matrix) -> Any:  # a float of (T,), else an array, as the caller knows
         """Drop the leading target axis where one target came without it."""
@@ -130,6 +139,7 @@ class DeviceTargets:
     labels: None = None
     stimuli: None = None
     controls: None = None
+    control_rows = 0
 
     @property
     def single(self) -> bool:

@@ -170,9 +170,7 @@ def _pooled(targets: Targets, comparator: ComparatorOrAlias) -> tuple[Targets, f
     patterns = 1 if targets.weight_of is None else len(np.unique(targets.weight_of))
     if row.rank or row.whitened or patterns > 1 or targets.controls is not None:
         return None
-    weights = np.ones(targets.values.shape[1])
-    if targets.weights is not None and targets.weight_of is not None:
-        weights = targets.weights[targets.weight_of[0]]
+    weights = targets.weight(0)
     if not weights.any():
         return None
     values = targets.values

@@ -148,7 +148,6 @@ class Search:
         keep_interrupted : bool
             Whether Ctrl-C in a sequential search ends it with the best set seen (``Pruned.interrupted``); else, or
             where no set with a defined alignment has been seen, the KeyboardInterrupt goes on. One target only.
-
         report : callable, optional
             Told now and then what share is done, by a search that the core does as a whole.
 
@@ -302,7 +301,8 @@ class Settings:
     ) -> Cost:
         """What the searches of all folds take, ``runs`` times, ``together`` of them in a call."""
         n, d, targets, search = problem.features.n, problem.features.d, len(problem.targets), self.search
-        effort = search.cost(n, d, targets) / multiply_adds(n, d, targets)
+        rows = targets + problem.targets.control_rows
+        effort = search.cost(n, d, rows) / multiply_adds(n, d, targets)
         if search.row.inner_folds:
             effort *= 1 + search.inner_cv
         if search.row.half_samples:

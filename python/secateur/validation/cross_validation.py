@@ -128,8 +128,7 @@ def cross_validate(
         pairs that the kept features leave undefined (not scored), and ``test`` (fold, stimulus). Where subjects are
         left out: ``kept``, ``importance`` and the training alignments are those of the others; ``ceiling_lower`` and
         ``ceiling_upper`` are the alignments, among the same test stimuli, of the mean of the others' targets and of
-        that of all (:func:`secateur.noise_ceiling`). It can be
-        saved with ``to_netcdf`` and read back whole.
+        that of all (:func:`secateur.noise_ceiling`). It can be saved with ``to_netcdf`` and read back whole.
 
     Raises
     ------

@@ -59,9 +59,7 @@ def _on_one_scale(targets: Targets, comparator: ComparatorOrAlias) -> tuple[npt.
     from scipy.stats import rankdata
 
     row = comparator_row(comparator)
-    weights = np.ones(targets.values.shape)
-    if targets.weights is not None and targets.weight_of is not None:
-        weights = targets.weights[targets.weight_of]
+    weights = np.array([targets.weight(t) for t in range(len(targets))])
     present, scaled = weights > 0, np.zeros_like(targets.values)
     for t in range(len(targets)):
         has, w = present[t], weights[t, present[t]]
