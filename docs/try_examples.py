@@ -110,7 +110,7 @@ def main(names: tuple[str, ...]) -> None:
             package = Path(folder) / "built"
             install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(package), str(tree)]
             for setting in ("define.CUDA=OFF", "define.MULTIVERSION=OFF"):
-                install += ["-C", f"cmake.{setting}"]
+                install += [f"--config-settings=cmake.{setting}"]  # pip before 23.1 has no -C
             subprocess.run(install, check=True)
         else:
             import secateur

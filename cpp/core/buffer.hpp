@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <new>
 
@@ -19,14 +18,13 @@ class Buffer {
     double& operator[](int64_t i) const { return data_[i]; }
 
   private:
+    static constexpr std::align_val_t line{64};
     struct Free {
-        void operator()(double* p) const { std::free(p); }
+        void operator()(double* p) const { ::operator delete(p, line); }
     };
     static double* allocate(int64_t count) {
         const auto bytes = (static_cast<std::size_t>(count) * sizeof(double) + 127) / 64 * 64;
-        auto* p = static_cast<double*>(std::aligned_alloc(64, bytes));
-        if (!p) throw std::bad_alloc();
-        return p;
+        return static_cast<double*>(::operator new(bytes, line));
     }
     std::unique_ptr<double[], Free> data_;
 };
