@@ -72,6 +72,71 @@ def test_every_verb_is_the_regression_in_numpy(data, comparator, metric):
             np.testing.assert_allclose(row, slow(t), rtol=0, atol=1e-10, err_msg=f"{verb}, target {t}")
 
 
+def of_one_target(metric, weighted, count, near=None):
+    """(found, slow) of each verb, for one target; the controls near the space of all features, or not."""
+    rng = np.random.default_rng(count)
+    X = np.abs(rng.normal(size=(N, D)))
+    target, controls = rng.normal(size=PAIRS), rng.normal(size=(count, PAIRS))
+    if near is not None:  # nor do single features change much
+        X[:, [1, 5]] /= 100
+        controls[0] = sc.similarity(X[:, :5], metric) + near * rng.normal(size=PAIRS)
+    controls[-1] = sc.similarity(X, metric) + (near or 0.3) * rng.normal(size=PAIRS)
+    weights = rng.uniform(0.2, 2, size=PAIRS) if weighted == "weights" else None
+    if weighted != "none":
+        target[[4, 60]], controls[0, 9] = np.nan, np.nan
+    how = {"metric": metric, "kind": "similarity", "weights": weights, "control": controls}
+
+    def slow(features):
+        return partial(sc.similarity(X[:, features], metric), target, controls, False, weights)
+
+    every, order = np.arange(D), rng.permutation(D)
+    yield sc.leave_one_out(X, target, **how), [slow(np.delete(every, k)) for k in every]
+    yield sc.add_one(X, target, [0, 1, 2, 3, 4], **how)[5:], [slow([0, 1, 2, 3, 4, k]) for k in range(5, D)]
+    yield sc.insertion_curve(X, target, order, **how)[3:], [slow(order[:m]) for m in range(4, D + 1)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 6])  # one pass over the pairs, and more
+@pytest.mark.parametrize("weighted", ["none", "missing", "weights"])
+@pytest.mark.parametrize("metric", sc.measures.METRICS)
+def test_one_target_is_freed_of_any_number_of_controls(metric, weighted, count):
+    for found, slow in of_one_target(metric, weighted, count):
+        np.testing.assert_allclose(found, slow, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("weighted", ["none", "missing", "weights"])
+@pytest.mark.parametrize(("metric", "near"), [("cosine", 1e-5), ("euclidean", 1e-4)])
+def test_little_that_controls_leave_keeps_its_digits(metric, near, weighted):
+    """Controls that are almost the spaces themselves: what is left, taken from moments, would have lost them."""
+    for found, slow in of_one_target(metric, weighted, 2, near):
+        np.testing.assert_allclose(found, slow, rtol=0, atol=1e-10)
+
+
+def test_folds_choose_and_score_by_the_regression_in_numpy():
+    rng = np.random.default_rng(11)
+    n, pairs = 26, 325
+    X, target = np.abs(rng.normal(size=(n, 9))), rng.normal(size=pairs)
+    controls = rng.normal(size=(2, pairs)) + sc.similarity(X)
+    target[17] = np.nan
+    found = sc.cross_validate(X, target, cv=2, kind="similarity", control=controls, progress=False)
+    place = np.zeros((n, n), dtype=int)
+    place[np.triu_indices(n, 1)] = np.arange(pairs)
+    place += place.T
+    for f in range(2):
+        train, test = (np.flatnonzero(found.test.values[f] == held) for held in (False, True))
+
+        def score(stimuli, features):
+            at = place[np.ix_(stimuli, stimuli)][np.triu_indices(len(stimuli), 1)]
+            return partial(sc.similarity(X[np.ix_(stimuli, features)]), target[at], controls[:, at], False)
+
+        without = [score(train, np.delete(np.arange(9), k)) for k in range(9)]
+        order = np.argsort(without, kind="stable")
+        curve = [score(train, order[:m]) for m in range(2, 10)]  # of one feature all cosines are 1
+        kept = np.sort(order[: int(np.argmax(curve)) + 2])
+        np.testing.assert_array_equal(np.flatnonzero(found.kept.values[0, f]), kept)
+        assert found.pruned_test.values[0, f] == pytest.approx(score(test, kept), abs=1e-10)
+        assert found.full_test.values[0, f] == pytest.approx(score(test, np.arange(9)), abs=1e-10)
+
+
 def test_weights_are_those_of_a_weighted_regression(data):
     X, targets, controls = data
     weights = np.random.default_rng(2).uniform(0.2, 2, size=PAIRS)

@@ -240,10 +240,16 @@ void borrow_weights(Targets& targets, int64_t pairs, const Object& weights, cons
     }
 }
 
-Targets borrow_targets(const Object& values, const Object& weights, const Object& weight_of) {
+Targets borrow_targets(const Object& values, const Object& weights, const Object& weight_of, const Object& controls) {
     Targets targets{borrow<double>(values, "target", 2), extent(values, 0), nullptr, nullptr, 0};
     const int64_t pairs = extent(values, 1);
     borrow_weights(targets, pairs, weights, weight_of);
+    if (!controls.is_none()) {
+        targets.controls = borrow<double>(controls, "controls", 3);
+        targets.control_count = extent(controls, 1);
+        expect_extent(controls, 0, targets.weights ? targets.patterns : 1, "controls", "sets, one a row of weights");
+        expect_extent(controls, 2, pairs, "controls", "pairs");
+    }
     for (int64_t at = 0; at < targets.count * pairs; ++at) {
         const bool counts = !targets.weights || targets.weights[targets.weight_of[at / pairs] * pairs + at % pairs] > 0;
         if (counts && !std::isfinite(targets.values[at])) {

@@ -63,7 +63,7 @@ struct BoundTargets {
     Targets targets;
     int64_t pairs;
     std::unique_ptr<EngineTargets> loaded;
-    Object values, weights, weight_of;
+    Object values, weights, weight_of, controls = py::none();
 };
 
 // X as a verb takes it: a numpy array, for the processor's engine, or bound already.
@@ -72,6 +72,7 @@ class Embedding {
     // With `check` false, a numpy array may not be finite: what the verb sums up over all features says so (cpu::load).
     explicit Embedding(const Object& x, bool check = true);
     Engine& engine() const { return *bound_->engine; }
+    bool on_device() const { return bound_->on_device; }
     // The targets for it, which lie on a device only beside an X there.
     const Targets& beside(const BoundTargets&) const;
     // A verb that keeps all on the device needs both there.
@@ -104,8 +105,9 @@ Targets targets_of(const DeviceArray& target, int64_t stimuli, const std::string
 Features borrow_features(const Object& x, bool check = true);
 // The processor's engine of X, of float64 or float32.
 std::unique_ptr<Engine> host_engine(const Object& x, bool check = true);
-// values (targets, pairs); weights (patterns, pairs) with weight_of (targets,), or both None.
-Targets borrow_targets(const Object& values, const Object& weights, const Object& weight_of);
+// values (targets, pairs); weights (patterns, pairs) with weight_of (targets,), or both None; controls (patterns, controls,
+// pairs), or None.
+Targets borrow_targets(const Object& values, const Object& weights, const Object& weight_of, const Object& controls = py::none());
 // The weights of as many targets as there are; None: there are none.
 void borrow_weights(Targets&, int64_t pairs, const Object& weights, const Object& weight_of);
 Indices borrow_indices(const Object&, int64_t size, const char* name, const std::string& what = "feature");

@@ -22,8 +22,9 @@ BoundFeatures bind_features(const Object& x) {
     return {host_engine(x), false, x};
 }
 
-BoundTargets bind_targets(const Object& values, const Object& weights, const Object& weight_of) {
-    return {borrow_targets(values, weights, weight_of), extent(values, 1), nullptr, values, weights, weight_of};
+BoundTargets bind_targets(const Object& values, const Object& weights, const Object& weight_of, const Object& controls) {
+    return {
+        borrow_targets(values, weights, weight_of, controls), extent(values, 1), nullptr, values, weights, weight_of, controls};
 }
 
 Measures bind_measures(const std::string& metric, const std::string& comparator) {
@@ -42,8 +43,8 @@ struct Ranking {
 
 // Multiply-adds of one feature come or gone, for all pairs, features and targets; sorting counts as twenty.
 double work_of(int64_t stimuli, int64_t features, const Targets& targets, Comparator comparator) {
-    const double each =
-        !by_moments(comparator) ? 20.0 * static_cast<double>(targets.count) : 5.0 + static_cast<double>(targets.count);
+    const auto rows = static_cast<double>(targets.count + targets.control_count);
+    const double each = !by_moments(comparator) ? 20.0 * rows : 5.0 + rows;
     return static_cast<double>(stimuli * (stimuli - 1) / 2) * static_cast<double>(features) * each;
 }
 
@@ -55,9 +56,21 @@ void expect_taken(const Engine& engine, Comparator comparator) {
                           "': use device='cpu'");
 }
 
+void expect_no_controls(const BoundTargets& bound, const char* where) {
+    if (bound.targets.controls)
+        throw py::value_error("controls must be None " + std::string(where) + ", got " +
+                              std::to_string(bound.targets.control_count));
+}
+
+void expect_controls(const BoundTargets& bound, Comparator comparator) {
+    if (comparator != Comparator::pearson) expect_no_controls(bound, "for a comparator other than 'pearson'");
+}
+
 // The targets of a verb, once the engine takes the comparator and the comparator their weights.
 const Targets& checked(const Embedding& x, const BoundTargets& bound, Comparator comparator) {
     expect_taken(x.engine(), comparator);
+    expect_controls(bound, comparator);
+    if (x.on_device()) expect_no_controls(bound, "on a CUDA device");
     const Targets& targets = x.beside(bound);
     expect_weights(targets, x.engine().pairs(), comparator);
     return targets;
@@ -96,6 +109,7 @@ Array compare(const Object& similarities, int64_t stimuli, const BoundTargets& t
                               std::to_string(target.pairs) + (target.loaded ? " on a device" : ""));
     const Targets& targets = target.targets;
     expect_weights(targets, pairs, rule);
+    expect_controls(target, rule);
     Array out({count, targets.count});
     double* to = out.mutable_data();
     run(threads, static_cast<double>(count * targets.count * pairs) * (by_moments(rule) ? 2 : 20),
@@ -140,6 +154,7 @@ std::optional<Ranking> ranking(const Object& x, const BoundTargets& target, cons
     Engine& engine = embedding.engine();
     const int64_t detail_level = place_among({"support", "importance", "path"}, detail, "detail");
     expect_taken(engine, by.comparator);
+    expect_no_controls(target, "where some stimuli alone may be asked for");
     const Targets& targets = embedding.beside(target);
     embedding.expect_both_on_device(target);
     const Indices chosen = borrow_stimuli(stimuli, engine.stimuli);
@@ -171,6 +186,7 @@ std::pair<Array, Integers> held_out_alignment(const Object& x, const BoundTarget
     const Embedding embedding(x);
     Engine& engine = embedding.engine();
     expect_taken(engine, by.comparator);
+    expect_no_controls(target, "where some stimuli alone may be asked for");
     const Targets& targets = embedding.beside(target);
     embedding.expect_both_on_device(target);
     const Indices chosen = borrow_stimuli(stimuli, engine.stimuli);
@@ -198,8 +214,12 @@ void bind_arguments(py::module_& module) {
     py::class_<BoundFeatures>(module, "Features", "X with the engine that computes on it: checked once, borrowed as long.")
         .def(py::init(&bind_features), py::arg("X"), "In host memory, for the processor.");
     py::class_<BoundTargets>(module, "Targets", "Targets: checked once, borrowed as long.")
-        .def(py::init(&bind_targets), py::arg("values"), py::arg("weights") = py::none(), py::arg("weight_of") = py::none(),
-             "In host memory: values (targets, pairs), weights (patterns, pairs), the pattern of each target.");
+        .def(
+            py::init(&bind_targets), py::arg("values"), py::arg("weights") = py::none(), py::arg("weight_of") = py::none(),
+            py::arg("controls") = py::none(),
+            "In host memory: values (targets, pairs), weights (patterns, pairs), the pattern of each target; for partial Pearson "
+            "controls (patterns, controls, pairs) times the weights, orthonormal and centred under them, that have no part in "
+            "the values any more.");
     py::class_<Measures>(module, "Measures", "A metric and a comparator.")
         .def(py::init(&bind_measures), py::arg("metric"), py::arg("comparator"), "By their names.");
     py::class_<PrefixRule>(module, "PrefixRule",

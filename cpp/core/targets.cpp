@@ -66,6 +66,7 @@ StandardTargets::StandardTargets(const Targets& source, int64_t n, int64_t pairs
       centred(is_centred(comparator)),
       weighted(any_other_than_one(source, pairs)),
       binary(only_zero_and_one(source, pairs)),
+      controls(source.control_count),
       ties_(ties),
       source_(source),
       totals_(patterns),
@@ -206,12 +207,31 @@ void StandardTargets::prepare(int64_t pattern, const double* s, CompareScratch& 
     }
     stats.deviation = deviation;
     stats.constant = is_constant(deviation, squares);
+    if (controls > 0) {
+        scratch.values.resize(pairs);
+        for (int64_t p = 0; p < pairs; ++p) scratch.values[p] = !w || w[p] > 0 ? s[p] - stats.mean : 0;
+        stats.deviation = left_by_controls(pattern, scratch.values.data());
+        stats.constant |= stats.deviation <= explained_share * deviation;
+    }
     if (is_whitened(comparator)) {
         scratch.values.resize(pairs);
         for (int64_t p = 0; p < pairs; ++p) scratch.values[p] = s[p] - stats.mean;
         whiten(scratch.values.data(), stimuli, scratch.means.data(), ranks);
         stats.deviation = std::inner_product(scratch.values.begin(), scratch.values.end(), ranks, 0.0);
     }
+}
+
+// The (weighted) squares of centred values, once what the controls say is taken from them.
+double StandardTargets::left_by_controls(int64_t pattern, double* values) const {
+    const double* w = weighted ? weights(pattern) : nullptr;
+    for (int64_t k = 0; k < controls; ++k) {
+        const double *row = control(pattern, k), share = std::inner_product(row, row + pairs, values, 0.0);
+        for (int64_t p = 0; p < pairs; ++p)
+            if (!w || w[p] > 0) values[p] -= share * row[p] / (w ? w[p] : 1);
+    }
+    double squares = 0;
+    for (int64_t p = 0; p < pairs; ++p) squares += (w ? w[p] : 1) * values[p] * values[p];
+    return squares;
 }
 
 double StandardTargets::alignment_of_ranks(int64_t t, const SimilarityStats& stats, double product) const {

@@ -31,9 +31,12 @@ class StandardTargets {
     const bool centred;   // Pearson: constants don't matter
     const bool weighted;  // some pair counts otherwise than once
     const bool binary;    // weights are 0 and 1 alone
+    const int64_t controls;
     const double* row(int64_t target) const { return rows_.get() + target * pairs; }
     // Weights of a pattern; only when `weighted`.
     const double* weights(int64_t pattern) const { return source_.weights + pattern * pairs; }
+    // Controls of a pattern (controls, pairs), as Targets has them.
+    const double* control(int64_t pattern, int64_t at) const { return source_.controls + (pattern * controls + at) * pairs; }
     int64_t pattern_of(int64_t target) const { return weighted ? source_.weight_of[target] : 0; }
     double total(int64_t pattern) const { return totals_[pattern]; }
     // Whether a pattern gives weight to some pair of this stimulus.
@@ -74,6 +77,7 @@ class StandardTargets {
 
   private:
     void standardise(const double* values, int threads, const Context&);
+    double left_by_controls(int64_t pattern, double* values) const;
     TieScale ties_;  // of similarities; a target's values are as given, and tie where they are equal
     Targets source_;
     Buffer rows_;
@@ -87,7 +91,7 @@ class StandardTargets {
 
 // What one vector of similarities looks like to all targets of one weight pattern.
 struct SimilarityStats {
-    double mean = 0, deviation = 0;  // where ranks are compared, their sum of squares
+    double mean = 0, deviation = 0;  // what controls leave of it; where ranks are compared, their sum of squares
     int64_t count = 0;               // of the pairs that count, where orders are compared
     bool defined = true, constant = false;
 };
@@ -96,7 +100,7 @@ struct SimilarityStats {
 struct CompareScratch {
     std::vector<SimilarityStats> stats;
     Buffer ranks;                         // (vectors, pairs): centred ranks; for whitened comparators the whitened values
-    std::vector<double> values;           // of the pairs that count; for whitened comparators the centred ones
+    std::vector<double> values;           // of the pairs that count; for whitened comparators and controls the centred ones
     std::vector<double> means, products;  // by stimulus; (vectors, targets)
     Sorter sorter;
     CompareScratch(int64_t stimuli, int64_t pairs, int64_t together = 1, const Context* context = nullptr)

@@ -10,6 +10,7 @@
 #include "cpu/cpu.hpp"
 #include "cpu/packing.hpp"
 #include "cpu/prefixes.hpp"
+#include "cpu/products.hpp"
 
 // The pair sums of one target run through its order; every step adds one feature and takes the three moments.
 // Steps: windows (threads that share a target meet in between) of chunks (factors stay in the second-level cache) of tiles
@@ -17,13 +18,16 @@
 // Pairs: blocks of some rows and as many partners as a vector has lanes, in groups: a split that depends on the number of
 // stimuli alone. Each group shifts its values by a mean of its own, and moments are put together group by group: threads share
 // out groups and never change a sum's order. Each makes its own factors: that is less work than fetching them from another core.
-// Memory beyond X and the targets standardised, in bytes: 16 a pair for each target under way (24 with weights); for each thread
-// 3072 a stimulus; 64 megabytes at most for X packed, and four for moments.
+// A control is one more row that is multiplied with the values; rows beyond the first few have their turn when the sums that the
+// others saw have come back.
+// Memory beyond X and the targets standardised, in bytes: 16 a pair for each target under way (24 with weights; 8 more for each
+// control, 16 from the fourth on); for each thread 3072 a stimulus; 64 megabytes at most for X packed, and four for moments.
 namespace secateur::cpu {
 
 namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+constexpr char anew = 1, compared = 2;  // a prefix asks for the exact way, or for that by similarities
 constexpr int64_t chunk = 128, longest_window = 4096, widest = 8;
 constexpr int64_t block_rows = 192;                // a block's pairs stay in the first-level cache
 constexpr int64_t most_packed = int64_t{8} << 20;  // values of X: 64 megabytes
@@ -52,6 +56,8 @@ struct Job {
 
     Job(const Features& x, Metric metric, const StandardTargets& targets)
         : x(x), metric(metric), traits(traits_of(metric)), targets(&targets), stride(padded(x.stimuli)), window(chunk) {}
+    // The target, and its controls.
+    int64_t products() const { return 1 + targets->controls; }
     int64_t group_count() const { return static_cast<int64_t>(groups.size()) - 1; }
     // Where factors lie: blocks of 8 steps x 8 stimuli, so that a tile reads them from one pointer on.
     int64_t at(int64_t step, int64_t stimulus) const {
@@ -88,6 +94,9 @@ struct Job {
             if (blocks[b].at * parts >= static_cast<int64_t>(groups.size()) * values) groups.push_back(static_cast<int64_t>(b));
         groups.push_back(static_cast<int64_t>(blocks.size()));
     }
+    // Where a group's values begin, and how many there are.
+    int64_t at_group(int64_t group) const { return blocks[groups[group]].at; }
+    int64_t size_of(int64_t group) const { return (group + 1 < group_count() ? at_group(group + 1) : values) - at_group(group); }
     void pack(int threads);
     // Calls take(place among packed pairs, place in the block's values, lane, lanes) for every row's pairs of a block.
     template <class Take>
@@ -124,41 +133,74 @@ struct Factors {
 
 // One target's running state.
 struct Running {
-    Buffer pair, target, weight;             // by block, row, lane
-    std::unique_ptr<double[]> moments;       // (group, 4, window): of its values less its shift sum, squares, product; the shift
-    std::vector<double> shift, share, tilt;  // (group): shift in use, sum of weights, sum of the target
+    Buffer pair, weight;                     // by block, row, lane
+    Buffer target;                           // the same, of the target and behind it of each control
+    Buffer before;                           // `pair` as the first pass saw it, where there are more
+    std::unique_ptr<double[]> moments;       // (group, Moment, window): of its values less its shift
+    std::vector<double> shift, share, tilt;  // (group): shift in use, sum of weights; (product, group): sum of the target
+    enum Moment : int64_t { sums, squares, shifts, products };  // and one more for each control
+    int64_t kinds;
     Running(const Job& job)
         : pair(job.values),
-          target(job.values),
           weight(job.targets->weighted ? job.values : 0),
-          moments(new double[4 * job.window * job.group_count()]),
+          target(job.products() * job.values),
+          before(job.products() > most_products ? job.values : 0),
           shift(job.group_count()),
           share(job.group_count()),
-          tilt(job.group_count()) {}
+          tilt(job.products() * job.group_count()),
+          kinds(products + job.products()) {
+        moments.reset(new double[kinds * job.window * job.group_count()]);
+    }
+    double* moment(const Job& job, int64_t group, int64_t kind) const {
+        return moments.get() + (group * kinds + kind) * job.window;
+    }
 
     void begin(const Job& job, int64_t t) {
         const StandardTargets& targets = *job.targets;
-        const int64_t lanes = simd_lanes();
-        const double* h = targets.row(t);
-        const double* w = targets.weighted ? targets.weights(targets.pattern_of(t)) : nullptr;
+        const int64_t lanes = simd_lanes(), pattern = targets.pattern_of(t);
+        const double* w = targets.weighted ? targets.weights(pattern) : nullptr;
         std::fill_n(pair.get(), job.values, 0.0);
-        std::fill_n(target.get(), job.values, 0.0);
+        std::fill_n(target.get(), job.products() * job.values, 0.0);
         if (w) std::fill_n(weight.get(), job.values, 0.0);
         for (int64_t g = 0; g < job.group_count(); ++g) {
-            double tilts[widest] = {}, shares[widest] = {};  // by lane: sums that wait for one another take long
+            double shares[widest] = {};  // by lane: sums that wait for one another take long
             for (int64_t b = job.groups[g]; b < job.groups[g + 1]; ++b)
                 job.each_row(job.blocks[b], lanes, [&](int64_t p, int64_t at, int64_t lane, int64_t count) {
                     for (int64_t c = 0; c < count; ++c) {
-                        target[at + c] = h[p + c];
-                        tilts[lane + c] += h[p + c];
                         if (w) weight[at + c] = w[p + c];
                         shares[lane + c] += w ? w[p + c] : 1;
                     }
                 });
-            tilt[g] = std::accumulate(tilts, tilts + widest, 0.0);
             share[g] = std::accumulate(shares, shares + widest, 0.0);
             shift[g] = 0;
+            for (int64_t k = 0; k < job.products(); ++k) {
+                const double* h = k == 0 ? targets.row(t) : targets.control(pattern, k - 1);
+                double *to = &target[k * job.values], tilts[widest] = {};
+                for (int64_t b = job.groups[g]; b < job.groups[g + 1]; ++b)
+                    job.each_row(job.blocks[b], lanes, [&](int64_t p, int64_t at, int64_t lane, int64_t count) {
+                        for (int64_t c = 0; c < count; ++c) {
+                            to[at + c] = h[p + c];
+                            tilts[lane + c] += h[p + c];
+                        }
+                    });
+                tilt[k * job.group_count() + g] = std::accumulate(tilts, tilts + widest, 0.0);
+            }
         }
+    }
+
+    // A group's pair sums, kept for the passes that come, or brought back.
+    void keep(const Job& job, int64_t group) {
+        std::copy_n(&pair[job.at_group(group)], job.size_of(group), &before[job.at_group(group)]);
+    }
+    void come_back(const Job& job, int64_t group) {
+        std::copy_n(&before[job.at_group(group)], job.size_of(group), &pair[job.at_group(group)]);
+    }
+    // Once a group went through the steps of a chunk: the mean of its last one is the shift of the next chunk.
+    void end_chunk(const Job& job, int64_t group, int64_t start, int64_t steps) {
+        std::fill_n(moment(job, group, shifts) + start, steps, shift[group]);
+        if (!job.targets->centred) return;
+        const double mean = moment(job, group, sums)[start + steps - 1] / share[group];
+        shift[group] = std::isfinite(mean) ? shift[group] + mean : 0;
     }
 };
 
@@ -258,37 +300,43 @@ struct Prepare {
     }
 };
 
-// One group through the steps of a chunk, which begins at `start` in its window.
-template <class Rule, bool weighted>
+// One group through the steps of a chunk, which begins at `start` in its window, with some of what it is multiplied by.
+template <class Rule, bool weighted, int products>
 struct Advance {
-    // Steps at once: as many as the registers hold with three sums and the partners' factors for each.
+    static constexpr int kinds = 2 + products;  // of sums
+    // Steps at once: as many as the registers hold with the sums and the partners' factors for each.
     template <int L>
-    static constexpr int together = many_registers<L> ? 4 : 2;
+    static constexpr int together = many_registers<L> && products <= 2 ? 4 : 2;
 
     // A value times its partner's norm is sum * inverse of the row - shift * root of the partner, whose inverse norm then
-    // scales what has been summed up. totals [step][3][lane].
+    // scales what has been summed up. totals [step][kind][lane].
     template <int L, int steps>
-    ALWAYS_INLINE static void tile(const Job& job, Running& r, const Factors& f, const Block& block, int64_t first, double shift,
-                                   double* totals) {
+    ALWAYS_INLINE static void tile(const Job& job, Running& r, const Factors& f, const Block& block, int64_t first,
+                                   int64_t products_before, double shift, double* totals) {
         using S = Simd<L>;
         using Vec = typename S::Vec;
-        Vec a[steps], b[steps], c[steps], zj[steps], cj[steps];
+        Vec a[steps], b[steps], c[products][steps], zj[steps], cj[steps];
         const int64_t column = job.at(first, block.j);
         UNROLL(4)
         for (int s = 0; s < steps; ++s) {
-            a[s] = b[s] = c[s] = cj[s] = Vec{};
+            a[s] = b[s] = cj[s] = Vec{};
+            for (int k = 0; k < products; ++k) c[k][s] = Vec{};
             zj[s] = S::load(&f.z[column + s * widest]);
             if constexpr (Rule::normalised) cj[s] = S::load(&f.root[column + s * widest]) * shift;
         }
         const double *z = &f.z[job.at(first, 0)], *inverse = Rule::normalised ? &f.inverse[job.at(first, 0)] : nullptr;
         double* pairs = &r.pair[block.at];
-        const double *target = &r.target[block.at], *weight = weighted ? &r.weight[block.at] : nullptr;
+        const double* target = &r.target[products_before * job.values + block.at];
+        const double* weight = weighted ? &r.weight[block.at] : nullptr;
+        const int64_t apart = job.values;
         const double* mask = job.mask.get();
         const auto rows = [&](int64_t i, int64_t end, auto masked) INLINE_LAMBDA {
             for (; i < end; ++i, pairs += L, target += L) {
                 const int64_t at = i / widest * (widest * widest) + i % widest;
                 Vec pair = S::load(pairs), w{}, keep{};
-                const Vec h = S::load(target);
+                Vec h[products];
+                UNROLL(4)
+                for (int k = 0; k < products; ++k) h[k] = S::load(target + k * apart);
                 if constexpr (weighted) {
                     w = S::load(weight);
                     weight += L;
@@ -315,7 +363,8 @@ struct Advance {
                         a[s] += value;
                         b[s] += value * value;
                     }
-                    c[s] += h * value;
+                    UNROLL(4)
+                    for (int k = 0; k < products; ++k) c[k][s] += h[k] * value;
                 }
                 S::store(pairs, pair);
             }
@@ -329,75 +378,83 @@ struct Advance {
         for (int s = 0; s < steps; ++s) {
             Vec scale = there;
             if constexpr (Rule::normalised) scale = S::load(&f.inverse[column + s * widest]);
-            double* total = totals + (first + s) * 3 * L;
+            double* total = totals + (first + s) * kinds * L;
             S::store(total, S::load(total) + a[s] * scale);
             S::store(total + L, S::load(total + L) + b[s] * (scale * scale));
-            S::store(total + 2 * L, S::load(total + 2 * L) + c[s] * scale);
+            for (int k = 0; k < products; ++k) S::store(total + (2 + k) * L, S::load(total + (2 + k) * L) + c[k][s] * scale);
         }
     }
 
     template <int L>
-    ALWAYS_INLINE static void run(const Job* job, Running* r, const Factors* f, int64_t group, int64_t start, int64_t steps) {
+    ALWAYS_INLINE static void run(const Job* job, Running* r, const Factors* f, int64_t group, int64_t start, int64_t steps,
+                                  int64_t products_before) {
         using S = Simd<L>;
         constexpr int T = together<L>;
-        alignas(64) double totals[chunk * 3 * L];
-        std::fill_n(totals, steps * 3 * L, 0.0);
+        alignas(64) double totals[chunk * kinds * L];
+        std::fill_n(totals, steps * kinds * L, 0.0);
         const double shift = r->shift[group];
         for (int64_t b = job->groups[group]; b < job->groups[group + 1]; ++b) {
             int64_t s = 0;
-            for (; s + T <= steps; s += T) tile<L, T>(*job, *r, *f, job->blocks[b], s, shift, totals);
-            for (; s < steps; ++s) tile<L, 1>(*job, *r, *f, job->blocks[b], s, shift, totals);
+            for (; s + T <= steps; s += T) tile<L, T>(*job, *r, *f, job->blocks[b], s, products_before, shift, totals);
+            for (; s < steps; ++s) tile<L, 1>(*job, *r, *f, job->blocks[b], s, products_before, shift, totals);
         }
-        double* moments = r->moments.get() + group * 4 * job->window + start;
-        for (int m = 0; m < 3; ++m, moments += job->window) {
+        for (int m = 0; m < kinds; ++m) {
+            double* moments = r->moment(*job, group, m < 2 ? m : Running::products + products_before + m - 2) + start;
             int64_t s = 0;
             for (; s + L <= steps; s += L) {  // as many steps as lanes: their sums are those of the transposed rows
                 typename S::Vec lanes[L];
                 UNROLL(8)
-                for (int l = 0; l < L; ++l) lanes[l] = S::load(totals + ((s + l) * 3 + m) * L);
+                for (int l = 0; l < L; ++l) lanes[l] = S::load(totals + ((s + l) * kinds + m) * L);
                 S::transpose(lanes);
                 UNROLL(8)
                 for (int l = 1; l < L; ++l) lanes[0] += lanes[l];
                 S::store(moments + s, lanes[0]);
             }
-            for (; s < steps; ++s) moments[s] = S::sum(S::load(totals + (s * 3 + m) * L));
+            for (; s < steps; ++s) moments[s] = S::sum(S::load(totals + (s * kinds + m) * L));
         }
-        std::fill_n(moments, steps, shift);
-        if (!job->targets->centred) return;
-        const double mean = r->moments[group * 4 * job->window + start + steps - 1] / r->share[group];
-        r->shift[group] = std::isfinite(mean) ? shift + mean : 0;
     }
 };
 
 // The groups' moments of L steps at once, all shifted to the common mean; `raw`, `scale`: their squares before that, and
-// unshifted.
+// unshifted; `explained`: the squares of the products with controls.
 struct PutTogether {
     static constexpr int most = widest;
     struct Found {
-        double sum[most], squares[most], product[most], raw[most], scale[most];
+        double sum[most], squares[most], product[most], raw[most], scale[most], explained[most];
     };
     template <int L>
     ALWAYS_INLINE static void run(const Job* job, const Running* r, int64_t step, double weight, Found* found) {
         using S = Simd<L>;
         using Vec = typename S::Vec;
-        const int64_t window = job->window;
+        const int64_t window = job->window, groups = job->group_count();
         for (int from = 0; from < most; from += L) {
-            Vec total{}, sum{}, squares{}, product{}, raw{}, scale{};
-            for (int64_t g = 0; g < job->group_count(); ++g) {
-                const double* m = r->moments.get() + g * 4 * window + step + from;
-                total += S::load(m) + S::load(m + 3 * window) * r->share[g];
+            Vec total{}, sum{}, squares{}, product{}, raw{}, scale{}, explained{};
+            for (int64_t g = 0; g < groups; ++g) {
+                const double* m = r->moment(*job, g, Running::sums) + step + from;
+                total += S::load(m) + S::load(m + Running::shifts * window) * r->share[g];
             }
             const Vec mean = job->targets->centred ? total / weight : Vec{};
-            for (int64_t g = 0; g < job->group_count(); ++g) {
-                const double* m = r->moments.get() + g * 4 * window + step + from;
+            for (int64_t g = 0; g < groups; ++g) {
+                const double* m = r->moment(*job, g, Running::sums) + step + from;
                 const double share = r->share[g];
-                const Vec one = S::load(m), two = S::load(m + window), shift = S::load(m + 3 * window), gap = shift - mean;
+                const Vec one = S::load(m), two = S::load(m + window), shift = S::load(m + Running::shifts * window);
+                const Vec gap = shift - mean;
                 sum += one + gap * share;
                 squares += two + gap * (2.0 * one + gap * share);
-                product += S::load(m + 2 * window) + gap * r->tilt[g];
+                product += S::load(m + Running::products * window) + gap * r->tilt[g];
                 raw += two;
                 scale += unshifted(one, two, shift, share);
             }
+            for (int64_t k = 1; k < job->products(); ++k) {
+                Vec control{};
+                for (int64_t g = 0; g < groups; ++g) {
+                    const double* m = r->moment(*job, g, Running::products + k) + step + from;
+                    control += S::load(m) +
+                               (S::load(r->moment(*job, g, Running::shifts) + step + from) - mean) * r->tilt[k * groups + g];
+                }
+                explained += control * control;
+            }
+            S::store(found->explained + from, explained);
             S::store(found->sum + from, sum);
             S::store(found->squares + from, squares);
             S::store(found->product + from, product);
@@ -421,14 +478,32 @@ bool share_targets(const Job& job, const Context& context) {
     return targets < threads || (threads > 1 && job.x.pairs() >= many_pairs && targets < 8 * threads);
 }
 
+// A few of the products with the target and its controls, and what takes so many at once.
+struct Pass {
+    void (*advance)(const Job*, Running*, const Factors*, int64_t group, int64_t start, int64_t steps, int64_t products_before);
+    int64_t products_before;
+};
+
+template <class Rule>
+std::vector<Pass> passes_of(const Job& job) {
+    std::vector<Pass> passes;
+    for (int64_t before = 0; before < job.products(); before += most_products)
+        with_products(job.products() - before, [&](auto products) {
+            const auto of = [&](auto weighted) {
+                return choose<Advance<Rule, weighted(), products()>, const Job*, Running*, const Factors*, int64_t, int64_t,
+                              int64_t, int64_t>();
+            };
+            passes.push_back({job.targets->weighted ? of(std::true_type{}) : of(std::false_type{}), before});
+        });
+    return passes;
+}
+
 template <class Rule>
 void by_moments(const Job& job, const Orders& orders, const Context& context, double* out, char* needs_recompute) {
     const StandardTargets& targets = *job.targets;
     const int64_t steps = orders.steps;
     const auto prepare = choose<Prepare<Rule>, const Job*, Factors*, const int64_t*, int64_t, int64_t, int64_t, int64_t>();
-    const auto advance = targets.weighted
-                             ? choose<Advance<Rule, true>, const Job*, Running*, const Factors*, int64_t, int64_t, int64_t>()
-                             : choose<Advance<Rule, false>, const Job*, Running*, const Factors*, int64_t, int64_t, int64_t>();
+    const std::vector<Pass> passes = passes_of<Rule>(job);
     const auto put_together = choose<PutTogether, const Job*, const Running*, int64_t, double, PutTogether::Found*>();
     const int inner = share_targets(job, context) ? context.threads : 1;
     const int outer = inner > 1 ? 1 : context.threads;
@@ -455,7 +530,14 @@ void by_moments(const Job& job, const Orders& orders, const Context& context, do
                     next = next_chunk(start, c, length);
                     for (int64_t from = 0; from < job.stride; from += widest)
                         prepare(&job, &f, order + start + c, next - c, start + c, pattern, from);
-                    for (int64_t g = begin; g < end && !context.stop(thread); ++g) advance(&job, &r, &f, g, c, next - c);
+                    for (int64_t g = begin; g < end && !context.stop(thread); ++g) {
+                        if (passes.size() > 1) r.keep(job, g);
+                        for (const Pass& pass : passes) {
+                            if (pass.products_before > 0) r.come_back(job, g);
+                            pass.advance(&job, &r, &f, g, c, next - c, pass.products_before);
+                        }
+                        r.end_chunk(job, g, c, next - c);
+                    }
                     if (rank == 0) context.did(static_cast<double>(next - c) / static_cast<double>(steps * targets.count));
                 }
 #pragma omp barrier
@@ -465,11 +547,12 @@ void by_moments(const Job& job, const Orders& orders, const Context& context, do
                     put_together(&job, &r, from, weight, &found);
                     for (int64_t s = from; s < std::min(from + PutTogether::most, length); ++s) {
                         const int64_t l = s - from, at = t * steps + start + s;
-                        const Moments m{found.sum[l], found.squares[l], found.product[l]};
-                        bool trusted;
-                        out[at] = job.traits.orientation *
-                                  alignment_of(m, found.raw[l], found.scale[l], weight, targets.centred, trusted);
-                        needs_recompute[at] = !trusted;
+                        bool trusted, enough = true;
+                        double spread = spread_of(found.sum[l], found.squares[l], found.raw[l], found.scale[l], weight,
+                                                  targets.centred, trusted);
+                        if (targets.controls > 0) spread = spread_left(spread, found.explained[l], found.raw[l], enough);
+                        out[at] = job.traits.orientation * (found.product[l] / spread);
+                        needs_recompute[at] = !trusted ? anew : enough ? 0 : compared;
                     }
                 }
             }
@@ -557,6 +640,19 @@ void by_similarities(const Job& job, const int64_t* orders, int64_t order_count,
     share_out(runs, outer, context, run_order);
 }
 
+// The prefixes of which controls leave too little for sums.
+void compare_where_asked(const Job& job, const Orders& orders, const Context& context, double* out, char* needs_recompute) {
+    const int64_t all = job.targets->count * orders.steps;
+    if (context.stop(0) || std::find(needs_recompute, needs_recompute + all, compared) == needs_recompute + all) return;
+    Buffer found(all);
+    by_similarities(job, orders.values, orders.count, orders.steps, context, found.get());
+    for (int64_t at = 0; at < all; ++at)
+        if (needs_recompute[at] == compared) {
+            out[at] = found[at];
+            needs_recompute[at] = 0;
+        }
+}
+
 }  // namespace
 
 void insertion_curve(const Features& x, const InsertionPlan& plan, const Context& context, double* out, char* needs_recompute) {
@@ -570,9 +666,11 @@ void insertion_curve(const Features& x, const InsertionPlan& plan, const Context
     job.divide(simd_lanes());
     // Moments of a window: threads that share a target keep about four megabytes, others a chunk's.
     if (share_targets(job, context))
-        job.window = std::clamp<int64_t>((4 << 20) / (32 * job.group_count()) / chunk * chunk, chunk, longest_window);
+        job.window = std::clamp<int64_t>((4 << 20) / (8 * (3 + job.products()) * job.group_count()) / chunk * chunk, chunk,
+                                         longest_window);
     if (job.stride * x.count <= most_packed) job.pack(context.threads);
     with_rule(plan.metric, [&](auto rule) { by_moments<decltype(rule)>(job, orders, context, out, needs_recompute); });
+    compare_where_asked(job, orders, context, out, needs_recompute);
 }
 
 }  // namespace secateur::cpu

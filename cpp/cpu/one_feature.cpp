@@ -7,14 +7,17 @@
 #include "core/space.hpp"
 #include "core/targets.hpp"
 #include "cpu/cpu.hpp"
+#include "cpu/products.hpp"
 
 // Two ways to the same numbers:
 //   one target    sums fused with the similarities; lanes run over features, pairs are broadcast in packed order
 //   many targets  a block of similarities (pairs x features) times the targets: one small matrix product
-// Comparators that take more than sums see the updated similarities themselves.
+// A control is one more row whose product with the similarities is taken, beside one target or among many.
+// Comparators that take more than sums see the updated similarities themselves; so do candidates of whose similarities the
+// controls leave too little for sums.
 // Memory beyond X, the targets standardised and the sums over the subset, in bytes: with one target 16 a pair (both again in the
-// tiles' order; 20 where not all pairs count), and for each thread 2048 a stimulus; with many, 96 or more a pair for a batch of
-// targets, and for each thread 1024 a stimulus.
+// tiles' order; 20 where not all pairs count), 8 more for each control, and for each thread 2048 a stimulus; with many, 96 or
+// more a pair for a batch of targets, and for each thread 1024 a stimulus.
 namespace secateur::cpu {
 
 namespace {
@@ -31,12 +34,14 @@ struct Job : Guards {
     const StandardTargets* targets;
     const Space* space;
     double* out;            // (targets, x.count)
-    char* needs_recompute;  // (candidates): 1 asks for the exact way
+    char* needs_recompute;  // (candidates): `anew` asks for the exact way, `compared` for that by similarities
 
     void put(int64_t target, int64_t candidate, double r) const {
         out[target * x.count + candidates.values[candidate]] = orientation * r;
     }
 };
+
+constexpr char anew = 1, compared = 2;
 
 // A candidate's factor at a stimulus.
 template <class Rule, class Value>
@@ -100,7 +105,8 @@ ALWAYS_INLINE void fill_factors(const Job& job, int64_t first, int64_t strips, d
     }
 }
 
-// One target: the pairs that count, as a tile goes through them. Partners of two rows at once are loaded once for both.
+// One target: the pairs that count, as a tile goes through them, with a few of the rows that they are multiplied by: the target,
+// then the controls. Partners of two rows at once are loaded once for both.
 // Blocks of partners and rows, so that a strip's factors of the one stay in the first-level cache and a block's pairs in the
 // second-level one while all strips go through it.
 struct PairStream {
@@ -111,25 +117,25 @@ struct PairStream {
     std::vector<Run> runs;
     std::vector<std::size_t> blocks{0};  // where they begin among the runs
     std::vector<int32_t> partner;        // by pair, where not all pairs count: then rows go one by one
-    Buffer values;                       // by partner: the rows' pair sums, less `shift`, then their targets
+    Buffer values;                       // by partner: the stimuli's pair sums, less `shift`, then those of each row
     static constexpr int64_t partners = 96, block_rows = 256;
 
     // A call that is to end gets a part of it.
-    PairStream(const Job& job, int together, double shift, const Context& context) {
+    PairStream(const Job& job, const std::vector<const double*>& against, int together, double shift, const Context& context) {
         const StandardTargets& targets = *job.targets;
-        const int64_t n = job.x.stimuli;
+        const int64_t n = job.x.stimuli, size = 1 + static_cast<int64_t>(against.size());
         const double* weights = targets.weighted ? targets.weights(targets.pattern_of(0)) : nullptr;
-        const double *pair = job.space->pair.get(), *target = targets.row(0);
-        values = Buffer(2 * targets.pairs);
+        const double* pair = job.space->pair.get();
+        values = Buffer(size * targets.pairs);
         int64_t at = 0;
         const auto add = [&](int64_t i, int64_t j, int64_t end, int rows) {
             if (j >= end) return;
             runs.push_back({i, j, end - j, at, rows});
-            for (; j < end; ++j, at += 2 * rows)
+            for (; j < end; ++j, at += size * rows)
                 for (int r = 0; r < rows; ++r) {
                     const int64_t p = row_start(i + r, n) + j - i - r - 1;
                     values[at + r] = pair[p] - shift;
-                    values[at + rows + r] = target[p];
+                    for (int64_t k = 1; k < size; ++k) values[at + k * rows + r] = against[k - 1][p];
                 }
         };
         if (weights) {
@@ -139,11 +145,11 @@ struct PairStream {
                     if (weights[p] == 0) continue;
                     partner.push_back(static_cast<int32_t>(j));
                     values[at++] = pair[p] - shift;
-                    values[at++] = target[p];
+                    for (const double* row : against) values[at++] = row[p];
                 }
                 if (at == run.at) continue;
                 runs.push_back(run);
-                runs.back().count = (at - run.at) / 2;
+                runs.back().count = (at - run.at) / size;
             }
             blocks.push_back(runs.size());
             return;
@@ -162,19 +168,19 @@ struct PairStream {
     }
 };
 
-// One target.
-template <class Rule, int sign>
+// One target, and its controls: so many of these rows at a time.
+template <class Rule, int sign, int products>
 struct OneTargetTile {
     static constexpr int vectors = 2;
-    // Rows at once: as many as the registers hold with three sums for each and vector, and what a root asks for.
+    // Rows at once: as many as the registers hold with the sums for each and vector, and what a root asks for.
     template <int L>
-    static constexpr int rows = many_registers<L> && !Rule::rooted ? 2 : 1;
+    static constexpr int rows = many_registers<L> && !Rule::rooted && products <= 3 ? 2 : 1;
     template <int L>
     static constexpr int strip = vectors * L;
 
     template <int L>
     struct Sums {
-        typename Simd<L>::Vec sum[vectors], squares[vectors], product[vectors], cancelled[vectors];
+        typename Simd<L>::Vec sum[vectors], squares[vectors], product[products][vectors], cancelled[vectors];
     };
 
     // The pairs of some rows with partners that lie together or (`listed`, one row) are listed.
@@ -183,13 +189,14 @@ struct OneTargetTile {
                                   Sums<L>& all) {
         using S = Simd<L>;
         using Vec = typename S::Vec;
-        constexpr int V = vectors, strip = OneTargetTile::strip<L>, pitch = parts<Rule> * strip;
-        Vec zi[rows][V], ci[rows][V], a[rows][V], b[rows][V], c[rows][V];
+        constexpr int V = vectors, strip = OneTargetTile::strip<L>, pitch = parts<Rule> * strip, size = (1 + products) * rows;
+        Vec zi[rows][V], ci[rows][V], a[rows][V], b[rows][V], c[products][rows][V];
         UNROLL(4)
         for (int r = 0; r < rows; ++r) UNROLL(4)
         for (int v = 0; v < V; ++v) {
             const double* fi = f + (run.i + r) * pitch + v * L;
-            a[r][v] = b[r][v] = c[r][v] = Vec{};
+            a[r][v] = b[r][v] = Vec{};
+            for (int k = 0; k < products; ++k) c[k][r][v] = Vec{};
             zi[r][v] = S::load(fi);
             if constexpr (Rule::normalised) {  // the shift, times the stimulus's norm
                 const Vec rest = job.space->own[run.i + r] + sign * zi[r][v] * zi[r][v];
@@ -198,7 +205,7 @@ struct OneTargetTile {
         }
         const double *q = &pairs.values[run.at], *fj = f + run.j * pitch;
         const int32_t* partner = listed ? &pairs.partner[run.j] : nullptr;
-        for (const double* end = q + run.count * 2 * rows; q != end; q += 2 * rows, fj += pitch) {
+        for (const double* end = q + run.count * size; q != end; q += size, fj += pitch) {
             if constexpr (listed) fj = f + *partner++ * int64_t{pitch};
             UNROLL(4)
             for (int v = 0; v < V; ++v) {
@@ -216,7 +223,8 @@ struct OneTargetTile {
                     }
                     a[r][v] += value;
                     b[r][v] += value * value;
-                    c[r][v] += q[rows + r] * value;
+                    UNROLL(4)
+                    for (int k = 0; k < products; ++k) c[k][r][v] += q[(1 + k) * rows + r] * value;
                 }
             }
         }
@@ -227,35 +235,38 @@ struct OneTargetTile {
                 const Vec ri = S::load(f + (run.i + r) * pitch + strip + v * L);
                 all.sum[v] += a[r][v] * ri;
                 all.squares[v] += b[r][v] * (ri * ri);
-                all.product[v] += c[r][v] * ri;
+                for (int k = 0; k < products; ++k) all.product[k][v] += c[k][r][v] * ri;
             } else {
                 all.sum[v] += a[r][v];
                 all.squares[v] += b[r][v];
-                all.product[v] += c[r][v];
+                for (int k = 0; k < products; ++k) all.product[k][v] += c[k][r][v];
             }
         }
     }
 
-    // memory: factors of the strips (by stimulus), then four rows of (strips, strip).
+    // memory: factors of the strips (by stimulus), which the first pass makes, then rows of (strips, strip): what is suspect, the
+    // sum, the squares, and the products of all passes. Each pass finds the same sum and squares.
     template <int L>
-    ALWAYS_INLINE static void run(const Job* shared, const PairStream* pairs, int64_t first, int64_t strips, double* memory,
-                                  const Context* context) {
+    ALWAYS_INLINE static void run(const Job* shared, const PairStream* pairs, int64_t first, int64_t strips,
+                                  int64_t products_before, double* memory, const Context* context) {
         using S = Simd<L>;
         const Job& job = *shared;
         constexpr int V = vectors, strip = OneTargetTile::strip<L>, together = rows<L>;
         const int64_t n = job.x.stimuli, width = strips * strip, size = n * parts<Rule> * strip;
         double *const suspect = memory + strips * size, *const sums = suspect + width;
-        fill_factors<Rule, sign, L, strip>(job, first, strips, memory, suspect);
-        std::fill_n(sums, 3 * width, 0.0);
+        double* const product_sums = sums + (2 + products_before) * width;
+        if (products_before == 0) fill_factors<Rule, sign, L, strip>(job, first, strips, memory, suspect);
+        std::fill_n(sums, 2 * width, 0.0);
+        std::fill_n(product_sums, products * width, 0.0);
         for (std::size_t block = 0; block + 1 < pairs->blocks.size(); ++block)
             for (int64_t s = 0; s < strips && !context->stop(omp_thread()); ++s) {
                 const double* f = memory + s * size;
-                double* at = sums + s * strip;
+                double *at = sums + s * strip, *product_at = product_sums + s * strip;
                 Sums<L> all;
                 for (int v = 0; v < V; ++v) {
                     all.sum[v] = S::load(at + v * L);
                     all.squares[v] = S::load(at + width + v * L);
-                    all.product[v] = S::load(at + 2 * width + v * L);
+                    for (int k = 0; k < products; ++k) all.product[k][v] = S::load(product_at + k * width + v * L);
                     all.cancelled[v] = typename S::Vec{};
                 }
                 for (std::size_t u = pairs->blocks[block]; u < pairs->blocks[block + 1]; ++u) {
@@ -270,41 +281,53 @@ struct OneTargetTile {
                 for (int v = 0; v < V; ++v) {
                     S::store(at + v * L, all.sum[v]);
                     S::store(at + width + v * L, all.squares[v]);
-                    S::store(at + 2 * width + v * L, all.product[v]);
+                    for (int k = 0; k < products; ++k) S::store(product_at + k * width + v * L, all.product[k][v]);
                     for (int l = 0; l < L; ++l)
                         if (all.cancelled[v][l] != 0) suspect[s * strip + v * L + l] = 1;
                 }
             }
-        const int64_t left = std::min(width, job.candidates.count - first);
-        const int64_t pattern = job.targets->pattern_of(0);
-        const double weight = job.targets->total(pattern);
-        for (int64_t w = 0; w < left; ++w) {
-            const Moments m{sums[w], sums[width + w], sums[2 * width + w]};
-            bool trusted;
-            const double scale = std::max(job.scale[pattern], unshifted(m.sum, m.squares, job.shift, weight));
-            job.put(0, first + w, alignment_of(m, m.squares, scale, weight, job.targets->centred, trusted));
-            job.needs_recompute[first + w] = suspect[w] != 0 || !trusted || m.sum <= job.cancel_threshold[pattern];
-        }
     }
 };
+
+// The alignments of a tile's candidates, from what all passes have summed up.
+void put_alignments(const Job& job, int64_t first, int64_t width, const double* suspect) {
+    const int64_t left = std::min(width, job.candidates.count - first);
+    const int64_t pattern = job.targets->pattern_of(0);
+    const double weight = job.targets->total(pattern);
+    const double* sums = suspect + width;
+    for (int64_t w = 0; w < left; ++w) {
+        const Moments m{sums[w], sums[width + w], sums[2 * width + w]};
+        bool trusted, enough = true;
+        const double scale = std::max(job.scale[pattern], unshifted(m.sum, m.squares, job.shift, weight));
+        double spread = spread_of(m.sum, m.squares, m.squares, scale, weight, job.targets->centred, trusted), explained = 0;
+        for (int64_t k = 1; k <= job.targets->controls; ++k) {
+            const double product = sums[(2 + k) * width + w];
+            explained += product * product;
+        }
+        if (job.targets->controls > 0) spread = spread_left(spread, explained, m.squares, enough);
+        job.put(0, first + w, m.product / spread);
+        trusted = suspect[w] == 0 && trusted && !(m.sum <= job.cancel_threshold[pattern]);
+        job.needs_recompute[first + w] = !trusted ? anew : enough ? 0 : compared;
+    }
+}
 
 // Many targets: pairs in chunks whose similarities stay in the second-level cache, targets packed in panels.
 constexpr int64_t panel = 12, chunk = 256, strip = 16, strips = 4, block = strip * strips;
 constexpr int64_t batch_bytes = 24 << 20, batch_columns = 768;
 
-// A batch of targets, with the weight patterns that they use as further columns.
+// A batch of targets, with the weight patterns that they use, and the controls under each, as further columns.
 struct Panels {
     int64_t first, targets, columns;
-    std::vector<int64_t> weight_column;  // by pattern; -1 where the batch has no use for it
+    std::vector<int64_t> weight_column;  // by pattern, controls behind the weights; -1 where the batch has no use for it
     Buffer values;                       // [chunk][panel][pair in chunk][column in panel]
 
     static int64_t largest(const StandardTargets& t) {
         const int64_t fit = std::min(batch_columns, std::max(panel, batch_bytes / 8 / t.pairs / panel * panel));
-        return std::min(t.weighted ? std::max<int64_t>(1, fit / 2) : fit, t.count);
+        return std::min(t.weighted ? std::max<int64_t>(1, fit / (2 + t.controls)) : fit, t.count);
     }
     static int64_t padded(const StandardTargets& t) {
-        const int64_t targets = largest(t);
-        return (targets + (t.weighted ? std::min(targets, t.patterns) : 0) + panel - 1) / panel * panel;
+        const int64_t targets = largest(t), patterns = t.weighted ? std::min(targets, t.patterns) : 1;
+        return (targets + patterns * (t.weighted + t.controls) + panel - 1) / panel * panel;
     }
     explicit Panels(const StandardTargets& t) : weight_column(t.patterns), values(t.pairs * padded(t)) {}
 
@@ -314,11 +337,12 @@ struct Panels {
         std::vector<const double*> column;
         for (int64_t q = 0; q < targets; ++q) column.push_back(t.row(from + q));
         std::fill(weight_column.begin(), weight_column.end(), -1);
-        for (int64_t q = 0; t.weighted && q < targets; ++q) {
+        for (int64_t q = 0; (t.weighted || t.controls > 0) && q < targets; ++q) {
             const int64_t u = t.pattern_of(from + q);
             if (weight_column[u] >= 0) continue;
             weight_column[u] = static_cast<int64_t>(column.size());
-            column.push_back(t.weights(u));
+            if (t.weighted) column.push_back(t.weights(u));
+            for (int64_t k = 0; k < t.controls; ++k) column.push_back(t.control(u, k));
         }
         while (column.size() % panel) column.push_back(nullptr);
         columns = static_cast<int64_t>(column.size());
@@ -469,7 +493,7 @@ struct ManyTargetsTile {
         const int64_t left = std::min(block, job.candidates.count - first);
         double spread[block];
         int64_t known = -1;
-        for (int64_t w = 0; w < left; ++w) job.needs_recompute[first + w] |= suspect[w] != 0;
+        for (int64_t w = 0; w < left; ++w) job.needs_recompute[first + w] |= suspect[w] != 0 ? anew : 0;
         for (int64_t t = 0; t < panels.targets; ++t) {
             const int64_t pattern = targets.pattern_of(panels.first + t);
             if (pattern != known) {
@@ -481,7 +505,16 @@ struct ManyTargetsTile {
                     const double weight = targets.total(pattern);
                     const double scale = std::max(job.scale[pattern], unshifted(sum[w], squares[w], job.shift, weight));
                     spread[w] = spread_of(sum[w], squares[w], squares[w], scale, weight, targets.centred, trusted);
-                    job.needs_recompute[first + w] |= !trusted || sum[w] <= job.cancel_threshold[pattern];
+                    job.needs_recompute[first + w] |= !trusted || sum[w] <= job.cancel_threshold[pattern] ? anew : 0;
+                    if (targets.controls == 0) continue;
+                    double explained = 0;
+                    for (int64_t k = 0; k < targets.controls; ++k) {
+                        const double product =
+                            scratch.products[(panels.weight_column[pattern] + targets.weighted + k) * block + w];
+                        explained += product * product;
+                    }
+                    spread[w] = spread_left(spread[w], explained, squares[w], trusted);
+                    job.needs_recompute[first + w] |= trusted ? 0 : compared;
                 }
                 known = pattern;
             }
@@ -550,22 +583,50 @@ int64_t strips_of(int64_t stimuli, int64_t candidates, int strip, int threads) {
     return std::max<int64_t>(1, std::min(widest, share) / strip);
 }
 
+// A few of the products with the target and its controls, and the tile that takes so many at once.
+struct OneTargetPass {
+    void (*tile)(const Job*, const PairStream*, int64_t first, int64_t strips, int64_t products_before, double*, const Context*);
+    int64_t strip, products_before;
+    PairStream pairs;
+};
+
+template <class Rule, int sign>
+std::vector<OneTargetPass> passes_of(const Job& job, const Context& context) {
+    const StandardTargets& targets = *job.targets;
+    const double shift = Rule::rooted || Rule::normalised ? 0 : job.shift;
+    std::vector<const double*> against{targets.row(0)};
+    for (int64_t k = 0; k < targets.controls; ++k) against.push_back(targets.control(targets.pattern_of(0), k));
+    std::vector<OneTargetPass> passes;
+    const auto add = [&](auto products, int64_t before) {
+        using Tile = OneTargetTile<Rule, sign, products()>;
+        const auto tile = choose<Tile, const Job*, const PairStream*, int64_t, int64_t, int64_t, double*, const Context*>();
+        int strip = 0, rows = 0;
+        at_level([&](auto lanes) { strip = Tile::template strip<lanes()>, rows = Tile::template rows<lanes()>; });
+        const auto from = against.begin() + before;
+        passes.push_back({tile, strip, before, {job, {from, from + products()}, rows, shift, context}});
+    };
+    for (int64_t before = 0; before <= targets.controls; before += most_products)
+        with_products(1 + targets.controls - before, [&](auto products) { add(products, before); });
+    return passes;
+}
+
 template <class Rule, int sign>
 void by_moments(Job& job, const Context& context) {
     const StandardTargets& targets = *job.targets;
     const int64_t n = job.x.stimuli;
     if (targets.count == 1 && targets.binary) {
-        using Tile = OneTargetTile<Rule, sign>;
-        const auto tile = choose<Tile, const Job*, const PairStream*, int64_t, int64_t, double*, const Context*>();
-        int strip = 0, rows = 0;
-        at_level([&](auto lanes) { strip = Tile::template strip<lanes()>, rows = Tile::template rows<lanes()>; });
-        const PairStream pairs(job, rows, Rule::rooted || Rule::normalised ? 0 : job.shift, context);
-        const int64_t strips = strips_of(n, job.candidates.count, strip, context.threads), width = strips * strip;
+        const std::vector<OneTargetPass> passes = passes_of<Rule, sign>(job, context);
+        const int64_t strip = passes[0].strip, strips = strips_of(n, job.candidates.count, strip, context.threads);
+        const int64_t width = strips * strip, factors = width * n * parts<Rule>;
         std::vector<Buffer> scratch;
-        for (int t = 0; t < context.threads; ++t) scratch.emplace_back(width * (n * parts<Rule> + 4));
+        for (int t = 0; t < context.threads; ++t) scratch.emplace_back(factors + width * (4 + targets.controls));
         const int64_t tiles = (job.candidates.count + width - 1) / width;
         share_out(tiles, context.threads, context, [&](int64_t t, int thread) {
-            if (!context.stop(thread)) tile(&job, &pairs, t * width, strips, scratch[thread].get(), &context);
+            double* memory = scratch[thread].get();
+            for (const OneTargetPass& pass : passes)
+                if (!context.stop(thread))
+                    pass.tile(&job, &pass.pairs, t * width, strips, pass.products_before, memory, &context);
+            if (!context.stop(thread)) put_alignments(job, t * width, width, memory + factors);
             context.did(1.0 / static_cast<double>(tiles));
         });
         return;
@@ -631,10 +692,24 @@ void one_feature(const Features& x, const OneFeaturePlan& plan, const Context& c
     with_rule(plan.metric, [&](auto rule) {
         using Rule = decltype(rule);
         const bool adding = plan.sign > 0;
-        if (!secateur::by_moments(job.targets->comparator))
-            adding ? by_similarities<Rule, 1>(job, plan.subset, context) : by_similarities<Rule, -1>(job, plan.subset, context);
-        else
-            adding ? by_moments<Rule, 1>(job, context) : by_moments<Rule, -1>(job, context);
+        const auto compare = [&](Job& those) {
+            adding ? by_similarities<Rule, 1>(those, plan.subset, context)
+                   : by_similarities<Rule, -1>(those, plan.subset, context);
+        };
+        if (!secateur::by_moments(job.targets->comparator)) return compare(job);
+        adding ? by_moments<Rule, 1>(job, context) : by_moments<Rule, -1>(job, context);
+        std::vector<int64_t> places, candidates;
+        for (int64_t c = 0; c < job.candidates.count; ++c)
+            if (needs_recompute[c] == compared) {
+                places.push_back(c);
+                candidates.push_back(job.candidates.values[c]);
+            }
+        std::vector<char> still(places.size());
+        Job those = job;
+        those.candidates = {candidates.data(), static_cast<int64_t>(candidates.size())};
+        those.needs_recompute = still.data();
+        if (!places.empty()) compare(those);
+        for (std::size_t c = 0; c < places.size(); ++c) needs_recompute[places[c]] = still[c];
     });
 }
 

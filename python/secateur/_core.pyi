@@ -16,7 +16,13 @@ class Features:
     def __init__(self, X: Floats | Singles) -> None: ...
 
 class Targets:
-    def __init__(self, values: Floats, weights: Floats | None = None, weight_of: Integers | None = None) -> None: ...
+    def __init__(
+        self,
+        values: Floats,
+        weights: Floats | None = None,
+        weight_of: Integers | None = None,
+        controls: Floats | None = None,
+    ) -> None: ...
 
 class Measures:
     def __init__(self, metric: str, comparator: str) -> None: ...

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .measures import ComparatorOrAlias
     from .targets import Targets
 
-__all__ = ["Partial", "explained"]
+__all__ = ["Freed", "Partial", "explained"]
 
 # Of a squared norm 1: what is left of a variable that the controls explain, but for rounding.
 EXPLAINED = 1e-10
@@ -106,6 +106,51 @@ class Partial:
         return np.asarray(partial.reshape(found[:T].shape))
 
 
+@dataclass(frozen=True)
+class Freed:
+    """What controls leave of targets, and the controls as orthonormal rows: as the core takes partial Pearson.
+
+    Attributes
+    ----------
+    values : (T, P); zero where a pair has no weight, and throughout where what is left is rounding alone
+    weights, weight_of : of the targets
+    controls : (U, k, P); under each pattern of weights, times these; zero behind those that say what others don't
+    """
+
+    values: Matrix
+    weights: Matrix | None
+    weight_of: Indices | None
+    controls: Matrix
+
+    @classmethod
+    def of(cls, targets: Targets, comparator: ComparatorOrAlias) -> Freed:
+        """Of targets with controls; a comparator without a partial form is refused, and ranks are not taken."""
+        _check_partial(comparator)
+        assert targets.controls is not None
+        T, (q, pairs) = len(targets), targets.controls.shape
+        weights = np.ones((1, pairs)) if targets.weights is None else targets.weights
+        pattern = np.zeros(T, dtype=np.int64) if targets.weight_of is None else targets.weight_of
+        values, controls, most = np.zeros((T, pairs)), np.zeros((len(weights), q, pairs)), 0
+        for u, weight in enumerate(weights):
+            mine, counted = np.flatnonzero(pattern == u), weight > 0
+            if not counted.any():
+                continue
+            root = np.sqrt(weight[counted])
+            basis = _orthonormal(_standardised(targets.controls[:, counted], weight[counted], False))
+            own = _standardised(targets.values[mine][:, counted], weight[counted], False)
+            own -= (own @ basis.T) @ basis
+            own[(own**2).sum(axis=1) <= EXPLAINED] = 0
+            values[np.ix_(mine, counted)] = own / root
+            controls[u][: len(basis), counted] = basis * root
+            most = max(most, len(basis))
+        return cls(values, targets.weights, targets.weight_of, np.ascontiguousarray(controls[:, :most]))
+
+    @property
+    def rows(self) -> tuple[Matrix, Matrix | None, Indices | None, Matrix]:
+        """As the core takes targets."""
+        return self.values, self.weights, self.weight_of, self.controls
+
+
 def explained(targets: Targets) -> Matrix:
     """What least squares on the controls, with a constant, says of each target (T, P)."""
     assert targets.controls is not None
@@ -116,6 +161,15 @@ def explained(targets: Targets) -> Matrix:
         root = np.sqrt(targets.weight(t))
         fitted[t] = design @ np.linalg.lstsq(design * root[:, None], values * root, rcond=None)[0]
     return fitted
+
+
+def _orthonormal(rows: Matrix) -> Matrix:
+    """Orthonormal rows (k, P) of the same span, but for what is rounding beside the rest."""
+    for _ in range(2):  # the second time for the digits that the first one loses where rows are much alike
+        sizes, axes = np.linalg.eigh(rows @ rows.T)
+        kept = sizes > EXPLAINED * len(rows)
+        rows = (axes[:, kept] / np.sqrt(sizes[kept])).T @ rows
+    return rows
 
 
 def _standardised(rows: Matrix, weight: Matrix, ranked: bool) -> Matrix:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import _core
-from .controls import Partial
+from .controls import Freed, Partial
 from .execution import Execution
 from .features import CudaArray, DeviceFeatures, Features, Indices, Matrix
 from .measures import check_comparator, comparator_row
@@ -65,11 +65,15 @@ def compare_rows(
 
     ``metric``: what the similarities are, where that is known; ties among them go by its scale.
     """
-    if targets.controls is not None:
+    if targets.controls is None:
+        given = _core.Targets(*targets.rows)
+    elif comparator_row(comparator).rank:
         partial = Partial.of(targets, comparator)
         return partial.of_correlations(compare_rows(similarities, partial.rows, comparator, threads, metric).T).T
+    else:
+        given = _core.Targets(*Freed.of(targets, comparator).rows)
     rows = np.ascontiguousarray(similarities)
-    return _core.compare(rows, targets.n, _core.Targets(*targets.rows), check_comparator(comparator), threads, metric)
+    return _core.compare(rows, targets.n, given, check_comparator(comparator), threads, metric)
 
 
 def compare(
@@ -214,14 +218,27 @@ class Problem:
         targets = self.loaded_targets
         if targets is None:
             assert isinstance(self.targets, Targets)
-            targets = _core.Targets(*self.targets.rows)
+            targets = _core.Targets(*(self.targets if self._freed is None else self._freed).rows)
         return self._X, targets, _core.Measures(self.metric, self.comparator)
+
+    @property
+    def _controlled(self) -> bool:
+        return isinstance(self.targets, Targets) and self.targets.controls is not None
+
+    @cached_property
+    def _freed(self) -> Freed | None:
+        """Targets freed of their controls, where the core takes both: sums over pairs, on the processor."""
+        if not self._controlled or self.loaded_X is not None or comparator_row(self.comparator).rank:
+            return None
+        assert isinstance(self.targets, Targets)
+        return Freed.of(self.targets, self.comparator)
 
     @cached_property
     def _partial(self) -> Partial | None:
-        """What makes alignments partial, where the targets have controls."""
-        if isinstance(self.targets, DeviceTargets) or self.targets.controls is None:
+        """What makes alignments with targets and with controls partial ones, where the core doesn't."""
+        if not self._controlled or self._freed is not None:
             return None
+        assert isinstance(self.targets, Targets)
         return Partial.of(self.targets, self.comparator)
 
     def _of_candidates(self, verb: Callable[..., Matrix], features: Indices) -> Matrix:
@@ -272,7 +289,7 @@ class Problem:
         ``kept``: of each target its own features, (T, d) bool; one set for all of them, (d,) bool, which is one space;
         or None, all features.
         """
-        if self._partial is not None and kept is not None and kept.ndim == 2:
+        if self._controlled and kept is not None and kept.ndim == 2:
             one_by_one = self.among(stimuli)
             targets = one_by_one.host[1]
             scored = [
@@ -281,7 +298,7 @@ class Problem:
             ]
             alignments, undefined = zip(*scored, strict=True)
             return np.concatenate(alignments), np.concatenate(undefined)
-        if self._partial is not None and kept is None:
+        if self._controlled and kept is None:
             kept = np.ones(self.features.d, dtype=bool)
         if kept is None or np.ndim(kept) == 2:
             masks = None if kept is None else np.ascontiguousarray(kept)

@@ -26,6 +26,10 @@ struct Targets {           // row-major (count, pairs), oriented as similarities
     const int64_t* weight_of;  // (count,): the pattern of each target
     int64_t patterns;
     class EngineTargets* loaded = nullptr;  // the same, with an engine (engine.hpp)
+    // (patterns, control_count, pairs): for partial Pearson, controls times the weights, made orthonormal and centred under
+    // them; the values are what they leave of the targets.
+    const double* controls = nullptr;
+    int64_t control_count = 0;
 };
 
 struct Measures {

@@ -297,6 +297,8 @@ inline constexpr double scale_guard = 1e-22;
 inline constexpr double removal_guard = 1.0 / 1024;
 // Under a square root the remainder matters more: this share of a pair's squared distance.
 inline constexpr double root_guard = 1.0 / 16384;
+// Of similarities whose squared deviations controls explain but for this share, they explain all.
+inline constexpr double explained_share = 1e-10;
 // Similarities whose standard deviation is below this share of their root mean square are constant.
 inline constexpr double constant_share = 1e-13;
 
@@ -404,6 +406,14 @@ HOST_DEVICE inline double spread_of(double sum, double squares, double raw, doub
 
 HOST_DEVICE inline double alignment_of(const Moments& m, double raw, double scale, double weight, bool centred, bool& trusted) {
     return m.product / spread_of(m.sum, m.squares, raw, scale, weight, centred, trusted);
+}
+
+// Partial correlation: what the product is divided by where orthonormal controls have a part in the values. `explained`: their
+// squared products with the values. `trusted` is false where what they leave is lost in rounding.
+HOST_DEVICE inline double spread_left(double spread, double explained, double raw, bool& trusted) {
+    const double variance = spread * spread - explained;
+    trusted = variance > variance_guard * raw || std::isnan(variance);
+    return std::sqrt(variance);
 }
 
 // Under a square root, a pair left with less than this has cancelled. A pair at zero stays there.
