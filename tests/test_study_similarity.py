@@ -227,7 +227,7 @@ def test_no_target(tmp_path):
         similarity.run(tmp_path / "a.toml", tmp_path / "out", progress=False)
 
 
-@pytest.mark.parametrize("name", ["similarity", "taxonomy", "retention", "fmri"])
+@pytest.mark.parametrize("name", ["similarity", "taxonomy", "retention", "fmri", "models", "nested"])
 def test_examples_read(name, tmp_path):
     """Each example is a file of its study, and every key that it shows in a comment is one."""
     from importlib import import_module
