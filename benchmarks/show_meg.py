@@ -181,7 +181,8 @@ def main() -> None:
                 nodes = result.nodes.mean().item()
                 t, p = (np.nan, np.nan) if method == "full" or full is None else tested(score, full)
                 gain = np.nan if full is None else float((score - full).mean())
-                print(layer, window, method, f"{took:.0f} s", file=sys.stderr, flush=True)
+                seen = f"r {score.mean():.3f}, p {p_score:.3f}, t {t:.1f}, {took:.0f} s"
+                print(layer, window, method, seen, file=sys.stderr, flush=True)
                 rows.append([layer, window, method, nodes, score.mean(), p_score, gain, t, p, took])
     q = benjamini_hochberg([row[8] for row in rows]).adjusted
     for row, corrected in zip(rows, q, strict=True):
