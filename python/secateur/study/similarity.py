@@ -249,7 +249,8 @@ def markdown(study: SimilarityStudy, result: Result) -> str:
     short = unit_of(whole).split()[-1] + ("²" if squared else "")
     scores = whole["test_alignment"].values  # (approach, target, fold)
     names = [str(name) for name in whole["target"].values]
-    rows: Rows = [[f"held-out {short}", *names]]
+    partial = "partial " if whole.attrs.get("controls") else ""
+    rows: Rows = [[f"held-out {partial}{short}", *names]]
     means = [[signed_square(one) if squared else mean_sd(one)[0] for one in method] for method in scores]
     for m, method in enumerate(map(str, whole["approach"].values)):
         cells = []
