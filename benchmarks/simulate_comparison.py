@@ -239,7 +239,7 @@ def recovery(sets: range, n: int = 40, d: int = 60) -> None:
         both = rng.normal(size=(n, d))
         three = {name: np.sqrt(common) * both + np.sqrt(1 - common) * rng.normal(size=(n, d)) for name in "abc"}
         terms = {"noise": [1, 4, 16], "subjects": 4, "pruner": PRUNER, "progress": False}
-        spaces = ("full", "pruned", "reweighted", "pruned+frrsa")
+        spaces = ("full", "pruned", "reweighted")
         result = sc.model_recovery(three, len(sets), spaces=spaces, seed=sets.start, **terms)
         for noise in result.noise.values:
             one = result.sel(noise=noise)
@@ -248,7 +248,7 @@ def recovery(sets: range, n: int = 40, d: int = 60) -> None:
                 for a, e in zip(one.accuracy.values, one.accuracy_error.values, strict=True)
             ]
             rows.append([f"{common:g}", f"{noise:g}", f"{float(one.ceiling[0]):.2f}", *cells])
-    table(["correlation of features", "noise", "lower ceiling", "full", "pruned", "frrsa", "pruned, then frrsa"], rows)
+    table(["correlation of features", "noise", "lower ceiling", "full", "pruned", "reweighted"], rows)
 
 
 def commonality(sets: range, n: int = 40) -> None:

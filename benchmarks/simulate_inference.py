@@ -233,7 +233,9 @@ def nested(sets: int) -> None:
         f"{sets} data sets, {stimuli} stimuli, two layers of {d} features, two metrics, two sizes, {n} relabellings\n"
     )
     heading("in X", "p <= 0.05", "KS p", "chosen inside: mean held-out alignment", "best of the scores")
-    for planted in (False, True):
+    for planted, label in (
+        (False, "nothing"), (True, "five features of one layer"), (None, "a control, five features of one layer")
+    ):  # fmt: skip
         p, inside, best = [], [], []
         for seed in range(sets):
             rng = np.random.default_rng([18, seed])
@@ -241,6 +243,10 @@ def nested(sets: int) -> None:
             truth = sc.similarity(layers["late"][:, :5] if planted else rng.normal(size=(stimuli, 5)), threads=1)
             target = truth + truth.std() * rng.normal(size=truth.shape)
             how = {"metrics": ("cosine", "sqeuclidean"), "sizes": (None, 5), "cv": 4, "inner_cv": 3, "seed": seed}
+            if planted is None:
+                control = sc.similarity(layers["late"][:, :5], threads=1)
+                target += target.std() * control / control.std()
+                how["control"] = control
             result = sc.nested(layers, target, pruner=ALONE, permutations=n, progress=False, **how)
             p.append(float(result.p_pruned_test[0]))
             inside.append(float(result.pruned_test.mean()))
@@ -248,7 +254,7 @@ def nested(sets: int) -> None:
         share = float(np.mean(np.array(p) <= 0.05))
         means = [f"{np.mean(v):.4f} ± {np.std(v) / np.sqrt(sets):.4f}" for v in (inside, best)]
         cells = f"{share:.3f} ± {error(share, sets):.3f}", uniform(p, n)
-        row("five features of one layer" if planted else "nothing", *cells, *means)
+        row(label, *cells, *means)
 
 
 @simulation(200)

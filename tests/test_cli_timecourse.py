@@ -107,6 +107,52 @@ def test_a_folder_is_what_the_library_computes(here, planted):
     assert "generalisation.png" not in {p.name for p in (here / "out").iterdir()}
 
 
+def test_controls_fixed_features_and_subjects_left_out(here, planted):
+    """The control names its stimuli in an order of its own."""
+    import secateur as sc
+
+    X, movies = of(planted, windows=[(0.2, 0.3)])
+    control = np.corrcoef(np.random.default_rng(9).normal(size=(N, 6)))
+    order = np.random.default_rng(10).permutation(N)
+    np.savez("pixels.npz", rdm=control[np.ix_(order, order)], stimuli=np.array(NAMES)[order])
+    files = [f"study/sub-{s}/meg/sub-{s}_patterns.npz" for s in SUBJECTS]
+    words = [
+        "timecourse",
+        "x.csv",
+        *files,
+        "--windows",
+        ".2-.3",
+        "--control",
+        "pixels.npz",
+        "--cv",
+        "4",
+        "--fixed",
+        "f3",
+    ]
+    outcome = run(*words, "--permutations", "3", "--out", "out")
+    assert outcome.exit_code == 0, outcome.output
+    how = {"cv": 4, "control": control, "progress": False}
+    expected = timecourse.prune(X, movies, sc.Pruner(fixed_features=[3]), **how)
+    np.testing.assert_allclose(result("out").pruned_test.values, expected.pruned_test.values, atol=1e-12)
+    assert (result("out").selection.sel(feature="f3") == 1).all()
+    assert "partial Pearson r" in outcome.stdout
+    with xarray.open_dataset("out/group.nc", engine="h5netcdf") as group:
+        bounds = timecourse.noise_ceiling(movies, cv=4, control=control)
+        np.testing.assert_allclose(group.ceiling_lower, bounds.lower, atol=1e-12)
+        null = timecourse.permutation_test(X, movies, 3, sc.Pruner(fixed_features=[3]), **how)
+        np.testing.assert_allclose(group.permutation_gain, null.gain, atol=1e-9)
+    settings = json.loads(Path("out/settings.json").read_text(encoding="utf-8"))
+    assert [one["role"] for one in settings["inputs"]].count("control") == 1
+    assert "pixels.npz were reordered by name" in " ".join(settings["notes"])
+    outcome = run(*words, "--over", "both", "--joint", "min", "--out", "both")
+    assert outcome.exit_code == 0, outcome.output
+    pruner = sc.Pruner(fixed_features=[3], joint="min")
+    expected = timecourse.prune(X, movies, pruner, over="both", **how)
+    np.testing.assert_allclose(result("both").pruned_test.values, expected.pruned_test.values, atol=1e-12)
+    assert "on all subjects but one at a time, in 4 folds of 20 stimuli." in outcome.stderr
+    assert json.loads(Path("both/settings.json").read_text(encoding="utf-8"))["over"] == "both"
+
+
 def test_windows_and_names(here, planted):
     files = [f"study/sub-{s}/meg/sub-{s}_patterns.npz" for s in SUBJECTS]
     outcome = run("timecourse", "x.csv", *files, "--out", "out", "--windows", "50-100ms, .25-.3", "--rdm", "euclidean")
@@ -240,6 +286,16 @@ def test_times_that_look_like_milliseconds_are_noted(here, planted):
     [
         ([], "must be given FEATURES and RECORDINGS, or --demo"),
         (["x.csv"], "RECORDINGS must be given after FEATURES, got none"),
+        (["--demo", "--control", "x.npy"], "--control and --fixed must come with FEATURES, got one with --demo"),
+        (["x.csv", "study", "--control", "gone.npy"], "TARGET must be a file, got 'gone.npy', which does not exist"),
+        (["x.csv", "study", "--control", "x.npy"], "control must have shape (20, 20), (190,), (T, 190)"),
+        (["x.csv", "study", "--over", "all"], "--over must be stimuli, subjects or both, got 'all'"),
+        (["x.csv", "study", "--over", "both"], "--joint must be mean or min where --over is both, got each"),
+        (["x.csv", "study", "--joint", "min"], "--joint must be each where --over is stimuli, got min"),
+        (
+            ["x.csv", "study", "--joint", "mean", "--over", "both", "--permutations", "9"],
+            "must be left out where --over",
+        ),
         (["x.csv", "study", "--demo"], "or --demo, got both or neither"),
         (["x.csv", "nothing"], "RECORDINGS must be files or a folder, got 'nothing', which does not exist"),
         (["x.csv", "study"], "pattern must match a file in 'study', got 'sub-*/**/*_epo.fif', which matches none"),

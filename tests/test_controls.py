@@ -312,3 +312,18 @@ def test_the_command_takes_controls(tmp_path):
     assert done.exit_code == 0, done.output
     written = json.loads((tmp_path / "out" / "settings.json").read_text())
     assert [one["role"] for one in written["inputs"]] == ["features", "target", "control"]
+
+
+def test_a_comparison_beside_a_control_is_cross_validation(data):
+    X, targets, controls = data
+    how = {"cv": 3, "kind": "similarity", "control": controls, "progress": False}
+    result = sc.compare(X, targets, ["full", "pruned", "random"], permutations=5, **how)
+    own = sc.cross_validate(X, targets, **how)
+    np.testing.assert_allclose(result.test_alignment.sel(approach="pruned"), own.pruned_test, atol=1e-12)
+    np.testing.assert_allclose(result.test_alignment.sel(approach="full"), own.full_test, atol=1e-12)
+    np.testing.assert_array_equal(result.nodes.sel(approach="random"), own.n_kept)
+    assert result.attrs["controls"] == 2
+    assert np.isfinite(result.chance).all()
+    words = "methods must be full, pruned, variance, zeros, random or reversed, or Pruners, where control is given, got"
+    with pytest.raises(ValueError, match=f"{words} 'ridge'"):
+        sc.compare(X, targets, ["full", "ridge"], **how)

@@ -534,6 +534,21 @@ def test_ceiling_among_test_stimuli_is_rsatoolboxes(comparator):
     assert ours.attrs["seed"] == 2
 
 
+def test_ceiling_beside_a_control_is_of_what_it_leaves():
+    """Both bounds by numpy: correlations of the residuals of a subject and of a mean of z-scored subjects."""
+    h = 2 + np.random.default_rng(0).normal(size=45) + np.random.default_rng(1).normal(size=(4, 45))
+    control = np.random.default_rng(2).normal(size=45)
+    ours = sc.noise_ceiling(h, control=control)
+    z = stats.zscore(h, axis=1)
+    for bound, pooled in (("lower", lambda t: np.arange(4) != t), ("upper", lambda t: np.full(4, True))):
+        for t in range(4):
+            expected = stats.pearsonr(*(
+                one - np.polyval(np.polyfit(control, one, 1), control) for one in (h[t], z[pooled(t)].mean(axis=0))
+            ))[0]  # fmt: skip
+            assert float(ours[f"{bound}_by_subject"][t]) == pytest.approx(expected, abs=1e-12)
+    assert ours.attrs["controls"] == 1
+
+
 def test_ceiling_of_the_92_images(data_folder):
     data = np.load(data_folder / "kriegeskorte92.npz")
     behaviour = data["behaviour"].astype(float)

@@ -126,6 +126,44 @@ def test_the_planted_layer_metric_and_size_are_chosen():
     assert result.pruned_test.mean() > 0.9
 
 
+def test_beside_a_control_only_what_it_leaves_is_relabelled(layers):
+    """Freedman and Lane's null by hand, of partial correlations among the test stimuli of each fold."""
+    control = cases.target(N, seed=3)
+    target = cases.target(N) + 2 * control
+    how = {"pruner": pruner(), "cv": 3, "inner_cv": 2, "seed": 4, "control": control, "progress": False}
+    result = sc.nested(layers, target, sizes=(None, 4), permutations=7, **how)
+    design = np.stack([np.ones_like(control), control], axis=1)
+    stays = design @ np.linalg.lstsq(design, target, rcond=None)[0]
+    rows, columns = np.triu_indices(N, 1)
+    rest = np.zeros((N, N))
+    rest[rows, columns] = rest[columns, rows] = target - stays
+    orders, null = sc.relabelling.relabellings(N, 7, 4), np.empty((7, 3))
+    for f, (train, test) in enumerate(sc.validation.split(N, 3, 1, 4)[0]):
+        best = int(result.chosen.values[0, f])
+        X = layers[str(result.layer.values[best])]
+        size = result.max_features.values[best]
+        one = pruner(max_features=None if np.isnan(size) else int(size))
+        pairs = np.isin(rows, train) & np.isin(columns, train)
+        kept = one.fit(X[train], target[pairs], control=control[pairs]).support_
+        held = np.isin(rows, test) & np.isin(columns, test)
+        for b, order in enumerate(orders):
+            moved = stays + rest[order][:, order][rows, columns]
+            terms = {"kind": "similarity", "control": control[held]}
+            null[b, f] = sc.alignment(X[test], moved[held], subset=kept, **terms)
+    np.testing.assert_allclose(result.null_pruned_test.values[0], null.mean(axis=1), atol=1e-12)
+
+
+def test_a_long_choice_says_first_what_it_takes(layers, monkeypatch, capsys):
+    monkeypatch.setattr(sc.cost, "FASTEST", 1.0)  # so that it may be long
+    monkeypatch.setattr(sc.cost, "rate", lambda *_: 100.0)
+    how = {"pruner": pruner(), "cv": 3, "inner_cv": 2}
+    sc.nested(layers, cases.target(N), sizes=(None, 3), **how)
+    words = capsys.readouterr().err
+    assert "MiB: 4 candidates, 3 folds with 2 inner ones each, 24 stimuli x 9 features, 1 target" in words
+    sc.nested(layers, cases.target(N), sizes=(None, 3), **how, progress=False)
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     ("how", "message"),
     [
@@ -133,7 +171,6 @@ def test_the_planted_layer_metric_and_size_are_chosen():
         ({"sizes": ()}, r"sizes must be a sequence of at least one value, got \(\)"),
         ({"sizes": (99,)}, r"sizes must leave a candidate in one of the layers, got \[99\]"),
         ({"searches": ("best",)}, "search must be one of 'ranking'"),
-        ({"permutations": 9, "control": cases.target(N)}, "permutations must be 0 where control is given, got 9"),
         ({"inner_cv": 1}, "inner_cv must be an integer of at least 2, got 1"),
         ({"X": {}}, "X must hold at least one embedding, got none"),
         ({"X": {"a": cases.embedding(N, 3), "b": cases.embedding(9, 3)}}, "got 24 in 'a' and 9 in 'b'"),

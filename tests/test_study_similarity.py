@@ -221,13 +221,44 @@ def test_refusals(planted, tmp_path, old, new, words):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_controls_are_those_of_the_arrays(planted, tmp_path):
+    """In an order of their own: they are matched by name as the target is."""
+    home, X, _, behaviour, _, _ = planted
+    control = square(np.random.default_rng(6).normal(size=N * (N - 1) // 2), N, 0)
+    order = np.random.default_rng(7).permutation(N)
+    names = np.array([f"stimulus {i}" for i in range(N)])
+    np.savez(home / "data" / "pixels.npz", rdm=control[np.ix_(order, order)], stimuli=names[order])
+    text = STUDY[: STUDY.index("[targets.subjects]")] + STUDY[STUDY.index("[folds]") :]
+    text = text.replace('"ridge"]', '"random"]\ncontrol = ["data/pixels.npz"]')
+    cases = {
+        "controlled": text,
+        "fitted": text.replace('"random"]', '"ridge"]'),
+        "two": STUDY.replace(', "ridge"]', ']\ncontrol = ["data/pixels.npz"]'),
+    }
+    for name, one in cases.items():
+        (home / f"{name}.toml").write_text(one)
+    similarity.run(home / "controlled.toml", tmp_path / "out", progress=False)
+    how = {"cv": 3, "seed": 4, "kind": "similarity", "control": control, "progress": False}
+    target = -np.nanmean(behaviour, axis=0)
+    mine = sc.compare(X, target, ["full", "pruned", "random"], permutations=1000, **how)
+    with opened(tmp_path / "out" / "result.nc") as held:
+        for what in ("test_alignment", "nodes", "chance"):
+            np.testing.assert_allclose(held[what], mine[what], atol=1e-12, err_msg=what)
+    assert "in partial Pearson r" in (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
+    with pytest.raises(ConfigError, match="methods must only choose features where control is given, got 'ridge'"):
+        similarity.run(home / "fitted.toml", tmp_path / "bad", progress=False)
+    with pytest.raises(ConfigError, match="targets must be over the same stimuli where control is given, got 2 sets"):
+        similarity.run(home / "two.toml", tmp_path / "bad", progress=False)
+    assert not (tmp_path / "bad").exists()
+
+
 def test_no_target(tmp_path):
     (tmp_path / "a.toml").write_text('features = "x.npy"')
     with pytest.raises(ConfigError, match=r"targets must have a table for each target, \[targets.NAME\], got none"):
         similarity.run(tmp_path / "a.toml", tmp_path / "out", progress=False)
 
 
-@pytest.mark.parametrize("name", ["similarity", "taxonomy", "retention", "fmri"])
+@pytest.mark.parametrize("name", ["similarity", "taxonomy", "retention", "fmri", "models", "nested"])
 def test_examples_read(name, tmp_path):
     """Each example is a file of its study, and every key that it shows in a comment is one."""
     from importlib import import_module

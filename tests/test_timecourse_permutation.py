@@ -199,3 +199,23 @@ def test_it_can_be_saved(planted, tmp_path):
 def test_refusals(how, said, planted):
     with pytest.raises(ValueError, match=said):
         timecourse.permutation_test(planted[0], planted[1], **(ASKED | how))
+
+
+def test_beside_a_control_what_it_says_of_the_movies_stays(planted):
+    """Against prune, of movies whose rest alone is relabelled (Freedman & Lane)."""
+    X, movies, _ = planted
+    few = {name: movie[:2] for name, movie in list(movies.items())[:2]}
+    control = sc.similarity(np.random.default_rng(8).normal(size=(24, 5)))
+    test = timecourse.permutation_test(X, few, 3, control=control, **ASKED)
+    design = np.stack([np.ones_like(control), control], axis=1)
+    for b, order in enumerate([np.arange(24), *relabellings(24, 3, ASKED["seed"])]):
+        moved = {}
+        for name, movie in few.items():
+            stays = (design @ np.linalg.lstsq(design, movie.values.T, rcond=None)[0]).T
+            rest = np.stack([squareform(row, checks=False)[np.ix_(order, order)] for row in movie.values - stays])
+            moved[name] = stays + np.stack([squareform(row, checks=False) for row in rest])
+        course = timecourse.prune(X, moved, kind="dissimilarity", control=control, **ASKED)
+        means = np.arctanh(course.pruned_test.mean("fold")).mean("subject")
+        found = test.pruned[b - 1] if b else test.observed_pruned
+        np.testing.assert_allclose(found, means, atol=1e-9)
+    assert test.attrs["controls"] == 1

@@ -528,3 +528,36 @@ def test_a_refusal_comes_back_from_a_worker(client):
     movies = MOVIES | {"s0": MOVIES["s0"].where(MOVIES["s0"]["time"] != 0.3, 1.0)}
     with pytest.raises(ValueError, match=r"must vary over the pairs, .*0.3 s of subject s0"):
         timecourse.prune(X, movies, **ASKED, client=client)
+
+
+@pytest.mark.parametrize(("over", "joint"), [("both", "mean"), ("both", "min"), ("subjects", "mean")])
+def test_subjects_left_out_are_those_of_cross_validations_at_each_time(over, joint):
+    rng = np.random.default_rng(4)
+    X, movies = rng.normal(size=(18, 7)), rng.normal(size=(3, 2, 153))
+    pruner = sc.Pruner(joint=joint, kind="similarity", threads=1)
+    how = {"cv": 3, "seed": 2, "over": over, "control": rng.normal(size=153), "progress": False}
+    course = timecourse.prune(X, movies, pruner, **how)
+    assert course.attrs["over"] == over
+    for t in range(2):
+        one = sc.cross_validate(X, movies[:, t], pruner, **how)
+        for name in ("full_train", "full_test", "pruned_train", "pruned_test", "n_kept", "undefined_pairs"):
+            np.testing.assert_allclose(course[name][:, t], one[name], atol=1e-10, err_msg=name)
+        np.testing.assert_allclose(course.selection[:, t], one.kept.mean("fold"), atol=1e-6)
+    np.testing.assert_array_equal(course.test, one.test)
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"over": "people"}, "over must be 'stimuli', 'subjects' or 'both', got 'people'"),
+        ({"over": "both", "pruner": sc.Pruner()}, "joint must be 'mean' or 'min' where features are chosen on other"),
+        ({"pruner": sc.Pruner(joint="mean")}, "joint must be 'each' in a time course"),
+        ({"over": "both", "generalise": True}, "generalise must be False where over is 'both', got True"),
+        ({"over": "both", "subjects": 1}, "movies must be of at least 2 subjects where over is 'both', got 1"),
+    ],
+)
+def test_what_subjects_left_out_refuse(how, words):
+    rng = np.random.default_rng(4)
+    movies = rng.normal(size=(how.pop("subjects", 3), 2, 153))
+    with pytest.raises(ValueError, match=words):
+        timecourse.prune(rng.normal(size=(18, 7)), movies, cv=3, kind="similarity", **how)

@@ -14,6 +14,7 @@ from sklearn.base import clone
 from .arguments import check_integer
 from .features import Features, Indices, Matrix, read_features
 from .inference import explained_by, in_percent, read_subjects
+from .measures import enumerated
 from .pairs import pair_count, pair_positions
 from .problem import Problem, compare_where_defined
 from .progress import with_progress
@@ -30,7 +31,7 @@ from .validation import Fold, attributes, names_or_numbers, pruner_of, score_fol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ._typing import HostEmbeddingLike, HostTargetLike, LabelsLike, MatricesLike, Splits, WeightsLike
+    from ._typing import ControlLike, HostEmbeddingLike, HostTargetLike, LabelsLike, MatricesLike, Splits, WeightsLike
     from .measures import ComparatorOrAlias
     from .targets import Kind
 
@@ -272,6 +273,7 @@ def compare(
     pruner: Pruner | None = None,
     kind: Kind | None = None,
     weights: WeightsLike | None = None,
+    control: ControlLike | None = None,
     predictions: bool = False,
     permutations: int = 0,
     progress: bool = True,
@@ -305,6 +307,10 @@ def compare(
         What the target holds, where neither it nor the pruner says so; overrides the pruner's.
     weights : array shaped like a target, optional
         Weight of each pair; 0 or 1 for rank comparators.
+    control : matrices, optional
+        What neither a method nor its score may rest on, as in :func:`secateur.alignment`: all alignments are partial.
+        Methods are then ``"full"``, those that prune, and the choices of features without labels; what reweights
+        would fit what the controls say, and is refused. Relabelled is what the controls leave of the target.
     predictions : bool
         Whether the similarities that each method gives to held-out pairs are returned too.
     permutations : int
@@ -359,7 +365,14 @@ def compare(
     pruner = pruner_of(pruner, kind)
     settings = pruner.settings()
     read = read_methods(methods, pruner)
-    targets = read_target(target, features.n, pruner.kind, weights, features.stimuli)
+    for name, method in read.items():
+        chooses = isinstance(method, Pruner) or (isinstance(method, str) and method in ("full", *BASELINES))
+        if control is not None and not chooses:
+            raise ValueError(
+                f"methods must be {enumerated(('full', 'pruned', *BASELINES))}, or Pruners, where control is given, "
+                f"got {name!r}"
+            )
+    targets = read_target(target, features.n, pruner.kind, weights, features.stimuli, control=control)
     folds, repeat = split(features.n, cv, repeats, seed, groups)
     warn_of_small_folds(folds)
     count = check_integer("permutations", permutations, 0)
@@ -416,7 +429,7 @@ def compare(
         "repeat": ("fold", repeat),
         "stimulus": names_or_numbers(features.stimuli or targets.stimuli, features.n),
     }
-    attrs = attributes(pruner, targets.kind, cv, repeats, seed) | {"n_features": features.d}
+    attrs = attributes(pruner, targets.kind, cv, repeats, seed, targets.controls) | {"n_features": features.d}
     return xarray.Dataset(variables, coords, attrs)
 
 

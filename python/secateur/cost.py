@@ -16,7 +16,7 @@ from .problem import Problem, similarities_of
 from .progress import say
 from .targets import Targets
 
-__all__ = ["Cost", "memory", "rate"]
+__all__ = ["Cost", "announce_together", "memory", "rate"]
 
 # Seconds from which on a run is announced.
 LONG = 60.0
@@ -164,10 +164,15 @@ class Cost:
             width=features.values.itemsize if isinstance(features, Features) else 8,
         )  # fmt: skip
 
+    @property
+    def least_seconds(self) -> float:
+        """What no processor goes below."""
+        fastest = FASTEST if _by_moments(self.problem) else FASTEST_OF_RANKS
+        return self.multiply_adds / (self.problem.execution.threads * fastest)
+
     def seconds(self) -> float:
         """By a rate measured now, where there may be :data:`LONG` of them; else 0."""
-        fastest = self.problem.execution.threads * (FASTEST if _by_moments(self.problem) else FASTEST_OF_RANKS)
-        if self.multiply_adds < LONG * fastest:
+        if self.least_seconds < LONG:
             return 0.0
         return self.multiply_adds / rate(self.problem, len(self.problem.targets) * self.together, max(self.training))
 
@@ -187,6 +192,29 @@ class Cost:
             f"{'at most ' if self.bound else ''}about {_duration(seconds)}, {_size(self.bytes)}: {runs}{folds}"
             f"{features.n} stimuli x {features.d} features, {_number(targets, 'target')}"
         )
+
+
+def announce_together(costs: Sequence[Cost], what: str, shown: bool) -> None:
+    """One line on stderr where several runs, one after another, take over a minute on the processor, and may say so.
+
+    Those of the same metric and comparator are taken to be as fast as each other.
+    """
+    costs = [one for one in costs if one.problem.execution.device == "cpu"]
+    if not shown or sum(one.least_seconds for one in costs) < LONG:
+        return
+    rates: dict[tuple[str, str], float] = {}
+    seconds = 0.0
+    for one in costs:
+        key = one.problem.metric, str(one.problem.comparator)
+        if key not in rates:
+            rates[key] = rate(one.problem, len(one.problem.targets) * one.together, max(one.training))
+        seconds += one.multiply_adds / rates[key]
+    if seconds > LONG:
+        bound = "at most " if any(one.bound for one in costs) else ""
+        n, d = costs[0].problem.features.n, max(one.problem.features.d for one in costs)
+        targets = _number(len(costs[0].problem.targets), "target")
+        size = _size(max(one.bytes for one in costs))
+        say(f"{bound}about {_duration(seconds)}, {size}: {what}, {n} stimuli x {d} features, {targets}")
 
 
 def _by_moments(problem: Problem) -> bool:

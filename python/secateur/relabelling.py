@@ -99,16 +99,19 @@ def chance_scores(
     """Mean held-out alignments (M, T, B) of M methods with T targets whose stimuli are in each of B orders.
 
     ``predicted``: for each fold similarities (M, T, P) of the pairs among its test stimuli, learnt from the target as
-    it is. One order goes for all folds and methods, so that what folds share is shared under the null too.
+    it is. One order goes for all folds and methods, so that what folds share is shared under the null too. Controls,
+    and what they say of a target, stay with the stimuli of X, as :func:`relabelled` has it.
     """
     count, T, F = len(orders), len(targets), len(tests)
-    pairs = max(one.shape[-1] for one in predicted)
+    partial = targets.controls is not None
+    pairs = pair_count(targets.n) if partial else max(one.shape[-1] for one in predicted)
     at_once = max(1, BYTES // (8 * T * pairs))
     found = np.empty((F, predicted[0].shape[0], T, count))
     for first in range(0, count, at_once):
         batch = orders[first : first + at_once]
+        whole = relabelled(targets, batch) if partial else None
         for f, test in enumerate(tests):
-            moved = relabelled(targets, batch[:, test])  # order after order
+            moved = relabelled(targets, batch[:, test]) if whole is None else whole.among(test)  # order after order
             for m, similarities in enumerate(predicted[f]):
                 for t, values in enumerate(similarities):
                     own = moved.select(np.arange(t, len(moved), T)) if T > 1 else moved

@@ -7,15 +7,20 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import wraps
-from typing import Annotated, Any, Literal, TypeVar, cast, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast, get_origin, get_type_hints
 
 import typer
 
+from ..measures import JOINTS, enumerated
 from ..parameters import Pruning
 
+if TYPE_CHECKING:
+    from ..features import Features
+    from ..pruning import Pruner
+
 __all__ = [
-    "DEFAULTS", "Command", "Folds", "Overwrite", "Pruning", "Repeats", "argument", "flag", "option", "run_settings",
-    "with_pruning",
+    "DEFAULTS", "Command", "Control", "Fixed", "Folds", "Joint", "LeftOut", "Overwrite", "Pruning", "Repeats",
+    "argument", "check_left_out", "fixed_features", "flag", "option", "run_settings", "with_pruning",
 ]  # fmt: skip
 
 Command = TypeVar("Command", bound=Callable[..., None])
@@ -37,6 +42,38 @@ def argument(metavar: str, words: str) -> Any:
 
 
 DEFAULTS = Pruning()
+Control = Annotated[
+    list[str] | None,
+    option(
+        "FILE",
+        "Matrix over the same stimuli whose share is taken from features and target: alignments are then partial "
+        "correlations. Once for each.",
+    ),
+]
+Fixed = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fixed", "--fixed-features", metavar="FEATURE",
+        help="Name or index of a feature that always stays. Once for each.",
+    ),
+]  # fmt: skip
+Joint = Annotated[
+    str,
+    option(
+        "HOW",
+        f"What several targets make of one set of features: {enumerated(JOINTS)}; each has its own, or the mean, "
+        f"or the smallest, of their alignments counts.",
+    ),
+]
+LeftOut = Annotated[
+    str,
+    option(
+        "WHAT",
+        "What is left out and scored: stimuli, subjects (the targets: features are chosen on all others, by "
+        "--joint) or both.",
+    ),
+]
+OVERS = ("stimuli", "subjects", "both")
 Folds = Annotated[int, option("N", "Folds of stimuli.", min=2)]
 Repeats = Annotated[int, option("N", "How often the folds are drawn anew.", min=1)]
 Overwrite = Annotated[bool, flag("--overwrite", "Replace an earlier result in this folder.")]
@@ -72,6 +109,24 @@ def with_pruning(*names: str) -> Callable[[Command], Command]:
         return cast(Command, run)
 
     return wrap
+
+
+def check_left_out(over: str, joint: str) -> None:
+    """Refuse what can't be left out, and subjects that are left out of no joint choice."""
+    if over not in OVERS:
+        raise ValueError(f"--over must be {enumerated(OVERS)}, got {over!r}")
+    if over != "stimuli" and joint == "each":
+        raise ValueError(f"--joint must be mean or min where --over is {over}, got each")
+
+
+def fixed_features(given: list[str], features: Features, pruner: Pruner) -> Pruner:
+    """The pruner with features that always stay, by name where X has these names, else by index; checked."""
+    from ..pruning.groups import read_groups
+
+    by_index = all(word.isdigit() for word in given) and not set(given) <= set(features.names or ())
+    pruner.set_params(fixed_features=[int(word) for word in given] if by_index else given)
+    pruner.settings().search.fixed(features, read_groups(None, features.d))
+    return pruner
 
 
 def run_settings(inputs: Sequence[Mapping[str, Any]], notes: Iterable[str], **more: Any) -> dict[str, Any]:

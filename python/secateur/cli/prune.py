@@ -8,9 +8,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
-from ..measures import JOINTS, enumerated
 from .app import app, checked_destination, exit_with_message, log, print_files, print_text, refuse_bad_input
-from .options import DEFAULTS, Folds, Overwrite, Pruning, Repeats, argument, flag, option, run_settings, with_pruning
+from .options import (
+    DEFAULTS,
+    Control,
+    Fixed,
+    Folds,
+    Joint,
+    LeftOut,
+    Overwrite,
+    Pruning,
+    Repeats,
+    argument,
+    check_left_out,
+    fixed_features,
+    flag,
+    option,
+    run_settings,
+    with_pruning,
+)
 
 if TYPE_CHECKING:
     import xarray
@@ -21,8 +37,6 @@ if TYPE_CHECKING:
     from ..validation import Over
 
 __all__ = ["demo", "prune"]
-
-OVERS = ("stimuli", "subjects", "both")
 
 
 @app.command()
@@ -78,34 +92,11 @@ def prune(
             "is its top or its bottom.",
         ),
     ] = None,
-    control: Annotated[
-        list[str] | None,
-        option(
-            "FILE",
-            "Matrix over the same stimuli whose share is taken from features and target: alignments are then partial "
-            "correlations. Once for each.",
-        ),
-    ] = None,
+    control: Control = None,
     pruning: Pruning = DEFAULTS,
-    joint: Annotated[
-        str,
-        option(
-            "HOW",
-            f"What several targets make of one set of features: {enumerated(JOINTS)}; each has its own, or the mean, "
-            f"or the smallest, of their alignments counts.",
-        ),
-    ] = "each",
-    over: Annotated[
-        str,
-        option(
-            "WHAT",
-            "What is left out and scored: stimuli, subjects (the targets: features are chosen on all others, by "
-            "--joint) or both.",
-        ),
-    ] = "stimuli",
-    fixed: Annotated[
-        list[str] | None, option("FEATURE", "Name or index of a feature that always stays. Once for each.")
-    ] = None,
+    joint: Joint = "each",
+    over: LeftOut = "stimuli",
+    fixed: Fixed = None,
     cv: Folds = 5,
     repeats: Repeats = 1,
     permutations: Annotated[int, option("N", "Relabellings of the stimuli for the null; 0 for none.", min=0)] = 0,
@@ -121,16 +112,12 @@ def prune(
     """
     with exit_with_message():
         from ..files import match, read_features_file, read_groups_file, read_target_file, stated_kind
-        from ..pruning.groups import read_groups as read_feature_groups
         from ..targets import read_target
 
         with refuse_bad_input():
             pruner = pruning.pruner(kind)
             pruner.set_params(joint=joint).settings()
-            if over not in OVERS:
-                raise ValueError(f"--over must be {enumerated(OVERS)}, got {over!r}")
-            if over != "stimuli" and joint == "each":
-                raise ValueError(f"--joint must be mean or min where --over is {over}, got each")
+            check_left_out(over, joint)
         checked_destination(out, overwrite)
         with refuse_bad_input():
             if group_folds and groups is None:
@@ -142,8 +129,7 @@ def prune(
             X = replace(_read(embedding.values), stimuli=embedding.stimuli, names=embedding.names)
         with refuse_bad_input():
             if fixed:
-                pruner.set_params(fixed_features=_fixed(fixed, X.names))
-                pruner.settings().search.fixed(X, read_feature_groups(None, X.d))
+                fixed_features(fixed, X, pruner)
             values, note = match(loaded_target, embedding)
             controls = [match(one, embedding) for one in loaded_controls]
             grouping = None if groups is None else read_groups_file(groups, X.n, embedding.stimuli)
@@ -171,12 +157,6 @@ def prune(
         _run(
             replace(job, groups=None if grouping is None else grouping.values, group_folds=group_folds), out, overwrite
         )
-
-
-def _fixed(given: list[str], names: tuple[str, ...] | None) -> list[str] | list[int]:
-    """Features by name where X has these names, else by index."""
-    by_index = all(word.isdigit() for word in given) and not set(given) <= set(names or ())
-    return [int(word) for word in given] if by_index else given
 
 
 def _read(values: Any) -> Any:

@@ -15,7 +15,10 @@ from .options import Overwrite, argument, flag, option
 if TYPE_CHECKING:
     from ..study.steps import Steps
 
-__all__ = ["Config", "DryRun", "Name", "Out", "example", "fmri", "retention", "similarity", "study", "taxonomy"]
+__all__ = [
+    "Config", "DryRun", "Name", "Out", "example", "fmri", "models", "nested", "retention", "similarity", "study",
+    "taxonomy",
+]  # fmt: skip
 
 study = typer.Typer(help="Whole studies from one TOML file.", no_args_is_help=True)
 app.add_typer(study, name="study")
@@ -32,6 +35,8 @@ class Name(str, Enum):
     taxonomy = "taxonomy"
     retention = "retention"
     fmri = "fmri"
+    models = "models"
+    nested = "nested"
 
 
 def _steps(name: str) -> Steps:
@@ -103,6 +108,25 @@ def fmri(config: Config, out: Out = None, dry_run: DryRun = False, overwrite: Ov
     By behaviour, within a set in folds, from one set to the other, and without validation.
     """
     _run("fmri", config, out, dry_run, overwrite)
+
+
+@study.command()
+def models(config: Config, out: Out = None, dry_run: DryRun = False, overwrite: Overwrite = False) -> None:
+    """Hold networks and layers side by side: full, pruned and reweighted, on the same folds of the stimuli.
+
+    Intervals over stimuli and subjects, differences corrected over pairs, the noise ceiling; and, where asked for, a
+    simulation: would the model that made a target be found?
+    """
+    _run("models", config, out, dry_run, overwrite)
+
+
+@study.command()
+def nested(config: Config, out: Out = None, dry_run: DryRun = False, overwrite: Overwrite = False) -> None:
+    """Choose layer, metric, comparator, search and size on inner folds, and score the choice on stimuli that made none.
+
+    What each outer fold chose, what every candidate would have scored, and the p of the choice.
+    """
+    _run("nested", config, out, dry_run, overwrite)
 
 
 @study.command()

@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from ..arguments import check_share
 from .app import app, checked_destination, exit_with_message, log, print_files, print_text, refuse_bad_input
-from .options import DEFAULTS, Folds, Overwrite, Pruning, Repeats, argument, flag, option, run_settings, with_pruning
+from .options import (
+    DEFAULTS,
+    Control,
+    Fixed,
+    Folds,
+    Joint,
+    LeftOut,
+    Overwrite,
+    Pruning,
+    Repeats,
+    argument,
+    check_left_out,
+    fixed_features,
+    flag,
+    option,
+    run_settings,
+    with_pruning,
+)
 
 if TYPE_CHECKING:
     import xarray
@@ -17,6 +34,7 @@ if TYPE_CHECKING:
     from ..features import Features
     from ..files import Loaded
     from ..pruning import Pruner
+    from ..validation import Over
 
 __all__ = ["timecourse"]
 
@@ -31,6 +49,8 @@ class _Study:
     inputs: list[dict[str, Any]]
     synthetic: bool = False
     notes: list[str] = field(default_factory=list)
+    controls: list[Any] | None = None
+    over: str = "stimuli"
 
 
 @app.command()
@@ -56,7 +76,11 @@ def timecourse(
     smoothing: Annotated[
         str | None, option("WIDTH", "Width of a running mean over the matrices: 0.02 (seconds) or 20ms.")
     ] = None,
+    control: Control = None,
     pruning: Pruning = DEFAULTS,
+    joint: Joint = "each",
+    over: LeftOut = "stimuli",
+    fixed: Fixed = None,
     cv: Folds = 5,
     repeats: Repeats = 1,
     generalise: Annotated[bool, flag("--generalise", "Score what is kept at one time at all others too.")] = False,
@@ -79,16 +103,28 @@ def timecourse(
 
         with refuse_bad_input():
             pruner = pruning.pruner("dissimilarity")
+            pruner.set_params(joint=joint).settings()
+            check_left_out(over, joint)
+            if over != "stimuli" and (generalise or permutations):
+                raise ValueError(f"--generalise and --permutations must be left out where --over is {over}, got one")
+            if over == "stimuli" and joint != "each":
+                raise ValueError(f"--joint must be each where --over is stimuli, got {joint}")
             if demo == bool(features or recordings):
                 raise ValueError("timecourse must be given FEATURES and RECORDINGS, or --demo, got both or neither")
             if not demo and not recordings:
                 raise ValueError("RECORDINGS must be given after FEATURES, got none")
+            if demo and (control or fixed):
+                raise ValueError("--control and --fixed must come with FEATURES, got one with --demo")
             check_share("--alpha", alpha)
             how: dict[str, Any] = {"metric": rdm, "threads": pruning.threads}
             how["windows"] = None if windows is None else read_windows(windows, "--windows")
             how["smoothing"] = None if smoothing is None else read_seconds(smoothing, "--smoothing")
         checked_destination(out, overwrite)
-        study = _planted(how, seed) if demo else _read(str(features), recordings or [], pattern, picks, how)
+        study = _planted(how, seed) if demo else _read(str(features), recordings or [], pattern, picks, how, control)
+        if fixed:
+            with refuse_bad_input():
+                fixed_features(fixed, study.features, pruner)
+        study = replace(study, over=over)
         _run(study, pruner, (cv, repeats, seed), generalise, alpha, (flips, permutations), store, out, overwrite)
 
 
@@ -104,12 +140,13 @@ def _planted(how: dict[str, Any], seed: int) -> _Study:
     return _Study(read_features(truth.X), movies, "Ten planted features, found again", [], synthetic=True)
 
 
-def _read(place: str, recordings: list[str], pattern: str, picks: str | None, how: dict[str, Any]) -> _Study:
+def _read(
+    place: str, recordings: list[str], pattern: str, picks: str | None, how: dict[str, Any], control: list[str] | None
+) -> _Study:
     """Features and movies from files, one recording in memory at a time."""
-    from dataclasses import replace
-
     from ..features import read_features
-    from ..files import read_features_file
+    from ..files import match, read_features_file, read_target_file
+    from ..targets import read_controls
     from ..timecourse import rdm_movie, rdm_movies
 
     with refuse_bad_input():
@@ -120,6 +157,18 @@ def _read(place: str, recordings: list[str], pattern: str, picks: str | None, ho
     notes: list[str] = []
     inputs: list[dict[str, Any]] = [{"role": "features", **embedding.record()}]
     stimuli = None if features.stimuli is None else list(features.stimuli)
+    controls: list[Any] = []
+    for given in control or ():
+        with refuse_bad_input():
+            held = read_target_file(given)
+            matrix, note = match(held, embedding)
+            read_controls(matrix, features.n)
+        controls.append(matrix)
+        inputs.append({"role": "control", **held.record()})
+        said = [*held.notes, *([note] if note else [])]
+        for sentence in said:
+            log(f"note: {sentence}.")
+        notes += said
     with refuse_bad_input():
         files = _files(recordings, pattern)
     for subject, path in files.items():
@@ -136,7 +185,8 @@ def _read(place: str, recordings: list[str], pattern: str, picks: str | None, ho
                 _note_times(made.time.values if "time" in made.coords else [0], path)
                 said = made.coords["stimulus"].values if "stimulus" in made.coords else made.attrs.get("stimuli")
                 notes += _order_note(embedding, path, said)
-                return _Study(features, made, f"{embedding.path.stem} pruned to {path.stem}", inputs, notes=notes)
+                title = f"{embedding.path.stem} pruned to {path.stem}"
+                return _Study(features, made, title, inputs, notes=notes, controls=controls or None)
             recording = _recording(path, stimuli, picks)
             if not movies:
                 _note_times(recording.time.values, path)
@@ -153,7 +203,8 @@ def _read(place: str, recordings: list[str], pattern: str, picks: str | None, ho
                 stimuli = known
             movies[subject] = rdm_movie(recording, **how)
     name = Path(recordings[0]).stem if len(recordings) == 1 else f"{len(files)} recordings"
-    return _Study(features, movies, f"{embedding.path.stem} pruned to {name}", inputs, notes=notes)
+    title = f"{embedding.path.stem} pruned to {name}"
+    return _Study(features, movies, title, inputs, notes=notes, controls=controls or None)
 
 
 def _order_note(embedding: Loaded, path: Path, names: Any) -> list[str]:
@@ -261,11 +312,14 @@ def _run(
 
     (cv, repeats, seed), (flips, permutations) = folds, counts
     d, n = study.features.d, study.features.n
-    log(f"Pruning {d} features at every time of every subject, in {cv * repeats} folds of {n} stimuli.")
+    over = cast("Over", study.over)
+    folds_of = "" if over == "subjects" else f", in {cv * repeats} folds of {n} stimuli"
+    on = "of every subject" if over == "stimuli" else "on all subjects but one at a time"
+    log(f"Pruning {d} features at every time {on}{folds_of}.")
     with refuse_bad_input():
         course = prune(
-            study.features, study.movies, pruner, cv, repeats, seed, generalise=generalise, store=store,
-            progress=sys.stderr.isatty(),
+            study.features, study.movies, pruner, cv, repeats, seed, control=study.controls, over=over,
+            generalise=generalise, store=store, progress=sys.stderr.isatty(),
         )  # fmt: skip
     if study.synthetic:
         course.attrs["synthetic"] = "true"
@@ -274,17 +328,20 @@ def _run(
         log(f"Testing over {course.sizes['subject']} subjects.")
         with refuse_bad_input():
             test = group_test(course, alpha=alpha, n=flips, seed=seed)
-            ceiling = noise_ceiling(study.movies, pruner.comparator, cv=cv, repeats=repeats, seed=seed)
+            among = None if over == "subjects" else cv
+            bounds: dict[str, Any] = {"repeats": repeats, "seed": seed, "control": study.controls}
+            ceiling = noise_ceiling(study.movies, pruner.comparator, cv=among, **bounds)
     if permutations:
         log(f"Pruning again for each of {permutations} relabellings of the stimuli.")
         terms = (permutations, pruner, cv, repeats, seed)
+        more: dict[str, Any] = {"control": study.controls, "alpha": alpha, "progress": sys.stderr.isatty()}
         with refuse_bad_input():
-            null = permutation_test(study.features, study.movies, *terms, alpha=alpha, progress=sys.stderr.isatty())
+            null = permutation_test(study.features, study.movies, *terms, **more)
     heading = f"Synthetic recording: {study.title}" if study.synthetic else study.title
     print_text(f"{heading}\n\n{tables.course_text(course, test, null)}")
     log("Drawing and writing.")
     how = {"device": pruner.device, "alpha": alpha, "flips": flips, "permutations": permutations}
-    settings = run_settings(study.inputs, study.notes, **how)
+    settings = run_settings(study.inputs, study.notes, **how, **({"over": over} if over != "stimuli" else {}))
     files = folder.write_course(
         out, course, test, ceiling, null, title=study.title, settings=settings, overwrite=overwrite
     )

@@ -21,7 +21,7 @@ from ..validation import bounds, cv_name, names_or_numbers, split, subjects_of
 if TYPE_CHECKING:
     import xarray
 
-    from .._typing import LabelsLike, MatricesLike, NamesLike, Splits, WeightsLike
+    from .._typing import ControlLike, LabelsLike, MatricesLike, NamesLike, Splits, WeightsLike
     from ..measures import ComparatorOrAlias
     from ..targets import Kind
 
@@ -39,6 +39,7 @@ def noise_ceiling(
     groups: LabelsLike | None = None,
     kind: Kind = "dissimilarity",
     weights: WeightsLike | None = None,
+    control: ControlLike | None = None,
 ) -> xarray.Dataset:
     """How well any model could align with single subjects, given how these differ: lower and upper bound.
 
@@ -57,6 +58,8 @@ def noise_ceiling(
         What the matrices hold.
     weights : array shaped like a target, optional
         Weight of each pair; 0 or 1 for rank comparators.
+    control : matrices, optional
+        As in :func:`secateur.alignment`: the bounds are of partial alignments, given these.
 
     Returns
     -------
@@ -100,7 +103,7 @@ def noise_ceiling(
 
     comparator = check_comparator(comparator)
     n = _stimulus_count(rdms)
-    targets = read_target(rdms, n, kind, weights)
+    targets = read_target(rdms, n, kind, weights, control=control)
     own, whose = subjects_of(targets, subjects, "rdms")
     everyone = np.arange(n, dtype=np.int64)
     tests = [everyone] if cv is None else [test for _, test in split(n, cv, repeats, seed, groups)[0]]
@@ -112,6 +115,8 @@ def noise_ceiling(
         variables[f"{name}_by_subject"] = (("subject",), by_subject)
         variables[name] = ((), float(mean_of_defined(by_subject[:, None])[0]))
     attrs: dict[str, Any] = {"comparator": comparator, "kind": targets.kind, "secateur_version": own_version()}
+    if targets.controls is not None:
+        attrs["controls"] = len(targets.controls)
     if cv is not None:
         attrs |= {"cv": cv_name(cv), "repeats": int(repeats), "seed": int(seed)}
     return xarray.Dataset(variables, {"subject": own}, attrs)

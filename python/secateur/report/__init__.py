@@ -13,7 +13,8 @@ trees            the same as trees
 pages            all of these on one page
 courses          along a time course
 regions          the four tests over regions of the brain
-model_scores     networks and layers side by side, with the ceiling and what differs
+model_scores     networks and layers side by side, with the ceiling and what differs; would they be told apart
+choices          a nested choice: candidates, what each fold chose
 maps             feature maps' importance
 heatmaps         overlays on images, contact sheets, curves against saliency
 retention        what pruned networks still classify
@@ -26,6 +27,7 @@ folder           all of it in one folder, whole or not at all
 
 from ..scaling import mds
 from . import figures as figures
+from .choices import nested
 from .courses import alignment_over_time, course_page, generalisation, kept_over_time, selection_over_time
 from .curves import insertion_curves
 from .finetuning import explained_markdown, explained_variance, training, write_finetuning
@@ -33,7 +35,7 @@ from .folder import write, write_course, write_network
 from .heatmaps import agreement, contact_sheet, contours, overlays, precision_recall
 from .held_out_scores import comparison, held_out
 from .maps import importance_histograms
-from .model_scores import models
+from .model_scores import models, recovery
 from .nulls import null
 from .pages import page
 from .regions import kept_by_region, regions
@@ -48,7 +50,7 @@ __all__ = [
     "agreement", "alignment_over_time", "classification", "comparison", "comparison_markdown", "consensus",
     "consistency", "contact_sheet", "contours", "course_markdown", "course_page", "course_text", "dendrograms",
     "embedding", "explained_markdown", "explained_variance", "generalisation", "held_out", "importance_histograms",
-    "insertion_curves", "kept_by_region", "kept_over_time", "markdown", "matrices", "mds", "models", "null", "overlays",
-    "page", "precision_recall", "regions", "selection_over_time", "text", "training", "write", "write_course",
-    "write_finetuning", "write_network",
+    "insertion_curves", "kept_by_region", "kept_over_time", "markdown", "matrices", "mds", "models", "nested", "null",
+    "overlays", "page", "precision_recall", "recovery", "regions", "selection_over_time", "text", "training", "write",
+    "write_course", "write_finetuning", "write_network",
 ]  # fmt: skip

@@ -404,7 +404,7 @@ def _group(test: courses.Given, ceiling: courses.Given, permutations: courses.Gi
         return None
     whole = parts[0]
     for part in parts[1:]:
-        whole = whole.merge(part)
+        whole = whole.merge(part, compat="no_conflicts")
     if permutations is not None:
         kept = ("n", "alpha", "alternative", "seed")
         whole = whole.assign_attrs({f"permutation_{name}": permutations.attrs[name] for name in kept})

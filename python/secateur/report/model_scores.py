@@ -1,4 +1,4 @@
-"""Models side by side: bars with intervals, the noise ceiling, and which differences are beyond chance."""
+"""Models side by side: bars with intervals, the noise ceiling, which differ beyond chance; would they be told apart?"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..arguments import check_share
 from . import drawing
 from .drawing import Axes, Figure
 
-__all__ = ["models"]
+__all__ = ["models", "recovery"]
 
 STEP = 0.055  # of the axis, from one line of significance to the next
 
@@ -119,3 +119,55 @@ def _draw(
             ends = [bars.index(side[other]) for side in sides]
             axes.plot(ends, [level, level], color="black", linewidth=0.9, marker="|", markersize=4)
     return level
+
+
+def recovery(result: xarray.Dataset) -> Figure:
+    """How often the model that made a simulated target wins, by the noise ceiling of what was simulated.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        From :func:`secateur.model_recovery`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    References
+    ----------
+    Avitan & Golan (2025), arXiv 2510.23321.
+
+    Examples
+    --------
+    >>> import secateur as sc
+    >>> rng = np.random.default_rng(0)
+    >>> models = {"a": rng.normal(size=(30, 20)), "b": rng.normal(size=(30, 20))}
+    >>> result = sc.model_recovery(models, n=2, noise=[0.2, 1], subjects=2, share=0.5, cv=3)
+    >>> recovery(result).axes[0].get_xlabel()
+    'noise ceiling, lower bound (Pearson r)'
+    """
+    figure = drawing.blank_figure(4.6, 3.6)
+    axes = drawing.axes_at(figure, 0.65, 0.95, 3.75, 2.0)
+    ceiling = result["ceiling"].sel(bound="lower").values
+    order = np.argsort(ceiling, kind="stable")
+    colours = {"full": drawing.FULL, "pruned": drawing.PRUNED}
+    others = [one for one in drawing.OKABE_ITO if one not in colours.values()]
+    spread = 0.012 * (np.ptp(ceiling) or 1.0)
+    for s, name in enumerate(map(str, result["space"].values)):
+        share, error = (result[of].values[s] for of in ("accuracy", "accuracy_error"))
+        at = ceiling + spread * (s - (result.sizes["space"] - 1) / 2)
+        colour = colours.get(name) or others[s % len(others)]
+        axes.errorbar(
+            at[order], 100 * share[order], 100 * error[order], fmt="-o", color=colour, markersize=4, capsize=2,
+            linewidth=1.2, label=drawing.drawn_name(name, 14),
+        )  # fmt: skip
+    chance = 100 / result.sizes["model"]
+    axes.axhline(chance, color="black", linestyle=":", linewidth=1, label="chance")
+    axes.set_ylim(0, 104)
+    drawing.dress(axes, f"noise ceiling, lower bound ({drawing.unit_of(result)})", "the maker wins (%)")
+    drawing.legend_above(axes, 4)
+    words = f"{result.attrs['n']} simulated targets of each of {result.sizes['model']} models and noise, "
+    words += f"{result.attrs['subjects']} subjects;\na share of {float(result.attrs['share']):g} of a model's features"
+    words += " makes them; ± standard error."
+    drawing.write_note(figure, 0.1, 0.1, words)
+    return figure

@@ -104,4 +104,8 @@ def run_facts(result: xarray.Dataset) -> list[str]:
     """The folds, the seed and the version of a result."""
     folds, repeats = f"{result.sizes['fold']} folds of stimuli", int(result.attrs["repeats"])
     folds += f" ({repeats} repeats)" if repeats > 1 else ""
+    over = str(result.attrs.get("over", "stimuli"))
+    if over != "stimuli" and "joint" in result.attrs:
+        left_out = f"each subject left out of a choice by the {result.attrs['joint']}"
+        folds = left_out if over == "subjects" else f"{left_out}, {folds}"
     return [folds, f"seed {result.attrs['seed']}", f"Secateur {result.attrs['secateur_version']}"]

@@ -7,6 +7,8 @@ similarity  pruning beside reweightings (Table 1, Figure 1)
 taxonomy    clusters against WordNet (Table 2)
 retention   what a pruned network still classifies (Figure 2)
 fmri        pruning to regions of the brain
+models      networks and layers side by side
+nested      layer, metric, comparator, search and size chosen on inner folds
 """
 
 from .config import ConfigError, Place, read_config

@@ -20,6 +20,7 @@ from ..files import FileError, Loaded, match, read_features_file, read_groups_fi
 from ..reweighting import Ridge
 from ..statistics import mean_of_defined
 from ..targets import Kind, read_target
+from ..targets import read_controls as read_control_matrices
 from ..validation import split
 from .config import ConfigError, Folds, Place
 
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
     from ..networks import Images, Network
 
 __all__ = [
-    "Net", "Records", "Seen", "Space", "Target", "Task", "as_toml", "check_folds", "check_reweighting",
-    "network_record", "open_network", "read_as", "read_goals", "read_space", "read_tasks", "record", "see",
+    "Layers", "Matrices", "Net", "Records", "Seen", "Space", "Target", "Task", "as_toml", "check_folds",
+    "check_reweighting", "network_record", "open_network", "read_as", "read_controls", "read_goals", "read_layers",
+    "read_space", "read_tasks", "record", "see",
 ]  # fmt: skip
 
 Records = list[dict[str, Any]]
@@ -49,13 +51,19 @@ class Net:
 
 
 @dataclass(frozen=True)
-class Target:
-    """``[targets.NAME]``: a matrix over the stimuli, which may have features or images of their own."""
+class Matrices:
+    """``[target]``: a matrix over the stimuli, or several."""
 
     file: Place
     format: Literal["matrix", "algonauts2019", "meadows", "peterson2018", "rsatoolbox"] = "matrix"
     kind: Kind | None = None
     mean: bool = False
+
+
+@dataclass(frozen=True)
+class Target(Matrices):
+    """``[targets.NAME]``: a matrix over the stimuli, which may have features or images of their own."""
+
     features: Place | None = None
     images: Place | None = None
     groups: Place | None = None
@@ -287,17 +295,116 @@ def read_space(
     return space, records, notes
 
 
-def read_goals(name: str, target: Target, space: Space) -> tuple[xarray.DataArray, dict[str, Any], list[str]]:
+@dataclass(frozen=True)
+class Layers:
+    """Several embeddings of the same stimuli with what they are held against.
+
+    Attributes
+    ----------
+    features : by the name of the layer or the model
+    space : the first of them, with the stimuli's groups
+    targets : DataArray, dims (target, pair): similarities
+    controls : matrices over the same stimuli, or None
+    records, notes : of all files
+    """
+
+    features: dict[str, Features] = field(repr=False)
+    space: Space
+    targets: xarray.DataArray
+    controls: list[Any] | None
+    records: Records
+    notes: list[str]
+
+
+def read_layers(
+    table: str, layers: dict[str, Place], target: Matrices, groups: Place | None, folds: Folds,
+    control: list[Place] | None = None,
+) -> Layers:  # fmt: skip
+    """Embeddings of the same stimuli, one file each, a target, and controls.
+
+    Parameters
+    ----------
+    table : str
+        What the study calls its table of layers.
+    layers : dict of names to files
+        The table.
+    target : Matrices
+        Over their stimuli.
+    groups : Place, optional
+        Of the stimuli.
+    folds : Folds
+        Checked against the number of stimuli.
+    control : list of Place, optional
+        Matrices over the same stimuli.
+
+    Raises
+    ------
+    ConfigError
+        Where there is no layer, or layers are of different stimuli.
+    FileError, TypeError, ValueError
+        Where an input is missing or is not what it should be; the message names the file or the key.
+    """
+    if not layers:
+        raise ConfigError(f"{table} must name at least one file, NAME = FILE, got none")
+    spaces: dict[str, Space] = {}
+    records: Records = []
+    notes: list[str] = []
+    for name, place in layers.items():
+        spaces[name], entry, noted = read_space(place, None, None if spaces else groups, None, f"{table}.{name}")
+        records += entry
+        notes += noted
+    first_name, first = next(iter(spaces.items()))
+    for name, space in spaces.items():
+        if space.n != first.n:
+            raise ConfigError(
+                f"{table} must be of the same stimuli, got {first.n} in {first_name} and {space.n} in {name}"
+            )
+        ours, theirs = space.stimuli.stimuli, first.stimuli.stimuli
+        if ours and theirs and tuple(ours) != tuple(theirs):
+            raise ConfigError(f"{table} must name the same stimuli in one order, got others in {first_name} and {name}")
+    first = next((replace(one, groups=first.groups) for one in spaces.values() if one.stimuli.stimuli), first)
+    check_folds(first.n, folds)
+    targets, record_of, noted = read_goals("target", target, first, "target")
+    records.append(record_of)
+    notes += noted
+    controls, entries, noted = read_controls(control, first)
+    features = {name: space.embedding() for name, space in spaces.items()}
+    return Layers(features, first, targets, controls, [*records, *entries], list(dict.fromkeys([*notes, *noted])))
+
+
+def read_controls(control: list[Place] | None, space: Space) -> tuple[list[Any] | None, Records, list[str]]:
+    """Control matrices over the stimuli of a space, in its order; None where there are none."""
+    records: Records = []
+    notes: list[str] = []
+    values: list[Any] = []
+    for place in control or ():
+        held = read_target_file(place)
+        matrix, note = match(held, space.stimuli)
+        try:
+            read_control_matrices(matrix, space.n)
+        except (TypeError, ValueError) as error:
+            raise FileError(f"control: {held.path.name} could not be used: {error}") from error
+        values.append(matrix)
+        records.append({"role": "control", **record(held)})
+        notes += [*held.notes, *([note] if note else [])]
+    return values or None, records, notes
+
+
+def read_goals(
+    name: str, target: Matrices, space: Space, where: str | None = None
+) -> tuple[xarray.DataArray, dict[str, Any], list[str]]:
     """A target's matrices as similarities over the stimuli of a space.
 
     Parameters
     ----------
     name : str
         What the study calls it.
-    target : Target
+    target : Matrices
         Its table.
     space : Space
         Whose stimuli it is over.
+    where : str, optional
+        The key of its table, ``targets.NAME`` by default.
 
     Returns
     -------
@@ -305,18 +412,19 @@ def read_goals(name: str, target: Target, space: Space) -> tuple[xarray.DataArra
         One, or one for each matrix in the file.
     record, notes
     """
-    held, labels, kind = _read_matrices(name, target)
+    where = where or f"targets.{name}"
+    held, labels, kind = _read_matrices(where, target)
     values, note = match(held, space.stimuli)
     try:
         read = read_target(values, space.n, kind)
     except (TypeError, ValueError) as error:
-        raise as_toml(error, f"targets.{name}: {held.path.name} could not be used: ") from error
+        raise as_toml(error, f"{where}: {held.path.name} could not be used: ") from error
     rows = np.stack([np.where(read.has_weight(t), read.values[t], np.nan) for t in range(len(read))])
     if target.mean and len(rows) > 1:
         rows = mean_of_defined(rows)[None]
     called = [name] if len(rows) == 1 else [f"{name} {label}" for label in labels or range(len(rows))]
     targets = xarray.DataArray(rows, {"target": called}, ("target", "pair"), attrs={"kind": "similarity"})
-    entry = {"role": f"targets.{name}", **record(held), "kind": read.kind, "matrices": len(read), "mean": target.mean}
+    entry = {"role": where, **record(held), "kind": read.kind, "matrices": len(read), "mean": target.mean}
     return targets, entry, [*held.notes, *([note] if note else [])]
 
 
@@ -326,7 +434,7 @@ def as_toml(error: Exception, where: str = "") -> FileError:
     return FileError(f"{where}{words}")
 
 
-def _read_matrices(name: str, target: Target) -> tuple[Loaded, tuple[str, ...] | None, Kind | None]:
+def _read_matrices(where: str, target: Matrices) -> tuple[Loaded, tuple[str, ...] | None, Kind | None]:
     """What a file of matrices holds, what they are called, and their kind where it is said."""
     if target.format == "matrix":
         held = read_target_file(target.file)
@@ -335,7 +443,7 @@ def _read_matrices(name: str, target: Target) -> tuple[Loaded, tuple[str, ...] |
         except FileError as error:
             raise as_toml(error) from error
     if target.kind is not None:
-        raise ConfigError(f"targets.{name}.kind must be left out where the format says it, got {target.kind!r}")
+        raise ConfigError(f"{where}.kind must be left out where the format says it, got {target.kind!r}")
     load: Callable[[str], xarray.DataArray] = getattr(datasets, f"load_{target.format}")
     array = load(target.file)
     flat = array.stack(target=array.dims[:-1]).transpose("target", "pair") if array.ndim > 1 else array

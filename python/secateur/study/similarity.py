@@ -4,6 +4,7 @@ The file (paths are relative to it; FILE or FILE:KEY as on the command line)::
 
     title = "VGG-19 pruned to similarity judgments"
     features = "fc2.npy"          # stimuli × features; or images = "FOLDER", and [network]
+    # control = ["pixels.npy"]    # matrices that no alignment may rest on; for methods that choose features alone
     groups = "groups.csv"         # optional: colours of the maps; sub-folders of images are groups too
 
     [targets.animals]             # one table a target: a matrix over the stimuli, its pairs, or several matrices
@@ -46,7 +47,7 @@ import pandas
 import xarray
 
 from ..arguments import check_integer
-from ..comparison import METHODS, compare, comparison_table
+from ..comparison import METHODS, REWEIGHTING, compare, comparison_table
 from ..features import Features
 from ..measures import comparator_row
 from ..report.drawing import mean_sd, unit_of
@@ -59,8 +60,8 @@ from ..report.tables import Rows, comparison_markdown
 from ..similarity import UndefinedPairsWarning
 from ..statistics import signed_square
 from ..validation import SmallFoldsWarning, cross_validate, kept_features
-from .config import Folds, Place, Pruning
-from .inputs import Net, Records, Target, Task, check_folds, check_reweighting, read_tasks
+from .config import ConfigError, Folds, Place, Pruning
+from .inputs import Net, Records, Target, Task, check_folds, check_reweighting, read_controls, read_tasks
 from .steps import COPY, Steps, described, folds_line, pipes, pruning_line, write_tables
 
 __all__ = [
@@ -94,6 +95,7 @@ class SimilarityStudy:
     features: Place | None = None
     images: Place | None = None
     groups: Place | None = None
+    control: list[Place] = field(default_factory=list)
     network: Net | None = None
     title: str = "Pruned to similarity"
     permutations: int = 1000
@@ -114,11 +116,13 @@ class Inputs:
     tasks : targets by the stimuli that they are over.
     records : name, key, shape and SHA-256 of every file.
     notes : what the readers decided that a user should know, each a sentence.
+    controls : matrices over the stimuli of the one task, or None
     """
 
     tasks: list[Task]
     records: Records
     notes: list[str]
+    controls: list[Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -150,13 +154,23 @@ def load(study: SimilarityStudy, *, dry: bool = False) -> Inputs:
     tasks, records, notes = read_tasks(study, dry=dry)
     check_reweighting(study, tasks)
     check_integer("permutations", study.permutations, 0)
-    return Inputs(tasks, records, notes)
+    controls = None
+    if study.control:
+        fitted = [name for name in study.methods if name in REWEIGHTING]
+        if fitted:
+            raise ConfigError(f"methods must only choose features where control is given, got {fitted[0]!r}")
+        if len(tasks) > 1:
+            raise ConfigError(f"targets must be over the same stimuli where control is given, got {len(tasks)} sets")
+        controls, entries, noted = read_controls(study.control, tasks[0].space)
+        records, notes = [*records, *entries], list(dict.fromkeys([*notes, *noted]))
+    return Inputs(tasks, records, notes, controls)
 
 
 def describe(study: SimilarityStudy, inputs: Inputs) -> str:
     """What would run, for ``--dry-run``, in a few lines."""
     folds = sum(len(task.targets) * check_folds(task.space.n, study.folds) for task in inputs.tasks)
     lines = [*task_lines(inputs.tasks), f"methods: {', '.join(study.methods)}", pruning_line(study), folds_line(study)]
+    lines += [f"controls: {len(inputs.controls)} files"] if inputs.controls else []
     lines += [f"targets × folds: {folds}", f"relabellings for p: {study.permutations}"]
     return described(study, lines, inputs.notes)
 
@@ -179,11 +193,12 @@ def compute(study: SimilarityStudy, inputs: Inputs, *, progress: bool = True) ->
     for task in inputs.tasks:
         X = task.space.embedding(progress)
         terms: dict[str, Any] = {**folds, "permutations": study.permutations, "progress": progress}
-        compared.append(compare(X, task.targets, study.methods, **terms, pruner=pruner))
+        compared.append(compare(X, task.targets, study.methods, **terms, pruner=pruner, control=inputs.controls))
         with warnings.catch_warnings():  # the comparison has warned
             for category in (UndefinedPairsWarning, SmallFoldsWarning):
                 warnings.simplefilter("ignore", category)
-            pruned.append(cross_validate(X, task.targets, pruner, **folds, progress=progress))
+            terms = {**folds, "progress": progress, "control": inputs.controls}
+            pruned.append(cross_validate(X, task.targets, pruner, **terms))
         spaces.append(X)
     return Result(compared, pruned, spaces)
 
@@ -234,7 +249,8 @@ def markdown(study: SimilarityStudy, result: Result) -> str:
     short = unit_of(whole).split()[-1] + ("²" if squared else "")
     scores = whole["test_alignment"].values  # (approach, target, fold)
     names = [str(name) for name in whole["target"].values]
-    rows: Rows = [[f"held-out {short}", *names]]
+    partial = "partial " if whole.attrs.get("controls") else ""
+    rows: Rows = [[f"held-out {partial}{short}", *names]]
     means = [[signed_square(one) if squared else mean_sd(one)[0] for one in method] for method in scores]
     for m, method in enumerate(map(str, whole["approach"].values)):
         cells = []

@@ -19,7 +19,7 @@ from .recordings import rdm_movies
 from .subjects import WINDOW, read_movies
 
 if TYPE_CHECKING:
-    from .._typing import HostEmbeddingLike, LabelsLike, MoviesLike, RecordingsLike, Splits, WindowsLike
+    from .._typing import ControlLike, HostEmbeddingLike, LabelsLike, MoviesLike, RecordingsLike, Splits, WindowsLike
     from ..measures import ComparatorOrAlias
     from ..pruning import Pruner
     from ..targets import Kind
@@ -203,6 +203,7 @@ def noise_ceiling(
     seed: int = 0,
     groups: LabelsLike | None = None,
     kind: Kind = "dissimilarity",
+    control: ControlLike | None = None,
 ) -> xarray.Dataset:
     """How well any model could align with single subjects at each time: :func:`secateur.noise_ceiling` over time.
 
@@ -217,6 +218,8 @@ def noise_ceiling(
         against; among all stimuli by default.
     kind : {"similarity", "dissimilarity"}
         What the movies hold, where they don't say it.
+    control : matrices, optional
+        As in :func:`prune`: the bounds are of partial alignments, given these.
 
     Returns
     -------
@@ -249,8 +252,9 @@ def noise_ceiling(
         matrices = np.stack([np.asarray(read.at(s, slice(t, t + 1)))[0] for s in range(len(read.arrays))])
         try:
             bounds = inference.noise_ceiling(
-                matrices, comparator, cv=cv, repeats=repeats, seed=seed, groups=groups, kind=read.kind or kind
-            )
+                matrices, comparator, cv=cv, repeats=repeats, seed=seed, groups=groups, kind=read.kind or kind,
+                control=control,
+            )  # fmt: skip
         except ValueError as error:
             raise ValueError(f"movies at {time:g} {read.units}: {error}") from error
         found.append(bounds.assign_coords(subject=read.subjects))

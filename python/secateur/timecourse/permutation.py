@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import distributed
     from numpy.typing import ArrayLike
 
-    from .._typing import HostEmbeddingLike, LabelsLike, MoviesLike, NamesLike, Splits
+    from .._typing import ControlLike, HostEmbeddingLike, LabelsLike, MoviesLike, NamesLike, Splits
     from ..targets import Kind
 
 __all__ = ["FORMING", "against_relabellings", "permutation_test", "relabelled_chunk"]
@@ -49,6 +49,7 @@ def permutation_test(
     kind: Kind | None = None,
     subjects: NamesLike | None = None,
     times: ArrayLike | None = None,
+    control: ControlLike | None = None,
     alpha: float = 0.05,
     alternative: Alternative = "greater",
     client: distributed.Client | None = None,
@@ -73,6 +74,9 @@ def permutation_test(
     groups : array (n stimuli,), optional
         Stimuli of one group stay on one side of each fold, and are relabelled as a whole: each group takes the place
         of another, its stimuli in any order. Groups have to be of one size.
+    control : matrices, optional
+        As in :func:`prune`: all alignments are partial. Controls, and what they say of a movie, stay with the stimuli
+        of X; what is relabelled is the rest (Freedman & Lane 1983).
     alpha : float
         What pictures mark; recorded.
     alternative : {"greater", "two-sided", "less"}
@@ -125,7 +129,8 @@ def permutation_test(
     n = check_integer("n", n, 1)
     check_alternative(alternative)
     alpha = check_share("alpha", alpha)
-    study, read, _ = planned(X, movies, pruner, (cv, repeats, seed, groups), kind, subjects, times, client, threads)
+    how = cv, repeats, seed, groups
+    study, read, _ = planned(X, movies, pruner, how, kind, subjects, times, client, threads, control)
     chunks = divided(study, read, None)
     inputs = input_digests(study, read, chunks, client, progress)
     orders = np.vstack([np.arange(study.features.n), relabellings(study.features.n, n, seed, groups)])

@@ -7,7 +7,7 @@ from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,17 @@ from ..provenance import digest_of
 from ..pruning import Pruner
 from ..similarity import warn_of_opposition, warn_of_undefined_pairs
 from ..targets import Targets, read_controls, read_target
-from ..validation import Fold, attributes, names_or_numbers, pruner_of, score_fold, split, warn_of_small_folds
+from ..validation import (
+    Fold,
+    Over,
+    attributes,
+    left_out,
+    names_or_numbers,
+    pruner_of,
+    score_fold,
+    split,
+    warn_of_small_folds,
+)
 from .cluster import check_client, results
 from .store import Laid, opened, place_of
 from .subjects import Movies, digests, read_movies
@@ -59,6 +69,7 @@ class Study:
     alone: bool  # the subjects have one time point each
     groups: Any = None  # of stimuli, for a search with inner folds
     controls: Matrix | None = None
+    over: Over = "stimuli"
 
     @property
     def ranked(self) -> bool:
@@ -82,13 +93,19 @@ class Chunk:
     names: tuple[str, ...]
 
 
-def prune_chunk(study: Study, names: tuple[str, ...], values: Any, scored: Any = None) -> dict[str, npt.NDArray[Any]]:
+def prune_chunk(
+    study: Study, names: tuple[str, ...], values: Any, scored: Any = None, others: Any = None
+) -> dict[str, npt.NDArray[Any]]:
     """Every fold of some time points: values (t, ...), and with ``scored`` (T, ...) also from each to all of those.
+
+    ``others`` (subjects, t, ...): whose features are scored on these values, where subjects are left out.
 
     Returns
     -------
     dict of arrays, time first
     """
+    if others is not None:
+        return _on_others(study, names, values, others)
     features, count = study.features, len(names)
     targets = study.targets(values, names)
     # One target takes another route through the core than several: its last bits would depend on how chunks fall.
@@ -118,6 +135,32 @@ def prune_chunk(study: Study, names: tuple[str, ...], values: Any, scored: Any =
     return made
 
 
+def _on_others(study: Study, names: tuple[str, ...], values: Any, others: Any) -> dict[str, npt.NDArray[Any]]:
+    """Every fold of some time points of one subject, with features that all other subjects share at that time."""
+    features, others = study.features, np.asarray(others)
+    shape = (len(names), len(study.folds))
+    made: dict[str, npt.NDArray[Any]] = {name: np.empty(shape) for name in SCORES}
+    made |= {name: np.zeros(shape, dtype=np.int64) for name in ("n_kept", "undefined_pairs")}
+    kept = np.zeros((len(names), features.d), dtype=np.int64)
+    settings, own = study.pruner.settings(), study.targets(values, names)
+    together = np.mean if settings.search.joint == "mean" else np.min
+    all_features = np.ones(features.d, dtype=bool)
+    for t, name in enumerate(names):
+        theirs = study.targets(others[:, t], (name,) * len(others))
+        problem = settings.problem(features, theirs, study.folds)
+        scoring = settings.scoring(features, own.select(slice(t, t + 1)))
+        for f, (train, test) in enumerate(study.folds):
+            found, tested = settings.search.run(problem, stimuli=train, groups=study.groups), scoring.among(test)
+            made["full_train"][t, f], made["pruned_train"][t, f] = together(found.baseline), together(found.alignment)
+            made["full_test"][t, f] = tested.held_out_alignment(None, all_features)[0][0]
+            scores, undefined = tested.held_out_alignment(None, found.support[0])
+            made["pruned_test"][t, f], made["undefined_pairs"][t, f] = scores[0], undefined[0]
+            made["n_kept"][t, f] = found.support[0].sum()
+            kept[t] += found.support[0]
+    made["selection"] = (kept / len(study.folds)).astype(np.float32)
+    return made
+
+
 def from_one_to_all(tested: Problem, support: npt.NDArray[np.bool_], made: dict[str, Any], f: int) -> None:
     """The held-out space of each time's kept features against all times: one space of similarities a time."""
     all_features = np.ones(tested.features.d, dtype=bool)
@@ -139,6 +182,7 @@ def prune(
     subjects: NamesLike | None = None,
     times: ArrayLike | None = None,
     control: ControlLike | None = None,
+    over: Over = "stimuli",
     generalise: bool = False,
     store: str | os.PathLike[str] | None = None,
     chunk: int | None = None,
@@ -169,6 +213,12 @@ def prune(
         Seconds, in place of the movies' own.
     control : matrices, optional
         What no alignment may rest on, at any time, as in :func:`secateur.alignment`: all are partial.
+    over : {"stimuli", "subjects", "both"}
+        What is left out of the pruning and scored, as in :func:`secateur.cross_validate`. Where subjects are, features
+        are chosen at each time on all other subjects together, by the pruner's ``joint`` (``Pruner(joint="mean")`` by
+        default), and scored on the one left out: among the same stimuli, in one fold (``"subjects"``), or among the
+        test stimuli of each fold (``"both"``). Training alignments are then those of the others. Not with
+        ``generalise``.
     generalise : bool
         Whether the features kept at each time are also scored at all others, on the same held-out stimuli.
     store : path, optional
@@ -260,10 +310,11 @@ def prune(
         threads,
         control,
         generalise=generalise,
+        over=over,
     )
     chunks = divided(study, read, chunk)
     inputs = input_digests(study, read, chunks, client, progress)
-    attrs = settings_of(study, cv, repeats, seed)
+    attrs = settings_of(study, cv, repeats, seed) | left_out(over)
     settings = {**attrs, "generalise": study.generalise, **inputs}
     attrs |= {"inputs_sha256": digest_of(inputs), "settings": json.dumps(settings)}
     course = blank(study, read, repeat, attrs, filled=store is None)
@@ -296,28 +347,40 @@ def prune(
 def planned(
     X: HostEmbeddingLike, movies: MoviesLike, pruner: Pruner | None, how: tuple[Any, int, int, Any], kind: Kind | None,
     subjects: NamesLike | None, times: ArrayLike | None, client: distributed.Client | None, threads: int | None,
-    control: ControlLike | None = None, *, generalise: bool = False,
+    control: ControlLike | None = None, *, generalise: bool = False, over: Over = "stimuli",
 ) -> tuple[Study, Movies, Indices]:  # fmt: skip
     """Everything that a run along time is given, read and checked: also to which repeat each fold belongs."""
     from sklearn.base import clone
 
     features = read_features(X)
-    pruner = pruner_of(pruner, kind)
+    pruner = pruner_of(pruner, kind, over)
     check_client(client)
     if threads is not None:
         pruner = clone(pruner).set_params(threads=threads)
     if client is not None and pruner.threads is None:  # dask runs as many chunks at once as a worker has threads
         pruner = clone(pruner).set_params(threads=1)
-    pruner.settings().search.refuse_joint("a time course, whose every time has features of its own")
+    if over not in get_args(Over):
+        raise ValueError(f"over must be 'stimuli', 'subjects' or 'both', got {over!r}")
+    if over == "stimuli":
+        pruner.settings().search.refuse_joint("a time course, whose every time and subject has features of its own")
+    elif pruner.settings().search.joint == "each":
+        raise ValueError("joint must be 'mean' or 'min' where features are chosen on other subjects, got 'each'")
     read = read_movies(movies, features.n, subjects, times)
+    if over != "stimuli" and (len(read.subjects) < 2 or generalise):
+        if generalise:
+            raise ValueError(f"generalise must be False where over is {over!r}, got True")
+        raise ValueError(f"movies must be of at least 2 subjects where over is {over!r}, got 1")
     named = read.kind or pruner.kind or read_target(np.asarray(read.at(0, slice(0, 1))), features.n).kind
     check_stimuli(read, features)
     cv, repeats, seed, groups = how
     folds, repeat = split(features.n, cv, repeats, seed, groups)
+    if over == "subjects":
+        everyone = np.arange(features.n, dtype=np.int64)
+        folds, repeat = [(everyone, everyone)], np.zeros(1, dtype=np.int64)
     warn_of_small_folds(folds)
     inner = np.asarray(groups) if groups is not None and search_row(pruner.search).draws_stimuli else None
     controls = None if control is None else read_controls(control, features.n, features.stimuli)
-    study = Study(features, folds, pruner, named, bool(generalise), len(read.times) == 1, inner, controls)
+    study = Study(features, folds, pruner, named, bool(generalise), len(read.times) == 1, inner, controls, over)
     return study, read, repeat
 
 
@@ -358,6 +421,12 @@ def divided(study: Study, movies: Movies, size: int | None) -> list[Chunk]:
 def values_of(study: Study, movies: Movies, part: Chunk) -> tuple[Any, ...]:
     """What a chunk is pruned to, and where it is scored on all times also these; not computed if they are dask's."""
     values = movies.at(part.subject, part.span)
+    if study.over != "stimuli":
+        return (
+            values,
+            None,
+            np.stack([movies.at(s, part.span) for s in range(len(movies.subjects)) if s != part.subject]),
+        )
     return (values, movies.at(part.subject, slice(None))) if study.generalise else (values,)
 
 

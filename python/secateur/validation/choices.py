@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import clone
 
 from ..arguments import check_integer
+from ..cost import announce_together
 from ..features import Features, Matrix, read_features
 from ..problem import Problem
 from ..progress import with_progress
@@ -97,9 +98,10 @@ def nested(
     inner_cv : int
         Folds of the training stimuli of each outer fold, each of at least 3 stimuli; they keep ``groups`` whole.
     permutations : int
-        Relabellings of the test stimuli for the null; not with ``control``.
+        Relabellings of the stimuli for the null. With ``control`` what controls say of the target stays where it is.
     progress : bool
-        Whether a progress bar may show, once two seconds have passed, on stderr.
+        Whether a progress bar may show, once two seconds have passed, on stderr, and before a run of more than a
+        minute a line with the time and memory that it will take (:mod:`secateur.cost`).
 
     Returns
     -------
@@ -146,8 +148,6 @@ def nested(
 
     check_integer("inner_cv", inner_cv, 2)
     check_integer("permutations", permutations, 0)
-    if permutations and control is not None:
-        raise ValueError(f"permutations must be 0 where control is given, got {permutations}")
     pruner = pruner_of(pruner, kind)
     shared = pruner.settings()
     layers = _read_layers(X)
@@ -158,6 +158,14 @@ def nested(
     warn_of_small_folds(folds)
     choices = [("metric", metrics), ("comparator", comparators), ("search", searches), ("max_features", sizes)]
     candidates = _candidates(layers, targets, pruner, shared, dict(choices), folds)
+    labels = None if groups is None else np.asarray(groups)
+    inner_folds = [
+        split(len(train), inner_cv, 1, seed, None if labels is None else labels[train])[0] for train, _ in folds
+    ]
+    searched = [*folds, *(side for sides in inner_folds for side in sides)]
+    costs = [one.settings.cost(one.problem, searched) for one in candidates]
+    inside = f"{len(candidates)} candidates, {len(folds)} folds with {inner_cv} inner ones each"
+    announce_together(costs, inside, progress)
     T, shape = len(targets), (len(targets), len(folds))
     inner, outer = np.full((2, *shape, len(candidates)), np.nan)
     full, pruned = np.full((2, *shape), np.nan)
@@ -169,9 +177,7 @@ def nested(
         train, test = folds[f]
         if c == 0:
             kept = []
-            own = None if groups is None else np.asarray(groups)[train]
-            sides, _ = split(len(train), inner_cv, 1, seed, own)
-        scores = [candidates[c].score((train[a], train[b]), groups)[0] for a, b in sides]
+        scores = [candidates[c].score((train[a], train[b]), groups)[0] for a, b in inner_folds[f]]
         inner[:, f, c] = mean_of_defined(np.stack(scores))
         outer[:, f, c], left_out, mask = candidates[c].score(folds[f], groups)
         kept.append((left_out, mask))
