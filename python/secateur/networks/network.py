@@ -86,11 +86,12 @@ def find_device(device: str | torch.device) -> torch.device:
 
 
 @contextmanager
-def running() -> Iterator[None]:
-    """A network runs without gradients, and with whole single precision on CUDA too: no TensorFloat-32."""
+def running(gradients: bool = False) -> Iterator[None]:
+    """A network runs without gradients, or with, and with whole single precision on CUDA too: no TensorFloat-32."""
     torch = import_torch()
     precision = torch.get_float32_matmul_precision()
-    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=False):
+    mode = torch.enable_grad() if gradients else torch.inference_mode()
+    with mode, torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=False):
         torch.set_float32_matmul_precision("highest")
         try:
             yield

@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from .images import Images
 
 __all__ = [
-    "PARTS", "Block", "Fill", "Part", "PartsNeck", "Sum", "blocks_of", "channels_axis", "edited",
-    "first_tensor", "grid_of", "numbered_blocks",
+    "PARTS", "Block", "Fill", "Part", "PartsNeck", "Sum", "as_maps", "blocks_of", "channels_axis", "edited",
+    "first_tensor", "grid_of", "numbered_blocks", "patch_maps",
 ]  # fmt: skip
 
 Part = Literal["maps", "channels", "neurons", "heads", "blocks"]
@@ -176,6 +176,27 @@ def channels_axis(module: torch.nn.Module, layer: str, out: torch.Tensor) -> int
         return 1
     width = module.get_submodule(own.mlp.linear).weight.shape[0]
     return 1 if out.shape[1] == width else -1
+
+
+def as_maps(net: Network, block: Block, out: Any, size: tuple[int, int]) -> torch.Tensor:
+    """Maps (B, channels, h, w) on the patches' grid of what a block gave to images of this height and width."""
+    tokens: torch.Tensor = first_tensor(out)
+    if tokens.ndim == 4:
+        return tokens.movedim(channels_axis(net.module, block.name, tokens), 1)
+    before, grid = grid_of(net, tokens, size)
+    return tokens[:, before:].movedim(-1, 1).unflatten(-1, grid)
+
+
+def patch_maps(net: Network, pixels: torch.Tensor, block: int = -1) -> torch.Tensor:
+    """Channels of the residual stream behind a block, as maps (B, channels, h, w) on the patches' grid."""
+    own, seen = numbered_blocks(net)[block], []
+    module = net.module.get_submodule(own.name)
+    handle = module.register_forward_hook(lambda _module, _args, out: seen.append(first_tensor(out).clone()))
+    try:
+        net.part("trunk")(pixels.to(net.device))
+    finally:
+        handle.remove()
+    return as_maps(net, own, seen[-1], (int(pixels.shape[-2]), int(pixels.shape[-1])))
 
 
 # A network's modules for a while ------------------------------------------------------------------------------------
