@@ -70,6 +70,54 @@ def test_maps(place, tmp_path):
         assert scores["importance"].dims == ("map",)
 
 
+@pytest.fixture
+def small_transformer(monkeypatch):
+    """``--network`` loads a small one, whatever its name."""
+    import vision_models
+
+    monkeypatch.setattr(networks, "load", lambda name, *args, **options: vision_models.make("vit"))
+
+
+@pytest.mark.usefixtures("small_transformer")
+def test_parts_of_a_transformer(place, tmp_path):
+    ask = ("--kind", "dissimilarity", "--weights", "none", "--network", "timm:any")
+    few = ("--cv", 2, "--repeats", 1)
+    done = call(
+        "maps", place / "photos", place / "rdm.npy", "--parts", "heads", *few, *ask, "--out", tmp_path / "heads"
+    )
+    assert done.exit_code == 0, done.output
+    assert "Scoring the heads of vit" in done.output
+    assert "Heads of vit, selected by rdm" in done.output
+    with xarray.open_dataset(tmp_path / "heads" / "importance.nc", engine="h5netcdf") as scores:
+        assert scores["importance"].dims == ("part",)
+        assert scores["block"].values.tolist() == [0] * 4 + [1] * 4
+        assert (scores.attrs["parts"], scores.attrs["fill"]) == ("heads", "zero")
+    assert "block 1 head 3" in (tmp_path / "heads" / "kept_features.csv").read_text()
+    done = call(
+        "maps", place / "photos", place / "rdm.npy", "--parts", "neurons", "--blocks", "-2,-1", "--fill", "mean", *few,
+        *ask, "--out", tmp_path / "neurons",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert json.loads((tmp_path / "neurons" / "settings.json").read_text())["blocks"] == "-2,-1"
+    drawn = call(
+        "heatmap", place / "photos", place / "rdm.npy", "--parts", "channels", *ask, "--out", tmp_path / "heat"
+    )
+    assert drawn.exit_code == 0, drawn.output
+    done = call("embed", place / "photos", "--layer", "-1", "--tokens", "cls+mean", *ask[2:], "--out", tmp_path / "X")
+    assert "6 images × 64 features" in done.output
+    for words, told in (
+        (("maps", "--parts", "tokens"), "parts must be one of"),
+        (("maps", "--parts", "heads", "--blocks", "one"), "--blocks: blocks must be numbers with commas"),
+        (("heatmap", "--parts", "heads"), "--parts: parts must be maps or channels"),
+        (("maps",), "pass parts='channels'"),
+    ):
+        command, *more = words
+        done = call(command, place / "photos", place / "rdm.npy", *more, *ask, "--out", tmp_path / "no")
+        assert done.exit_code == 2
+        assert told in " ".join(done.output.split())
+        assert not (tmp_path / "no").exists()
+
+
 def test_heatmap_with_saliency_from_files(place, tmp_path):
     for i in range(6):
         grey = np.zeros((115, 130), np.uint8)

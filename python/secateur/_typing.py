@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from .features import CudaArray, DeviceFeatures, Features
     from .networks.images import Images
+    from .networks.network import Preprocessing
     from .targets import DeviceTargets, Targets
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "EmbeddingLike",
     "HostEmbeddingLike",
     "HostTargetLike",
+    "ImageProcessor",
     "ImagesLike",
     "LabelsLike",
     "LayersLike",
@@ -35,6 +37,7 @@ __all__ = [
     "PathOrPaths",
     "PatternsLike",
     "PicksLike",
+    "PreprocessingLike",
     "RDMs",
     "Recorded",
     "RecordingsLike",
@@ -43,6 +46,7 @@ __all__ = [
     "Splitter",
     "SubsetLike",
     "TargetLike",
+    "Transforms",
     "WeightsLike",
     "WindowsLike",
 ]  # fmt: skip
@@ -64,6 +68,24 @@ class Recorded(Protocol):
 
     @property
     def times(self) -> Any: ...  # mne has no types
+
+
+class ImageProcessor(Protocol):
+    """What is read of an image processor of transformers, besides what not all have."""
+
+    @property
+    def image_mean(self) -> Any: ...
+    @property
+    def image_std(self) -> Any: ...
+    @property
+    def size(self) -> Any: ...
+
+
+class Transforms(Protocol):
+    """torchvision's ``Compose``."""
+
+    @property
+    def transforms(self) -> Any: ...  # torchvision has no types
 
 
 class Splitter(Protocol):
@@ -104,3 +126,5 @@ PatternsLike: TypeAlias = "ArrayLike | xarray.DataArray | Recorded | Sequence[Re
 RecordingsLike: TypeAlias = "Mapping[Any, PatternsLike] | list[Any] | tuple[PatternsLike, ...] | xarray.DataArray"
 MovieLike: TypeAlias = "ArrayLike | xarray.DataArray"
 MoviesLike: TypeAlias = "MovieLike | Sequence[MovieLike] | Mapping[Any, MovieLike]"
+# How photographs become a network's input.
+PreprocessingLike: TypeAlias = "Preprocessing | ImageProcessor | Transforms"

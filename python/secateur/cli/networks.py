@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from ..targets import Targets
 
 __all__ = [
-    "DEFAULTS", "MEASURES", "Batch", "Kind", "Name", "Out", "OwnBatch", "Photographs", "Target", "Weights", "Where",
+    "DEFAULTS", "MEASURES", "Batch", "Blocks", "Fill", "Kind", "Name", "Out", "OwnBatch", "Parts", "Photographs", "Target", "Weights", "Where",
     "embed", "heatmap", "maps",
 ]  # fmt: skip
 
@@ -36,6 +37,19 @@ Batch = Annotated[int, option("N", "Images at a time.", min=1)]
 OwnBatch = Annotated[int | None, option("N", "Images at a time; 1 by default, on a GPU what fits.", min=1)]
 MEASURES = ("metric", "comparator", "threads")
 DEFAULTS = Pruning(comparator="spearman")
+Parts = Annotated[
+    str,
+    option(
+        "PARTS", "What is masked: maps of the last convolution; of a transformer channels, neurons, heads or blocks."
+    ),
+]
+Blocks = Annotated[
+    str | None,
+    option("B,B,…", "Of which blocks, from 0, or from the end by negative numbers; last or all by default."),
+]
+Fill = Annotated[
+    str | None, option("HOW", "What masks a part: mean (over images) or zero; by default mean of channels, else zero.")
+]
 Where = Annotated[str, option("DEVICE", "auto, cpu, cuda, cuda:1, …")]
 
 
@@ -89,6 +103,14 @@ def _aim(target: str, kind: str | None, seen: _Set) -> tuple[Targets, _Set]:
     return targets, replace(seen, inputs=inputs, notes=(*seen.notes, *notes))
 
 
+def _which(parts: str, blocks: str | None, fill: str | None) -> dict[str, Any]:
+    """What is masked, as the library takes it."""
+    with refuse_bad_input("--blocks"):
+        if blocks is not None and not re.fullmatch(r"-?\d+(,-?\d+)*", blocks):
+            raise ValueError(f"blocks must be numbers with commas between them, got {blocks!r}")
+    return {"parts": parts, "blocks": None if blocks is None else [int(b) for b in blocks.split(",")], "fill": fill}
+
+
 def _write(out: Path, content: dict[str, Any], settings: dict[str, Any], overwrite: bool) -> None:
     from ..report import folder
 
@@ -103,9 +125,12 @@ def embed(
     network: Name = "efficientnet-lite0",
     weights: Weights = "default",
     layer: Annotated[
-        str, option("NAME", "penultimate, final, last_conv, or any module of the network.")
+        str, option("NAME", "penultimate, final, last_conv, any module of the network, or a block by its number.")
     ] = "penultimate",
     pool: Annotated[str, option("HOW", "What becomes of maps: flatten or mean.")] = "flatten",
+    tokens: Annotated[
+        str | None, option("HOW", "What becomes of a transformer's tokens: cls, mean, cls+mean or all.")
+    ] = None,
     batch: OwnBatch = None,
     device: Where = "auto",
     seed: Annotated[int, option("N", "Of random weights.", min=0)] = 0,
@@ -123,16 +148,18 @@ def embed(
         checked_destination(out, overwrite)
         seen = _open(photographs, network, weights, device, seed)
         log(f"Embedding {len(seen.images)} images with {seen.net.name}, layer {layer}.")
+        own: str | int = int(layer) if re.fullmatch(r"-?\d+", layer) else layer
         with refuse_bad_input(), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # its notes on the images were said already
-            X = embedded(seen.net, seen.images, layer, pool=pool, batch=batch, progress=sys.stderr.isatty())
+            how: dict[str, Any] = {"pool": pool, "tokens": tokens, "batch": batch}
+            X = embedded(seen.net, seen.images, own, **how, progress=sys.stderr.isatty())
             pictures = heatmaps.seen(seen.net, seen.images)
         print_text(f"{X.sizes['stimulus']} images × {X.sizes['feature']} features\n")
         content = {
             "embedding.nc": X.rename("embedding"),
             "images.png": contact_sheet(pictures, columns=10, title=f"What {seen.net.name} saw"),
         }
-        _write(out, content, seen.settings(layer=layer, pool=pool), overwrite)
+        _write(out, content, seen.settings(layer=layer, pool=pool, tokens=tokens), overwrite)
 
 
 @app.command()
@@ -144,6 +171,9 @@ def maps(
     kind: Kind = None,
     network: Name = "efficientnet-lite0",
     weights: Weights = "default",
+    parts: Parts = "maps",
+    blocks: Blocks = None,
+    fill: Fill = None,
     pruning: Pruning = DEFAULTS,
     cv: Folds = 5,
     repeats: Annotated[int, option("N", "How often the folds are drawn anew.", min=1)] = 8,
@@ -152,7 +182,11 @@ def maps(
     device: Where = "auto",
     overwrite: Overwrite = False,
 ) -> None:
-    """Score the feature maps of a network's last convolution (AIS), and select among them in folds of images."""
+    """Score the feature maps of a network's last convolution (AIS), and select among them in folds of images.
+
+    Or the parts of a transformer: --parts heads --network timm:vit_small_patch14_dinov2. Heads of all blocks are selected
+    by running the network again for each head and fold: name --blocks, or few --repeats, where that is long.
+    """
     with exit_with_message():
         from ..networks.feature_maps import alignment_importance, select
         from ..report import held_out, insertion_curves, tables
@@ -162,12 +196,15 @@ def maps(
         seen = _open(photographs, network, weights, device, seed)
         targets, seen = _aim(target, kind, seen)
         how: dict[str, Any] = {"batch": batch, **{name: getattr(pruning, name) for name in MEASURES}}
-        how["progress"] = sys.stderr.isatty()
-        log(f"Scoring the feature maps of {seen.net.name}, and selecting in {cv * repeats} folds.")
+        how |= {"progress": sys.stderr.isatty(), **_which(parts, blocks, fill)}
+        what = "feature maps" if parts == "maps" else parts
+        log(f"Scoring the {what} of {seen.net.name}, and selecting in {cv * repeats} folds.")
         with refuse_bad_input():
             scores = alignment_importance(seen.net, seen.images, targets, **how)
             result = select(seen.net, seen.images, targets, cv=cv, repeats=repeats, seed=seed, **how)
-        title = f"Feature maps of {seen.net.name}, selected by {targets.labels[0] if targets.labels else 'target'}"
+        title = (
+            f"{what.capitalize()} of {seen.net.name}, selected by {targets.labels[0] if targets.labels else 'target'}"
+        )
         print_text(f"{title}\n\n{tables.text(result)}")
         content = {
             "importance.nc": scores,
@@ -178,7 +215,7 @@ def maps(
             "curves.png": insertion_curves(result),
             "held_out.png": held_out(result),
         }
-        _write(out, content, seen.settings(seed=seed), overwrite)
+        _write(out, content, seen.settings(seed=seed, parts=parts, blocks=blocks, fill=scores.attrs["fill"]), overwrite)
 
 
 @app.command()
@@ -190,6 +227,7 @@ def heatmap(
     kind: Kind = None,
     network: Name = "efficientnet-lite0",
     weights: Weights = "default",
+    parts: Annotated[str, option("PARTS", "What is drawn: maps, or channels of a transformer.")] = "maps",
     pruning: Pruning = DEFAULTS,
     saliency: Annotated[
         str | None, option("MAPS", "Compare with saliency: a folder of maps named as the images, .npy, or spectral.")
@@ -218,7 +256,12 @@ def heatmap(
             with refuse_bad_input("--saliency"):
                 view = pictures.isel(channel=0, drop=True)
                 salient = of.spectral_residual(pictures) if saliency == "spectral" else of.read(saliency, view)
-        log(f"Scoring the feature maps of {seen.net.name} for each of {len(seen.images)} images.")
+        with refuse_bad_input("--parts"):
+            if parts not in ("maps", "channels"):
+                raise ValueError(f"parts must be maps or channels to be drawn, got {parts!r}")
+        how["parts"] = parts
+        what = "feature maps" if parts == "maps" else parts
+        log(f"Scoring the {what} of {seen.net.name} for each of {len(seen.images)} images.")
         with refuse_bad_input():
             scores = alignment_importance(seen.net, seen.images, targets, per_image=True, progress=bar, **how)
             heat = heatmaps.heatmap(seen.net, seen.images, scores, batch=batch, progress=bar)

@@ -2,9 +2,11 @@
 
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
+from . import attributions as attributions
 from . import feature_maps as feature_maps
 from . import heatmaps as heatmaps
 from . import occlusion as occlusion
+from . import parts as parts
 from . import pruned, retention
 from . import saliency as saliency
 from .architectures import available, load

@@ -447,7 +447,8 @@ def assemble_timm(name: str, module: torch.nn.Module, provenance: Mapping[str, s
     torch = import_torch()
     module.eval().requires_grad_(False)
     data = timm.data.resolve_model_data_config(module)
-    size = data["input_size"][-1]
+    stem = getattr(module, "patch_embed", None)
+    size = (getattr(stem, "img_size", None) or data["input_size"])[-1]  # the module's own, if it was made for another
     resize = int(size / data["crop_pct"])
     preprocessing = Preprocessing(
         resize=(size, size) if data["crop_mode"] == "squash" else resize, crop=size, mean=tuple(data["mean"]),

@@ -21,7 +21,8 @@ from ..atomic import whole_file
 from ..progress import with_progress
 from ..provenance import digest
 from .images import Images, read_images
-from .network import Network, find_device, import_torch, placed, running
+from .network import Network, find_device, import_torch, placed, running, tensor_of
+from .parts import channels_axis, grid_of, numbered_blocks
 
 if TYPE_CHECKING:
     import torch
@@ -37,9 +38,10 @@ _SHARE: Final = 0.25  # of its free memory that a batch may take
 def embed(
     net: Network,
     images: ImagesLike,
-    layer: str = "penultimate",
+    layer: str | int = "penultimate",
     *,
     pool: str = "flatten",
+    tokens: str | None = None,
     batch: int | None = None,
     device: str | torch.device | None = None,
     cache: str | os.PathLike[str] | None = None,
@@ -53,11 +55,16 @@ def embed(
         From :func:`secateur.networks.load` or :func:`secateur.networks.wrap`.
     images : folder, paths, PIL images, arrays or Images
         Anything that :func:`secateur.networks.read_images` takes. Sub-folders of a folder are categories.
-    layer : str
+    layer : str or int
         ``"penultimate"``, ``"final"`` (what the module returns), ``"last_conv"``, or the name of any module of
-        ``net.module``, whose output is taken, as it leaves that module.
+        ``net.module``, whose output is taken, as it leaves that module. A number is a block's, counted from 0, or from
+        the end by negative numbers (see :func:`secateur.networks.parts.blocks_of`).
     pool : {"flatten", "mean"}
         What becomes of a layer of maps (M, h, w): M·h·w features, or the mean of each map; of tokens, their mean.
+    tokens : {"cls", "mean", "cls+mean", "all"}, optional
+        What becomes of a layer of tokens (T, D): the class token, the mean of the patches' tokens (neither class token
+        nor registers), both in a row (2·D), or all T·D. For the penultimate layer they are the tokens that the model's
+        own embedding is made of, those that leave the trunk; without ``tokens`` it is that embedding. Maps have a mean.
     batch : int, optional
         Images at a time. By default one on a CPU, where more are no faster, and so an image's features do not depend
         on its company; on a GPU up to 64, fewer where they would take more than a quarter of its free memory.
@@ -102,8 +109,14 @@ def embed(
         raise TypeError(f"net must be a secateur.networks.Network, got {type(net).__name__}")
     if pool not in ("flatten", "mean"):
         raise ValueError(f"pool must be 'flatten' or 'mean', got {pool!r}")
+    if tokens not in (None, "cls", "mean", "cls+mean", "all") or (tokens is not None and pool != "flatten"):
+        raise ValueError(
+            "tokens must be 'cls', 'mean', 'cls+mean' or 'all', and pool left as it is beside them, got "
+            f"tokens={tokens!r}, pool={pool!r}"
+        )
+    layer = _named(net, layer)
     check_integer("batch", batch, 1, optional=True)
-    read = _reader(net, layer)
+    read = _reader(net, "last_conv" if tokens is not None and layer == "penultimate" else layer)
     place = net.device if device is None else find_device(device)
     if cache is not None and Path(cache).is_file():
         raise ValueError(f"cache must be a folder, got {str(cache)!r}, which is a file")
@@ -114,10 +127,11 @@ def embed(
     digests = shown.digest_of_all()
     module = net.layers.get(layer, layer)
     settings = {"layer": layer, "module": module, "pool": pool, "preprocessing": json.dumps(asdict(net.preprocessing))}
+    settings |= {} if tokens is None else {"tokens": tokens}
 
     def compute() -> npt.NDArray[np.float32]:
         with placed(net, place):
-            return _activations(net, shown, read, layer, pool, batch, progress)
+            return _activations(net, shown, read, layer, (pool, tokens), batch, progress)
 
     if cache is None:
         values = compute()
@@ -177,7 +191,7 @@ def _kept(file: Path, n: int, compute: Callable[[], Any]) -> Any:
 def _reader(net: Network, layer: str) -> Callable[[Any], Any]:
     """From a batch of images to a layer's output."""
     if layer == "final":
-        return lambda x: net.module(x)
+        return lambda x: tensor_of(net.module(x))
     if layer == "last_conv" and net.trunk is not None:
         return lambda x: net.trunk(x)
     if layer == "penultimate" and net.neck is not None:
@@ -193,9 +207,7 @@ def _reader(net: Network, layer: str) -> Callable[[Any], Any]:
     def hooked(x: Any) -> Any:
         outputs = []
         # A copy: what comes after may write in place.
-        handle = modules[name].register_forward_hook(
-            lambda _module, _inputs, out: outputs.append(out.clone() if hasattr(out, "clone") else out)
-        )
+        handle = modules[name].register_forward_hook(lambda _module, _inputs, out: outputs.append(_copy_of_first(out)))
         try:
             net.module(x)
         finally:
@@ -205,6 +217,44 @@ def _reader(net: Network, layer: str) -> Callable[[Any], Any]:
         return outputs[-1]
 
     return hooked
+
+
+def _copy_of_first(out: Any) -> Any:
+    """What a module gave, or the first of it: transformers' blocks and attentions give several things."""
+    if isinstance(out, (tuple, list)) and out:
+        out = out[0]
+    return out.clone() if hasattr(out, "clone") else tensor_of(out)
+
+
+def _named(net: Network, layer: str | int) -> str:
+    """The name of a layer; of a block by its number."""
+    if isinstance(layer, str):
+        return layer
+    found = numbered_blocks(net)
+    return found[check_integer("layer", layer, -len(found), len(found) - 1)].name
+
+
+def _of_tokens(net: Network, out: Any, layer: str, tokens: str, size: tuple[int, int]) -> Any:
+    """Features (B, d) of tokens (B, T, D), or of maps."""
+    torch = import_torch()
+    if not isinstance(out, torch.Tensor) or out.ndim not in (3, 4):
+        shape = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__
+        raise ValueError(f"layer must give tokens or maps where tokens are asked for, got {shape} from {layer!r}")
+    if tokens == "all":
+        return out.flatten(1)
+    if out.ndim == 4:
+        before, patches = 0, out.movedim(channels_axis(net.module, layer, out), -1).flatten(1, 2)
+    else:
+        before, _ = grid_of(net, out, size)
+        patches = out[:, before:]
+    mean = patches.mean(1)
+    if tokens == "mean":
+        return mean
+    if not before or not getattr(net.module, "has_class_token", True):
+        raise ValueError(
+            f"tokens must be 'mean' or 'all' where there is no class token, got {tokens!r} for {net.name!r}"
+        )
+    return out[:, 0] if tokens == "cls" else torch.cat([out[:, 0], mean], 1)
 
 
 def _flat(out: Any, layer: str, pool: str) -> Any:
@@ -219,9 +269,15 @@ def _flat(out: Any, layer: str, pool: str) -> Any:
 
 
 def _activations(
-    net: Network, images: Images, read: Callable[[Any], Any], layer: str, pool: str, batch: int | None, progress: bool
+    net: Network,
+    images: Images,
+    read: Callable[[Any], Any],
+    layer: str,
+    how: tuple[str, str | None],
+    batch: int | None,
+    progress: bool,
 ) -> npt.NDArray[np.float32]:
-    torch = import_torch()
+    torch, (pool, tokens) = import_torch(), how
     values, shape = None, None
     with running():
         size = batch or 1
@@ -237,7 +293,10 @@ def _activations(
                         "images must be of one size where the preprocessing crops none, got "
                         f"{shape[1]} x {shape[2]} and {one.shape[1]} x {one.shape[2]} pixels"
                     )
-            out = _flat(read(torch.stack(pixels).to(net.device)), layer, pool).float().cpu().numpy()
+            out = read(torch.stack(pixels).to(net.device))
+            if tokens is not None:
+                out = _of_tokens(net, out, layer, tokens, (int(shape[1]), int(shape[2])))
+            out = _flat(out, layer, pool).float().cpu().numpy()
             if values is None:
                 values = np.empty((len(images), out.shape[1]), np.float32)
             values[start : start + len(out)] = out

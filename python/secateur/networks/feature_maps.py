@@ -1,8 +1,8 @@
-"""Alignment importance of feature maps: what a space loses with each map of the last convolution (Truong 2024)."""
+"""Alignment importance of feature maps and of parts of transformers: what a space loses with each (Truong 2024)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +37,9 @@ from ..validation import (
     warn_of_small_folds,
 )
 from .images import read_images
-from .necks import Embeddings, Neck, PooledNeck, Singles, neck_of
+from .necks import Embeddings, Masking, PooledNeck, Singles, neck_of
 from .network import execution_on, placed
+from .parts import PARTS, PartsNeck
 
 if TYPE_CHECKING:
     import torch
@@ -48,6 +49,9 @@ if TYPE_CHECKING:
     from ..measures import Comparator, ComparatorOrAlias, Metric
     from ..targets import Kind
     from .network import Network
+    from .parts import Fill, Part
+
+    Blocks = int | Sequence[int] | None
 
 __all__ = ["alignment_importance", "compare_networks", "correlations", "select", "spread"]
 
@@ -99,7 +103,7 @@ def _rows_of(targets: Targets) -> list[Targets]:
 class Asked:
     """What a call asks, checked: the images behind their neck, the targets, and how they are compared."""
 
-    neck: Neck
+    neck: Masking
     targets: Targets
     stimuli: tuple[str, ...] | None
     metric: Metric
@@ -167,8 +171,14 @@ class Asked:
 
 def _ask(
     net: Network, images: ImagesLike, target: HostTargetLike, kind: Kind | None, weights: WeightsLike | None, metric:
-    Metric, comparator: ComparatorOrAlias, batch: int | None, memory: int | None, execution: Execution,
+    Metric, comparator: ComparatorOrAlias, parts: tuple[Part, Blocks, Fill | None], batch: int | None, memory:
+    int | None, execution: Execution,
 ) -> Asked:  # fmt: skip
+    part, blocks, fill = parts
+    if part not in PARTS:
+        raise ValueError(f"parts must be one of {', '.join(map(repr, PARTS))}, got {part!r}")
+    if part == "maps" and (blocks is not None or fill not in (None, "zero")):
+        raise ValueError("blocks and fill must be left out for parts 'maps', which are masked by zero, got them")
     metric, comparator = check_metric(metric), check_comparator(comparator)
     check_integer("batch", batch, 1, optional=True)
     check_integer("memory", memory, 1, optional=True)
@@ -179,7 +189,11 @@ def _ask(
     own = pictures.names if pictures.named else None
     targets = read_target(target, n, kind, weights, own)
     names = targets.stimuli or own
-    neck = neck_of(net, pictures, batch or 32, memory, execution)
+    neck: Masking
+    if part == "maps":
+        neck = neck_of(net, pictures, batch or 32, memory, execution)
+    else:
+        neck = PartsNeck(net, pictures, part, blocks, fill, batch, memory, execution)
     return Asked(neck, targets, names, metric, comparator, execution)
 
 
@@ -191,6 +205,9 @@ def alignment_importance(
     images: ImagesLike,
     target: HostTargetLike,
     *,
+    parts: Part = "maps",
+    blocks: Blocks = None,
+    fill: Fill | None = None,
     metric: Metric = "cosine",
     comparator: ComparatorOrAlias = "spearman",
     kind: Kind | None = None,
@@ -202,10 +219,10 @@ def alignment_importance(
     threads: int | None = None,
     progress: bool = True,
 ) -> xarray.Dataset:
-    """Alignment importance scores (AIS) of the maps of a network's last convolution.
+    """Alignment importance scores (AIS) of the maps of a network's last convolution, or of a transformer's parts.
 
-    AIS = alignment of the embedding - alignment of the embedding with that map masked (set to zero) and propagated
-    with the trained weights. A positive score means that the map helps.
+    AIS = alignment of the embedding - alignment of the embedding with that map or part masked and propagated with the
+    trained weights. A positive score means that it helps.
 
     Parameters
     ----------
@@ -216,6 +233,16 @@ def alignment_importance(
     target : (n, n) | (P,) | (T, P) | (T, n, n) array, rsatoolbox RDMs, or xarray DataArray
         As in :func:`secateur.alignment`, in the order of the images. Where it names its stimuli, the names are held
         against the images'.
+    parts : {"maps", "channels", "neurons", "heads", "blocks"}
+        What is scored: maps of the last convolution; or of a network of blocks (ViT, DeiT, DINOv2, CLIP, SigLIP, Swin,
+        ConvNeXt; of timm, open_clip or transformers) channels of the residual stream, neurons of the MLP, attention
+        heads, or whole blocks. The table in :mod:`secateur.networks.parts` says what is masked, and what is run again.
+    blocks : int or sequence of int, optional
+        Of which blocks, counted from 0, or from the end by negative numbers. By default the last one's channels (behind
+        that block) and neurons, all heads, all blocks.
+    fill : {"mean", "zero"}, optional
+        What a masked part is replaced by: its mean over these images, at each token, or zero. The mean by default for
+        channels, which are never near zero; zero for all others, which add to a sum. Maps are masked by zero.
     metric : Metric
         Similarity of two embeddings, as in :func:`secateur.similarity`. A masked map leaves a zero in a pooled
         embedding; a correlation's mean counts it.
@@ -246,7 +273,8 @@ def alignment_importance(
     xarray.Dataset
         ``baseline`` () and ``importance`` (map,); with ``per_image`` also ``image_baseline`` (stimulus,) and
         ``image_importance`` (stimulus, map), all in correlation units; with several targets a leading dim ``target``.
-        NaN where masking leaves a stimulus without direction.
+        NaN where masking leaves a stimulus without direction. Of parts, the dim is ``part``, with coordinates ``block``
+        and ``index`` (the head, neuron or channel in it); ``attrs`` say what was masked, and by what.
 
     Raises
     ------
@@ -259,11 +287,13 @@ def alignment_importance(
     Notes
     -----
     Embeddings are in single precision, like the network; what is made of them is in double. Masked embeddings differ
-    from those of PyTorch by its own rounding, about 1e-6 of their size.
+    from those of PyTorch by its own rounding, about 1e-6 of their size. Of each chosen block, what all images put in
+    and the part's inputs are held in memory (n × tokens × width floats, two or three times): choose ``blocks`` where
+    that is much.
 
     References
     ----------
-    Truong, Pesenti & Hasson (2024), §2.2 (Eq. 1) and §2.3.
+    Truong, Pesenti & Hasson (2024), §2.2 (Eq. 1) and §2.3. Masking heads: Michel, Levy & Neubig (2019).
 
     Examples
     --------
@@ -276,11 +306,13 @@ def alignment_importance(
     """
     with placed(net, device) as place:
         execution = execution_on(place, device, threads)
-        asked = _ask(net, images, target, kind, weights, metric, comparator, batch, memory, execution)
+        asked = _ask(
+            net, images, target, kind, weights, metric, comparator, (parts, blocks, fill), batch, memory, execution
+        )
         scores = _importance(asked, per_image, progress)
     settings = {
         "network": net.name, "metric": asked.metric, "comparator": asked.comparator, "kind": asked.targets.kind,
-        "secateur_version": own_version(),
+        "parts": parts, "fill": asked.neck.fill, "features": asked.neck.features, "secateur_version": own_version(),
     }  # fmt: skip
     result = xarray.Dataset(*scores, settings)
     return result.isel(target=0, drop=True) if asked.targets.single else result
@@ -312,14 +344,14 @@ def _importance(asked: Asked, per_image: bool, progress: bool) -> tuple[dict[str
                 of_images[:, i, maps] = asked.aligned(between[:, i, others[i]], row).T
     variables: dict[str, Any] = {
         "baseline": (("target",), baseline),
-        "importance": (("target", "map"), baseline[:, None] - masked),
+        "importance": (("target", neck.dim), baseline[:, None] - masked),
     }
-    coords: dict[str, Any] = {"target": names_or_numbers(targets.labels, len(targets)), "map": np.arange(neck.count)}
+    coords: dict[str, Any] = {"target": names_or_numbers(targets.labels, len(targets)), **neck.coords}
     if per_image:
         whole = _similarities_between(unmasked, unmasked, asked.metric)
         own = np.stack([asked.aligned(whole[i : i + 1, others[i]], row)[0] for i, row in enumerate(rows)], axis=1)
         variables["image_baseline"] = (("target", "stimulus"), own)
-        variables["image_importance"] = (("target", "stimulus", "map"), own[..., None] - of_images)
+        variables["image_importance"] = (("target", "stimulus", neck.dim), own[..., None] - of_images)
         coords["stimulus"] = names_or_numbers(asked.stimuli, neck.n)
     return variables, coords
 
@@ -329,6 +361,9 @@ def select(
     images: ImagesLike,
     target: HostTargetLike,
     *,
+    parts: Part = "maps",
+    blocks: Blocks = None,
+    fill: Fill | None = None,
     metric: Metric = "cosine",
     comparator: ComparatorOrAlias = "spearman",
     kind: Kind | None = None,
@@ -344,7 +379,7 @@ def select(
     threads: int | None = None,
     progress: bool = True,
 ) -> xarray.Dataset:
-    """Select feature maps on some images, score the selection on others.
+    """Select feature maps, or parts of a transformer, on some images, score the selection on others.
 
     On the training images maps are inserted in order of their alignment importance, each time propagated to the
     embedding with the trained weights, and the shortest prefix that reaches the maximum is kept. The test images are
@@ -354,6 +389,11 @@ def select(
     ----------
     net, images, target, metric, comparator, kind, weights, batch, memory, device, threads, progress
         As in :func:`alignment_importance`.
+    parts, blocks, fill
+        As in :func:`alignment_importance`. Parts of one block are added one by one to what was computed; parts of
+        several blocks are masked in all of them for each step of the insertion, which takes a run of the network from
+        the first such block on, for each part, fold and target: choose ``blocks``, or few folds. Means that stand in
+        for parts are of all the images given, test images among them; no value of the target enters them.
     cv, repeats, seed, groups
         As in :func:`secateur.cross_validate`. By default five folds, eight times: the paper's 40 pairs of scores.
     permutations : int
@@ -407,9 +447,14 @@ def select(
     """
     with placed(net, device) as place:
         execution = execution_on(place, device, threads)
-        asked = _ask(net, images, target, kind, weights, metric, comparator, batch, memory, execution)
+        asked = _ask(
+            net, images, target, kind, weights, metric, comparator, (parts, blocks, fill), batch, memory, execution
+        )
         result = _select(asked, (cv, repeats, seed, groups), permutations, progress)
-    return result.assign_attrs(network=net.name, features="feature maps")
+    more = {name: ("feature", of[1]) for name, of in asked.neck.coords.items() if name != asked.neck.dim}
+    return result.assign_coords(more).assign_attrs(
+        network=net.name, parts=parts, fill=asked.neck.fill, features=asked.neck.features
+    )
 
 
 def _select(
@@ -429,7 +474,7 @@ def _select(
         shown = with_progress(zip(folds, masked), len(folds), "folds", progress)
         result = collect(
             (_score_fold(asked, fold, without) for fold, without in shown), folds, repeat, asked.targets,
-            (np.arange(asked.neck.count), names_or_numbers(asked.stimuli, asked.neck.n)),
+            (asked.neck.coords[asked.neck.dim], names_or_numbers(asked.stimuli, asked.neck.n)),
             attributes(pruner, asked.targets.kind, cv, repeats, seed),
         )  # fmt: skip
         warn_of_undefined_pairs(int(result["undefined_pairs"].sum()))
@@ -537,8 +582,9 @@ def spread(result: xarray.Dataset) -> xarray.Dataset:
     if "image_importance" not in result:
         raise ValueError("result must have scores of single images, got none: pass per_image=True")
     scores = result["image_importance"]
+    parts = next(str(dim) for dim in scores.dims if dim not in ("target", "stimulus"))
     variables = {"mean": scores.mean("stimulus")}
-    for name, over in (("deviation_of_maps", "stimulus"), ("deviation_of_images", "map")):
+    for name, over in (("deviation_of_maps", "stimulus"), ("deviation_of_images", parts)):
         variables[name] = abs(scores - scores.mean(over)).mean(over)
     return xarray.Dataset(variables, attrs=result.attrs)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,8 @@ from ..arguments import check_integer
 from ..features import Matrix, as_float64
 from ..progress import with_progress
 from .images import read_images
-from .network import maps_of, placed, running
+from .network import import_torch, maps_of, placed, running
+from .parts import patch_maps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -210,13 +211,14 @@ def _mean(maps: Matrix, weights: Matrix) -> Matrix:
 
 
 def _heatmaps(
-    small: Matrix, weights: Matrix, undefined: Any, size: tuple[int, int], coordinates: dict[str, Any]
-) -> xarray.DataArray:
+    small: Matrix, weights: Matrix, undefined: Any, size: tuple[int, int], coordinates: dict[str, Any], what: str =
+    "feature maps",
+) -> xarray.DataArray:  # fmt: skip
     """Means of maps in the size of the network's input, with what is to be said of them."""
     coordinates["empty"] = ("image", ~weights.any(axis=1))
     coordinates["undefined_maps"] = ("image", undefined)
     attrs = {
-        "long_name": "mean of feature maps weighted by alignment importance",
+        "long_name": f"mean of {what} weighted by alignment importance",
         "upsampling": "bilinear",
         "maps": f"{weights.shape[1]} maps of {small.shape[1]} × {small.shape[2]}",
     }
@@ -229,11 +231,16 @@ def heatmap(
     images: ImagesLike,
     importance: ArrayLike | xarray.DataArray,
     *,
+    parts: Literal["maps", "channels"] | None = None,
     batch: int = 16,
     device: str | torch.device | None = None,
     progress: bool = True,
 ) -> xarray.DataArray:
     """Heatmaps of images: which parts hold what a network's important feature maps respond to.
+
+    Of a transformer the maps are residual channels on the patches' grid, weighted in the same way. A channel has no
+    sign, and is never near zero: the map is how far it is, at each patch, from what masks it, which is its mean over
+    these images or zero, as the importance says.
 
     Parameters
     ----------
@@ -244,6 +251,9 @@ def heatmap(
     importance : array (n, M) or (M,), or Dataset from :func:`secateur.feature_maps.alignment_importance`
         Alignment importance scores (AIS) of each image, as from ``alignment_importance(net, images, target,
         per_image=True)``, for one target. Of M maps alone, the same for all images.
+    parts : {"maps", "channels"}, optional
+        What the importance is of: what the Dataset says, by default; maps where it doesn't. Channels are masked by
+        their mean then, behind the last block.
     batch : int
         Images at a time.
     device : str, optional
@@ -261,7 +271,8 @@ def heatmap(
     ------
     TypeError, ValueError
         Where importance is not of as many images and maps, is NaN or infinite, or is of several targets; where the
-        network has no trunk; where ``batch`` is not positive; where torch does not see the device.
+        network has no trunk; where importance is of heads, neurons or blocks, which lie on no grid; where ``batch`` is
+        not positive; where torch does not see the device.
 
     References
     ----------
@@ -283,19 +294,42 @@ def heatmap(
         names = scored  # the target's, for images that have none
     if scored is not None and scored != names:
         raise ValueError(f"importance must be of these {len(pictures)} images, in their order, got others")
-    parts: list[Matrix] = []
+    kept, of_channels, block, by_mean = [], *_drawn(importance, parts)
     views: list[View] = []
     with placed(net, device):
-        for run in _batches(net, pictures, batch, "heatmaps", progress):
-            maps = maps_of(net, run.pixels)
-            if not parts:
+        for run in batches_of(net, pictures, batch, "heatmaps", progress):
+            maps = patch_maps(net, run.pixels, block) if of_channels else maps_of(net, run.pixels)
+            if not views:
                 weights, undefined = _weights(importance, len(pictures), maps.shape[1])
             own = weights[len(views) : len(views) + len(maps)]
-            parts.append(_mean_there(maps, own) if maps.is_cuda else _mean(_numbers(maps), own))
+            kept.append(maps if of_channels else _weighted(maps, own))
             views += run.views
-    heat = _heatmaps(np.concatenate(parts), weights, undefined, views[0].size, coordinates_of(names, views))
+        if of_channels:
+            with running():
+                maps = import_torch().cat(kept)
+                maps = (maps - maps.mean(0) if by_mean else maps).abs()
+            kept = [_weighted(maps[i : i + batch], weights[i : i + batch]) for i in range(0, len(views), batch)]
+    what = "residual channels" if of_channels else "feature maps"
+    coordinates = coordinates_of(names, views)
+    heat = _heatmaps(np.concatenate(kept), weights, undefined, views[0].size, coordinates, what)
     heat.attrs["network"] = net.name
     return heat
+
+
+def _weighted(maps: torch.Tensor, weights: Matrix) -> Matrix:
+    """(images, h, w): the mean of maps by weights, taken where the maps lie."""
+    return _mean_there(maps, weights) if maps.is_cuda else _mean(_numbers(maps), weights)
+
+
+def _drawn(importance: Any, parts: str | None) -> tuple[bool, int, bool]:
+    """Whether channels are drawn, behind which block, and whether they were masked by their mean."""
+    said = getattr(importance, "attrs", {})
+    parts = parts or said.get("parts", "maps")
+    if parts not in ("maps", "channels"):
+        raise ValueError(f"importance must be of maps or channels to be drawn, got {parts!r}, which lie on no grid")
+    coords = _coords(importance)
+    block = int(coords["block"].values[0]) if "block" in coords else -1
+    return parts == "channels", block, said.get("fill", "mean") == "mean"
 
 
 def _coords(values: Any) -> Any:
@@ -354,7 +388,7 @@ def entropy(
     pictures = read_images(images)
     found = []
     with placed(net, device):
-        for run in _batches(net, pictures, batch, "entropy", progress):
+        for run in batches_of(net, pictures, batch, "entropy", progress):
             logs = log_softmax(_numbers(net.module(run.pixels)).reshape(len(run.views), -1), axis=1)
             found.append(-(np.exp(logs) * logs).sum(axis=1))
     attrs = {"units": "nat", "classes": logs.shape[1], "network": net.name}
@@ -374,7 +408,7 @@ class View:
 
 
 @dataclass(frozen=True)
-class _Batch:
+class Batch:
     """Some images as one tensor (B, 3, H, W) on the network's device, without gradients."""
 
     pixels: Any
@@ -407,7 +441,10 @@ def coordinates_of(names: NamesLike, views: Sequence[View]) -> dict[str, Any]:
     return _coordinates(names, views[0].size, [view.crop for view in views], [view.original for view in views])
 
 
-def _batches(net: Network, pictures: Any, batch: int, what: str, progress: bool) -> Iterator[_Batch]:
+def batches_of(
+    net: Network, pictures: Any, batch: int, what: str, progress: bool, gradients: bool = False
+) -> Iterator[Batch]:
+    """Images some at a time, beside what part of the originals they show."""
     import torch
 
     check_integer("batch", batch, 1)
@@ -416,8 +453,8 @@ def _batches(net: Network, pictures: Any, batch: int, what: str, progress: bool)
         block = range(start, min(start + batch, len(pictures)))
         inputs, views = zip(*(view_of(net, pictures[i]) for i in block), strict=True)
         check_sizes(views, [pictures.names[i] for i in block])
-        with running():
-            yield _Batch(torch.stack(inputs).to(net.device), views)
+        with running(gradients):
+            yield Batch(torch.stack(inputs).to(net.device), views)
 
 
 def _numbers(tensor: Any) -> Matrix:

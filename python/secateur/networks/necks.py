@@ -12,6 +12,7 @@ they lie, and masked embeddings are left there for whoever takes similarities of
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from .network import Network
 
 __all__ = [
-    "Embeddings", "Mask", "Neck", "PooledNeck", "RectifiedLayers", "RectifiedNeck", "Singles", "as_given", "neck_of",
-    "rectified_layers",
+    "Embeddings", "Mask", "Masking", "Neck", "PooledNeck", "RectifiedLayers", "RectifiedNeck", "Singles", "as_given",
+    "inputs_of", "neck_of", "rectified_layers",
 ]  # fmt: skip
 
 Singles = npt.NDArray[np.float32]
@@ -51,41 +52,89 @@ def as_given(tensor: torch.Tensor) -> Embeddings:
     return given
 
 
-class Neck:
-    """A network's neck on the maps of some images, run as it is.
+class Masking(ABC):
+    """Images through a network with some of its parts masked, everything before them computed once.
 
     Attributes
     ----------
-    maps : tensor (n, M, h, w)
-        Of the last convolution, after its ReLU.
+    n, count : int
+        Images; parts that can be masked.
     embedding : (n, d) float32
-        With all maps.
+        With all parts.
     execution : where the core works
-        On a CUDA device what is made of the maps stays there; else it is brought to host memory.
+        On a CUDA device what is made of the parts stays there; else it is brought to host memory.
+    block : int
+        Parts at a time.
+    dim, coords : str, mapping
+        What results call the parts.
+    features, fill : str
+        What they are, in words, and what a masked one is replaced by.
     """
 
-    def __init__(self, net: Network, maps: torch.Tensor, batch: int, memory: int | None, execution: Execution) -> None:
-        self.net, self.maps, self.batch, self.execution = net, maps, batch, execution
-        self.n, self.count = int(maps.shape[0]), int(maps.shape[1])
+    dim, features, fill = "map", "feature maps", "zero"
+
+    def __init__(self, net: Network, place: torch.device, batch: int, memory: int | None, execution: Execution) -> None:
+        self.net, self.place, self.batch, self.execution = net, place, batch, execution
         self.on_device = execution.memory is not None
-        self.home = maps.device if self.on_device else "cpu"
-        self.embedding: Singles = np.asarray(self._run(maps).cpu().numpy())
+        self.home = place if self.on_device else "cpu"
+        self.embedding: Singles = np.asarray(self._whole().cpu().numpy())
         # The similarities of each masked embedding, n × n in double, are held with it.
         most = (memory or self._memory()) // (self.floats_each() * 4 * self.n + 8 * self.n**2)
         if self.on_device and most > TILE:
             most -= most % TILE
         self.block = int(np.clip(most, 1, self.count))
 
+    n: int
+    count: int
+
+    @property
+    def coords(self) -> dict[str, Any]:
+        return {self.dim: np.arange(self.count)}
+
     def _memory(self) -> int:
         import torch
 
-        if not self.maps.is_cuda or not self.on_device:
+        if self.place.type != "cuda" or not self.on_device:
             return MEMORY
-        return int(min(DEVICE_MEMORY, torch.cuda.mem_get_info(self.maps.device)[0] // 4))
+        return int(min(DEVICE_MEMORY, torch.cuda.mem_get_info(self.place)[0] // 4))
 
     def floats_each(self) -> int:
         """Floats that a masked embedding of an image takes while it is made."""
         return int(self.embedding.shape[1])
+
+    @abstractmethod
+    def _whole(self) -> torch.Tensor:
+        """Embeddings (n, d) with all parts."""
+
+    @abstractmethod
+    def without_each(self, maps: Indices) -> Embeddings:
+        """Embeddings (rows, n, d) of all images, each row with one of these parts masked."""
+
+    @abstractmethod
+    def inserted(self, images: Indices, order: Indices) -> Iterator[Embeddings]:
+        """Embeddings (rows, images, d) with the first 1, 2, … parts of an order alone, some rows at a time."""
+
+    @abstractmethod
+    def keeping(self, images: Indices, kept: Mask) -> Singles:
+        """Embeddings (images, d) with these parts alone, in host memory."""
+
+
+class Neck(Masking):
+    """A network's neck on the maps of some images, run as it is; a masked map is zero.
+
+    Attributes
+    ----------
+    maps : tensor (n, M, h, w)
+        Of the last convolution, after its ReLU.
+    """
+
+    def __init__(self, net: Network, maps: torch.Tensor, batch: int, memory: int | None, execution: Execution) -> None:
+        self.maps = maps
+        self.n, self.count = int(maps.shape[0]), int(maps.shape[1])
+        super().__init__(net, maps.device, batch, memory, execution)
+
+    def _whole(self) -> torch.Tensor:
+        return self._run(self.maps)
 
     def _run(self, maps: torch.Tensor) -> torch.Tensor:
         """Embeddings (images, d)."""
@@ -97,7 +146,6 @@ class Neck:
             )
 
     def without_each(self, maps: Indices) -> Embeddings:
-        """Embeddings (rows, n, d) of all images, each row with one of these maps masked."""
         import torch
 
         out = torch.empty((len(maps), *self.embedding.shape), device=self.home)
@@ -109,7 +157,6 @@ class Neck:
         return as_given(out)
 
     def inserted(self, images: Indices, order: Indices) -> Iterator[Embeddings]:
-        """Embeddings (rows, images, d) with the first 1, 2, … maps of an order alone, some rows at a time."""
         import torch
 
         maps = self.maps[torch.from_numpy(images)]
@@ -122,7 +169,6 @@ class Neck:
             yield as_given(torch.stack(rows))
 
     def keeping(self, images: Indices, kept: Mask) -> Singles:
-        """Embeddings (images, d) with these maps alone, in host memory."""
         import torch
 
         mask = torch.from_numpy(kept.astype(np.float32)).to(self.maps)
@@ -284,16 +330,21 @@ def rectified_layers(neck: torch.nn.Module) -> RectifiedLayers | None:
     return RectifiedLayers(nn.Sequential(*before), first, second)
 
 
+def inputs_of(net: Network, images: Images, batch: int) -> Iterator[torch.Tensor]:
+    """The images as the network takes them (B, 3, H, W), some at a time."""
+    import torch
+
+    for start in range(0, len(images), batch):
+        stop = min(start + batch, len(images))
+        yield torch.stack([net.preprocessing(images[i]) for i in range(start, stop)])
+
+
 def neck_of(net: Network, images: Images, batch: int, memory: int | None, execution: Execution) -> Neck:
     """The network's neck, on the maps of all images."""
     import torch
 
-    parts = []
     with running():
-        for start in range(0, len(images), batch):
-            stop = min(start + batch, len(images))
-            pixels = torch.stack([net.preprocessing(images[i]) for i in range(start, stop)])
-            parts.append(maps_of(net, pixels))
+        parts = [maps_of(net, pixels) for pixels in inputs_of(net, images, batch)]
     maps, neck = torch.cat(parts), net.part("neck")
     if net.pooled:
         return PooledNeck(net, maps, batch, memory, execution)

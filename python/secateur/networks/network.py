@@ -6,7 +6,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,10 +18,12 @@ from ..execution import Execution, available, resolve, thread_count
 if TYPE_CHECKING:
     import torch
 
+    from .._typing import PreprocessingLike
+
 __all__ = [
     "IMAGENET_MEAN", "IMAGENET_STD", "Network", "Preprocessing", "execution_on", "find_device", "function_module",
-    "import_torch", "import_torchvision", "maps_of", "parts_agree", "placed", "quiet", "running", "sequence", "steps",
-    "wrap",
+    "import_torch", "import_torchvision", "maps_of", "noise", "parts_agree", "placed", "quiet", "running", "same",
+    "sequence", "steps", "tensor_of", "wrap",
 ]  # fmt: skip
 
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
@@ -84,11 +86,12 @@ def find_device(device: str | torch.device) -> torch.device:
 
 
 @contextmanager
-def running() -> Iterator[None]:
-    """A network runs without gradients, and with whole single precision on CUDA too: no TensorFloat-32."""
+def running(gradients: bool = False) -> Iterator[None]:
+    """A network runs without gradients, or with, and with whole single precision on CUDA too: no TensorFloat-32."""
     torch = import_torch()
     precision = torch.get_float32_matmul_precision()
-    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=False):
+    mode = torch.enable_grad() if gradients else torch.inference_mode()
+    with mode, torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=False):
         torch.set_float32_matmul_precision("highest")
         try:
             yield
@@ -297,7 +300,7 @@ def maps_of(net: Network, pixels: torch.Tensor) -> torch.Tensor:
     if maps.ndim != 4:
         raise ValueError(
             f"net must give maps (images, maps, height, width) behind its trunk, got shape {tuple(maps.shape)} from "
-            f"{net.name!r}"
+            f"{net.name!r}: of tokens, pass parts='channels', 'neurons', 'heads' or 'blocks'"
         )
     return maps
 
@@ -359,20 +362,35 @@ def quiet() -> Iterator[None]:
         yield
 
 
+def noise(size: int) -> torch.Tensor:
+    """One image of noise (1, 3, size, size), always the same."""
+    values = np.random.default_rng(0).standard_normal((1, 3, size, size), dtype=np.float32)
+    image: torch.Tensor = import_torch().from_numpy(values)
+    return image
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two tensors are the same but for rounding."""
+    return bool(a.shape == b.shape and import_torch().allclose(a, b, rtol=1e-4, atol=1e-5 * float(b.abs().max())))
+
+
+def tensor_of(out: Any) -> Any:
+    """What a network gives: a tensor, or of transformers' answers that have several the one that is its last."""
+    for name in ("logits", "image_embeds", "pooler_output", "last_hidden_state"):
+        if getattr(out, name, None) is not None:
+            return getattr(out, name)
+    return out
+
+
 def parts_agree(
     module: torch.nn.Module, trunk: torch.nn.Module, neck: torch.nn.Module, classifier: torch.nn.Module, size: int
 ) -> tuple[bool, bool]:
     """Whether the parts make the whole, and whether the neck is the mean over space: one image of noise, tried."""
     torch = import_torch()
     parameter = next(module.parameters(), torch.zeros(()))
-    noise = np.random.default_rng(0).standard_normal((1, 3, size, size), dtype=np.float32)
-    x = torch.from_numpy(noise).to(parameter.device)
-
-    def same(a: Any, b: Any) -> bool:
-        return bool(a.shape == b.shape and torch.allclose(a, b, rtol=1e-4, atol=1e-5 * float(b.abs().max())))
-
+    x = noise(size).to(parameter.device)
     with torch.no_grad():
-        whole, maps = module(x), trunk(x)
+        whole, maps = tensor_of(module(x)), trunk(x)
         means = maps.mean((2, 3)) if maps.ndim == 4 else None
         embedding = neck(maps.clone())
         pooled = means is not None and same(embedding, means)
@@ -383,6 +401,17 @@ def parts_agree(
         return whole_again is not None and isinstance(whole, torch.Tensor) and same(whole_again, whole), pooled
 
 
+def _checked(layers: Mapping[str, str] | None, module: torch.nn.Module) -> Mapping[str, str]:
+    """Layers by their roles; refused where there are no such modules or roles."""
+    names = {key for key, _ in module.named_modules()}
+    for role, layer in (layers or {}).items():
+        if role not in ("last_conv", "penultimate", "final"):
+            raise ValueError(f"layers must name last_conv, penultimate or final, got {role!r}")
+        if layer not in names:
+            raise ValueError(f"layers must name modules of module, got {layer!r} for {role}")
+    return layers or {}
+
+
 def wrap(
     module: torch.nn.Module,
     *,
@@ -390,7 +419,7 @@ def wrap(
     neck: torch.nn.Module | str | Sequence[str] | None = None,
     classifier: torch.nn.Module | str | Sequence[str] | None = None,
     layers: Mapping[str, str] | None = None,
-    preprocessing: Preprocessing | None = None,
+    preprocessing: PreprocessingLike | None = None,
     classes: Sequence[str] | None = None,
     name: str = "own",
     size: int | None = None,
@@ -400,15 +429,17 @@ def wrap(
     Parameters
     ----------
     module : torch.nn.Module
-        Images (B, 3, H, W) -> logits, or an embedding. It is put in evaluation mode, without gradients.
+        Images (B, 3, H, W) -> logits, or an embedding. It is put in evaluation mode, without gradients. A vision model
+        of timm, open_clip or Hugging Face's transformers is taken apart where no parts are given, and its preprocessing
+        is found (see :mod:`secateur.networks.families`); a CLIP of open_clip stands for its ``visual``.
     trunk, neck, classifier : torch.nn.Module, or a sequence of names and modules, optional
         The three parts of :class:`Network`. A sequence names modules of ``module`` to run in a row: ``"layer4"``, a
         slice ``"features[:30]"``, or ``"flatten"``. Alignment importance needs trunk and neck, retention the
         classifier; without them, layers can be embedded.
     layers : mapping, optional
         Names of modules for any of ``last_conv``, ``penultimate``, ``final``.
-    preprocessing : Preprocessing, optional
-        ImageNet's, by default: 256, 224, its mean and SD.
+    preprocessing : Preprocessing, image processor of transformers, or torchvision's transforms, optional
+        By default a known model's own, so far as it says; else ImageNet's: 256, 224, its mean and SD.
     classes : sequence of str, optional
         What the logits stand for.
     name : str
@@ -423,7 +454,7 @@ def wrap(
     Raises
     ------
     TypeError
-        Where ``module`` is no torch module.
+        Where ``module`` is no torch module, or ``preprocessing`` none of those.
     ValueError
         Where a layer is not in ``module``, or the parts in a row do not give what the whole gives.
 
@@ -439,15 +470,28 @@ def wrap(
     torch = import_torch()
     if not isinstance(module, torch.nn.Module):
         raise TypeError(f"module must be a torch.nn.Module, got {type(module).__name__}")
-    names = {key for key, _ in module.named_modules()}
-    for role, layer in (layers or {}).items():
-        if role not in ("last_conv", "penultimate", "final"):
-            raise ValueError(f"layers must name last_conv, penultimate or final, got {role!r}")
-        if layer not in names:
-            raise ValueError(f"layers must name modules of module, got {layer!r} for {role}")
+    from .families import read_preprocessing, taken_apart
+
+    provenance = {"architecture": type(module).__name__, "weights": "the module's own"}
+    if trunk is None and neck is None and classifier is None:
+        if hasattr(module, "pretrained_cfg") and hasattr(module, "forward_head"):
+            from .architectures import assemble_timm
+
+            net = assemble_timm(name, module, provenance)
+            return replace(
+                net,
+                layers={**net.layers, **_checked(layers, module)},
+                classes=net.classes if classes is None else tuple(map(str, classes)),
+                preprocessing=net.preprocessing if preprocessing is None else read_preprocessing(preprocessing),
+            )
+        known = taken_apart(module, preprocessing)
+        if known is not None:
+            module, trunk, neck, classifier = known.module, known.trunk, known.neck, known.classifier
+            preprocessing, provenance = known.preprocessing, {**provenance, "package": known.source}
+    layers = _checked(layers, module)
     if (trunk is None) != (neck is None) or (classifier is not None and neck is None):
         raise ValueError("trunk and neck must come together, and a classifier with both, got some of them")
-    preprocessing = preprocessing or Preprocessing()
+    preprocessing = Preprocessing() if preprocessing is None else read_preprocessing(preprocessing)
     module.eval().requires_grad_(False)
     pooled = False
     if trunk is not None:
@@ -467,7 +511,7 @@ def wrap(
                 "a pooling or 'flatten' left out?"
             )
     return Network(
-        name=name, module=module, layers=layers or {}, preprocessing=preprocessing, trunk=trunk, neck=neck,
+        name=name, module=module, layers=layers, preprocessing=preprocessing, trunk=trunk, neck=neck,
         classifier=classifier, pooled=pooled, classes=None if classes is None else tuple(map(str, classes)),
-        provenance={"architecture": type(module).__name__, "weights": "the module's own"},
+        provenance=provenance,
     )  # fmt: skip
