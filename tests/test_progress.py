@@ -37,6 +37,23 @@ def test_both_halves_of_a_long_call_are_told():
     assert any(0.5 < share < 1 for share in shares)
 
 
+def test_threads_that_are_more_than_the_shares_of_a_target_let_the_first_tell():
+    """Of few stimuli there is one share: the thread that asks whether to stop has it."""
+
+    def tell(share):
+        shares.append(share)
+        if 0.5 < share < 1:
+            raise StopIteration  # seen: the call may end
+
+    for d in (20_000, 80_000, 320_000):  # until a call is long enough for the first question
+        shares = []
+        try:
+            rank("pearson", 1, tell, n=20, d=d)
+        except StopIteration:
+            return
+    pytest.fail(f"nothing was told of an insertion, but {shares}")
+
+
 def test_an_error_of_what_is_told_comes_out():
     def refuse(share):
         raise RuntimeError("told")

@@ -523,7 +523,9 @@ void by_moments(const Job& job, const Orders& orders, const Context& context, do
             {
                 const int thread = inner > 1 ? omp_thread() : slot;
                 const int64_t width = inner > 1 ? omp_team() : 1, rank = inner > 1 ? thread : 0;
-                const int64_t begin = rank * job.group_count() / width, end = (rank + 1) * job.group_count() / width;
+                // Rounded up, so that the caller's thread, which asks whether to stop, has groups however few there are.
+                const auto share = [&](int64_t before) { return (before * job.group_count() + width - 1) / width; };
+                const int64_t begin = share(rank), end = share(rank + 1);
                 Factors& f = factors[thread];
                 if (start == 0) f.begin(job, order[0]);
                 for (int64_t c = 0, next; c < length && begin < end && !context.stop(thread); c = next) {
@@ -562,8 +564,7 @@ void by_moments(const Job& job, const Orders& orders, const Context& context, do
         for (int64_t t = 0; t < targets.count; ++t) run_target(t, 0);
         return;
     }
-#pragma omp parallel for schedule(dynamic) num_threads(outer) if (outer > 1)
-    for (int64_t t = 0; t < targets.count; ++t) run_target(t, outer > 1 ? omp_thread() : 0);
+    share_out(targets.count, outer, context, run_target);
 }
 
 // Any comparator: the similarities of every prefix, then the comparison. Some steps at a time: threads that share a run take rows
