@@ -186,6 +186,31 @@ def insertion_curve(case: Case, comparator: str = "pearson", rank_one: bool = Fa
     return Group(sized("insertion_curve", case, comparator), partial(fold, case), _ours(ours) | numpy, work, **how)
 
 
+def controlled(verb: str, case: Case, controls: int, **how: Any) -> Group:
+    """Leave-one-out or insertion of one target, freed of some control matrices."""
+
+    def make() -> tuple[Fold, np.ndarray]:
+        made, rng = fold(case), np.random.default_rng(2)
+        similar = [ways.cosine(made.X[:, k :: 3 * controls]) for k in range(controls)]
+        return made, np.stack(similar) + 0.1 * rng.normal(size=(controls, case.pairs))
+
+    def ours(i: tuple[Fold, np.ndarray], threads: int) -> Any:
+        given: dict[str, Any] = {"control": i[1], "threads": threads, **COSINE}
+        if verb == "leave_one_out":
+            return sc.leave_one_out(i[0].X, i[0].targets, **given)
+        return sc.insertion_curve(i[0].X, i[0].targets, i[0].orders, **given)
+
+    def by_numpy(i: tuple[Fold, np.ndarray]) -> Any:
+        rows = np.vstack([i[0].targets, i[1]])
+        if verb == "leave_one_out":
+            return ways.partial(ways.closed_form_leave_one_out(i[0].X, rows), rows)
+        return ways.partial(np.stack([ways.closed_form_insertion(i[0].X, row, i[0].orders[0]) for row in rows]), rows)
+
+    work = _work((5 + controls) * case.pairs * case.d)
+    name = sized(verb, case, f"pearson {controls} controls")
+    return Group(name, make, _ours(ours) | _numpy(numpy_closed_form=by_numpy), work, **how)
+
+
 def similarity(case: Case, metric: str, **how: Any) -> Group:
     """The Gram and its norms."""
 
@@ -454,6 +479,7 @@ def suite(small: bool = False) -> dict[str, Group]:
         groups += [verb(paper, comparator) for comparator in RANKS]
         groups += [verb(things, "spearman", large=True), verb(most, large=True, rounds=1)]
     groups += [add_one(paper), add_one(animals)]
+    groups += [controlled(verb, paper, q) for verb in ("leave_one_out", "insertion_curve") for q in (1, 3)]
     groups += [similarity(case, metric) for case in (paper, animals, things) for metric in ("cosine", "correlation")]
     groups += [similarity(most, "cosine", large=True, rounds=1)]
     groups += [ranking(paper), ranking(animals), ranking(things), ranking(paper, "spearman")]

@@ -37,6 +37,15 @@ def closed_form_leave_one_out(X: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return out
 
 
+def partial(found: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Partial correlations (...) with a target, of those (1 + q, ...) of spaces with it and with q controls."""
+    r = np.corrcoef(rows)
+    among, own = r[1:, 1:], r[0, 1:]
+    weights = np.linalg.solve(among, found[1:])
+    left = (1 - (weights * found[1:]).sum(axis=0)) * (1 - own @ np.linalg.solve(among, own))
+    return (found[0] - own @ weights) / np.sqrt(left)
+
+
 def rank_one_leave_one_out(X: np.ndarray, h: np.ndarray) -> np.ndarray:
     """One rank-one update of the inner products a feature, as one writes it."""
     pairs = np.triu_indices(len(X), 1)

@@ -46,6 +46,44 @@ struct Examine {
     }
 };
 
+// Sum of (weighted) products; of one factor alone, b is nullptr.
+struct Product {
+    template <int L>
+    ALWAYS_INLINE static void run(const double* a, const double* b, const double* w, int64_t count, double* out) {
+        using S = Simd<L>;
+        using Vec = typename S::Vec;
+        const auto of = [&](int64_t p) INLINE_LAMBDA {
+            Vec v = S::load(a + p);
+            if (b) v *= S::load(b + p);
+            if (w) v *= S::load(w + p);
+            return v;
+        };
+        Vec sums[4] = {};
+        int64_t p = 0;
+        for (; p + 4 * L <= count; p += 4 * L) UNROLL(4)
+        for (int v = 0; v < 4; ++v) sums[v] += of(p + v * L);
+        double sum = S::sum((sums[0] + sums[1]) + (sums[2] + sums[3]));
+        for (; p < count; ++p) sum += a[p] * (b ? b[p] : 1) * (w ? w[p] : 1);
+        *out = sum;
+    }
+};
+
+// A row that holds its weights is taken so many times from values.
+struct TakeAway {
+    template <int L>
+    ALWAYS_INLINE static void run(double times, const double* row, const double* w, int64_t count, double* values) {
+#pragma omp simd
+        for (int64_t p = 0; p < count; ++p) values[p] -= times * (w ? (w[p] > 0 ? row[p] / w[p] : 0) : row[p]);
+    }
+};
+
+double product(const double* a, const double* b, const double* w, int64_t count) {
+    static const auto sum = choose<Product, const double*, const double*, const double*, int64_t, double*>();
+    double out;
+    sum(a, b, w, count, &out);
+    return out;
+}
+
 bool any_other_than_one(const Targets& t, int64_t pairs) {
     return t.weights && std::any_of(t.weights, t.weights + t.patterns * pairs, [](double w) { return w != 1; });
 }
@@ -188,6 +226,18 @@ void StandardTargets::prepare(int64_t pattern, const double* s, CompareScratch& 
         if (whole || ranks_.empty()) scratch.sorter.centred_ranks(ranks);
         return;
     }
+    if (controls > 0) {
+        scratch.values.resize(pairs);
+        double* values = scratch.values.data();
+        for (int64_t p = 0; p < pairs; ++p) values[p] = !w || w[p] > 0 ? s[p] : 0;
+        const double before = product(values, values, w, pairs), mean = product(values, nullptr, w, pairs) / totals_[pattern];
+        for (int64_t p = 0; p < pairs; ++p) values[p] -= !w || w[p] > 0 ? mean : 0;
+        const double deviation = product(values, values, w, pairs);
+        stats.defined = !std::isnan(deviation);
+        stats.deviation = left_by_controls(pattern, values);
+        stats.constant = is_constant(deviation, before) || stats.deviation <= explained_share * deviation;
+        return;
+    }
     stats.defined = true;
     double mean = 0, squares = 0;
     for (int64_t p = 0; p < pairs; ++p) {
@@ -207,12 +257,6 @@ void StandardTargets::prepare(int64_t pattern, const double* s, CompareScratch& 
     }
     stats.deviation = deviation;
     stats.constant = is_constant(deviation, squares);
-    if (controls > 0) {
-        scratch.values.resize(pairs);
-        for (int64_t p = 0; p < pairs; ++p) scratch.values[p] = !w || w[p] > 0 ? s[p] - stats.mean : 0;
-        stats.deviation = left_by_controls(pattern, scratch.values.data());
-        stats.constant |= stats.deviation <= explained_share * deviation;
-    }
     if (is_whitened(comparator)) {
         scratch.values.resize(pairs);
         for (int64_t p = 0; p < pairs; ++p) scratch.values[p] = s[p] - stats.mean;
@@ -223,15 +267,13 @@ void StandardTargets::prepare(int64_t pattern, const double* s, CompareScratch& 
 
 // The (weighted) squares of centred values, once what the controls say is taken from them.
 double StandardTargets::left_by_controls(int64_t pattern, double* values) const {
+    static const auto take_away = choose<TakeAway, double, const double*, const double*, int64_t, double*>();
     const double* w = weighted ? weights(pattern) : nullptr;
     for (int64_t k = 0; k < controls; ++k) {
-        const double *row = control(pattern, k), share = std::inner_product(row, row + pairs, values, 0.0);
-        for (int64_t p = 0; p < pairs; ++p)
-            if (!w || w[p] > 0) values[p] -= share * row[p] / (w ? w[p] : 1);
+        const double* row = control(pattern, k);
+        take_away(product(row, values, nullptr, pairs), row, w, pairs, values);
     }
-    double squares = 0;
-    for (int64_t p = 0; p < pairs; ++p) squares += (w ? w[p] : 1) * values[p] * values[p];
-    return squares;
+    return product(values, values, w, pairs);
 }
 
 double StandardTargets::alignment_of_ranks(int64_t t, const SimilarityStats& stats, double product) const {
@@ -257,6 +299,7 @@ double StandardTargets::alignment(int64_t t, const double* s, CompareScratch& sc
         const OrderedValues ordered{h, places_.empty() ? nullptr : &places_[t * pairs], tied_[t]};
         return alignment_by(comparator, {0, 0, 0, stats.count, scratch.sorter.count_pairs(ordered)});
     }
+    if (controls > 0) return secateur::product(h, scratch.values.data(), nullptr, pairs) / std::sqrt(stats.deviation);
     for (int64_t p = 0; p < pairs; ++p)
         if (!weighted || h[p] != 0) product += h[p] * (s[p] - stats.mean);
     return product / std::sqrt(stats.deviation);

@@ -306,7 +306,7 @@ struct Advance {
     static constexpr int kinds = 2 + products;  // of sums
     // Steps at once: as many as the registers hold with the sums and the partners' factors for each.
     template <int L>
-    static constexpr int together = many_registers<L> && products <= 2 ? 4 : 2;
+    static constexpr int together = many_registers<L> && products <= 3 ? 4 : 2;
 
     // A value times its partner's norm is sum * inverse of the row - shift * root of the partner, whose inverse norm then
     // scales what has been summed up. totals [step][kind][lane].

@@ -135,13 +135,15 @@ class Freed:
             mine, counted = np.flatnonzero(pattern == u), weight > 0
             if not counted.any():
                 continue
-            root = np.sqrt(weight[counted])
-            basis = _orthonormal(_standardised(targets.controls[:, counted], weight[counted], False))
-            own = _standardised(targets.values[mine][:, counted], weight[counted], False)
+            at = slice(None) if counted.all() else counted  # all pairs are not copied
+            root = np.sqrt(weight[at])
+            basis = _orthonormal(_standardised(targets.controls[:, at], weight[at], False))
+            own = _standardised(targets.values[mine][:, at], weight[at], False)
             own -= (own @ basis.T) @ basis
-            own[(own**2).sum(axis=1) <= EXPLAINED] = 0
-            values[np.ix_(mine, counted)] = own / root
-            controls[u][: len(basis), counted] = basis * root
+            own[np.einsum("tp,tp->t", own, own) <= EXPLAINED] = 0
+            for t, row in zip(mine, own, strict=True):
+                values[t, at] = row / root
+            controls[u, : len(basis)][:, at] = basis * root
             most = max(most, len(basis))
         return cls(values, targets.weights, targets.weight_of, np.ascontiguousarray(controls[:, :most]))
 
@@ -179,7 +181,10 @@ def _standardised(rows: Matrix, weight: Matrix, ranked: bool) -> Matrix:
 
         rows = rankdata(rows, axis=1)
     mean = (rows @ weight / weight.sum())[:, None]
-    gaps = (rows - mean) * np.sqrt(weight)
-    size = np.sqrt((gaps**2).sum(axis=1, keepdims=True))
-    vary = size > 1e-13 * np.sqrt((weight * rows**2).sum(axis=1, keepdims=True))
-    return np.asarray(np.where(vary, gaps / np.where(vary, size, 1), 0.0))
+    gaps = rows - mean
+    gaps *= np.sqrt(weight)
+    squares = (gaps**2).sum(axis=1, keepdims=True)
+    size = np.sqrt(squares)
+    vary = size > 1e-13 * np.sqrt(squares + weight.sum() * mean**2)  # what there was before the mean was taken away
+    gaps /= np.where(vary, size, np.inf)
+    return np.asarray(gaps)
