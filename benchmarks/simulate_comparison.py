@@ -230,16 +230,16 @@ def models(sets: range, n: int = 40) -> None:
     table(head, rows)
 
 
-def recovery(sets: range, n: int = 40, d: int = 60) -> None:
+def recovery(sets: range, n: int = 24, d: int = 30) -> None:
     """Three models that share a part of their features: is the one that made a target found, once all are fitted?"""
-    print(f"**recovery**: {len(sets)} targets of each of 3 models, n = {n}, d = {d}, 4 subjects, a tenth makes them\n")
-    rows = []
-    for common in (0.0, 0.5, 0.9):
+    print(f"**recovery**: {len(sets)} targets of each of 3 models, n = {n}, d = {d}, 2 subjects, a fifth makes them\n")
+    spaces = ("full", "pruned", "reweighted")
+    print(f"| correlation of features | noise | lower ceiling | {' | '.join(spaces)} |\n| --- |{' ---: |' * 5}")
+    for common in (0.5, 0.9):
         rng = np.random.default_rng(19)
         both = rng.normal(size=(n, d))
         three = {name: np.sqrt(common) * both + np.sqrt(1 - common) * rng.normal(size=(n, d)) for name in "abc"}
-        terms = {"noise": [1, 4, 16], "subjects": 4, "pruner": PRUNER, "progress": False}
-        spaces = ("full", "pruned", "reweighted")
+        terms = {"noise": [0.5, 2], "subjects": 2, "share": 0.2, "cv": 4, "pruner": PRUNER, "progress": False}
         result = sc.model_recovery(three, len(sets), spaces=spaces, seed=sets.start, **terms)
         for noise in result.noise.values:
             one = result.sel(noise=noise)
@@ -247,8 +247,7 @@ def recovery(sets: range, n: int = 40, d: int = 60) -> None:
                 f"{100 * a:.0f} ± {100 * e:.0f} %"
                 for a, e in zip(one.accuracy.values, one.accuracy_error.values, strict=True)
             ]
-            rows.append([f"{common:g}", f"{noise:g}", f"{float(one.ceiling[0]):.2f}", *cells])
-    table(["correlation of features", "noise", "lower ceiling", "full", "pruned", "reweighted"], rows)
+            print(f"| {common:g} | {noise:g} | {float(one.ceiling[0]):.2f} | {' | '.join(cells)} |", flush=True)
 
 
 def commonality(sets: range, n: int = 40) -> None:

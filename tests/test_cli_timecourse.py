@@ -116,19 +116,8 @@ def test_controls_fixed_features_and_subjects_left_out(here, planted):
     order = np.random.default_rng(10).permutation(N)
     np.savez("pixels.npz", rdm=control[np.ix_(order, order)], stimuli=np.array(NAMES)[order])
     files = [f"study/sub-{s}/meg/sub-{s}_patterns.npz" for s in SUBJECTS]
-    words = [
-        "timecourse",
-        "x.csv",
-        *files,
-        "--windows",
-        ".2-.3",
-        "--control",
-        "pixels.npz",
-        "--cv",
-        "4",
-        "--fixed",
-        "f3",
-    ]
+    words = ["timecourse", "x.csv", *files, "--windows", ".2-.3", "--control", "pixels.npz", "--cv", "4"]
+    words += ["--fixed-features", "f3"]
     outcome = run(*words, "--permutations", "3", "--out", "out")
     assert outcome.exit_code == 0, outcome.output
     how = {"cv": 4, "control": control, "progress": False}
