@@ -258,6 +258,24 @@ def nested(sets: int) -> None:
 
 
 @simulation(200)
+def others(sets: int) -> None:
+    """False positives at 5 % of the test over subjects along time, features chosen on each or on all others."""
+    print(f"{sets} data sets, 8 subjects who share nothing, 20 stimuli, 15 features, 4 folds\n")
+    heading("left out", "features chosen on", "p <= 0.05")
+    for over, joint in (("both", "mean"), ("stimuli", "each")):
+        hits = []
+        for seed in range(sets):
+            rng = np.random.default_rng([31, seed])
+            X = rng.normal(size=(20, 15))
+            movies = np.stack([sc.similarity(rng.normal(size=(20, 6)), threads=1) for _ in range(8)])[:, None]
+            pruner = sc.Pruner(joint=joint, kind="similarity", threads=1)
+            course = sc.timecourse.prune(X, movies, pruner, cv=4, seed=seed, over=over, progress=False)
+            hits.append(float(sc.timecourse.group_test(course, n=1).p[0]) <= 0.05)
+        share = float(np.mean(hits))
+        row(over, "all others" if over == "both" else "the same", f"{share:.3f} ± {error(share, sets):.3f}")
+
+
+@simulation(200)
 def stable(sets: int) -> None:
     """Features without merit above the threshold of stability selection, beside the bound on their expected number."""
     print(f"{sets} data sets a row, 100 halves, threshold 0.75\n")
