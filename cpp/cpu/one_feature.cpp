@@ -9,12 +9,13 @@
 #include "cpu/cpu.hpp"
 
 // Two ways to the same numbers:
-//   one target    sums fused with the similarities; lanes run over features, pairs are broadcast in packed order
+//   one target    sums fused with the similarities; lanes run over features, pairs are broadcast in packed order, and those
+//                 without weight are passed over: so go several, too, that have few pairs
 //   many targets  a block of similarities (pairs x features) times the targets: one small matrix product
 // Comparators that take more than sums see the updated similarities themselves.
 // Memory beyond X, the targets standardised and the sums over the subset, in bytes: with one target 16 a pair (both again in the
-// tiles' order; 20 where not all pairs count), and for each thread 2048 a stimulus; with many, 96 or more a pair for a batch of
-// targets, and for each thread 1024 a stimulus.
+// tiles' order; where not all count alike, 20 or 28 a pair that does), and for each thread 2048 a stimulus; with many, 96 or more
+// a pair for a batch of targets, and for each thread 1024 a stimulus.
 namespace secateur::cpu {
 
 namespace {
@@ -110,17 +111,20 @@ struct PairStream {
     };
     std::vector<Run> runs;
     std::vector<std::size_t> blocks{0};  // where they begin among the runs
-    std::vector<int32_t> partner;        // by pair, where not all pairs count: then rows go one by one
-    Buffer values;                       // by partner: the rows' pair sums, less `shift`, then their targets
+    std::vector<int32_t> partner;        // by pair, where not all pairs count alike: then rows go one by one
+    Buffer values;                       // by partner: the rows' pair sums, less `shift`, then their targets, and weights if any
+    int64_t target;
+    bool weighted;  // pairs that count do so otherwise than once
     static constexpr int64_t partners = 96, block_rows = 256;
 
     // A call that is to end gets a part of it.
-    PairStream(const Job& job, int together, double shift, const Context& context) {
+    PairStream(const Job& job, int64_t of, int together, double shift, const Context& context)
+        : target(of), weighted(!job.targets->binary) {
         const StandardTargets& targets = *job.targets;
         const int64_t n = job.x.stimuli;
-        const double* weights = targets.weighted ? targets.weights(targets.pattern_of(0)) : nullptr;
-        const double *pair = job.space->pair.get(), *target = targets.row(0);
-        values = Buffer(2 * targets.pairs);
+        const double* weights = targets.weighted ? targets.weights(targets.pattern_of(of)) : nullptr;
+        const double *pair = job.space->pair.get(), *row = targets.row(of);
+        values = Buffer((weighted ? 3 : 2) * targets.counted(of));
         int64_t at = 0;
         const auto add = [&](int64_t i, int64_t j, int64_t end, int rows) {
             if (j >= end) return;
@@ -129,7 +133,7 @@ struct PairStream {
                 for (int r = 0; r < rows; ++r) {
                     const int64_t p = row_start(i + r, n) + j - i - r - 1;
                     values[at + r] = pair[p] - shift;
-                    values[at + rows + r] = target[p];
+                    values[at + rows + r] = row[p];
                 }
         };
         if (weights) {
@@ -139,11 +143,12 @@ struct PairStream {
                     if (weights[p] == 0) continue;
                     partner.push_back(static_cast<int32_t>(j));
                     values[at++] = pair[p] - shift;
-                    values[at++] = target[p];
+                    values[at++] = row[p];
+                    if (weighted) values[at++] = weights[p];
                 }
                 if (at == run.at) continue;
                 runs.push_back(run);
-                runs.back().count = (at - run.at) / 2;
+                runs.back().count = static_cast<int64_t>(partner.size()) - run.j;
             }
             blocks.push_back(runs.size());
             return;
@@ -177,8 +182,8 @@ struct OneTargetTile {
         typename Simd<L>::Vec sum[vectors], squares[vectors], product[vectors], cancelled[vectors];
     };
 
-    // The pairs of some rows with partners that lie together or (`listed`, one row) are listed.
-    template <int L, int rows, bool listed>
+    // The pairs of some rows with partners that lie together or (`listed`, one row) are listed, and may be weighted.
+    template <int L, int rows, bool listed, bool weighted = false>
     ALWAYS_INLINE static void run(const Job& job, const PairStream& pairs, const PairStream::Run& run, const double* f,
                                   Sums<L>& all) {
         using S = Simd<L>;
@@ -198,7 +203,8 @@ struct OneTargetTile {
         }
         const double *q = &pairs.values[run.at], *fj = f + run.j * pitch;
         const int32_t* partner = listed ? &pairs.partner[run.j] : nullptr;
-        for (const double* end = q + run.count * 2 * rows; q != end; q += 2 * rows, fj += pitch) {
+        constexpr int step = (weighted ? 3 : 2) * rows;
+        for (const double* end = q + run.count * step; q != end; q += step, fj += pitch) {
             if constexpr (listed) fj = f + *partner++ * int64_t{pitch};
             UNROLL(4)
             for (int v = 0; v < V; ++v) {
@@ -214,8 +220,14 @@ struct OneTargetTile {
                             all.cancelled[v] = value < S::splat(least_pair(q[r])) ? S::splat(1.0) : all.cancelled[v];
                         value = S::sqrt(value > 0 ? value : Vec{}) - job.shift;
                     }
-                    a[r][v] += value;
-                    b[r][v] += value * value;
+                    if constexpr (weighted) {
+                        const Vec part = q[2 * rows + r] * value;
+                        a[r][v] += part;
+                        b[r][v] += part * value;
+                    } else {
+                        a[r][v] += value;
+                        b[r][v] += value * value;
+                    }
                     c[r][v] += q[rows + r] * value;
                 }
             }
@@ -260,7 +272,9 @@ struct OneTargetTile {
                 }
                 for (std::size_t u = pairs->blocks[block]; u < pairs->blocks[block + 1]; ++u) {
                     const PairStream::Run& those = pairs->runs[u];
-                    if (!pairs->partner.empty())
+                    if (pairs->weighted)
+                        run<L, 1, true, true>(job, *pairs, those, f, all);
+                    else if (!pairs->partner.empty())
                         run<L, 1, true>(job, *pairs, those, f, all);
                     else if (together > 1 && those.rows == together)
                         run<L, together, false>(job, *pairs, those, f, all);
@@ -276,14 +290,14 @@ struct OneTargetTile {
                 }
             }
         const int64_t left = std::min(width, job.candidates.count - first);
-        const int64_t pattern = job.targets->pattern_of(0);
+        const int64_t target = pairs->target, pattern = job.targets->pattern_of(target);
         const double weight = job.targets->total(pattern);
         for (int64_t w = 0; w < left; ++w) {
             const Moments m{sums[w], sums[width + w], sums[2 * width + w]};
             bool trusted;
             const double scale = std::max(job.scale[pattern], unshifted(m.sum, m.squares, job.shift, weight));
-            job.put(0, first + w, alignment_of(m, m.squares, scale, weight, job.targets->centred, trusted));
-            job.needs_recompute[first + w] = suspect[w] != 0 || !trusted || m.sum <= job.cancel_threshold[pattern];
+            job.put(target, first + w, alignment_of(m, m.squares, scale, weight, job.targets->centred, trusted));
+            job.needs_recompute[first + w] |= suspect[w] != 0 || !trusted || m.sum <= job.cancel_threshold[pattern];
         }
     }
 };
@@ -550,24 +564,33 @@ int64_t strips_of(int64_t stimuli, int64_t candidates, int strip, int threads) {
     return std::max<int64_t>(1, std::min(widest, share) / strip);
 }
 
+// Whether targets go one after the other: one alone, or several that have no more pairs between them than there are.
+bool one_by_one(const StandardTargets& targets) {
+    int64_t counted = 0;
+    for (int64_t t = 0; t < targets.count && counted <= targets.pairs; ++t) counted += targets.counted(t);
+    return targets.count == 1 || counted <= targets.pairs;
+}
+
 template <class Rule, int sign>
 void by_moments(Job& job, const Context& context) {
     const StandardTargets& targets = *job.targets;
     const int64_t n = job.x.stimuli;
-    if (targets.count == 1 && targets.binary) {
+    if (one_by_one(targets)) {
         using Tile = OneTargetTile<Rule, sign>;
         const auto tile = choose<Tile, const Job*, const PairStream*, int64_t, int64_t, double*, const Context*>();
         int strip = 0, rows = 0;
         at_level([&](auto lanes) { strip = Tile::template strip<lanes()>, rows = Tile::template rows<lanes()>; });
-        const PairStream pairs(job, rows, Rule::rooted || Rule::normalised ? 0 : job.shift, context);
         const int64_t strips = strips_of(n, job.candidates.count, strip, context.threads), width = strips * strip;
         std::vector<Buffer> scratch;
         for (int t = 0; t < context.threads; ++t) scratch.emplace_back(width * (n * parts<Rule> + 4));
         const int64_t tiles = (job.candidates.count + width - 1) / width;
-        share_out(tiles, context.threads, context, [&](int64_t t, int thread) {
-            if (!context.stop(thread)) tile(&job, &pairs, t * width, strips, scratch[thread].get(), &context);
-            context.did(1.0 / static_cast<double>(tiles));
-        });
+        for (int64_t target = 0; target < targets.count && !context.stop(0); ++target) {
+            const PairStream pairs(job, target, rows, Rule::rooted || Rule::normalised ? 0 : job.shift, context);
+            share_out(tiles, context.threads, context, [&](int64_t t, int thread) {
+                if (!context.stop(thread)) tile(&job, &pairs, t * width, strips, scratch[thread].get(), &context);
+                context.did(1.0 / static_cast<double>(tiles * targets.count));
+            });
+        }
         return;
     }
     Panels panels(targets);

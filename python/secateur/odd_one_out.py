@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from .measures import Metric
 
 __all__ = [
-    "ChoiceCeiling", "ChoicePruned", "choice_accuracy", "cross_validate", "insertion_curve", "leave_one_out",
-    "noise_ceiling", "permutation_test", "prune", "simulate",
+    "ChoiceCeiling", "ChoicePruned", "choice_accuracy", "cross_validate", "held_out", "insertion_curve",
+    "leave_one_out", "noise_ceiling", "permutation_test", "prune", "simulate",
 ]  # fmt: skip
 
 By = Literal["choices", "alignment"]
@@ -617,6 +617,81 @@ def _score(features: Features, part: _Part, pruner: Pruner, by: By) -> _Scored:
         pruned.baseline, full, pruned.accuracy, kept, len(part.test) - len(scores[1]), len(scores[1]), len(scores[0]),
         pruned.support, pruned.importance,
     )  # fmt: skip
+
+
+def held_out(
+    X: HostEmbeddingLike,
+    triplets: TripletsLike,
+    result: xarray.Dataset,
+    *,
+    odd: int = 2,
+    threads: int | None = None,
+) -> xarray.Dataset:
+    """Choice accuracy in each fold of a :func:`secateur.cross_validate` of one target, on its test stimuli.
+
+    Parameters
+    ----------
+    X, triplets, odd, threads
+        As in :func:`choice_accuracy`; the rows of X as they were in the folds.
+    result : xarray.Dataset
+        From :func:`secateur.cross_validate` to the target that :func:`secateur.targets.from_triplets` made of these
+        choices, or to any other.
+
+    Returns
+    -------
+    xarray.Dataset, dims (fold)
+        ``full_test``, ``pruned_test``: shares of the ``test_triplets`` choices that lie wholly within the fold's test
+        stimuli (NaN where there are none); ``undefined``: those that the kept features leave undefined, not scored.
+        ``attrs``: the shares of all scored choices of all folds.
+
+    Raises
+    ------
+    TypeError
+        As :func:`choice_accuracy`.
+    ValueError
+        As :func:`choice_accuracy`; where the result is of several targets or of other stimuli or features.
+
+    Examples
+    --------
+    >>> import secateur as sc
+    >>> X = np.random.default_rng(0).normal(size=(30, 12))
+    >>> triplets = sc.odd_one_out.simulate(sc.similarity(X, subset=[2, 5, 7]), 3000)
+    >>> result = sc.cross_validate(X, sc.targets.from_triplets(triplets, 30), cv=3)
+    >>> scores = sc.odd_one_out.held_out(X, triplets, result)
+    >>> scores.attrs["pruned_test"] > scores.attrs["full_test"]
+    True
+    """
+    import xarray
+
+    features, chosen = _read(X, triplets, odd)
+    shape = (1, len(result["fold"]), features.d)
+    if result["kept"].shape != shape or result["test"].shape != (shape[1], features.n):
+        raise ValueError(
+            f"result must be of one target, the {features.n} stimuli and {features.d} features of X, got kept of shape "
+            f"{result['kept'].shape} and test of shape {result['test'].shape}"
+        )
+    metric, count = check_metric(result.attrs["metric"]), thread_count(threads)
+    everything = np.ones(features.d, dtype=bool)
+    rows: list[tuple[float, float, int, int]] = []
+    scored = np.zeros((2, shape[1]), dtype=np.int64)
+    for f in range(shape[1]):
+        part = chosen[_within(chosen, np.flatnonzero(result["test"].values[f]), features.n)]
+        shares = []
+        for k, mask in enumerate((everything, result["kept"].values[0, f])):
+            each = _scores(
+                similarities_of(features.values, metric, np.flatnonzero(mask), count), part, features.n, metric
+            )
+            each = each[~np.isnan(each)]
+            scored[k, f] = len(each)
+            shares.append(_share(each) if len(each) else float("nan"))
+        rows.append((shares[0], shares[1], len(part), len(part) - int(scored[1, f])))
+    names = ("full_test", "pruned_test", "test_triplets", "undefined")
+    variables = {name: (("fold",), np.array(values)) for name, values in zip(names, zip(*rows))}
+    attrs = {
+        name: float(np.nansum(variables[name][1] * scored[k]) / scored[k].sum()) if scored[k].any() else float("nan")
+        for k, name in enumerate(names[:2])
+    }
+    return xarray.Dataset(variables, {"fold": result["fold"].values}, attrs)
 
 
 def _pooled(found: list[_Scored], name: str) -> float:
