@@ -1,13 +1,16 @@
-"""Choices of odd ones out: accuracy and p under a null, and planted features found again. ``python simulate_odd_one_out.py``
+"""Choices of odd ones out: accuracy and p under a null, planted features, real judgments.
 
-Null: choices at random (each of the three with 1/3). Held-out accuracy has to be 1/3 on average, and p uniform. Planted:
-choices by the softmax of a few features' similarities.
+``python simulate_odd_one_out.py [runs]``, or ``images`` (with SECATEUR_DATA) for the last. Null: choices at random
+(each of the three with 1/3); held-out accuracy has to be 1/3 on average, and p uniform. Planted: by the
+softmax of a few features' similarities. Images: choices that 16 subjects' judgments of the 92 images give.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 
@@ -56,12 +59,37 @@ def planted(runs: int) -> None:
             rows.append((kept[:5].sum(), kept[5:].sum(), scores["full_test"], scores["pruned_test"], best))
         mean = np.mean(rows, axis=0)
         print(
-            f"{m:6d} choices, by {by:9s}: {mean[0]:.1f} of 5 planted kept, {mean[1]:.1f} of 45 others; held-out accuracy "
-            f"full {mean[2]:.3f}, pruned {mean[3]:.3f}; the planted features' {mean[4]:.3f}"
+            f"{m:6d} choices, by {by:9s}: {mean[0]:.1f} of 5 planted kept, {mean[1]:.1f} of 45 others; held-out "
+            f"accuracy full {mean[2]:.3f}, pruned {mean[3]:.3f}; the planted features' {mean[4]:.3f}"
+        )
+
+
+def images(sets: int = 600, permutations: int = 19) -> None:
+    """AlexNet's fc7 and the judgments of the 92 images: each set of three is chosen from by every subject."""
+    folder = Path(os.environ["SECATEUR_DATA"])
+    X = np.load(folder / "alexnet92.npz")["fc7"].astype(float)
+    first, second = np.triu_indices(92, 1)
+    rdms = np.load(folder / "kriegeskorte92.npz")["behaviour"][:, first, second]
+    # one seed: the same sets for all; a subject's ties fall by the order of the set, which is random
+    triplets = np.vstack([sc.odd_one_out.simulate(-rdm, sets) for rdm in rdms])
+    print(sc.odd_one_out.noise_ceiling(triplets))
+    pruner = sc.Pruner("correlation", threads=1, progress=False)
+    for by, over in product(("choices", "alignment"), ("stimuli", "triplets")):
+        found = sc.odd_one_out.cross_validate(X, triplets, pruner, 3, by=by, over=over, progress=False)
+        null = sc.odd_one_out.permutation_test(X, triplets, permutations, pruner, 3, by=by, over=over, progress=False)
+        print(
+            f"by {by:9s} over {over:8s}: full {found.attrs['full_test']:.3f}, pruned "
+            f"{found.attrs['pruned_test']:.3f} of {int(found.test_triplets.sum())}, {float(found.n_kept.mean()):.0f} "
+            f"kept; null {float(null.pruned_test.mean()):.3f}, p {float(null.p_pruned_test):.2f}, of the gain "
+            f"{float(null.p_gain):.2f}",
+            flush=True,
         )
 
 
 if __name__ == "__main__":
+    if sys.argv[1:] == ["images"]:
+        images()
+        sys.exit()
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     null(count)
     planted(max(1, count // 20))

@@ -15,6 +15,7 @@ namespace secateur::cpu {
 namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+constexpr int64_t together = 1 << 12;  // choices that a thread takes at a time
 
 // What a pair of stimuli is compared by: larger is more alike. Roots keep the order and are not taken.
 template <class Rule>
@@ -254,45 +255,67 @@ void removed(const Features& x, const Triplets& triplets, Metric metric, Indices
     context.throw_if_stopped();
 }
 
-// Lanes run over steps: what a pair has summed up after each.
+// Some choices through as many steps as a vector has lanes. Products of factors have lanes over steps, and change places to have
+// lanes over choices.
 template <class Rule>
 struct PrefixTile {
-    // factors: (stimuli, 2 L); pairs (triplets, 3): sums so far, moved on; out (L): sixths.
+    // factors: (stimuli, 2 L), z of each step and inverse norms; pairs (3, together): sums so far, moved on; out (L): sixths.
     template <int L>
     ALWAYS_INLINE static void run(const double* factors, const int64_t* triplets, int64_t count, double* pairs, int64_t* out) {
         using S = Simd<L>;
         using Vec = typename S::Vec;
-        decltype(Vec{} < Vec{}) sums = {};
-        for (int64_t t = 0; t < count; ++t, triplets += 3, pairs += 3) {
-            const double* f[3] = {factors + triplets[0] * 2 * L, factors + triplets[1] * 2 * L, factors + triplets[2] * 2 * L};
-            Vec value[3];
+        using Mask = decltype(Vec{} < Vec{});
+        Mask sums[L] = {};
+        for (int64_t t = 0; t < count; t += L) {
+            const double* f[L][3];
+            double counts[L];
+            for (int l = 0; l < L; ++l) {
+                const int64_t* one = triplets + 3 * std::min(t + l, count - 1);
+                for (int e = 0; e < 3; ++e) f[l][e] = factors + one[e] * 2 * L;
+                counts[l] = t + l < count ? 1 : 0;
+            }
+            Vec value[3][L];
             UNROLL(3)
             for (int p = 0; p < 3; ++p) {
-                alignas(64) double step[L];
-                S::store(step, Rule::template moved<1>(Vec{}, S::load(f[ends[p][0]]), S::load(f[ends[p][1]])));
-                double sum = pairs[p];
+                Vec inverse[L];
                 UNROLL(8)
-                for (int l = 0; l < L; ++l) step[l] = sum += step[l];
-                pairs[p] = sum;
-                value[p] = S::load(step);
-                if constexpr (Rule::normalised)
-                    value[p] *= S::load(f[ends[p][0]] + L) * S::load(f[ends[p][1]] + L);
-                else
-                    value[p] = Rule::orientation * value[p];
+                for (int l = 0; l < L; ++l) {
+                    const double *fi = f[l][ends[p][0]], *fj = f[l][ends[p][1]];
+                    value[p][l] = Rule::template moved<1>(Vec{}, S::load(fi), S::load(fj));
+                    if constexpr (Rule::normalised) inverse[l] = S::load(fi + L) * S::load(fj + L);
+                }
+                S::transpose(value[p]);
+                if constexpr (Rule::normalised) S::transpose(inverse);
+                double* at = pairs + p * together + t;
+                Vec pair = S::load(at);
+                UNROLL(8)
+                for (int s = 0; s < L; ++s) {
+                    pair += value[p][s];
+                    if constexpr (Rule::normalised)
+                        value[p][s] = pair * inverse[s];
+                    else
+                        value[p][s] = Rule::orientation * pair;
+                }
+                S::store(at, pair);
             }
-            sums += sixths_of_lanes<Rule, L>(value[0], value[1], value[2]);
+            const Mask there = S::load(counts) > 0;
+            UNROLL(8)
+            for (int s = 0; s < L; ++s) sums[s] += there & sixths_of_lanes<Rule, L>(value[0][s], value[1][s], value[2][s]);
         }
-        for (int l = 0; l < L; ++l) out[l] = sums[l];
+        for (int s = 0; s < L; ++s) {
+            out[s] = 0;
+            for (int l = 0; l < L; ++l) out[s] += sums[s][l];
+        }
     }
 };
 
 template <class Rule>
 void inserted(const Features& x, const Triplets& triplets, Indices order, const Context& context, double* out) {
-    const int64_t n = x.stimuli, together = 1 << 12, blocks = (triplets.count + together - 1) / together;
+    const int64_t n = x.stimuli, blocks = (triplets.count + together - 1) / together;
     const Choices choices(triplets, n);
     const auto tile = choose<PrefixTile<Rule>, const double*, const int64_t*, int64_t, double*, int64_t*>();
     const int lanes = simd_lanes();
-    Buffer pairs(3 * triplets.count, 0.0), own(n, 0.0), mean(n, 0.0), factors(n * 2 * lanes, 0.0);
+    Buffer pairs(3 * together * blocks, 0.0), own(n, 0.0), mean(n, 0.0), factors(n * 2 * lanes, 0.0);
     std::vector<int64_t> sixths(blocks * lanes);
     for (int64_t from = 0; from < order.count && !context.stop(0); from += lanes) {
         const int64_t steps = std::min<int64_t>(lanes, order.count - from);
