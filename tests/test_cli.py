@@ -220,7 +220,7 @@ def test_many_targets(here: Path, S: Any) -> None:
         (["x.npy", "s.npy", "--cv", "10"], "cv must leave at least 3 test stimuli"),
         (["x.npy", "s.npy", "--metric", "cos"], "metric must be one of 'cosine'"),
         (["x.npy", "s.npy", "--comparator", "r"], "comparator must be one of"),
-        (["x.npy", "s.npy", "--kind", "rdm"], "kind must be 'similarity' or 'dissimilarity'"),
+        (["x.npy", "s.npy", "--kind", "rdm"], "--kind must be similarity, dissimilarity or triplets, got 'rdm'"),
         (["x.npy", "s.npy", "--device", "gpu"], "device must be"),
         (["x.npy", "s.npy", "--groups", "x.npy"], "one group for each of 24 stimuli, got 288"),
         (["x.npy", "rdms.hdf5:dissimilarities", "--kind", "similarity"], "pass --kind dissimilarity"),

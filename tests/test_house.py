@@ -48,6 +48,7 @@ LEVELS = {
     "search": 8,
     "validation": 9,
     "inference": 10,
+    "odd_one_out": 10,
     "timecourse": 11,
     "regions": 11,
     "fmri": 12,
@@ -334,7 +335,7 @@ def test_what_one_room_does_for_all(word, rooms):
 
 DOCUMENTED = (
     *("search", "timecourse", "regions", "reweighting", "comparison", "datasets", "taxonomy", "statistics"),
-    *("report", "study", "models"),
+    *("report", "study", "models", "odd_one_out"),
     *("networks", "networks.pruned", "networks.retention", "networks.feature_maps"),
     *("networks.heatmaps", "networks.occlusion", "networks.saliency", "finetuning", "targets"),
 )

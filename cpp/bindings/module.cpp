@@ -8,7 +8,7 @@ namespace secateur::bindings {
 
 void bind_arguments(py::module_&);  // Features, Targets, Measures, PrefixRule: what verbs take
 void bind_verbs(py::module_&);      // similarity, compare, leave_one_out, add_one, insertion_curve, ranking, held_out_alignment
-void bind_processor(py::module_&);  // rdm_movie, magnitudes, order_by_importance: what runs on the processor alone
+void bind_processor(py::module_&);  // rdm_movie, choices_*, magnitudes, order_by_importance: what runs on the processor alone
 void bind_feature_maps(py::module_&);  // masked_embeddings, cuda_load_layer, cuda_similarities
 void bind_device(py::module_&);        // cuda_*: is there a device, and what is loaded on it
 

@@ -59,12 +59,47 @@ Integers order_by_importance(const Object& values, int threads) {
     return out;
 }
 
+Triplets borrow_triplets(const Object& object, int64_t stimuli) {
+    const Triplets triplets{borrow<int64_t>(object, "triplets", 2), extent(object, 0)};
+    expect_extent(object, 1, 3, "triplets", "columns");
+    if (triplets.count < 1) throw py::value_error("triplets must hold at least one, got none");
+    for (int64_t t = 0; t < triplets.count; ++t) {
+        const int64_t* one = triplets.stimuli + 3 * t;
+        for (int s = 0; s < 3; ++s)
+            if (one[s] < 0 || one[s] >= stimuli || one[s] == one[(s + 1) % 3])
+                throw py::value_error("triplets must hold three distinct stimuli from 0 to " + std::to_string(stimuli - 1) +
+                                      ", got " + std::to_string(one[0]) + ", " + std::to_string(one[1]) + ", " +
+                                      std::to_string(one[2]) + " in row " + std::to_string(t));
+    }
+    return triplets;
+}
+
+template <auto verb>
+Array choices(const Object& x, const Object& triplets, const std::string& metric, const Object& features, int threads) {
+    const Features embedding = borrow_features(x);
+    const Triplets chosen = borrow_triplets(triplets, embedding.stimuli);
+    const auto rule = named<Metric>(metric, "metric");
+    constexpr bool in_order = verb == &cpu::choices_insertion_curve;
+    const Indices listed = borrow_indices(features, embedding.count, in_order ? "order" : "subset");
+    if (listed.count < 1) throw py::value_error("features must be at least one, got none");
+    Array out(in_order ? listed.count : embedding.count);
+    double* to = out.mutable_data();
+    run(threads, 30.0 * static_cast<double>(chosen.count * listed.count),
+        [&](const Context& context) { verb(embedding, chosen, rule, listed, context, to); });
+    return out;
+}
+
 }  // namespace
 
 void bind_processor(py::module_& module) {
     module.def("rdm_movie", &rdm_movie, py::arg("patterns"), py::arg("metric"), py::arg("whitening"), py::arg("times"),
                py::arg("threads"),
                "Whether all patterns are finite, and dissimilarities (times, pairs) of the patterns at each time.");
+    const py::arg x("X"), triplets("triplets"), metric("metric"), threads("threads");
+    module.def("choices_leave_one_out", &choices<&cpu::choices_leave_one_out>, x, triplets, metric, py::arg("subset"), threads,
+               "Share of choices (features) that are the most similar pair with each feature of the subset removed.");
+    module.def("choices_insertion_curve", &choices<&cpu::choices_insertion_curve>, x, triplets, metric, py::arg("order"), threads,
+               "Share of choices (steps) that are the most similar pair over each prefix of the order.");
     module.def("magnitudes", &magnitudes, py::arg("X"),
                "The largest magnitude of X, NaN where some value is not finite, and the smallest other than zero.");
     module.def("order_by_importance", &order_by_importance, py::arg("values"), py::arg("threads"),

@@ -119,6 +119,7 @@ StandardTargets::StandardTargets(const Targets& source, int64_t n, int64_t pairs
         } else {
             const double* w = weights(u);
             totals_[u] = std::accumulate(w, w + pairs, 0.0);
+            counted_.push_back(std::count_if(w, w + pairs, [](double one) { return one > 0; }));
             for (int64_t i = 0, p = 0; i < n; ++i)
                 for (int64_t j = i + 1; j < n; ++j, ++p)
                     if (w[p] > 0) active[i] = active[j] = 1;

@@ -39,6 +39,8 @@ class StandardTargets {
     const double* control(int64_t pattern, int64_t at) const { return source_.controls + (pattern * controls + at) * pairs; }
     int64_t pattern_of(int64_t target) const { return weighted ? source_.weight_of[target] : 0; }
     double total(int64_t pattern) const { return totals_[pattern]; }
+    // How many pairs have weight in a target.
+    int64_t counted(int64_t target) const { return weighted ? counted_[pattern_of(target)] : pairs; }
     // Whether a pattern gives weight to some pair of this stimulus.
     bool active(int64_t pattern, int64_t stimulus) const { return active_[pattern * stimuli + stimulus]; }
     // All of it as plain arrays.
@@ -83,9 +85,10 @@ class StandardTargets {
     Buffer rows_;
     std::vector<Alike> alike_;
     std::vector<double> totals_, rank_squares_;
-    std::vector<int16_t> ranks_;  // (count, pairs) where ranks are compared, of few enough pairs: the rows once more
-    std::vector<Place> places_;   // (count, pairs) where orders are compared, of few enough pairs
-    std::vector<int64_t> tied_;   // (count) pairs of a target, where orders are compared
+    std::vector<int64_t> counted_;  // (patterns); only when `weighted`
+    std::vector<int16_t> ranks_;    // (count, pairs) where ranks are compared, of few enough pairs: the rows once more
+    std::vector<Place> places_;     // (count, pairs) where orders are compared, of few enough pairs
+    std::vector<int64_t> tied_;     // (count) pairs of a target, where orders are compared
     std::vector<char> active_, somewhere_, everywhere_;
 };
 

@@ -30,6 +30,13 @@ void insertion_curve(const Features& x, const InsertionPlan&, const Context&, do
 // before distances. False, and nothing of use in out, where a pattern is not finite.
 bool rdm_movie(const Recording&, Dissimilarity, const double* whitening, int64_t rank, Indices times, const Context&,
                double* out);
+// Choices of odd ones out: the share of triplets whose kept pair is the most similar of the three. A tie with one other pair
+// counts a half, with both a third; similarities within tie_share of the scale are tied: of 1 where they are normalised, else of
+// the largest of the three (distances that are roots by their squares). NaN where a stimulus of a triplet has no direction.
+// out (features): with each feature of the subset removed, and the subset's own share elsewhere.
+void choices_leave_one_out(const Features& x, const Triplets&, Metric, Indices subset, const Context&, double* out);
+// out (order): of each prefix of the order.
+void choices_insertion_curve(const Features& x, const Triplets&, Metric, Indices order, const Context&, double* out);
 // Embeddings behind two rectified layers, when something is taken from the first. before (images, inputs) and after (images,
 // outputs): what the layers compute with nothing taken, before they are rectified. removed (rows, images, inputs): taken from
 // `before`. out (rows, images, outputs). In single precision, as the weights are; a change is summed up by itself before it

@@ -21,7 +21,8 @@
 // A control is one more row that is multiplied with the values; rows beyond the first few have their turn when the sums that the
 // others saw have come back.
 // Memory beyond X and the targets standardised, in bytes: 16 a pair for each target under way (24 with weights; 8 more for each
-// control, 16 from the fourth on); for each thread 3072 a stimulus; 64 megabytes at most for X packed, and four for moments.
+// control, 16 from the fourth on); for each thread 3072 a stimulus; 64 megabytes at most for X packed, and four for moments. Of
+// targets that have few of the pairs: 32 a pair that counts.
 namespace secateur::cpu {
 
 namespace {
@@ -498,6 +499,146 @@ std::vector<Pass> passes_of(const Job& job) {
     return passes;
 }
 
+// The pairs that count in a target that has few, and behind them some of a stimulus that isn't there, up to whole vectors.
+struct Listed {
+    std::vector<int32_t> ends;    // (count, 2) stimuli
+    Buffer pair, target, weight;  // (count)
+    int64_t count;
+    Listed(const Job& job, int64_t t) {
+        const StandardTargets& targets = *job.targets;
+        const int64_t n = job.x.stimuli;
+        const double *w = targets.weights(targets.pattern_of(t)), *h = targets.row(t);
+        count = padded(targets.counted(t));
+        ends.assign(2 * count, static_cast<int32_t>(n));
+        pair = Buffer(count, 0.0);
+        target = Buffer(count, 0.0);
+        weight = Buffer(count, 0.0);
+        for (int64_t i = 0, p = 0, at = 0; i < n; ++i)
+            for (int64_t j = i + 1; j < n; ++j, ++p) {
+                if (!(w[p] > 0)) continue;
+                ends[2 * at] = static_cast<int32_t>(i);
+                ends[2 * at + 1] = static_cast<int32_t>(j);
+                target[at] = h[p];
+                weight[at++] = w[p];
+            }
+    }
+};
+
+// Some listed pairs through as many steps as a vector has lanes. Factors, (stimuli + 1, 2 L): z of each step, and inverse norms;
+// products of them have lanes over steps, and change places to have lanes over pairs. totals [3][step].
+template <class Rule>
+struct AdvanceListed {
+    template <int L>
+    ALWAYS_INLINE static void run(const Listed* listed, const double* factors, int64_t begin, int64_t end, double shift,
+                                  double* totals) {
+        using S = Simd<L>;
+        using Vec = typename S::Vec;
+        Vec sums[3][L];
+        UNROLL(8)
+        for (int s = 0; s < L; ++s) sums[0][s] = sums[1][s] = sums[2][s] = Vec{};
+        for (int64_t p = begin; p < end; p += L) {
+            Vec moved[L], inverse[L];
+            UNROLL(8)
+            for (int l = 0; l < L; ++l) {
+                const double *fi = factors + listed->ends[2 * (p + l)] * int64_t{2 * L},
+                             *fj = factors + listed->ends[2 * (p + l) + 1] * int64_t{2 * L};
+                moved[l] = Rule::template moved<1>(Vec{}, S::load(fi), S::load(fj));
+                if constexpr (Rule::normalised) inverse[l] = S::load(fi + L) * S::load(fj + L);
+            }
+            S::transpose(moved);
+            if constexpr (Rule::normalised) S::transpose(inverse);
+            Vec pair = S::load(&listed->pair[p]);
+            const Vec h = S::load(&listed->target[p]), w = S::load(&listed->weight[p]);
+            UNROLL(8)
+            for (int s = 0; s < L; ++s) {
+                pair += moved[s];
+                Vec value = pair;
+                if constexpr (Rule::normalised) value *= inverse[s];
+                if constexpr (Rule::rooted) value = S::sqrt(value);
+                value -= shift;
+                const Vec weighed = w * value;
+                sums[0][s] += weighed;
+                sums[1][s] += weighed * value;
+                sums[2][s] += h * value;
+            }
+            S::store(&listed->pair[p], pair);
+        }
+        UNROLL(3)
+        for (int m = 0; m < 3; ++m) {
+            S::transpose(sums[m]);
+            UNROLL(8)
+            for (int l = 1; l < L; ++l) sums[m][0] += sums[m][l];
+            S::store(totals + m * L, sums[m][0]);
+        }
+    }
+};
+
+// Whether all targets together have so few of the pairs that going from one to the next costs less than passing over all.
+// Controls have all pairs.
+bool have_few(const StandardTargets& targets) {
+    int64_t counted = 0;
+    for (int64_t t = 0; t < targets.count; ++t) counted += targets.counted(t);
+    return targets.controls == 0 && 3 * counted < targets.pairs * targets.count;
+}
+
+// Targets that have few of the pairs, one after the other. Groups of pairs, by their number alone, are shared out.
+template <class Rule>
+void by_listed_moments(const Job& job, const Orders& orders, const Context& context, double* out, char* needs_recompute) {
+    const StandardTargets& targets = *job.targets;
+    const int64_t n = job.x.stimuli, d = job.x.count, steps = orders.steps, lanes = simd_lanes();
+    const auto advance = choose<AdvanceListed<Rule>, const Listed*, const double*, int64_t, int64_t, double, double*>();
+    Buffer factors((n + 1) * 2 * lanes, 0.0), own(n), mean(n);
+    for (int64_t t = 0; t < targets.count && !context.stop(0); ++t) {
+        const Listed listed(job, t);
+        const int64_t* order = orders.of(t);
+        const int64_t pattern = targets.pattern_of(t), group = std::max<int64_t>(1024, padded((listed.count + 31) / 32));
+        const int64_t groups = (listed.count + group - 1) / group;
+        const double weight = targets.total(pattern);
+        std::vector<double> totals(std::max<int64_t>(1, groups) * 3 * lanes);
+        std::fill_n(own.get(), n, 0.0);
+        std::fill_n(mean.get(), n, 0.0);
+        double shift = 0;
+        for (int64_t start = 0; start < steps && !context.stop(0); start += lanes) {
+            const int64_t length = std::min(lanes, steps - start);
+            for (int64_t i = 0; i < n; ++i) {
+                const double *x = job.x.values + i * d, first = Rule::centred ? x[order[0]] : 0;
+                double* f = &factors[i * 2 * lanes];
+                for (int64_t l = 0; l < lanes; ++l) {
+                    double z = l < length ? x[order[start + l]] - first : 0;
+                    if constexpr (Rule::centred) {
+                        const auto seen = static_cast<double>(start + l);
+                        const double gap = l < length ? z - mean[i] : 0;
+                        mean[i] += gap / (seen + 1);
+                        z = gap * std::sqrt(centring_weight(seen, 1));
+                    }
+                    own[i] += z * z;
+                    f[l] = z;
+                    f[lanes + l] = inverse_norm(own[i]);
+                }
+            }
+            share_out(groups, context.threads, context, [&](int64_t g, int) {
+                advance(&listed, factors.get(), g * group, std::min((g + 1) * group, listed.count), shift,
+                        &totals[g * 3 * lanes]);
+            });
+            Moments m{};
+            for (int64_t l = 0; l < length; ++l) {
+                m = {};
+                for (int64_t g = 0; g < groups; ++g) {
+                    const double* of = &totals[g * 3 * lanes] + l;
+                    m.sum += of[0], m.squares += of[lanes], m.product += of[2 * lanes];
+                }
+                const int64_t at = t * steps + start + l;
+                bool trusted;
+                const double scale = unshifted(m.sum, m.squares, shift, weight);
+                out[at] = job.traits.orientation * alignment_of(m, m.squares, scale, weight, targets.centred, trusted);
+                needs_recompute[at] = trusted ? 0 : anew;
+            }
+            if (targets.centred) shift = std::isfinite(m.sum) ? shift + m.sum / weight : 0;
+            context.did(static_cast<double>(length) / static_cast<double>(steps * targets.count));
+        }
+    }
+}
+
 template <class Rule>
 void by_moments(const Job& job, const Orders& orders, const Context& context, double* out, char* needs_recompute) {
     const StandardTargets& targets = *job.targets;
@@ -662,6 +803,10 @@ void insertion_curve(const Features& x, const InsertionPlan& plan, const Context
     Job job(x, plan.metric, targets);
     if (!secateur::by_moments(targets.comparator)) {
         by_similarities(job, orders.values, orders.count, orders.steps, context, out);
+        return;
+    }
+    if (have_few(targets)) {
+        with_rule(plan.metric, [&](auto rule) { by_listed_moments<decltype(rule)>(job, orders, context, out, needs_recompute); });
         return;
     }
     job.divide(simd_lanes());

@@ -10,14 +10,15 @@
 #include "cpu/products.hpp"
 
 // Two ways to the same numbers:
-//   one target    sums fused with the similarities; lanes run over features, pairs are broadcast in packed order
+//   one target    sums fused with the similarities; lanes run over features, pairs are broadcast in packed order, and those
+//                 without weight are passed over: so go several, too, that have few pairs
 //   many targets  a block of similarities (pairs x features) times the targets: one small matrix product
 // A control is one more row whose product with the similarities is taken, beside one target or among many.
 // Comparators that take more than sums see the updated similarities themselves; so do candidates of whose similarities the
 // controls leave too little for sums.
 // Memory beyond X, the targets standardised and the sums over the subset, in bytes: with one target 16 a pair (both again in the
-// tiles' order; 20 where not all pairs count), 8 more for each control, and for each thread 2048 a stimulus; with many, 96 or
-// more a pair for a batch of targets, and for each thread 1024 a stimulus.
+// tiles' order; 20 where not all pairs count, 28 where some count more than others), 8 more for each control, and for each thread
+// 2048 a stimulus; with many, 96 or more a pair for a batch of targets, and for each thread 1024 a stimulus.
 namespace secateur::cpu {
 
 namespace {
@@ -116,17 +117,20 @@ struct PairStream {
     };
     std::vector<Run> runs;
     std::vector<std::size_t> blocks{0};  // where they begin among the runs
-    std::vector<int32_t> partner;        // by pair, where not all pairs count: then rows go one by one
-    Buffer values;                       // by partner: the stimuli's pair sums, less `shift`, then those of each row
+    std::vector<int32_t> partner;        // by pair, where not all pairs count alike: then rows go one by one
+    Buffer values;  // by partner: the stimuli's pair sums, less `shift`, those of each row, and weights if any
+    bool weighted;  // pairs that count do so otherwise than once
     static constexpr int64_t partners = 96, block_rows = 256;
 
     // A call that is to end gets a part of it.
-    PairStream(const Job& job, const std::vector<const double*>& against, int together, double shift, const Context& context) {
+    PairStream(const Job& job, int64_t target, const std::vector<const double*>& against, int together, double shift,
+               const Context& context)
+        : weighted(!job.targets->binary) {
         const StandardTargets& targets = *job.targets;
         const int64_t n = job.x.stimuli, size = 1 + static_cast<int64_t>(against.size());
-        const double* weights = targets.weighted ? targets.weights(targets.pattern_of(0)) : nullptr;
+        const double* weights = targets.weighted ? targets.weights(targets.pattern_of(target)) : nullptr;
         const double* pair = job.space->pair.get();
-        values = Buffer(size * targets.pairs);
+        values = Buffer((size + weighted) * targets.counted(target));
         int64_t at = 0;
         const auto add = [&](int64_t i, int64_t j, int64_t end, int rows) {
             if (j >= end) return;
@@ -146,10 +150,11 @@ struct PairStream {
                     partner.push_back(static_cast<int32_t>(j));
                     values[at++] = pair[p] - shift;
                     for (const double* row : against) values[at++] = row[p];
+                    if (weighted) values[at++] = weights[p];
                 }
                 if (at == run.at) continue;
                 runs.push_back(run);
-                runs.back().count = (at - run.at) / size;
+                runs.back().count = static_cast<int64_t>(partner.size()) - run.j;
             }
             blocks.push_back(runs.size());
             return;
@@ -183,13 +188,14 @@ struct OneTargetTile {
         typename Simd<L>::Vec sum[vectors], squares[vectors], product[products][vectors], cancelled[vectors];
     };
 
-    // The pairs of some rows with partners that lie together or (`listed`, one row) are listed.
-    template <int L, int rows, bool listed>
+    // The pairs of some rows with partners that lie together or (`listed`, one row) are listed, and may be weighted.
+    template <int L, int rows, bool listed, bool weighted = false>
     ALWAYS_INLINE static void run(const Job& job, const PairStream& pairs, const PairStream::Run& run, const double* f,
                                   Sums<L>& all) {
         using S = Simd<L>;
         using Vec = typename S::Vec;
-        constexpr int V = vectors, strip = OneTargetTile::strip<L>, pitch = parts<Rule> * strip, size = (1 + products) * rows;
+        constexpr int V = vectors, strip = OneTargetTile::strip<L>, pitch = parts<Rule> * strip,
+                      size = (1 + products + weighted) * rows;
         Vec zi[rows][V], ci[rows][V], a[rows][V], b[rows][V], c[products][rows][V];
         UNROLL(4)
         for (int r = 0; r < rows; ++r) UNROLL(4)
@@ -221,8 +227,14 @@ struct OneTargetTile {
                             all.cancelled[v] = value < S::splat(least_pair(q[r])) ? S::splat(1.0) : all.cancelled[v];
                         value = S::sqrt(value > 0 ? value : Vec{}) - job.shift;
                     }
-                    a[r][v] += value;
-                    b[r][v] += value * value;
+                    if constexpr (weighted) {
+                        const Vec part = q[(1 + products) * rows + r] * value;
+                        a[r][v] += part;
+                        b[r][v] += part * value;
+                    } else {
+                        a[r][v] += value;
+                        b[r][v] += value * value;
+                    }
                     UNROLL(4)
                     for (int k = 0; k < products; ++k) c[k][r][v] += q[(1 + k) * rows + r] * value;
                 }
@@ -271,7 +283,9 @@ struct OneTargetTile {
                 }
                 for (std::size_t u = pairs->blocks[block]; u < pairs->blocks[block + 1]; ++u) {
                     const PairStream::Run& those = pairs->runs[u];
-                    if (!pairs->partner.empty())
+                    if (pairs->weighted)
+                        run<L, 1, true, true>(job, *pairs, those, f, all);
+                    else if (!pairs->partner.empty())
                         run<L, 1, true>(job, *pairs, those, f, all);
                     else if (together > 1 && those.rows == together)
                         run<L, together, false>(job, *pairs, those, f, all);
@@ -290,9 +304,9 @@ struct OneTargetTile {
 };
 
 // The alignments of a tile's candidates, from what all passes have summed up.
-void put_alignments(const Job& job, int64_t first, int64_t width, const double* suspect) {
+void put_alignments(const Job& job, int64_t target, int64_t first, int64_t width, const double* suspect) {
     const int64_t left = std::min(width, job.candidates.count - first);
-    const int64_t pattern = job.targets->pattern_of(0);
+    const int64_t pattern = job.targets->pattern_of(target);
     const double weight = job.targets->total(pattern);
     const double* sums = suspect + width;
     for (int64_t w = 0; w < left; ++w) {
@@ -305,9 +319,9 @@ void put_alignments(const Job& job, int64_t first, int64_t width, const double* 
             explained += product * product;
         }
         if (job.targets->controls > 0) spread = spread_left(spread, explained, m.squares, enough);
-        job.put(0, first + w, m.product / spread);
+        job.put(target, first + w, m.product / spread);
         trusted = suspect[w] == 0 && trusted && !(m.sum <= job.cancel_threshold[pattern]);
-        job.needs_recompute[first + w] = !trusted ? anew : enough ? 0 : compared;
+        job.needs_recompute[first + w] |= !trusted ? anew : enough ? 0 : compared;
     }
 }
 
@@ -583,7 +597,7 @@ int64_t strips_of(int64_t stimuli, int64_t candidates, int strip, int threads) {
     return std::max<int64_t>(1, std::min(widest, share) / strip);
 }
 
-// A few of the products with the target and its controls, and the tile that takes so many at once.
+// A few of the products with a target and its controls, and the tile that takes so many at once.
 struct OneTargetPass {
     void (*tile)(const Job*, const PairStream*, int64_t first, int64_t strips, int64_t products_before, double*, const Context*);
     int64_t strip, products_before;
@@ -591,11 +605,11 @@ struct OneTargetPass {
 };
 
 template <class Rule, int sign>
-std::vector<OneTargetPass> passes_of(const Job& job, const Context& context) {
+std::vector<OneTargetPass> passes_of(const Job& job, int64_t target, const Context& context) {
     const StandardTargets& targets = *job.targets;
     const double shift = Rule::rooted || Rule::normalised ? 0 : job.shift;
-    std::vector<const double*> against{targets.row(0)};
-    for (int64_t k = 0; k < targets.controls; ++k) against.push_back(targets.control(targets.pattern_of(0), k));
+    std::vector<const double*> against{targets.row(target)};
+    for (int64_t k = 0; k < targets.controls; ++k) against.push_back(targets.control(targets.pattern_of(target), k));
     std::vector<OneTargetPass> passes;
     const auto add = [&](auto products, int64_t before) {
         using Tile = OneTargetTile<Rule, sign, products()>;
@@ -603,32 +617,42 @@ std::vector<OneTargetPass> passes_of(const Job& job, const Context& context) {
         int strip = 0, rows = 0;
         at_level([&](auto lanes) { strip = Tile::template strip<lanes()>, rows = Tile::template rows<lanes()>; });
         const auto from = against.begin() + before;
-        passes.push_back({tile, strip, before, {job, {from, from + products()}, rows, shift, context}});
+        passes.push_back({tile, strip, before, {job, target, {from, from + products()}, rows, shift, context}});
     };
     for (int64_t before = 0; before <= targets.controls; before += most_products)
         with_products(1 + targets.controls - before, [&](auto products) { add(products, before); });
     return passes;
 }
 
+// Whether targets go one after the other: one alone, or several that have no more pairs between them than there are.
+bool one_by_one(const StandardTargets& targets) {
+    int64_t counted = 0;
+    for (int64_t t = 0; t < targets.count && counted <= targets.pairs; ++t) counted += targets.counted(t);
+    return targets.count == 1 || counted <= targets.pairs;
+}
+
 template <class Rule, int sign>
 void by_moments(Job& job, const Context& context) {
     const StandardTargets& targets = *job.targets;
     const int64_t n = job.x.stimuli;
-    if (targets.count == 1 && targets.binary) {
-        const std::vector<OneTargetPass> passes = passes_of<Rule, sign>(job, context);
-        const int64_t strip = passes[0].strip, strips = strips_of(n, job.candidates.count, strip, context.threads);
-        const int64_t width = strips * strip, factors = width * n * parts<Rule>;
+    if (one_by_one(targets)) {
         std::vector<Buffer> scratch;
-        for (int t = 0; t < context.threads; ++t) scratch.emplace_back(factors + width * (4 + targets.controls));
-        const int64_t tiles = (job.candidates.count + width - 1) / width;
-        share_out(tiles, context.threads, context, [&](int64_t t, int thread) {
-            double* memory = scratch[thread].get();
-            for (const OneTargetPass& pass : passes)
-                if (!context.stop(thread))
-                    pass.tile(&job, &pass.pairs, t * width, strips, pass.products_before, memory, &context);
-            if (!context.stop(thread)) put_alignments(job, t * width, width, memory + factors);
-            context.did(1.0 / static_cast<double>(tiles));
-        });
+        for (int64_t target = 0; target < targets.count && !context.stop(0); ++target) {
+            const std::vector<OneTargetPass> passes = passes_of<Rule, sign>(job, target, context);
+            const int64_t strip = passes[0].strip, strips = strips_of(n, job.candidates.count, strip, context.threads);
+            const int64_t width = strips * strip, factors = width * n * parts<Rule>;
+            while (static_cast<int>(scratch.size()) < context.threads)
+                scratch.emplace_back(factors + width * (4 + targets.controls));
+            const int64_t tiles = (job.candidates.count + width - 1) / width;
+            share_out(tiles, context.threads, context, [&](int64_t t, int thread) {
+                double* memory = scratch[thread].get();
+                for (const OneTargetPass& pass : passes)
+                    if (!context.stop(thread))
+                        pass.tile(&job, &pass.pairs, t * width, strips, pass.products_before, memory, &context);
+                if (!context.stop(thread)) put_alignments(job, target, t * width, width, memory + factors);
+                context.did(1.0 / static_cast<double>(tiles * targets.count));
+            });
+        }
         return;
     }
     Panels panels(targets);

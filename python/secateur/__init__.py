@@ -16,6 +16,7 @@
     pruning                    Pruner, a scikit-learn selector; its settings, and the searches, one class each
     search                     the searches as functions: ranking, forward, backward, floating
     validation                 out of sample: folds, scores, cross-validation, tables
+    odd_one_out                choices of odd ones out: accuracy, leave-one-out, held out, the null
     inference                  the null, intervals, the noise ceiling, stability, transfer
     timecourse                 MEG/EEG recordings: RDM movies, pruning at every time, tests over subjects
     regions                    of the brain: four tests over two image sets
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
         fmri,
         models,
         networks,
+        odd_one_out,
         regions,
         report,
         reweighting,
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
     from .inference import bootstrap, noise_ceiling, noise_normalised_r2, permutation_test, stability, transfer
     from .models import compare_models, model_recovery, unique_variance
     from .networks import feature_maps, heatmaps, occlusion, saliency
+    from .odd_one_out import choice_accuracy
     from .pruning import Pruner
     from .search import SearchInterrupted
     from .statistics import benjamini_hochberg
@@ -85,6 +88,7 @@ _LAZY = {
     "inference": (*("bootstrap", "noise_ceiling", "noise_normalised_r2", "permutation_test", "stability", "transfer"),),
     "models": ("compare_models", "model_recovery", "unique_variance"),
     "networks": ("feature_maps", "heatmaps", "occlusion", "saliency"),
+    "odd_one_out": ("choice_accuracy",),
     "pruning": ("Pruner",),
     "search": ("SearchInterrupted",),
     "statistics": ("benjamini_hochberg",),
@@ -106,6 +110,7 @@ __all__ = [
     "baselines",
     "benjamini_hochberg",
     "bootstrap",
+    "choice_accuracy",
     "compare",
     "compare_models",
     "comparison",
@@ -126,6 +131,7 @@ __all__ = [
     "noise_ceiling",
     "noise_normalised_r2",
     "occlusion",
+    "odd_one_out",
     "permutation_test",
     "regions",
     "report",

@@ -34,6 +34,7 @@ __all__ = [
     "MoviesLike",
     "NamesLike",
     "OfTwoSets",
+    "PairsLike",
     "PathOrPaths",
     "PatternsLike",
     "PicksLike",
@@ -42,11 +43,13 @@ __all__ = [
     "Recorded",
     "RecordingsLike",
     "RegionsLike",
+    "Sparse",
     "Splits",
     "Splitter",
     "SubsetLike",
     "TargetLike",
     "Transforms",
+    "TripletsLike",
     "WeightsLike",
     "WindowsLike",
 ]  # fmt: skip
@@ -61,6 +64,14 @@ class RDMs(Protocol):
     def pattern_descriptors(self) -> Any: ...
     @property
     def n_cond(self) -> int: ...
+
+
+class Sparse(Protocol):
+    """What is read of scipy's sparse matrices and arrays; they have no types of their own."""
+
+    @property
+    def shape(self) -> Any: ...
+    def tocoo(self) -> Any: ...
 
 
 class Recorded(Protocol):
@@ -104,6 +115,9 @@ TargetLike: TypeAlias = "HostTargetLike | CudaArray | DeviceTargets"
 # Shaped like a target; on a CUDA device beside a target there.
 WeightsLike: TypeAlias = "ArrayLike | pandas.DataFrame | xarray.DataArray | CudaArray"
 ControlLike: TypeAlias = "MatricesLike | Sequence[MatricesLike]"
+# Targets as lists: pairs with their values, choices of odd ones out.
+PairsLike: TypeAlias = "ArrayLike | pandas.DataFrame | Sparse"
+TripletsLike: TypeAlias = "ArrayLike | pandas.DataFrame"
 # One a stimulus, or a feature: integers or text; and a mask of features, or their indices.
 LabelsLike: TypeAlias = "ArrayLike | pandas.Series[Any] | pandas.Index[Any] | xarray.DataArray"
 SubsetLike: TypeAlias = "ArrayLike | pandas.Series[Any] | pandas.Index[Any] | xarray.DataArray"

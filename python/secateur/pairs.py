@@ -11,7 +11,16 @@ import numpy.typing as npt
 
 from .features import Indices, Matrix
 
-__all__ = ["pack", "pair_blocks", "pair_count", "pair_positions", "pair_table", "stimulus_count", "unpack"]
+__all__ = [
+    "pack",
+    "pair_blocks",
+    "pair_count",
+    "pair_places",
+    "pair_positions",
+    "pair_table",
+    "stimulus_count",
+    "unpack",
+]
 
 PAIRS_AT_ONCE = 1 << 20  # whose indices are held: those of all pairs take twice as much memory as a target
 
@@ -54,6 +63,18 @@ def pair_blocks(n: int, at_once: int = PAIRS_AT_ONCE) -> Iterator[tuple[slice, I
         first = last
 
 
+def pair_places(i: Indices, j: Indices, n: int) -> Indices:
+    """Where the pairs (i, j), whichever comes first, lie in the packed order of n stimuli.
+
+    Examples
+    --------
+    >>> pair_places(np.array([0, 3]), np.array([2, 2]), 4)
+    array([1, 5])
+    """
+    low, high = np.minimum(i, j), np.maximum(i, j)
+    return np.asarray(low * (2 * n - low - 1) // 2 + high - low - 1)
+
+
 def pair_positions(stimuli: Indices, n: int) -> Indices:
     """Where the pairs among ``stimuli`` (..., m indices, in this order) lie in the packed order of n stimuli.
 
@@ -70,8 +91,8 @@ def pair_positions(stimuli: Indices, n: int) -> Indices:
     stimuli, m = np.asarray(stimuli), np.shape(stimuli)[-1]
     positions = np.empty((*stimuli.shape[:-1], pair_count(m)), dtype=np.int64)
     for at, a, b in pair_blocks(m):
-        i, j = np.minimum(stimuli[..., a], stimuli[..., b]), np.maximum(stimuli[..., a], stimuli[..., b])
-        positions[..., at] = np.where(i == j, 0, i * (2 * n - i - 1) // 2 + j - i - 1)
+        i, j = stimuli[..., a], stimuli[..., b]
+        positions[..., at] = np.where(i == j, 0, pair_places(i, j, n))
     return positions
 
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from .progress import Report
 
 __all__ = [
-    "Problem", "compare", "compare_rows", "compare_where_defined", "device_array", "order_by_importance",
-    "similarities_in_each", "similarities_of",
+    "Problem", "choices_by_prefix", "choices_without", "compare", "compare_rows", "compare_where_defined",
+    "device_array", "order_by_importance", "similarities_in_each", "similarities_of",
 ]  # fmt: skip
 
 
@@ -98,6 +98,16 @@ def compare_where_defined(
         left_out[:] = [np.sum(undefined & targets.has_weight(t)) for t in range(len(targets))]
         targets = targets.mask_pairs(undefined)
     return compare(similarities, targets, comparator, threads, metric), left_out
+
+
+def choices_without(values: Matrix, triplets: Indices, metric: Metric, subset: Indices, threads: int) -> Matrix:
+    """Share (d,) of the choices (m, 3) that are the most similar pair with each feature of a subset removed."""
+    return _core.choices_leave_one_out(values, triplets, metric, subset, threads)
+
+
+def choices_by_prefix(values: Matrix, triplets: Indices, metric: Metric, order: Indices, threads: int) -> Matrix:
+    """Share (steps,) of the choices (m, 3) that are the most similar pair over each prefix of an order."""
+    return _core.choices_insertion_curve(values, triplets, metric, order, threads)
 
 
 def order_by_importance(importance: Matrix, threads: int = 1) -> Indices:

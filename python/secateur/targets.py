@@ -10,16 +10,27 @@ from typing import TYPE_CHECKING, Any, Literal, cast, overload
 import numpy as np
 import numpy.typing as npt
 
-from .features import LARGEST_WEIGHT, CudaArray, Indices, Matrix, as_float64, check_magnitude, is_device_array
-from .pairs import pack, pair_count, pair_positions, stimulus_count
+from .arguments import check_integer
+from .features import (
+    LARGEST_WEIGHT,
+    CudaArray,
+    Indices,
+    Matrix,
+    as_array,
+    as_float64,
+    check_magnitude,
+    is_device_array,
+    refuse_mask,
+)
+from .pairs import pack, pair_count, pair_places, pair_positions, stimulus_count
 
 if TYPE_CHECKING:
     import xarray
     from numpy.typing import ArrayLike
 
-    from ._typing import ControlLike, MatricesLike, WeightsLike
+    from ._typing import ControlLike, MatricesLike, PairsLike, TripletsLike, WeightsLike
 
-__all__ = ["average"]
+__all__ = ["average", "from_pairs", "from_triplets"]
 
 Kind = Literal["similarity", "dissimilarity"]
 VALUES_AT_ONCE = 1 << 20  # of matrices that are looked through
@@ -388,9 +399,10 @@ def read_target(
 
     Parameters
     ----------
-    target : (n, n) | (P,) | (T, P) | (T, n, n) array, rsatoolbox ``RDMs``, or xarray DataArray
-        A DataArray has dims (..., "pair") or (..., stimulus, stimulus2); leading dims become targets. It, a square
-        pandas DataFrame and rsatoolbox's pattern descriptors may name the stimuli, which are then held against X's.
+    target : (n, n) | (P,) | (T, P) | (T, n, n) array, rsatoolbox ``RDMs``, xarray DataArray, or Targets
+        :class:`Targets` are what :func:`from_pairs` and :func:`from_triplets` give. A DataArray has dims (..., "pair")
+        or (..., stimulus, stimulus2); leading dims become targets. It, a square pandas DataFrame and rsatoolbox's
+        pattern descriptors may name the stimuli, which are then held against X's.
         Pairs are in ``numpy.triu_indices(n, 1)`` order. NaN, or masked (``numpy.ma``): that pair has weight 0 in that
         target.
         With n = 3 a (3, 3) array is read as one matrix.
@@ -422,7 +434,20 @@ def read_target(
     if isinstance(target, Targets):
         if target.n != n:
             raise ValueError(f"target must cover the {n} stimuli of X, got {target.n}")
-        return target
+        if weights is not None:
+            raise ValueError("weights must be None for a target that was read before, and has its own, got some")
+        if control is None:
+            return target
+        if target.controls is not None:
+            raise ValueError("control must be None for a target that was read with some, got more")
+        given_controls = read_controls(control, n, stimuli)
+        lacking = np.asarray(np.isnan(given_controls).any(axis=0))
+        return replace(target.mask_pairs(lacking) if lacking.any() else target, controls=given_controls)
+    if hasattr(target, "tocoo"):
+        raise TypeError(
+            f"target must be dense, got a sparse {type(target).__name__}: secateur.targets.from_pairs takes what it "
+            "stores for the pairs that there are"
+        )
     if kind not in (None, "similarity", "dissimilarity"):
         raise ValueError(f"kind must be 'similarity' or 'dissimilarity', got {kind!r}")
     if device_arrays and is_device_array(target):
@@ -524,3 +549,198 @@ def average(rdms: MatricesLike, zscore: bool = True, rescale: tuple[float, float
     with np.errstate(invalid="ignore"):
         mean = np.where(there, values, 0).sum(axis=0) / there.sum(axis=0)
     return np.asarray(mean if rescale is None else (mean + rescale[0]) / rescale[1])
+
+
+def from_pairs(pairs: PairsLike, n: int | None = None, *, kind: Kind) -> Targets:
+    """A target of some pairs alone: a list of them, or a sparse matrix.
+
+    Parameters
+    ----------
+    pairs : (m, 3) or (m, 4) array or DataFrame, or sparse matrix (n, n) of scipy
+        One row a pair: stimulus i, stimulus j (from 0, in either order), value, and its weight if there is a fourth
+        column (above zero; 1 by default). A row whose value is NaN is a missing pair. Of a sparse matrix the entries
+        that it stores, zeros too, off its diagonal: above it, below it, or both where they agree.
+    n : int, optional
+        Number of stimuli; a sparse matrix says it itself.
+    kind : {"similarity", "dissimilarity"}
+        What the values are.
+
+    Returns
+    -------
+    Targets
+        One target for every verb, pruner and test; all other pairs are missing: they have weight 0.
+
+    Raises
+    ------
+    TypeError
+        Where values are no real numbers, or stimuli no whole ones.
+    ValueError
+        Where the shape is none of these, a stimulus is not from 0 to n - 1, a pair is one of a stimulus with itself or
+        comes twice, or a value or weight is infinite; a weight that is not above zero.
+
+    Notes
+    -----
+    The target takes 16 bytes for each of the n (n - 1) / 2 pairs, missing or not. Leave-one-out and insertion of one
+    target pass over the pairs that are there, where they are few.
+
+    Examples
+    --------
+    >>> import secateur as sc
+    >>> X = np.random.default_rng(0).normal(size=(5, 4))
+    >>> pairs = [(0, 1, 0.9), (0, 2, 0.1), (3, 1, 0.5), (2, 4, 0.3)]
+    >>> target = sc.targets.from_pairs(pairs, 5, kind="similarity")
+    >>> sc.leave_one_out(X, target).shape
+    (4,)
+    """
+    if kind not in ("similarity", "dissimilarity"):
+        raise ValueError(f"kind must be 'similarity' or 'dissimilarity', got {kind!r}")
+    if hasattr(pairs, "tocoo"):
+        rows, n = _stored_pairs(pairs, n)
+    else:
+        n = check_integer("n", n, 3)
+        rows = as_float64(pairs, "pairs")
+        if rows.ndim != 2 or rows.shape[1] not in (3, 4) or not len(rows):
+            raise ValueError(f"pairs must have shape (pairs, 3) or (pairs, 4), got {rows.shape}")
+    rows = rows[~np.isnan(rows[:, 2])]
+    i, j = _stimuli_of(rows[:, :2], n, "pairs", "pair").T
+    places = pair_places(i, j, n)
+    order = np.argsort(places, kind="stable")
+    again = np.flatnonzero(np.diff(places[order]) == 0)
+    if again.size:
+        first, second = np.sort(order[again[0] : again[0] + 2])
+        raise ValueError(f"pairs must hold each pair once, got {i[first]}, {j[first]} in rows {first} and {second}")
+    values, weights = rows[:, 2], rows[:, 3] if rows.shape[1] == 4 else np.ones(len(rows))
+    if np.isinf(values).any():
+        raise ValueError(f"pairs must not have infinite values, got one in row {np.flatnonzero(np.isinf(values))[0]}")
+    bad = np.flatnonzero(~(np.isfinite(weights) & (weights > 0)))
+    if bad.size:
+        raise ValueError(f"pairs must have finite weights above 0, got {weights[bad[0]]:g} in row {bad[0]}")
+    check_magnitude(values, "pairs")
+    check_magnitude(weights, "weights", LARGEST_WEIGHT)
+    return _of_some_pairs(places, values if kind == "similarity" else -values, weights, n, kind)
+
+
+def _of_some_pairs(places: Indices, values: Matrix, weights: Matrix, n: int, kind: Kind) -> Targets:
+    """One target, oriented, of the pairs at these places of the packed order."""
+    packed, pattern = np.zeros((1, pair_count(n))), np.zeros((1, pair_count(n)))
+    packed[0, places], pattern[0, places] = values, weights
+    return Targets(packed, pattern, np.zeros(1, dtype=np.int64), n, True, kind=kind)
+
+
+def _stored_pairs(pairs: Any, n: int | None) -> tuple[Matrix, int]:
+    """The entries off the diagonal of a sparse matrix, as rows (i, j, value), and its number of stimuli."""
+    shape = tuple(pairs.shape)
+    if len(shape) != 2 or shape[0] != shape[1] or shape[0] < 3 or n not in (None, shape[0]):
+        raise ValueError(
+            f"pairs must be square where they are sparse, of {n or '3 or more'} stimuli, got shape {shape}"
+        )
+    entries = pairs.tocoo(copy=True)
+    entries.sum_duplicates()
+    values = as_float64(entries.data, "pairs")
+    i, j = np.asarray(entries.row, dtype=np.int64), np.asarray(entries.col, dtype=np.int64)
+    off = i != j
+    i, j, values = i[off], j[off], values[off]
+    places = pair_places(i, j, shape[0])
+    _, first, of = np.unique(places, return_index=True, return_inverse=True)
+    same = np.isclose(values, values[first][of], rtol=1e-6, atol=1e-9, equal_nan=True)
+    if not same.all():
+        k = int(np.flatnonzero(~same)[0])
+        other = first[of[k]]
+        raise ValueError(
+            f"pairs must be symmetric where a sparse matrix has both sides, got {values[other]} at ({i[other]}, "
+            f"{j[other]}) and {values[k]} at ({i[k]}, {j[k]})"
+        )
+    return np.column_stack([i[first], j[first], values[first]]).astype(np.float64), int(shape[0])
+
+
+def _stimuli_of(values: npt.NDArray[Any], n: int, name: str, of: str) -> Indices:
+    """Rows of different stimuli from 0 to n - 1, checked."""
+    if values.dtype.kind not in "iuf":
+        raise TypeError(f"{name} must hold numbers of stimuli, got dtype {values.dtype}")
+    if values.dtype.kind == "f":
+        broken = np.argwhere(~(values == np.floor(values)))  # NaN too
+        if len(broken):
+            row, column = broken[0]
+            raise TypeError(f"{name} must hold whole numbers of stimuli, got {values[row, column]} in row {row}")
+    outside = np.argwhere((values < 0) | (values >= n))
+    if len(outside):
+        row, column = outside[0]
+        counted = ": they look counted from 1, subtract 1" if values.min() == 1 and values.max() == n else ""
+        raise ValueError(
+            f"{name} must hold stimuli from 0 to {n - 1}, got {int(values[row, column])} in row {row}{counted}"
+        )
+    ordered = np.sort(values, axis=1)
+    again = np.flatnonzero((ordered[:, 1:] == ordered[:, :-1]).any(axis=1))
+    if again.size:
+        row = ", ".join(str(int(s)) for s in values[again[0]])
+        raise ValueError(f"{name} must have different stimuli in a {of}, got {row} in row {again[0]}")
+    return np.ascontiguousarray(values, dtype=np.int64)
+
+
+def read_triplets(triplets: object, n: int, odd: int = 2) -> Indices:
+    """Choices of odd ones out (m, 3) int64: the two stimuli that were kept together, then the odd one.
+
+    Raises
+    ------
+    TypeError
+        Where they are no whole numbers.
+    ValueError
+        Where their shape is not (m, 3), a stimulus is not from 0 to n - 1, or one is in a triplet twice.
+    """
+    odd = check_integer("odd", odd, 0, 2)
+    values = refuse_mask(as_array(triplets, "triplets"), "triplets")
+    if values.ndim != 2 or values.shape[1] != 3 or not len(values):
+        raise ValueError(f"triplets must have shape (choices, 3), got {values.shape}")
+    columns = [column for column in range(3) if column != odd]
+    return np.ascontiguousarray(_stimuli_of(values, n, "triplets", "triplet")[:, [*columns, odd]])
+
+
+def from_triplets(triplets: TripletsLike, n: int, *, odd: int = 2, weighted: bool = True) -> Targets:
+    """A target of choices of odd ones out: how often each pair was kept together when it was shown.
+
+    Parameters
+    ----------
+    triplets : (m, 3) integers
+        The three stimuli of each choice, from 0.
+    n : int
+        Number of stimuli.
+    odd : {2, 0, 1}
+        The column that holds the odd one out. The last by default, as in the files of THINGS, SPoSE, VICE and
+        thingsvision: the first two were kept together.
+    weighted : bool
+        Whether a pair weighs as often as it was shown; else once (rank comparators take no other weights).
+
+    Returns
+    -------
+    Targets
+        One target, of similarities from 0 to 1 (chance: 1/3); pairs that were never shown are missing.
+
+    Raises
+    ------
+    TypeError
+        Where triplets hold no whole numbers.
+    ValueError
+        Where their shape is not (m, 3), a stimulus is not from 0 to n - 1, or one is in a triplet twice.
+
+    See Also
+    --------
+    secateur.odd_one_out : scores the choices themselves.
+
+    References
+    ----------
+    Hebart, Zheng, Pereira & Baker (2020), Nature Human Behaviour 4, 1173-1185.
+
+    Examples
+    --------
+    >>> from secateur.targets import from_triplets
+    >>> target = from_triplets([(0, 1, 2), (0, 1, 3), (0, 2, 1)], 4)
+    >>> target.values.round(2)[0], target.weights[0]
+    (array([0.67, 0.5 , 0.  , 0.  , 0.  , 0.  ]), array([3., 2., 1., 2., 1., 0.]))
+    """
+    a, b, c = read_triplets(triplets, n, odd).T
+    pairs = pair_count(n)
+    kept = np.bincount(pair_places(a, b, n), minlength=pairs)
+    shown = kept + np.bincount(np.concatenate([pair_places(a, c, n), pair_places(b, c, n)]), minlength=pairs)
+    places = np.flatnonzero(shown)
+    counts = shown[places].astype(np.float64)
+    return _of_some_pairs(places, kept[places] / counts, counts if weighted else np.ones(len(counts)), n, "similarity")

@@ -48,6 +48,11 @@ struct Orders {  // row-major (count, steps) feature indices, distinct in each r
     const int64_t* of(int64_t target) const { return values + (count > 1 ? target * steps : 0); }
 };
 
+struct Triplets {  // row-major (count, 3) stimuli, distinct in each row: the pair that was kept together, then the odd one out
+    const int64_t* stimuli;
+    int64_t count;
+};
+
 struct Recording {  // patterns (splits, stimuli, sensors, times), of double or of float
     const void* values;
     bool single;

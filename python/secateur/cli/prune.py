@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from ..features import Features
     from ..pruning import Pruner
-    from ..targets import Targets
+    from ..targets import Kind, Targets
     from ..validation import Over
 
 __all__ = ["demo", "prune"]
@@ -81,7 +81,11 @@ def demo(
 def prune(
     features: Annotated[str, argument("FEATURES", "Embedding, stimuli × features: FILE or FILE:KEY.")],
     target: Annotated[
-        str, argument("TARGET", "Matrix over the same stimuli, its pairs, or several: FILE or FILE:KEY.")
+        str,
+        argument(
+            "TARGET",
+            "Matrix over the same stimuli, its pairs, or several; or choices (--kind triplets): FILE or FILE:KEY.",
+        ),
     ],
     out: Annotated[Path, option("DIR", "Folder for the results.")],
     kind: Annotated[
@@ -89,9 +93,10 @@ def prune(
         option(
             "KIND",
             "What TARGET holds: similarity or dissimilarity (RDMs). Needed unless a matrix shows it: its diagonal "
-            "is its top or its bottom.",
+            "is its top or its bottom. Or triplets: choices of odd ones out, three rows of FEATURES (from 0) a line.",
         ),
     ] = None,
+    odd: Annotated[int, option("COLUMN", "Of triplets: the column of the odd one out, from 0.", min=0)] = 2,
     control: Control = None,
     pruning: Pruning = DEFAULTS,
     joint: Joint = "each",
@@ -111,30 +116,47 @@ def prune(
     files name their stimuli, these are matched by name.
     """
     with exit_with_message():
-        from ..files import match, read_features_file, read_groups_file, read_target_file, stated_kind
-        from ..targets import read_target
+        from ..files import (
+            match,
+            read_features_file,
+            read_groups_file,
+            read_target_file,
+            read_triplets_file,
+            stated_kind,
+        )
+        from ..measures import comparator_row
+        from ..targets import from_triplets, read_target, read_triplets
 
+        of_choices = kind == "triplets"
         with refuse_bad_input():
-            pruner = pruning.pruner(kind)
+            if kind not in (None, "similarity", "dissimilarity", "triplets"):
+                raise ValueError(f"--kind must be similarity, dissimilarity or triplets, got {kind!r}")
+            if odd != 2 and not of_choices:
+                raise ValueError(f"--odd must come with --kind triplets, got {odd} with {kind or 'none'}")
+            pruner = pruning.pruner("similarity" if of_choices else cast("Kind | None", kind))
             pruner.set_params(joint=joint).settings()
             check_left_out(over, joint)
         checked_destination(out, overwrite)
         with refuse_bad_input():
             if group_folds and groups is None:
                 raise ValueError("--group-folds must come with --groups FILE, got none")
-            embedding, loaded_target = read_features_file(features), read_target_file(target)
+            embedding = read_features_file(features)
+            loaded_target = read_triplets_file(target) if of_choices else read_target_file(target)
             loaded_controls = [read_target_file(path) for path in control or ()]
-            said = stated_kind(loaded_target, kind)
+            said = None if of_choices else stated_kind(loaded_target, kind)
         with refuse_bad_input(embedding.path.name):
             X = replace(_read(embedding.values), stimuli=embedding.stimuli, names=embedding.names)
         with refuse_bad_input():
             if fixed:
                 fixed_features(fixed, X, pruner)
-            values, note = match(loaded_target, embedding)
+            values, note = (loaded_target.values, None) if of_choices else match(loaded_target, embedding)
             controls = [match(one, embedding) for one in loaded_controls]
             grouping = None if groups is None else read_groups_file(groups, X.n, embedding.stimuli)
         with refuse_bad_input(loaded_target.path.name):
-            targets = read_target(values, X.n, said, control=[of for of, _ in controls] or None)
+            choices, given_target = read_triplets(values, X.n, odd) if of_choices else None, cast("Any", values)
+            if choices is not None:
+                given_target = from_triplets(choices, X.n, weighted=not comparator_row(pruner.comparator).rank)
+            targets = read_target(given_target, X.n, said, control=[of for of, _ in controls] or None)
             if len(targets) == 1:
                 targets = replace(targets, labels=(loaded_target.path.stem,))
         given = [*embedding.notes, *loaded_target.notes, note, *(grouping.notes if grouping else ())]
@@ -154,6 +176,7 @@ def prune(
         ]
         job = _Job(X, targets, pruner, f"{embedding.path.stem} pruned to {loaded_target.path.stem}", inputs)
         job = replace(job, cv=cv, repeats=repeats, permutations=permutations, seed=seed, notes=notes, over=over)
+        job = replace(job, choices=choices)
         _run(
             replace(job, groups=None if grouping is None else grouping.values, group_folds=group_folds), out, overwrite
         )
@@ -182,6 +205,7 @@ class _Job:
     group_folds: bool = False
     notes: tuple[str, ...] = ()
     over: str = "stimuli"
+    choices: Any = None  # (m, 3): the kept pair, the odd one out
 
 
 def _run(job: _Job, out: Path, overwrite: bool) -> None:
@@ -214,11 +238,40 @@ def _run(job: _Job, out: Path, overwrite: bool) -> None:
     print_text(f"{job.title}\n\n{tables.text(result, null)}")
     if len(targets) > folder.MOST_PAGES:
         print_text(f"figures.pdf shows the first {folder.MOST_PAGES} of {len(targets)} targets.\n")
+    scores = {} if job.choices is None else _choices(job, result)
     log("Drawing and writing.")
     how = {"permutations": job.permutations, "device": job.pruner.device, "group_folds": job.group_folds}
-    settings = run_settings(job.inputs, job.notes, **how, **({"over": job.over} if job.over != "stimuli" else {}))
+    settings = run_settings(
+        job.inputs, job.notes, **how, **scores, **({"over": job.over} if job.over != "stimuli" else {})
+    )
     files = folder.write(
         out, features, targets, result, null, job.groups, title=job.title, settings=settings, overwrite=overwrite,
         seed=job.seed,
     )  # fmt: skip
     print_files(out, files, folder.CONTENTS)
+
+
+def _choices(job: _Job, result: xarray.Dataset) -> dict[str, Any]:
+    """Print, and give for the settings, how many held-out choices the features make as people did."""
+    from ..odd_one_out import held_out, noise_ceiling
+
+    scored = held_out(job.features, job.choices, result)
+    count = int(scored["test_triplets"].sum())
+    found: dict[str, Any] = {"choices": len(job.choices), "test_choices": count}
+    if not count:
+        print_text("No choice lies wholly within the test stimuli of a fold: fewer folds leave some.\n")
+        return {"odd_one_out": found}
+    found |= {name: scored.attrs[name] for name in ("full_test", "pruned_test")}
+    words = (
+        f"Held-out choices made as people did (chance 0.333): full {found['full_test']:.3f}, pruned "
+        f"{found['pruned_test']:.3f}, of {count} choices wholly within the test stimuli of a fold"
+    )
+    try:
+        ceiling = noise_ceiling(job.choices)
+    except ValueError:  # no set was shown again
+        ceiling = None
+    if ceiling is not None:
+        found |= {"ceiling_lower": ceiling.lower, "ceiling_upper": ceiling.upper}
+        words += f"; ceiling {ceiling.lower:.3f} to {ceiling.upper:.3f}, of {ceiling.choices} repeated choices"
+    print_text(f"{words}.\n")
+    return {"odd_one_out": found}

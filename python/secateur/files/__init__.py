@@ -7,16 +7,24 @@ entries     what a file held, which arrays there are, and which is meant
 matching    stimuli matched by their names
 numpy       .npy, .npz
 hdf5        .mat, .h5, .hdf5, .nc, in a process of their own
-text        .csv, .tsv
+text        .csv, .tsv; triplets from .txt, too
 arrays      embeddings, targets and groups by file and key
 """
 
-from .arrays import FORMATS, read_arrays, read_features_file, read_groups_file, read_target_file, stimuli_of_target
+from .arrays import (
+    FORMATS,
+    read_arrays,
+    read_features_file,
+    read_groups_file,
+    read_target_file,
+    read_triplets_file,
+    stimuli_of_target,
+)
 from .entries import Array, FileError, Loaded, Names, broken_files_refused
 from .matching import FEATURES, STIMULI, match, order_taken, stated_kind
 
 __all__ = [
     "FEATURES", "FORMATS", "STIMULI", "Array", "FileError", "Loaded", "Names", "broken_files_refused", "match",
-    "order_taken", "read_arrays", "read_features_file", "read_groups_file", "read_target_file", "stated_kind",
-    "stimuli_of_target",
+    "order_taken", "read_arrays", "read_features_file", "read_groups_file", "read_target_file",
+    "read_triplets_file", "stated_kind", "stimuli_of_target",
 ]  # fmt: skip

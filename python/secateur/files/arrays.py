@@ -27,11 +27,11 @@ from .entries import (
 from .hdf5 import isolated_entries
 from .matching import FEATURES, STIMULI, check_names
 from .numpy import npy_entry, npz_entries
-from .text import read_csv, read_groups_csv
+from .text import read_csv, read_groups_csv, read_triplets_text
 
 __all__ = [
     "FORMATS", "locate", "opened", "read_arrays", "read_features_file", "read_groups_file", "read_target_file",
-    "stimuli_of_target",
+    "read_triplets_file", "stimuli_of_target",
 ]  # fmt: skip
 
 FORMATS = (".npy", ".npz", ".csv", ".tsv", ".mat", ".h5", ".hdf5", ".nc")
@@ -132,6 +132,30 @@ def read_groups_file(place: str, n: int, stimuli: Names | None) -> Loaded:
     return Loaded(groups, None, None, path, key)
 
 
+def read_triplets_file(place: str) -> Loaded:
+    """Read choices of odd ones out, (m, 3): the numbers of three stimuli in a row.
+
+    Parameters
+    ----------
+    place : str
+        A file, or ``file:key``. A .txt, as THINGS has them, holds three numbers a line, with blanks or commas between;
+        a .csv or .tsv may have a heading.
+
+    Raises
+    ------
+    FileError
+        As in :func:`read_features_file`. The values themselves are checked by :func:`secateur.targets.from_triplets`.
+    """
+    path, key = locate(place, "TARGET", (*FORMATS, ".txt"))
+    if path.suffix.lower() == ".txt":
+        return read_triplets_text(path)
+    if path.suffix.lower() in (".csv", ".tsv"):
+        return read_csv(path, square=False)
+    with opened(path) as entries:
+        key = choose(entries, key, path, "TARGET", {2})
+        return Loaded(load(entries[key], path), None, None, path, key)
+
+
 def read_arrays(place: str, wanted: Callable[[str], bool], what: str) -> dict[str, Array]:
     """Read every array of a .npz, .mat or HDF5 file whose name is wanted.
 
@@ -197,7 +221,7 @@ def _names_in(entries: Entries, keys: Sequence[str], count: int | None, path: Pa
     return None
 
 
-def locate(place: str, name: str) -> tuple[Path, str]:
+def locate(place: str, name: str, formats: Sequence[str] = FORMATS) -> tuple[Path, str]:
     """The file, and the key after a colon if there is one."""
     path, key = Path(place), ""
     if not path.exists() and ":" in place:
@@ -212,9 +236,9 @@ def locate(place: str, name: str) -> tuple[Path, str]:
         raise FileError(f"{name} must be a file, got {place!r}, which is a folder")
     if not path.is_file():
         raise FileError(f"{name} must be a file, got {place!r}, which is a pipe or a device")
-    if path.suffix.lower() not in FORMATS:
-        raise FileError(f"{name} must end in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, got {path.name!r}")
-    if key and path.suffix.lower() in (".npy", ".csv", ".tsv"):
+    if path.suffix.lower() not in formats:
+        raise FileError(f"{name} must end in {', '.join(formats[:-1])} or {formats[-1]}, got {path.name!r}")
+    if key and path.suffix.lower() in (".npy", ".csv", ".tsv", ".txt"):
         raise FileError(f"{name} must be given without a key where a file holds one array, got {place!r}")
     return path, key
 

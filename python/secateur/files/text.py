@@ -13,7 +13,7 @@ from ..features import Matrix
 from .entries import FileError, Loaded, Names, broken_files_refused
 from .matching import STIMULI, check_names, order_by_name
 
-__all__ = ["read_csv", "read_groups_csv"]
+__all__ = ["read_csv", "read_groups_csv", "read_triplets_text"]
 # Column headings that say that a first column of numbers names rows.
 _ROW_HEADINGS = {
     *STIMULI, "label", "item", "condition", "name", "names", "id", "index", "image", "images", "file", "filename",
@@ -164,3 +164,18 @@ def read_groups_csv(path: Path, n: int, stimuli: Names | None) -> Loaded:
     named = tuple(row[0] for row in rows)
     order = order_by_name(named, stimuli, path.name, "FEATURES")
     return Loaded(groups[order], stimuli, None, path)
+
+
+def read_triplets_text(path: Path) -> Loaded:
+    """Lines of three numbers, with blanks or commas between; what follows # is a comment."""
+    with broken_files_refused(path):
+        with path.open(encoding="utf-8-sig") as stream:
+            first = next((line for line in stream if line.split("#")[0].strip()), "")
+        if not first:
+            raise FileError(f"{path.name} must hold three numbers a line, got an empty file")
+        try:
+            values = np.loadtxt(path, delimiter="," if "," in first else None, ndmin=2, encoding="utf-8-sig")
+        except ValueError as error:
+            words = str(error).split("; ")[0].rstrip(".")
+            raise FileError(f"{path.name} must hold three numbers a line, got a line of others: {words}") from error
+    return Loaded(values, None, None, path)

@@ -15,7 +15,16 @@ from ..relabelling import relabelled, relabellings
 from ..similarity import warn_of_opposition, warn_of_undefined_pairs
 from ..statistics import mean_of_defined, permutation_p
 from ..targets import read_target
-from ..validation import Over, attributes, left_out, left_out_folds, names_or_numbers, pruner_of, score_fold
+from ..validation import (
+    Over,
+    attributes,
+    held_out_pairs,
+    left_out,
+    left_out_folds,
+    names_or_numbers,
+    pruner_of,
+    score_fold,
+)
 
 if TYPE_CHECKING:
     import xarray
@@ -109,6 +118,7 @@ def permutation_test(
     features = settings.read_features(X)
     targets = read_target(target, features.n, pruner.kind, weights, features.stimuli, control=control)
     folds, _, whose = left_out_folds(over, targets, subjects, features.n, cv, repeats, seed, groups)
+    held_out_pairs(folds, targets)
     orders = np.vstack([np.arange(features.n), relabellings(features.n, n, seed, groups)])
     joint = settings.search.joint != "each"
     at_once = 1 if joint else at_once_of(features.d, len(targets), pair_count(features.n))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .._typing import ControlLike, EmbeddingLike, LabelsLike, NamesLike, Splits, TargetLike, WeightsLike
     from ..targets import Kind
-from .folds import Fold, split, warn_of_small_folds
+from .folds import Fold, held_out_pairs, split, warn_of_small_folds
 from .scores import attributes, collect, names_or_numbers, score_fold
 from .subjects import bounds, subjects_of
 
@@ -125,7 +125,8 @@ def cross_validate(
     xarray.Dataset, dims (target, fold[, feature])
         ``full_train``, ``full_test``, ``pruned_train``, ``pruned_test``: alignments, correlation units.
         ``n_kept``, ``kept`` (feature), ``importance`` (feature), ``curve`` (step), ``undefined_pairs``: held-out
-        pairs that the kept features leave undefined (not scored), and ``test`` (fold, stimulus). Where subjects are
+        pairs that the kept features leave undefined (not scored), and ``test`` (fold, stimulus). Where pairs are
+        missing or weighted, ``test_pairs`` (target, fold): how many with weight a score is of. Where subjects are
         left out: ``kept``, ``importance`` and the training alignments are those of the others; ``ceiling_lower`` and
         ``ceiling_upper`` are the alignments, among the same test stimuli, of the mean of the others' targets and of
         that of all (:func:`secateur.noise_ceiling`). It can be saved with ``to_netcdf`` and read back whole.
@@ -136,8 +137,8 @@ def cross_validate(
         Where X, target or weights hold no real numbers, pruner is no Pruner, or cv gives no folds.
     ValueError
         As :func:`secateur.search.find`, in any fold; where a side of a fold has fewer than 3 stimuli, or sides share a
-        stimulus or a group; where subjects are fewer than two, or are left out while the pruner's ``joint`` is
-        ``"each"``.
+        stimulus or a group; where no target has 3 pairs among the test stimuli of a fold; where subjects are fewer than
+        two, or are left out while the pruner's ``joint`` is ``"each"``.
 
     Warns
     -----
@@ -177,7 +178,8 @@ def cross_validate(
     settings = pruner.settings()
     features, targets = settings.read(X, target, weights, control)
     folds, repeat, whose = left_out_folds(over, targets, subjects, features.n, cv, repeats, seed, groups)
-    warn_of_small_folds(folds)
+    test_pairs = held_out_pairs(folds, targets)
+    warn_of_small_folds(folds, test_pairs)
     problem = settings.problem(features, targets, folds, runs=1)
     ceiling = None
     if whose is not None and isinstance(targets, Targets):
@@ -196,6 +198,8 @@ def cross_validate(
     )
     attrs = attributes(pruner, targets.kind, cv, repeats, seed, targets.controls) | left_out(over)
     result = collect(scores, folds, repeat, targets, names, attrs, curves=curves, ceiling=ceiling)
+    if targets.weights is not None:
+        result["test_pairs"] = (("target", "fold"), test_pairs)
     warn_of_undefined_pairs(int(result["undefined_pairs"].sum()))
     warn_of_opposition(result["full_test"].mean("fold"), targets.kind)
     return result

@@ -10,33 +10,57 @@ import numpy as np
 
 from ..arguments import check_integer, check_seed, is_integer
 from ..features import Indices, read_labels
-from ..pairs import pair_count
+from ..pairs import pair_count, pair_positions
 from ..pruning.ranking import SMALLEST_FOLD, shuffled_folds
 
 if TYPE_CHECKING:
     from .._typing import LabelsLike, Splits
+    from ..targets import DeviceTargets, Targets
 
-    pass
-
-__all__ = ["FEW_PAIRS", "Fold", "SmallFoldsWarning", "split", "warn_of_small_folds"]
+__all__ = ["FEWEST_PAIRS", "FEW_PAIRS", "Fold", "SmallFoldsWarning", "held_out_pairs", "split", "warn_of_small_folds"]
 
 
 Fold = tuple[Indices, Indices]
-FEW_PAIRS = 30
+FEW_PAIRS, FEWEST_PAIRS = 30, 3
 
 
 class SmallFoldsWarning(UserWarning):
     """Test folds have so few pairs of stimuli that their scores say little singly."""
 
 
-def warn_of_small_folds(folds: Iterable[Fold]) -> None:
-    """Say once per call that test folds have fewer than 30 pairs."""
-    pairs = [pair_count(len(test)) for _, test in folds]
-    few = [count for count in pairs if count < FEW_PAIRS]
+def held_out_pairs(folds: Iterable[Fold], targets: Targets | DeviceTargets) -> Indices:
+    """How many pairs with weight each target has among the test stimuli of each fold (T, F).
+
+    Raises
+    ------
+    ValueError
+        Where all targets have fewer than 3 in a fold: of two pairs a correlation is 1 or -1 whatever they are.
+    """
+    weights, n = targets.weights, targets.n
+    counts = [
+        np.full(len(targets), pair_count(len(test)))
+        if weights is None or targets.weight_of is None
+        else (weights[:, pair_positions(test, n)] > 0).sum(axis=1)[targets.weight_of]
+        for _, test in folds
+    ]
+    found = np.stack(counts, axis=1).astype(np.int64)
+    few = np.flatnonzero(found.max(axis=0) < FEWEST_PAIRS)
+    if few.size:
+        raise ValueError(
+            f"cv must leave at least {FEWEST_PAIRS} pairs of the target among the test stimuli, got "
+            f"{found[:, few[0]].max()} in fold {few[0]}, as most are missing: fewer folds leave more"
+        )
+    return found
+
+
+def warn_of_small_folds(folds: Iterable[Fold], pairs: Indices | None = None) -> None:
+    """Say once per call that test folds have fewer than 30 pairs; ``pairs`` (T, F): of each target, where some miss."""
+    counts = [pair_count(len(test)) for _, test in folds] if pairs is None else pairs.min(axis=0).tolist()
+    few = [count for count in counts if count < FEW_PAIRS]
     if few:
         warnings.warn(
             f"test folds should have {FEW_PAIRS} pairs of stimuli or more, as scores of fewer are mostly noise: got "
-            f"{min(few)} in {'the smallest of ' if len(few) > 1 else ''}{len(few)} of {len(pairs)} folds",
+            f"{min(few)} in {'the smallest of ' if len(few) > 1 else ''}{len(few)} of {len(counts)} folds",
             SmallFoldsWarning,
             stacklevel=3,
         )
