@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from .validation import (
         SmallFoldsWarning,
         cross_validate,
+        final_set,
         kept_features,
         nested,
         nested_table,
@@ -89,7 +90,7 @@ _LAZY = {
     "search": ("SearchInterrupted",),
     "statistics": ("benjamini_hochberg",),
     "validation": (
-        *("SmallFoldsWarning", "cross_validate", "kept_features", "nested", "nested_table", "summary"),
+        *("SmallFoldsWarning", "cross_validate", "final_set", "kept_features", "nested", "nested_table", "summary"),
         *("to_rsatoolbox",),
     ),
 }
@@ -113,6 +114,7 @@ __all__ = [
     "cross_validate",
     "datasets",
     "feature_maps",
+    "final_set",
     "fmri",
     "heatmaps",
     "insertion_curve",

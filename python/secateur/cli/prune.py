@@ -210,7 +210,7 @@ def _run(job: _Job, out: Path, overwrite: bool) -> None:
     from ..relabelling import equal_groups
     from ..report import folder, tables
     from ..similarity import OpposedWarning
-    from ..validation import cross_validate
+    from ..validation import cross_validate, final_set
 
     features, targets = job.features, job.targets
     bar = sys.stderr.isatty()
@@ -225,13 +225,14 @@ def _run(job: _Job, out: Path, overwrite: bool) -> None:
     log(f"Pruning {features.d} features {folds}.")
     with refuse_bad_input():
         result = cross_validate(features, targets, *terms, over=over, progress=bar)
+        final = final_set(features, targets, job.pruner, terms[-1], progress=False)
     null: xarray.Dataset | None = None
     if job.permutations:
         log(f"Pruning again for each of {job.permutations} relabellings of the stimuli.")
         with refuse_bad_input("relabellings"), warnings.catch_warnings():
             warnings.simplefilter("ignore", OpposedWarning)  # it was said of the same folds
             null = permutation_test(features, targets, job.permutations, *terms, over=over, progress=bar)
-    print_text(f"{job.title}\n\n{tables.text(result, null)}")
+    print_text(f"{job.title}\n\n{tables.text(result, null)}\n{tables.final_text(final)}")
     if len(targets) > folder.MOST_PAGES:
         print_text(f"figures.pdf shows the first {folder.MOST_PAGES} of {len(targets)} targets.\n")
     log("Drawing and writing.")
@@ -239,6 +240,6 @@ def _run(job: _Job, out: Path, overwrite: bool) -> None:
     settings = run_settings(job.inputs, job.notes, **how, **({"over": job.over} if job.over != "stimuli" else {}))
     files = folder.write(
         out, features, targets, result, null, job.groups, title=job.title, settings=settings, overwrite=overwrite,
-        seed=job.seed,
+        seed=job.seed, final=final,
     )  # fmt: skip
-    print_files(out, files, folder.CONTENTS)
+    print_files(out, files, {**folder.CONTENTS, **folder.SOMETIMES})

@@ -20,6 +20,8 @@ retention        what pruned networks still classify
 finetuning       fine-tuning beside pruning: training, explainable variance, its folder
 tables           full against pruned, for a terminal or a Markdown page
 frames           the same as DataFrames
+dictionary       what the files and columns of a results folder hold
+answer           the final set as files
 formats          netCDF, CSV, settings, pictures as files
 folder           all of it in one folder, whole or not at all
 """

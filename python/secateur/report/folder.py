@@ -15,7 +15,8 @@ from ..atomic import clear_leftovers, whole_folder
 from ..features import read_features
 from ..reading import can_be_stored
 from ..validation import kept_features
-from . import courses
+from . import courses, dictionary
+from .answer import write_answer
 from .formats import SETTINGS, save_figure, write_netcdf, write_settings, write_table
 from .frames import course_features, course_table, tabled
 from .pages import page
@@ -32,12 +33,16 @@ __all__ = [
 CONTENTS = {
     "result.nc": "scores, kept features and curves of every fold (netCDF)",
     "permutations.nc": "the null (netCDF)",
-    "kept_features.csv": "how often each feature was kept",
+    **{name: what for name, what in dictionary.FILES.items() if name not in ("rdm_pruned.npy", dictionary.DICTIONARY)},
     "summary.csv": "full against pruned, one row per target",
     "summary.md": "the same as tables to read",
     "figures.png": "one page of pictures",
     "figures.pdf": "the same for print",
+    dictionary.DICTIONARY: dictionary.FILES[dictionary.DICTIONARY],
     SETTINGS: "command, versions, seeds, hashes of the input",
+}
+SOMETIMES = {
+    "rdm_pruned.npy": dictionary.FILES["rdm_pruned.npy"],
 }
 PICTURES = {
     "course": "one page of pictures",
@@ -74,7 +79,7 @@ NETWORK_CONTENTS = {
     SETTINGS: "command, versions, seeds, hashes of the input",
 }
 FILES = tuple(CONTENTS)
-OURS = {*CONTENTS, *COURSE_CONTENTS, *NETWORK_CONTENTS}
+OURS = {*CONTENTS, *SOMETIMES, *COURSE_CONTENTS, *NETWORK_CONTENTS}
 MOST_PAGES = 12
 
 
@@ -131,7 +136,7 @@ def check_destination(folder: str | os.PathLike[str], overwrite: bool = False, f
         raise FileExistsError(
             f"only an earlier Secateur result may be overwritten, got {str(folder)!r}, which has no {SETTINGS} of one"
         )
-    strange = [name for name in held if name not in {*OURS, *files}]
+    strange = [name for name in held if dictionary.one_of_many(name) not in {*OURS, *files}]
     if strange:
         raise FileExistsError(
             f"only a folder that holds a Secateur result alone may be overwritten, got {str(folder)!r}, "
@@ -161,6 +166,7 @@ def write(
     settings: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     seed: int = 0,
+    final: xarray.Dataset | None = None,
 ) -> list[Path]:
     """Write a results folder, whole or not at all.
 
@@ -189,13 +195,18 @@ def write(
         Whether an earlier result may be replaced.
     seed : int
         Of the maps.
+    final : xarray.Dataset, optional
+        From :func:`secateur.final_set`: *the* set, which is drawn and written as files of its own.
 
     Returns
     -------
     list of Path
         ``result.nc`` and ``permutations.nc`` (netCDF 4: ``xarray.open_dataset(..., engine="h5netcdf")``),
         ``kept_features.csv``, ``summary.csv``, ``summary.md``, ``figures.png`` (the first target),
-        ``figures.pdf`` (a page for each of the first twelve targets), ``settings.json``.
+        ``figures.pdf`` (a page for each of the first twelve targets), ``settings.json``. With ``final`` also
+        ``final_set.nc``, ``features_pruned.csv`` and ``.npy``, ``rdm_pruned.csv`` (numbered, ``features_pruned_1.csv``,
+        where targets have sets of their own), ``folds.csv``, ``test_folds.csv``, ``curve.csv`` and
+        ``data_dictionary.json``, which says what each file and column holds.
 
     Raises
     ------
@@ -218,23 +229,34 @@ def write(
     def fill(draft: Path) -> None:
         from matplotlib.backends.backend_pdf import PdfPages
 
-        values = read_features(X).values
+        features = read_features(X)
+        values = features.values
         targets = targets_of(target, len(values), result)
         write_netcdf(draft / "result.nc", result)
         if permutations is not None:
             write_netcdf(draft / "permutations.nc", permutations)
-        write_table(draft / "kept_features.csv", kept_features(result))
+        if final is None:
+            write_table(draft / "kept_features.csv", kept_features(result))
+        else:
+            write_answer(draft, features, result, final, groups)
         write_table(draft / "summary.csv", tabled(result, permutations), index=True)
-        (draft / "summary.md").write_text(markdown(result, permutations, title=title), encoding="utf-8")
+        words = markdown(result, permutations, title=title)
+        words += "" if final is None else f"\n{dictionary.WHICH_SET}\n"
+        (draft / "summary.md").write_text(words, encoding="utf-8")
         with PdfPages(draft / "figures.pdf", metadata={"Title": title or "Secateur"}) as pdf:
             for t in range(min(len(targets), MOST_PAGES)):
-                figure = page(values, targets, result, permutations, groups, which=t, title=title, seed=seed)
+                figure = page(
+                    values, targets, result, permutations, groups, which=t, title=title, seed=seed, final=final
+                )
                 pdf.savefig(figure, dpi=200)
                 if t == 0:
                     figure.savefig(draft / "figures.png", dpi=200)
         write_settings(draft, result.attrs, settings or {})
+        if final is not None:
+            names = [str(name) for name in result["target"].values]
+            dictionary.write_dictionary(draft, {**CONTENTS, **SOMETIMES}, names)
 
-    return write_folder(folder, fill, CONTENTS, overwrite)
+    return write_folder(folder, fill, {**CONTENTS, **SOMETIMES}, overwrite)
 
 
 def write_folder(
@@ -245,7 +267,10 @@ def write_folder(
     place = check_destination(folder, overwrite, contents)
     with whole_folder(place) as draft:
         fill(draft)
-        names = [name for name in contents if (draft / name).exists()]
+        numbered: dict[str, list[str]] = {}
+        for file in sorted(draft.iterdir()):
+            numbered.setdefault(dictionary.one_of_many(file.name), []).append(file.name)
+        names = [file for name in contents for file in numbered.get(name, ())]
         check_destination(folder, overwrite, contents)  # the computation may have taken hours
     return [place / name for name in names]
 

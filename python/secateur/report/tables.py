@@ -20,7 +20,7 @@ from .drawing import mean_sd, plus_minus, shortened, unit_of
 from .results import result_facts, target_name
 
 __all__ = [
-    "WIDTH", "Rows", "comparison_markdown", "course_markdown", "course_text", "markdown", "number_words",
+    "WIDTH", "Rows", "comparison_markdown", "course_markdown", "course_text", "final_text", "markdown", "number_words",
     "pipe_table", "plus_minus_words", "text",
 ]  # fmt: skip
 
@@ -101,6 +101,32 @@ def markdown(
         "\n".join(f"- {n}" for n in [*lines, *notes]),
     ]  # fmt: skip
     return "\n\n".join(body) + "\n"
+
+
+def final_text(final: xarray.Dataset) -> str:
+    """How many features the final set has, as plain text.
+
+    Parameters
+    ----------
+    final : xarray.Dataset
+        From :func:`secateur.final_set`.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> import numpy as np, secateur as sc
+    >>> X = np.random.default_rng(0).normal(size=(30, 20))
+    >>> final_text(sc.final_set(X, X[:, :4] @ X[:, :4].T)).split(":")[0]
+    'The final set, chosen on all stimuli'
+    """
+    counts = final["n_kept"].values
+    low, high = int(counts.min()), int(counts.max())
+    count = f"{low}" if low == high else f"{low} to {high}, by target,"
+    words = f"The final set, chosen on all stimuli: {count} of {final.sizes['feature']} features. Folds choose theirs "
+    return "\n".join(wrap(words + "only to be scored: see kept_features.csv.", WIDTH)) + "\n"
 
 
 def course_text(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..features import read_features
+from ..features import Matrix, read_features
 from ..measures import metric_row
 from ..statistics import paired_t, signed_square
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .._typing import HostEmbeddingLike, SubsetLike
     from ..measures import Metric
 
-__all__ = ["kept_features", "summary", "tested_once", "to_rsatoolbox"]
+__all__ = ["dissimilarity", "kept_features", "summary", "tested_once", "to_rsatoolbox"]
 
 
 def tested_once(result: xarray.Dataset) -> bool:
@@ -88,19 +88,29 @@ def summary(result: xarray.Dataset) -> pandas.DataFrame:
     return pandas.DataFrame(rows).set_index("target")
 
 
-def kept_features(result: xarray.Dataset) -> pandas.DataFrame:
-    """How often each feature was kept over folds, and its mean importance: one row a target and feature.
+def kept_features(result: xarray.Dataset, final: xarray.Dataset | None = None) -> pandas.DataFrame:
+    """Which features are kept, in how many folds, and how important they are: one row per target and feature.
 
     Parameters
     ----------
     result : xarray.Dataset
         From :func:`secateur.cross_validate`.
+    final : xarray.Dataset, optional
+        From :func:`secateur.final_set`, with the same targets and features: *the* set to use.
 
     Returns
     -------
     pandas.DataFrame
         Columns ``target``, ``feature``, ``folds_kept``, ``folds``, ``frequency``, ``mean_importance`` (NaN where the
-        feature was indispensable in a fold); most often kept first, then most important, NaN before all.
+        feature was indispensable in a fold); most often kept first, then most important, NaN before all. With ``final``
+        also ``index_from_0`` and ``index_from_1`` (the feature's column in X), ``final`` (whether it is in the set
+        chosen on all stimuli), ``rank`` (from 1) and ``importance`` there, ``majority`` (kept in at least half of the
+        folds); by rank then, so that the final set comes first.
+
+    Raises
+    ------
+    ValueError
+        Where ``final`` is of other targets or features.
 
     Examples
     --------
@@ -113,6 +123,11 @@ def kept_features(result: xarray.Dataset) -> pandas.DataFrame:
     import pandas
 
     targets, features = result.target.values, result.feature.values
+    if final is not None and final["kept"].shape != (len(targets), len(features)):
+        raise ValueError(
+            f"final must be of the result's {len(targets)} targets and {len(features)} features, got "
+            f"{final['kept'].shape}"
+        )
     count = result.kept.values.sum(axis=1)
     importance = result.importance.values.mean(axis=1)
     table = pandas.DataFrame(
@@ -126,9 +141,24 @@ def kept_features(result: xarray.Dataset) -> pandas.DataFrame:
         }
     )
     table["position"] = np.repeat(np.arange(len(targets)), len(features))
-    keys = ["position", "folds_kept", "mean_importance"]
-    table = table.sort_values(keys, ascending=[True, False, False], kind="stable", na_position="first")
+    keys, ascending = ["position", "folds_kept", "mean_importance"], [True, False, False]
+    if final is not None:
+        index = np.tile(np.arange(len(features)), len(targets))
+        own = {"final": "kept", "rank": "rank", "importance": "importance"}
+        chosen = {name: final[variable].values.ravel() for name, variable in own.items()}
+        more = {"index_from_0": index, "index_from_1": index + 1, **chosen, "majority": table["frequency"] >= 0.5}
+        for place, (name, values) in enumerate(more.items(), 2):
+            table.insert(place, name, values)
+        keys, ascending = ["position", "rank"], [True, True]
+    table = table.sort_values(keys, ascending=ascending, kind="stable", na_position="first")
     return table.drop(columns="position").reset_index(drop=True)
+
+
+def dissimilarity(values: Matrix, metric: Metric, subset: SubsetLike | None = None) -> Matrix:
+    """Dissimilarities (P,): 1 - similarity of angles, minus the similarity otherwise, which of distances is these."""
+    from ..similarity import similarity
+
+    return float(metric_row(metric).angular) - similarity(values, metric, subset=subset)
 
 
 def to_rsatoolbox(
@@ -168,14 +198,10 @@ def to_rsatoolbox(
         from rsatoolbox.rdm.rdms import RDMs
     except ImportError as error:
         raise ImportError("to_rsatoolbox needs rsatoolbox: pip install 'secateur[interop]'") from error
-    from ..similarity import similarity
-
     features = read_features(X)
     masks = np.asarray(support) if support is not None else None
     supports = [support] if masks is None or masks.ndim < 2 else list(masks)
-    rows = np.stack([-similarity(features.values, metric, subset=s) for s in supports])
-    if metric_row(metric).angular:
-        rows += 1
+    rows = np.stack([dissimilarity(features.values, metric, s) for s in supports])
     labels = list(features.stimuli) if features.stimuli else [str(i) for i in range(features.n)]
     make: Any = RDMs
     made: RDMs = make(

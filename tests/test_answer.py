@@ -1,0 +1,147 @@
+"""The answer as files: the final set, its values and dissimilarities, the folds, and what every column holds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas
+import pytest
+import xarray
+from matplotlib.figure import Figure
+from scipy.spatial.distance import pdist, squareform
+from typer.testing import CliRunner
+
+import secateur as sc
+from secateur import cli
+from secateur.report import answer, folder
+
+N, D = 24, 10
+NAMES = [f"item {i}" for i in range(N)]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with features that name stimuli and features, one target and three, and quick pictures."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(folder, "page", lambda *_, **__: Figure())
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(N, D))
+    one = X[:, 2:5] @ X[:, 2:5].T
+    noise = rng.normal(size=(3, N, N)) * 2
+    np.savez("x.npz", X=X, labels=NAMES, feature=[f"unit {k}" for k in range(D)])
+    np.savez("one.npz", S=one, labels=NAMES)
+    np.savez("three.npz", S=one + noise + noise.transpose(0, 2, 1), labels=NAMES)
+    return tmp_path
+
+
+def run(*words: str) -> Any:
+    outcome = CliRunner().invoke(cli.app, ["prune", "x.npz", *words, "--cv", "3", "--kind", "similarity"])
+    assert outcome.exit_code == 0, outcome.output
+    return outcome
+
+
+def test_the_final_set_is_that_of_a_fit_on_all_stimuli() -> None:
+    """Many targets share sums, so values agree as the numerics contract says."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(20, 12))
+    targets = np.stack([X[:, :3] @ X[:, :3].T, X[:, 5:9] @ X[:, 5:9].T])
+    for search in ("ranking", "forward", "parsimonious"):
+        pruner = sc.Pruner(search=search)
+        final = sc.final_set(X, targets, pruner)
+        for t, target in enumerate(targets):
+            fitted = sc.Pruner(search=search).fit(X, target)
+            np.testing.assert_array_equal(final["kept"].values[t], fitted.support_)
+            np.testing.assert_allclose(final["importance"].values[t], fitted.importance_, atol=1e-10)
+            np.testing.assert_array_equal(np.argsort(final["rank"].values[t]), fitted.order_)
+            np.testing.assert_allclose(final["curve"].values[t], fitted.curve_, atol=1e-10)
+            assert final["pruned_train"].values[t] == pytest.approx(fitted.alignment_, abs=1e-10)
+    shared = sc.final_set(X, targets, sc.Pruner(joint="mean"))["kept"].values
+    assert (shared[0] == shared[1]).all()
+
+
+def test_kept_features_with_the_final_set() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(20, 8))
+    target = X[:, 4:7] @ X[:, 4:7].T
+    result, final = sc.cross_validate(X, target, cv=3), sc.final_set(X, target)
+    table = sc.kept_features(result, final)
+    chosen = table[table["final"]]
+    assert set(chosen["index_from_0"]) == set(np.flatnonzero(final["kept"].values[0]))
+    assert (table["rank"].to_numpy() == np.arange(1, 9)).all()
+    assert (table["index_from_1"] == table["index_from_0"] + 1).all()
+    assert (table["majority"] == (table["frequency"] >= 0.5)).all()
+    with pytest.raises(ValueError, match="final must be of the result's 1 targets and 8 features, got"):
+        sc.kept_features(result, sc.final_set(X[:, :7], target))
+
+
+def test_files_of_one_target(here: Path) -> None:
+    shown = run("one.npz", "--out", "out").stdout
+    assert "The final set, chosen on all stimuli: " in shown
+    X = np.load("x.npz")["X"]
+    final = sc.final_set(X, np.load("one.npz")["S"], kind="similarity")
+    kept = final["kept"].values[0]
+    table = pandas.read_csv("out/features_pruned.csv", index_col="stimulus")
+    assert list(table.index) == NAMES
+    assert list(table.columns) == [f"unit {k}" for k in np.flatnonzero(kept)]
+    np.testing.assert_allclose(table.to_numpy(), X[:, kept], rtol=1e-15)
+    np.testing.assert_array_equal(np.load("out/features_pruned.npy"), X[:, kept])
+    rdm = pandas.read_csv("out/rdm_pruned.csv", index_col="stimulus")
+    assert list(rdm.index) == list(rdm.columns) == NAMES
+    np.testing.assert_allclose(rdm.to_numpy(), squareform(pdist(X[:, kept], "cosine")), atol=1e-12)
+    folds = pandas.read_csv("out/folds.csv")
+    with xarray.open_dataset("out/result.nc", engine="h5netcdf") as result:
+        np.testing.assert_allclose(folds["pruned_test"], result["pruned_test"].values.ravel())
+        tested = pandas.read_csv("out/test_folds.csv")
+        for f in range(3):
+            np.testing.assert_array_equal(tested["fold_of_repeat_0"] == f, result["test"].values[f])
+    assert (folds["n_test"] == 8).all()
+    assert (folds["n_train"] == 16).all()
+    curve = pandas.read_csv("out/curve.csv")
+    np.testing.assert_allclose(curve["all_stimuli"], final["curve"].values[0])
+
+
+def test_files_of_several_targets_are_numbered(here: Path) -> None:
+    run("three.npz", "--out", "out")
+    X, targets = np.load("x.npz")["X"], np.load("three.npz")["S"]
+    kept = sc.final_set(X, targets, kind="similarity")["kept"].values
+    assert len({row.tobytes() for row in kept}) > 1
+    for t in range(3):
+        np.testing.assert_array_equal(np.load(f"out/features_pruned_{t + 1}.npy"), X[:, kept[t]])
+    words = json.loads(Path("out/data_dictionary.json").read_text())
+    assert words["files"]["features_pruned_2.csv"]["target"] == "1"
+    run("three.npz", "--out", "out", "--overwrite", "--joint", "mean")  # what was there is ours, and is replaced
+    assert not list(here.glob("out/features_pruned_*"))
+    assert Path("out/features_pruned.csv").exists()
+
+
+@pytest.mark.parametrize("more", [(), ("--permutations", "2"), ("--joint", "mean", "--over", "both", "--repeats", "2")])
+def test_every_file_and_column_is_described(here: Path, more: tuple[str, ...]) -> None:
+    run("three.npz", "--out", "out", *more)
+    words = json.loads(Path("out/data_dictionary.json").read_text())
+    assert words["which_set"].startswith("Which set is the result?")
+    assert set(words["files"]) | {"settings.json"} == {p.name for p in here.glob("out/*")} | {"settings.json"}
+    for name, about in words["files"].items():
+        assert about["holds"]
+        for column, what in about.get("columns", {}).items():
+            assert what, f"nothing is said of {column} of {name}"
+    assert "columns" in words["files"]["folds.csv"]
+    assert "Which set is the result?" in Path("out/summary.md").read_text()
+
+
+@pytest.mark.parametrize("metric", ["cosine", "correlation", "dot", "euclidean"])
+def test_dissimilarities_are_read_back_as_such(metric: Any) -> None:
+    X = np.random.default_rng(0).normal(size=(9, 5))
+    rdm = answer.dissimilarities(X, np.isin(np.arange(5), [0, 2, 3]), metric)
+    packed = rdm[np.triu_indices(9, 1)]
+    np.testing.assert_allclose(np.diff(packed), -np.diff(sc.similarity(X, metric, subset=[0, 2, 3])), atol=1e-12)
+    assert sc.alignment(X, rdm, metric, subset=[0, 2, 3]) == pytest.approx(1)  # its diagonal shows its kind
+
+
+def test_large_tables_are_arrays_alone(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answer, "MOST_CELLS", 100)
+    run("one.npz", "--out", "out")
+    assert np.load("out/rdm_pruned.npy").shape == (N, N)
+    assert not Path("out/rdm_pruned.csv").exists()
