@@ -9,14 +9,17 @@ from typing import Any
 import numpy as np
 import pandas
 import pytest
+import scipy.stats
 import xarray
 from matplotlib.figure import Figure
 from scipy.spatial.distance import pdist, squareform
 from typer.testing import CliRunner
 
 import secateur as sc
-from secateur import cli
+from secateur import cli, files, report
 from secateur.report import answer, folder
+from secateur.statistics import holm
+from secateur.targets import read_target
 
 N, D = 24, 10
 NAMES = [f"item {i}" for i in range(N)]
@@ -145,3 +148,133 @@ def test_large_tables_are_arrays_alone(here: Path, monkeypatch: pytest.MonkeyPat
     run("one.npz", "--out", "out")
     assert np.load("out/rdm_pruned.npy").shape == (N, N)
     assert not Path("out/rdm_pruned.csv").exists()
+
+
+# Several targets ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def subjects() -> Any:
+    """A result of five subjects, one of whom has no score in a fold."""
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(24, 8))
+    rows = sc.similarity(X[:, :3]) + 0.3 * rng.normal(size=(5, 276))
+    result = sc.cross_validate(X, rows, cv=3, kind="similarity", progress=False)
+    result["pruned_test"][2, 1] = np.nan
+    return result.assign_attrs(targets="subjects")
+
+
+def test_over_targets_is_the_paired_test_of_fishers_z(subjects: Any) -> None:
+    table = sc.over_targets(subjects)
+    full, pruned = (np.nanmean(subjects[name].values, axis=1) for name in ("full_test", "pruned_test"))
+    expected = scipy.stats.ttest_rel(np.arctanh(pruned), np.arctanh(full), alternative="greater")
+    assert table.loc["gain", "t"] == pytest.approx(expected.statistic)
+    assert table.loc["gain", "p"] == pytest.approx(expected.pvalue)
+    assert table.loc["gain", "df"] == 4
+    low, high = scipy.stats.t.interval(0.95, 4, pruned.mean(), pruned.std(ddof=1) / np.sqrt(5))
+    assert table.loc["pruned", ["lower", "upper"]].tolist() == pytest.approx([low, high])
+    with pytest.raises(ValueError, match="result must be of at least 2 targets, got 1"):
+        sc.over_targets(subjects.isel(target=[0]))
+
+
+def test_the_overview_tests_subjects_alone(subjects: Any) -> None:
+    told = report.text(subjects)
+    assert "Mean over 5 subjects: full" in told
+    assert "t(4) = " in told
+    regions = report.text(subjects.assign_attrs(targets="regions"))
+    assert "t(4) = " not in regions
+    assert "no test over them is made" in regions
+    figure = report.overview(subjects)
+    left, right = figure.axes
+    assert left.get_ylim() == right.get_ylim()
+    words = " ".join(text.get_text() for text in figure.texts)
+    assert "t(4) = " in words
+    unsaid = subjects.copy()
+    del unsaid.attrs["targets"]
+    assert "Mean over" not in report.text(unsaid)
+
+
+def test_subjects_are_read_from_the_file(here: Path) -> None:
+    arrays = dict(np.load("three.npz"))
+    np.savez("people.npz", **arrays, subjects=["Ada", "Bo", "Cy"])
+    outcome = run("people.npz", "--out", "out", "--bootstrap", "3")
+    assert "they are taken to be subjects" in outcome.stderr
+    assert "t(2) = " in outcome.stdout
+    assert "Noise ceiling: " in outcome.stdout
+    table = pandas.read_csv("out/summary.csv", index_col="target")
+    assert list(table.index) == ["Ada", "Bo", "Cy"]
+    with xarray.open_dataset("out/bootstrap.nc", engine="h5netcdf") as drawn:
+        np.testing.assert_allclose(table[["gain_lower", "gain_upper"]], drawn["interval_gain"])
+    ceiling = sc.noise_ceiling(arrays["S"], kind="similarity", cv=3)
+    assert table["ceiling_lower"].mean() == pytest.approx(float(ceiling["lower"]))
+    pages = Path("out/figures.pdf").read_bytes().count(b"/Type /Page ")
+    assert pages == 4  # the overview, and a page each
+    assert max(map(len, outcome.stdout.split("Written to")[0].splitlines())) <= 80
+
+
+def test_regions_have_p_corrected_for_their_number(here: Path) -> None:
+    outcome = run("three.npz", "--out", "out", "--targets", "regions", "--permutations", "3")
+    table = pandas.read_csv("out/summary.csv")
+    np.testing.assert_allclose(table["p_permutation_gain_holm"], holm(table["p_permutation_gain"]))
+    assert "t(2) = " not in outcome.stdout
+
+
+def test_average(here: Path) -> None:
+    outcome = run("three.npz", "--out", "out", "--average")
+    assert "the 3 targets were each z-scored over their pairs, and averaged to one" in outcome.stderr
+    X, targets = np.load("x.npz")["X"], np.load("three.npz")["S"]
+    i, j = np.triu_indices(N, 1)
+    rows = targets[:, i, j]
+    mean = ((rows - rows.mean(axis=1, keepdims=True)) / rows.std(axis=1, ddof=1, keepdims=True)).mean(axis=0)
+    expected = sc.cross_validate(X, mean, cv=3, kind="similarity")
+    folds = pandas.read_csv("out/folds.csv")
+    np.testing.assert_allclose(folds["pruned_test"], expected["pruned_test"].values[0], atol=1e-10)
+    assert folds["target"][0] == "mean of 3"
+
+
+def test_average_leaves_out_what_a_subject_lacks(here: Path) -> None:
+    arrays = dict(np.load("three.npz"))
+    arrays["S"][0, 1, 4] = arrays["S"][0, 4, 1] = np.nan
+    arrays["S"][:, 2, 3] = arrays["S"][:, 3, 2] = np.nan
+    np.savez("three.npz", **arrays)
+    run("three.npz", "--out", "out", "--average")
+    assert len(pandas.read_csv("out/folds.csv")) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("one.npz", "--targets", "people"), "--targets must be subjects or regions, got 'people'"),
+        (("one.npz", "--average"), "--average must come with several targets, got one"),
+        (("three.npz", "--bootstrap", "3", "--joint", "mean"), "--bootstrap must come without --over and --joint"),
+        (("three.npz", "--average", "--joint", "mean"), "--average must come without --over and --joint"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(here: Path, words: tuple[str, ...], said: str) -> None:
+    line = ["prune", "x.npz", *words, "--kind", "similarity", "--out", "out"]
+    outcome = CliRunner().invoke(cli.app, line)
+    assert outcome.exit_code == 2
+    assert said in outcome.stderr
+    assert not Path("out").exists()
+
+
+def test_names_of_targets_in_files_and_rsatoolbox(tmp_path: Path) -> None:
+    rsatoolbox = pytest.importorskip("rsatoolbox")
+    rdms = rsatoolbox.rdm.RDMs(
+        np.random.default_rng(0).random((3, 15)), rdm_descriptors={"subject": ["a", "b", "c"], "run": [1, 2, 3]},
+        pattern_descriptors={"conds": list("uvwxyz")},
+    )  # fmt: skip
+    rdms.save(str(tmp_path / "r.hdf5"), file_type="hdf5")
+    loaded = files.read_target_file(str(tmp_path / "r.hdf5"))  # without a key: its descriptors are no targets
+    assert (loaded.targets, loaded.whose, loaded.kind) == (("a", "b", "c"), "subjects", "dissimilarity")
+    assert loaded.stimuli == tuple("uvwxyz")
+    X = np.random.default_rng(0).normal(size=(6, 4))
+    assert read_target(rdms, 6).labels == ("a", "b", "c")
+    assert list(sc.cross_validate(X, rdms, cv=2)["target"].values) == ["a", "b", "c"]
+    rows = pandas.DataFrame(rdms.dissimilarities, ["V1", "V2", "IT"])
+    rows.to_csv(tmp_path / "rows.csv")
+    assert files.read_target_file(str(tmp_path / "rows.csv")).targets == ("V1", "V2", "IT")
+    movie = xarray.DataArray(rdms.dissimilarities, {"region": ["V1", "V2", "IT"]}, ("region", "pair"), "rdm")
+    movie.to_netcdf(tmp_path / "r.nc", engine="h5netcdf")
+    loaded = files.read_target_file(str(tmp_path / "r.nc:rdm"))
+    assert (loaded.targets, loaded.whose) == (("V1", "V2", "IT"), "regions")

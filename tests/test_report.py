@@ -369,14 +369,15 @@ def test_folder_is_written_and_read_back(three: Case, tmp_path: Path) -> None:
         final=sc.final_set(three.X, three.target),
     )  # fmt: skip
     assert sorted(p.name for p in place.iterdir()) == sorted(p.name for p in files)
-    assert {one_of_many(p.name) for p in files} == set(folder_module.FILES)
+    several = {"overview.png", "overview.svg"}
+    assert {one_of_many(p.name) for p in files} == several | set(folder_module.FILES)
     assert [p.name for p in place.parent.iterdir()] == ["out"]
     for name, data in (("result.nc", three.result), ("permutations.nc", three.null)):
         with xarray.open_dataset(place / name, engine="h5netcdf") as read:
             xarray.testing.assert_equal(read.load(), data)
             assert read.attrs == data.attrs
     assert (place / "figures.png").read_bytes()[:4] == b"\x89PNG"
-    assert (place / "figures.pdf").read_bytes().count(b"/Type /Page ") == 3
+    assert (place / "figures.pdf").read_bytes().count(b"/Type /Page ") == 4  # the first is the overview
     kept = pandas.read_csv(place / "kept_features.csv")
     assert len(kept) == 3 * D
     table = pandas.read_csv(place / "summary.csv", index_col="target")

@@ -73,6 +73,7 @@ if TYPE_CHECKING:
         kept_features,
         nested,
         nested_table,
+        over_targets,
         summary,
         to_rsatoolbox,
     )
@@ -91,7 +92,7 @@ _LAZY = {
     "statistics": ("benjamini_hochberg",),
     "validation": (
         *("SmallFoldsWarning", "cross_validate", "final_set", "kept_features", "nested", "nested_table", "summary"),
-        *("to_rsatoolbox",),
+        *("over_targets", "to_rsatoolbox"),
     ),
 }
 _MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}
@@ -128,6 +129,7 @@ __all__ = [
     "noise_ceiling",
     "noise_normalised_r2",
     "occlusion",
+    "over_targets",
     "permutation_test",
     "regions",
     "report",

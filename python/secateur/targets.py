@@ -304,7 +304,7 @@ def _read_dataarray(target: xarray.DataArray, n: int, kind: Kind | None, name: s
 
 
 def names_in(descriptors: Any) -> tuple[str, ...] | None:
-    """The stimulus names among rsatoolbox's pattern descriptors: the one that holds distinct text, if just one does."""
+    """Names among rsatoolbox's descriptors, of stimuli or RDMs: the one that holds distinct text, if just one does."""
     texts = [tuple(values) for values in descriptors.values() if all(isinstance(v, str) for v in values)]
     names = [text for text in texts if len(set(text)) == len(text)]
     return names[0] if len(names) == 1 else None
@@ -318,7 +318,9 @@ def _read_form(
         packed = np.asarray(given.dissimilarities)
         if packed.shape[1] != pair_count(n):
             raise ValueError(f"{name} must cover the {n} stimuli of X, got rsatoolbox RDMs over {given.n_cond}")
-        return as_float64(packed, name, missing=True), False, None, names_in(given.pattern_descriptors), "dissimilarity"
+        labels = names_in(given.rdm_descriptors) if len(packed) > 1 and hasattr(given, "rdm_descriptors") else None
+        values = as_float64(packed, name, missing=True)
+        return values, False, labels, names_in(given.pattern_descriptors), "dissimilarity"
     if hasattr(given, "coords") and hasattr(given, "dims") and not hasattr(given, "data_vars"):  # xarray DataArray
         kind = cast("Kind | None", given.attrs.get("kind", kind))
         if kind not in (None, "similarity", "dissimilarity"):

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
+import typer
+
 from ..measures import JOINTS, enumerated
 from .app import app, checked_destination, exit_with_message, log, print_files, print_text, refuse_bad_input
 from .options import DEFAULTS, Folds, Overwrite, Pruning, Repeats, argument, flag, option, run_settings, with_pruning
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["demo", "prune"]
 
 OVERS = ("stimuli", "subjects", "both")
+WHOSE = ("subjects", "regions")
 
 
 @app.command()
@@ -111,6 +114,21 @@ def prune(
     permutations: Annotated[int, option("N", "Relabellings of the stimuli for the null; 0 for none.", min=0)] = 0,
     seed: Annotated[int, option("N", "Seed of folds, relabellings and maps.", min=0)] = 0,
     groups: Annotated[str | None, option("FILE", "A group for each stimulus: sorts and colours the pictures.")] = None,
+    targets_are: Annotated[
+        str | None,
+        typer.Option(
+            "--targets",
+            metavar="WHAT",
+            help="What several targets are: subjects (a sample of people: a test over them, the noise ceiling) or "
+            "regions (p corrected for their number); as the file calls them by default.",
+        ),
+    ] = None,
+    average: Annotated[
+        bool, flag("--average", "Prune to the mean of several targets, each z-scored, in place of each.")
+    ] = False,
+    bootstrap: Annotated[
+        int, option("N", "Draws of stimuli for 95 % intervals; 0 for none, 200 for a first look.", min=0)
+    ] = 0,
     group_folds: Annotated[bool, flag("--group-folds", "Keep the stimuli of one group in one fold.")] = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -131,6 +149,12 @@ def prune(
                 raise ValueError(f"--over must be {enumerated(OVERS)}, got {over!r}")
             if over != "stimuli" and joint == "each":
                 raise ValueError(f"--joint must be mean or min where --over is {over}, got each")
+            if targets_are not in (None, *WHOSE):
+                raise ValueError(f"--targets must be {enumerated(WHOSE)}, got {targets_are!r}")
+            if bootstrap and (over != "stimuli" or joint != "each"):
+                raise ValueError("--bootstrap must come without --over and --joint, got both")
+            if average and (over != "stimuli" or joint != "each"):
+                raise ValueError("--average must come without --over and --joint: it leaves one target, got both")
         checked_destination(out, overwrite)
         with refuse_bad_input():
             if group_folds and groups is None:
@@ -151,8 +175,16 @@ def prune(
             targets = read_target(values, X.n, said, control=[of for of, _ in controls] or None)
             if len(targets) == 1:
                 targets = replace(targets, labels=(loaded_target.path.stem,))
+            elif loaded_target.targets is not None:
+                targets = replace(targets, labels=loaded_target.targets)
+            count = len(targets)
+            if average:
+                targets = _averaged(targets)
         given = [*embedding.notes, *loaded_target.notes, note, *(grouping.notes if grouping else ())]
         given += [words for one, (_, matched) in zip(loaded_controls, controls) for words in (*one.notes, matched)]
+        whose = None if len(targets) == 1 else "subjects" if over != "stimuli" else targets_are or loaded_target.whose
+        if count > 1:
+            given.append(_targets_words(count, average, whose, targets_are))
         notes = tuple(sentence for sentence in given if sentence)
         for sentence in notes:
             log(f"note: {sentence}.")
@@ -168,9 +200,41 @@ def prune(
         ]
         job = _Job(X, targets, pruner, f"{embedding.path.stem} pruned to {loaded_target.path.stem}", inputs)
         job = replace(job, cv=cv, repeats=repeats, permutations=permutations, seed=seed, notes=notes, over=over)
+        job = replace(job, whose=whose, bootstrap=bootstrap)
         _run(
             replace(job, groups=None if grouping is None else grouping.values, group_folds=group_folds), out, overwrite
         )
+
+
+def _averaged(targets: Targets) -> Targets:
+    """The mean of several targets, each z-scored over the pairs that it has."""
+    import numpy as np
+
+    from ..targets import average
+
+    if len(targets) < 2:
+        raise ValueError("--average must come with several targets, got one")
+    has = np.stack([targets.has_weight(t) for t in range(len(targets))])
+    mean = average(np.where(has, targets.values, np.nan), rescale=None)
+    missing = np.isnan(mean)
+    weights, weight_of = (
+        (np.where(missing, 0.0, 1.0)[None], np.zeros(1, dtype=np.int64)) if missing.any() else (None,) * 2
+    )
+    values = np.where(missing, 0.0, mean)[None]
+    labels = (f"mean of {len(targets)}",)
+    return replace(targets, values=values, weights=weights, weight_of=weight_of, single=True, labels=labels)
+
+
+def _targets_words(count: int, average: bool, whose: str | None, said: str | None) -> str:
+    """What is taken for granted of several targets."""
+    if average:
+        return f"the {count} targets were each z-scored over their pairs, and averaged to one"
+    if whose is None:
+        return (
+            f"each of the {count} targets is pruned to by itself: say --targets subjects for a test over them and the "
+            "noise ceiling, --targets regions for p corrected for their number, or --average for their mean"
+        )
+    return f"each of the {count} targets is pruned to by itself" + ("" if said else f"; they are taken to be {whose}")
 
 
 def _fixed(given: list[str], names: tuple[str, ...] | None) -> list[str] | list[int]:
@@ -202,15 +266,17 @@ class _Job:
     group_folds: bool = False
     notes: tuple[str, ...] = ()
     over: str = "stimuli"
+    whose: str | None = None
+    bootstrap: int = 0
 
 
 def _run(job: _Job, out: Path, overwrite: bool) -> None:
     """Prune, test, print the table, write the folder, name its files."""
-    from ..inference import permutation_test
+    from ..inference import bootstrap, permutation_test
     from ..relabelling import equal_groups
     from ..report import folder, tables
     from ..similarity import OpposedWarning
-    from ..validation import cross_validate, final_set
+    from ..validation import cross_validate, final_set, with_ceiling
 
     features, targets = job.features, job.targets
     bar = sys.stderr.isatty()
@@ -225,21 +291,36 @@ def _run(job: _Job, out: Path, overwrite: bool) -> None:
     log(f"Pruning {features.d} features {folds}.")
     with refuse_bad_input():
         result = cross_validate(features, targets, *terms, over=over, progress=bar)
+        if job.whose is not None:
+            result.attrs["targets"] = job.whose
+        if job.whose == "subjects" and "ceiling_lower" not in result:
+            result = with_ceiling(result, targets, job.pruner.comparator)
         final = final_set(features, targets, job.pruner, terms[-1], progress=False)
+    intervals: xarray.Dataset | None = None
+    if job.bootstrap:
+        log(f"Drawing stimuli {job.bootstrap} times for intervals.")
+        with refuse_bad_input("bootstrap"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", OpposedWarning)
+            intervals = bootstrap(features, targets, job.bootstrap, "stimuli", *terms, progress=bar)
     null: xarray.Dataset | None = None
     if job.permutations:
         log(f"Pruning again for each of {job.permutations} relabellings of the stimuli.")
         with refuse_bad_input("relabellings"), warnings.catch_warnings():
             warnings.simplefilter("ignore", OpposedWarning)  # it was said of the same folds
             null = permutation_test(features, targets, job.permutations, *terms, over=over, progress=bar)
-    print_text(f"{job.title}\n\n{tables.text(result, null)}\n{tables.final_text(final)}")
+    print_text(f"{job.title}\n\n{tables.text(result, null, intervals=intervals)}\n{tables.final_text(final)}")
     if len(targets) > folder.MOST_PAGES:
         print_text(f"figures.pdf shows the first {folder.MOST_PAGES} of {len(targets)} targets.\n")
     log("Drawing and writing.")
-    how = {"permutations": job.permutations, "device": job.pruner.device, "group_folds": job.group_folds}
+    how = {
+        "permutations": job.permutations,
+        "bootstrap": job.bootstrap,
+        "device": job.pruner.device,
+        "group_folds": job.group_folds,
+    }
     settings = run_settings(job.inputs, job.notes, **how, **({"over": job.over} if job.over != "stimuli" else {}))
     files = folder.write(
         out, features, targets, result, null, job.groups, title=job.title, settings=settings, overwrite=overwrite,
-        seed=job.seed, final=final,
+        seed=job.seed, final=final, bootstrap=intervals,
     )  # fmt: skip
     print_files(out, files, {**folder.CONTENTS, **folder.SOMETIMES})

@@ -25,7 +25,7 @@ from .entries import (
     place_words,
 )
 from .hdf5 import isolated_entries
-from .matching import FEATURES, STIMULI, check_names
+from .matching import FEATURES, STIMULI, TARGETS, check_names
 from .numpy import npy_entry, npz_entries
 from .text import read_csv, read_groups_csv
 
@@ -97,7 +97,9 @@ def read_target_file(place: str) -> Loaded:
             notes.append(f"{place_words(path, key)} was read as {values.shape[0]} targets along its last dimension")
         count, kind = stimuli_of_target(values), entries[key].kind
         stimuli = _names_in(entries, STIMULI, count, path, "stimuli") or _own_names(entries[key], count, path, key)
-    return Loaded(values, stimuli, None, path, key, tuple(notes), "dissimilarity" if key == "dissimilarities" else kind)
+        names, whose = _target_names(entries, values, path)
+    kind = "dissimilarity" if key == "dissimilarities" else kind
+    return Loaded(values, stimuli, None, path, key, tuple(notes), kind, names, whose)
 
 
 def read_groups_file(place: str, n: int, stimuli: Names | None) -> Loaded:
@@ -169,6 +171,25 @@ def stimuli_of_target(values: Array) -> int | None:
     if values.ndim >= 2 and values.shape[-1] == values.shape[-2]:
         return int(values.shape[-1])
     return stimulus_count(values.shape[-1]) if values.ndim else None
+
+
+def _target_names(entries: Entries, values: Array, path: Path) -> tuple[Names | None, str | None]:
+    """What several targets are called, in a text array that has one for each, and what these are."""
+    square = values.ndim == 3 or (values.ndim == 2 and values.shape[0] != values.shape[1])
+    if not square or values.shape[0] < 2:
+        return None, None
+    fit = {
+        key: key.rsplit("/", 1)[-1].lower()
+        for key, entry in entries.items()
+        if entry.text and math.prod(entry.shape) == max(entry.shape, default=0) == values.shape[0]
+    }
+    called = [key for wanted in TARGETS for key, own in fit.items() if own == wanted]
+    called += [key for key in fit if key.startswith("rdm_descriptors/")]
+    if not called:
+        return None, None
+    names = tuple(str(name).strip() for name in load(entries[called[0]], path).ravel())
+    check_names(names, path)
+    return names, TARGETS.get(fit[called[0]])
 
 
 def _own_names(entry: Entry, count: int | None, path: Path, key: str) -> Names | None:

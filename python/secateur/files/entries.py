@@ -19,8 +19,8 @@ from ..provenance import file_digest
 from ..reading import ReadError
 
 __all__ = [
-    "BROKEN", "Array", "Entries", "Entry", "FileError", "Loaded", "Names", "broken_files_refused", "choose", "listed",
-    "load", "place_words",
+    "BROKEN", "DESCRIPTORS", "Array", "Entries", "Entry", "FileError", "Loaded", "Names", "broken_files_refused",
+    "choose", "listed", "load", "place_words",
 ]  # fmt: skip
 
 # What readers of formats raise at damaged files.
@@ -28,6 +28,7 @@ BROKEN = (
     ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError, SyntaxError, TypeError,
     ValueError, csv.Error, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
+DESCRIPTORS = ("pattern_descriptors/", "rdm_descriptors/")  # of rsatoolbox's files: what stimuli and RDMs are called
 Array = npt.NDArray[Any]
 Names = tuple[str, ...]
 
@@ -55,6 +56,10 @@ class Loaded:
         What the reader decided that a user should know, each a sentence.
     kind : {"similarity", "dissimilarity"}, optional
         What the file says that a target holds: the array's attribute ``kind`` (netCDF, HDF5), or rsatoolbox's format.
+    targets : tuple of str, optional
+        Names of several targets.
+    whose : {"subjects", "regions"}, optional
+        What several targets are, where the file calls their names so.
     """
 
     values: Array
@@ -64,6 +69,8 @@ class Loaded:
     key: str = ""
     notes: tuple[str, ...] = ()
     kind: str | None = None
+    targets: Names | None = None
+    whose: str | None = None
 
     def record(self) -> dict[str, Any]:
         """Name, key, shape and SHA-256 of the file and its first names of stimuli, for ``settings.json``."""
@@ -100,7 +107,11 @@ def choose(entries: Entries, key: str, path: Path, name: str, dimensions: set[in
         if entries[key].text and not text:
             raise FileError(f"{place_words(path, key)} must hold numbers, got text")
         return key
-    usable = {k: e for k, e in entries.items() if not e.hidden and math.prod(e.shape) > 1 and (text or not e.text)}
+    usable = {
+        k: e
+        for k, e in entries.items()
+        if not e.hidden and not k.startswith(DESCRIPTORS) and math.prod(e.shape) > 1 and (text or not e.text)
+    }
     fit = [k for k, e in usable.items() if len(e.shape) in dimensions]
     if len(fit) == 1:
         return fit[0]

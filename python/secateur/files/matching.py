@@ -17,8 +17,13 @@ from .entries import Array, FileError, Loaded, Names, place_words
 if TYPE_CHECKING:
     from ..targets import Kind
 
-__all__ = ["FEATURES", "STIMULI", "check_names", "match", "order_by_name", "order_taken", "stated_kind"]
+__all__ = ["FEATURES", "STIMULI", "TARGETS", "check_names", "match", "order_by_name", "order_taken", "stated_kind"]
 STIMULI = ("labels", "stimuli", "stimulus", "items", "conditions", "conds")
+TARGETS = {
+    **dict.fromkeys(("targets", "target"), None),
+    **dict.fromkeys(("subjects", "subject", "participants", "participant"), "subjects"),
+    **dict.fromkeys(("regions", "region", "rois", "roi", "areas", "area"), "regions"),
+}  # what several targets are called, and are
 FEATURES = ("feature", "feature_names", "nodes")
 
 

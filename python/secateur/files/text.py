@@ -137,7 +137,7 @@ def _target_table(
         return Loaded(values, stimuli or names, None, path, "", (note,))
     if 1 in values.shape:
         values = values.ravel()
-    return Loaded(values, None, None, path, "", (note,))
+    return Loaded(values, None, None, path, "", (note,), targets=stimuli if values.ndim == 2 else None)
 
 
 def _table_words(path: Path, values: Matrix, heading: bool, named: bool) -> str:

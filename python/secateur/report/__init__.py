@@ -5,6 +5,7 @@ Pictures are matplotlib Figure objects, made without pyplot and without a change
 drawing          what the pictures share
 results          what they ask of a result: its target, its words, how it was made
 curves           alignment against the number of features kept
+overview         several targets in one picture, with the test over them
 held_out_scores  full against pruned, and other methods, on test stimuli
 nulls            permutation nulls
 spaces           similarity matrices
@@ -37,6 +38,7 @@ from .held_out_scores import comparison, held_out
 from .maps import importance_histograms
 from .model_scores import models
 from .nulls import null
+from .overview import overview
 from .pages import page
 from .regions import kept_by_region, regions
 from .results import consensus
@@ -50,7 +52,7 @@ __all__ = [
     "agreement", "alignment_over_time", "classification", "comparison", "comparison_markdown", "consensus",
     "consistency", "contact_sheet", "contours", "course_markdown", "course_page", "course_text", "dendrograms",
     "embedding", "explained_markdown", "explained_variance", "generalisation", "held_out", "importance_histograms",
-    "insertion_curves", "kept_by_region", "kept_over_time", "markdown", "matrices", "mds", "models", "null", "overlays",
-    "page", "precision_recall", "regions", "selection_over_time", "text", "training", "write", "write_course",
-    "write_finetuning", "write_network",
+    "insertion_curves", "kept_by_region", "kept_over_time", "markdown", "matrices", "mds", "models", "null",
+    "overlays", "overview", "page", "precision_recall", "regions", "selection_over_time", "text", "training", "write",
+    "write_course", "write_finetuning", "write_network",
 ]  # fmt: skip

@@ -85,6 +85,7 @@ COLUMNS = {
     "below_zero": "whether the pruned alignment ends below zero, so that no gain is evidence of a fit",
     "p_permutation_pruned_test": "one-sided p of pruned_test, from relabellings of the stimuli",
     "p_permutation_gain": "one-sided p of the gain, from relabellings of the stimuli",
+    "p_permutation_gain_holm": "the same, corrected for the number of regions (Holm)",
     "permutations": "number of relabellings",
 }
 _ENDS = {

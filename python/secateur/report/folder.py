@@ -19,6 +19,7 @@ from . import courses, dictionary
 from .answer import write_answer
 from .formats import SETTINGS, save_figure, write_netcdf, write_settings, write_table
 from .frames import course_features, course_table, tabled
+from .overview import overview
 from .pages import page
 from .results import targets_of
 from .tables import course_markdown, markdown
@@ -42,6 +43,9 @@ CONTENTS = {
     SETTINGS: "command, versions, seeds, hashes of the input",
 }
 SOMETIMES = {
+    "overview.png": "every target, their mean, the test over them",
+    "overview.svg": "the same for print",
+    "bootstrap.nc": "bootstrap draws and intervals (netCDF)",
     "rdm_pruned.npy": dictionary.FILES["rdm_pruned.npy"],
 }
 PICTURES = {
@@ -80,7 +84,7 @@ NETWORK_CONTENTS = {
 }
 FILES = tuple(CONTENTS)
 OURS = {*CONTENTS, *SOMETIMES, *COURSE_CONTENTS, *NETWORK_CONTENTS}
-MOST_PAGES = 12
+MOST_PAGES = 50
 
 
 def check_destination(folder: str | os.PathLike[str], overwrite: bool = False, files: Collection[str] = ()) -> Path:
@@ -167,6 +171,7 @@ def write(
     overwrite: bool = False,
     seed: int = 0,
     final: xarray.Dataset | None = None,
+    bootstrap: xarray.Dataset | None = None,
 ) -> list[Path]:
     """Write a results folder, whole or not at all.
 
@@ -197,13 +202,17 @@ def write(
         Of the maps.
     final : xarray.Dataset, optional
         From :func:`secateur.final_set`: *the* set, which is drawn and written as files of its own.
+    bootstrap : xarray.Dataset, optional
+        From :func:`secateur.bootstrap` over stimuli.
 
     Returns
     -------
     list of Path
         ``result.nc`` and ``permutations.nc`` (netCDF 4: ``xarray.open_dataset(..., engine="h5netcdf")``),
         ``kept_features.csv``, ``summary.csv``, ``summary.md``, ``figures.png`` (the first target),
-        ``figures.pdf`` (a page for each of the first twelve targets), ``settings.json``. With ``final`` also
+        ``figures.pdf`` (a page for each of the first fifty targets), ``settings.json``; of several targets
+        ``overview.png`` and ``.svg``, which is the first page of ``figures.pdf``. With ``bootstrap`` also
+        ``bootstrap.nc``. With ``final`` also
         ``final_set.nc``, ``features_pruned.csv`` and ``.npy``, ``rdm_pruned.csv`` (numbered, ``features_pruned_1.csv``,
         where targets have sets of their own), ``folds.csv``, ``test_folds.csv``, ``curve.csv`` and
         ``data_dictionary.json``, which says what each file and column holds.
@@ -239,11 +248,17 @@ def write(
             write_table(draft / "kept_features.csv", kept_features(result))
         else:
             write_answer(draft, features, result, final, groups)
-        write_table(draft / "summary.csv", tabled(result, permutations), index=True)
-        words = markdown(result, permutations, title=title)
+        if bootstrap is not None:
+            write_netcdf(draft / "bootstrap.nc", bootstrap)
+        write_table(draft / "summary.csv", tabled(result, permutations, bootstrap), index=True)
+        words = markdown(result, permutations, title=title, intervals=bootstrap)
         words += "" if final is None else f"\n{dictionary.WHICH_SET}\n"
         (draft / "summary.md").write_text(words, encoding="utf-8")
         with PdfPages(draft / "figures.pdf", metadata={"Title": title or "Secateur"}) as pdf:
+            if len(targets) > 1:
+                figure = overview(result, title=title)
+                pdf.savefig(figure, dpi=200)
+                save_figure(figure, draft / "overview")
             for t in range(min(len(targets), MOST_PAGES)):
                 figure = page(
                     values, targets, result, permutations, groups, which=t, title=title, seed=seed, final=final

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..features import Matrix, read_features
 from ..measures import metric_row
-from ..statistics import paired_t, signed_square
+from ..statistics import fisher_z, mean_of_defined, paired_t, signed_square
 
 if TYPE_CHECKING:
     import pandas
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .._typing import HostEmbeddingLike, SubsetLike
     from ..measures import Metric
 
-__all__ = ["dissimilarity", "kept_features", "summary", "tested_once", "to_rsatoolbox"]
+__all__ = ["dissimilarity", "kept_features", "over_targets", "summary", "tested_once", "to_rsatoolbox"]
 
 
 def tested_once(result: xarray.Dataset) -> bool:
@@ -88,6 +88,67 @@ def summary(result: xarray.Dataset) -> pandas.DataFrame:
     return pandas.DataFrame(rows).set_index("target")
 
 
+def over_targets(result: xarray.Dataset) -> pandas.DataFrame:
+    """Full, pruned and their difference over targets that are a sample, as subjects are: means, intervals, the test.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        From :func:`secateur.cross_validate`, of at least 2 targets.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index: ``full``, ``pruned``, ``gain``. Columns ``n`` (targets with a score), ``mean``, ``sd``, ``lower`` and
+        ``upper`` (95 % interval, Student's t), in correlation units, of the targets' means over folds; of the gain also
+        ``t``, ``df``, ``p`` (one-sided: pruned above full) and ``d`` (Cohen's) of Fisher's z, paired over targets.
+
+    Raises
+    ------
+    ValueError
+        Where there are fewer than 2 targets.
+
+    Notes
+    -----
+    It generalises to other subjects with these features and stimuli. Structure that subjects share aligns with any X by
+    chance, in all of them: whether it is these features and not just any is what :func:`secateur.permutation_test`
+    asks. Regions or time points are no sample of any population: no test over them holds.
+
+    References
+    ----------
+    Tarigopula, Fairhall & Hasson (2023), §3.2.1: Fisher's z, paired one-sided t over participants.
+
+    Examples
+    --------
+    >>> from secateur import cross_validate, similarity
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(30, 20))
+    >>> subjects = similarity(X[:, :4]) + 0.3 * rng.normal(size=(5, 435))
+    >>> table = over_targets(cross_validate(X, subjects, cv=3, kind="similarity"))
+    >>> bool(table.loc["gain", "p"] < 0.05), int(table.loc["gain", "df"])
+    (True, 4)
+    """
+    import pandas
+    from scipy.stats import t as student
+
+    if result.sizes["target"] < 2:
+        raise ValueError(f"result must be of at least 2 targets, got {result.sizes['target']}")
+    full, pruned = (mean_of_defined(result[name].values.T) for name in ("full_test", "pruned_test"))
+    there = ~(np.isnan(full) | np.isnan(pruned))
+    full, pruned = full[there], pruned[there]
+    rows: dict[str, dict[str, float]] = {}
+    for name, values in (("full", full), ("pruned", pruned), ("gain", pruned - full)):
+        count = len(values)
+        mean = float(values.mean()) if count else float("nan")
+        sd = float(values.std(ddof=1)) if count > 1 else float("nan")
+        half = float(student.ppf(0.975, max(count - 1, 1))) * sd / np.sqrt(max(count, 1))
+        rows[name] = {"n": count, "mean": mean, "sd": sd, "lower": mean - half, "upper": mean + half}
+    a, b = (fisher_z(np.clip(values, -1 + 1e-12, 1 - 1e-12)) for values in (pruned, full))
+    test = paired_t(a, b, "greater")
+    rows["gain"] |= {"t": test.t, "df": test.df, "p": test.p, "d": test.d}
+    return pandas.DataFrame.from_dict(rows, orient="index")
+
+
 def kept_features(result: xarray.Dataset, final: xarray.Dataset | None = None) -> pandas.DataFrame:
     """Which features are kept, in how many folds, and how important they are: one row per target and feature.
 
@@ -146,7 +207,12 @@ def kept_features(result: xarray.Dataset, final: xarray.Dataset | None = None) -
         index = np.tile(np.arange(len(features)), len(targets))
         own = {"final": "kept", "rank": "rank", "importance": "importance"}
         chosen = {name: final[variable].values.ravel() for name, variable in own.items()}
-        more = {"index_from_0": index, "index_from_1": index + 1, **chosen, "majority": table["frequency"] >= 0.5}
+        more: dict[str, Any] = {
+            "index_from_0": index,
+            "index_from_1": index + 1,
+            **chosen,
+            "majority": table["frequency"] >= 0.5,
+        }
         for place, (name, values) in enumerate(more.items(), 2):
             table.insert(place, name, values)
         keys, ascending = ["position", "rank"], [True, True]

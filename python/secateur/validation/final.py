@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -78,8 +78,10 @@ def final_set(
     order = np.broadcast_to(pruned.order, shape)  # one row for all where they share a set
     rank = np.empty(shape, dtype=np.int64)
     np.put_along_axis(rank, order, np.arange(1, features.d + 1)[None], axis=1)
-    wide = {"kept": pruned.support, "importance": pruned.importance, "rank": rank}
-    variables = {name: (("target", "feature"), np.broadcast_to(values, shape).copy()) for name, values in wide.items()}
+    wide: dict[str, Any] = {"kept": pruned.support, "importance": pruned.importance, "rank": rank}
+    variables: dict[str, Any] = {
+        name: (("target", "feature"), np.broadcast_to(values, shape).copy()) for name, values in wide.items()
+    }
     scores = {"full_train": pruned.baseline, "pruned_train": pruned.alignment, "n_kept": wide["kept"].sum(axis=-1)}
     variables |= {name: (("target",), np.broadcast_to(values, shape[:1]).copy()) for name, values in scores.items()}
     variables["curve"] = (("target", "step"), np.broadcast_to(pruned.curve, shape).copy())
