@@ -201,6 +201,8 @@ def heatmap(
 ) -> None:
     """Show which parts of each image matter when it is compared with the others: heatmaps by alignment importance."""
     with exit_with_message():
+        import numpy as np
+
         from ..networks import heatmaps
         from ..networks import saliency as of
         from ..networks.feature_maps import alignment_importance
@@ -222,6 +224,8 @@ def heatmap(
         with refuse_bad_input():
             scores = alignment_importance(seen.net, seen.images, targets, per_image=True, progress=bar, **how)
             heat = heatmaps.heatmap(seen.net, seen.images, scores, batch=batch, progress=bar)
+            same = np.ones(scores.sizes["map"])
+            plain = heatmaps.heatmap(seen.net, seen.images, same, batch=batch, progress=bar)
         empty = [str(name) for name in heat["image"].values[heat["empty"].values]]
         if empty:
             few = ", ".join(empty[:3]) + (", …" if len(empty) > 3 else "")
@@ -230,7 +234,9 @@ def heatmap(
         content: dict[str, Any] = {
             "heatmaps.nc": heat.rename("heatmap"),
             "importance.nc": scores,
-            "heatmaps.png": contact_sheet(pictures, heat, title=title),
+            "heatmaps.png": contact_sheet(
+                pictures, heat, title=title, plain=plain, alignment=scores["image_baseline"].values
+            ),
         }
         if salient is not None:
             with refuse_bad_input():

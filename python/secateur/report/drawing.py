@@ -113,6 +113,8 @@ def mean_sd(values: Matrix) -> tuple[float, float]:
 
 def plus_minus(values: Matrix, digits: int) -> str:
     mean, sd = mean_sd(np.asarray(values, dtype=float))
+    if np.isnan(mean):
+        return "–"
     return f"{mean:.{digits}f}" + ("" if np.isnan(sd) else f" ± {sd:.{digits}f}")
 
 
@@ -225,8 +227,8 @@ def whiskers(rows: Matrix) -> Matrix:
 
 def say_none(axes: Axes, at: float) -> None:
     """Where a bar would stand that there is no value for."""
-    words: dict[str, Any] = {"fontsize": SMALL, "color": "#404040", "ha": "center", "va": "bottom"}
-    axes.text(at, 0.02, "none", rotation=90, transform=axes.get_xaxis_transform(), **words)
+    ink: dict[str, Any] = {"fontsize": SMALL, "color": "#404040", "ha": "center", "va": "bottom", "rotation": 90}
+    axes.annotate("none", (at, 0), (0, 2), textcoords="offset points", **ink)
 
 
 def from_zero(axes: Axes, scores: Matrix) -> None:

@@ -104,9 +104,9 @@ def _draw_means(axes: Axes, result: xarray.Dataset) -> None:
     ends = [table[name][end] for name in ("full", "pruned") for end in ("lower", "upper")]
     reached = np.concatenate([full, pruned, ends])
     if "ceiling_lower" in result:
-        bounds = [float(np.nanmean(result[f"ceiling_{which}"].values)) for which in ("lower", "upper")]
-        axes.axhspan(*bounds, color=drawing.FAINT, alpha=0.35, linewidth=0)
-        reached = np.append(reached, bounds)
+        span = [float(np.nanmean(result[f"ceiling_{which}"].values)) for which in ("lower", "upper")]
+        axes.axhspan(*span, color=drawing.FAINT, alpha=0.35, linewidth=0)
+        reached = np.append(reached, span)
     drawing.from_zero(axes, reached)
     axes.set_xlim(-0.5, 1.5)
     axes.set_xticks([0, 1], [f"{name}\n{table[name]['mean']:.3f}" for name in ("full", "pruned")])

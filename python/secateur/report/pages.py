@@ -115,7 +115,7 @@ def page(
             axes.set_ylabel("")
             axes.set_yticklabels([])
     drawing.write_note(figure, left, 0.12, _footnote(result, "DE" if permutations is not None else "CD", final, t))
-    drawing.draw_groups(figure, coloured, 0.64)
+    drawing.draw_groups(figure, coloured, 0.64, shapes=True)
     return figure
 
 
