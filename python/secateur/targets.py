@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
@@ -19,11 +20,15 @@ if TYPE_CHECKING:
 
     from ._typing import ControlLike, MatricesLike, WeightsLike
 
-__all__ = ["average"]
+__all__ = ["ReorderedWarning", "average"]
 
 Kind = Literal["similarity", "dissimilarity"]
 VALUES_AT_ONCE = 1 << 20  # of matrices that are looked through
 PACKED = "packed pairs, which don't tell whether larger means more alike"
+
+
+class ReorderedWarning(UserWarning):
+    """A target that names the stimuli of X in another order was brought to that of X."""
 
 
 @dataclass(frozen=True)
@@ -238,9 +243,15 @@ def _read_pairs(array: object, n: int, kind: Kind | None, name: str) -> tuple[Ma
     if values.ndim == 3 and values.shape[1:] == (n, n) and len(values):
         packed, kind = _from_square(values, kind, name)
         return packed, False, kind
+    cure = ""
+    if name == "target" and values.ndim == 2 and values.shape[0] == n < values.shape[1]:
+        cure = (
+            ": rows alone were split, as scikit-learn's GridSearchCV and cross_val_score do; use "
+            "secateur.cross_validate, or secateur.nested to choose parameters, which split both sides"
+        )
     raise ValueError(
         f"{name} must have shape ({n}, {n}), ({pairs},), (T, {pairs}) or (T, {n}, {n}) for {n} stimuli, "
-        f"got {values.shape}"
+        f"got {values.shape}{cure}"
     )
 
 
@@ -336,6 +347,24 @@ def _read_form(
     return values, single, None, own, kind
 
 
+def _reordered(
+    values: Matrix, own: tuple[str, ...] | None, stimuli: tuple[str, ...] | None, name: str
+) -> tuple[Matrix, tuple[str, ...] | None]:
+    """Values (T, P) in the order of X's stimuli, matched by name, with a warning; other names are refused."""
+    if not (own and stimuli) or own == stimuli or set(own) != set(stimuli) or len(set(own)) < len(own):
+        _check_names(own, stimuli, name)
+        return values, own
+    at = {label: i for i, label in enumerate(own)}
+    order = np.array([at[label] for label in stimuli], dtype=np.int64)
+    few = [", ".join(labels[:3]) + (", …" if len(labels) > 3 else "") for labels in (stimuli, own)]
+    warnings.warn(
+        f"the stimuli of {name} were reordered by name to the order of X: {few[0]} where they were {few[1]}",
+        ReorderedWarning,
+        stacklevel=4,
+    )
+    return np.ascontiguousarray(values[:, pair_positions(order, len(order))]), stimuli
+
+
 def _check_names(own: tuple[str, ...] | None, stimuli: tuple[str, ...] | None, name: str) -> None:
     if own and stimuli and own != stimuli:
         i = next(i for i, (mine, known) in enumerate(zip(own, stimuli, strict=True)) if mine != known)
@@ -351,8 +380,7 @@ def read_controls(control: Any, n: int, stimuli: tuple[str, ...] | None = None) 
     read = []
     for one in given:
         values, _, _, own, _ = _read_form(one, n, "similarity", "control")  # of either kind: what is shared is the same
-        _check_names(own, stimuli, "control")
-        read.append(values)
+        read.append(_reordered(values, own, stimuli, "control")[0])
     values = np.concatenate(read)
     if np.isinf(values).any():
         k, p = np.argwhere(np.isinf(values))[0]
@@ -382,7 +410,7 @@ def read_target(
     ----------
     target : (n, n) | (P,) | (T, P) | (T, n, n) array, rsatoolbox ``RDMs``, or xarray DataArray
         A DataArray has dims (..., "pair") or (..., stimulus, stimulus2); leading dims become targets. It, a square
-        pandas DataFrame and rsatoolbox's pattern descriptors may name the stimuli, which are then held against X's.
+        pandas DataFrame and rsatoolbox's pattern descriptors may name the stimuli, which are then matched with X's.
         Pairs are in ``numpy.triu_indices(n, 1)`` order. NaN, or masked (``numpy.ma``): that pair has weight 0 in that
         target.
         With n = 3 a (3, 3) array is read as one matrix.
@@ -409,7 +437,12 @@ def read_target(
     ValueError
         Where shapes don't fit n, the kind is neither said nor told, a matrix is not symmetric, a value is infinite or
         of a magnitude whose squares are lost, weights are masked, a matrix with an all-zero diagonal is said to be a
-        similarity, or the target names other stimuli, or in another order.
+        similarity, or the target names other stimuli (in another order, where there are weights, which have no names).
+
+    Warns
+    -----
+    ReorderedWarning
+        Where the target names the stimuli of X in another order: it is brought to that of X.
     """
     if isinstance(target, Targets):
         if target.n != n:
@@ -431,7 +464,9 @@ def read_target(
             return replace(read, loose_weights=weights)
         return read.with_weights(_read_pairs(weights, n, kind, "weights")[0])
     values, single, labels, own, kind = _read_form(target, n, kind, "target")
-    _check_names(own, stimuli, "target")
+    if weights is not None:
+        _check_names(own, stimuli, "target")  # weights have no names: their order would be a guess
+    values, own = _reordered(values, own, stimuli, "target")
     if np.isinf(values).any():
         t, p = np.argwhere(np.isinf(values))[0]
         raise ValueError(f"target must not be infinite, got {values[t, p]} at target {t}, pair {p}")

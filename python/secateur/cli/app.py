@@ -26,6 +26,13 @@ __all__ = [
     "exit_with_message", "log", "main", "print_files", "print_text", "refuse_bad_input", "with_pruning",
 ]  # fmt: skip
 
+# Arguments of the library that options are, by the names that the library gives them.
+OPTIONS = {
+    **{name: f"--{name}" for name in ("cv", "repeats", "kind", "metric", "comparator", "search", "device", "threads")},
+    **{name: f"--{name}" for name in ("seed", "joint", "groups", "batch", "layer", "pool")},
+    "max_features": "--max-features", "fixed_features": "--fixed",
+}  # fmt: skip
+
 app = typer.Typer(
     name="secateur", help="Prune deep-network features until their similarity space fits human or neural similarity.",
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
@@ -114,7 +121,20 @@ def _sentence(error: BaseException) -> str:
     else:
         words = str(error)
     words = re.sub(r"\b(kind|device)='(\w+)'", r"--\1 \2", words)  # what to pass, as the command line spells it
+    words = words.split(": rows alone were split")[0]  # what a grid search is told
+    words = re.sub(rf"^({'|'.join(OPTIONS)}) must\b", lambda found: f"{OPTIONS[found[1]]} must", words)
+    words = re.sub(r"\((\w+(?:, \w+)*),?\)(?= |,|$|;|:)", _shape_words, words)
+    words = re.sub(r"\bdtype (<U\d+|str\d*)", "text", re.sub(r"\bdtype object", "values of several types", words))
+    words = re.sub(r"\bgot None\b", "got none", words)
     return " ".join(words.split()).rstrip(".") or type(error).__name__
+
+
+def _shape_words(found: re.Match[str]) -> str:
+    """A tuple of sizes as a reader who writes no Python would say it: 40 × 30; other brackets stay."""
+    sizes = found[1].split(", ")
+    if not all(re.fullmatch(r"\d+|[TPnm]", size) for size in sizes) or (len(sizes) == 1 and "," not in found[0]):
+        return found[0]
+    return " × ".join(sizes) if len(sizes) > 1 else f"{sizes[0]} values"
 
 
 def _ended(error: KeyboardInterrupt) -> str:

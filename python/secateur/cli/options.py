@@ -14,8 +14,8 @@ import typer
 from ..parameters import Pruning
 
 __all__ = [
-    "DEFAULTS", "Command", "Folds", "Overwrite", "Pruning", "Repeats", "argument", "flag", "option", "run_settings",
-    "with_pruning",
+    "DEFAULTS", "Command", "Folds", "Kind", "Overwrite", "Pruning", "Repeats", "argument", "flag", "option",
+    "run_settings", "with_pruning",
 ]  # fmt: skip
 
 Command = TypeVar("Command", bound=Callable[..., None])
@@ -37,6 +37,22 @@ def argument(metavar: str, words: str) -> Any:
 
 
 DEFAULTS = Pruning()
+KINDS = {"rdm": "dissimilarity", "distance": "dissimilarity", "rsm": "similarity"}
+
+
+def kind_meant(kind: str | None) -> str | None:
+    """A kind by its name or another word for it."""
+    return None if kind is None else KINDS.get(kind.lower(), kind)
+
+
+Kind = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KIND", callback=kind_meant,
+        help="What TARGET holds: similarity (or rsm), or dissimilarity (or rdm, distance). Needed unless "
+        "its diagonal shows it.",
+    ),
+]  # fmt: skip
 Folds = Annotated[int, option("N", "Folds of stimuli.", min=2)]
 Repeats = Annotated[int, option("N", "How often the folds are drawn anew.", min=1)]
 Overwrite = Annotated[bool, flag("--overwrite", "Replace an earlier result in this folder.")]

@@ -12,7 +12,19 @@ import typer
 
 from ..measures import JOINTS, enumerated
 from .app import app, checked_destination, exit_with_message, log, print_files, print_text, refuse_bad_input
-from .options import DEFAULTS, Folds, Overwrite, Pruning, Repeats, argument, flag, option, run_settings, with_pruning
+from .options import (
+    DEFAULTS,
+    Folds,
+    Kind,
+    Overwrite,
+    Pruning,
+    Repeats,
+    argument,
+    flag,
+    option,
+    run_settings,
+    with_pruning,
+)
 
 if TYPE_CHECKING:
     import xarray
@@ -73,14 +85,7 @@ def prune(
         str, argument("TARGET", "Matrix over the same stimuli, its pairs, or several: FILE or FILE:KEY.")
     ],
     out: Annotated[Path, option("DIR", "Folder for the results.")],
-    kind: Annotated[
-        str | None,
-        option(
-            "KIND",
-            "What TARGET holds: similarity or dissimilarity (RDMs). Needed unless a matrix shows it: its diagonal "
-            "is its top or its bottom.",
-        ),
-    ] = None,
+    kind: Kind = None,
     control: Annotated[
         list[str] | None,
         option(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import xarray
 
 from ..arguments import quoted
@@ -17,7 +18,7 @@ from ..reading import can_be_stored
 from ..validation import kept_features
 from . import courses, dictionary
 from .answer import write_answer
-from .formats import SETTINGS, save_figure, write_netcdf, write_settings, write_table
+from .formats import SETTINGS, save_figure, write_matlab, write_netcdf, write_settings, write_table
 from .frames import course_features, course_table, tabled
 from .overview import overview
 from .pages import page
@@ -66,6 +67,9 @@ COURSE_CONTENTS = {
 }
 NETWORK_CONTENTS = {
     "embedding.nc": "activations, images × features (netCDF)",
+    "embedding.npy": "the same for numpy, without names",
+    "embedding.csv": "the same as a table",
+    "embedding.mat": "the same for MATLAB: X, stimuli, feature",
     "heatmaps.nc": "heatmaps in the network's view (netCDF)",
     "importance.nc": "alignment importance of the feature maps (netCDF)",
     "selection.nc": "scores, kept maps and curves of every fold (netCDF)",
@@ -387,7 +391,7 @@ def write_network(
         A new or empty folder; its parents are made.
     content : mapping
         File names of ``NETWORK_CONTENTS`` to what they hold: xarray objects (.nc), a DataFrame (.csv), text (.md),
-        a Figure (.png).
+        an array (.npy), arrays by name (.mat), a Figure (.png).
     settings : mapping, optional
         What ``settings.json`` should hold.
     overwrite : bool
@@ -425,6 +429,10 @@ def write_network(
                 write_netcdf(file, what)
             elif file.suffix == ".csv":
                 write_table(file, what)
+            elif file.suffix == ".npy":
+                np.save(file, what)
+            elif file.suffix == ".mat":
+                write_matlab(file, what)
             elif file.suffix == ".md":
                 file.write_text(what, encoding="utf-8")
             else:

@@ -204,7 +204,7 @@ def _fill(draft: Path, study: SimilarityStudy, inputs: Inputs, result: Result) -
                 return
             figure = embedding(
                 X, consensus(pruned, t), task.space.groups, metric=study.pruning.metric, seed=study.folds.seed,
-                title=f"Maps of the stimuli (MDS), pruned to {name}",
+                title=f"Maps of the stimuli (MDS), pruned to {name}", pictures=task.space.thumbnails(),
             )  # fmt: skip
             save_figure(figure, draft / f"maps_{drawn}")
 

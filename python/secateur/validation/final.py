@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..features import read_features
 from ..targets import Targets
 
 if TYPE_CHECKING:
     import xarray
+    from sklearn.pipeline import Pipeline
 
     from .._typing import ControlLike, HostEmbeddingLike, HostTargetLike, LabelsLike, WeightsLike
     from ..pruning import Pruner
     from ..targets import Kind
 from .cross_validation import pruner_of
+from .pipelines import ends_in_pruner, transformed
 from .scores import attributes, names_or_numbers
 
 __all__ = ["final_set"]
@@ -23,7 +26,7 @@ __all__ = ["final_set"]
 def final_set(
     X: HostEmbeddingLike,
     target: HostTargetLike,
-    pruner: Pruner | None = None,
+    pruner: Pruner | Pipeline | None = None,
     groups: LabelsLike | None = None,
     *,
     kind: Kind | None = None,
@@ -68,8 +71,12 @@ def final_set(
     """
     import xarray
 
-    pruner = pruner_of(pruner, kind)
+    pipeline = pruner if ends_in_pruner(pruner) else None
+    pruner = pruner_of(pruner if pipeline is None else pipeline.steps[-1][1], kind)
     settings = pruner.settings()
+    if pipeline is not None:
+        read = read_features(X)
+        X = transformed(pipeline, read, np.arange(read.n))
     features, targets = settings.read(X, target, weights, control)
     problem = settings.problem(features, targets, runs=1)
     settings.cost(problem).announce(progress)

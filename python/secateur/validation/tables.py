@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from .._typing import HostEmbeddingLike, SubsetLike
     from ..measures import Metric
+    from ..pruning import Pruner
 
 __all__ = ["dissimilarity", "kept_features", "over_targets", "summary", "tested_once", "to_rsatoolbox"]
 
@@ -228,18 +229,19 @@ def dissimilarity(values: Matrix, metric: Metric, subset: SubsetLike | None = No
 
 
 def to_rsatoolbox(
-    X: HostEmbeddingLike, support: SubsetLike | None = None, metric: Metric = "cosine", *, name: str = "pruned"
-) -> RDMs:
+    X: HostEmbeddingLike, support: SubsetLike | Pruner | None = None, metric: Metric | None = None, *,
+    name: str = "pruned",
+) -> RDMs:  # fmt: skip
     """The RDM of the kept features as rsatoolbox ``RDMs``.
 
     Parameters
     ----------
     X : array (n stimuli, d features), DataFrame or DataArray
         Its stimulus labels become the pattern descriptor ``conds``.
-    support : bool mask (d,), indices, or (T, d) masks; optional
+    support : fitted Pruner, bool mask (d,), indices, or (T, d) masks; optional
         One RDM each; all features by default.
-    metric : Metric
-        As in :func:`secateur.similarity`. Dissimilarity is 1 - similarity for cosine and correlation, minus the
+    metric : Metric, optional
+        As in :func:`secateur.similarity`: that of the Pruner, or cosine, by default. Dissimilarity is 1 - similarity for cosine and correlation, minus the
         similarity otherwise.
     name : str
         The RDMs' descriptor.
@@ -265,6 +267,10 @@ def to_rsatoolbox(
     except ImportError as error:
         raise ImportError("to_rsatoolbox needs rsatoolbox: pip install 'secateur[interop]'") from error
     features = read_features(X)
+    if hasattr(support, "get_support"):
+        metric = metric or support.metric
+        support = support.get_support()
+    metric = metric or "cosine"
     masks = np.asarray(support) if support is not None else None
     supports = [support] if masks is None or masks.ndim < 2 else list(masks)
     rows = np.stack([dissimilarity(features.values, metric, s) for s in supports])
