@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV
@@ -14,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from typer.testing import CliRunner
 
 import secateur as sc
-from secateur import cli
+from secateur import cli, files
 from secateur.validation import split
 
 N, D = 24, 10
@@ -165,3 +166,113 @@ def test_a_table_escapes_what_names_hold() -> None:
     from secateur.display import as_table
 
     assert "<script>" not in as_table("<script>", {"<b>": "<i>", "none": None})
+
+
+# Files as people have them --------------------------------------------------------------------------------------
+
+
+def read(path: Path) -> Any:
+    return files.read_target_file(str(path))
+
+
+@pytest.mark.parametrize("between", [";", "\t"])
+def test_decimal_commas(tmp_path: Path, between: str) -> None:
+    path = tmp_path / ("x.tsv" if between == "\t" else "x.csv")
+    path.write_text(
+        "\n".join(between.join(row) for row in (["id", "a", "b"], ["u", "0,5", "-1,25e2"], ["v", "3", ",5"]))
+    )
+    loaded = files.read_features_file(str(path))
+    np.testing.assert_array_equal(loaded.values, [[0.5, -125], [3, 0.5]])
+    assert f"{path.name} writes decimals with commas: they were read as points" in loaded.notes
+    path.write_text(path.read_text().replace("3", "3.5"))
+    with pytest.raises(files.FileError, match="must write decimals one way, got commas and points by line 3"):
+        files.read_features_file(str(path))
+
+
+def test_pairs_in_long_format(tmp_path: Path) -> None:
+    path = tmp_path / "long.csv"
+    path.write_text("first,second,rating\nb,a,1\na,c,2\nc,b,3\nd,a,4\nd,b,\n")
+    loaded = read(path)
+    assert loaded.stimuli == ("b", "a", "c", "d")
+    np.testing.assert_array_equal(loaded.values, [1, 3, np.nan, 2, 4, np.nan])  # b-a, b-c, b-d, a-c, a-d, c-d
+    assert loaded.notes == (
+        "long.csv was read as pairs of 4 stimuli in long format, its column 'rating'",
+        "2 pairs have no line in long.csv and are missing",
+    )
+    path.write_text("subject;s1;s2;d\n")  # words first: this is another table, and its own sentence
+    with pytest.raises(files.FileError):
+        read(path)
+    path.write_text("s1;s2;subject;d\nx;y;P1;0,5\nx;z;P1;1\ny;z;P1;2\ny;x;P2;3\nx;z;P2;4\nz;y;P2;5\n")
+    loaded = read(path)
+    np.testing.assert_array_equal(loaded.values, [[0.5, 1, 2], [3, 4, 5]])
+    assert (loaded.targets, loaded.whose) == (("P1", "P2"), "subjects")
+    path.write_text("s1,s2,d\nx,y,1\nx,z,1\ny,z,2\ny,x,3\n")
+    with pytest.raises(files.FileError, match="must give each pair one value, got 1 and 3 for 'y', 'x'"):
+        read(path)
+    path.write_text("s1,s2,d\nx,x,0\ny,y,0\nz,z,0\nx,y,1\nx,z,1\ny,z,2\n")
+    assert read(path).values.shape == (3, 3)  # with its diagonal, which shows the kind
+
+
+def test_names_with_and_without_extensions(here: Path, X: Any, S: Any) -> None:
+    names = [f"animal {i}" for i in range(N)]
+    np.savez("x.npz", X=X, labels=[f"{name}.JPG" for name in names])
+    np.savez("s.npz", S=S[::-1, ::-1], labels=names[::-1])
+    outcome = run("x.npz", "s.npz", "--kind", "similarity")
+    assert outcome.exit_code == 0, outcome.output
+    assert "names of s.npz and x.npz were matched without the extensions of files" in outcome.stderr
+    expected = sc.cross_validate(X, S, cv=3, kind="similarity")
+    assert f"{float(expected['pruned_test'].mean()):.3f} ± " in outcome.stdout
+    np.savez("x.npz", X=X, labels=[f"animal {i // 2}.{('jpg', 'png')[i % 2]}" for i in range(N)])  # would fall together
+    assert run("x.npz", "s.npz", "--kind", "similarity").exit_code == 2
+
+
+def test_groups_in_the_table_of_features(here: Path, X: Any) -> None:
+    frame = pandas.DataFrame(X, columns=[f"f{k}" for k in range(D)])
+    frame.insert(3, "category", ["ab"[i % 2] for i in range(N)])
+    frame.to_csv("x.csv", index=False)
+    loaded = files.read_features_file("x.csv")
+    np.testing.assert_allclose(loaded.values, X)
+    assert loaded.groups == tuple("ab" * (N // 2))
+    outcome = run("x.csv", "s.npy", "--kind", "similarity")
+    assert outcome.exit_code == 0, outcome.output
+    assert "the column 'category' of x.csv was taken for groups, no feature" in outcome.stderr
+    assert list(pandas.read_csv("out/test_folds.csv")["group"]) == list("ab" * (N // 2))
+    frame.assign(category=np.arange(N)).to_csv("x.csv", index=False)  # numbers stay a feature
+    assert files.read_features_file("x.csv").values.shape == (N, D + 1)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_stimuli_are_left_out_with_their_number(here: Path, X: Any, S: Any, packed: bool) -> None:
+    names = [f"s{i}" for i in range(N)]
+    np.savez(
+        "x.npz", X=X[:-2], labels=names[:-2], groups=["ab"[i % 2] for i in range(N - 2)]
+    )  # s22, s23 are the target's alone
+    both = np.stack([S, S + 1])
+    both[1, 5] = both[1, :, 5] = np.nan  # the second subject has not seen s5
+    both = both[:, 1:, 1:]  # s0 is that of the features alone
+    np.savez("s.npz", S=both[(slice(None), *np.triu_indices(N - 1, 1))] if packed else both, labels=names[1:])
+    outcome = run(
+        "x.npz:X", "s.npz:S", "--kind", "similarity", "--drop-missing", "--exclude", "s7", "--groups", "x.npz:groups"
+    )
+    assert outcome.exit_code == 0, outcome.output
+    for said in (
+        "note: 1 stimuli were left out as asked: s7.",
+        "note: 2 stimuli of s.npz that x.npz lacks were left out: s22, s23.",
+        "note: 1 stimuli of x.npz that s.npz lacks were left out: s0.",
+        "note: 1 stimuli without any pair in some target were left out: s5.",
+    ):
+        assert said in outcome.stderr
+    stay = [i for i in range(N - 2) if i not in (0, 5, 7)]
+    targets = np.stack([S, S + 1])[:, stay][:, :, stay]
+    expected = sc.cross_validate(X[stay], targets, cv=3, kind="similarity")
+    table = pandas.read_csv("out/folds.csv")
+    np.testing.assert_allclose(table["pruned_test"], expected["pruned_test"].values.ravel(), atol=1e-10)
+    assert list(pandas.read_csv("out/test_folds.csv")["group"]) == ["ab"[i % 2] for i in stay]
+
+
+def test_what_is_left_out_must_be_there(here: Path) -> None:
+    outcome = run("x.npy", "s.npy", "--kind", "similarity", "--exclude", "99")
+    assert outcome.exit_code == 2
+    assert "--exclude must name stimuli of s.npy or x.npy, got '99'" in outcome.stderr
+    assert run("x.npy", "s.npy", "--kind", "similarity", "--exclude", "0", "--exclude", "3").exit_code == 0
+    assert len(pandas.read_csv("out/test_folds.csv")) == N - 2

@@ -134,6 +134,19 @@ def prune(
     bootstrap: Annotated[
         int, option("N", "Draws of stimuli for 95 % intervals; 0 for none, 200 for a first look.", min=0)
     ] = 0,
+    exclude: Annotated[
+        list[str] | None,
+        option(
+            "STIMULUS", "A stimulus to leave out, by name, or by position from 0 where there are none. Once for each."
+        ),
+    ] = None,
+    drop_missing: Annotated[
+        bool,
+        flag(
+            "--drop-missing",
+            "Leave out stimuli that FEATURES or TARGET lacks, or that have no pair in some target; they are counted.",
+        ),
+    ] = False,
     group_folds: Annotated[bool, flag("--group-folds", "Keep the stimuli of one group in one fold.")] = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -143,7 +156,9 @@ def prune(
     files name their stimuli, these are matched by name.
     """
     with exit_with_message():
-        from ..files import match, read_features_file, read_groups_file, read_target_file, stated_kind
+        import numpy as np
+
+        from ..files import left_out, match, read_features_file, read_groups_file, read_target_file, stated_kind
         from ..pruning.groups import read_groups as read_feature_groups
         from ..targets import read_target
 
@@ -162,11 +177,16 @@ def prune(
                 raise ValueError("--average must come without --over and --joint: it leaves one target, got both")
         checked_destination(out, overwrite)
         with refuse_bad_input():
-            if group_folds and groups is None:
-                raise ValueError("--group-folds must come with --groups FILE, got none")
             embedding, loaded_target = read_features_file(features), read_target_file(target)
+            if group_folds and groups is None and embedding.groups is None:
+                raise ValueError("--group-folds must come with --groups FILE, got none")
             loaded_controls = [read_target_file(path) for path in control or ()]
             said = stated_kind(loaded_target, kind)
+            whole = embedding
+            loaded_target, keep, dropped = left_out(loaded_target, embedding, exclude or (), drop_missing)
+            if keep is not None:
+                names = None if embedding.stimuli is None else tuple(embedding.stimuli[i] for i in keep)
+                embedding = replace(embedding, values=embedding.values[keep], stimuli=names)
         with refuse_bad_input(embedding.path.name):
             X = replace(_read(embedding.values), stimuli=embedding.stimuli, names=embedding.names)
         with refuse_bad_input():
@@ -174,8 +194,14 @@ def prune(
                 pruner.set_params(fixed_features=_fixed(fixed, X.names))
                 pruner.settings().search.fixed(X, read_feature_groups(None, X.d))
             values, note = match(loaded_target, embedding)
-            controls = [match(one, embedding) for one in loaded_controls]
-            grouping = None if groups is None else read_groups_file(groups, X.n, embedding.stimuli)
+            controls = [match(one, whole) for one in loaded_controls]
+            grouping = None if groups is None else read_groups_file(groups, len(whole.values), whole.stimuli)
+            if keep is not None:
+                controls = [(_among(of, keep, len(whole.values)), words) for of, words in controls]
+                grouping = None if grouping is None else replace(grouping, values=grouping.values[keep])
+            grouped = None if grouping is None else grouping.values
+            if grouping is None and embedding.groups is not None:
+                grouped = np.asarray(embedding.groups)[slice(None) if keep is None else keep]
         with refuse_bad_input(loaded_target.path.name):
             targets = read_target(values, X.n, said, control=[of for of, _ in controls] or None)
             if len(targets) == 1:
@@ -185,7 +211,7 @@ def prune(
             count = len(targets)
             if average:
                 targets = _averaged(targets)
-        given = [*embedding.notes, *loaded_target.notes, note, *(grouping.notes if grouping else ())]
+        given = [*dropped, *embedding.notes, *loaded_target.notes, note, *(grouping.notes if grouping else ())]
         given += [words for one, (_, matched) in zip(loaded_controls, controls) for words in (*one.notes, matched)]
         whose = None if len(targets) == 1 else "subjects" if over != "stimuli" else targets_are or loaded_target.whose
         if count > 1:
@@ -206,9 +232,16 @@ def prune(
         job = _Job(X, targets, pruner, f"{embedding.path.stem} pruned to {loaded_target.path.stem}", inputs)
         job = replace(job, cv=cv, repeats=repeats, permutations=permutations, seed=seed, notes=notes, over=over)
         job = replace(job, whose=whose, bootstrap=bootstrap)
-        _run(
-            replace(job, groups=None if grouping is None else grouping.values, group_folds=group_folds), out, overwrite
-        )
+        _run(replace(job, groups=grouped, group_folds=group_folds), out, overwrite)
+
+
+def _among(values: Any, keep: Any, n: int) -> Any:
+    """Matrices, or their pairs, among some of n stimuli."""
+    from ..pairs import pair_positions
+
+    if values.ndim >= 2 and values.shape[-2:] == (n, n):
+        return values[..., keep[:, None], keep]
+    return values[..., pair_positions(keep, n)]
 
 
 def _averaged(targets: Targets) -> Targets:

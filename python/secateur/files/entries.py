@@ -58,6 +58,8 @@ class Loaded:
         What the file says that a target holds: the array's attribute ``kind`` (netCDF, HDF5), or rsatoolbox's format.
     targets : tuple of str, optional
         Names of several targets.
+    groups : tuple of str, optional
+        The group of each stimulus, where a table of features has such a column.
     whose : {"subjects", "regions"}, optional
         What several targets are, where the file calls their names so.
     """
@@ -70,6 +72,7 @@ class Loaded:
     notes: tuple[str, ...] = ()
     kind: str | None = None
     targets: Names | None = None
+    groups: Names | None = None
     whose: str | None = None
 
     def record(self) -> dict[str, Any]:

@@ -177,8 +177,8 @@ def _draw_gain(axes: Axes, course: xarray.Dataset, test: Given, permutations: Gi
     axes.set_ylim(low - (0.26 * len(drawn) + 0.05 + 0.1 * dots) * height, high)
     if dots and test is not None:
         found = clock.at[test["significant"].values]
-        y = np.full(len(found), low - (0.26 * len(drawn) + 0.06) * height)
-        axes.plot(found, y, "s", color=drawing.GAIN, markersize=2.5, alpha=0.6)
+        below = np.full(len(found), low - (0.26 * len(drawn) + 0.06) * height)
+        axes.plot(found, below, "s", color=drawing.GAIN, markersize=2.5, alpha=0.6)
     for row, (one, suffix, colour) in enumerate(drawn):
         for span, p in spans_of(one, suffix):
             left, right = clock.at[span[0]] - clock.half[span[0]], clock.at[span[-1]] + clock.half[span[-1]]

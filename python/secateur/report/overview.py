@@ -94,8 +94,8 @@ def _draw_means(axes: Axes, result: xarray.Dataset) -> None:
     full, pruned = (mean_of_defined(result[name].values.T) for name in ("full_test", "pruned_test"))
     faint = max(0.25, min(0.9, 8 / len(full)))
     ink: dict[str, Any] = {"color": drawing.FAINT, "linewidth": 0.8, "markersize": 2.5, "alpha": faint}
-    for t, ends in enumerate(zip(full, pruned, strict=True)):
-        axes.plot([0, 1], ends, "-o", **ink, label=f"one {what.removesuffix('s')}" if t == 0 else None)
+    for t, pair in enumerate(zip(full, pruned, strict=True)):
+        axes.plot([0, 1], pair, "-o", **ink, label=f"one {what.removesuffix('s')}" if t == 0 else None)
     for x, name, colour in ((-0.18, "full", drawing.FULL), (1.18, "pruned", drawing.PRUNED)):
         row = table[name]
         error = None if np.isnan(row["lower"]) else row["upper"] - row["mean"]

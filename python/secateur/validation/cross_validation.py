@@ -205,7 +205,7 @@ def cross_validate(
     warn_of_small_folds(folds)
     spaces = [features] * len(folds)
     if pipeline is not None:
-        spaces = _spaces(pipeline, features, folds)
+        spaces = [*_spaces(pipeline, features, folds)]
         features = spaces[0]
     problem = settings.problem(features, targets, folds, runs=1)
     problems = [problem if one is features else settings.problem(one, targets, folds, runs=1) for one in spaces]

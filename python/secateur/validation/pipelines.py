@@ -14,7 +14,7 @@ __all__ = ["ends_in_pruner", "transformed"]
 
 def ends_in_pruner(given: Any) -> bool:
     """Whether this is a scikit-learn Pipeline whose last step is a Pruner."""
-    steps = getattr(given, "steps", None)
+    steps: Any = getattr(given, "steps", None)
     return bool(steps) and isinstance(steps[-1][1], Pruner)
 
 

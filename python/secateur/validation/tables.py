@@ -241,8 +241,8 @@ def to_rsatoolbox(
     support : fitted Pruner, bool mask (d,), indices, or (T, d) masks; optional
         One RDM each; all features by default.
     metric : Metric, optional
-        As in :func:`secateur.similarity`: that of the Pruner, or cosine, by default. Dissimilarity is 1 - similarity for cosine and correlation, minus the
-        similarity otherwise.
+        As in :func:`secateur.similarity`: that of the Pruner, or cosine, by default. Dissimilarity is 1 - similarity
+        for cosine and correlation, minus the similarity otherwise.
     name : str
         The RDMs' descriptor.
 
@@ -268,8 +268,8 @@ def to_rsatoolbox(
         raise ImportError("to_rsatoolbox needs rsatoolbox: pip install 'secateur[interop]'") from error
     features = read_features(X)
     if hasattr(support, "get_support"):
-        metric = metric or support.metric
-        support = support.get_support()
+        fitted: Any = support
+        metric, support = metric or fitted.metric, fitted.get_support()
     metric = metric or "cosine"
     masks = np.asarray(support) if support is not None else None
     supports = [support] if masks is None or masks.ndim < 2 else list(masks)
