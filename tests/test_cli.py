@@ -724,7 +724,7 @@ def test_packed_pairs_need_a_kind(here: Path, X: Any) -> None:
     rdm = pdist(X[:, :6], "cosine") + 0.3 * rng.normal(size=N * (N - 1) // 2)
     np.save("rdm.npy", rdm)
     words = refused("prune", "x.npy", "rdm.npy", "--out", "out")
-    assert words.startswith("secateur: rdm.npy: kind must be said for packed pairs, which don't tell whether larger")
+    assert words.startswith("secateur: rdm.npy: --kind must be said for packed pairs, which don't tell whether larger")
     assert words.endswith("pass --kind similarity or --kind dissimilarity.")
     wrong = run("prune", "x.npy", "rdm.npy", "--out", "wrong", "--kind", "similarity", "--permutations", "2")
     assert wrong.exit_code == 0, wrong.output

@@ -276,3 +276,17 @@ def test_what_is_left_out_must_be_there(here: Path) -> None:
     assert "--exclude must name stimuli of s.npy or x.npy, got '99'" in outcome.stderr
     assert run("x.npy", "s.npy", "--kind", "similarity", "--exclude", "0", "--exclude", "3").exit_code == 0
     assert len(pandas.read_csv("out/test_folds.csv")) == N - 2
+
+
+def test_the_array_that_fits_is_taken_and_said(here: Path, X: Any, S: Any) -> None:
+    np.savez("both.npz", X=X, rdm=S, labels=[f"s{i}" for i in range(N)])
+    features, target = files.read_features_file("both.npz"), read(Path("both.npz"))
+    assert (features.key, target.key) == ("X", "rdm")
+    assert features.notes == (
+        "both.npz:X was taken as FEATURES, the only array of a shape that fits: X (24, 10), rdm (24, 24), labels (24,) "
+        "of text",
+    )
+    assert read(Path("both.npz:rdm")).notes == ()
+    np.savez("both.npz", X=X, Y=X[:, :4], rdm=S)
+    with pytest.raises(files.FileError, match="must be given with a key, such as both"):
+        files.read_features_file("both.npz")

@@ -114,15 +114,16 @@ def print_files(out: Path, files: Iterable[Path], contents: Mapping[str, str]) -
     print_text("\n".join([f"Written to {out}:", *lines]))
 
 
-def _sentence(error: BaseException) -> str:
-    """What an error says, in one line."""
+def _sentence(error: BaseException, options: bool = True) -> str:
+    """What an error says, in one line; ``options``: arguments of the library are options of the command."""
     if isinstance(error, OSError) and error.strerror:
         words = error.strerror + (f": {error.filename!r}" if error.filename else "")
     else:
         words = str(error)
     words = re.sub(r"\b(kind|device)='(\w+)'", r"--\1 \2", words)  # what to pass, as the command line spells it
     words = words.split(": rows alone were split")[0]  # what a grid search is told
-    words = re.sub(rf"^({'|'.join(OPTIONS)}) must\b", lambda found: f"{OPTIONS[found[1]]} must", words)
+    if options:
+        words = re.sub(rf"^({'|'.join(OPTIONS)}) must\b", lambda found: f"{OPTIONS[found[1]]} must", words)
     words = re.sub(r"\((\w+(?:, \w+)*),?\)(?= |,|$|;|:)", _shape_words, words)
     words = re.sub(r"\bdtype (<U\d+|str\d*)", "text", re.sub(r"\bdtype object", "values of several types", words))
     words = re.sub(r"\bgot None\b", "got none", words)
@@ -164,7 +165,7 @@ def exit_with_message(left: str = "nothing was written") -> Iterator[None]:
 
 
 @contextmanager
-def refuse_bad_input(what: str = "") -> Iterator[None]:
+def refuse_bad_input(what: str = "", *, options: bool = True) -> Iterator[None]:
     """Bad input ends in one sentence and exit code 2; what the library warns of is said in one line."""
     from ..similarity import OpposedWarning, UndefinedPairsWarning
     from ..validation import SmallFoldsWarning
@@ -178,11 +179,11 @@ def refuse_bad_input(what: str = "") -> Iterator[None]:
         except typer.Exit:
             raise
         except (ValueError, TypeError, OSError, RuntimeError, ImportError) as error:
-            log(f"secateur: {what + ': ' if what else ''}{_sentence(error)}.")
+            log(f"secateur: {what + ': ' if what else ''}{_sentence(error, options)}.")
             raise typer.Exit(2) from None
     for warning in caught:
         if issubclass(warning.category, categories):
-            log(f"warning: {what + ': ' if what else ''}{_sentence(warning.message)}.")  # type: ignore[arg-type]
+            log(f"warning: {what + ': ' if what else ''}{_sentence(warning.message, options)}.")  # type: ignore[arg-type]
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 

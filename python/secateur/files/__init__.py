@@ -17,7 +17,8 @@ from .entries import Array, FileError, Loaded, Names, broken_files_refused
 from .matching import FEATURES, STIMULI, left_out, match, order_taken, stated_kind
 
 __all__ = [
-    "FEATURES", "FORMATS", "STIMULI", "Array", "FileError", "Loaded", "Names", "broken_files_refused", "left_out",
-    "match", "order_taken", "read_arrays", "read_features_file", "read_groups_file", "read_target_file", "stated_kind",
+    "FEATURES", "FORMATS", "STIMULI", "Array", "FileError", "Loaded", "Names", "broken_files_refused",
+    "left_out", "match",
+    "order_taken", "read_arrays", "read_features_file", "read_groups_file", "read_target_file", "stated_kind",
     "stimuli_of_target",
 ]  # fmt: skip

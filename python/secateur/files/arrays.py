@@ -23,6 +23,7 @@ from .entries import (
     listed,
     load,
     place_words,
+    taken_words,
 )
 from .hdf5 import isolated_entries
 from .matching import FEATURES, STIMULI, TARGETS, check_names
@@ -57,12 +58,13 @@ def read_features_file(place: str) -> Loaded:
     if path.suffix.lower() in (".csv", ".tsv"):
         return read_csv(path, square=False)
     with opened(path) as entries:
-        key = choose(entries, key, path, "FEATURES", {2})
-        values = load(entries[key], path)
+        asked, key = key, choose(entries, key, path, "FEATURES", {2}, likely=[lambda shape: shape[0] != shape[1]])
+        values, notes = load(entries[key], path), taken_words(entries, key if asked else "", key, path, "FEATURES")
         if values.ndim != 2:
             raise FileError(f"{place_words(path, key)} must have shape (stimuli, features), got {values.shape}")
         stimuli = _names_in(entries, STIMULI, values.shape[0], path, "stimuli")
-        return Loaded(values, stimuli, _names_in(entries, FEATURES, values.shape[1], path, "features"), path, key)
+        names = _names_in(entries, FEATURES, values.shape[1], path, "features")
+        return Loaded(values, stimuli, names, path, key, tuple(notes))
 
 
 def read_target_file(place: str) -> Loaded:
@@ -88,8 +90,8 @@ def read_target_file(place: str) -> Loaded:
     if path.suffix.lower() in (".csv", ".tsv"):
         return read_csv(path, square=True)
     with opened(path) as entries:
-        key = choose(entries, key, path, "TARGET", {1, 2, 3})
-        values, notes = load(entries[key], path), []
+        asked, key = key, choose(entries, key, path, "TARGET", {1, 2, 3}, likely=[_square, _packed])
+        values, notes = load(entries[key], path), taken_words(entries, key if asked else "", key, path, "TARGET")
         if values.ndim == 2 and 1 in values.shape and values.shape != (1, 1):
             values = values.ravel()
         if path.suffix.lower() == ".mat" and values.ndim == 3 and values.shape[0] == values.shape[1] != values.shape[2]:
@@ -99,7 +101,7 @@ def read_target_file(place: str) -> Loaded:
         stimuli = _names_in(entries, STIMULI, count, path, "stimuli") or _own_names(entries[key], count, path, key)
         names, whose = _target_names(entries, values, path)
     kind = "dissimilarity" if key == "dissimilarities" else kind
-    return Loaded(values, stimuli, None, path, key, tuple(notes), kind, names, whose)
+    return Loaded(values, stimuli, None, path, key, tuple(notes), kind, names, whose=whose)
 
 
 def read_groups_file(place: str, n: int, stimuli: Names | None) -> Loaded:
@@ -171,6 +173,17 @@ def stimuli_of_target(values: Array) -> int | None:
     if values.ndim >= 2 and values.shape[-1] == values.shape[-2]:
         return int(values.shape[-1])
     return stimulus_count(values.shape[-1]) if values.ndim else None
+
+
+def _square(shape: tuple[int, ...]) -> bool:
+    """Whether an array can be matrices over stimuli; MATLAB stacks them along the last dimension."""
+    return len(shape) > 1 and (shape[-1] == shape[-2] or (len(shape) == 3 and shape[0] == shape[1]))
+
+
+def _packed(shape: tuple[int, ...]) -> bool:
+    """Whether an array can be the pairs of stimuli."""
+    own = [size for size in shape if size > 1]
+    return 0 < len(own) < 3 and stimulus_count(own[-1]) is not None
 
 
 def _target_names(entries: Entries, values: Array, path: Path) -> tuple[Names | None, str | None]:

@@ -6,7 +6,7 @@ import csv
 import math
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,8 +102,11 @@ def place_words(path: Path, key: str) -> str:
     return f"{path.name}:{key}" if key else path.name
 
 
-def choose(entries: Entries, key: str, path: Path, name: str, dimensions: set[int], text: bool = False) -> str:
-    """The key that is asked for, or the only one that fits."""
+def choose(
+    entries: Entries, key: str, path: Path, name: str, dimensions: set[int], text: bool = False,
+    likely: Sequence[Callable[[tuple[int, ...]], bool]] = (),
+) -> str:  # fmt: skip
+    """The key that is asked for, or the only one that fits: by dimensions or, of several, by a likely shape."""
     if key:
         if key not in entries:
             raise FileError(f"{path.name} must hold the array {key!r}, got {listed(entries) or 'none'}")
@@ -116,6 +119,9 @@ def choose(entries: Entries, key: str, path: Path, name: str, dimensions: set[in
         if not e.hidden and not k.startswith(DESCRIPTORS) and math.prod(e.shape) > 1 and (text or not e.text)
     }
     fit = [k for k, e in usable.items() if len(e.shape) in dimensions]
+    for of_shape in likely:
+        narrowed = [k for k in fit if of_shape(usable[k].shape)]
+        fit = narrowed if len(narrowed) == 1 else fit
     if len(fit) == 1:
         return fit[0]
     if not fit:
@@ -127,6 +133,16 @@ def choose(entries: Entries, key: str, path: Path, name: str, dimensions: set[in
         f"{path.name} must be given with a key, such as {place_words(path, fit[0])}, got several arrays: "
         f"{listed(usable)}"
     )
+
+
+def taken_words(entries: Entries, asked: str, key: str, path: Path, name: str) -> list[str]:
+    """A note, where no key was given and the array that was taken is not the only one of numbers."""
+    others = [
+        k for k, e in entries.items() if k != key and not e.hidden and not e.text and not k.startswith(DESCRIPTORS)
+    ]
+    if asked or not any(len(entries[k].shape) > 1 for k in others):
+        return []
+    return [f"{place_words(path, key)} was taken as {name}, the only array of a shape that fits: {listed(entries)}"]
 
 
 def listed(entries: Entries) -> str:

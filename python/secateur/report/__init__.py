@@ -52,7 +52,8 @@ __all__ = [
     "agreement", "alignment_over_time", "classification", "comparison", "comparison_markdown", "consensus",
     "consistency", "contact_sheet", "contours", "course_markdown", "course_page", "course_text", "dendrograms",
     "embedding", "explained_markdown", "explained_variance", "generalisation", "held_out", "importance_histograms",
-    "insertion_curves", "kept_by_region", "kept_over_time", "markdown", "matrices", "mds", "models", "null",
-    "overlays", "overview", "page", "precision_recall", "regions", "selection_over_time", "text", "training", "write",
-    "write_course", "write_finetuning", "write_network",
+    "insertion_curves", "kept_by_region", "kept_over_time", "markdown", "matrices", "mds", "models", "null", "overlays",
+    "overview",
+    "page", "precision_recall", "regions", "selection_over_time", "text", "training", "write", "write_course",
+    "write_finetuning", "write_network",
 ]  # fmt: skip
