@@ -214,6 +214,12 @@ def test_maps_show_photographs_where_there_are_some() -> None:
     for axes in figure.axes:
         boxes = [artist for artist in axes.artists if isinstance(artist, AnnotationBbox)]
         assert len(boxes) == 6
+        FigureCanvasAgg(figure).draw()
+        room = axes.get_window_extent()
+        for box in boxes:
+            extent = box.get_window_extent()
+            assert room.x0 <= extent.x0 <= extent.x1 <= room.x1
+            assert room.y0 <= extent.y0 <= extent.y1 <= room.y1
     with pytest.raises(ValueError, match=r"pictures must have shape \(6, y, x, 3\), got \(5, 8, 8, 3\)"):
         report.embedding(X, [0, 1], pictures=pictures[:5])
 

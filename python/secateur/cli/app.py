@@ -124,7 +124,7 @@ def _sentence(error: BaseException, options: bool = True) -> str:
     words = words.split(": rows alone were split")[0]  # what a grid search is told
     if options:
         words = re.sub(rf"^({'|'.join(OPTIONS)}) must\b", lambda found: f"{OPTIONS[found[1]]} must", words)
-    words = re.sub(r"\((\w+(?:, \w+)*),?\)(?= |,|$|;|:)", _shape_words, words)
+    words = re.sub(r"(?<!\bat )\((\w+(?:, \w+)*),?\)(?= |,|$|;|:)", _shape_words, words)
     words = re.sub(r"\bdtype (<U\d+|str\d*)", "text", re.sub(r"\bdtype object", "values of several types", words))
     words = re.sub(r"\bgot None\b", "got none", words)
     return " ".join(words.split()).rstrip(".") or type(error).__name__

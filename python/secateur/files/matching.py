@@ -161,7 +161,7 @@ def left_out(
 
     square = target.values.ndim >= 2 and target.values.shape[-1] == target.values.shape[-2]
     n = int(target.values.shape[-1]) if square else stimulus_count(int(target.values.shape[-1])) or 0
-    count, notes = len(features.values), []
+    count, notes = len(features.values), list[str]()
     own = list(target.stimuli) if target.stimuli else None
     known = list(features.stimuli) if features.stimuli else None
     of_target = own or known or [str(i) for i in range(n)]

@@ -34,7 +34,10 @@ def over_targets_words(result: xarray.Dataset) -> str:
     if np.isnan(gain["t"]):
         return f"{words}."
     test = f"t({int(gain['df'])}) = {gain['t']:.2f}, p = {gain['p']:.2g}, d = {gain['d']:.2f}"
-    return f"{words}; {test}: paired over subjects, Fisher's z, one-sided (pruned > full)."
+    words += (
+        f"; {test}: paired over subjects, Fisher's z, one-sided (pruned > full). It asks whether other people would "
+    )
+    return words + "show the gain; whether these features fit and not just any, relabelled stimuli ask (permutations)."
 
 
 def overview(result: xarray.Dataset, *, title: str | None = None) -> Figure:

@@ -31,6 +31,7 @@ def draw_places(
     mixed = np.random.default_rng(0).permutation(n)
     of = np.zeros(n, dtype=int) if groups is None else groups.of
     if pictures is not None:
+        reach /= 1 - 1.2 * _share(n)  # with room for those at the edge
         _draw_pictures(axes, places, mixed, pictures, colours if groups is not None else None)
     else:
         for row in np.split(mixed, np.flatnonzero(np.diff(of[mixed])) + 1):
@@ -47,11 +48,16 @@ def draw_places(
     axes.yaxis.labelpad = 0
 
 
+def _share(n: int) -> float:
+    """How much of a map's side a photograph takes."""
+    return float(min(0.2, 0.65 / np.sqrt(n)))
+
+
 def _draw_pictures(axes: Axes, places: Matrix, order: Any, pictures: Any, colours: list[str] | None) -> None:
     """Photographs in the places of their stimuli, small enough that most are seen."""
     from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
-    side = 72 * min(axes.get_window_extent().width / axes.figure.dpi, 3.3) * min(0.2, 0.8 / np.sqrt(len(places)))
+    side = 72 * min(axes.get_window_extent().width / axes.figure.dpi, 3.3) * _share(len(places))
     for i in order:
         if not np.isfinite(places[i]).all():
             continue
