@@ -177,6 +177,18 @@ def test_over_targets_is_the_paired_test_of_fishers_z(subjects: Any) -> None:
         sc.over_targets(subjects.isel(target=[0]))
 
 
+def test_sessions_of_one_subject_are_no_people(subjects: Any) -> None:
+    """Two sessions each of two people, and one: three people, two degrees of freedom."""
+    named = subjects.assign_coords(target=["a", "b", "a", "b", "c"])
+    table = sc.over_targets(named)
+    assert table.loc["gain", ["n", "df"]].tolist() == [3, 2]
+    full, pruned = (np.nanmean(named[name].values, axis=1) for name in ("full_test", "pruned_test"))
+    means = [[values[[0, 2]].mean(), values[[1, 3]].mean(), values[4]] for values in (pruned, full)]
+    expected = scipy.stats.ttest_rel(*np.arctanh(means), alternative="greater")
+    assert table.loc["gain", "t"] == pytest.approx(expected.statistic)
+    assert sc.over_targets(named.assign_attrs(targets="regions")).loc["gain", "n"] == 5
+
+
 def test_the_overview_tests_subjects_alone(subjects: Any) -> None:
     told = report.text(subjects)
     assert "Mean over 5 subjects: full" in told

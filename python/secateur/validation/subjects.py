@@ -57,8 +57,8 @@ def bounds(
 
 
 def with_ceiling(result: xarray.Dataset, targets: Targets, comparator: ComparatorOrAlias) -> xarray.Dataset:
-    """A result over stimuli with ``ceiling_lower`` and ``ceiling_upper`` (target, fold), each target a subject's."""
-    _, whose = subjects_of(targets, np.arange(len(targets)))
+    """A result over stimuli with ``ceiling_lower``, ``ceiling_upper`` (target, fold); targets of one name are one's."""
+    _, whose = subjects_of(targets, None)
     tests = [np.flatnonzero(test) for test in result["test"].values]
     lower, upper = bounds(targets, comparator, whose, tests)
     return result.assign(ceiling_lower=(("target", "fold"), lower.T), ceiling_upper=(("target", "fold"), upper.T))

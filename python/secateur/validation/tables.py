@@ -95,7 +95,8 @@ def over_targets(result: xarray.Dataset) -> pandas.DataFrame:
     Parameters
     ----------
     result : xarray.Dataset
-        From :func:`secateur.cross_validate`, of at least 2 targets.
+        From :func:`secateur.cross_validate`, of at least 2 targets. Where its attribute ``targets`` is ``"subjects"``,
+        targets of one name are sessions of one subject, and averaged first.
 
     Returns
     -------
@@ -135,6 +136,10 @@ def over_targets(result: xarray.Dataset) -> pandas.DataFrame:
     if result.sizes["target"] < 2:
         raise ValueError(f"result must be of at least 2 targets, got {result.sizes['target']}")
     full, pruned = (mean_of_defined(result[name].values.T) for name in ("full_test", "pruned_test"))
+    names = result["target"].values
+    if result.attrs.get("targets") == "subjects" and len(set(names)) < len(names):  # sessions of one are averaged first
+        whose = [np.flatnonzero(names == name) for name in dict.fromkeys(names)]
+        full, pruned = (np.array([mean_of_defined(values[own, None])[0] for own in whose]) for values in (full, pruned))
     there = ~(np.isnan(full) | np.isnan(pruned))
     full, pruned = full[there], pruned[there]
     rows: dict[str, dict[str, float]] = {}
