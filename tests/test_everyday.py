@@ -39,7 +39,8 @@ def here(tmp_path: Path, X: Any, S: Any, monkeypatch: pytest.MonkeyPatch) -> Pat
     from secateur.report import folder
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(folder, "page", lambda *_, **__: Figure())
+    for draw in ("page", "overview"):
+        monkeypatch.setattr(folder, draw, lambda *_, **__: Figure())
     np.save("x.npy", X)
     np.save("s.npy", S)
     return tmp_path
@@ -108,7 +109,7 @@ def test_a_fitted_pruner_becomes_an_rdm(X: Any, S: Any) -> None:
 # The command line -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("word", ["rdm", "RDM", "distance", "dissimilarity"])
+@pytest.mark.parametrize("word", ["RDM", "distance"])
 def test_other_words_for_a_kind(here: Path, S: Any, word: str) -> None:
     np.save("s.npy", (S.max() - S)[np.triu_indices(N, 1)])
     assert run("x.npy", "s.npy", "--kind", word).exit_code == 0
