@@ -91,8 +91,16 @@ _LAZY = {
     "search": ("SearchInterrupted",),
     "statistics": ("benjamini_hochberg",),
     "validation": (
-        *("SmallFoldsWarning", "cross_validate", "final_set", "kept_features", "nested", "nested_table", "summary"),
-        *("over_targets", "to_rsatoolbox"),
+        *(
+            "SmallFoldsWarning",
+            "cross_validate",
+            "final_set",
+            "kept_features",
+            "nested",
+            "nested_table",
+            "over_targets",
+        ),
+        *("summary", "to_rsatoolbox"),
     ),
 }
 _MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}
