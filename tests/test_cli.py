@@ -200,7 +200,7 @@ def test_many_targets(here: Path, S: Any) -> None:
     [
         (["nope.npy", "s.npy"], "FEATURES must be a file, got 'nope.npy', which does not exist."),
         (["x.npy", "."], "TARGET must be a file, got '.', which is a folder."),
-        (["x.npy", "x.npy"], "x.npy: target must have shape (24, 24)"),
+        (["x.npy", "x.npy"], "x.npy: target must have shape 24 × 24"),
         (["x.npy:X", "s.npy"], "without a key"),
         (["nan.npy", "s.npy"], "got nan at stimulus 3, feature 7"),
         (["flat.npy", "s.npy"], "must hold an array for FEATURES, with 2 dimensions"),
@@ -220,12 +220,12 @@ def test_many_targets(here: Path, S: Any) -> None:
         (["x.npy", "s.npy", "--cv", "10"], "cv must leave at least 3 test stimuli"),
         (["x.npy", "s.npy", "--metric", "cos"], "metric must be one of 'cosine'"),
         (["x.npy", "s.npy", "--comparator", "r"], "comparator must be one of"),
-        (["x.npy", "s.npy", "--kind", "rdm"], "--kind must be similarity, dissimilarity or triplets, got 'rdm'"),
+        (["x.npy", "s.npy", "--kind", "matrix"], "--kind must be similarity, dissimilarity or triplets, got 'matrix'"),
         (["x.npy", "s.npy", "--device", "gpu"], "device must be"),
         (["x.npy", "s.npy", "--groups", "x.npy"], "one group for each of 24 stimuli, got 288"),
         (["x.npy", "rdms.hdf5:dissimilarities", "--kind", "similarity"], "pass --kind dissimilarity"),
-        (["pair.npz", "s.npy"], "with a key, such as pair.npz:A, got several arrays: A (24, 12), B (24, 3)"),
-        (["pair.npz:C", "s.npy"], "pair.npz must hold the array 'C', got A (24, 12), B (24, 3)"),
+        (["pair.npz", "s.npy"], "with a key, such as pair.npz:A, got several arrays: A 24 × 12, B 24 × 3"),
+        (["pair.npz:C", "s.npy"], "pair.npz must hold the array 'C', got A 24 × 12, B 24 × 3"),
         (["short.npz", "s.npy"], "short.npz:labels must name each of 24 stimuli, got 23 names"),
         (["objects.npz", "s.npy"], "it holds Python objects"),
         (["text.npz:labels", "s.npy"], "text.npz:labels must hold numbers, got text"),
@@ -724,7 +724,7 @@ def test_packed_pairs_need_a_kind(here: Path, X: Any) -> None:
     rdm = pdist(X[:, :6], "cosine") + 0.3 * rng.normal(size=N * (N - 1) // 2)
     np.save("rdm.npy", rdm)
     words = refused("prune", "x.npy", "rdm.npy", "--out", "out")
-    assert words.startswith("secateur: rdm.npy: kind must be said for packed pairs, which don't tell whether larger")
+    assert words.startswith("secateur: rdm.npy: --kind must be said for packed pairs, which don't tell whether larger")
     assert words.endswith("pass --kind similarity or --kind dissimilarity.")
     wrong = run("prune", "x.npy", "rdm.npy", "--out", "wrong", "--kind", "similarity", "--permutations", "2")
     assert wrong.exit_code == 0, wrong.output

@@ -95,7 +95,7 @@ def test_images_that_do_not_fit(inputs, tmp_path):
     np.save(tmp_path / "small.npy", np.random.default_rng(0).random((2, 36)))
     done = run(inputs / "images", tmp_path / "small.npy", *QUICK, "--out", tmp_path / "out")
     assert done.exit_code == 2
-    assert "RDM must cover the 18 images of images, got shape (2, 36)" in done.stderr
+    assert "RDM must cover the 18 images of images, got shape 2 × 36" in done.stderr
 
 
 def test_nothing_is_left_of_a_training_that_fails(inputs, tmp_path, monkeypatch):

@@ -28,6 +28,7 @@ LEVELS = {
     "_core": 0,
     "arguments": 0,
     "atomic": 0,
+    "display": 0,
     "progress": 0,
     "provenance": 0,
     "measures": 1,

@@ -25,6 +25,7 @@ import secateur as sc
 from secateur import report
 from secateur.measures import METRICS
 from secateur.report import folder as folder_module
+from secateur.report.dictionary import one_of_many
 
 N, D = 24, 12
 
@@ -364,16 +365,19 @@ def test_undefined_pairs_and_scores_are_said(one: Case) -> None:
 def test_folder_is_written_and_read_back(three: Case, tmp_path: Path) -> None:
     place = tmp_path / "new" / "out"
     files = report.write(
-        place, three.X, three.target, three.result, three.null, three.groups, title="T", settings={"command": ["x"]}
-    )
-    assert sorted(p.name for p in place.iterdir()) == sorted(folder_module.FILES) == sorted(p.name for p in files)
+        place, three.X, three.target, three.result, three.null, three.groups, title="T", settings={"command": ["x"]},
+        final=sc.final_set(three.X, three.target),
+    )  # fmt: skip
+    assert sorted(p.name for p in place.iterdir()) == sorted(p.name for p in files)
+    several = {"overview.png", "overview.svg"}
+    assert {one_of_many(p.name) for p in files} == several | set(folder_module.FILES)
     assert [p.name for p in place.parent.iterdir()] == ["out"]
     for name, data in (("result.nc", three.result), ("permutations.nc", three.null)):
         with xarray.open_dataset(place / name, engine="h5netcdf") as read:
             xarray.testing.assert_equal(read.load(), data)
             assert read.attrs == data.attrs
     assert (place / "figures.png").read_bytes()[:4] == b"\x89PNG"
-    assert (place / "figures.pdf").read_bytes().count(b"/Type /Page ") == 3
+    assert (place / "figures.pdf").read_bytes().count(b"/Type /Page ") == 4  # the first is the overview
     kept = pandas.read_csv(place / "kept_features.csv")
     assert len(kept) == 3 * D
     table = pandas.read_csv(place / "summary.csv", index_col="target")

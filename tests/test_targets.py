@@ -10,7 +10,7 @@ from scipy.spatial.distance import pdist, squareform
 
 import secateur as sc
 from secateur.pairs import pack, pair_count, pair_positions, stimulus_count, unpack
-from secateur.targets import Targets, read_target
+from secateur.targets import ReorderedWarning, Targets, read_target
 
 N = 7
 P = N * (N - 1) // 2
@@ -236,9 +236,9 @@ def test_names_of_stimuli_must_agree(X):
         == sc.alignment(X, target, kind="similarity")
         == sc.alignment(frame, matrix, kind="similarity")
     )
-    message = r"target must name the stimuli of X in the same order, got 'b' where X has 'a' \(stimulus 0\)"
-    turned = frame.iloc[::-1].set_axis(["b", "a", *"cdefg"])
-    target = target.assign_coords(stimulus=["b", *"acdefg"], stimulus2=["b", *"acdefg"])
+    message = r"target must name the stimuli of X in the same order, got 'z' where X has 'a' \(stimulus 0\)"
+    turned = frame.iloc[::-1].set_axis(["z", *"bcdefg"])
+    target = target.assign_coords(stimulus=["z", *"bcdefg"], stimulus2=["z", *"bcdefg"])
     for call in (
         lambda: sc.alignment(frame, target, kind="similarity"),
         lambda: sc.leave_one_out(frame, target, kind="similarity"),
@@ -602,8 +602,18 @@ def test_a_dataframe_names_its_stimuli() -> None:
     S = pd.DataFrame(np.random.default_rng(1).normal(size=(6, 6)), index=names, columns=names)
     S = (S + S.T) / 2
     assert sc.alignment(X, S, kind="similarity") == sc.alignment(X.to_numpy(), S.to_numpy(), kind="similarity")
+    with pytest.warns(
+        ReorderedWarning, match="reordered by name to the order of X: a, b, c, … where they were b, a, c"
+    ):
+        turned = sc.alignment(X, S.loc[[*"bacdef"], [*"bacdef"]], kind="similarity")
+    assert turned == sc.alignment(X, S, kind="similarity")
+    with pytest.raises(ValueError, match=r"same order, got 'z' where X has 'a' \(stimulus 0\)"):
+        sc.alignment(X, S.set_axis([*"zbcdef"], axis=0).set_axis([*"zbcdef"], axis=1), kind="similarity")
     with pytest.raises(ValueError, match=r"same order, got 'b' where X has 'a' \(stimulus 0\)"):
-        sc.alignment(X, S.loc[[*"bacdef"], [*"bacdef"]], kind="similarity")
+        sc.alignment(X, S.loc[[*"bacdef"], [*"bacdef"]], kind="similarity", weights=np.ones(15))
+    with pytest.warns(ReorderedWarning, match="the stimuli of control were reordered by name"):
+        partial = sc.alignment(X, S, kind="similarity", control=S.loc[[*"bacdef"], [*"bacdef"]] ** 2)
+    assert partial == sc.alignment(X, S, kind="similarity", control=S**2)
     with pytest.raises(ValueError, match="along rows and columns"):
         sc.alignment(X, S[[*"bacdef"]])
 
@@ -615,8 +625,11 @@ def test_rsatoolbox_descriptors_name_the_stimuli() -> None:
     rdms = rdm.RDMs(np.random.default_rng(1).random((2, 15)), pattern_descriptors={"conds": names})
     assert sc.alignment(X, rdms).shape == (2,)
     other = rdm.RDMs(np.random.default_rng(1).random((2, 15)), pattern_descriptors={"conds": names[::-1]})
-    with pytest.raises(ValueError, match="same order, got 'f' where X has 'a'"):
-        sc.alignment(X, other)
+    with pytest.warns(ReorderedWarning):
+        found = sc.alignment(X, other)
+    order = np.arange(6)[::-1]
+    squares = other.get_matrices()[:, order][:, :, order]
+    np.testing.assert_array_equal(found, sc.alignment(X, squares, kind="dissimilarity"))
 
 
 def test_a_dataarray_says_its_kind_and_names_its_stimuli() -> None:
@@ -624,8 +637,8 @@ def test_a_dataarray_says_its_kind_and_names_its_stimuli() -> None:
     values = np.random.default_rng(1).random((3, 15))
     movie = xr.DataArray(values, dims=("time", "pair"), attrs={"kind": "dissimilarity", "stimuli": list("abcdef")})
     np.testing.assert_array_equal(sc.alignment(X, movie), sc.alignment(X, values, kind="dissimilarity"))
-    with pytest.raises(ValueError, match="same order, got 'b' where X has 'a'"):
-        sc.alignment(X, movie.assign_attrs(stimuli=list("bacdef")))
+    with pytest.raises(ValueError, match="same order, got 'z' where X has 'a'"):
+        sc.alignment(X, movie.assign_attrs(stimuli=list("zbcdef")))
     with pytest.raises(ValueError, match="attribute stimuli must name the 6 stimuli of X, got 5"):
         sc.alignment(X, movie.assign_attrs(stimuli=list("abcde")))
     with pytest.raises(ValueError, match="attribute kind must be 'similarity' or 'dissimilarity', got 'distance'"):

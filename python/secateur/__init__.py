@@ -72,9 +72,11 @@ if TYPE_CHECKING:
     from .validation import (
         SmallFoldsWarning,
         cross_validate,
+        final_set,
         kept_features,
         nested,
         nested_table,
+        over_targets,
         summary,
         to_rsatoolbox,
     )
@@ -93,8 +95,16 @@ _LAZY = {
     "search": ("SearchInterrupted",),
     "statistics": ("benjamini_hochberg",),
     "validation": (
-        *("SmallFoldsWarning", "cross_validate", "kept_features", "nested", "nested_table", "summary"),
-        *("to_rsatoolbox",),
+        *(
+            "SmallFoldsWarning",
+            "cross_validate",
+            "final_set",
+            "kept_features",
+            "nested",
+            "nested_table",
+            "over_targets",
+        ),
+        *("summary", "to_rsatoolbox"),
     ),
 }
 _MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}
@@ -118,6 +128,7 @@ __all__ = [
     "cross_validate",
     "datasets",
     "feature_maps",
+    "final_set",
     "fmri",
     "heatmaps",
     "insertion_curve",
@@ -132,6 +143,7 @@ __all__ = [
     "noise_normalised_r2",
     "occlusion",
     "odd_one_out",
+    "over_targets",
     "permutation_test",
     "regions",
     "report",

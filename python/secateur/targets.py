@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
@@ -30,11 +31,15 @@ if TYPE_CHECKING:
 
     from ._typing import ControlLike, MatricesLike, PairsLike, TripletsLike, WeightsLike
 
-__all__ = ["average", "from_pairs", "from_triplets"]
+__all__ = ["ReorderedWarning", "average", "from_pairs", "from_triplets"]
 
 Kind = Literal["similarity", "dissimilarity"]
 VALUES_AT_ONCE = 1 << 20  # of matrices that are looked through
 PACKED = "packed pairs, which don't tell whether larger means more alike"
+
+
+class ReorderedWarning(UserWarning):
+    """A target that names the stimuli of X in another order was brought to that of X."""
 
 
 @dataclass(frozen=True)
@@ -259,9 +264,15 @@ def _read_pairs(array: object, n: int, kind: Kind | None, name: str) -> tuple[Ma
     if values.ndim == 3 and values.shape[1:] == (n, n) and len(values):
         packed, kind = _from_square(values, kind, name)
         return packed, False, kind
+    cure = ""
+    if name == "target" and values.ndim == 2 and values.shape[0] == n < values.shape[1]:
+        cure = (
+            ": rows alone were split, as scikit-learn's GridSearchCV and cross_val_score do; use "
+            "secateur.cross_validate, or secateur.nested to choose parameters, which split both sides"
+        )
     raise ValueError(
         f"{name} must have shape ({n}, {n}), ({pairs},), (T, {pairs}) or (T, {n}, {n}) for {n} stimuli, "
-        f"got {values.shape}"
+        f"got {values.shape}{cure}"
     )
 
 
@@ -325,7 +336,7 @@ def _read_dataarray(target: xarray.DataArray, n: int, kind: Kind | None, name: s
 
 
 def names_in(descriptors: Any) -> tuple[str, ...] | None:
-    """The stimulus names among rsatoolbox's pattern descriptors: the one that holds distinct text, if just one does."""
+    """Names among rsatoolbox's descriptors, of stimuli or RDMs: the one that holds distinct text, if just one does."""
     texts = [tuple(values) for values in descriptors.values() if all(isinstance(v, str) for v in values)]
     names = [text for text in texts if len(set(text)) == len(text)]
     return names[0] if len(names) == 1 else None
@@ -339,7 +350,9 @@ def _read_form(
         packed = np.asarray(given.dissimilarities)
         if packed.shape[1] != pair_count(n):
             raise ValueError(f"{name} must cover the {n} stimuli of X, got rsatoolbox RDMs over {given.n_cond}")
-        return as_float64(packed, name, missing=True), False, None, names_in(given.pattern_descriptors), "dissimilarity"
+        labels = names_in(given.rdm_descriptors) if len(packed) > 1 and hasattr(given, "rdm_descriptors") else None
+        values = as_float64(packed, name, missing=True)
+        return values, False, labels, names_in(given.pattern_descriptors), "dissimilarity"
     if hasattr(given, "coords") and hasattr(given, "dims") and not hasattr(given, "data_vars"):  # xarray DataArray
         kind = cast("Kind | None", given.attrs.get("kind", kind))
         if kind not in (None, "similarity", "dissimilarity"):
@@ -353,6 +366,24 @@ def _read_form(
             raise ValueError(f"{name} must name the same stimuli along rows and columns, got others")
     values, single, kind = _read_pairs(given, n, kind, name)
     return values, single, None, own, kind
+
+
+def _reordered(
+    values: Matrix, own: tuple[str, ...] | None, stimuli: tuple[str, ...] | None, name: str
+) -> tuple[Matrix, tuple[str, ...] | None]:
+    """Values (T, P) in the order of X's stimuli, matched by name, with a warning; other names are refused."""
+    if not (own and stimuli) or own == stimuli or set(own) != set(stimuli) or len(set(own)) < len(own):
+        _check_names(own, stimuli, name)
+        return values, own
+    at = {label: i for i, label in enumerate(own)}
+    order = np.array([at[label] for label in stimuli], dtype=np.int64)
+    few = [", ".join(labels[:3]) + (", …" if len(labels) > 3 else "") for labels in (stimuli, own)]
+    warnings.warn(
+        f"the stimuli of {name} were reordered by name to the order of X: {few[0]} where they were {few[1]}",
+        ReorderedWarning,
+        stacklevel=4,
+    )
+    return np.ascontiguousarray(values[:, pair_positions(order, len(order))]), stimuli
 
 
 def _check_names(own: tuple[str, ...] | None, stimuli: tuple[str, ...] | None, name: str) -> None:
@@ -370,8 +401,7 @@ def read_controls(control: Any, n: int, stimuli: tuple[str, ...] | None = None) 
     read = []
     for one in given:
         values, _, _, own, _ = _read_form(one, n, "similarity", "control")  # of either kind: what is shared is the same
-        _check_names(own, stimuli, "control")
-        read.append(values)
+        read.append(_reordered(values, own, stimuli, "control")[0])
     values = np.concatenate(read)
     if np.isinf(values).any():
         k, p = np.argwhere(np.isinf(values))[0]
@@ -402,7 +432,7 @@ def read_target(
     target : (n, n) | (P,) | (T, P) | (T, n, n) array, rsatoolbox ``RDMs``, xarray DataArray, or Targets
         :class:`Targets` are what :func:`from_pairs` and :func:`from_triplets` give. A DataArray has dims (..., "pair")
         or (..., stimulus, stimulus2); leading dims become targets. It, a square pandas DataFrame and rsatoolbox's
-        pattern descriptors may name the stimuli, which are then held against X's.
+        pattern descriptors may name the stimuli, which are then matched with X's.
         Pairs are in ``numpy.triu_indices(n, 1)`` order. NaN, or masked (``numpy.ma``): that pair has weight 0 in that
         target.
         With n = 3 a (3, 3) array is read as one matrix.
@@ -429,7 +459,12 @@ def read_target(
     ValueError
         Where shapes don't fit n, the kind is neither said nor told, a matrix is not symmetric, a value is infinite or
         of a magnitude whose squares are lost, weights are masked, a matrix with an all-zero diagonal is said to be a
-        similarity, or the target names other stimuli, or in another order.
+        similarity, or the target names other stimuli (in another order, where there are weights, which have no names).
+
+    Warns
+    -----
+    ReorderedWarning
+        Where the target names the stimuli of X in another order: it is brought to that of X.
     """
     if isinstance(target, Targets):
         if target.n != n:
@@ -464,7 +499,9 @@ def read_target(
             return replace(read, loose_weights=weights)
         return read.with_weights(_read_pairs(weights, n, kind, "weights")[0])
     values, single, labels, own, kind = _read_form(target, n, kind, "target")
-    _check_names(own, stimuli, "target")
+    if weights is not None:
+        _check_names(own, stimuli, "target")  # weights have no names: their order would be a guess
+    values, own = _reordered(values, own, stimuli, "target")
     if np.isinf(values).any():
         t, p = np.argwhere(np.isinf(values))[0]
         raise ValueError(f"target must not be infinite, got {values[t, p]} at target {t}, pair {p}")

@@ -26,6 +26,13 @@ __all__ = [
     "exit_with_message", "log", "main", "print_files", "print_text", "refuse_bad_input", "with_pruning",
 ]  # fmt: skip
 
+# Arguments of the library that options are, by the names that the library gives them.
+OPTIONS = {
+    **{name: f"--{name}" for name in ("cv", "repeats", "kind", "metric", "comparator", "search", "device", "threads")},
+    **{name: f"--{name}" for name in ("seed", "joint", "groups", "batch", "layer", "pool")},
+    "max_features": "--max-features", "fixed_features": "--fixed",
+}  # fmt: skip
+
 app = typer.Typer(
     name="secateur", help="Prune deep-network features until their similarity space fits human or neural similarity.",
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
@@ -96,20 +103,39 @@ def _outlast_readers() -> None:
 
 
 def print_files(out: Path, files: Iterable[Path], contents: Mapping[str, str]) -> None:
-    """What a results folder holds, file by file."""
-    names = [file.name for file in files]
-    lines = [f"  {name:<{max(map(len, names))}}  {contents[name]}" for name in names]
+    """What a results folder holds, file by file; files that each target has, on one line."""
+    from ..report.dictionary import one_of_many
+
+    alike: dict[str, list[str]] = {}
+    for file in files:
+        alike.setdefault(one_of_many(file.name), []).append(file.name)
+    names = {name: own[0] if len(own) == 1 else f"{own[0]} … {len(own)}" for name, own in alike.items()}
+    lines = [f"  {shown:<{max(map(len, names.values()))}}  {contents[name]}" for name, shown in names.items()]
     print_text("\n".join([f"Written to {out}:", *lines]))
 
 
-def _sentence(error: BaseException) -> str:
-    """What an error says, in one line."""
+def _sentence(error: BaseException, options: bool = True) -> str:
+    """What an error says, in one line; ``options``: arguments of the library are options of the command."""
     if isinstance(error, OSError) and error.strerror:
         words = error.strerror + (f": {error.filename!r}" if error.filename else "")
     else:
         words = str(error)
     words = re.sub(r"\b(kind|device)='(\w+)'", r"--\1 \2", words)  # what to pass, as the command line spells it
+    words = words.split(": rows alone were split")[0]  # what a grid search is told
+    if options:
+        words = re.sub(rf"^({'|'.join(OPTIONS)}) must\b", lambda found: f"{OPTIONS[found[1]]} must", words)
+    words = re.sub(r"(?<!\bat )\((\w+(?:, \w+)*),?\)(?= |,|$|;|:)", _shape_words, words)
+    words = re.sub(r"\bdtype (<U\d+|str\d*)", "text", re.sub(r"\bdtype object", "values of several types", words))
+    words = re.sub(r"\bgot None\b", "got none", words)
     return " ".join(words.split()).rstrip(".") or type(error).__name__
+
+
+def _shape_words(found: re.Match[str]) -> str:
+    """A tuple of sizes as a reader who writes no Python would say it: 40 × 30; other brackets stay."""
+    sizes = found[1].split(", ")
+    if not all(re.fullmatch(r"\d+|[TPnm]", size) for size in sizes) or (len(sizes) == 1 and "," not in found[0]):
+        return found[0]
+    return " × ".join(sizes) if len(sizes) > 1 else f"{sizes[0]} values"
 
 
 def _ended(error: KeyboardInterrupt) -> str:
@@ -139,7 +165,7 @@ def exit_with_message(left: str = "nothing was written") -> Iterator[None]:
 
 
 @contextmanager
-def refuse_bad_input(what: str = "") -> Iterator[None]:
+def refuse_bad_input(what: str = "", *, options: bool = True) -> Iterator[None]:
     """Bad input ends in one sentence and exit code 2; what the library warns of is said in one line."""
     from ..similarity import OpposedWarning, UndefinedPairsWarning
     from ..validation import SmallFoldsWarning
@@ -153,11 +179,11 @@ def refuse_bad_input(what: str = "") -> Iterator[None]:
         except typer.Exit:
             raise
         except (ValueError, TypeError, OSError, RuntimeError, ImportError) as error:
-            log(f"secateur: {what + ': ' if what else ''}{_sentence(error)}.")
+            log(f"secateur: {what + ': ' if what else ''}{_sentence(error, options)}.")
             raise typer.Exit(2) from None
     for warning in caught:
         if issubclass(warning.category, categories):
-            log(f"warning: {what + ': ' if what else ''}{_sentence(warning.message)}.")  # type: ignore[arg-type]
+            log(f"warning: {what + ': ' if what else ''}{_sentence(warning.message, options)}.")  # type: ignore[arg-type]
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 

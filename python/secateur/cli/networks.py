@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from .app import app, checked_destination, exit_with_message, log, print_files, print_text, refuse_bad_input
-from .options import Folds, Overwrite, Pruning, argument, option, run_settings, with_pruning
+from .options import Folds, Kind, Overwrite, Pruning, argument, option, run_settings, with_pruning
 
 if TYPE_CHECKING:
+    import xarray
+
     from ..networks import Images, Network
     from ..targets import Targets
 
@@ -26,13 +28,6 @@ Target = Annotated[str, argument("TARGET", "A matrix over the same images, or it
 Out = Annotated[Path, option("DIR", "Folder for the results.")]
 Name = Annotated[str, option("NAME", "The network: efficientnet-lite0, vgg16, …, or timm:NAME.")]
 Weights = Annotated[str, option("FILE", "A file of its weights; by default those that it is known for, or none.")]
-Kind = Annotated[
-    str | None,
-    option(
-        "KIND",
-        "What TARGET holds: similarity or dissimilarity (RDMs). Needed unless a matrix shows it by its diagonal.",
-    ),
-]
 Batch = Annotated[int, option("N", "Images at a time.", min=1)]
 OwnBatch = Annotated[int | None, option("N", "Images at a time; 1 by default, on a GPU what fits.", min=1)]
 MEASURES = ("metric", "comparator", "threads")
@@ -50,6 +45,7 @@ Blocks = Annotated[
 Fill = Annotated[
     str | None, option("HOW", "What masks a part: mean (over images) or zero; by default mean of channels, else zero.")
 ]
+FORMATS = ("nc", "npy", "csv", "mat")
 Where = Annotated[str, option("DEVICE", "auto, cpu, cuda, cuda:1, …")]
 
 
@@ -131,6 +127,9 @@ def embed(
     tokens: Annotated[
         str | None, option("HOW", "What becomes of a transformer's tokens: cls, mean, cls+mean or all.")
     ] = None,
+    format: Annotated[
+        str, option("FORMAT", "Beside embedding.nc, which has all names: npy, csv or mat; nc for that alone.")
+    ] = "nc",
     batch: OwnBatch = None,
     device: Where = "auto",
     seed: Annotated[int, option("N", "Of random weights.", min=0)] = 0,
@@ -141,10 +140,14 @@ def embed(
     The folder's embedding.nc is FEATURES for secateur prune and secateur timecourse.
     """
     with exit_with_message():
+        from ..measures import enumerated
         from ..networks import embed as embedded
         from ..networks import heatmaps
         from ..report import contact_sheet
 
+        with refuse_bad_input():
+            if format not in FORMATS:
+                raise ValueError(f"--format must be {enumerated(FORMATS)}, got {format!r}")
         checked_destination(out, overwrite)
         seen = _open(photographs, network, weights, device, seed)
         log(f"Embedding {len(seen.images)} images with {seen.net.name}, layer {layer}.")
@@ -157,9 +160,29 @@ def embed(
         print_text(f"{X.sizes['stimulus']} images × {X.sizes['feature']} features\n")
         content = {
             "embedding.nc": X.rename("embedding"),
+            **({} if format == "nc" else {f"embedding.{format}": _in_format(X, format)}),
             "images.png": contact_sheet(pictures, columns=10, title=f"What {seen.net.name} saw"),
         }
-        _write(out, content, seen.settings(layer=layer, pool=pool, tokens=tokens), overwrite)
+        _write(out, content, seen.settings(layer=layer, pool=pool, tokens=tokens, format=format), overwrite)
+
+
+def _in_format(X: xarray.DataArray, format: str) -> Any:
+    """An embedding as what a file of this format holds."""
+    import numpy as np
+
+    values = X.values
+    stimuli, names = (
+        (X[dim] if dim in X.coords else np.arange(X.sizes[dim])).astype(str) for dim in ("stimulus", "feature")
+    )
+    if format == "npy":
+        return values
+    if format == "mat":
+        return {"X": values, "stimuli": np.asarray(stimuli, object), "feature": np.asarray(names, object)}
+    import pandas
+
+    table = pandas.DataFrame(values, columns=np.asarray(names))
+    table.insert(0, "stimulus", np.asarray(stimuli))
+    return table
 
 
 @app.command()
@@ -239,6 +262,8 @@ def heatmap(
 ) -> None:
     """Show which parts of each image matter when it is compared with the others: heatmaps by alignment importance."""
     with exit_with_message():
+        import numpy as np
+
         from ..networks import heatmaps
         from ..networks import saliency as of
         from ..networks.feature_maps import alignment_importance
@@ -265,6 +290,8 @@ def heatmap(
         with refuse_bad_input():
             scores = alignment_importance(seen.net, seen.images, targets, per_image=True, progress=bar, **how)
             heat = heatmaps.heatmap(seen.net, seen.images, scores, batch=batch, progress=bar)
+            same = np.ones(scores.sizes["map"])
+            plain = heatmaps.heatmap(seen.net, seen.images, same, batch=batch, progress=bar)
         empty = [str(name) for name in heat["image"].values[heat["empty"].values]]
         if empty:
             few = ", ".join(empty[:3]) + (", …" if len(empty) > 3 else "")
@@ -273,7 +300,9 @@ def heatmap(
         content: dict[str, Any] = {
             "heatmaps.nc": heat.rename("heatmap"),
             "importance.nc": scores,
-            "heatmaps.png": contact_sheet(pictures, heat, title=title),
+            "heatmaps.png": contact_sheet(
+                pictures, heat, title=title, plain=plain, alignment=scores["image_baseline"].values
+            ),
         }
         if salient is not None:
             with refuse_bad_input():

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from ..pruning import Pruner
 
 __all__ = [
-    "DEFAULTS", "Command", "Control", "Fixed", "Folds", "Joint", "LeftOut", "Overwrite", "Pruning", "Repeats",
-    "argument", "check_left_out", "fixed_features", "flag", "option", "run_settings", "with_pruning",
+    "DEFAULTS", "Command", "Control", "Fixed", "Folds", "Joint", "Kind", "LeftOut", "Overwrite", "Pruning", "Repeats",
+    "argument", "check_left_out", "fixed_features", "flag", "kind_option", "option", "run_settings", "with_pruning",
 ]  # fmt: skip
 
 Command = TypeVar("Command", bound=Callable[..., None])
@@ -74,6 +74,21 @@ LeftOut = Annotated[
     ),
 ]
 OVERS = ("stimuli", "subjects", "both")
+KINDS = {"rdm": "dissimilarity", "distance": "dissimilarity", "rsm": "similarity"}
+
+
+def kind_meant(kind: str | None) -> str | None:
+    """A kind by its name or another word for it."""
+    return None if kind is None else KINDS.get(kind.lower(), kind)
+
+
+def kind_option(more: str = "") -> Any:
+    """What matrices hold, by name or another word for it; and what else an argument may hold."""
+    words = "What TARGET holds: similarity (or rsm), or dissimilarity (or rdm, distance). Needed unless its diagonal"
+    return typer.Option(metavar="KIND", callback=kind_meant, help=f"{words} shows it. {more}".strip())
+
+
+Kind = Annotated[str | None, kind_option()]
 Folds = Annotated[int, option("N", "Folds of stimuli.", min=2)]
 Repeats = Annotated[int, option("N", "How often the folds are drawn anew.", min=1)]
 Overwrite = Annotated[bool, flag("--overwrite", "Replace an earlier result in this folder.")]

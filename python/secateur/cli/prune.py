@@ -8,6 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
+import typer
+
+from ..measures import enumerated
 from .app import app, checked_destination, exit_with_message, log, print_files, print_text, refuse_bad_input
 from .options import (
     DEFAULTS,
@@ -23,6 +26,7 @@ from .options import (
     check_left_out,
     fixed_features,
     flag,
+    kind_option,
     option,
     run_settings,
     with_pruning,
@@ -37,6 +41,8 @@ if TYPE_CHECKING:
     from ..validation import Over
 
 __all__ = ["demo", "prune"]
+
+WHOSE = ("subjects", "regions")
 
 
 @app.command()
@@ -90,11 +96,7 @@ def prune(
     out: Annotated[Path, option("DIR", "Folder for the results.")],
     kind: Annotated[
         str | None,
-        option(
-            "KIND",
-            "What TARGET holds: similarity or dissimilarity (RDMs). Needed unless a matrix shows it: its diagonal "
-            "is its top or its bottom. Or triplets: choices of odd ones out, three rows of FEATURES (from 0) a line.",
-        ),
+        kind_option("Or triplets: choices of odd ones out, three rows of FEATURES (from 0) a line."),
     ] = None,
     odd: Annotated[int, option("COLUMN", "Of triplets: the column of the odd one out, from 0.", min=0)] = 2,
     control: Control = None,
@@ -107,6 +109,34 @@ def prune(
     permutations: Annotated[int, option("N", "Relabellings of the stimuli for the null; 0 for none.", min=0)] = 0,
     seed: Annotated[int, option("N", "Seed of folds, relabellings and maps.", min=0)] = 0,
     groups: Annotated[str | None, option("FILE", "A group for each stimulus: sorts and colours the pictures.")] = None,
+    targets_are: Annotated[
+        str | None,
+        typer.Option(
+            "--targets",
+            metavar="WHAT",
+            help="What several targets are: subjects (a sample of people: a test over them, the noise ceiling) or "
+            "regions (p corrected for their number); as the file calls them by default.",
+        ),
+    ] = None,
+    average: Annotated[
+        bool, flag("--average", "Prune to the mean of several targets, each z-scored, in place of each.")
+    ] = False,
+    bootstrap: Annotated[
+        int, option("N", "Draws of stimuli for 95 % intervals; 0 for none, 200 for a first look.", min=0)
+    ] = 0,
+    exclude: Annotated[
+        list[str] | None,
+        option(
+            "STIMULUS", "A stimulus to leave out, by name, or by position from 0 where there are none. Once for each."
+        ),
+    ] = None,
+    drop_missing: Annotated[
+        bool,
+        flag(
+            "--drop-missing",
+            "Leave out stimuli that FEATURES or TARGET lacks, or that have no pair in some target; they are counted.",
+        ),
+    ] = False,
     group_folds: Annotated[bool, flag("--group-folds", "Keep the stimuli of one group in one fold.")] = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -116,7 +146,10 @@ def prune(
     files name their stimuli, these are matched by name.
     """
     with exit_with_message():
+        import numpy as np
+
         from ..files import (
+            left_out,
             match,
             read_features_file,
             read_groups_file,
@@ -136,22 +169,42 @@ def prune(
             pruner = pruning.pruner("similarity" if of_choices else cast("Kind | None", kind))
             pruner.set_params(joint=joint).settings()
             check_left_out(over, joint)
+            if targets_are not in (None, *WHOSE):
+                raise ValueError(f"--targets must be {enumerated(WHOSE)}, got {targets_are!r}")
+            if bootstrap and (over != "stimuli" or joint != "each"):
+                raise ValueError("--bootstrap must come without --over and --joint, got both")
+            if average and (over != "stimuli" or joint != "each"):
+                raise ValueError("--average must come without --over and --joint: it leaves one target, got both")
+            if of_choices and (exclude or drop_missing):
+                raise ValueError("--exclude and --drop-missing must come with matrices, got triplets")
         checked_destination(out, overwrite)
         with refuse_bad_input():
-            if group_folds and groups is None:
-                raise ValueError("--group-folds must come with --groups FILE, got none")
             embedding = read_features_file(features)
             loaded_target = read_triplets_file(target) if of_choices else read_target_file(target)
+            if group_folds and groups is None and embedding.groups is None:
+                raise ValueError("--group-folds must come with --groups FILE, got none")
             loaded_controls = [read_target_file(path) for path in control or ()]
-            said = None if of_choices else stated_kind(loaded_target, kind)
+            said, whole, keep, dropped = None, embedding, None, []
+            if not of_choices:
+                said = stated_kind(loaded_target, kind)
+                loaded_target, keep, dropped = left_out(loaded_target, embedding, exclude or (), drop_missing)
+            if keep is not None:
+                names = None if embedding.stimuli is None else tuple(embedding.stimuli[i] for i in keep)
+                embedding = replace(embedding, values=embedding.values[keep], stimuli=names)
         with refuse_bad_input(embedding.path.name):
             X = replace(_read(embedding.values), stimuli=embedding.stimuli, names=embedding.names)
         with refuse_bad_input():
             if fixed:
                 fixed_features(fixed, X, pruner)
             values, note = (loaded_target.values, None) if of_choices else match(loaded_target, embedding)
-            controls = [match(one, embedding) for one in loaded_controls]
-            grouping = None if groups is None else read_groups_file(groups, X.n, embedding.stimuli)
+            controls = [match(one, whole) for one in loaded_controls]
+            grouping = None if groups is None else read_groups_file(groups, len(whole.values), whole.stimuli)
+            if keep is not None:
+                controls = [(_among(of, keep, len(whole.values)), words) for of, words in controls]
+                grouping = None if grouping is None else replace(grouping, values=grouping.values[keep])
+            grouped = None if grouping is None else grouping.values
+            if grouping is None and embedding.groups is not None:
+                grouped = np.asarray(embedding.groups)[slice(None) if keep is None else keep]
         with refuse_bad_input(loaded_target.path.name):
             choices, given_target = read_triplets(values, X.n, odd) if of_choices else None, cast("Any", values)
             if choices is not None:
@@ -159,8 +212,16 @@ def prune(
             targets = read_target(given_target, X.n, said, control=[of for of, _ in controls] or None)
             if len(targets) == 1:
                 targets = replace(targets, labels=(loaded_target.path.stem,))
-        given = [*embedding.notes, *loaded_target.notes, note, *(grouping.notes if grouping else ())]
+            elif loaded_target.targets is not None:
+                targets = replace(targets, labels=loaded_target.targets)
+            count = len(targets)
+            if average:
+                targets = _averaged(targets)
+        given = [*dropped, *embedding.notes, *loaded_target.notes, note, *(grouping.notes if grouping else ())]
         given += [words for one, (_, matched) in zip(loaded_controls, controls) for words in (*one.notes, matched)]
+        whose = None if len(targets) == 1 else "subjects" if over != "stimuli" else targets_are or loaded_target.whose
+        if count > 1:
+            given.append(_targets_words(count, average, whose, targets_are))
         notes = tuple(sentence for sentence in given if sentence)
         for sentence in notes:
             log(f"note: {sentence}.")
@@ -176,10 +237,48 @@ def prune(
         ]
         job = _Job(X, targets, pruner, f"{embedding.path.stem} pruned to {loaded_target.path.stem}", inputs)
         job = replace(job, cv=cv, repeats=repeats, permutations=permutations, seed=seed, notes=notes, over=over)
-        job = replace(job, choices=choices)
-        _run(
-            replace(job, groups=None if grouping is None else grouping.values, group_folds=group_folds), out, overwrite
+        job = replace(job, choices=choices, whose=whose, bootstrap=bootstrap)
+        _run(replace(job, groups=grouped, group_folds=group_folds), out, overwrite)
+
+
+def _among(values: Any, keep: Any, n: int) -> Any:
+    """Matrices, or their pairs, among some of n stimuli."""
+    from ..pairs import pair_positions
+
+    if values.ndim >= 2 and values.shape[-2:] == (n, n):
+        return values[..., keep[:, None], keep]
+    return values[..., pair_positions(keep, n)]
+
+
+def _averaged(targets: Targets) -> Targets:
+    """The mean of several targets, each z-scored over the pairs that it has."""
+    import numpy as np
+
+    from ..targets import average
+
+    if len(targets) < 2:
+        raise ValueError("--average must come with several targets, got one")
+    has = np.stack([targets.has_weight(t) for t in range(len(targets))])
+    mean = average(np.where(has, targets.values, np.nan), rescale=None)
+    missing = np.isnan(mean)
+    weights, weight_of = (
+        (np.where(missing, 0.0, 1.0)[None], np.zeros(1, dtype=np.int64)) if missing.any() else (None,) * 2
+    )
+    values = np.where(missing, 0.0, mean)[None]
+    labels = (f"mean of {len(targets)}",)
+    return replace(targets, values=values, weights=weights, weight_of=weight_of, single=True, labels=labels)
+
+
+def _targets_words(count: int, average: bool, whose: str | None, said: str | None) -> str:
+    """What is taken for granted of several targets."""
+    if average:
+        return f"the {count} targets were each z-scored over their pairs, and averaged to one"
+    if whose is None:
+        return (
+            f"each of the {count} targets is pruned to by itself: say --targets subjects for a test over them and the "
+            "noise ceiling, --targets regions for p corrected for their number, or --average for their mean"
         )
+    return f"each of the {count} targets is pruned to by itself" + ("" if said else f"; they are taken to be {whose}")
 
 
 def _read(values: Any) -> Any:
@@ -206,15 +305,17 @@ class _Job:
     notes: tuple[str, ...] = ()
     over: str = "stimuli"
     choices: Any = None  # (m, 3): the kept pair, the odd one out
+    whose: str | None = None
+    bootstrap: int = 0
 
 
 def _run(job: _Job, out: Path, overwrite: bool) -> None:
     """Prune, test, print the table, write the folder, name its files."""
-    from ..inference import permutation_test
+    from ..inference import bootstrap, permutation_test
     from ..relabelling import equal_groups
     from ..report import folder, tables
     from ..similarity import OpposedWarning
-    from ..validation import cross_validate
+    from ..validation import cross_validate, final_set, with_ceiling
 
     features, targets = job.features, job.targets
     bar = sys.stderr.isatty()
@@ -229,26 +330,42 @@ def _run(job: _Job, out: Path, overwrite: bool) -> None:
     log(f"Pruning {features.d} features {folds}.")
     with refuse_bad_input():
         result = cross_validate(features, targets, *terms, over=over, progress=bar)
+        if job.whose is not None:
+            result.attrs["targets"] = job.whose
+        if job.whose == "subjects" and "ceiling_lower" not in result:
+            result = with_ceiling(result, targets, job.pruner.comparator)
+        final = final_set(features, targets, job.pruner, terms[-1], progress=False)
+    intervals: xarray.Dataset | None = None
+    if job.bootstrap:
+        log(f"Drawing stimuli {job.bootstrap} times for intervals.")
+        with refuse_bad_input("bootstrap"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", OpposedWarning)
+            intervals = bootstrap(features, targets, job.bootstrap, "stimuli", *terms, progress=bar)
     null: xarray.Dataset | None = None
     if job.permutations:
         log(f"Pruning again for each of {job.permutations} relabellings of the stimuli.")
         with refuse_bad_input("relabellings"), warnings.catch_warnings():
             warnings.simplefilter("ignore", OpposedWarning)  # it was said of the same folds
             null = permutation_test(features, targets, job.permutations, *terms, over=over, progress=bar)
-    print_text(f"{job.title}\n\n{tables.text(result, null)}")
+    print_text(f"{job.title}\n\n{tables.text(result, null, intervals=intervals)}\n{tables.final_text(final)}")
     if len(targets) > folder.MOST_PAGES:
         print_text(f"figures.pdf shows the first {folder.MOST_PAGES} of {len(targets)} targets.\n")
     scores = {} if job.choices is None else _choices(job, result)
     log("Drawing and writing.")
-    how = {"permutations": job.permutations, "device": job.pruner.device, "group_folds": job.group_folds}
+    how = {
+        "permutations": job.permutations,
+        "bootstrap": job.bootstrap,
+        "device": job.pruner.device,
+        "group_folds": job.group_folds,
+    }
     settings = run_settings(
         job.inputs, job.notes, **how, **scores, **({"over": job.over} if job.over != "stimuli" else {})
     )
     files = folder.write(
         out, features, targets, result, null, job.groups, title=job.title, settings=settings, overwrite=overwrite,
-        seed=job.seed,
+        seed=job.seed, final=final, bootstrap=intervals,
     )  # fmt: skip
-    print_files(out, files, folder.CONTENTS)
+    print_files(out, files, {**folder.CONTENTS, **folder.SOMETIMES})
 
 
 def _choices(job: _Job, result: xarray.Dataset) -> dict[str, Any]:

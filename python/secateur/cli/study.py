@@ -53,7 +53,7 @@ def _run(name: str, config: Path, out: Path | None, dry_run: bool, overwrite: bo
         from ..study import read_config
 
         steps = _steps(name)
-        with refuse_bad_input():
+        with refuse_bad_input(options=False):  # keys of the file
             asked = read_config(config, steps.schema)
             if out is None and not dry_run:
                 raise ValueError("--out DIR must be given unless --dry-run is, got none")
@@ -65,7 +65,7 @@ def _run(name: str, config: Path, out: Path | None, dry_run: bool, overwrite: bo
             return
         for note in inputs.notes:
             log(f"note: {note}.")
-        with refuse_bad_input():
+        with refuse_bad_input(options=False):  # keys of the file
             result = steps.compute(asked, inputs, progress=sys.stderr.isatty())
         print_text(steps.markdown(asked, inputs, result))
         files = steps.write(out, asked, inputs, result, source, overwrite=overwrite)

@@ -7,6 +7,7 @@ entries     what a file held, which arrays there are, and which is meant
 matching    stimuli matched by their names
 numpy       .npy, .npz
 hdf5        .mat, .h5, .hdf5, .nc, in a process of their own
+long        dissimilarities with a line per pair
 text        .csv, .tsv; triplets from .txt, too
 arrays      embeddings, targets and groups by file and key
 """
@@ -21,10 +22,10 @@ from .arrays import (
     stimuli_of_target,
 )
 from .entries import Array, FileError, Loaded, Names, broken_files_refused
-from .matching import FEATURES, STIMULI, match, order_taken, stated_kind
+from .matching import FEATURES, STIMULI, left_out, match, order_taken, stated_kind
 
 __all__ = [
-    "FEATURES", "FORMATS", "STIMULI", "Array", "FileError", "Loaded", "Names", "broken_files_refused", "match",
-    "order_taken", "read_arrays", "read_features_file", "read_groups_file", "read_target_file",
+    "FEATURES", "FORMATS", "STIMULI", "Array", "FileError", "Loaded", "Names", "broken_files_refused", "left_out",
+    "match", "order_taken", "read_arrays", "read_features_file", "read_groups_file", "read_target_file",
     "read_triplets_file", "stated_kind", "stimuli_of_target",
 ]  # fmt: skip

@@ -23,9 +23,10 @@ from .entries import (
     listed,
     load,
     place_words,
+    taken_words,
 )
 from .hdf5 import isolated_entries
-from .matching import FEATURES, STIMULI, check_names
+from .matching import FEATURES, STIMULI, TARGETS, check_names
 from .numpy import npy_entry, npz_entries
 from .text import read_csv, read_groups_csv, read_triplets_text
 
@@ -57,12 +58,13 @@ def read_features_file(place: str) -> Loaded:
     if path.suffix.lower() in (".csv", ".tsv"):
         return read_csv(path, square=False)
     with opened(path) as entries:
-        key = choose(entries, key, path, "FEATURES", {2})
-        values = load(entries[key], path)
+        asked, key = key, choose(entries, key, path, "FEATURES", {2}, likely=[lambda shape: shape[0] != shape[1]])
+        values, notes = load(entries[key], path), taken_words(entries, key if asked else "", key, path, "FEATURES")
         if values.ndim != 2:
             raise FileError(f"{place_words(path, key)} must have shape (stimuli, features), got {values.shape}")
         stimuli = _names_in(entries, STIMULI, values.shape[0], path, "stimuli")
-        return Loaded(values, stimuli, _names_in(entries, FEATURES, values.shape[1], path, "features"), path, key)
+        names = _names_in(entries, FEATURES, values.shape[1], path, "features")
+        return Loaded(values, stimuli, names, path, key, tuple(notes))
 
 
 def read_target_file(place: str) -> Loaded:
@@ -88,8 +90,8 @@ def read_target_file(place: str) -> Loaded:
     if path.suffix.lower() in (".csv", ".tsv"):
         return read_csv(path, square=True)
     with opened(path) as entries:
-        key = choose(entries, key, path, "TARGET", {1, 2, 3})
-        values, notes = load(entries[key], path), []
+        asked, key = key, choose(entries, key, path, "TARGET", {1, 2, 3}, likely=[_square, _packed])
+        values, notes = load(entries[key], path), taken_words(entries, key if asked else "", key, path, "TARGET")
         if values.ndim == 2 and 1 in values.shape and values.shape != (1, 1):
             values = values.ravel()
         if path.suffix.lower() == ".mat" and values.ndim == 3 and values.shape[0] == values.shape[1] != values.shape[2]:
@@ -97,7 +99,9 @@ def read_target_file(place: str) -> Loaded:
             notes.append(f"{place_words(path, key)} was read as {values.shape[0]} targets along its last dimension")
         count, kind = stimuli_of_target(values), entries[key].kind
         stimuli = _names_in(entries, STIMULI, count, path, "stimuli") or _own_names(entries[key], count, path, key)
-    return Loaded(values, stimuli, None, path, key, tuple(notes), "dissimilarity" if key == "dissimilarities" else kind)
+        names, whose = _target_names(entries, values, path)
+    kind = "dissimilarity" if key == "dissimilarities" else kind
+    return Loaded(values, stimuli, None, path, key, tuple(notes), kind, names, whose=whose)
 
 
 def read_groups_file(place: str, n: int, stimuli: Names | None) -> Loaded:
@@ -193,6 +197,36 @@ def stimuli_of_target(values: Array) -> int | None:
     if values.ndim >= 2 and values.shape[-1] == values.shape[-2]:
         return int(values.shape[-1])
     return stimulus_count(values.shape[-1]) if values.ndim else None
+
+
+def _square(shape: tuple[int, ...]) -> bool:
+    """Whether an array can be matrices over stimuli; MATLAB stacks them along the last dimension."""
+    return len(shape) > 1 and (shape[-1] == shape[-2] or (len(shape) == 3 and shape[0] == shape[1]))
+
+
+def _packed(shape: tuple[int, ...]) -> bool:
+    """Whether an array can be the pairs of stimuli."""
+    own = [size for size in shape if size > 1]
+    return 0 < len(own) < 3 and stimulus_count(own[-1]) is not None
+
+
+def _target_names(entries: Entries, values: Array, path: Path) -> tuple[Names | None, str | None]:
+    """What several targets are called, in a text array that has one for each, and what these are."""
+    square = values.ndim == 3 or (values.ndim == 2 and values.shape[0] != values.shape[1])
+    if not square or values.shape[0] < 2:
+        return None, None
+    fit = {
+        key: key.rsplit("/", 1)[-1].lower()
+        for key, entry in entries.items()
+        if entry.text and math.prod(entry.shape) == max(entry.shape, default=0) == values.shape[0]
+    }
+    called = [key for wanted in TARGETS for key, own in fit.items() if own == wanted]
+    called += [key for key in fit if key.startswith("rdm_descriptors/")]
+    if not called:
+        return None, None
+    names = tuple(str(name).strip() for name in load(entries[called[0]], path).ravel())
+    check_names(names, path)
+    return names, TARGETS.get(fit[called[0]])
 
 
 def _own_names(entry: Entry, count: int | None, path: Path, key: str) -> Names | None:

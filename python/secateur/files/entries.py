@@ -6,7 +6,7 @@ import csv
 import math
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +19,8 @@ from ..provenance import file_digest
 from ..reading import ReadError
 
 __all__ = [
-    "BROKEN", "Array", "Entries", "Entry", "FileError", "Loaded", "Names", "broken_files_refused", "choose", "listed",
-    "load", "place_words",
+    "BROKEN", "DESCRIPTORS", "Array", "Entries", "Entry", "FileError", "Loaded", "Names", "broken_files_refused",
+    "choose", "listed", "load", "place_words",
 ]  # fmt: skip
 
 # What readers of formats raise at damaged files.
@@ -28,6 +28,7 @@ BROKEN = (
     ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError, SyntaxError, TypeError,
     ValueError, csv.Error, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
+DESCRIPTORS = ("pattern_descriptors/", "rdm_descriptors/")  # of rsatoolbox's files: what stimuli and RDMs are called
 Array = npt.NDArray[Any]
 Names = tuple[str, ...]
 
@@ -55,6 +56,12 @@ class Loaded:
         What the reader decided that a user should know, each a sentence.
     kind : {"similarity", "dissimilarity"}, optional
         What the file says that a target holds: the array's attribute ``kind`` (netCDF, HDF5), or rsatoolbox's format.
+    targets : tuple of str, optional
+        Names of several targets.
+    groups : tuple of str, optional
+        The group of each stimulus, where a table of features has such a column.
+    whose : {"subjects", "regions"}, optional
+        What several targets are, where the file calls their names so.
     """
 
     values: Array
@@ -64,6 +71,9 @@ class Loaded:
     key: str = ""
     notes: tuple[str, ...] = ()
     kind: str | None = None
+    targets: Names | None = None
+    groups: Names | None = None
+    whose: str | None = None
 
     def record(self) -> dict[str, Any]:
         """Name, key, shape and SHA-256 of the file and its first names of stimuli, for ``settings.json``."""
@@ -92,16 +102,26 @@ def place_words(path: Path, key: str) -> str:
     return f"{path.name}:{key}" if key else path.name
 
 
-def choose(entries: Entries, key: str, path: Path, name: str, dimensions: set[int], text: bool = False) -> str:
-    """The key that is asked for, or the only one that fits."""
+def choose(
+    entries: Entries, key: str, path: Path, name: str, dimensions: set[int], text: bool = False,
+    likely: Sequence[Callable[[tuple[int, ...]], bool]] = (),
+) -> str:  # fmt: skip
+    """The key that is asked for, or the only one that fits: by dimensions or, of several, by a likely shape."""
     if key:
         if key not in entries:
             raise FileError(f"{path.name} must hold the array {key!r}, got {listed(entries) or 'none'}")
         if entries[key].text and not text:
             raise FileError(f"{place_words(path, key)} must hold numbers, got text")
         return key
-    usable = {k: e for k, e in entries.items() if not e.hidden and math.prod(e.shape) > 1 and (text or not e.text)}
+    usable = {
+        k: e
+        for k, e in entries.items()
+        if not e.hidden and not k.startswith(DESCRIPTORS) and math.prod(e.shape) > 1 and (text or not e.text)
+    }
     fit = [k for k, e in usable.items() if len(e.shape) in dimensions]
+    for of_shape in likely:
+        narrowed = [k for k in fit if of_shape(usable[k].shape)]
+        fit = narrowed if len(narrowed) == 1 else fit
     if len(fit) == 1:
         return fit[0]
     if not fit:
@@ -113,6 +133,16 @@ def choose(entries: Entries, key: str, path: Path, name: str, dimensions: set[in
         f"{path.name} must be given with a key, such as {place_words(path, fit[0])}, got several arrays: "
         f"{listed(usable)}"
     )
+
+
+def taken_words(entries: Entries, asked: str, key: str, path: Path, name: str) -> list[str]:
+    """A note, where no key was given and the array that was taken is not the only one of numbers."""
+    others = [
+        k for k, e in entries.items() if k != key and not e.hidden and not e.text and not k.startswith(DESCRIPTORS)
+    ]
+    if asked or not any(len(entries[k].shape) > 1 for k in others):
+        return []
+    return [f"{place_words(path, key)} was taken as {name}, the only array of a shape that fits: {listed(entries)}"]
 
 
 def listed(entries: Entries) -> str:

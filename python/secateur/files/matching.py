@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -17,8 +19,23 @@ from .entries import Array, FileError, Loaded, Names, place_words
 if TYPE_CHECKING:
     from ..targets import Kind
 
-__all__ = ["FEATURES", "STIMULI", "check_names", "match", "order_by_name", "order_taken", "stated_kind"]
+__all__ = [
+    "FEATURES",
+    "STIMULI",
+    "TARGETS",
+    "check_names",
+    "left_out",
+    "match",
+    "order_by_name",
+    "order_taken",
+    "stated_kind",
+]
 STIMULI = ("labels", "stimuli", "stimulus", "items", "conditions", "conds")
+TARGETS = {
+    **dict.fromkeys(("targets", "target"), None),
+    **dict.fromkeys(("subjects", "subject", "participants", "participant"), "subjects"),
+    **dict.fromkeys(("regions", "region", "rois", "roi", "areas", "area"), "regions"),
+}  # what several targets are called, and are
 FEATURES = ("feature", "feature_names", "nodes")
 
 
@@ -74,11 +91,14 @@ def match(target: Loaded, features: Loaded) -> tuple[Array, str | None]:
         silent, named = (target, features) if target.stimuli is None else (features, target)
         return target.values, order_taken(silent.path.name, named.path.name, named.stimuli)
     order = order_by_name(target.stimuli, features.stimuli, target.path.name, features.path.name)
+    ends = None
+    if set(target.stimuli) != set(features.stimuli):
+        ends = f"names of {target.path.name} and {features.path.name} were matched without the extensions of files"
     if (order == np.arange(len(order))).all():
-        return target.values, None
+        return target.values, ends
     note = (
         f"the stimuli of {target.path.name} were reordered by name to the order of {features.path.name}: "
-        f"{_first(features.stimuli)} where they were {_first(target.stimuli)}"
+        f"{_first(features.stimuli)} where they were {_first(target.stimuli)}" + (f"; {ends}" if ends else "")
     )
     values, n = target.values, len(order)
     if values.ndim >= 2 and values.shape[-2:] == (n, n):
@@ -105,6 +125,97 @@ def _first(names: Sequence[str]) -> str:
     return ", ".join(map(str, names[:3])) + (", …" if len(names) > 3 else "")
 
 
+_ENDING = re.compile(r"\.(png|jpe?g|bmp|gif|tiff?|webp|ppm|pgm)$", re.IGNORECASE)
+
+
+def left_out(
+    target: Loaded, features: Loaded, exclude: Sequence[str], drop_missing: bool
+) -> tuple[Loaded, Indices | None, list[str]]:
+    """The target without stimuli that are not to be used, which of the features' stimuli stay, and what was done.
+
+    Parameters
+    ----------
+    target : Loaded
+        From :func:`read_target_file`.
+    features : Loaded
+        From :func:`read_features_file`.
+    exclude : sequence of str
+        Names of stimuli; where nothing names them, their positions, counted from 0.
+    drop_missing : bool
+        Whether to leave out stimuli that one of the two lacks by name, and those that have no pair in some target.
+
+    Returns
+    -------
+    target : Loaded
+    keep : (m,) int64 or None
+        Positions among the features' stimuli; None: all.
+    notes : list of str
+        How many were left out, and why.
+
+    Raises
+    ------
+    FileError
+        Where there is no such stimulus, or fewer than 3 are left.
+    """
+    from ..pairs import stimulus_count
+
+    square = target.values.ndim >= 2 and target.values.shape[-1] == target.values.shape[-2]
+    n = int(target.values.shape[-1]) if square else stimulus_count(int(target.values.shape[-1])) or 0
+    count, notes = len(features.values), list[str]()
+    own = list(target.stimuli) if target.stimuli else None
+    known = list(features.stimuli) if features.stimuli else None
+    of_target = own or known or [str(i) for i in range(n)]
+    of_features = known or own or [str(i) for i in range(count)]
+    if len(of_target) != n or len(of_features) != count:
+        return target, None, notes  # of other sizes, which is refused in its own words
+    gone = set(exclude)
+    unknown = [name for name in exclude if name not in of_target and name not in of_features]
+    if unknown:
+        raise FileError(
+            f"--exclude must name stimuli of {target.path.name} or {features.path.name}, got {quoted(unknown)}"
+        )
+    if gone:
+        notes.append(f"{len(gone)} stimuli were left out as asked: {_first(sorted(gone))}")
+    if drop_missing and own and known:
+        for listed, other, here, there in (
+            (own, known, target.path.name, features.path.name), (known, own, features.path.name, target.path.name),
+        ):  # fmt: skip
+            lacking = [name for name in listed if name not in set(other) and name not in gone]
+            if lacking:
+                notes.append(f"{len(lacking)} stimuli of {here} that {there} lacks were left out: {_first(lacking)}")
+            gone |= set(lacking)
+    if drop_missing:
+        empty = [of_target[i] for i in _without_pairs(target.values, n, square) if of_target[i] not in gone]
+        if empty:
+            notes.append(f"{len(empty)} stimuli without any pair in some target were left out: {_first(empty)}")
+        gone |= set(empty)
+    if not gone:
+        return target, None, notes
+    stay = np.array([i for i, name in enumerate(of_target) if name not in gone], dtype=np.int64)
+    keep = np.array([i for i, name in enumerate(of_features) if name not in gone], dtype=np.int64)
+    if min(len(stay), len(keep)) < 3:
+        raise FileError(
+            f"at least 3 stimuli must be left of {target.path.name} and {features.path.name}, got {len(stay)}"
+        )
+    values = target.values[..., stay[:, None], stay] if square else target.values[..., pair_positions(stay, n)]
+    names = None if own is None else tuple(own[i] for i in stay)
+    return replace(target, values=values, stimuli=names), keep, notes
+
+
+def _without_pairs(values: Array, n: int, square: bool) -> list[int]:
+    """Stimuli whose every pair is missing in one target or more."""
+    from ..pairs import unpack
+
+    rows = np.asarray(values, dtype=np.float64)
+    rows = (
+        rows.reshape(-1, *rows.shape[-2:])
+        if square
+        else np.stack([unpack(row, n, np.nan) for row in np.atleast_2d(rows)])
+    )
+    known = np.isfinite(rows) & ~np.eye(n, dtype=bool)
+    return [int(i) for i in np.flatnonzero(~known.any(axis=2).all(axis=0))]
+
+
 def order_by_name(names: Names, stimuli: Names, here: str, there: str) -> Indices:
     """Where the name of each of these stimuli is among names; both must be the same set."""
     for listed, file in ((names, here), (stimuli, there)):
@@ -113,6 +224,10 @@ def order_by_name(names: Names, stimuli: Names, here: str, there: str) -> Indice
             if name in seen:
                 raise FileError(f"{file} must name each stimulus once to be matched by name, got {name!r} twice")
             seen.add(name)
+    if set(names) != set(stimuli):  # photographs are often named with the extension in one file and without in another
+        short, known = (tuple(_ENDING.sub("", name) for name in listed) for listed in (names, stimuli))
+        if set(short) == set(known) and len(set(short)) == len(short) == len(known):
+            names, stimuli = short, known
     missing = [name for name in stimuli if name not in set(names)]
     extra = [name for name in names if name not in set(stimuli)]
     if missing or extra:

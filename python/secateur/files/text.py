@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
 
 from ..features import Matrix
 from .entries import FileError, Loaded, Names, broken_files_refused
+from .long import read_long, value_column
 from .matching import STIMULI, check_names, order_by_name
 
 __all__ = ["read_csv", "read_groups_csv", "read_triplets_text"]
@@ -18,6 +22,8 @@ __all__ = ["read_csv", "read_groups_csv", "read_triplets_text"]
 _ROW_HEADINGS = {
     *STIMULI, "label", "item", "condition", "name", "names", "id", "index", "image", "images", "file", "filename",
 }  # fmt: skip
+_GROUP_HEADINGS = {"group", "groups", "category", "categories", "class", "superordinate"}
+_COMMA = re.compile(r"[-+]?(\d+,\d*|,\d+)([eE][-+]?\d+)?")
 _MISSING = {"", "na", "n/a", "nan", "null"}
 
 
@@ -67,10 +73,85 @@ def _parsed(row: list[str], line: int, first: int, path: Path) -> Matrix:
     return np.array(numbers, dtype=np.float64)
 
 
+def _with_points(rows: Iterator[tuple[int, list[str]]], path: Path, found: set[str]) -> Iterator[tuple[int, list[str]]]:
+    """The same with decimal commas made points; ``found`` is told of them. A file writes decimals one way."""
+    for line, row in rows:
+        for c, cell in enumerate(row):
+            word = cell.strip()
+            if _COMMA.fullmatch(word):
+                row[c] = word.replace(",", ".")
+                found.add("comma")
+            elif "." in word and _number(word) is not None:
+                found.add("point")
+        if len(found) > 1:
+            raise FileError(f"{path.name} must write decimals one way, got commas and points by line {line}")
+        yield line, row
+
+
+def _long_form(path: Path, rows: list[list[str]]) -> Loaded | None:
+    """A target in long format, where it is in one."""
+    if len(rows) < 2 or len({len(row) for row in rows}) != 1:
+        return None
+    numbers = [[_number(cell) for cell in row] for row in rows]
+    headed = value_column(numbers[:1], len(rows[0])) is None
+    at = value_column(numbers[headed:], len(rows[0]))
+    if at is None or len(rows) - headed < 3:
+        return None
+    head = rows[0] if headed else [f"column {c + 1}" for c in range(len(rows[0]))]
+    return read_long(path, head, rows[headed:], numbers[headed:], at)
+
+
+def _group_column(first: list[tuple[int, list[str]]]) -> int | None:
+    """A column of words that is headed as groups are, by the first two lines of a table."""
+    if len(first) < 2:
+        return None
+    (_, head), (_, row) = first
+    columns = range(1, min(len(head), len(row)))
+    return next((c for c in columns if head[c].strip().lower() in _GROUP_HEADINGS and _number(row[c]) is None), None)
+
+
+def _taken_out(rows: Iterator[tuple[int, list[str]]], column: int, words: list[str]) -> Iterator[tuple[int, list[str]]]:
+    """Rows without a column, whose cells are put down."""
+    for line, row in rows:
+        words += row[column : column + 1]
+        yield line, row[:column] + row[column + 1 :]
+
+
 def read_csv(path: Path, square: bool) -> Loaded:
     """A table of numbers with or without a heading row and a first column of names."""
+    found: set[str] = set()
+    words: list[str] = []
+    rows = _with_points(_csv_rows(path), path, found)
     with broken_files_refused(path):
-        rows = _csv_rows(path)
+        first = list(islice(rows, 2))
+        rows = chain(first, rows)
+        if square and first and len(first[0][1]) in (3, 4):
+            lines = list(rows)
+            loaded = _long_form(path, [[cell.strip() for cell in row] for _, row in lines])
+            if loaded is not None:
+                return _noted(loaded, found, [])
+            rows = iter(lines)
+    column = None if square else _group_column(first)
+    if column is not None:
+        rows = _taken_out(rows, column, words)
+    return _noted(_table(path, rows, square), found, words)
+
+
+def _noted(loaded: Loaded, found: set[str], words: list[str]) -> Loaded:
+    """With what was found on the way: decimal commas, a heading of groups and the groups."""
+    name, notes = loaded.path.name, list(loaded.notes)
+    if "comma" in found:
+        notes.append(f"{name} writes decimals with commas: they were read as points")
+    if not words:
+        return replace(loaded, notes=tuple(notes))
+    groups = tuple(word.strip() for word in words[1:])
+    check_names(groups, loaded.path)
+    notes.append(f"the column {words[0].strip()!r} of {name} was taken for groups, no feature")
+    return replace(loaded, notes=tuple(notes), groups=groups)
+
+
+def _table(path: Path, rows: Iterator[tuple[int, list[str]]], square: bool) -> Loaded:
+    with broken_files_refused(path):
         line, head = next(rows, (0, []))
         if not head:
             raise FileError(f"{path.name} must hold a table of numbers, got an empty file")
@@ -137,7 +218,7 @@ def _target_table(
         return Loaded(values, stimuli or names, None, path, "", (note,))
     if 1 in values.shape:
         values = values.ravel()
-    return Loaded(values, None, None, path, "", (note,))
+    return Loaded(values, None, None, path, "", (note,), targets=stimuli if values.ndim == 2 else None)
 
 
 def _table_words(path: Path, values: Matrix, heading: bool, named: bool) -> str:

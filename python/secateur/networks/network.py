@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from .. import _core
+from ..display import as_table
 from ..execution import Execution, available, resolve, thread_count
 
 if TYPE_CHECKING:
@@ -257,6 +258,20 @@ class Network:
     pooled: bool = False
     classes: tuple[str, ...] | None = field(default=None, repr=False)
     provenance: Mapping[str, str] = field(default_factory=dict)
+
+    def _repr_html_(self) -> str:
+        """The table that a notebook shows."""
+        of = self.preprocessing
+        support, layer = getattr(self, "support", None), getattr(self, "layer", None)
+        facts: dict[str, object] = {
+            "parameters": f"{sum(p.numel() for p in self.module.parameters()):,}",
+            "kept": None if support is None else f"{int(support.sum())} of {len(support)}, {layer}",
+            **{name.replace("_", " "): module for name, module in self.layers.items()},
+            "images": f"resized to {of.resize}, cropped to {of.crop}",
+            "classes": None if self.classes is None else len(self.classes),
+            **self.provenance,
+        }
+        return as_table(f"{type(self).__name__} {self.name}", facts)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", MappingProxyType(dict(self.layers)))

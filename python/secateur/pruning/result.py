@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from ..display import as_table
 from ..features import Indices, Matrix
 
 __all__ = ["STEP", "TIE", "Detail", "Mask", "Path", "Pruned", "SearchInterrupted", "path_along"]
@@ -31,7 +32,7 @@ class SearchInterrupted(UserWarning):
     """A search was stopped by Ctrl-C: what was kept is the best set seen until then."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Pruned:
     """What pruning to T targets gives.
 
@@ -62,6 +63,25 @@ class Pruned:
     walked: tuple[Path, ...] | None = None  # None: the steps are those of an insertion
     interrupted: bool = False
     false_bound: Matrix | None = None
+
+    def _facts(self) -> dict[str, object]:
+        """What a person wants to know of it first."""
+        targets, d = self.support.shape
+        kept = self.support.sum(axis=1)
+        count = f"{kept.min()}" if kept.min() == kept.max() else f"{kept.min()} to {kept.max()}"
+        before, after = float(np.mean(self.baseline)), float(np.mean(self.alignment))
+        return {
+            "targets": targets, "features kept": f"{count} of {d}",
+            "training alignment": f"{before:.3f} of all features, {after:.3f} of the kept ones"
+            + (" (means over targets)" if targets > 1 else ""),
+            "interrupted": "by Ctrl-C" if self.interrupted else None,
+        }  # fmt: skip
+
+    def __repr__(self) -> str:
+        return f"Pruned({', '.join(f'{name}: {fact}' for name, fact in self._facts().items() if fact is not None)})"
+
+    def _repr_html_(self) -> str:
+        return as_table("Pruned", self._facts())
 
     @cached_property
     def paths(self) -> tuple[Path, ...]:

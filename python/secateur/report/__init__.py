@@ -5,6 +5,7 @@ Pictures are matplotlib Figure objects, made without pyplot and without a change
 drawing          what the pictures share
 results          what they ask of a result: its target, its words, how it was made
 curves           alignment against the number of features kept
+overview         several targets in one picture, with the test over them
 held_out_scores  full against pruned, and other methods, on test stimuli
 nulls            permutation nulls
 spaces           similarity matrices
@@ -21,6 +22,8 @@ retention        what pruned networks still classify
 finetuning       fine-tuning beside pruning: training, explainable variance, its folder
 tables           full against pruned, for a terminal or a Markdown page
 frames           the same as DataFrames
+dictionary       what the files and columns of a results folder hold
+answer           the final set as files
 formats          netCDF, CSV, settings, pictures as files
 folder           all of it in one folder, whole or not at all
 """
@@ -37,6 +40,7 @@ from .held_out_scores import comparison, held_out
 from .maps import importance_histograms
 from .model_scores import models, recovery
 from .nulls import null
+from .overview import overview
 from .pages import page
 from .regions import kept_by_region, regions
 from .results import consensus
@@ -51,6 +55,6 @@ __all__ = [
     "consistency", "contact_sheet", "contours", "course_markdown", "course_page", "course_text", "dendrograms",
     "embedding", "explained_markdown", "explained_variance", "generalisation", "held_out", "importance_histograms",
     "insertion_curves", "kept_by_region", "kept_over_time", "markdown", "matrices", "mds", "models", "nested", "null",
-    "overlays", "page", "precision_recall", "recovery", "regions", "selection_over_time", "text", "training", "write",
-    "write_course", "write_finetuning", "write_network",
+    "overlays", "overview", "page", "precision_recall", "recovery", "regions", "selection_over_time", "text",
+    "training", "write", "write_course", "write_finetuning", "write_network",
 ]  # fmt: skip

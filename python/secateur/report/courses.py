@@ -104,9 +104,14 @@ def _checked(course: xarray.Dataset, test: Given, ceiling: Given, permutations: 
     return group_test(course) if test is None and course.sizes["subject"] > 1 else test
 
 
-def _draw_course(axes: Axes, clock: Clock, values: Matrix, colour: str, label: str | None = None) -> None:
-    """Mean over subjects with a band of its standard error; bars for windows."""
+def _draw_course(
+    axes: Axes, clock: Clock, values: Matrix, colour: str, label: str | None = None, each: bool = False
+) -> None:
+    """Mean over subjects with a band of its standard error; bars for windows. ``each``: and every subject, thin."""
     mean, sem = mean_sem(values)
+    if each and len(values) > 1:
+        ink: dict[str, Any] = {"color": colour, "linewidth": 0.5, "alpha": max(0.12, min(0.45, 5 / len(values)))}
+        axes.plot(clock.at, values.T, ".-" if clock.points else "-", markersize=2, zorder=1, **ink)
     sem = np.nan_to_num(sem)
     if clock.points:
         wide = clock.half if clock.windows else None
@@ -126,7 +131,9 @@ def _dress_time(axes: Axes, clock: Clock, y: str, named: bool = True) -> None:
         axes.tick_params(labelbottom=False)
 
 
-def _draw_alignment(axes: Axes, course: xarray.Dataset, ceiling: xarray.Dataset | None, named: bool) -> None:
+def _draw_alignment(
+    axes: Axes, course: xarray.Dataset, ceiling: xarray.Dataset | None, named: bool, each: bool = False
+) -> None:
     clock = clock_of(course)
     full, pruned, _ = by_subject(course)
     if ceiling is not None:
@@ -137,18 +144,21 @@ def _draw_alignment(axes: Axes, course: xarray.Dataset, ceiling: xarray.Dataset 
         else:
             axes.fill_between(clock.at, low, high, **ink)
     axes.axhline(0, color="black", linewidth=0.6)
-    _draw_course(axes, clock, full, drawing.FULL, f"all {course.sizes['feature']} features")
-    _draw_course(axes, clock, pruned, drawing.PRUNED, "pruned")
+    _draw_course(axes, clock, full, drawing.FULL, f"all {course.sizes['feature']} features", each)
+    _draw_course(axes, clock, pruned, drawing.PRUNED, "pruned", each)
     _dress_time(axes, clock, f"held-out alignment\n({drawing.unit_of(course)})", named)
     drawing.legend_above(axes, 3)
 
 
-def _draw_gain(axes: Axes, course: xarray.Dataset, test: Given, permutations: Given) -> None:
-    """Pruned - full, with bars below where a cluster is significant; for windows q and p of relabellings above each."""
+def _draw_gain(axes: Axes, course: xarray.Dataset, test: Given, permutations: Given, each: bool = False) -> None:
+    """Pruned - full, with bars below where a cluster is significant; for windows q and p of relabellings above each.
+
+    ``each``: every subject, and dots below where q of the single time is at most alpha.
+    """
     clock = clock_of(course)
     full, pruned, _ = by_subject(course)
     axes.axhline(0, color="black", linewidth=0.6)
-    _draw_course(axes, clock, pruned - full, drawing.GAIN)
+    _draw_course(axes, clock, pruned - full, drawing.GAIN, each=each)
     _dress_time(axes, clock, f"gain\n({drawing.unit_of(course)})")
     tests = [(test, "", drawing.GAIN), (permutations, "_gain", RELABELLED)]
     drawn = [(one, suffix, colour) for one, suffix, colour in tests if one is not None]
@@ -163,7 +173,12 @@ def _draw_gain(axes: Axes, course: xarray.Dataset, test: Given, permutations: Gi
                 up = high + (0.05 + 0.2 * row) * height
                 axes.text(x, up, words, fontsize=drawing.SMALL, color=colour, ha="center", va="bottom")
         return
-    axes.set_ylim(low - (0.26 * len(drawn) + 0.05) * height, high)
+    dots = each and test is not None and bool(test["significant"].any())
+    axes.set_ylim(low - (0.26 * len(drawn) + 0.05 + 0.1 * dots) * height, high)
+    if dots and test is not None:
+        found = clock.at[test["significant"].values]
+        below = np.full(len(found), low - (0.26 * len(drawn) + 0.06) * height)
+        axes.plot(found, below, "s", color=drawing.GAIN, markersize=2.5, alpha=0.6)
     for row, (one, suffix, colour) in enumerate(drawn):
         for span, p in spans_of(one, suffix):
             left, right = clock.at[span[0]] - clock.half[span[0]], clock.at[span[-1]] + clock.half[span[-1]]
@@ -491,14 +506,14 @@ def course_page(
     figure, head = drawing.page_of(heading, 100, facts(course))
     left, wide = 0.45, 6.1
     upper, lower = drawing.axes_at(figure, 1.1, 5.35, wide, 1.6), drawing.axes_at(figure, 1.1, 4.05, wide, 1.1)
-    _draw_alignment(upper, course, ceiling, named=False)
-    _draw_gain(lower, course, test, permutations)
+    _draw_alignment(upper, course, ceiling, named=False, each=True)
+    _draw_gain(lower, course, test, permutations, each=True)
     head(left, 7.25, f"Held-out alignment: {subjects_words(course)}")
     kept = drawing.axes_at(figure, 8.35, 4.05, 3.0, 2.9)
     _draw_kept(kept, course)
     head(7.65, 7.25, f"Features kept, of {course.sizes['feature']}")
     both = "generalisation_pruned" in course
-    lift = 0.0 if permutations is None else 0.3  # inches, for the words below
+    lift = 0.15 * (test is not None) + 0.3 * (permutations is not None)  # inches, for the words below
     width, low, side = (3.55 if both else 9.0), 0.95 + lift, 2.1 - lift
     axes = drawing.axes_at(figure, 1.1, low, width, side)
     image, rows = _draw_selection(axes, course, 100)
@@ -516,11 +531,24 @@ def course_page(
                 panel.set_yticklabels([])
             head(at - (0.1 if gain else 0.6), low + side + 0.2, words)
     notes = [_band_words(course, ceiling), *_tests_words(course, test, permutations)]
+    if test is not None:
+        notes[0] += " Thin: single subjects."
+    if test is not None and not clock_of(course).windows:
+        notes[1] += f" {_q_words(test)}"
     notes.append(f"C: {rows[0].lower()}{rows[1:]}.")
     if both:
         notes[-1] += f" D and E: {_generalisation_words(course)[0].lower()}{_generalisation_words(course)[1:]}"
     _footnotes(figure, left, notes)
     return figure
+
+
+def _q_words(test: xarray.Dataset) -> str:
+    """What single times show."""
+    alpha, q = float(test.attrs["alpha"]), test["q"].values
+    if test["significant"].any():
+        return f"Squares: q ≤ {alpha:g} at that time (false discovery rate over times)."
+    least = f"; least q = {float(np.nanmin(q)):.2g}" if np.isfinite(q).any() else ""
+    return f"No time with q ≤ {alpha:g} (false discovery rate over times{least})."
 
 
 def facts(course: xarray.Dataset) -> list[str]:

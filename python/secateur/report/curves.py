@@ -30,9 +30,17 @@ def draw_curves(axes: Axes, result: xarray.Dataset, t: int, x: str) -> None:
     folds = result.sizes["fold"]
     if "curve" in result:
         steps = np.arange(1, result.sizes["step"] + 1)
+        defined = np.isfinite(result["curve"].values[t])
+        starts = [int(steps[row.argmax()]) for row in defined if row.any()]
+        if starts and max(starts) > 1:
+            least, most = min(starts), max(starts)
+            words = f"from {least}" if least == most else f"from {least} to {most}"
+            words = f"curves start {words} features: with fewer, a stimulus has no direction"
+            axes.text(0.99, 0.99, words, transform=axes.transAxes, ha="right", va="top", fontsize=drawing.SMALL)
         for f in range(folds):
+            there = defined[f]
             axes.plot(
-                steps, result["curve"].values[t, f], color=drawing.FULL, linewidth=0.9,
+                steps[there], result["curve"].values[t, f][there], color=drawing.FULL, linewidth=0.9,
                 alpha=max(0.15, min(0.7, 4 / folds)), label="one fold" if f == 0 else None,
             )  # fmt: skip
     else:

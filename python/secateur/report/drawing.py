@@ -25,11 +25,11 @@ else:
     from .._typing import LabelsLike
 
 __all__ = [
-    "A4", "FAINT", "FULL", "GAIN", "LARGE", "NORMAL", "OKABE_ITO", "OTHER", "PRUNED", "SMALL", "Axes", "Figure",
-    "Groups", "as_written", "axes_at", "bare", "blank_figure", "draw_bar", "draw_groups", "draw_points", "draw_strip",
-    "drawn_name", "dress", "from_zero", "heading", "legend_above", "legend_columns", "legend_height", "mean_sd",
-    "name_bars", "p_words", "page_of", "plus_minus", "read_groups", "shortened", "signed", "trimmed", "unit_of",
-    "write_note", "write_title", "write_words",
+    "A4", "FAINT", "FULL", "GAIN", "LARGE", "MARKERS", "NORMAL", "OKABE_ITO", "OTHER", "PRUNED", "SMALL", "Axes",
+    "Figure", "Groups", "as_written", "axes_at", "bare", "blank_figure", "by_rows", "draw_bar", "draw_groups",
+    "draw_points", "draw_strip", "drawn_name", "dress", "from_zero", "heading", "legend_above", "legend_columns",
+    "legend_height", "mean_sd", "name_bars", "p_words", "page_of", "plus_minus", "read_groups", "say_none",
+    "shortened", "signed", "trimmed", "unit_of", "whiskers", "write_note", "write_title", "write_words",
 ]  # fmt: skip
 
 # Okabe & Ito's colour-blind-safe colours, yellow last: it is faint on white.
@@ -37,6 +37,7 @@ OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "
 FULL, PRUNED, GAIN, FAINT, OTHER = "#0072B2", "#D55E00", "#00785A", "#9A9A9A", "#B5B5B5"
 SMALL, NORMAL, LARGE = 7.0, 8.0, 9.0
 A4 = (11.69, 8.27)
+MARKERS = "osD^vPXp"  # of groups in maps, for eyes and printers without colours
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,8 @@ def mean_sd(values: Matrix) -> tuple[float, float]:
 
 def plus_minus(values: Matrix, digits: int) -> str:
     mean, sd = mean_sd(np.asarray(values, dtype=float))
+    if np.isnan(mean):
+        return "–"
     return f"{mean:.{digits}f}" + ("" if np.isnan(sd) else f" ± {sd:.{digits}f}")
 
 
@@ -198,8 +201,15 @@ def dress(axes: Axes, x: str, y: str) -> None:
     axes.spines[["left", "bottom"]].set_linewidth(0.6)
 
 
+def by_rows(entries: Sequence[Any], columns: int) -> list[Any]:
+    """Entries of a legend in the order in which matplotlib, which goes down its columns, makes them read by rows."""
+    return [one for first in range(min(columns, len(entries))) for one in entries[first::columns]]
+
+
 def legend_above(axes: Axes, columns: int, **how: Any) -> None:
+    handles, labels = axes.get_legend_handles_labels()
     axes.legend(
+        by_rows(handles, columns), by_rows(labels, columns),
         loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=columns, frameon=False, fontsize=SMALL, borderaxespad=0.2,
         **{"handlelength": 1.6, "columnspacing": 1.2, "handletextpad": 0.5, **how},
     )  # fmt: skip
@@ -207,6 +217,18 @@ def legend_above(axes: Axes, columns: int, **how: Any) -> None:
 
 def heading(axes: Axes, words: str, above: float = 16) -> None:
     axes.set_title(as_written(words), loc="left", fontsize=LARGE, fontweight="bold", pad=above)
+
+
+def whiskers(rows: Matrix) -> Matrix:
+    """Where means ± SD of rows of scores end, and the scores: what an axis has to hold."""
+    ends = [mean + side * sd for mean, sd in map(mean_sd, rows) if not np.isnan(sd) for side in (-1, 1)]
+    return np.concatenate([np.ravel(rows), ends])
+
+
+def say_none(axes: Axes, at: float) -> None:
+    """Where a bar would stand that there is no value for."""
+    ink: dict[str, Any] = {"fontsize": SMALL, "color": "#404040", "ha": "center", "va": "bottom", "rotation": 90}
+    axes.annotate("none", (at, 0), (0, 2), textcoords="offset points", **ink)
 
 
 def from_zero(axes: Axes, scores: Matrix) -> None:
@@ -228,20 +250,23 @@ def draw_bar(
     bar.set_label(label, fontsize=SMALL)
 
 
-def draw_groups(figure: Figure, groups: Groups | None, top: float) -> None:
-    """A legend of groups, centred, its top at this height in inches."""
+def draw_groups(figure: Figure, groups: Groups | None, top: float, shapes: bool = False) -> None:
+    """A legend of groups, centred, its top at this height in inches; by the shapes of maps, or squares."""
     from matplotlib.lines import Line2D
 
     if groups is None:
         return
     across, up = figure.get_size_inches()
+    columns = legend_columns(groups, across)
+    marked = zip(groups.colours, MARKERS if shapes else "s" * len(groups.colours))
+    squares = [Line2D([], [], marker=shape, linestyle="", color=c, markersize=5) for c, shape in marked]
     legend = figure.legend(
-        handles=[Line2D([], [], marker="s", linestyle="", color=c, markersize=5) for c in groups.colours],
+        handles=by_rows(squares, columns),
         labels=[str(g) for g in range(len(groups.names))],
-        loc="upper center", bbox_to_anchor=(0.5, top / up), ncols=legend_columns(groups, across), frameon=False,
+        loc="upper center", bbox_to_anchor=(0.5, top / up), ncols=columns, frameon=False,
         fontsize=NORMAL, borderaxespad=0, columnspacing=1.4, handletextpad=0.3,
     )  # fmt: skip
-    for text, words in zip(legend.get_texts(), groups.labels, strict=True):
+    for text, words in zip(legend.get_texts(), by_rows(groups.labels, columns), strict=True):
         text.set_text(words)  # a label that begins with _ would be left out
 
 

@@ -76,12 +76,17 @@ def explained_variance(scores: xarray.Dataset) -> Figure:
     axes.axhspan(float(scores["explained_lower"]), 100, color="#EAEAEA", linewidth=0, zorder=0)
     for m, name in enumerate(names):
         mean = float(scores["explained"].values[m])
+        if np.isnan(mean):
+            drawing.say_none(axes, m)
         axes.bar(m, mean, width=0.66, color=COLOURS.get(name, drawing.OTHER), alpha=0.85, zorder=2)
         drawing.draw_points(axes, m, each[m], 0.2, zorder=3)
     axes.set_ylim(min(0.0, 1.06 * float(np.nanmin(each, initial=0.0))), 1.06 * np.nanmax(each, initial=100.0))
     axes.axhline(0, color="#404040", linewidth=0.6, zorder=1)
     shares = zip(names, scores["explained"].values, strict=True)
-    drawing.name_bars(axes, [f"{drawing.drawn_name(name, 16)}\n{share:.0f} %" for name, share in shares])
+    drawing.name_bars(
+        axes,
+        [f"{drawing.drawn_name(name, 16)}\n{'–' if np.isnan(share) else f'{share:.0f} %'}" for name, share in shares],
+    )
     drawing.dress(axes, "", "explainable variance explained (%)")
     drawing.heading(axes, "Explainable variance of single subjects", 10)
     unit = label_of(str(scores.attrs.get("comparator", "spearman")))
@@ -148,6 +153,7 @@ def training(history: xarray.Dataset, *, most: int = 6) -> Figure:
         )  # fmt: skip
     else:
         scores.text(0.5, 0.5, "nothing was held out", ha="center", transform=scores.transAxes, fontsize=drawing.NORMAL)
+    drawing.from_zero(scores, values)
     unit = label_of(str(attrs["comparator"]))
     drawing.dress(scores, "epoch (0: untouched)", f"held-out alignment ({unit})")
     for axes in (losses, scores):

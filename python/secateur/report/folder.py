@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import xarray
 
 from ..arguments import quoted
@@ -15,9 +16,11 @@ from ..atomic import clear_leftovers, whole_folder
 from ..features import read_features
 from ..reading import can_be_stored
 from ..validation import kept_features
-from . import courses
-from .formats import SETTINGS, save_figure, write_netcdf, write_settings, write_table
+from . import courses, dictionary
+from .answer import write_answer
+from .formats import SETTINGS, save_figure, write_matlab, write_netcdf, write_settings, write_table
 from .frames import course_features, course_table, tabled
+from .overview import overview
 from .pages import page
 from .results import targets_of
 from .tables import course_markdown, markdown
@@ -32,12 +35,19 @@ __all__ = [
 CONTENTS = {
     "result.nc": "scores, kept features and curves of every fold (netCDF)",
     "permutations.nc": "the null (netCDF)",
-    "kept_features.csv": "how often each feature was kept",
+    **{name: what for name, what in dictionary.FILES.items() if name not in ("rdm_pruned.npy", dictionary.DICTIONARY)},
     "summary.csv": "full against pruned, one row per target",
     "summary.md": "the same as tables to read",
     "figures.png": "one page of pictures",
     "figures.pdf": "the same for print",
+    dictionary.DICTIONARY: dictionary.FILES[dictionary.DICTIONARY],
     SETTINGS: "command, versions, seeds, hashes of the input",
+}
+SOMETIMES = {
+    "overview.png": "every target, their mean, the test over them",
+    "overview.svg": "the same for print",
+    "bootstrap.nc": "bootstrap draws and intervals (netCDF)",
+    "rdm_pruned.npy": dictionary.FILES["rdm_pruned.npy"],
 }
 PICTURES = {
     "course": "one page of pictures",
@@ -57,6 +67,9 @@ COURSE_CONTENTS = {
 }
 NETWORK_CONTENTS = {
     "embedding.nc": "activations, images × features (netCDF)",
+    "embedding.npy": "the same for numpy, without names",
+    "embedding.csv": "the same as a table",
+    "embedding.mat": "the same for MATLAB: X, stimuli, feature",
     "heatmaps.nc": "heatmaps in the network's view (netCDF)",
     "importance.nc": "alignment importance of the feature maps (netCDF)",
     "selection.nc": "scores, kept maps and curves of every fold (netCDF)",
@@ -74,8 +87,8 @@ NETWORK_CONTENTS = {
     SETTINGS: "command, versions, seeds, hashes of the input",
 }
 FILES = tuple(CONTENTS)
-OURS = {*CONTENTS, *COURSE_CONTENTS, *NETWORK_CONTENTS}
-MOST_PAGES = 12
+OURS = {*CONTENTS, *SOMETIMES, *COURSE_CONTENTS, *NETWORK_CONTENTS}
+MOST_PAGES = 50
 
 
 def check_destination(folder: str | os.PathLike[str], overwrite: bool = False, files: Collection[str] = ()) -> Path:
@@ -131,7 +144,7 @@ def check_destination(folder: str | os.PathLike[str], overwrite: bool = False, f
         raise FileExistsError(
             f"only an earlier Secateur result may be overwritten, got {str(folder)!r}, which has no {SETTINGS} of one"
         )
-    strange = [name for name in held if name not in {*OURS, *files}]
+    strange = [name for name in held if dictionary.one_of_many(name) not in {*OURS, *files}]
     if strange:
         raise FileExistsError(
             f"only a folder that holds a Secateur result alone may be overwritten, got {str(folder)!r}, "
@@ -161,6 +174,8 @@ def write(
     settings: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     seed: int = 0,
+    final: xarray.Dataset | None = None,
+    bootstrap: xarray.Dataset | None = None,
 ) -> list[Path]:
     """Write a results folder, whole or not at all.
 
@@ -189,13 +204,22 @@ def write(
         Whether an earlier result may be replaced.
     seed : int
         Of the maps.
+    final : xarray.Dataset, optional
+        From :func:`secateur.final_set`: *the* set, which is drawn and written as files of its own.
+    bootstrap : xarray.Dataset, optional
+        From :func:`secateur.bootstrap` over stimuli.
 
     Returns
     -------
     list of Path
         ``result.nc`` and ``permutations.nc`` (netCDF 4: ``xarray.open_dataset(..., engine="h5netcdf")``),
         ``kept_features.csv``, ``summary.csv``, ``summary.md``, ``figures.png`` (the first target),
-        ``figures.pdf`` (a page for each of the first twelve targets), ``settings.json``.
+        ``figures.pdf`` (a page for each of the first fifty targets), ``settings.json``; of several targets
+        ``overview.png`` and ``.svg``, which is the first page of ``figures.pdf``. With ``bootstrap`` also
+        ``bootstrap.nc``. With ``final`` also
+        ``final_set.nc``, ``features_pruned.csv`` and ``.npy``, ``rdm_pruned.csv`` (numbered, ``features_pruned_1.csv``,
+        where targets have sets of their own), ``folds.csv``, ``test_folds.csv``, ``curve.csv`` and
+        ``data_dictionary.json``, which says what each file and column holds.
 
     Raises
     ------
@@ -218,23 +242,40 @@ def write(
     def fill(draft: Path) -> None:
         from matplotlib.backends.backend_pdf import PdfPages
 
-        values = read_features(X).values
+        features = read_features(X)
+        values = features.values
         targets = targets_of(target, len(values), result)
         write_netcdf(draft / "result.nc", result)
         if permutations is not None:
             write_netcdf(draft / "permutations.nc", permutations)
-        write_table(draft / "kept_features.csv", kept_features(result))
-        write_table(draft / "summary.csv", tabled(result, permutations), index=True)
-        (draft / "summary.md").write_text(markdown(result, permutations, title=title), encoding="utf-8")
+        if final is None:
+            write_table(draft / "kept_features.csv", kept_features(result))
+        else:
+            write_answer(draft, features, result, final, groups)
+        if bootstrap is not None:
+            write_netcdf(draft / "bootstrap.nc", bootstrap)
+        write_table(draft / "summary.csv", tabled(result, permutations, bootstrap), index=True)
+        words = markdown(result, permutations, title=title, intervals=bootstrap)
+        words += "" if final is None else f"\n{dictionary.WHICH_SET}\n"
+        (draft / "summary.md").write_text(words, encoding="utf-8")
         with PdfPages(draft / "figures.pdf", metadata={"Title": title or "Secateur"}) as pdf:
+            if len(targets) > 1:
+                figure = overview(result, title=title)
+                pdf.savefig(figure, dpi=200)
+                save_figure(figure, draft / "overview")
             for t in range(min(len(targets), MOST_PAGES)):
-                figure = page(values, targets, result, permutations, groups, which=t, title=title, seed=seed)
+                figure = page(
+                    values, targets, result, permutations, groups, which=t, title=title, seed=seed, final=final
+                )
                 pdf.savefig(figure, dpi=200)
                 if t == 0:
                     figure.savefig(draft / "figures.png", dpi=200)
         write_settings(draft, result.attrs, settings or {})
+        if final is not None:
+            names = [str(name) for name in result["target"].values]
+            dictionary.write_dictionary(draft, {**CONTENTS, **SOMETIMES}, names)
 
-    return write_folder(folder, fill, CONTENTS, overwrite)
+    return write_folder(folder, fill, {**CONTENTS, **SOMETIMES}, overwrite)
 
 
 def write_folder(
@@ -245,7 +286,10 @@ def write_folder(
     place = check_destination(folder, overwrite, contents)
     with whole_folder(place) as draft:
         fill(draft)
-        names = [name for name in contents if (draft / name).exists()]
+        numbered: dict[str, list[str]] = {}
+        for file in sorted(draft.iterdir()):
+            numbered.setdefault(dictionary.one_of_many(file.name), []).append(file.name)
+        names = [file for name in contents for file in numbered.get(name, ())]
         check_destination(folder, overwrite, contents)  # the computation may have taken hours
     return [place / name for name in names]
 
@@ -347,7 +391,7 @@ def write_network(
         A new or empty folder; its parents are made.
     content : mapping
         File names of ``NETWORK_CONTENTS`` to what they hold: xarray objects (.nc), a DataFrame (.csv), text (.md),
-        a Figure (.png).
+        an array (.npy), arrays by name (.mat), a Figure (.png).
     settings : mapping, optional
         What ``settings.json`` should hold.
     overwrite : bool
@@ -385,6 +429,10 @@ def write_network(
                 write_netcdf(file, what)
             elif file.suffix == ".csv":
                 write_table(file, what)
+            elif file.suffix == ".npy":
+                np.save(file, what)
+            elif file.suffix == ".mat":
+                write_matlab(file, what)
             elif file.suffix == ".md":
                 file.write_text(what, encoding="utf-8")
             else:

@@ -15,7 +15,16 @@ import xarray
 from ..provenance import versions
 from .drawing import Figure
 
-__all__ = ["SETTINGS", "keep_notes", "plain_value", "save_figure", "write_netcdf", "write_settings", "write_table"]
+__all__ = [
+    "SETTINGS",
+    "keep_notes",
+    "plain_value",
+    "save_figure",
+    "write_matlab",
+    "write_netcdf",
+    "write_settings",
+    "write_table",
+]
 
 SETTINGS = "settings.json"
 
@@ -115,6 +124,15 @@ def keep_notes(draft: Path, notes: Sequence[str]) -> None:
 
 def plain_value(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
+
+
+def write_matlab(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Arrays by name as a MATLAB file (v5), by way of memory, so that a full disk is said as elsewhere."""
+    import scipy.io
+
+    content = io.BytesIO()
+    scipy.io.savemat(content, dict(arrays), do_compression=True)
+    path.write_bytes(content.getbuffer())
 
 
 def save_figure(figure: Figure, stem: Path) -> None:

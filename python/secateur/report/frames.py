@@ -7,6 +7,7 @@ from typing import Any
 import pandas
 import xarray
 
+from ..statistics import holm
 from ..timecourse.group import by_subject, mean_sem
 from ..validation import summary
 
@@ -62,11 +63,19 @@ def course_features(course: xarray.Dataset) -> pandas.DataFrame:
     return table.sort_values("mean_share", ascending=False, kind="stable").reset_index(drop=True)
 
 
-def tabled(result: xarray.Dataset, permutations: xarray.Dataset | None = None) -> pandas.DataFrame:
-    """:func:`secateur.summary` with the permutation p-values beside it."""
+def tabled(
+    result: xarray.Dataset, permutations: xarray.Dataset | None = None, intervals: xarray.Dataset | None = None
+) -> pandas.DataFrame:
+    """:func:`secateur.summary` with the permutation p-values and bootstrap intervals beside it."""
     table = summary(result)
     if permutations is not None:
         for name in ("p_pruned_test", "p_gain"):
             table[name.replace("p_", "p_permutation_", 1)] = permutations[name].values
+        if result.attrs.get("targets") == "regions":
+            table["p_permutation_gain_holm"] = holm(permutations["p_gain"].values)
         table["permutations"] = permutations.sizes["permutation"]
+    if intervals is not None:
+        for name in ("full_test", "pruned_test", "gain"):
+            for b, end in enumerate(("lower", "upper")):
+                table[f"{name}_{end}"] = intervals[f"interval_{name}"].values[:, b]
     return table

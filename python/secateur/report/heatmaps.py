@@ -19,6 +19,7 @@ from .drawing import Axes, Figure
 
 if TYPE_CHECKING:
     from matplotlib.colors import ListedColormap
+    from numpy.typing import ArrayLike
 
     from .._typing import LabelsLike
 
@@ -90,7 +91,10 @@ def _draw_tops(axes: Axes, values: Matrix, top: Sequence[float], colour: str) ->
     levels = sorted({float(np.percentile(values, 100 - share)) for share in top})
     strengths = np.linspace(1, 0.4, max(len(top), 2))[: len(levels)][::-1]
     shades = [tuple(1 - strength * (1 - np.array(to_rgb(colour)))) for strength in strengths]
-    axes.contour(values, levels=levels, colors=shades, linewidths=0.4 + strengths)
+    from matplotlib.patheffects import withStroke
+
+    lines = axes.contour(values, levels=levels, colors=shades, linewidths=0.4 + strengths)
+    lines.set_path_effects([withStroke(linewidth=2.4, foreground="#202020", alpha=0.7)])  # seen on any picture
 
 
 def _names(heat: xarray.DataArray) -> list[str]:
@@ -133,9 +137,39 @@ def _chosen(images: Any, names: list[str]) -> list[int]:
     return found
 
 
-def _label(heat: xarray.DataArray, i: int, most: int) -> str:
+def _label(heat: xarray.DataArray, i: int, most: int, alignment: Matrix | None = None) -> str:
+    """An image's name, its alignment where that is given, and whether its heatmap is empty."""
     name, empty = _names(heat)[i], _is_empty(heat, i)
-    return f"{drawing.drawn_name(name, max(most - 8, 8))}: empty" if empty else drawing.drawn_name(name, most)
+    end = ": empty" if empty else ""
+    if alignment is not None:
+        score = "undefined" if np.isnan(alignment[i]) else f"{alignment[i]:.2f}".replace("-", "−")
+        end = f": {score}{', empty' if empty else ''}"
+    return drawing.drawn_name(name, max(most - len(end), 8)) + end
+
+
+def _read_beside(
+    pictures: xarray.DataArray, plain: xarray.DataArray | None, alignment: ArrayLike | None
+) -> Matrix | None:
+    """The images' alignments; maps that are not of these pictures are refused."""
+    if plain is not None:
+        _checked_views(pictures, plain, "plain")
+    if alignment is None:
+        return None
+    scores = np.asarray(alignment, dtype=float)
+    if scores.shape != (len(pictures),):
+        raise ValueError(f"alignment must have one value for each of {len(pictures)} images, got shape {scores.shape}")
+    return scores
+
+
+PLAIN = "right: plain mean of the maps"
+ALIGNED = "number: alignment of the image's own similarities with its row of the target"
+
+
+def _beside_words(plain: xarray.DataArray | None, alignment: Matrix | None) -> str:
+    said = [*([f"Left: picture, middle: heatmap, {PLAIN}"] if plain is not None else [])]
+    said += [] if alignment is None else [ALIGNED]
+    words = "; ".join(said)
+    return f"{words[:1].upper()}{words[1:]}." if words else ""
 
 
 # The face -------------------------------------------------------------------------------------------------------
@@ -147,6 +181,8 @@ def overlays(
     *,
     images: Sequence[int | str] | None = None,
     title: str = "Alignment importance",
+    plain: xarray.DataArray | None = None,
+    alignment: ArrayLike | None = None,
 ) -> Figure:
     """Originals with their heatmaps beside, a row per image.
 
@@ -160,6 +196,12 @@ def overlays(
         Which to draw; all by default.
     title : str
         Heading.
+    plain : xarray.DataArray (image, y, x), optional
+        The plain mean of the maps (``secateur.heatmaps.heatmap`` with the same weight for all), in a third column: what
+        a heatmap shows beyond where the network answers at all.
+    alignment : array (image,), optional
+        Of each image, as in the ``image_baseline`` of :func:`secateur.feature_maps.alignment_importance`: told in its
+        label.
 
     Returns
     -------
@@ -186,19 +228,25 @@ def overlays(
     5
     """
     _checked_views(pictures, heat)
+    scores = _read_beside(pictures, plain, alignment)
     chosen = _chosen(images, _names(heat))
-    side, gap, top, bottom = 2.2, 0.3, 0.5, 0.6
+    side, gap, top, bottom = 2.2, 0.3, 0.5, 0.6 + (0.15 if plain is not None or scores is not None else 0.0)
     tall = side * heat.sizes["y"] / heat.sizes["x"]
-    figure = drawing.blank_figure(0.9 + 2 * side, top + bottom + len(chosen) * (tall + gap))
+    columns = 2 if plain is None else 3
+    figure = drawing.blank_figure(0.7 + columns * (side + 0.1), top + bottom + len(chosen) * (tall + gap))
     for row, i in enumerate(chosen):
         low = bottom + (len(chosen) - 1 - row) * (tall + gap)
-        left = drawing.axes_at(figure, 0.4, low, side, tall)
-        right = drawing.axes_at(figure, 0.5 + side, low, side, tall)
-        _draw_picture(left, pictures.values[i])
-        image = _draw_overlay(right, pictures.values[i], heat, i)
-        left.set_title(_label(heat, i, 40), fontsize=drawing.NORMAL, loc="left", pad=3)
+        cells = [drawing.axes_at(figure, 0.4 + (side + 0.1) * k, low, side, tall) for k in range(columns)]
+        _draw_picture(cells[0], pictures.values[i])
+        image = _draw_overlay(cells[1], pictures.values[i], heat, i)
+        if plain is not None:
+            _draw_overlay(cells[2], pictures.values[i], plain, i)
+        cells[0].set_title(_label(heat, i, 40, scores), fontsize=drawing.NORMAL, loc="left", pad=3)
     drawing.write_title(figure, 0.4, bottom + len(chosen) * (tall + gap) + 0.15, title)
-    _draw_heat_bar(figure, drawing.axes_at(figure, 0.4, 0.42, 2 * side + 0.1, 0.08), image, heat)
+    lift = bottom - 0.18
+    _draw_heat_bar(figure, drawing.axes_at(figure, 0.4, lift, 2 * side + 0.1, 0.08), image, heat)
+    if plain is not None or scores is not None:
+        drawing.write_note(figure, 0.4, 0.07, _beside_words(plain, scores))
     return figure
 
 
@@ -208,6 +256,8 @@ def contact_sheet(
     *,
     columns: int = 6,
     title: str = "Alignment importance",
+    plain: xarray.DataArray | None = None,
+    alignment: ArrayLike | None = None,
 ) -> Figure:
     """All images on one sheet: each in its colours, its heatmap beside it, its name above.
 
@@ -222,6 +272,12 @@ def contact_sheet(
         Images in a row.
     title : str
         Heading.
+    plain : xarray.DataArray (image, y, x), optional
+        The plain mean of the maps (``secateur.heatmaps.heatmap`` with the same weight for all), in a third column: what
+        a heatmap shows beyond where the network answers at all.
+    alignment : array (image,), optional
+        Of each image, as in the ``image_baseline`` of :func:`secateur.feature_maps.alignment_importance`: told in its
+        label.
 
     Returns
     -------
@@ -246,25 +302,30 @@ def contact_sheet(
     count = pictures.sizes["image"]
     columns = min(int(columns), count)
     rows = -(-count // columns)
-    side, gap, top, bottom = 0.95, 0.2, 0.45, 0.2 if heat is None else 0.55
+    scores = _read_beside(pictures, plain, alignment)
+    words = _beside_words(plain, scores) if heat is not None else ""
+    side, gap, top, bottom = 0.95, 0.2, 0.45, 0.2 if heat is None else 0.55 + (0.15 if words else 0.0)
     tall = side * pictures.sizes["y"] / pictures.sizes["x"]
-    wide = side if heat is None else 2 * side + 0.03
-    width = max(0.5 + columns * wide + (columns - 1) * 0.16, 4.4)
+    maps = [one for one in (heat, plain) if one is not None and heat is not None]
+    wide = side + len(maps) * (side + 0.03)
+    width = max(0.5 + columns * wide + (columns - 1) * 0.16, 4.4, 0.5 + 0.058 * len(words))
     figure = drawing.blank_figure(width, top + bottom + rows * (tall + gap))
     for i in range(count):
         row, column = divmod(i, columns)
         at, low = 0.25 + column * (wide + 0.16), bottom + (rows - 1 - row) * (tall + gap)
         left = drawing.axes_at(figure, at, low, side, tall)
         _draw_picture(left, pictures.values[i])
-        words = drawing.drawn_name(_names(pictures)[i], 16) if heat is None else _label(heat, i, 32)
-        left.set_title(words, fontsize=drawing.SMALL, loc="left", pad=2)
-        if heat is not None:
-            right = drawing.axes_at(figure, at + side + 0.03, low, side, tall)
-            image = _draw_overlay(right, pictures.values[i], heat, i)
+        label = drawing.drawn_name(_names(pictures)[i], 16) if heat is None else _label(heat, i, 32, scores)
+        left.set_title(label, fontsize=drawing.SMALL, loc="left", pad=2)
+        for k, one in enumerate(maps, 1):
+            cell = drawing.axes_at(figure, at + k * (side + 0.03), low, side, tall)
+            image = _draw_overlay(cell, pictures.values[i], one, i)
     drawing.write_title(figure, 0.25, bottom + rows * (tall + gap) + 0.14, title)
     if heat is None:
         return figure
-    _draw_heat_bar(figure, drawing.axes_at(figure, 0.25, 0.38, min(4.0, width - 0.5), 0.08), image, heat)
+    _draw_heat_bar(figure, drawing.axes_at(figure, 0.25, bottom - 0.17, min(4.0, width - 0.5), 0.08), image, heat)
+    if words:
+        drawing.write_note(figure, 0.25, 0.07, words)
     return figure
 
 
@@ -407,6 +468,8 @@ def precision_recall(curves: xarray.Dataset, groups: LabelsLike | None = None) -
                 warnings.simplefilter("ignore", RuntimeWarning)  # a group may have no image with a curve
                 x, y = np.nanmean(recall[members], axis=0), np.nanmean(precision[members], axis=0)
                 spread = np.nanstd(precision[members], axis=0)
+            if not np.isfinite(y).any():
+                continue  # a group without a curve has no entry in the legend
             axes.plot(x, y, color=colour, linewidth=1.3, label=name)
             if grouped is None:
                 axes.fill_between(x, y - spread, y + spread, color=colour, alpha=0.15, linewidth=0, label="± SD")
@@ -418,9 +481,11 @@ def precision_recall(curves: xarray.Dataset, groups: LabelsLike | None = None) -
         if column:
             axes.set_yticklabels([])
     handles, labels = axes.get_legend_handles_labels()
+    per_row = max(1, int((width - 0.6) / 1.6))
     figure.legend(
-        handles, labels, loc="lower left", bbox_to_anchor=(0.53 / width, 2.78 / 3.4),
-        frameon=False, fontsize=drawing.SMALL, borderaxespad=0, borderpad=0, ncols=max(1, int((width - 0.6) / 1.6)),
+        drawing.by_rows(handles, per_row), drawing.by_rows(labels, per_row), loc="lower left",
+        bbox_to_anchor=(0.53 / width, 2.78 / 3.4), frameon=False, fontsize=drawing.SMALL, borderaxespad=0,
+        borderpad=0, ncols=per_row,
         columnspacing=1.2, handlelength=1.6,
     )  # fmt: skip
     message = f"{count - left_out} images" + (f", {left_out} without a curve left out" if left_out else "")

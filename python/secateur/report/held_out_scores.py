@@ -12,7 +12,7 @@ from . import drawing
 from .drawing import Axes, Figure
 from .results import checked_target, target_name, things_of, title_end
 
-__all__ = ["comparison", "draw_held_out", "held_out"]
+__all__ = ["comparison", "draw_held_out", "draw_many", "held_out"]
 
 
 def _ceiling(result: xarray.Dataset) -> tuple[Matrix, Matrix] | None:
@@ -35,9 +35,11 @@ def draw_held_out(axes: Axes, result: xarray.Dataset, t: int) -> None:
         mean, sd = drawing.mean_sd(scores)
         error = None if np.isnan(sd) else sd
         axes.errorbar(x, mean, yerr=error, fmt="o", color=colour, markersize=5, capsize=3, linewidth=1.4)
-    axes.errorbar([], [], yerr=[], fmt="o", color="black", markersize=4, capsize=2, linewidth=1, label="mean ± SD")
+    spread = any(not np.isnan(drawing.mean_sd(scores)[1]) for scores in (full, pruned))
+    label = "mean ± SD" if spread else "mean"
+    axes.errorbar([], [], yerr=[], fmt="o", color="black", markersize=4, capsize=2, linewidth=1, label=label)
     bounds = _ceiling(result)
-    reached = np.concatenate([full, pruned])
+    reached = drawing.whiskers(np.stack([full, pruned]))
     if bounds is not None:
         axes.axhspan(bounds[0][t], bounds[1][t], color=drawing.FAINT, alpha=0.35, linewidth=0, label="noise ceiling")
         reached = np.append(reached, [bounds[0][t], bounds[1][t]])
@@ -47,10 +49,10 @@ def draw_held_out(axes: Axes, result: xarray.Dataset, t: int) -> None:
     kept = drawing.plus_minus(result["n_kept"].values[t], 0)
     axes.set_xticks([0, 1], [of_full, f"pruned\n{kept} kept\n{drawing.plus_minus(pruned, 3)}"])
     drawing.dress(axes, "", f"held-out alignment ({drawing.unit_of(result)})")
-    drawing.legend_above(axes, 2)
+    drawing.legend_above(axes, 3, columnspacing=0.8)
 
 
-def _draw_many(axes: Axes, result: xarray.Dataset) -> None:
+def draw_many(axes: Axes, result: xarray.Dataset) -> None:
     names = [target_name(result, t) or str(t) for t in range(result.sizes["target"])]
     at, few = np.arange(len(names)), len(names) <= 20
     for label, colour, shift in (("full", drawing.FULL, -0.12), ("pruned", drawing.PRUNED, 0.12)):
@@ -63,7 +65,7 @@ def _draw_many(axes: Axes, result: xarray.Dataset) -> None:
         else:
             axes.plot(at, mean, color=colour, linewidth=1.2, label=label)
             axes.fill_between(at, mean - sd, mean + sd, color=colour, alpha=0.2, linewidth=0)
-    reached = np.concatenate([result["full_test"].values.ravel(), result["pruned_test"].values.ravel()])
+    reached = drawing.whiskers(np.concatenate([result["full_test"].values, result["pruned_test"].values]))
     bounds = _ceiling(result)
     if bounds is not None:
         lower, upper = bounds
@@ -75,7 +77,7 @@ def _draw_many(axes: Axes, result: xarray.Dataset) -> None:
         turned: dict[str, Any] = {"rotation": 35, "ha": "right"} if max(map(len, names)) > 4 else {}
         axes.set_xticks(at, [drawing.drawn_name(name, 18) for name in names], **turned)
     drawing.dress(axes, "target" if few else "target (position)", f"held-out alignment ({drawing.unit_of(result)})")
-    drawing.legend_above(axes, 2)
+    drawing.legend_above(axes, 3)
 
 
 def held_out(result: xarray.Dataset, target: int | None = None) -> Figure:
@@ -106,7 +108,7 @@ def held_out(result: xarray.Dataset, target: int | None = None) -> Figure:
     if target is None and result.sizes["target"] > 1:
         figure = drawing.blank_figure(max(4.0, min(9.0, 1.6 + 0.4 * result.sizes["target"])), 3.8)
         axes = drawing.axes_at(figure, 0.7, 0.95, figure.get_size_inches()[0] - 0.9, 2.3)
-        _draw_many(axes, result)
+        draw_many(axes, result)
         drawing.heading(axes, "On test stimuli, mean ± SD over folds", 20)
         return figure
     t = checked_target(result, target or 0)
@@ -154,11 +156,13 @@ def comparison(result: xarray.Dataset) -> Figure:
             folds = scores[m, t]
             mean, sd = drawing.mean_sd(folds)
             colour = colours.get(name, drawing.OTHER)
+            if np.isnan(mean):
+                drawing.say_none(axes, m)
             axes.bar(m, mean, width=0.66, color=colour, alpha=0.85)
             drawing.draw_points(axes, m, folds, 0.2)
             if not np.isnan(sd):
                 axes.errorbar(m, mean, yerr=sd, color="black", capsize=3, linewidth=1.1)
-        drawing.from_zero(axes, scores[:, t])
+        drawing.from_zero(axes, drawing.whiskers(scores.reshape(-1, scores.shape[-1])))  # one axis for all targets
         nodes = result["nodes"].values[:, t]
         counts = [drawing.plus_minus(row, 0).removesuffix(" ± 0") if np.isfinite(row).any() else "–" for row in nodes]
         called, means = (drawing.drawn_name(n, 14) for n in names), (drawing.plus_minus(s, 2) for s in scores[:, t])

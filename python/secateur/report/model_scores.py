@@ -102,6 +102,8 @@ def _draw(
         colours = {"full": drawing.FULL, "pruned": drawing.PRUNED}
         for m, name in enumerate(bars):
             colour = colours.get(panel if by == "space" else name, drawing.OTHER)
+            if np.isnan(scores[m]):
+                drawing.say_none(axes, m)
             axes.bar(m, scores[m], width=0.66, color=colour, alpha=0.85)
             if np.isfinite(bounds[m]).all():
                 error = np.abs(bounds[m] - scores[m])[:, None]

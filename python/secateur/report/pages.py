@@ -35,6 +35,7 @@ def page(
     which: int = 0,
     title: str | None = None,
     seed: int = 0,
+    final: xarray.Dataset | None = None,
 ) -> Figure:
     """All pictures of one target on one A4 page in landscape.
 
@@ -56,6 +57,9 @@ def page(
         The page's heading.
     seed : int
         Of the maps.
+    final : xarray.Dataset, optional
+        From :func:`secateur.final_set`: the set that matrices and maps show; else the features that at least half of
+        the folds keep.
 
     Returns
     -------
@@ -96,7 +100,7 @@ def page(
 
     side, low = 1.93, 1.2
     above = low + side + 0.42
-    support = consensus(result, t)
+    support = consensus(result, t) if final is None else final["kept"].values[t]
     head(left, above, f"Similarity matrices{sorted_words(coloured)}")
     for column, space in enumerate(spaces_of(values, result, targets, t, support)):
         axes = drawing.axes_at(figure, 0.55 + (side + 0.17) * column, low, side, side)
@@ -110,13 +114,18 @@ def page(
         if column:
             axes.set_ylabel("")
             axes.set_yticklabels([])
-    drawing.write_note(figure, left, 0.12, _footnote(result.sizes["fold"], "DE" if permutations is not None else "CD"))
-    drawing.draw_groups(figure, coloured, 0.64)
+    drawing.write_note(figure, left, 0.12, _footnote(result, "DE" if permutations is not None else "CD", final, t))
+    drawing.draw_groups(figure, coloured, 0.64, shapes=True)
     return figure
 
 
-def _footnote(folds: int, letters: str) -> str:
+def _footnote(result: xarray.Dataset, letters: str, final: xarray.Dataset | None, t: int) -> str:
+    held_out = f"Held out: the pairs among the test stimuli of {result.sizes['fold']} folds. "
+    where = f"“Pruned” in {letters[0]} and {letters[1]}: "
+    if final is None:
+        return f"{held_out}{where}the features kept in at least half of the folds, shown for all stimuli."
+    count = int(final["kept"].values[t].sum())
     return (
-        f"Held out: the pairs among the test stimuli of {folds} folds. “Pruned” in {letters[0]} and {letters[1]}: "
-        "the features kept in at least half of the folds, shown for all stimuli."
+        f"{held_out}{where}the final set, {count} features chosen on all stimuli (the result: kept_features.csv). "
+        "Each fold chose its own, only to be scored."
     )

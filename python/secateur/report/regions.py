@@ -62,7 +62,7 @@ def regions(result: xarray.Dataset, test: str = "within") -> Figure:
     one = result.sel(test=test)
     layers, names = [str(v) for v in one["layer"].values], [str(v) for v in one["region"].values]
     wide = 0.75 + max(2.6, 0.78 * len(names)) + 0.2
-    figure = drawing.blank_figure(max(wide, 5.4), 0.55 + 2.75 * len(layers) + 0.2)
+    figure = drawing.blank_figure(max(wide, 5.4), 0.75 + 2.75 * len(layers) + 0.2)
     across, up = figure.get_size_inches()
     drawing.write_words(figure, 0.3, up - 0.3, TITLES[test], 10, fontweight="bold")
     low, high = _reach(one)
@@ -70,28 +70,29 @@ def regions(result: xarray.Dataset, test: str = "within") -> Figure:
     tested = paired_tests(result, over)  # of subjects the last row of a layer is of the mean of all regions
     rows = {str(row["layer"]): row for row in tested[tested["test"] == test].to_dict("records")}
     for i, layer in enumerate(layers):
-        axes = drawing.axes_at(figure, 0.75, 0.75 + 2.75 * (len(layers) - 1 - i), across - 0.95, 1.95)
+        axes = drawing.axes_at(figure, 0.75, 0.95 + 2.75 * (len(layers) - 1 - i), across - 0.95, 1.95)
         _draw_layer(axes, one.sel(layer=layer), names)
         axes.set_ylim(low, high)
         if low < 0:
             axes.axhline(0, color="black", linewidth=0.5)
         drawing.dress(axes, "", f"alignment ({drawing.unit_of(result)})")
         row = rows[layer]
-        drawing.heading(axes, f"{chr(97 + i)}   {drawing.drawn_name(layer, 24)}", 6)
+        drawing.heading(axes, f"{chr(97 + i)}   {drawing.drawn_name(layer, 24)}", 15)
         message = f"{row['improved']} of {row['n']} {'subjects' if over == 'subjects' else 'regions × sets'} improved"
-        message += _tested_words(test, row)
+        message += _tested_words(test, row, "subjects" if over == "subjects" else "regions × sets")
         ink: dict[str, Any] = {"fontsize": drawing.SMALL, "color": "#404040"}
-        axes.text(1, 1.03, message, transform=axes.transAxes, ha="right", va="bottom", **ink)
+        axes.text(0, 1.03, message, transform=axes.transAxes, ha="left", va="bottom", **ink)
     _legend(figure, one)
     return figure
 
 
-def _tested_words(test: str, row: dict[Any, Any]) -> str:
+def _tested_words(test: str, row: dict[Any, Any], over: str) -> str:
     """The paired test; none where a gain is no evidence, or there is little to test."""
     if np.isnan(row["t"]) or test == "upper_bound" or row["n"] < 3:
         return ""
     p = "p < 0.001" if row["p"] < 0.001 else f"p = {row['p']:.2g}"
-    return f", t({row['df']}) = {row['t']:.2f}, {p}, d = {row['d']:.2f}".replace("-", "−")
+    words = f", t({row['df']}) = {row['t']:.2f}, {p}, d = {row['d']:.2f}".replace("-", "−")
+    return f"{words} (paired over {over})"
 
 
 def _reach(one: xarray.Dataset) -> tuple[float, float]:
@@ -138,6 +139,8 @@ def _legend(figure: Figure, one: xarray.Dataset) -> None:
     handles, labels = [], []
     for a, name in enumerate(one["set"].values):
         for space, colour in (("full", drawing.FULL), ("pruned", drawing.PRUNED)):
+            if not one[space].isel(set=a).notnull().any():
+                continue
             face = colour if a == 0 else "white"
             handles.append(Line2D([], [], marker=MARKS[a], linestyle="", color=colour, markerfacecolor=face))
             labels.append(drawing.as_written(f"set {name}, {space}"))
@@ -145,9 +148,10 @@ def _legend(figure: Figure, one: xarray.Dataset) -> None:
     if subjects > 1:
         handles += [Line2D([], [], color=drawing.FAINT, linewidth=0.8)]
         labels += [f"one subject (at most {subjects}); bars: SE"]
+    columns = len(handles) if figure.get_size_inches()[0] > 6.4 else 2
     figure.legend(
-        handles, labels, loc="lower left", bbox_to_anchor=(0.3 / figure.get_size_inches()[0], 0.0),
-        ncols=len(handles) if figure.get_size_inches()[0] > 6.4 else 3, frameon=False, fontsize=drawing.SMALL,
+        drawing.by_rows(handles, columns), drawing.by_rows(labels, columns), loc="lower left",
+        bbox_to_anchor=(0.3 / figure.get_size_inches()[0], 0.0), ncols=columns, frameon=False, fontsize=drawing.SMALL,
         columnspacing=1.2, handletextpad=0.4,
     )  # fmt: skip
 
@@ -160,12 +164,12 @@ def kept_by_region(result: xarray.Dataset, layer: str | None = None) -> Figure:
     result : xarray.Dataset
         From :func:`secateur.regions.four_tests`.
     layer : str, optional
-        The last by default.
+        All by default, a panel each.
 
     Returns
     -------
     matplotlib.figure.Figure
-        A row a region: the means over subjects in both sets.
+        A row per region: the means over subjects in both sets.
 
     Raises
     ------
@@ -184,12 +188,22 @@ def kept_by_region(result: xarray.Dataset, layer: str | None = None) -> Figure:
     >>> kept_by_region(result).axes[0].get_xlabel()
     'features kept, of 20'
     """
-    layer = str(result["layer"].values[-1]) if layer is None else layer
-    table = nodes(result, layer)
-    names, d = list(table.columns), result.sizes[f"feature_{layer}"]
-    figure = drawing.blank_figure(5.2, 1.15 + 0.28 * len(names))
-    left = 0.35 + 0.085 * max(min(len(name), 18) for name in names)
-    axes = drawing.axes_at(figure, left, 0.55, 5.0 - left, 0.28 * len(names))
+    layers = [str(name) for name in result["layer"].values] if layer is None else [layer]
+    tables = [nodes(result, one) for one in layers]
+    names = list(tables[0].columns)
+    tall, left = 0.28 * len(names), 0.35 + 0.085 * max(min(len(name), 18) for name in names)
+    figure = drawing.blank_figure(5.2, (1.15 + tall) * len(layers))
+    for i, (one, table) in enumerate(zip(layers, tables, strict=True)):
+        low = 0.55 + (1.15 + tall) * (len(layers) - 1 - i)
+        axes = drawing.axes_at(figure, left, low, 5.0 - left, tall)
+        whose = " (mean over subjects)" if result.sizes["subject"] > 1 else ""
+        _draw_kept(axes, table, names, f"features kept, of {result.sizes[f'feature_{one}']}{whose}")
+        drawing.write_title(figure, left, low + tall + 0.3, f"Features kept: {drawing.drawn_name(one, 24)}")
+    return figure
+
+
+def _draw_kept(axes: Axes, table: Any, names: list[str], label: str) -> None:
+    """The counts of one layer, a row per region."""
     counts: Matrix = table.to_numpy()
     for r in range(len(names)):
         axes.plot(counts[:, r], [r - 0.12, r + 0.12], color=drawing.FAINT, linewidth=0.9, zorder=1)
@@ -201,10 +215,6 @@ def kept_by_region(result: xarray.Dataset, layer: str | None = None) -> Figure:
     axes.set_xlim(0, 1.06 * float(np.nanmax(counts)))
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_yticks(range(len(names)))
-    whose = " (mean over subjects)" if result.sizes["subject"] > 1 else ""
-    drawing.dress(axes, f"features kept, of {d}{whose}", "")
+    drawing.dress(axes, label, "")
     axes.set_yticklabels([drawing.drawn_name(name, 18) for name in names], fontsize=drawing.NORMAL)
     drawing.legend_above(axes, 2, handlelength=2, columnspacing=2, handletextpad=0.2)
-    up = figure.get_size_inches()[1] - 0.3
-    drawing.write_title(figure, left, up, f"Features kept: {drawing.drawn_name(layer, 24)}")
-    return figure

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "by_importance", "checked_target", "consensus", "result_facts", "run_facts", "search_of", "target_name",
-    "targets_of", "things_of", "title_end",
+    "targets_of", "things_of", "title_end", "what_targets_are",
 ]  # fmt: skip
 
 
@@ -30,6 +30,11 @@ def search_of(result: xarray.Dataset) -> str:
 def by_importance(result: xarray.Dataset) -> bool:
     """Whether curves are insertions in order of importance; else they are a search's best sets by size."""
     return search_row(search_of(result)).ranks
+
+
+def what_targets_are(result: xarray.Dataset) -> str:
+    """What several targets are called: subjects or regions, where the result says so."""
+    return str(result.attrs.get("targets", "targets"))
 
 
 def things_of(result: xarray.Dataset) -> str:

@@ -45,9 +45,9 @@ def classification(result: xarray.Dataset) -> Figure:
     names = [str(name) for name in result["target"].values]
     versions = [str(name) for name in result["version"].values if str(name) != "full"]
     wide = max(2.6, (0.22 * len(versions) + 0.28) * len(names))
-    figure = drawing.blank_figure(1.5 + 2 * wide + 0.2, 3.4)
+    figure = drawing.blank_figure(1.5 + 2 * wide + 0.5, 3.4)
     for column, (top, words) in enumerate((("top1", "top-1"), ("top5", "top-5"))):
-        axes = drawing.axes_at(figure, 0.65 + column * (wide + 0.8), 0.8, wide, 2.1)
+        axes = drawing.axes_at(figure, 0.65 + column * (wide + 0.95), 0.8, wide, 2.1)
         values = 100 * result[top].sel(version=versions).values
         _bars(axes, values, names, versions)
         if "full" in result["version"].values:
@@ -55,10 +55,10 @@ def classification(result: xarray.Dataset) -> Figure:
             axes.axhline(whole, color=drawing.FULL, linestyle="--", linewidth=1.2)
             ink: dict[str, Any] = {"color": drawing.FULL, "fontsize": drawing.SMALL}
             at = axes.get_yaxis_transform()
-            axes.text(1.0, whole + 1.2, f"full: {whole:.1f}", ha="right", va="bottom", transform=at, **ink)
+            axes.text(1.005, whole, f"full\n{whole:.1f}", ha="left", va="center", transform=at, **ink)
         drawing.dress(axes, "target that the network was fitted to", f"{words} accuracy (%)")
         drawing.heading(axes, f"{'ab'[column]}   {words.capitalize()}", 8)
-    _legend(figure, versions)
+    _legend(figure, [one for one in versions if result["top1"].sel(version=one).notnull().any()])
     folds = result.sizes["fold"]
     words = f"Bars: mean ± SD over {folds} folds, each a network; points: folds. No training."
     drawing.write_note(figure, 0.1, 0.1, words)
@@ -67,21 +67,25 @@ def classification(result: xarray.Dataset) -> Figure:
 
 def _bars(axes: Axes, values: Matrix, names: list[str], versions: list[str]) -> None:
     """(target, version, fold) values: groups of bars."""
-    step = min(0.25, 0.78 / len(versions))
+    step, ends = min(0.25, 0.78 / len(versions)), [0.0]
     for v, version in enumerate(versions):
         for t in range(len(names)):
             x, folds = t + (v - (len(versions) - 1) / 2) * step, values[t, v]
             folds = folds[:1] if version == "full" else folds  # one network
             mean, sd = drawing.mean_sd(folds)
             if np.isnan(mean):
+                drawing.say_none(axes, x)
                 continue
+            ends.extend([mean, *([] if np.isnan(sd) else [mean - sd, mean + sd])])
             axes.bar(x, mean, width=0.88 * step, color=COLOURS.get(version, drawing.OTHER), alpha=0.85)
             drawing.draw_points(axes, x, folds, 0.28 * step, 2.6, clip_on=False, zorder=3)
             if not np.isnan(sd):
                 axes.errorbar(x, mean, yerr=sd, color="black", capsize=2, linewidth=1.0)
     drawing.name_bars(axes, [drawing.drawn_name(name, 14) for name in names])
-    axes.set_ylim(0, 108)
+    axes.set_ylim(min(ends) - 3 if min(ends) < 0 else 0.0, max(108.0, 3 + max(ends)))  # whiskers may leave 0 to 100
     axes.set_yticks(range(0, 101, 20))
+    if min(ends) < 0:
+        axes.axhline(0, color="black", linewidth=0.5)
 
 
 def _legend(figure: Figure, versions: list[str]) -> None:
@@ -143,7 +147,11 @@ def consistency(result: xarray.Dataset) -> Figure:
             _bars(axes, 100 * result["share"].values[..., p], names, versions)
             drawing.dress(axes, "target", "errors landing in the category (%)")
             drawing.heading(axes, f"{'bc'[p]}   Images {place}", 8)
-        _legend(figure, versions)
+        beside = figure.axes[-2:]
+        low, high = (pick(*ends) for pick, ends in zip((min, max), zip(*(one.get_ylim() for one in beside))))
+        for one in beside:
+            one.set_ylim(low, high)
+        _legend(figure, [one for one in versions if result["share"].sel(version=one).notnull().any()])
         words += "  b, c: of errors beyond the first five; points: folds, bars: mean ± SD."
     drawing.write_note(figure, 0.1, 0.1, words)
     return figure

@@ -69,8 +69,14 @@ def spaces_of(
     return spaces
 
 
-def draw_matrix(axes: Axes, space: _Space, groups: drawing.Groups | None, n: int, scale: str) -> Any:
-    """One matrix, with a strip of group colours on its left; returns what a colour bar needs."""
+def draw_matrix(
+    axes: Axes, space: _Space, groups: drawing.Groups | None, n: int, scale: str,
+    ends: tuple[float, float] | None = None,
+) -> Any:  # fmt: skip
+    """One matrix, with a strip of group colours on its left; returns what a colour bar needs.
+
+    ``ends``: least and greatest value of the colours; the matrix's own by default.
+    """
     import matplotlib
 
     square = unpack(_ranked(space.packed) if scale == "rank" else space.packed, n, np.nan)
@@ -78,6 +84,8 @@ def draw_matrix(axes: Axes, space: _Space, groups: drawing.Groups | None, n: int
         square = square[np.ix_(groups.order, groups.order)]
     finite = square[np.isfinite(square)]
     low, high = (0.0, 1.0) if scale == "rank" or not finite.size else (float(finite.min()), float(finite.max()))
+    if ends is not None:
+        low, high = ends
     image = axes.imshow(
         square, cmap=matplotlib.colormaps["viridis"].with_extremes(bad="#D9D9D9"), vmin=low, vmax=high,
         interpolation="antialiased", rasterized=True,
@@ -121,8 +129,9 @@ def matrices(
         Position of the target.
     scale : {"rank", "value"}
         ``"rank"``: every matrix in ranks of its own pairs, from 0 (least alike) to 1 (most alike), so that one
-        colour bar serves all. ``"value"``: every matrix in its own values, with its own colour bar. Undefined and
-        missing pairs, and the diagonal, are grey.
+        colour bar serves all. ``"value"``: in values; the full and the pruned space share
+        a scale, the target has its own.
+        Undefined and missing pairs, and the diagonal, are grey.
 
     Returns
     -------
@@ -148,9 +157,12 @@ def matrices(
     width, legend = 9.6, drawing.legend_height(coloured, 9.6)
     figure = drawing.blank_figure(width, 4.3 + legend)
     spaces = spaces_of(values, result, targets, t, consensus(result, t))
+    drawn = np.concatenate([space.packed for space in spaces[:2]])
+    drawn = drawn[np.isfinite(drawn)]
+    shared = (float(drawn.min()), float(drawn.max())) if scale == "value" and drawn.size else None
     for column, space in enumerate(spaces):
         axes = drawing.axes_at(figure, 0.35 + 3.1 * column, 0.75 + legend, 2.85, 2.85)
-        image = draw_matrix(axes, space, coloured, len(values), scale)
+        image = draw_matrix(axes, space, coloured, len(values), scale, shared if column < 2 else None)
         if scale == "value":
             bar = drawing.axes_at(figure, 0.35 + 3.1 * column + 0.4, 0.55 + legend, 2.05, 0.08)
             drawing.draw_bar(figure, bar, image, "target, as similarity" if column == 2 else _value_label(result))

@@ -17,10 +17,11 @@ from ..timecourse.group import by_subject, mean_sem
 from ..validation import tested_once
 from . import courses
 from .drawing import mean_sd, plus_minus, shortened, unit_of
-from .results import result_facts, target_name
+from .overview import over_targets_words
+from .results import result_facts, target_name, what_targets_are
 
 __all__ = [
-    "WIDTH", "Rows", "comparison_markdown", "course_markdown", "course_text", "markdown", "number_words",
+    "WIDTH", "Rows", "comparison_markdown", "course_markdown", "course_text", "final_text", "markdown", "number_words",
     "pipe_table", "plus_minus_words", "text",
 ]  # fmt: skip
 
@@ -28,7 +29,10 @@ WIDTH = 80
 MEANS = (("pruned", "pruned_test"), ("gain", "gain"))
 
 
-def text(result: xarray.Dataset, permutations: xarray.Dataset | None = None, *, most: int = 20) -> str:
+def text(
+    result: xarray.Dataset, permutations: xarray.Dataset | None = None, *, most: int = 20,
+    intervals: xarray.Dataset | None = None,
+) -> str:  # fmt: skip
     """The result as plain text, at most 80 columns wide but for long target names.
 
     Parameters
@@ -39,6 +43,8 @@ def text(result: xarray.Dataset, permutations: xarray.Dataset | None = None, *, 
         From :func:`secateur.permutation_test`, of the same targets.
     most : int
         Targets beyond this number are counted, not shown.
+    intervals : xarray.Dataset, optional
+        From :func:`secateur.bootstrap` over stimuli, of the same targets.
 
     Returns
     -------
@@ -63,7 +69,7 @@ def text(result: xarray.Dataset, permutations: xarray.Dataset | None = None, *, 
     >>> text(sc.cross_validate(X, X[:, :4] @ X[:, :4].T, cv=3, progress=False)).split("\\n")[0]
     '30 stimuli · 20 features · cosine similarity · alignment in Pearson r'
     """
-    scores, tests, notes, left = _content(result, permutations, most)
+    scores, tests, notes, left = _content(result, permutations, most, intervals)
     lines = [] if not left else [f"… and {left} more targets."]
     wrapped = [line for note in [*lines, *notes] for line in wrap(note, WIDTH, subsequent_indent="  ")]
     parts = [_facts_lines(result), _plain(scores), _plain(tests), "\n".join(wrapped)]
@@ -71,13 +77,18 @@ def text(result: xarray.Dataset, permutations: xarray.Dataset | None = None, *, 
 
 
 def markdown(
-    result: xarray.Dataset, permutations: xarray.Dataset | None = None, *, title: str | None = None, most: int = 200
+    result: xarray.Dataset,
+    permutations: xarray.Dataset | None = None,
+    *,
+    title: str | None = None,
+    most: int = 200,
+    intervals: xarray.Dataset | None = None,
 ) -> str:
     """The result as Markdown: the same as :func:`text`, as two tables and their notes.
 
     Parameters
     ----------
-    result, permutations, most
+    result, permutations, most, intervals
         As in :func:`text`.
     title : str, optional
         A heading.
@@ -93,7 +104,7 @@ def markdown(
     >>> markdown(sc.cross_validate(X, X[:, :4] @ X[:, :4].T, cv=3), title="A").splitlines()[0]
     '# A'
     """
-    scores, tests, notes, left = _content(result, permutations, most)
+    scores, tests, notes, left = _content(result, permutations, most, intervals)
     lines = [] if not left else [f"… and {left} more targets."]
     heading = [f"# {title}"] if title else []
     body = [
@@ -101,6 +112,32 @@ def markdown(
         "\n".join(f"- {n}" for n in [*lines, *notes]),
     ]  # fmt: skip
     return "\n\n".join(body) + "\n"
+
+
+def final_text(final: xarray.Dataset) -> str:
+    """How many features the final set has, as plain text.
+
+    Parameters
+    ----------
+    final : xarray.Dataset
+        From :func:`secateur.final_set`.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> import numpy as np, secateur as sc
+    >>> X = np.random.default_rng(0).normal(size=(30, 20))
+    >>> final_text(sc.final_set(X, X[:, :4] @ X[:, :4].T)).split(":")[0]
+    'The final set, chosen on all stimuli'
+    """
+    counts = final["n_kept"].values
+    low, high = int(counts.min()), int(counts.max())
+    count = f"{low}" if low == high else f"{low} to {high}, by target,"
+    words = f"The final set, chosen on all stimuli: {count} of {final.sizes['feature']} features. Folds choose theirs "
+    return "\n".join(wrap(words + "only to be scored: see kept_features.csv.", WIDTH)) + "\n"
 
 
 def course_text(
@@ -349,7 +386,9 @@ def comparison_markdown(result: xarray.Dataset, *, title: str | None = None) -> 
 Rows = list[list[str]]
 
 
-def _content(result: xarray.Dataset, permutations: courses.Given, most: int) -> tuple[Rows, Rows, list[str], int]:
+def _content(
+    result: xarray.Dataset, permutations: courses.Given, most: int, intervals: courses.Given = None
+) -> tuple[Rows, Rows, list[str], int]:
     """The table of scores, the table of tests (header first), the notes, and how many targets were left out."""
     count, d, folds = result.sizes["target"], result.sizes["feature"], result.sizes["fold"]
     if permutations is not None and permutations.sizes["target"] != count:
@@ -365,9 +404,12 @@ def _content(result: xarray.Dataset, permutations: courses.Given, most: int) -> 
         scores[0] += [f"train {short}²", f"test {short}²"]
     once = tested_once(result)
     tests: Rows = [["test gain", f"t({folds - 1})", *(["p (t)"] if once else [])]]
+    if intervals is not None:
+        tests[0].insert(1, f"{100 * float(intervals.attrs['confidence']):g} % interval")
     if permutations is not None:
         tests[0] += ["p (pruned)", "p (gain)"]
-    ceiling = [name for name in ("ceiling_lower", "ceiling_upper") if name in result]
+    others = "over" in result.attrs  # features that others chose
+    ceiling = [name for name in ("ceiling_lower", "ceiling_upper") if name in result and others]
     tests[0] += [name.replace("_", " ") for name in ceiling]
     if named:
         scores[0].insert(0, "target")
@@ -386,6 +428,8 @@ def _content(result: xarray.Dataset, permutations: courses.Given, most: int) -> 
         vain = mark(test.difference, mean_sd(one["pruned_test"])[0])
         row = [number_words(test.difference, "+.3f") + vain, number_words(test.t, ".2f")]
         row += [number_words(test.p, ".2g")] if once else []
+        if intervals is not None:
+            row.insert(1, " to ".join(number_words(float(end), "+.3f") for end in intervals["interval_gain"].values[t]))
         if permutations is not None:
             row += [number_words(float(permutations[f"p_{what}"].values[t]), ".2g") for what in ("pruned_test", "gain")]
         row += [number_words(float(np.mean(result[name_of].values[t])), ".3f") for name_of in ceiling]
@@ -404,6 +448,19 @@ def _content(result: xarray.Dataset, permutations: courses.Given, most: int) -> 
             "Features are those that the other targets share. Ceiling: the alignment of the mean of the other targets "
             "(lower), and of all (upper), with each, on the same test stimuli."
         )
+    if count > 1 and "targets" in result.attrs:
+        notes.append(over_targets_words(result))
+        if "ceiling_lower" in result and not others:
+            lower, upper = (float(np.nanmean(result[f"ceiling_{end}"].values)) for end in ("lower", "upper"))
+            notes.append(
+                f"Noise ceiling: {lower:.3f} to {upper:.3f}, the alignment of the mean of the other subjects, and of "
+                "all, with each, on the same test stimuli."
+            )
+    if intervals is not None:
+        notes.append(
+            f"Interval: of the gain, over stimuli, {intervals.sizes['resample']} draws; what the gain would be with "
+            "other stimuli. It is no test of the gain."
+        )
     if permutations is not None and "p_mean_gain" in permutations:
         means = [f"{what} {float(permutations[f'p_mean_{of}']):.2g}" for what, of in MEANS]
         notes.append(f"p of the mean over targets: {', '.join(means)}.")
@@ -413,6 +470,8 @@ def _content(result: xarray.Dataset, permutations: courses.Given, most: int) -> 
             f"p (pruned), p (gain): one-sided, from {n} relabellings of the target's stimuli, the pruning rerun "
             f"each time; the least possible is {1 / (1 + n):.2g}."
         )
+        if count > 1 and what_targets_are(result) == "regions":
+            notes.append("summary.csv also has p (gain) corrected for the number of regions (Holm).")
     else:
         notes.append("No permutation null was computed.")
     notes += _opposition_notes(tests, result["full_test"].mean("fold"), str(result.attrs["kind"]))

@@ -69,12 +69,14 @@ def dendrograms(
     legend = drawing.legend_height(coloured, 8.0)
     figure = drawing.blank_figure(8.0, 5.2 + legend)
     unit = metric_row(metric).unit if metric_row(metric).angular else "similarity below the largest"
-    for row, (name, subset) in enumerate((("full", None), ("pruned", support))):
-        tree = linkage(values, metric, subset=subset)
+    spaces = [
+        (name, subset, linkage(values, metric, subset=subset)) for name, subset in (("full", None), ("pruned", support))
+    ]
+    height = max(float(tree[:, 2].max()) for _, _, tree in spaces)
+    for row, (name, subset, tree) in enumerate(spaces):
         drawn = dendrogram(tree, no_plot=True, distance_sort="ascending")
         axes = drawing.axes_at(figure, 0.75, 0.35 + legend + 2.45 * (1 - row), 7.0, 1.8)
         lines = [np.column_stack(sides) for sides in zip(drawn["icoord"], drawn["dcoord"], strict=True)]
-        height = float(tree[:, 2].max())
         cut = None if clusters is None else float(tree[-clusters : n - clusters + 1, 2].mean())
         colour = (drawing.FULL, drawing.PRUNED)[row]
         colours = ["#404040" if cut is None or line[1, 1] > cut else colour for line in lines]
@@ -84,7 +86,7 @@ def dendrograms(
             words = f"dashed: cut into {clusters} clusters"
             axes.text(1, 1.02, words, fontsize=drawing.SMALL, va="bottom", ha="right", transform=axes.transAxes)
         axes.set_xlim(0, 10 * n)
-        axes.set_ylim(0, 1.04 * height)
+        axes.set_ylim(0, 1.04 * height)  # one scale for both
         axes.set_xticks([])
         drawing.dress(axes, "", f"distance ({unit})")
         axes.spines["bottom"].set_visible(False)

@@ -314,7 +314,7 @@ def markdown(result: xarray.Dataset, title: str) -> str:
             parts.append(pipes(rows))
             (one,) = (row for row in tested if row["test"] == test and row["layer"] == layer)
             parts.append("- " + _sentence(one))
-    parts.append("## Over subjects")
+    parts.append("## Tests over subjects")
     if subjects > 1:
         rows = [["test", "layer", "region", "full", "pruned", "improved", "t", "df", "p", "p (FDR)", "d"]]
         for one in paired_tests(result, "subjects").to_dict("records"):
@@ -356,7 +356,7 @@ def _sentence(one: dict[Any, Any]) -> str:
         return means
     t, p, d = number_words(one["t"], ".2f"), number_words(one["p"], ".2g"), number_words(one["d"], ".2f")
     improved = f"{one['improved']} of {one['n']} region × set values improved"
-    return f"{improved}; {means}; t({one['df']}) = {t}, p = {p}, d = {d}"
+    return f"{improved}; {means}; paired over regions × sets: t({one['df']}) = {t}, p = {p}, d = {d}"
 
 
 def _agreement(table: pandas.DataFrame) -> str:

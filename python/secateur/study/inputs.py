@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
+import numpy.typing as npt
 import xarray
 
 from .. import datasets
@@ -122,6 +123,19 @@ class Space:
             return self.features
         assert self.seen is not None  # one of the two
         return read_features(self.seen.embed(progress))
+
+    def thumbnails(self, side: int = 96, most: int = 200) -> npt.NDArray[np.uint8] | None:
+        """The photographs, square and small (n, side, side, 3), where there are some, and not too many to be seen."""
+        if self.seen is None or self.n > most:
+            return None
+        small = []
+        with _quiet():
+            for image in (self.seen.images[i] for i in range(self.n)):
+                edge = min(image.size)
+                left, top = ((whole - edge) // 2 for whole in image.size)
+                cut = image.crop((left, top, left + edge, top + edge)).resize((side, side))
+                small.append(np.asarray(cut, dtype=np.uint8))
+        return np.stack(small)
 
     def words(self) -> str:
         """How many stimuli and features."""

@@ -51,7 +51,6 @@ from ..comparison import METHODS, REWEIGHTING, compare, comparison_table
 from ..features import Features
 from ..measures import comparator_row
 from ..report.drawing import mean_sd, unit_of
-from ..report.folder import MOST_PAGES
 from ..report.formats import SETTINGS, save_figure, write_netcdf
 from ..report.held_out_scores import comparison
 from ..report.results import consensus
@@ -70,6 +69,7 @@ __all__ = [
 ]  # fmt: skip
 
 RESULT = "result.nc"
+MOST_MAPS = 12
 CONTENTS = {
     RESULT: "scores of every method, target and fold; a group a target: its pruning (netCDF)",
     "comparison.csv": "every method: means, SD, nodes, paired tests",
@@ -79,7 +79,7 @@ CONTENTS = {
     "comparison.svg": "the same for print",
     **{
         f"maps_{i + 1}.{kind}": f"the stimuli of target {i + 1} before and after pruning (Figure 1)"
-        for i in range(MOST_PAGES)
+        for i in range(MOST_MAPS)
         for kind in ("png", "svg")
     },
     COPY: "the study file, as it was read",
@@ -215,11 +215,11 @@ def _fill(draft: Path, study: SimilarityStudy, inputs: Inputs, result: Result) -
     drawn = 0
     for task, X, pruned in zip(inputs.tasks, result.spaces, result.pruned, strict=True):
         for t, name in enumerate(pruned["target"].values):
-            if (drawn := drawn + 1) > MOST_PAGES:
+            if (drawn := drawn + 1) > MOST_MAPS:
                 return
             figure = embedding(
                 X, consensus(pruned, t), task.space.groups, metric=study.pruning.metric, seed=study.folds.seed,
-                title=f"Maps of the stimuli (MDS), pruned to {name}",
+                title=f"Maps of the stimuli (MDS), pruned to {name}", pictures=task.space.thumbnails(),
             )  # fmt: skip
             save_figure(figure, draft / f"maps_{drawn}")
 
@@ -268,8 +268,8 @@ def markdown(study: SimilarityStudy, result: Result) -> str:
     message = f"Square of the mean {short[0]}, with its sign," if squared else "Mean (SD)"
     parts.append(f"- {message} over {whole.sizes['fold']} folds of stimuli, the same for all methods of a target.")
     parts += ["## Tests", *(comparison_markdown(one).rstrip("\n") for one in result.compared)]
-    if len(names) > MOST_PAGES:
-        parts.append(f"- Maps are drawn of the first {MOST_PAGES} of {len(names)} targets.")
+    if len(names) > MOST_MAPS:
+        parts.append(f"- Maps are drawn of the first {MOST_MAPS} of {len(names)} targets.")
     parts.append("- The maps show the features kept in at least half of the folds, for all stimuli.")
     return "\n\n".join(parts) + "\n"
 

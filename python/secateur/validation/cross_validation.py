@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from ..features import Indices
+from ..features import DeviceFeatures, Features, Indices, read_features
 from ..progress import with_parts
 from ..pruning import Pruner
 from ..pruning.result import Detail
@@ -16,10 +16,12 @@ from ..targets import DeviceTargets, Targets
 
 if TYPE_CHECKING:
     import xarray
+    from sklearn.pipeline import Pipeline
 
     from .._typing import ControlLike, EmbeddingLike, LabelsLike, NamesLike, Splits, TargetLike, WeightsLike
     from ..targets import Kind
 from .folds import Fold, held_out_pairs, split, warn_of_small_folds
+from .pipelines import ends_in_pruner, transformed
 from .scores import attributes, collect, names_or_numbers, score_fold
 from .subjects import bounds, subjects_of
 
@@ -55,6 +57,10 @@ def left_out(over: Over) -> dict[str, str]:
 
 def pruner_of(pruner: Pruner | None, kind: Kind | None, over: str = "stimuli") -> Pruner:
     pruner = Pruner(joint="each" if over == "stimuli" else "mean") if pruner is None else pruner
+    if ends_in_pruner(pruner):
+        raise TypeError(
+            "pruner must be a secateur.Pruner here, got a Pipeline, which cross_validate and final_set take"
+        )
     if not isinstance(pruner, Pruner):
         raise TypeError(f"pruner must be a secateur.Pruner, got {type(pruner).__name__}")
     if kind is not None:
@@ -64,10 +70,23 @@ def pruner_of(pruner: Pruner | None, kind: Kind | None, over: str = "stimuli") -
     return pruner
 
 
+def _spaces(pipeline: Pipeline, features: Features | DeviceFeatures, folds: list[Fold]) -> list[Features]:
+    """What the steps of a pipeline before its Pruner give in each fold."""
+    assert isinstance(features, Features)
+    spaces = [transformed(pipeline, features, train) for train, _ in folds]
+    counts = {one.d for one in spaces}
+    if len(counts) > 1:
+        raise ValueError(
+            f"pipeline must give as many features in each fold, got {', '.join(map(str, sorted(counts)))}: set their "
+            "number, as in PCA(n_components=10)"
+        )
+    return spaces
+
+
 def cross_validate(
     X: EmbeddingLike,
     target: TargetLike,
-    pruner: Pruner | None = None,
+    pruner: Pruner | Pipeline | None = None,
     cv: Splits = 5,
     repeats: int = 1,
     seed: int = 0,
@@ -90,8 +109,10 @@ def cross_validate(
         by ranking: each fold's stimuli become float64, with the same results. Others are converted once.
     target : array, rsatoolbox RDMs, or xarray DataArray
         One or T targets, in any form that :func:`secateur.alignment` takes.
-    pruner : Pruner, optional
+    pruner : Pruner, or scikit-learn Pipeline that ends in one; optional
         ``Pruner()`` by default, and ``Pruner(joint="mean")`` where subjects are left out. It is not fitted or changed.
+        The steps of a pipeline before it (scaling, PCA) are fitted to the training stimuli of each fold alone; "full"
+        is then all that they give, and they have to give as many features in each fold.
     cv : int, scikit-learn splitter, or iterable of (train, test) indices or masks
         Splits are over stimuli: training sees the pairs among training stimuli, the score is the alignment
         among the test stimuli. Each side needs at least 3.
@@ -174,22 +195,30 @@ def cross_validate(
     >>> bool((result.pruned_test.mean("fold") > result.full_test.mean("fold")).all())
     True
     """
-    pruner = pruner_of(pruner, kind, over)
+    pipeline = pruner if ends_in_pruner(pruner) else None
+    pruner = pruner_of(pruner if pipeline is None else pipeline.steps[-1][1], kind, over)
     settings = pruner.settings()
+    if pipeline is not None:
+        X = read_features(X)
     features, targets = settings.read(X, target, weights, control)
     folds, repeat, whose = left_out_folds(over, targets, subjects, features.n, cv, repeats, seed, groups)
     test_pairs = held_out_pairs(folds, targets)
     warn_of_small_folds(folds, test_pairs)
+    spaces = [features] * len(folds)
+    if pipeline is not None:
+        spaces = [*_spaces(pipeline, features, folds)]
+        features = spaces[0]
     problem = settings.problem(features, targets, folds, runs=1)
+    problems = [problem if one is features else settings.problem(one, targets, folds, runs=1) for one in spaces]
     ceiling = None
     if whose is not None and isinstance(targets, Targets):
         ceiling = bounds(targets, settings.comparator, whose, [test for _, test in folds])
     settings.cost(problem, folds, 1 if whose is None else int(whose.max()) + 1).announce(progress)
-    shown = with_parts(folds, len(folds), "folds", progress)
+    shown = with_parts(zip(problems, folds), len(folds), "folds", progress)
     detail: Detail = "path" if curves else "importance"
     jobs = (
-        partial(score_fold, problem, fold, settings.search, detail=detail, groups=groups, report=report, whose=whose)
-        for fold, report in shown
+        partial(score_fold, own, fold, settings.search, detail=detail, groups=groups, report=report, whose=whose)
+        for (own, fold), report in shown
     )
     scores = problem.execution.in_turns(jobs, short=settings.search.runs_on_device)
     names = (

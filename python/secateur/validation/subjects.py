@@ -15,9 +15,11 @@ from ..targets import Targets
 from .scores import names_or_numbers
 
 if TYPE_CHECKING:
+    import xarray
+
     from .._typing import NamesLike
 
-__all__ = ["bounds", "subjects_of"]
+__all__ = ["bounds", "subjects_of", "with_ceiling"]
 
 
 def subjects_of(targets: Targets, subjects: NamesLike | None, name: str = "target") -> tuple[npt.NDArray[Any], Indices]:
@@ -52,6 +54,14 @@ def bounds(
                     own_targets = own_targets.mask_pairs(np.isnan(mean[at]))
                 scores[f, mine] = compare(mean[at], own_targets, comparator, 1)
     return lower, upper
+
+
+def with_ceiling(result: xarray.Dataset, targets: Targets, comparator: ComparatorOrAlias) -> xarray.Dataset:
+    """A result over stimuli with ``ceiling_lower``, ``ceiling_upper`` (target, fold); targets of one name are one's."""
+    _, whose = subjects_of(targets, None)
+    tests = [np.flatnonzero(test) for test in result["test"].values]
+    lower, upper = bounds(targets, comparator, whose, tests)
+    return result.assign(ceiling_lower=(("target", "fold"), lower.T), ceiling_upper=(("target", "fold"), upper.T))
 
 
 def _on_one_scale(targets: Targets, comparator: ComparatorOrAlias) -> tuple[npt.NDArray[np.bool_], Matrix]:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..features import read_features
+from ..features import Matrix, read_features
 from ..measures import metric_row
-from ..statistics import paired_t, signed_square
+from ..statistics import fisher_z, mean_of_defined, paired_t, signed_square
 
 if TYPE_CHECKING:
     import pandas
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from .._typing import HostEmbeddingLike, SubsetLike
     from ..measures import Metric
+    from ..pruning import Pruner
 
-__all__ = ["kept_features", "summary", "tested_once", "to_rsatoolbox"]
+__all__ = ["dissimilarity", "kept_features", "over_targets", "summary", "tested_once", "to_rsatoolbox"]
 
 
 def tested_once(result: xarray.Dataset) -> bool:
@@ -88,19 +89,95 @@ def summary(result: xarray.Dataset) -> pandas.DataFrame:
     return pandas.DataFrame(rows).set_index("target")
 
 
-def kept_features(result: xarray.Dataset) -> pandas.DataFrame:
-    """How often each feature was kept over folds, and its mean importance: one row a target and feature.
+def over_targets(result: xarray.Dataset) -> pandas.DataFrame:
+    """Full, pruned and their difference over targets that are a sample, as subjects are: means, intervals, the test.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        From :func:`secateur.cross_validate`, of at least 2 targets. Where its attribute ``targets`` is ``"subjects"``,
+        targets of one name are sessions of one subject, and averaged first.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index: ``full``, ``pruned``, ``gain``. Columns ``n`` (targets with a score), ``mean``, ``sd``, ``lower`` and
+        ``upper`` (95 % interval, Student's t), in correlation units, of the targets' means over folds; of the gain also
+        ``t``, ``df``, ``p`` (one-sided: pruned above full) and ``d`` (Cohen's) of Fisher's z, paired over targets.
+
+    Raises
+    ------
+    ValueError
+        Where there are fewer than 2 targets.
+
+    Notes
+    -----
+    It generalises to other subjects with these features and stimuli. Structure that subjects share aligns with any X by
+    chance, in all of them: whether it is these features and not just any is what :func:`secateur.permutation_test`
+    asks. Regions or time points are no sample of any population: no test over them holds.
+
+    References
+    ----------
+    Tarigopula, Fairhall & Hasson (2023), §3.2.1: Fisher's z, paired one-sided t over participants.
+
+    Examples
+    --------
+    >>> from secateur import cross_validate, similarity
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(30, 20))
+    >>> subjects = similarity(X[:, :4]) + 0.3 * rng.normal(size=(5, 435))
+    >>> table = over_targets(cross_validate(X, subjects, cv=3, kind="similarity"))
+    >>> bool(table.loc["gain", "p"] < 0.05), int(table.loc["gain", "df"])
+    (True, 4)
+    """
+    import pandas
+    from scipy.stats import t as student
+
+    if result.sizes["target"] < 2:
+        raise ValueError(f"result must be of at least 2 targets, got {result.sizes['target']}")
+    full, pruned = (mean_of_defined(result[name].values.T) for name in ("full_test", "pruned_test"))
+    names = result["target"].values
+    if result.attrs.get("targets") == "subjects" and len(set(names)) < len(names):  # sessions of one are averaged first
+        whose = [np.flatnonzero(names == name) for name in dict.fromkeys(names)]
+        full, pruned = (np.array([mean_of_defined(values[own, None])[0] for own in whose]) for values in (full, pruned))
+    there = ~(np.isnan(full) | np.isnan(pruned))
+    full, pruned = full[there], pruned[there]
+    rows: dict[str, dict[str, float]] = {}
+    for name, values in (("full", full), ("pruned", pruned), ("gain", pruned - full)):
+        count = len(values)
+        mean = float(values.mean()) if count else float("nan")
+        sd = float(values.std(ddof=1)) if count > 1 else float("nan")
+        half = float(student.ppf(0.975, max(count - 1, 1))) * sd / np.sqrt(max(count, 1))
+        rows[name] = {"n": count, "mean": mean, "sd": sd, "lower": mean - half, "upper": mean + half}
+    a, b = (fisher_z(np.clip(values, -1 + 1e-12, 1 - 1e-12)) for values in (pruned, full))
+    test = paired_t(a, b, "greater")
+    rows["gain"] |= {"t": test.t, "df": test.df, "p": test.p, "d": test.d}
+    return pandas.DataFrame.from_dict(rows, orient="index")
+
+
+def kept_features(result: xarray.Dataset, final: xarray.Dataset | None = None) -> pandas.DataFrame:
+    """Which features are kept, in how many folds, and how important they are: one row per target and feature.
 
     Parameters
     ----------
     result : xarray.Dataset
         From :func:`secateur.cross_validate`.
+    final : xarray.Dataset, optional
+        From :func:`secateur.final_set`, with the same targets and features: *the* set to use.
 
     Returns
     -------
     pandas.DataFrame
         Columns ``target``, ``feature``, ``folds_kept``, ``folds``, ``frequency``, ``mean_importance`` (NaN where the
-        feature was indispensable in a fold); most often kept first, then most important, NaN before all.
+        feature was indispensable in a fold); most often kept first, then most important, NaN before all. With ``final``
+        also ``index_from_0`` and ``index_from_1`` (the feature's column in X), ``final`` (whether it is in the set
+        chosen on all stimuli), ``rank`` (from 1) and ``importance`` there, ``majority`` (kept in at least half of the
+        folds); by rank then, so that the final set comes first.
+
+    Raises
+    ------
+    ValueError
+        Where ``final`` is of other targets or features.
 
     Examples
     --------
@@ -113,6 +190,11 @@ def kept_features(result: xarray.Dataset) -> pandas.DataFrame:
     import pandas
 
     targets, features = result.target.values, result.feature.values
+    if final is not None and final["kept"].shape != (len(targets), len(features)):
+        raise ValueError(
+            f"final must be of the result's {len(targets)} targets and {len(features)} features, got "
+            f"{final['kept'].shape}"
+        )
     count = result.kept.values.sum(axis=1)
     importance = result.importance.values.mean(axis=1)
     table = pandas.DataFrame(
@@ -126,25 +208,46 @@ def kept_features(result: xarray.Dataset) -> pandas.DataFrame:
         }
     )
     table["position"] = np.repeat(np.arange(len(targets)), len(features))
-    keys = ["position", "folds_kept", "mean_importance"]
-    table = table.sort_values(keys, ascending=[True, False, False], kind="stable", na_position="first")
+    keys, ascending = ["position", "folds_kept", "mean_importance"], [True, False, False]
+    if final is not None:
+        index = np.tile(np.arange(len(features)), len(targets))
+        own = {"final": "kept", "rank": "rank", "importance": "importance"}
+        chosen = {name: final[variable].values.ravel() for name, variable in own.items()}
+        more: dict[str, Any] = {
+            "index_from_0": index,
+            "index_from_1": index + 1,
+            **chosen,
+            "majority": table["frequency"] >= 0.5,
+        }
+        for place, (name, values) in enumerate(more.items(), 2):
+            table.insert(place, name, values)
+        keys, ascending = ["position", "rank"], [True, True]
+    table = table.sort_values(keys, ascending=ascending, kind="stable", na_position="first")
     return table.drop(columns="position").reset_index(drop=True)
 
 
+def dissimilarity(values: Matrix, metric: Metric, subset: SubsetLike | None = None) -> Matrix:
+    """Dissimilarities (P,): 1 - similarity of angles, minus the similarity otherwise, which of distances is these."""
+    from ..similarity import similarity
+
+    return float(metric_row(metric).angular) - similarity(values, metric, subset=subset)
+
+
 def to_rsatoolbox(
-    X: HostEmbeddingLike, support: SubsetLike | None = None, metric: Metric = "cosine", *, name: str = "pruned"
-) -> RDMs:
+    X: HostEmbeddingLike, support: SubsetLike | Pruner | None = None, metric: Metric | None = None, *,
+    name: str = "pruned",
+) -> RDMs:  # fmt: skip
     """The RDM of the kept features as rsatoolbox ``RDMs``.
 
     Parameters
     ----------
     X : array (n stimuli, d features), DataFrame or DataArray
         Its stimulus labels become the pattern descriptor ``conds``.
-    support : bool mask (d,), indices, or (T, d) masks; optional
+    support : fitted Pruner, bool mask (d,), indices, or (T, d) masks; optional
         One RDM each; all features by default.
-    metric : Metric
-        As in :func:`secateur.similarity`. Dissimilarity is 1 - similarity for cosine and correlation, minus the
-        similarity otherwise.
+    metric : Metric, optional
+        As in :func:`secateur.similarity`: that of the Pruner, or cosine, by default. Dissimilarity is 1 - similarity
+        for cosine and correlation, minus the similarity otherwise.
     name : str
         The RDMs' descriptor.
 
@@ -168,14 +271,14 @@ def to_rsatoolbox(
         from rsatoolbox.rdm.rdms import RDMs
     except ImportError as error:
         raise ImportError("to_rsatoolbox needs rsatoolbox: pip install 'secateur[interop]'") from error
-    from ..similarity import similarity
-
     features = read_features(X)
+    if hasattr(support, "get_support"):
+        fitted: Any = support
+        metric, support = metric or fitted.metric, fitted.get_support()
+    metric = metric or "cosine"
     masks = np.asarray(support) if support is not None else None
     supports = [support] if masks is None or masks.ndim < 2 else list(masks)
-    rows = np.stack([-similarity(features.values, metric, subset=s) for s in supports])
-    if metric_row(metric).angular:
-        rows += 1
+    rows = np.stack([dissimilarity(features.values, metric, s) for s in supports])
     labels = list(features.stimuli) if features.stimuli else [str(i) for i in range(features.n)]
     make: Any = RDMs
     made: RDMs = make(

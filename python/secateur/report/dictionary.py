@@ -1,0 +1,143 @@
+"""What the files of a pruning's results folder hold, file by file and column by column."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+__all__ = ["COLUMNS", "DICTIONARY", "FILES", "MANY", "NUMBERING", "WHICH_SET", "one_of_many", "write_dictionary"]
+
+DICTIONARY = "data_dictionary.json"
+
+WHICH_SET = (
+    "Which set is the result? The one that the procedure chooses from all stimuli: the rows of kept_features.csv that "
+    "say final, whose values are features_pruned and whose dissimilarities are rdm_pruned. Each fold of the "
+    "cross-validation chooses a set of its own, only to be scored on stimuli that it never saw; none of these is the "
+    "result. How well the procedure does is the held-out alignment (summary.csv, folds.csv); the final set's own "
+    "alignment was fitted to these stimuli and is no evidence. How sure a single feature is, frequency says: the share "
+    "of folds that kept it."
+)
+NUMBERING = (
+    "Features are numbered twice: index_from_0 as Python counts the columns of FEATURES, index_from_1 as MATLAB, R and "
+    "Julia do. rank counts from 1, folds and repeats count from 0."
+)
+
+# Files that say which features are the result, and how it came about; what they are called where there are several
+# targets with a set each is numbered by target, from 1: features_pruned_01.csv.
+MANY = ("features_pruned.csv", "features_pruned.npy", "rdm_pruned.csv", "rdm_pruned.npy")
+FILES = {
+    "kept_features.csv": "the final set, and how often each feature was kept",
+    "features_pruned.csv": "the final set's values, stimuli × kept features",
+    "features_pruned.npy": "the same for numpy, without names",
+    "rdm_pruned.csv": "dissimilarities in the final set, stimuli × stimuli",
+    "rdm_pruned.npy": "the same for numpy, where a table would be too large",
+    "folds.csv": "scores and features kept, one row per target and fold",
+    "test_folds.csv": "in which fold each stimulus was held out",
+    "curve.csv": "alignment against the number of features",
+    "final_set.nc": "the final set, its importance and curve (netCDF)",
+    DICTIONARY: "what every file and column holds",
+}
+
+_ALIGNMENT = "in units of the comparator (settings.json), as correlations are: 1 at most"
+COLUMNS = {
+    "target": "name of the target, or its position, counted from 0",
+    "feature": "name of the feature, or its index, counted from 0",
+    "index_from_0": "column of the feature in FEATURES, counted from 0 (Python)",
+    "index_from_1": "column of the feature in FEATURES, counted from 1 (MATLAB, R, Julia)",
+    "final": "whether the feature is in the final set, chosen on all stimuli: the result",
+    "rank": "place in the order of the fit on all stimuli, from 1; the final set comes first",
+    "importance": (
+        "in the fit on all stimuli: alignment of all features minus the alignment without this one (searches step by "
+        "step: what its entry added; stable: the share of halves that chose it)"
+    ),
+    "majority": "whether at least half of the folds kept the feature",
+    "frequency": "share of folds that kept the feature, 0 to 1",
+    "folds_kept": "number of folds that kept the feature",
+    "folds": "number of folds",
+    "mean_importance": "mean over folds of the importance in their training stimuli; empty where it was indispensable",
+    "fold": "fold, counted from 0",
+    "repeat": "round of folds, counted from 0",
+    "n_train": "stimuli that the fold learnt from",
+    "n_test": "stimuli that the fold held out",
+    "full_train": f"alignment of all features among the training stimuli (in-sample), {_ALIGNMENT}",
+    "full_test": f"alignment of all features among the test stimuli (held out), {_ALIGNMENT}",
+    "pruned_train": f"alignment of the kept features among the training stimuli (in-sample), {_ALIGNMENT}",
+    "pruned_test": f"alignment of the kept features among the test stimuli (held out), {_ALIGNMENT}",
+    "gain": "pruned_test minus full_test; the mean over folds in summary.csv",
+    "n_kept": "features kept",
+    "n_features": "features that there are; in curve.csv, of the set that the row scores",
+    "undefined_pairs": "pairs of test stimuli that the kept features leave without a similarity: not scored",
+    "ceiling_lower": "lower noise ceiling: alignment with the mean of the other targets, among the test stimuli",
+    "ceiling_upper": "upper noise ceiling: alignment with the mean of all targets, among the test stimuli",
+    "stimulus": "name of the stimulus, or its position, counted from 0",
+    "group": "group of the stimulus",
+    "fold_mean": f"training alignment of the folds' sets of this size, mean, {_ALIGNMENT}",
+    "fold_sd": "its standard deviation over folds",
+    "all_stimuli": f"alignment of the set of this size in the fit on all stimuli (in-sample), {_ALIGNMENT}",
+    "t": "paired t of pruned against full over folds: it describes them",
+    "df": "degrees of freedom of t",
+    "p": "two-sided p of t; descriptive, since folds share stimuli; empty where folds share test stimuli",
+    "p_gain": "p of the gain, from relabellings of the stimuli",
+    "below_zero": "whether the pruned alignment ends below zero, so that no gain is evidence of a fit",
+    "p_permutation_pruned_test": "one-sided p of pruned_test, from relabellings of the stimuli",
+    "p_permutation_gain": "one-sided p of the gain, from relabellings of the stimuli",
+    "p_permutation_gain_holm": "the same, corrected for the number of regions (Holm)",
+    "permutations": "number of relabellings",
+}
+_ENDS = {
+    "_sd": "its standard deviation over folds",
+    "_r2": "the square of its mean over folds, with its sign",
+    "_lower": "lower end of its bootstrap interval",
+    "_upper": "upper end of its bootstrap interval",
+}
+
+
+def one_of_many(name: str) -> str:
+    """The name without the number of a target, where it is a file that each target has: its description's."""
+    plain = re.sub(r"_\d+(?=\.\w+$)", "", name)
+    return plain if plain in MANY else name
+
+
+def column_words(column: str) -> str | None:
+    """What a column holds; None where nothing is known of it."""
+    if column in COLUMNS:
+        return COLUMNS[column]
+    for end, words in _ENDS.items():
+        if column.endswith(end) and column.removesuffix(end) in COLUMNS:
+            return f"{column.removesuffix(end)}: {words}"
+    if re.fullmatch(r"fold_of_repeat_\d+", column):
+        return "the fold in which the stimulus was held out, counted from 0; empty where in none"
+    return None
+
+
+def write_dictionary(draft: Path, contents: dict[str, str], targets: Sequence[str] = ()) -> None:
+    """Write what the files in a folder hold, with the columns of their tables.
+
+    Parameters
+    ----------
+    draft : Path
+        The folder; the files are there.
+    contents : mapping of file names to descriptions
+        Others are left out.
+    targets : sequence of str
+        Names, for files that each target has.
+    """
+    files: dict[str, Any] = {}
+    for file in sorted(draft.iterdir()):
+        plain = one_of_many(file.name)
+        if plain not in contents:
+            continue
+        files[file.name] = {"holds": contents[plain]}
+        if plain != file.name:
+            files[file.name]["target"] = targets[int(file.stem.rpartition("_")[2]) - 1]
+        if file.suffix == ".csv" and plain not in MANY:
+            with file.open(encoding="utf-8", newline="") as stream:
+                heads = next(csv.reader(stream))
+            files[file.name]["columns"] = {head: column_words(head) for head in heads}
+    files[DICTIONARY] = {"holds": contents[DICTIONARY]}
+    text = {"which_set": WHICH_SET, "numbering": NUMBERING, "files": files}
+    (draft / DICTIONARY).write_text(json.dumps(text, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
