@@ -59,7 +59,9 @@ def test_a_sparse_matrix_stores_the_pairs_that_there_are(listed, side):
     assert target.n == N
     expected = sc.leave_one_out(X, values, kind="similarity")
     np.testing.assert_array_equal(sc.leave_one_out(X, target), expected)
-    with pytest.raises(TypeError, match=r"^target must be dense, got a sparse csr_array: secateur\.targets\.from_pairs"):
+    with pytest.raises(
+        TypeError, match=r"^target must be dense, got a sparse csr_array: secateur\.targets\.from_pairs"
+    ):
         sc.alignment(X, matrix.tocsr(), kind="similarity")
 
 
