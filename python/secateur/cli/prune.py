@@ -184,7 +184,7 @@ def prune(
             if group_folds and groups is None and embedding.groups is None:
                 raise ValueError("--group-folds must come with --groups FILE, got none")
             loaded_controls = [read_target_file(path) for path in control or ()]
-            said, whole, keep, dropped = None, embedding, None, []
+            said, whole, keep, dropped = None, embedding, None, list[str]()
             if not of_choices:
                 said = stated_kind(loaded_target, kind)
                 loaded_target, keep, dropped = left_out(loaded_target, embedding, exclude or (), drop_missing)
