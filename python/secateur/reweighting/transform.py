@@ -206,8 +206,8 @@ class LinearTransform:
 
         Examples
         --------
-        >>> LinearTransform(np.eye(2), metric="dot").predict([[1.0, 0.0], [2.0, 1.0]]).tolist()
-        [2.0]
+        >>> LinearTransform(np.eye(2), metric="dot").predict([[1.0, 0.0], [2.0, 1.0], [0.0, 3.0]]).tolist()
+        [2.0, 0.0, 3.0]
         """
         return np.asarray(similarity(self.transform(X), self.metric))
 
