@@ -3,9 +3,9 @@
     SECATEUR_DATA=… python benchmarks/show_parts.py OUT [--network timm:NAME] [--weights FILE]
 
 By default a small one (4 blocks of 6 heads, 96 channels, 49 patches) with random weights, its linear layers four times
-as large as they are drawn, so that attention is not even. OUT is a folder for the pictures; they show the data and are no
-part of this project. The target is the similarity space of the same network with only some of its last block's parts:
-those are to be found.
+as large as they are drawn, so that attention is not even. OUT is a folder for the pictures; they show the data and are
+no part of this project. The target is the similarity space of the same network with only some of its last block's
+parts: those are to be found.
 """
 
 from __future__ import annotations
