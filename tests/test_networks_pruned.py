@@ -163,7 +163,10 @@ def test_saved_and_read(name, how, tmp_path, pixels):
 
 def test_refusals(resnet, tmp_path, monkeypatch):
     for given, words in [
-        ({"support": MASK, "layer": "fc"}, "layer must be 'penultimate' or 'last_conv', got 'fc'"),
+        (
+            {"support": MASK, "layer": "fc"},
+            "layer must be one of 'penultimate', 'last_conv', 'channels', 'neurons', 'heads', 'blocks', got 'fc'",
+        ),
         ({"support": MASK, "how": "drop"}, "how must be 'zero' or 'remove', got 'drop'"),
         ({"support": MASK, "layer": "last_conv", "how": "remove"}, "got 'remove': maps can only be zeroed"),
         ({"support": MASK[:7]}, "support as a mask must have 512 entries, one a feature, got 7"),

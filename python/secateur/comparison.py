@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,7 +23,7 @@ from .pruning import Pruner
 from .pruning.label_free import BASELINES, of_equal_size
 from .pruning.settings import Search
 from .relabelling import chance_scores, relabellings
-from .reweighting import Lasso, PrunedRidge, Reweighting, Ridge, SimDR
+from .reweighting import Lasso, LinearTransform, PrunedRidge, Reweighting, Ridge, SimDR
 from .similarity import warn_of_opposition, warn_of_undefined_pairs
 from .statistics import holm, mean_of_defined, paired_t, permutation_p, signed_square
 from .targets import Targets, read_target
@@ -131,6 +132,9 @@ def read_methods(methods: Any, pruner: Pruner) -> dict[str, Any]:
     for name, method in given.items():
         if not isinstance(name, str):
             raise TypeError(f"methods must be named by text, got {name!r}")
+        if isinstance(method, os.PathLike) or (isinstance(method, str) and method.endswith(".npz")):
+            read[name] = LinearTransform.load(method, metric=pruner.metric)
+            continue
         if isinstance(method, str):
             if method not in NAMED:
                 raise ValueError(f"methods must be among {', '.join(map(repr, NAMED))} or objects; got {method!r}")
@@ -264,7 +268,8 @@ def _fit_foreign(method: Any, sides: Sides, fold: Fold, name: str) -> Predicted:
 def compare(
     X: HostEmbeddingLike,
     target: HostTargetLike,
-    methods: Sequence[str] | Mapping[str, str | Pruner | Reweighting | Method | FoldMethod] = METHODS,
+    methods: Sequence[str]
+    | Mapping[str, str | os.PathLike[str] | Pruner | Reweighting | Method | FoldMethod] = METHODS,
     cv: Splits = 5,
     repeats: int = 1,
     seed: int = 0,
@@ -296,7 +301,9 @@ def compare(
         :class:`secateur.Pruner`, one of :mod:`secateur.reweighting`, or an own object: with ``fit(X, target)`` and
         ``predict(X)`` (:class:`secateur.comparison.Method`), or, where it has its own view of the stimuli such as
         images, with ``fit_stimuli(positions, target)`` and ``predict_stimuli(positions)``
-        (:class:`secateur.comparison.FoldMethod`). Each learns from training stimuli alone.
+        (:class:`secateur.comparison.FoldMethod`). Each learns from training stimuli alone. A path of a .npz file is a
+        fixed linear map of the features that was learnt elsewhere, such as gLocal's, compared by the pruner's metric
+        (:class:`secateur.reweighting.LinearTransform`).
     cv, repeats, seed, groups
         As in :func:`secateur.cross_validate`, whose folds these are: with the same arguments ``"full"`` and
         ``"pruned"`` are its numbers. Groups hold in the inner folds of the reweightings too.

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from ..targets import Targets
 
 __all__ = [
-    "DEFAULTS", "MEASURES", "Batch", "Blocks", "Fill", "Kind", "Name", "Out", "OwnBatch", "Parts", "Photographs", "Target", "Weights", "Where",
-    "embed", "heatmap", "maps",
+    "DEFAULTS", "MEASURES", "Batch", "Blocks", "Fill", "Kind", "Name", "Out", "OwnBatch", "Parts", "Photographs",
+    "Target", "Weights", "Where", "embed", "heatmap", "maps",
 ]  # fmt: skip
 
 Photographs = Annotated[Path, argument("IMAGES", "A folder of images, or of a sub-folder for each category.")]
@@ -35,7 +35,7 @@ DEFAULTS = Pruning(comparator="spearman")
 Parts = Annotated[
     str,
     option(
-        "PARTS", "What is masked: maps of the last convolution; of a transformer channels, neurons, heads or blocks."
+        "PARTS", "What is masked: maps of the last convolution, or a transformer's channels, neurons, heads or blocks."
     ),
 ]
 Blocks = Annotated[
@@ -207,8 +207,8 @@ def maps(
 ) -> None:
     """Score the feature maps of a network's last convolution (AIS), and select among them in folds of images.
 
-    Or the parts of a transformer: --parts heads --network timm:vit_small_patch14_dinov2. Heads of all blocks are selected
-    by running the network again for each head and fold: name --blocks, or few --repeats, where that is long.
+    Or the parts of a transformer: --parts heads --network timm:vit_small_patch14_dinov2. Heads of all blocks are
+    selected by running the network again for each head and fold: name --blocks, or few --repeats, where that is long.
     """
     with exit_with_message():
         from ..networks.feature_maps import alignment_importance, select

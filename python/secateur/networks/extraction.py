@@ -22,7 +22,7 @@ from ..progress import with_progress
 from ..provenance import digest
 from .images import Images, read_images
 from .network import Network, find_device, import_torch, placed, running, tensor_of
-from .parts import channels_axis, grid_of, numbered_blocks
+from .parts import blocks_of, channels_axis, copy_of, first_tensor, grid_of, numbered_blocks
 
 if TYPE_CHECKING:
     import torch
@@ -204,10 +204,14 @@ def _reader(net: Network, layer: str) -> Callable[[Any], Any]:
         words = f"near are {', '.join(near)}" if near else f"there are {', '.join(list(modules)[:5])}, …"
         raise ValueError(f"layer must be a module of {net.name}, got {layer!r}: {words}")
 
+    several = any(block.name == name for block in blocks_of(net.module))  # transformers' blocks may give more
+
     def hooked(x: Any) -> Any:
         outputs = []
         # A copy: what comes after may write in place.
-        handle = modules[name].register_forward_hook(lambda _module, _inputs, out: outputs.append(_copy_of_first(out)))
+        handle = modules[name].register_forward_hook(
+            lambda _module, _inputs, out: outputs.append(copy_of(first_tensor(out) if several else out))
+        )
         try:
             net.module(x)
         finally:
@@ -217,13 +221,6 @@ def _reader(net: Network, layer: str) -> Callable[[Any], Any]:
         return outputs[-1]
 
     return hooked
-
-
-def _copy_of_first(out: Any) -> Any:
-    """What a module gave, or the first of it: transformers' blocks and attentions give several things."""
-    if isinstance(out, (tuple, list)) and out:
-        out = out[0]
-    return out.clone() if hasattr(out, "clone") else tensor_of(out)
 
 
 def _named(net: Network, layer: str | int) -> str:

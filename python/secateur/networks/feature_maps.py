@@ -171,8 +171,8 @@ class Asked:
 
 def _ask(
     net: Network, images: ImagesLike, target: HostTargetLike, kind: Kind | None, weights: WeightsLike | None, metric:
-    Metric, comparator: ComparatorOrAlias, parts: tuple[Part, Blocks, Fill | None], batch: int | None, memory:
-    int | None, execution: Execution,
+    Metric, comparator: ComparatorOrAlias, batch: int | None, memory: int | None, execution: Execution, parts:
+    tuple[Part, Blocks, Fill | None] = ("maps", None, None),
 ) -> Asked:  # fmt: skip
     part, blocks, fill = parts
     if part not in PARTS:
@@ -307,7 +307,7 @@ def alignment_importance(
     with placed(net, device) as place:
         execution = execution_on(place, device, threads)
         asked = _ask(
-            net, images, target, kind, weights, metric, comparator, (parts, blocks, fill), batch, memory, execution
+            net, images, target, kind, weights, metric, comparator, batch, memory, execution, (parts, blocks, fill)
         )
         scores = _importance(asked, per_image, progress)
     settings = {
@@ -448,7 +448,7 @@ def select(
     with placed(net, device) as place:
         execution = execution_on(place, device, threads)
         asked = _ask(
-            net, images, target, kind, weights, metric, comparator, (parts, blocks, fill), batch, memory, execution
+            net, images, target, kind, weights, metric, comparator, batch, memory, execution, (parts, blocks, fill)
         )
         result = _select(asked, (cv, repeats, seed, groups), permutations, progress)
     more = {name: ("feature", of[1]) for name, of in asked.neck.coords.items() if name != asked.neck.dim}

@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from .images import Images
 
 __all__ = [
-    "PARTS", "Block", "Fill", "Part", "PartsNeck", "Sum", "as_maps", "blocks_of", "channels_axis", "edited",
-    "first_tensor", "grid_of", "numbered_blocks", "patch_maps",
+    "PARTS", "Block", "Fill", "Part", "PartsNeck", "Sum", "as_maps", "blocks_of", "channels_axis", "chosen_blocks",
+    "copy_of", "edited", "first_tensor", "grid_of", "numbered_blocks", "patch_maps",
 ]  # fmt: skip
 
 Part = Literal["maps", "channels", "neurons", "heads", "blocks"]
@@ -101,6 +101,10 @@ class Block:
     attention: Sum | None
     mlp: Sum | None
 
+    def sum_of(self, part: str) -> Sum | None:
+        """The sum that heads or neurons are added up by; none for channels and blocks."""
+        return {"heads": self.attention, "neurons": self.mlp}.get(part)
+
 
 def _sum(module: Any, block: str, names: Sequence[tuple[str, str]]) -> Sum | None:
     """The first of these names that a block has."""
@@ -143,6 +147,25 @@ def numbered_blocks(net: Network) -> list[Block]:
     if not found:
         raise ValueError(f"net must have blocks with attention or an MLP, got {net.name!r}, in which none was found")
     return found
+
+
+def chosen_blocks(net: Network, part: str, blocks: int | Sequence[int] | None) -> list[int]:
+    """Positions of the blocks whose parts are asked for, in order; see :class:`PartsNeck`."""
+    every = numbered_blocks(net)
+    count, summed = len(every), part in ("heads", "neurons")
+    if blocks is None:
+        own = [b for b in range(count) if not summed or every[b].sum_of(part)]
+        blocks = own if part in ("heads", "blocks") else own[-1:]
+        if not blocks:
+            raise ValueError(f"net must have {part} to mask them, got {net.name!r}, in which none was found")
+    given = [blocks] if isinstance(blocks, (int, np.integer)) else list(blocks)
+    chosen = sorted({check_integer("blocks", b, -count, count - 1) % count for b in given})
+    if not chosen or len(chosen) < len(given) or (part == "channels" and len(chosen) > 1):
+        raise ValueError(f"blocks must be {'one' if part == 'channels' else 'some, each once'}, got {blocks!r}")
+    for b in chosen:
+        if summed and every[b].sum_of(part) is None:
+            raise ValueError(f"blocks must have {part}, got {b}, in which none were found ({every[b].name})")
+    return chosen
 
 
 def first_tensor(out: Any) -> Any:
@@ -264,10 +287,10 @@ def edited(module: torch.nn.Module, part: Sum, edit: Callable[[Any], Any]) -> It
         yield
 
 
-def _copied(out: Any) -> Any:
+def copy_of(out: Any) -> Any:
     """An answer that the network may write on."""
     if isinstance(out, (tuple, list)):
-        return type(out)(_copied(one) for one in out)
+        return type(out)(copy_of(one) for one in out)
     return out.clone() if hasattr(out, "clone") else out
 
 
@@ -334,7 +357,7 @@ class PartsNeck(Masking):
         self.net, self.module, self.n = net, net.module, len(images)
         self.part, self.fill = part, fill or PARTS[part]
         self.all = numbered_blocks(net)
-        self.chosen = self._chosen(blocks)
+        self.chosen = chosen_blocks(net, part, blocks)
         with running():
             self._try_one(net.preprocessing(images[0])[None].to(net.device))
             self.states = [_State(*self._early(b)) for b in self.chosen]
@@ -358,38 +381,12 @@ class PartsNeck(Masking):
         self.sequences = max(batch or 32, _FLOATS // ((self.tokens or last.shape[1]) * last.shape[2]))
         super().__init__(net, net.device, batch or 32, memory, execution)
 
-    # What is asked
-
     def _sum(self, b: int) -> Sum | None:
-        """The sum in a block that the parts are added up by; none for channels and blocks."""
-        return {"heads": self.all[b].attention, "neurons": self.all[b].mlp}.get(self.part)
+        return self.all[b].sum_of(self.part)
 
     def _size(self, b: int) -> int:
         part = self._sum(b)
         return 1 if part is None else part.size
-
-    def _chosen(self, blocks: int | Sequence[int] | None) -> list[int]:
-        """Positions of the blocks whose parts are asked for, in order."""
-        count = len(self.all)
-        if blocks is None:
-            own = [b for b in range(count) if self.part not in ("heads", "neurons") or self._sum(b)]
-            blocks = own if self.part in ("heads", "blocks") else own[-1:]
-            if not blocks:
-                raise ValueError(
-                    f"net must have {self.part} to mask them, got {self.net.name!r}, in which none was found"
-                )
-        given = [blocks] if isinstance(blocks, (int, np.integer)) else list(blocks)
-        chosen = sorted({check_integer("blocks", b, -count, count - 1) % count for b in given})
-        if not chosen or len(chosen) < len(given) or (self.part == "channels" and len(chosen) > 1):
-            raise ValueError(
-                f"blocks must be {'one' if self.part == 'channels' else 'some, each once'}, got {blocks!r}"
-            )
-        for b in chosen:
-            if self.part in ("heads", "neurons") and self._sum(b) is None:
-                raise ValueError(
-                    f"blocks must have {self.part}, got {b}, in which none were found ({self.all[b].name})"
-                )
-        return chosen
 
     @property
     def features(self) -> str:  # type: ignore[override]
@@ -424,7 +421,7 @@ class PartsNeck(Masking):
                 self.began.setdefault(name, next(clock))
 
             def end(_module: Any, _args: Any, out: Any) -> None:
-                self.ended[name], self.gave[name] = next(clock), _copied(out)
+                self.ended[name], self.gave[name] = next(clock), copy_of(out)
 
             return [module.register_forward_pre_hook(begin), module.register_forward_hook(end)]
 
@@ -540,7 +537,7 @@ class PartsNeck(Masking):
         with ExitStack() as stack:
 
             def answer(name: str, out: Any) -> None:
-                stack.enter_context(_answering(self.module.get_submodule(name), lambda *_args, **_more: _copied(out)))
+                stack.enter_context(_answering(self.module.get_submodule(name), lambda *_args, **_more: copy_of(out)))
 
             for name in (*state.before, *state.inside):
                 answer(name, self.gave[name])

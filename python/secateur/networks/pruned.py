@@ -1,11 +1,11 @@
-"""Networks with features taken out: a mask or weights as a module of its own, or linear layers that are smaller."""
+"""Networks with features or parts taken out: masks and weights as modules of their own, or layers that are smaller."""
 
 from __future__ import annotations
 
 import copy
 import os
 from collections import OrderedDict
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -14,13 +14,13 @@ import numpy.typing as npt
 
 from ..atomic import whole_file
 from ..features import as_float64, read_order
-from . import architectures
-from .network import Network, Preprocessing, find_device, import_torch
+from . import architectures, surgery
+from .network import Network, Preprocessing, find_device, import_torch, parts_agree
 from .network import steps as steps_of
 from .weights import saved_by_torch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import torch
     from numpy.typing import ArrayLike
@@ -29,27 +29,32 @@ if TYPE_CHECKING:
 
 __all__ = ["PrunedNetwork", "apply", "load"]
 
+PARTS: Final = ("channels", "neurons", "heads", "blocks")
+LAYERS: Final = ("penultimate", "last_conv", *PARTS)
 _FORMAT: Final = "secateur pruned network 1"
 
 
 @dataclass(frozen=True, eq=False)
 class PrunedNetwork(Network):
-    """A network whose penultimate layer or last convolution is pruned; made by :func:`apply`.
+    """A network whose penultimate layer, last convolution or parts are pruned; made by :func:`apply`.
 
     Attributes
     ----------
     support : (d,) ndarray of bool
-        The features, or maps, that are kept.
+        The features, maps or parts that are kept.
     weights : (d,) ndarray of float64, or None
         What each is multiplied by.
     layer, how : str
         As they were passed to :func:`apply`.
+    blocks : tuple of int, or None
+        Of parts: those of which blocks.
     """
 
     support: npt.NDArray[np.bool_] = field(default_factory=lambda: np.ones(0, bool), repr=False)
     weights: npt.NDArray[np.float64] | None = field(default=None, repr=False)
     layer: str = "penultimate"
     how: str = "zero"
+    blocks: tuple[int, ...] | None = None
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights and mask to a file that :func:`load` reads; whole, or not at all.
@@ -64,7 +69,7 @@ class PrunedNetwork(Network):
         classifier = None if self.classifier is None else [p for p in self.classifier.parameters() if p.ndim == 2]
         content = {
             "format": _FORMAT, "name": self.name, "layer": self.layer, "how": self.how,
-            "support": torch.from_numpy(self.support),
+            "support": torch.from_numpy(self.support), "blocks": self.blocks and list(self.blocks),
             "weights": None if self.weights is None else torch.from_numpy(self.weights),
             "logits": len(classifier[-1]) if classifier else None, "state": self.module.state_dict(),
             "preprocessing": asdict(self.preprocessing), "provenance": dict(self.provenance),
@@ -81,6 +86,7 @@ def apply(
     how: str = "zero",
     *,
     weights: ArrayLike | None = None,
+    blocks: int | Sequence[int] | None = None,
 ) -> PrunedNetwork:
     """A network that keeps some features, with the rest of the weights shared with the one it is made from.
 
@@ -89,19 +95,28 @@ def apply(
     net : Network
         With trunk and neck.
     support : bool mask (d,), indices, or None
-        The features of the penultimate layer, or maps of the last convolution, to keep; None: all.
-    layer : {"penultimate", "last_conv"}
-        What is pruned.
+        The features of the penultimate layer, maps of the last convolution, or parts of a transformer, to keep; None:
+        all.
+    layer : {"penultimate", "last_conv", "channels", "neurons", "heads", "blocks"}
+        What is pruned. Parts are counted as :func:`secateur.feature_maps.alignment_importance` counts them.
     how : {"zero", "remove"}
         Zeroed by a module after the layer, so that d stays; or removed, so that the embedding has as many features as
         are kept: the linear layer that makes them (where there is one) and the one that reads them get smaller, and
-        logits stay the same. Maps of a convolution can only be zeroed.
+        logits stay the same. Maps of a convolution and channels of a residual stream can only be zeroed (the norm
+        behind them counts them all). Heads and neurons are zeroed in the weights that read them, and removed from all
+        layers that make them, where one image of noise shows that the smaller network gives the same; a block that is
+        left out gives what it gets, either way.
     weights : (d,) array, optional
-        What features are multiplied by, those that are kept. Similarities s_ij = Σ w_k x_ik x_jk take the square roots.
+        What features or maps are multiplied by, those that are kept. Similarities s_ij = Σ w_k x_ik x_jk take the
+        square roots.
+
+    blocks : int or sequence of int, optional
+        Of parts: those of which blocks, as in :func:`secateur.feature_maps.alignment_importance`.
 
     Returns
     -------
     PrunedNetwork
+        Of parts, ``module`` is a copy of the network's own, with names as they were.
 
     Raises
     ------
@@ -121,10 +136,16 @@ def apply(
     100
     """
     torch = import_torch()
-    if layer not in ("penultimate", "last_conv"):
-        raise ValueError(f"layer must be 'penultimate' or 'last_conv', got {layer!r}")
+    if layer not in LAYERS:
+        raise ValueError(f"layer must be one of {', '.join(map(repr, LAYERS))}, got {layer!r}")
     if how not in ("zero", "remove"):
         raise ValueError(f"how must be 'zero' or 'remove', got {how!r}")
+    if layer in PARTS:
+        if weights is not None:
+            raise ValueError(f"weights must be left out for {layer}, which are kept or not, got some")
+        return _without_parts(net, support, layer, how, blocks)
+    if blocks is not None:
+        raise ValueError(f"blocks must be left out for layer {layer!r}, got {blocks!r}")
     if how == "remove" and layer == "last_conv":
         raise ValueError("how must be 'zero' for layer 'last_conv', got 'remove': maps can only be zeroed")
     trunk, neck, classifier = net.part("trunk"), net.part("neck"), net.classifier
@@ -132,12 +153,7 @@ def apply(
     with torch.no_grad():
         maps = trunk(torch.zeros(1, 3, side, side, device=net.device))
         d = int((maps if layer == "last_conv" else neck(maps)).shape[1])
-    kept = np.ones(d, dtype=bool)
-    if support is not None:
-        kept = np.zeros(d, dtype=bool)
-        kept[
-            read_order(support if hasattr(support, "__array__") else list(cast("Iterable[int]", support)), d, "support")
-        ] = True
+    kept = _kept(support, d)
     factor = None if weights is None else as_float64(weights, "weights")
     if factor is not None and (factor.shape != (d,) or not np.isfinite(factor).all()):
         raise ValueError(f"weights must be {d} finite numbers, one a feature, got shape {factor.shape}")
@@ -164,6 +180,29 @@ def apply(
         layers={"last_conv": "trunk", "penultimate": "neck", **({"final": "classifier"} if classifier else {})},
         support=kept, weights=factor, layer=layer, how=how,
     )  # fmt: skip
+
+
+def _kept(support: SubsetLike, d: int) -> npt.NDArray[np.bool_]:
+    """(d,) mask of what is kept; None: all."""
+    kept = np.full(d, support is None)
+    if support is not None:
+        given = support if hasattr(support, "__array__") else list(cast("Iterable[int]", support))
+        kept[read_order(given, d, "support")] = True
+    return kept
+
+
+def _without_parts(
+    net: Network, support: SubsetLike, layer: str, how: str, blocks: int | Sequence[int] | None
+) -> PrunedNetwork:
+    """A network with some parts of a transformer alone."""
+    counts = surgery.counts_of(net, layer, blocks)
+    kept = _kept(support, sum(count for _, count in counts))
+    made = surgery.without_parts(net, layer, blocks, kept, how)
+    own = {one.name: getattr(made, one.name) for one in fields(Network)}
+    own["provenance"] = {**net.provenance, "pruned": f"{layer}, {how}, {int(kept.sum())} of {len(kept)} kept"}
+    side = net.preprocessing.crop or 224
+    own["pooled"] = net.pooled and parts_agree(made.module, made.trunk, made.neck, None, side)[1]
+    return PrunedNetwork(**own, support=kept, layer=layer, how=how, blocks=tuple(b for b, _ in counts))
 
 
 def load(
@@ -218,7 +257,8 @@ def load(
     else:
         raise ValueError(f"net must be passed for a network of your own, got None for {name!r}")
     weights = None if content["weights"] is None else content["weights"].numpy()
-    pruned = apply(net, content["support"].numpy(), content["layer"], content["how"], weights=weights)
+    how = {"weights": weights, "blocks": content.get("blocks")}
+    pruned = apply(net, content["support"].numpy(), content["layer"], content["how"], **how)
     try:
         pruned.module.load_state_dict(content["state"], assign=True)
     except RuntimeError as error:

@@ -98,6 +98,8 @@ def accuracy(
     versions : mapping of names to masks or weights, or masks alone, optional
         What features are kept (bool) or multiplied by (float): (d,), or (F, d) for F folds, such as
         ``result.kept[0]`` of :func:`secateur.cross_validate`. Masks alone are called "pruned". "full" is always there.
+        Or an embedding (DataArray with a dim ``stimulus``) of the same images by a network whose parts were pruned
+        (:func:`secateur.networks.pruned.apply`), which ``net``'s classifier reads as it reads its own.
 
     Returns
     -------
@@ -125,16 +127,21 @@ def accuracy(
     ('version', 'fold')
     """
     values, names = _activations(net, embedding)
-    factors = _factors(versions, values.shape[1])
+    others = _embeddings(versions, values, names)
+    masks = (
+        {name: one for name, one in versions.items() if name not in others} if isinstance(versions, Mapping) else None
+    )
+    factors = _factors(versions if masks is None else masks, values.shape[1])
+    factors |= {name: np.ones((1, values.shape[1])) for name in others}
     folds = max(len(factor) for factor in factors.values())
     known, shape = None, (len(factors), folds, len(values))
     rank, predicted = np.empty(shape, np.int64), np.empty(shape, np.int64)
-    for v, factor in enumerate(factors.values()):
+    for v, (name, factor) in enumerate(factors.items()):
         for f in range(folds):
             if f and len(factor) == 1:
                 rank[v, f], predicted[v, f] = rank[v, 0], predicted[v, 0]
                 continue
-            logits = logits_of(net, values * factor[f])
+            logits = logits_of(net, others.get(name, values) * factor[f])
             known = _truth(truth, embedding, net, len(values), logits.shape[1]) if known is None else known
             rank[v, f], predicted[v, f] = rank_of_truth(logits, known), logits.argmax(1)
     variables = {
@@ -331,6 +338,21 @@ def _activations(net: Network, embedding: HostEmbeddingLike) -> tuple[Matrix, tu
 
 def _stimuli(names: tuple[str, ...] | None) -> dict[str, list[str]]:
     return {} if names is None else {"stimulus": list(names)}
+
+
+def _embeddings(versions: Any, values: Matrix, names: tuple[str, ...] | None) -> dict[str, Matrix]:
+    """Versions that are embeddings of the same images by other networks."""
+    found: dict[str, Matrix] = {}
+    for name, one in versions.items() if isinstance(versions, Mapping) else ():
+        if "stimulus" not in getattr(one, "dims", ()):
+            continue
+        own = as_float64(one, f"versions[{name!r}]")
+        if own.shape != values.shape or not np.isfinite(own).all():
+            raise ValueError(f"versions[{name!r}] must be finite, of shape {values.shape}, got shape {own.shape}")
+        if names is not None and "stimulus" in one.coords and tuple(map(str, one["stimulus"].values)) != names:
+            raise ValueError(f"versions[{name!r}] must be of the embedding's images, in their order, got others")
+        found[str(name)] = own
+    return found
 
 
 def _factors(versions: Any, d: int) -> dict[str, Matrix]:
