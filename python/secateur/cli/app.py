@@ -97,8 +97,10 @@ def _outlast_readers() -> None:
 
 def print_files(out: Path, files: Iterable[Path], contents: Mapping[str, str]) -> None:
     """What a results folder holds, file by file."""
+    from ..report.contents import described
+
     names = [file.name for file in files]
-    lines = [f"  {name:<{max(map(len, names))}}  {contents[name]}" for name in names]
+    lines = [f"  {name:<{max(map(len, names))}}  {described(name, contents)}" for name in names]
     print_text("\n".join([f"Written to {out}:", *lines]))
 
 

@@ -21,6 +21,8 @@ finetuning       fine-tuning beside pruning: training, explainable variance, its
 tables           full against pruned, for a terminal or a Markdown page
 frames           the same as DataFrames
 formats          netCDF, CSV, settings, pictures as files
+contents         what each file of a folder holds, in a line
+document         one report per run: report.html, the paragraph for a paper, its references
 folder           all of it in one folder, whole or not at all
 """
 
@@ -28,6 +30,7 @@ from ..scaling import mds
 from . import figures as figures
 from .courses import alignment_over_time, course_page, generalisation, kept_over_time, selection_over_time
 from .curves import insertion_curves
+from .document import html
 from .finetuning import explained_markdown, explained_variance, training, write_finetuning
 from .folder import write, write_course, write_network
 from .heatmaps import agreement, contact_sheet, contours, overlays, precision_recall
@@ -47,8 +50,8 @@ from .trees import dendrograms
 __all__ = [
     "agreement", "alignment_over_time", "classification", "comparison", "comparison_markdown", "consensus",
     "consistency", "contact_sheet", "contours", "course_markdown", "course_page", "course_text", "dendrograms",
-    "embedding", "explained_markdown", "explained_variance", "generalisation", "held_out", "importance_histograms",
-    "insertion_curves", "kept_by_region", "kept_over_time", "markdown", "matrices", "mds", "models", "null", "overlays",
-    "page", "precision_recall", "regions", "selection_over_time", "text", "training", "write", "write_course",
-    "write_finetuning", "write_network",
+    "embedding", "explained_markdown", "explained_variance", "generalisation", "held_out", "html",
+    "importance_histograms", "insertion_curves", "kept_by_region", "kept_over_time", "markdown", "matrices",
+    "mds", "models", "null", "overlays", "page", "precision_recall", "regions", "selection_over_time", "text",
+    "training", "write", "write_course", "write_finetuning", "write_network",
 ]  # fmt: skip

@@ -16,6 +16,7 @@ from ..features import read_features
 from ..reading import can_be_stored
 from ..validation import kept_features
 from . import courses
+from .contents import REPORT
 from .formats import SETTINGS, save_figure, write_netcdf, write_settings, write_table
 from .frames import course_features, course_table, tabled
 from .pages import page
@@ -74,7 +75,7 @@ NETWORK_CONTENTS = {
     SETTINGS: "command, versions, seeds, hashes of the input",
 }
 FILES = tuple(CONTENTS)
-OURS = {*CONTENTS, *COURSE_CONTENTS, *NETWORK_CONTENTS}
+OURS = {*CONTENTS, *COURSE_CONTENTS, *NETWORK_CONTENTS, *REPORT}
 MOST_PAGES = 12
 
 
@@ -195,7 +196,8 @@ def write(
     list of Path
         ``result.nc`` and ``permutations.nc`` (netCDF 4: ``xarray.open_dataset(..., engine="h5netcdf")``),
         ``kept_features.csv``, ``summary.csv``, ``summary.md``, ``figures.png`` (the first target),
-        ``figures.pdf`` (a page for each of the first twelve targets), ``settings.json``.
+        ``figures.pdf`` (a page for each of the first twelve targets), ``settings.json``, and the report of the run:
+        ``report.html``, ``methods.md``, ``references.bib``.
 
     Raises
     ------
@@ -240,12 +242,15 @@ def write(
 def write_folder(
     folder: str | os.PathLike[str], fill: Callable[[Path], None], contents: Mapping[str, str], overwrite: bool
 ) -> list[Path]:
-    """Fill a hidden folder, then put it in its place; the files that are there of those named."""
+    """Fill a hidden folder, add its report, then put it in its place; the files that are there of those named."""
+    from .document import write_report
+
     clear_leftovers(folder)
     place = check_destination(folder, overwrite, contents)
     with whole_folder(place) as draft:
         fill(draft)
-        names = [name for name in contents if (draft / name).exists()]
+        write_report(draft, ours=True)
+        names = [name for name in {**contents, **REPORT} if (draft / name).exists()]
         check_destination(folder, overwrite, contents)  # the computation may have taken hours
     return [place / name for name in names]
 
@@ -286,7 +291,7 @@ def write_course(
     -------
     list of Path
         ``course.nc``, ``group.nc``, ``summary.csv``, ``summary.md``, ``kept_features.csv``, the pictures as PNG and
-        SVG, ``settings.json``.
+        SVG, ``settings.json``, ``report.html``, ``methods.md``, ``references.bib``.
 
     Raises
     ------
@@ -372,7 +377,7 @@ def write_network(
     >>> with tempfile.TemporaryDirectory() as parent:
     ...     files = write_network(Path(parent) / "out", {"summary.md": "All is well."})
     >>> [file.name for file in files]
-    ['summary.md', 'settings.json']
+    ['summary.md', 'settings.json', 'report.html', 'methods.md', 'references.bib']
     """
     strange = [name for name in content if name not in NETWORK_CONTENTS]
     if strange:
