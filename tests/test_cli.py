@@ -29,6 +29,7 @@ from secateur._command import is_command
 from secateur.atomic import host_name
 from secateur.report import folder
 from secateur.report.contents import REPORT
+from secateur.report.document.run import Run
 
 N, D = 24, 12
 NAMES = [f"item {i}" for i in range(N)]
@@ -52,6 +53,7 @@ def here(tmp_path: Path, X: Any, S: Any, monkeypatch: pytest.MonkeyPatch) -> Pat
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(folder, "page", lambda *_, **__: Figure())
+    monkeypatch.setattr(Run, "drawn", lambda *_, **__: [])
     np.save("x.npy", X)
     np.save("s.npy", S)
     return tmp_path

@@ -119,6 +119,7 @@ def embed(
         from ..networks import embed as embedded
         from ..networks import heatmaps
         from ..report import contact_sheet
+        from ..report.drivers import best_images
 
         checked_destination(out, overwrite)
         seen = _open(photographs, network, weights, device, seed)
@@ -131,6 +132,13 @@ def embed(
         content = {
             "embedding.nc": X.rename("embedding"),
             "images.png": contact_sheet(pictures, columns=10, title=f"What {seen.net.name} saw"),
+            "best_images.png": best_images(
+                pictures,
+                X.values,
+                (-X.values.std(axis=0)).argsort(kind="stable"),
+                [f"feature {name}" for name in X["feature"].values],
+                title="Images where a feature is largest",
+            ),
         }
         _write(out, content, seen.settings(layer=layer, pool=pool), overwrite)
 
@@ -154,8 +162,11 @@ def maps(
 ) -> None:
     """Score the feature maps of a network's last convolution (AIS), and select among them in folds of images."""
     with exit_with_message():
+        from ..networks import embed as embedded
+        from ..networks import heatmaps
         from ..networks.feature_maps import alignment_importance, select
         from ..report import held_out, insertion_curves, tables
+        from ..report.drivers import best_images
         from ..validation import kept_features, summary
 
         checked_destination(out, overwrite)
@@ -167,6 +178,11 @@ def maps(
         with refuse_bad_input():
             scores = alignment_importance(seen.net, seen.images, targets, **how)
             result = select(seen.net, seen.images, targets, cv=cv, repeats=repeats, seed=seed, **how)
+        with refuse_bad_input(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # its notes on the images were said already
+            means = embedded(seen.net, seen.images, "last_conv", pool="mean", batch=batch, progress=how["progress"])
+            pictures = heatmaps.seen(seen.net, seen.images)
+        best = (-scores["importance"].values).argsort(kind="stable")
         title = f"Feature maps of {seen.net.name}, selected by {targets.labels[0] if targets.labels else 'target'}"
         print_text(f"{title}\n\n{tables.text(result)}")
         content = {
@@ -177,6 +193,13 @@ def maps(
             "summary.md": tables.markdown(result, title=title),
             "curves.png": insertion_curves(result),
             "held_out.png": held_out(result),
+            "best_images.png": best_images(
+                pictures,
+                means.values,
+                best,
+                [f"map {name}" for name in scores["map"].values],
+                title="Images where a map's mean activation is largest",
+            ),
         }
         _write(out, content, seen.settings(seed=seed), overwrite)
 
@@ -205,6 +228,7 @@ def heatmap(
         from ..networks import saliency as of
         from ..networks.feature_maps import alignment_importance
         from ..report import contact_sheet, contours, precision_recall
+        from ..report.drivers import best_images
 
         checked_destination(out, overwrite)
         seen = _open(photographs, network, weights, device, seed)
@@ -227,10 +251,18 @@ def heatmap(
             few = ", ".join(empty[:3]) + (", …" if len(empty) > 3 else "")
             log(f"note: heatmaps without a map of positive score are empty, {len(empty)} of {len(heat)}: {few}.")
         title = f"Alignment importance: {seen.net.name}, {targets.labels[0] if targets.labels else 'target'}"
+        own = scores["image_importance"].transpose("stimulus", "map")
         content: dict[str, Any] = {
             "heatmaps.nc": heat.rename("heatmap"),
             "importance.nc": scores,
             "heatmaps.png": contact_sheet(pictures, heat, title=title),
+            "best_images.png": best_images(
+                pictures,
+                own.values,
+                (-own.fillna(0).mean("stimulus").values).argsort(kind="stable"),
+                [f"map {name}" for name in scores["map"].values],
+                title="Images that a map matters most for",
+            ),
         }
         if salient is not None:
             with refuse_bad_input():

@@ -15,6 +15,7 @@ courses          along a time course
 regions          the four tests over regions of the brain
 model_scores     networks and layers side by side, with the ceiling and what differs
 maps             feature maps' importance
+drivers          the images that drive features or feature maps
 heatmaps         overlays on images, contact sheets, curves against saliency
 retention        what pruned networks still classify
 finetuning       fine-tuning beside pruning: training, explainable variance, its folder

@@ -16,6 +16,7 @@ FILES = {
     **REPORT,
     "accuracy.csv": "top-1 and top-5 of every target, version and fold",
     "alignment": "alignment and its gain over time",
+    "best_images": "the images that drive the best features or maps, a row each",
     "bootstrap.nc": "intervals of the held-out scores (netCDF)",
     "categories.csv": "every category: its neighbours in WordNet, and its mean Jaccard indices",
     "classification": "top-1 and top-5",

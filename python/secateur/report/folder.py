@@ -67,6 +67,7 @@ NETWORK_CONTENTS = {
     "summary.csv": "all maps against the selected",
     "summary.md": "the same as tables to read",
     "images.png": "what the network saw",
+    "best_images.png": "the images that drive the best features or maps, a row each",
     "heatmaps.png": "every image with its heatmap",
     "contours.png": "the warmest percents, outlined",
     "precision_recall.png": "heat predicted from saliency",

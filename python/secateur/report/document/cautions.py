@@ -18,11 +18,12 @@ __all__ = ["baseline", "below_zero", "by_position", "coarse_null", "few_pairs", 
 
 def by_position(settings: Mapping[str, Any]) -> list[str]:
     """Inputs that were matched by their order alone."""
-    taken = [str(note) for note in settings.get("notes", ()) if "order is taken to be" in str(note)]
+    taken = [str(note).rstrip("… ,") for note in settings.get("notes", ()) if "order is taken to be" in str(note)]
+    if not taken:
+        return []
     return [
-        f"Stimuli were matched by position, not by name: {note}. Nothing can notice if the orders differ; check the "
-        "first stimuli under Inputs."
-        for note in taken
+        f"Stimuli were matched by position, not by name: {'; '.join(taken)}. Nothing can notice if the orders differ; "
+        "compare the first stimuli under Inputs with your files."
     ]
 
 

@@ -65,20 +65,22 @@ class FinetuneReport(Section):
             return [f"Of {len(test)} methods {best} has the highest held-out alignment: {self.unit} = {test[best]:.3f} "
                     f"(n = {n} images, {folds} folds)."]  # fmt: skip
         gain = test["fine-tuned"] - test["full"]
-        words = "raised" if gain > 0 else "lowered" if gain < 0 else "left"
+        words = "left" if abs(gain) < 0.0005 else "raised" if gain > 0 else "lowered"
+        change = f"unchanged at {self.unit} = {test['full']:.3f}"
+        if words != "left":
+            change = f"from {self.unit} = {test['full']:.3f} to {test['fine-tuned']:.3f}"
         first = (
-            f"Fine-tuning {words} the held-out alignment from {self.unit} = {test['full']:.3f} to "
-            f"{test['fine-tuned']:.3f} ({signed(gain)}{self._p('fine-tuned', 'full')}), and pruning the untouched "
-            "network "
-            f"gave {test['pruned']:.3f} ({signed(test['pruned'] - test['full'])}{self._p('pruned', 'full')})."
+            f"Fine-tuning {words} the held-out alignment {change} ({signed(gain)}{self._p('fine-tuned', 'full')}), and "
+            f"pruning the untouched network gave {test['pruned']:.3f} "
+            f"({signed(test['pruned'] - test['full'])}{self._p('pruned', 'full')})."
         )
         apart = test["fine-tuned"] - test["pruned"]
-        better = "fine-tuning" if apart > 0 else "pruning"
-        second = (
-            f"So {better} served better, by {abs(apart):.3f}{self._p('fine-tuned', 'pruned')}, over n = {n} images in "
-            f"{folds} folds."
-        )
-        return [first, second]
+        better, p = "fine-tuning" if apart > 0 else "pruning", self._p("fine-tuned", "pruned")
+        sure = not p or float(self.table["p_holm_pruned"]["fine-tuned"]) <= 0.05
+        of = f"{abs(apart):.3f}{p}, n = {n} images in {folds} folds"
+        if sure:
+            return [first, f"So {better} served better, by {of}."]
+        return [first, f"Neither served clearly better: the difference, in favour of {better}, is {of}."]
 
     def _p(self, method: str, reference: str) -> str:
         """The corrected p of a difference, where relabellings were drawn."""

@@ -11,7 +11,7 @@ import xarray
 
 from ..folder import NETWORK_CONTENTS
 from . import methods
-from .parts import Block, Cell, Tab, Table, Words, table_of
+from .parts import Block, Cell, Picture, Tab, Table, Words, table_of
 from .prune import PruneReport
 from .references import cited
 from .section import Section
@@ -44,6 +44,13 @@ class _Network(Section):
 
     def _layer(self) -> list[str]:
         return [f"layer {self.settings['layer']}"] if "layer" in self.settings else []
+
+    def best(self) -> list[Picture]:
+        """The images that drive the best features or maps."""
+        return self.run.picture(
+            "best_images", "The images with the largest values of the best features or maps, a row for each of these",
+            "The images that drive the best features or maps, a row for each; names and values above the images",
+        )  # fmt: skip
 
     def seen(self) -> str:
         """The network, as a methods section has it."""
@@ -99,7 +106,7 @@ class EmbedReport(_Network):
         words = "No features were selected: all are in embedding.nc."
         caption = f"The {len(rows)} features that vary most over the images, and the images where each is largest"
         table = Table(caption, ["feature", "SD over images", "largest for"], rows)
-        return [Words(words), table], []
+        return [Words(words), *self.best(), table], []
 
     def methods(self) -> list[str]:
         layer, pool = self.settings.get("layer", ""), self.settings.get("pool", "")
@@ -124,6 +131,10 @@ class MapsReport(PruneReport, _Network):
 
     def facts(self) -> list[str]:
         return [self.network, *PruneReport.facts(self)]
+
+    def features(self) -> tuple[list[Block], list[Tab]]:
+        blocks, tabs = PruneReport.features(self)
+        return [*blocks, *self.best()], tabs
 
     def methods(self) -> list[str]:
         attrs = dict(self.result.attrs)
@@ -216,7 +227,8 @@ class HeatmapReport(_Network):
         caption = (
             f"The {len(rows)} feature maps with the highest mean importance, and the images that each matters most for"
         )
-        return [Table(caption, ["map", "mean importance", "share of images above zero", "highest for"], rows)], []
+        table = Table(caption, ["map", "mean importance", "share of images above zero", "highest for"], rows)
+        return [*self.best(), table], []
 
     def methods(self) -> list[str]:
         attrs = {**self.scores.attrs}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -77,20 +78,26 @@ class Table:
     linked: bool = False
     kind: str = "table"
 
+    @property
+    def numbers(self) -> list[bool]:
+        """Which columns stand to the right: those beyond the first that hold numbers, as such or as text."""
+        columns = [[row[k] for row in self.rows] for k in range(len(self.head))]
+        return [k >= self.first and all(map(_numeric, column)) for k, column in enumerate(columns)]
+
     def shown(self) -> list[list[tuple[str, str]]]:
         """Rows of cells as they are read, with what they are sorted by; a column has one number of decimals."""
-        digits = [_digits([row[k] for row in self.rows if k < len(row)]) for k in range(len(self.head))]
+        digits = [_digits(name, [row[k] for row in self.rows]) for k, name in enumerate(self.head)]
         return [[(cell_words(value, digits[k]), _order(value)) for k, value in enumerate(row)] for row in self.rows]
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture as a data address, with words for those who don't see it."""
+    """A picture as a data address, with words for those who don't see it; a wide one scrolls on a narrow screen."""
 
     address: str
     alt: str
     caption: str
-    small: bool = False
+    wide: bool = False
     kind: str = "picture"
 
 
@@ -115,16 +122,23 @@ class Part:
     tabs: Sequence[Tab] = field(default_factory=tuple)
 
 
-def _digits(column: Sequence[Cell]) -> int:
-    """Three decimals; one where values are in the tens, none where they are whole."""
-    numbers = [value for value in column if isinstance(value, float) and math.isfinite(value)]
+def _numeric(value: Cell) -> bool:
+    return not isinstance(value, str) or re.match(r"[-−+]?[\d.]|–?$", value) is not None
+
+
+def _digits(name: str, column: Sequence[Cell]) -> int | None:
+    """Decimals of a column: fewer for larger values; None for p-values, which have digits of their own."""
+    if re.match(r"(p|q|alpha)\b", name):
+        return None
+    numbers = [abs(value) for value in column if isinstance(value, float) and math.isfinite(value)]
     if numbers and all(value.is_integer() for value in numbers):
         return 0
-    return 1 if max(map(abs, numbers), default=0) >= 10 else 3
+    most = max(numbers, default=0)
+    return 3 if most < 10 else 2 if most < 100 else 1
 
 
-def cell_words(value: Cell, digits: int = 3) -> str:
-    """A cell as it is read: numbers with so many decimals, small ones with their own, nothing as a dash."""
+def cell_words(value: Cell, digits: int | None = 3) -> str:
+    """A cell as it is read: so many decimals, or two digits that matter; nothing as a dash."""
     if value is None:
         return "–"
     if isinstance(value, str):
@@ -136,7 +150,7 @@ def cell_words(value: Cell, digits: int = 3) -> str:
         return "–"
     if isinstance(value, int):
         return str(value)
-    words = f"{number:.{digits}f}" if number == 0 or 10**-digits <= abs(number) < 1e6 else f"{number:.2g}"
+    words = f"{number:.2g}" if digits is None or abs(number) >= 1e6 else f"{number:.{digits}f}"
     return words.replace("-", "−") if "e" not in words else words
 
 

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,19 @@ class Run:
 
 def picture_of(content: bytes, kind: str, alt: str, caption: str) -> Picture:
     """A picture as a data address."""
-    return Picture(f"data:image/{kind};base64,{base64.b64encode(content).decode()}", alt, caption)
+    address = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+    return Picture(address, alt, caption, _inches(content, kind) > 6.5)
+
+
+def _inches(content: bytes, kind: str) -> float:
+    """How wide a picture was drawn, as its resolution says."""
+    if kind == "svg+xml":
+        found = re.search(rb'<svg[^>]* width="([\d.]+)pt"', content)
+        return float(found[1]) / 72 if found else 0.0
+    from PIL import Image
+
+    with Image.open(io.BytesIO(content)) as opened:
+        return float(opened.width / opened.info.get("dpi", (150, 150))[0])
 
 
 def _fitting(content: bytes, vector: bool) -> tuple[bytes, str]:
@@ -99,11 +112,12 @@ def _fitting(content: bytes, vector: bool) -> tuple[bytes, str]:
     from PIL import Image
 
     with Image.open(io.BytesIO(content)) as opened:
-        image = opened.convert("RGB")
+        image, dots = opened.convert("RGB"), opened.info.get("dpi", (150, 150))[0]
     if image.width > WIDTH:
+        dots *= WIDTH / image.width
         image = image.resize((WIDTH, round(image.height * WIDTH / image.width)), Image.Resampling.LANCZOS)
     out = io.BytesIO()
-    image.save(out, "JPEG", quality=82, optimize=True)
+    image.save(out, "JPEG", quality=82, optimize=True, dpi=(round(dots), round(dots)))
     return out.getvalue(), "jpeg"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from ...measures import label_of
 from ..contents import described
 from . import cautions, methods
 from .markdown import blocks_of, heading_of
@@ -55,7 +56,7 @@ class Section:
         """How it was made, in a line."""
         pruning = self.pruning()
         found = [f"{pruning['metric']} similarity"] if "metric" in pruning else []
-        found += [f"alignment: {pruning['comparator']}"] if "comparator" in pruning else []
+        found += [f"alignment in {label_of(str(pruning['comparator']))}"] if "comparator" in pruning else []
         found += [f"search: {pruning['search']}"] if "search" in pruning else []
         return [*found, f"Secateur {self.settings['versions']['secateur']}"]
 
@@ -81,7 +82,9 @@ class Section:
         if read:
             rows = []
             for one in read:
-                place = str(one.get("file", one.get("folder", "")))
+                place = next(
+                    (str(one[key]) for key in ("file", "folder", "dataset", "name", "network") if one.get(key)), ""
+                )
                 role = str(one.get("role", ""))
                 shape = one.get("shape")
                 size = " × ".join(map(str, shape)) if shape else ""
@@ -103,7 +106,7 @@ class Section:
         notes = [str(note) for note in self.settings.get("notes", ())]
         if notes:
             blocks.append(Words("How the inputs were read and matched:"))
-            blocks.append(Bullets([f"{note[0].upper()}{note[1:]}." for note in notes]))
+            blocks.append(Bullets([note if note.endswith("…") else f"{note}." for note in notes]))
         else:
             named = [one for one in read if one.get("first_stimuli")]
             if len(named) > 1:
@@ -115,7 +118,7 @@ class Section:
         blocks, tabs = self.tables_to_read()
         stems = dict.fromkeys(Path(name).stem for name in self.run.names if name.endswith((".png", ".svg")))
         for stem in stems:
-            if stem != "images":
+            if stem not in ("images", "best_images"):
                 words = described(f"{stem}.png", self.contents()) or stem
                 blocks += self.run.picture(stem, f"{words[0].upper()}{words[1:]}")
         return blocks, tabs
@@ -165,7 +168,8 @@ class Section:
     def tables_to_read(self) -> tuple[list[Block], list[Tab]]:
         """What ``summary.md`` holds: its head as blocks, and a tab for each heading."""
         blocks, tabs = blocks_of(self.run.text("summary.md"))
-        return list(blocks), [tab for tab in tabs if tab.title != "Inputs"]
+        blocks = [block for block in blocks if not (isinstance(block, Words) and " · Secateur " in block.text)]
+        return blocks, [tab for tab in tabs if tab.title != "Inputs"]
 
 
 def target_tabs(names: Sequence[str], blocks: Sequence[Sequence[Block]]) -> tuple[list[Block], list[Tab]]:
