@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
+from matplotlib.figure import Figure
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -102,8 +104,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory, planted: Any) -> dict[str, Pa
     inputs = [{"role": "features", "file": "x <b>.npy", "shape": [24, 12], "sha256": "0" * 64, "first_stimuli": ["a"]}]
     one, null = sc.cross_validate(X, S[0], **quiet), sc.permutation_test(X, S[0], 19, **quiet)
     said = {"notes": notes, "inputs": inputs, "command": ["secateur", "prune", "x <b>.npy", "s.npy"]}
-    folder.write(parent / "one", X, S[0], one, null, title="Stimuli <i>& more", settings=said)
-    folder.write(parent / "two", X, S, sc.cross_validate(X, S, **quiet))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(folder, "page", lambda *_, **__: Figure((8, 2)))  # drawing it is another test's
+        folder.write(parent / "one", X, S[0], one, null, title="Stimuli <i>& more", settings=said)
+        folder.write(parent / "two", X, S, sc.cross_validate(X, S, **quiet))
     patterns, truth = timecourse.simulate(18, subjects=3, sensors=20, times=[-0.1, 0.25, 0.3], seed=1)
     course = timecourse.prune(truth.X, timecourse.rdm_movies(patterns), cv=3)
     folder.write_course(parent / "course", course, timecourse.group_test(course, n=7))
@@ -171,6 +175,20 @@ def test_the_verdict_says_what_was_computed(runs: dict[str, Path], planted: Any)
     assert "2 of 2 targets" in without
     assert "No permutation null was computed, so there is no p-value" in without
     assert "p =" not in without
+
+
+def test_intervals_and_the_final_set_where_they_are(runs: dict[str, Path], tmp_path: Path) -> None:
+    shutil.copytree(runs["one"], tmp_path / "run")
+    table = pandas.read_csv(tmp_path / "run" / "summary.csv")
+    table.assign(gain_lower=0.1, gain_upper=0.2).to_csv(tmp_path / "run" / "summary.csv", index=False)
+    kept = pandas.read_csv(tmp_path / "run" / "kept_features.csv")
+    kept.assign(final=kept["feature"].isin([3, 7])).to_csv(tmp_path / "run" / "kept_features.csv", index=False)
+    write_report(tmp_path / "run", ours=True)
+    text = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "(bootstrap interval +0.100 to +0.200)" in verdict(text)
+    assert "bootstrap interval" not in verdict((runs["one"] / "report.html").read_text(encoding="utf-8"))
+    assert "The set: the 2 features that pruning keeps when it is fitted to all stimuli." in text
+    assert "fitted once to all stimuli" in (tmp_path / "run" / "methods.md").read_text(encoding="utf-8")
 
 
 def test_warnings_are_given_where_due(runs: dict[str, Path], planted: Any) -> None:
@@ -272,7 +290,7 @@ def test_several_runs_side_by_side(runs: dict[str, Path], tmp_path: Path, monkey
     for words in ('<td data-order="">yes</td>', "largest at", "Warning: Few test pairs"):
         assert words in page.text
     monkeypatch.chdir(tmp_path)
-    call = ["report", str(runs["one"]), str(runs["two"])]
+    call = ["report", str(runs["two"]), str(runs["course"])]
     assert CliRunner().invoke(cli.app, call).exit_code == 0
     again = CliRunner().invoke(cli.app, call)
     assert again.exit_code == 2

@@ -13,7 +13,7 @@ import xarray
 from ...pairs import pair_count
 from ..curves import insertion_curves
 from ..drawing import mean_sd, plus_minus, shortened, signed, unit_of
-from ..folder import CONTENTS, MOST_PAGES
+from ..folder import CONTENTS
 from ..held_out_scores import held_out
 from ..nulls import null
 from ..results import things_of
@@ -24,6 +24,7 @@ from .section import Section, target_tabs
 
 __all__ = ["PruneReport", "feature_blocks"]
 
+MOST_TABS = 12
 MOST_ROWS = 300
 MOST_FEATURES = 50
 
@@ -112,6 +113,8 @@ class PruneReport(Section):
     def _evidence(self) -> str:
         n, folds = self.result.sizes["stimulus"], self.result.sizes["fold"]
         of = f"n = {n} stimuli, {folds} folds"
+        if self._over_targets():
+            return self._over_targets()
         if self.chance is None:
             return (
                 f"No permutation null was computed, so there is no p-value and chance can't be excluded ({of}); "
@@ -122,6 +125,12 @@ class PruneReport(Section):
             if self.null is not None and "p_mean_gain" in self.null:
                 p = float(self.null["p_mean_gain"])
                 return f"The mean gain over targets has p = {p:.2g} (one-sided, {drawn} relabellings; {of})."
+            if "p_permutation_gain_holm" in self.table:
+                small = int((self.table["p_permutation_gain_holm"] <= 0.05).sum())
+                return (
+                    f"The gain has p ≤ 0.05 for {small} of {len(self.names)} targets, corrected for their number "
+                    f"(Holm; one-sided, {drawn} relabellings; {of})."
+                )
             small = int((ps <= 0.05).sum())
             return (
                 f"The gain has p ≤ 0.05 for {small} of {len(self.names)} targets, not corrected for their number "
@@ -136,6 +145,11 @@ class PruneReport(Section):
             f"Of {drawn} relabellings of the stimuli, {self._again()}, {rarely} "
             f"gave a gain as large: p = {p:.2g} (one-sided; {of})."
         )
+
+    def _over_targets(self) -> str:
+        """The test over subjects, in the words of the tables."""
+        lines = self.run.text("summary.md").splitlines()
+        return next((line[2:] for line in lines if line.startswith("- Mean over ") and " t(" in line), "")
 
     def _again(self) -> str:
         """What a relabelling repeats."""
@@ -169,12 +183,16 @@ class PruneReport(Section):
             Table(f"Alignment in {unit}, means over {result.sizes['fold']} folds. Training values are in-sample.",
                   head, rows)
         ]  # fmt: skip
-        if len(self.names) > 1:
+        if len(self.names) > 1 and {"overview.png", "overview.svg"} & set(self.run.names):
+            overview += self.run.picture(
+                "overview", f"All {len(self.names)} targets, full against pruned, and their mean"
+            )
+        elif len(self.names) > 1:
             overview += self.run.drawn(
                 held_out(result), f"Held-out alignment of all {len(self.names)} targets, full and pruned",
                 "Full against pruned on held-out stimuli, mean ± SD over folds",
             )  # fmt: skip
-        shown = self.names[:MOST_PAGES]
+        shown = self.names[:MOST_TABS]
         pages = [self._of_target(t, name) for t, name in enumerate(shown)]
         if len(shown) < len(self.names):
             overview.append(Words(f"The first {len(shown)} of {len(self.names)} targets have a tab."))
@@ -273,7 +291,7 @@ class PruneReport(Section):
         if table is None:
             return super().features()
         tabs = [feature_blocks(own, things_of(self.result)) for _, own in table.groupby("target", sort=False)]
-        return target_tabs(self.names[:MOST_PAGES], tabs[:MOST_PAGES])
+        return target_tabs(self.names[:MOST_TABS], tabs[:MOST_TABS])
 
     def methods(self) -> list[str]:
         result, attrs = self.result, dict(self.result.attrs)
@@ -285,6 +303,17 @@ class PruneReport(Section):
             f"{methods.searched(attrs)}"
         )
         second = methods.folded({**self.settings, **attrs})
+        features = self.run.table("kept_features.csv")
+        if features is not None and "final" in features:
+            second += (
+                " The features that are reported are those that the same selection keeps when it is fitted once to all "
+                "stimuli; the held-out alignment says how well the procedure does."
+            )
+        if "gain_lower" in self.table:
+            second += (
+                f" Intervals of the held-out values come from {self.settings.get('bootstrap', '')} bootstrap "
+                "draws of the stimuli."
+            )
         if self.null is not None:
             second += " " + methods.permuted(self.null.sizes["permutation"])
         if any(str(name).startswith("ceiling") for name in self.table):
