@@ -25,6 +25,7 @@ import secateur as sc
 from secateur import report
 from secateur.measures import METRICS
 from secateur.report import folder as folder_module
+from secateur.report.contents import REPORT
 
 N, D = 24, 12
 
@@ -366,7 +367,8 @@ def test_folder_is_written_and_read_back(three: Case, tmp_path: Path) -> None:
     files = report.write(
         place, three.X, three.target, three.result, three.null, three.groups, title="T", settings={"command": ["x"]}
     )
-    assert sorted(p.name for p in place.iterdir()) == sorted(folder_module.FILES) == sorted(p.name for p in files)
+    names = sorted([*folder_module.FILES, *REPORT])
+    assert sorted(p.name for p in place.iterdir()) == names == sorted(p.name for p in files)
     assert [p.name for p in place.parent.iterdir()] == ["out"]
     for name, data in (("result.nc", three.result), ("permutations.nc", three.null)):
         with xarray.open_dataset(place / name, engine="h5netcdf") as read:
