@@ -28,6 +28,8 @@ from secateur import cli, files
 from secateur._command import is_command
 from secateur.atomic import host_name
 from secateur.report import folder
+from secateur.report.contents import REPORT
+from secateur.report.document.run import Run
 
 N, D = 24, 12
 NAMES = [f"item {i}" for i in range(N)]
@@ -51,6 +53,7 @@ def here(tmp_path: Path, X: Any, S: Any, monkeypatch: pytest.MonkeyPatch) -> Pat
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(folder, "page", lambda *_, **__: Figure())
+    monkeypatch.setattr(Run, "drawn", lambda *_, **__: [])
     np.save("x.npy", X)
     np.save("s.npy", S)
     return tmp_path
@@ -399,7 +402,7 @@ def test_streams_that_are_closed_or_go(here: Path, streams: str, unbuffered: str
     bash = f"{{ {command}; echo $? > code; }} {streams}" if "|" in streams else f"{command} {streams}; echo $? > code"
     subprocess.run(["sh", "-c", bash], check=True, timeout=120, env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
     assert (here / "code").read_text() == "0\n"
-    assert sorted(p.name for p in (here / "out").iterdir()) == sorted(set(folder.FILES) - {"permutations.nc"})
+    assert sorted(p.name for p in (here / "out").iterdir()) == sorted({*folder.FILES, *REPORT} - {"permutations.nc"})
     with xarray.open_dataset(here / "out" / "result.nc", engine="h5netcdf") as result:
         assert result.sizes["fold"] == 3
 
@@ -429,7 +432,7 @@ def test_a_result_that_a_killed_run_had_moved_aside_comes_back(here: Path) -> No
     gone.wait()
     (here / "out").rename(here / f".out-{host_name()}-{gone.pid}-0123abcd.old")
     assert "unless overwrite is given" in run(*words).stderr
-    assert sorted(p.name for p in (here / "out").iterdir()) == sorted(set(folder.FILES) - {"permutations.nc"})
+    assert sorted(p.name for p in (here / "out").iterdir()) == sorted({*folder.FILES, *REPORT} - {"permutations.nc"})
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="files are limited as Linux does")
@@ -485,7 +488,7 @@ def test_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = outcome.stdout
     assert "0.447 ± 0.029" in shown
     assert "WordNet (Wu-Palmer)" in shown
-    assert sorted(p.name for p in (tmp_path / "d").iterdir()) == sorted(folder.FILES)
+    assert sorted(p.name for p in (tmp_path / "d").iterdir()) == sorted([*folder.FILES, *REPORT])
     assert max(map(len, shown.splitlines())) <= 80
 
 

@@ -15,6 +15,7 @@ from secateur import networks  # noqa: E402
 from secateur.cli import app  # noqa: E402
 from secateur.finetuning import trainer  # noqa: E402
 from secateur.report import finetuning  # noqa: E402
+from secateur.report.contents import REPORT  # noqa: E402
 
 NAMES = [f"picture{i}" for i in range(18)]
 QUICK = ["--net", "squeezenet1_1", "--weights", "random", "--size", "48", "--freeze", "up to features.11"]
@@ -44,7 +45,7 @@ def test_subjects(inputs, tmp_path):
     out = tmp_path / "out"
     done = run(inputs / "images", inputs / "subjects.npy", *QUICK, "--out", out, "--checkpoint", tmp_path / "t.pt")
     assert done.exit_code == 0, done.stderr
-    assert {path.name for path in out.iterdir()} == set(finetuning.CONTENTS)
+    assert {path.name for path in out.iterdir()} == {*finetuning.CONTENTS, *REPORT}
     for words in ("| tuned + pruned |", "| fine-tuned |", "% of explainable variance", "mean of all 3 subjects'"):
         assert words in done.stdout
         assert words in (out / "summary.md").read_text(encoding="utf-8")

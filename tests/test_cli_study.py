@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 import secateur as sc
 from secateur.cli import app
+from secateur.report.contents import REPORT
 from secateur.study import fmri
 
 
@@ -44,7 +45,7 @@ def test_run(config: Path) -> None:
     assert done.exit_code == 0, done.stderr
     assert "# One region" in done.stdout
     written = {path.name for path in (config.parent / "out").iterdir()}
-    assert written == {name for name in fmri.CONTENTS if not name.startswith("behaviour")}
+    assert written == {*REPORT, *(name for name in fmri.CONTENTS if not name.startswith("behaviour"))}
     for name in written:
         assert f"  {name} " in done.stdout
     again = study(config, "--out", config.parent / "out")

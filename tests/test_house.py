@@ -55,7 +55,7 @@ LEVELS = {
     "fmri": 12,
 }
 HEAVY = {"torch", "torchvision", "matplotlib", "xarray", "pandas", "rsatoolbox", "typer", "pooch", "mne", "tqdm"}
-HEAVY |= {"dask", "distributed", "zarr"}
+HEAVY |= {"dask", "distributed", "zarr", "jinja2"}
 
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py"))
 

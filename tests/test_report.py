@@ -25,6 +25,7 @@ import secateur as sc
 from secateur import report
 from secateur.measures import METRICS
 from secateur.report import folder as folder_module
+from secateur.report.contents import REPORT
 from secateur.report.dictionary import one_of_many
 
 N, D = 24, 12
@@ -370,7 +371,7 @@ def test_folder_is_written_and_read_back(three: Case, tmp_path: Path) -> None:
     )  # fmt: skip
     assert sorted(p.name for p in place.iterdir()) == sorted(p.name for p in files)
     several = {"overview.png", "overview.svg"}
-    assert {one_of_many(p.name) for p in files} == several | set(folder_module.FILES)
+    assert {one_of_many(p.name) for p in files} == several | {*folder_module.FILES, *REPORT}
     assert [p.name for p in place.parent.iterdir()] == ["out"]
     for name, data in (("result.nc", three.result), ("permutations.nc", three.null)):
         with xarray.open_dataset(place / name, engine="h5netcdf") as read:

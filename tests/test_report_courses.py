@@ -12,6 +12,7 @@ import xarray
 from secateur import report, timecourse
 from secateur.report import courses, drawing
 from secateur.report import folder as folder_module
+from secateur.report.contents import REPORT
 from test_report import check_layout, words
 
 TIMES = np.round(np.arange(-8, 50, 2) * 0.01, 2)
@@ -340,7 +341,7 @@ def test_folder(many, tmp_path):
     files = report.write_course(
         tmp_path / "out", many.course, many.test, many.ceiling, many.null, title="T", settings={"command": ["x"]}
     )
-    assert sorted(f.name for f in files) == sorted(folder_module.COURSE_CONTENTS)
+    assert sorted(f.name for f in files) == sorted([*folder_module.COURSE_CONTENTS, *REPORT])
     assert sorted(f.name for f in files) == sorted(p.name for p in (tmp_path / "out").iterdir())
     with xarray.open_dataset(tmp_path / "out" / "course.nc", engine="h5netcdf") as back:
         xarray.testing.assert_equal(back.load(), many.course)

@@ -18,6 +18,7 @@ from secateur import networks  # noqa: E402
 from secateur.cli import app  # noqa: E402
 from secateur.files import FileError  # noqa: E402
 from secateur.report import classification, consistency  # noqa: E402
+from secateur.report.contents import REPORT  # noqa: E402
 from secateur.study import ConfigError, read_config, retention  # noqa: E402
 
 CLASSES, D, N = 20, 9, 24
@@ -185,7 +186,7 @@ def test_weights_themselves(home):
 
 
 def test_tables(home, written, result):
-    assert [path.name for path in written] == list(retention.CONTENTS)
+    assert [path.name for path in written] == [*retention.CONTENTS, *REPORT]
     assert all(path.stat().st_size > 50 for path in written)
     out = home / "out"
     table = pandas.read_csv(out / "accuracy.csv").query("target == 'mind' and version == 'ridge'")

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 import secateur as sc
 from secateur.cli import app
 from secateur.files import FileError
+from secateur.report.contents import REPORT
 from secateur.study import ConfigError, inputs, read_config, similarity
 
 N, D = 26, 12
@@ -128,7 +129,8 @@ def test_full_is_numpy_s_correlation(planted, written):
 def test_tables_say_what_the_result_does(planted, written):
     home = planted[0]
     assert [path.name for path in written] == [
-        name for name in similarity.CONTENTS if not re.match(r"maps_([5-9]|1\d)", name)
+        *(name for name in similarity.CONTENTS if not re.match(r"maps_([5-9]|1\d)", name)),
+        *REPORT,
     ]
     assert all(path.stat().st_size > 50 for path in written)
     page = (home / "out" / "summary.md").read_text(encoding="utf-8")

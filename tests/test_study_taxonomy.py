@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 import secateur as sc
 from secateur.cli import app
 from secateur.files import FileError
+from secateur.report.contents import REPORT
 from secateur.study import ConfigError, read_config, taxonomy
 
 ANIMALS = sc.datasets.load_imagenet_animals()
@@ -88,7 +89,7 @@ def test_both_nets_are_held_out(written, result):
 
 def test_tables(written, result):
     home = written[0].parent
-    assert [path.name for path in written] == list(taxonomy.CONTENTS)
+    assert [path.name for path in written] == [*taxonomy.CONTENTS, *REPORT]
     assert all(path.stat().st_size > 30 for path in written)
     table = pandas.read_csv(home / "concordance.csv", index_col="cut")
     full, pruned = (result["jaccard"].sel(space=space, cut=9).values for space in ("full", "pruned"))
@@ -242,7 +243,7 @@ class TestPhotographs:
     def test_the_whole_of_it(self, home):
         home, _ = home
         files = taxonomy.run(home / "study.toml", home / "out", progress=False)
-        assert [path.name for path in files] == list(taxonomy.CONTENTS)
+        assert [path.name for path in files] == [*taxonomy.CONTENTS, *REPORT]
         told = json.loads((home / "out" / "settings.json").read_text())
         assert [one["role"] for one in told["inputs"]] == ["images of the categories", "network"]
         assert str(home) not in json.dumps(told)

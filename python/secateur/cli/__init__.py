@@ -6,9 +6,10 @@ timecourse  secateur timecourse
 networks    secateur embed, secateur maps, secateur heatmap
 study       secateur study similarity, taxonomy, retention, fmri, example
 finetune    secateur finetune
+report      secateur report
 """
 
-from . import finetune, networks, prune, study, timecourse  # noqa: F401  (commands register themselves)
+from . import finetune, networks, prune, report, study, timecourse  # noqa: F401  (commands register themselves)
 from .app import app, main
 
 __all__ = ["app", "main"]

@@ -104,13 +104,15 @@ def _outlast_readers() -> None:
 
 def print_files(out: Path, files: Iterable[Path], contents: Mapping[str, str]) -> None:
     """What a results folder holds, file by file; files that each target has, on one line."""
+    from ..report.contents import described
     from ..report.dictionary import one_of_many
 
     alike: dict[str, list[str]] = {}
     for file in files:
         alike.setdefault(one_of_many(file.name), []).append(file.name)
     names = {name: own[0] if len(own) == 1 else f"{own[0]} … {len(own)}" for name, own in alike.items()}
-    lines = [f"  {shown:<{max(map(len, names.values()))}}  {contents[name]}" for name, shown in names.items()]
+    width = max(map(len, names.values()))
+    lines = [f"  {shown:<{width}}  {described(name, contents)}" for name, shown in names.items()]
     print_text("\n".join([f"Written to {out}:", *lines]))
 
 

@@ -144,6 +144,7 @@ def embed(
         from ..networks import embed as embedded
         from ..networks import heatmaps
         from ..report import contact_sheet
+        from ..report.drivers import best_images
 
         with refuse_bad_input():
             if format not in FORMATS:
@@ -162,6 +163,13 @@ def embed(
             "embedding.nc": X.rename("embedding"),
             **({} if format == "nc" else {f"embedding.{format}": _in_format(X, format)}),
             "images.png": contact_sheet(pictures, columns=10, title=f"What {seen.net.name} saw"),
+            "best_images.png": best_images(
+                pictures,
+                X.values,
+                (-X.values.std(axis=0)).argsort(kind="stable"),
+                [f"feature {name}" for name in X["feature"].values],
+                title="Images where a feature is largest",
+            ),
         }
         _write(out, content, seen.settings(layer=layer, pool=pool, tokens=tokens, format=format), overwrite)
 
@@ -211,8 +219,11 @@ def maps(
     selected by running the network again for each head and fold: name --blocks, or few --repeats, where that is long.
     """
     with exit_with_message():
+        from ..networks import embed as embedded
+        from ..networks import heatmaps
         from ..networks.feature_maps import alignment_importance, select
         from ..report import held_out, insertion_curves, tables
+        from ..report.drivers import best_images
         from ..validation import kept_features, summary
 
         checked_destination(out, overwrite)
@@ -229,7 +240,7 @@ def maps(
             f"{what.capitalize()} of {seen.net.name}, selected by {targets.labels[0] if targets.labels else 'target'}"
         )
         print_text(f"{title}\n\n{tables.text(result)}")
-        content = {
+        content: dict[str, Any] = {
             "importance.nc": scores,
             "selection.nc": result,
             "kept_features.csv": kept_features(result),
@@ -238,6 +249,18 @@ def maps(
             "curves.png": insertion_curves(result),
             "held_out.png": held_out(result),
         }
+        if parts == "maps":
+            with refuse_bad_input(), warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # its notes on the images were said already
+                means = embedded(seen.net, seen.images, "last_conv", pool="mean", batch=batch, progress=how["progress"])
+                pictures = heatmaps.seen(seen.net, seen.images)
+            content["best_images.png"] = best_images(
+                pictures,
+                means.values,
+                (-scores["importance"].values).argsort(kind="stable"),
+                [f"map {name}" for name in scores["map"].values],
+                title="Images where a map's mean activation is largest",
+            )
         _write(out, content, seen.settings(seed=seed, parts=parts, blocks=blocks, fill=scores.attrs["fill"]), overwrite)
 
 
@@ -268,6 +291,7 @@ def heatmap(
         from ..networks import saliency as of
         from ..networks.feature_maps import alignment_importance
         from ..report import contact_sheet, contours, precision_recall
+        from ..report.drivers import best_images
 
         checked_destination(out, overwrite)
         seen = _open(photographs, network, weights, device, seed)
@@ -290,18 +314,27 @@ def heatmap(
         with refuse_bad_input():
             scores = alignment_importance(seen.net, seen.images, targets, per_image=True, progress=bar, **how)
             heat = heatmaps.heatmap(seen.net, seen.images, scores, batch=batch, progress=bar)
-            same = np.ones(scores.sizes["map"])
+            one = "map" if parts == "maps" else "part"
+            same = np.ones(scores.sizes[one])
             plain = heatmaps.heatmap(seen.net, seen.images, same, batch=batch, progress=bar)
         empty = [str(name) for name in heat["image"].values[heat["empty"].values]]
         if empty:
             few = ", ".join(empty[:3]) + (", …" if len(empty) > 3 else "")
             log(f"note: heatmaps without a map of positive score are empty, {len(empty)} of {len(heat)}: {few}.")
         title = f"Alignment importance: {seen.net.name}, {targets.labels[0] if targets.labels else 'target'}"
+        own, word = scores["image_importance"].transpose("stimulus", one), parts.removesuffix("s")
         content: dict[str, Any] = {
             "heatmaps.nc": heat.rename("heatmap"),
             "importance.nc": scores,
             "heatmaps.png": contact_sheet(
                 pictures, heat, title=title, plain=plain, alignment=scores["image_baseline"].values
+            ),
+            "best_images.png": best_images(
+                pictures,
+                own.values,
+                (-own.fillna(0).mean("stimulus").values).argsort(kind="stable"),
+                [f"{word} {name}" for name in scores[one].values],
+                title=f"Images that a {word} matters most for",
             ),
         }
         if salient is not None:

@@ -10,9 +10,9 @@ names     which names can be stored
 from .arrays import load_npy, npy_header, npz_headers, npz_member
 from .limits import LIFT, Limits, ReadError, check_size, current, limits
 from .names import can_be_stored
-from .process import Reader, netcdf_array
+from .process import Reader, netcdf_array, netcdf_dataset
 
 __all__ = [
     "LIFT", "Limits", "ReadError", "Reader", "can_be_stored", "check_size", "current", "limits", "load_npy",
-    "netcdf_array", "npy_header", "npz_headers", "npz_member",
+    "netcdf_array", "netcdf_dataset", "npy_header", "npz_headers", "npz_member",
 ]  # fmt: skip

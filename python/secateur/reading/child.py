@@ -112,6 +112,24 @@ class Files:
             coded[name] = {"dims": [str(d) for d in one.dims], "values": values, "attrs": dict(one.attrs)}
         return {"own": own, "array": coded, "name": str(array.name)}
 
+    def dataset(self, path: str) -> dict[str, Any]:
+        """All arrays of a netCDF file's root as xarray decodes them."""
+        import h5py
+        import xarray
+
+        self.allow(os.path.getsize(path))
+        with h5py.File(path, "r") as file:
+            self._check_sources(file, Path(path))
+        with xarray.open_dataset(path, engine="h5netcdf") as held:
+            self.check(held.nbytes, Path(path).name)
+            self.allow(held.nbytes)
+            held = held.load()
+        parts = {}
+        for name, one in held.variables.items():
+            values = one.values.astype(str) if one.values.dtype == object else one.values
+            parts[str(name)] = {"dims": [str(d) for d in one.dims], "values": values, "attrs": dict(one.attrs)}
+        return {"own": [str(name) for name in held.data_vars], "parts": parts, "attrs": dict(held.attrs)}
+
     # MATLAB -----------------------------------------------------------------------------------------------------
 
     def _mat_entries(self, path: Path) -> list[Any]:

@@ -22,7 +22,7 @@ from .limits import LIFT, ReadError, current
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["GRACE", "Reader", "netcdf_array"]
+__all__ = ["GRACE", "Reader", "netcdf_array", "netcdf_dataset"]
 
 GRACE = 30.0  # seconds by the clock beside thrice the processor's: for disks and busy machines, a start included
 _OWN_MEMORY = 3 << 30  # address space of Python and the readers themselves
@@ -243,3 +243,32 @@ def netcdf_array(
     parts = {name: (one["dims"], one["values"], one["attrs"]) for name, one in reply["array"].items()}
     own, values, attrs = parts.pop("")
     return reply["own"], xarray.DataArray(values, parts, own, reply["name"], attrs)
+
+
+def netcdf_dataset(path: str | os.PathLike[str]) -> xarray.Dataset:
+    """All arrays of a netCDF file's root, as xarray decodes them.
+
+    Parameters
+    ----------
+    path : path
+        A netCDF 4 file.
+
+    Returns
+    -------
+    xarray.Dataset
+
+    Raises
+    ------
+    ReadError
+        Where the file can't be read.
+    """
+    import xarray
+
+    with Reader(path) as reader:
+        reply = reader.ask("dataset")
+    parts = {name: (one["dims"], one["values"], one["attrs"]) for name, one in reply["parts"].items()}
+    own = {name: parts.pop(name) for name in reply["own"]}
+    attrs = {
+        name: value.item() if getattr(value, "shape", None) == () else value for name, value in reply["attrs"].items()
+    }
+    return xarray.Dataset(own, parts, attrs)

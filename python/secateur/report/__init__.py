@@ -17,6 +17,7 @@ regions          the four tests over regions of the brain
 model_scores     networks and layers side by side, with the ceiling and what differs; would they be told apart
 choices          a nested choice: candidates, what each fold chose
 maps             feature maps' importance
+drivers          the images that drive features or feature maps
 heatmaps         overlays on images, contact sheets, curves against saliency
 retention        what pruned networks still classify
 finetuning       fine-tuning beside pruning: training, explainable variance, its folder
@@ -25,6 +26,8 @@ frames           the same as DataFrames
 dictionary       what the files and columns of a results folder hold
 answer           the final set as files
 formats          netCDF, CSV, settings, pictures as files
+contents         what each file of a folder holds, in a line
+document         one report per run: report.html, the paragraph for a paper, its references
 folder           all of it in one folder, whole or not at all
 """
 
@@ -33,6 +36,7 @@ from . import figures as figures
 from .choices import nested
 from .courses import alignment_over_time, course_page, generalisation, kept_over_time, selection_over_time
 from .curves import insertion_curves
+from .document import html
 from .finetuning import explained_markdown, explained_variance, training, write_finetuning
 from .folder import write, write_course, write_network
 from .heatmaps import agreement, contact_sheet, contours, overlays, precision_recall
@@ -53,8 +57,9 @@ from .trees import dendrograms
 __all__ = [
     "agreement", "alignment_over_time", "classification", "comparison", "comparison_markdown", "consensus",
     "consistency", "contact_sheet", "contours", "course_markdown", "course_page", "course_text", "dendrograms",
-    "embedding", "explained_markdown", "explained_variance", "generalisation", "held_out", "importance_histograms",
-    "insertion_curves", "kept_by_region", "kept_over_time", "markdown", "matrices", "mds", "models", "nested", "null",
-    "overlays", "overview", "page", "precision_recall", "recovery", "regions", "selection_over_time", "text",
+    "embedding", "explained_markdown", "explained_variance", "generalisation", "held_out", "html",
+    "importance_histograms", "insertion_curves", "kept_by_region", "kept_over_time", "markdown", "matrices", "mds",
+    "models", "nested", "null", "overlays", "overview", "page", "precision_recall", "recovery", "regions",
+    "selection_over_time", "text",
     "training", "write", "write_course", "write_finetuning", "write_network",
 ]  # fmt: skip

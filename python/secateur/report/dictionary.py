@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .contents import FILES as DESCRIPTIONS
+
 __all__ = ["COLUMNS", "DICTIONARY", "FILES", "MANY", "NUMBERING", "WHICH_SET", "one_of_many", "write_dictionary"]
 
 DICTIONARY = "data_dictionary.json"
@@ -29,17 +31,11 @@ NUMBERING = (
 # Files that say which features are the result, and how it came about; what they are called where there are several
 # targets with a set each is numbered by target, from 1: features_pruned_01.csv.
 MANY = ("features_pruned.csv", "features_pruned.npy", "rdm_pruned.csv", "rdm_pruned.npy")
-FILES = {
+ANSWER = (
+    "kept_features.csv", *MANY, "folds.csv", "test_folds.csv", "curve.csv", "final_set.nc", DICTIONARY,
+)  # fmt: skip
+FILES = {name: DESCRIPTIONS[name] for name in ANSWER} | {
     "kept_features.csv": "the final set, and how often each feature was kept",
-    "features_pruned.csv": "the final set's values, stimuli × kept features",
-    "features_pruned.npy": "the same for numpy, without names",
-    "rdm_pruned.csv": "dissimilarities in the final set, stimuli × stimuli",
-    "rdm_pruned.npy": "the same for numpy, where a table would be too large",
-    "folds.csv": "scores and features kept, one row per target and fold",
-    "test_folds.csv": "in which fold each stimulus was held out",
-    "curve.csv": "alignment against the number of features",
-    "final_set.nc": "the final set, its importance and curve (netCDF)",
-    DICTIONARY: "what every file and column holds",
 }
 
 _ALIGNMENT = "in units of the comparator (settings.json), as correlations are: 1 at most"

@@ -18,6 +18,7 @@ from ..reading import can_be_stored
 from ..validation import kept_features
 from . import courses, dictionary
 from .answer import write_answer
+from .contents import REPORT
 from .formats import SETTINGS, save_figure, write_matlab, write_netcdf, write_settings, write_table
 from .frames import course_features, course_table, tabled
 from .overview import overview
@@ -79,6 +80,7 @@ NETWORK_CONTENTS = {
     "summary.csv": "all maps against the selected",
     "summary.md": "the same as tables to read",
     "images.png": "what the network saw",
+    "best_images.png": "the images that drive the best features or maps, a row each",
     "heatmaps.png": "every image with its heatmap",
     "contours.png": "the warmest percents, outlined",
     "precision_recall.png": "heat predicted from saliency",
@@ -87,7 +89,7 @@ NETWORK_CONTENTS = {
     SETTINGS: "command, versions, seeds, hashes of the input",
 }
 FILES = tuple(CONTENTS)
-OURS = {*CONTENTS, *SOMETIMES, *COURSE_CONTENTS, *NETWORK_CONTENTS}
+OURS = {*CONTENTS, *SOMETIMES, *COURSE_CONTENTS, *NETWORK_CONTENTS, *REPORT}
 MOST_PAGES = 50
 
 
@@ -219,7 +221,8 @@ def write(
         ``bootstrap.nc``. With ``final`` also
         ``final_set.nc``, ``features_pruned.csv`` and ``.npy``, ``rdm_pruned.csv`` (numbered, ``features_pruned_1.csv``,
         where targets have sets of their own), ``folds.csv``, ``test_folds.csv``, ``curve.csv`` and
-        ``data_dictionary.json``, which says what each file and column holds.
+        ``data_dictionary.json``, which says what each file and column holds. And the report of the run:
+        ``report.html``, ``methods.md``, ``references.bib``.
 
     Raises
     ------
@@ -281,15 +284,18 @@ def write(
 def write_folder(
     folder: str | os.PathLike[str], fill: Callable[[Path], None], contents: Mapping[str, str], overwrite: bool
 ) -> list[Path]:
-    """Fill a hidden folder, then put it in its place; the files that are there of those named."""
+    """Fill a hidden folder, add its report, then put it in its place; the files that are there of those named."""
+    from .document import write_report
+
     clear_leftovers(folder)
     place = check_destination(folder, overwrite, contents)
     with whole_folder(place) as draft:
         fill(draft)
+        write_report(draft, ours=True)
         numbered: dict[str, list[str]] = {}
         for file in sorted(draft.iterdir()):
             numbered.setdefault(dictionary.one_of_many(file.name), []).append(file.name)
-        names = [file for name in contents for file in numbered.get(name, ())]
+        names = [file for name in {**contents, **REPORT} for file in numbered.get(name, ())]
         check_destination(folder, overwrite, contents)  # the computation may have taken hours
     return [place / name for name in names]
 
@@ -330,7 +336,7 @@ def write_course(
     -------
     list of Path
         ``course.nc``, ``group.nc``, ``summary.csv``, ``summary.md``, ``kept_features.csv``, the pictures as PNG and
-        SVG, ``settings.json``.
+        SVG, ``settings.json``, ``report.html``, ``methods.md``, ``references.bib``.
 
     Raises
     ------
@@ -416,7 +422,7 @@ def write_network(
     >>> with tempfile.TemporaryDirectory() as parent:
     ...     files = write_network(Path(parent) / "out", {"summary.md": "All is well."})
     >>> [file.name for file in files]
-    ['summary.md', 'settings.json']
+    ['summary.md', 'settings.json', 'report.html', 'methods.md', 'references.bib']
     """
     strange = [name for name in content if name not in NETWORK_CONTENTS]
     if strange:

@@ -1,0 +1,110 @@
+"""Sentences of a methods section that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...measures import Comparator, Metric, Search, comparator_row, metric_row
+from .references import cited
+
+__all__ = [
+    "COMPARATOR_WORDS", "METRIC_WORDS", "SEARCH_WORDS", "aligned", "folded", "measured", "permuted", "searched",
+    "software",
+]  # fmt: skip
+
+METRIC_WORDS: dict[Metric, str] = {
+    "cosine": "the cosine of their feature vectors",
+    "correlation": "Pearson's correlation of their feature vectors",
+    "dot": "the inner product of their feature vectors",
+    "sqeuclidean": "the negative squared Euclidean distance of their feature vectors",
+    "euclidean": "the negative Euclidean distance of their feature vectors",
+    "cityblock": "the negative city-block distance of their feature vectors",
+}
+COMPARATOR_WORDS: dict[Comparator, str] = {
+    "pearson": "Pearson's correlation",
+    "cosine": "the cosine",
+    "corr_cov": f"the whitened correlation {cited('diedrichsen2021')}",
+    "cosine_cov": f"the whitened cosine {cited('diedrichsen2021')}",
+    "spearman": "Spearman's rank correlation",
+    "rho-a": "the rank correlation rho-a",
+    "tau-a": f"Kendall's tau-a {cited('nili2014')}",
+    "tau-b": "Kendall's tau-b",
+}
+SEARCH_WORDS: dict[Search, str] = {
+    "ranking": "Features were ranked by how much the alignment fell when each alone was left out, and inserted in that "
+    f"order; the shortest prefix with the highest alignment was kept {cited('tarigopula2023')}.",
+    "parsimonious": "Features were ranked by how much the alignment fell when each alone was left out; the shortest "
+    "prefix of that order was kept whose held-out alignment, averaged over inner folds of the training stimuli, was "
+    "within one standard error of the best.",
+    "stable": "Features were kept that were among the most important ones in most of many random halves of the "
+    f"training stimuli (stability selection; {cited('meinshausen2010', 'shah2013')[1:]}.",
+    "forward": "Features were chosen by forward selection: beginning with none, the feature that gave the highest "
+    "alignment was added at each step, and the best set on the way was kept.",
+    "backward": "Features were chosen by backward elimination: beginning with all, the feature without which the "
+    "alignment was highest was removed at each step, and the best set on the way was kept.",
+    "floating": "Features were chosen by floating forward selection: after each addition, features were removed while "
+    f"that gave a better set of its size, and the best set on the way was kept {cited('pudil1994')}.",
+    "floating-backward": "Features were chosen by floating backward elimination: after each removal, features were "
+    f"added while that gave a better set of its size, and the best set on the way was kept {cited('pudil1994')}.",
+}
+
+
+def measured(settings: Mapping[str, Any]) -> str:
+    """How two stimuli and two spaces are compared."""
+    metric, comparator = str(settings["metric"]), comparator_row(str(settings["comparator"]))
+    metric_row(metric)
+    words = next(word for name, word in COMPARATOR_WORDS.items() if comparator_row(name) is comparator)
+    return (
+        f"The similarity of two stimuli was {METRIC_WORDS[metric]}. "  # type: ignore[index]
+        f"The alignment of the features' similarity space with a target was {words} over all pairs of stimuli "
+        f"(representational similarity analysis; {cited('kriegeskorte2008')[1:]}."
+    )
+
+
+def aligned(settings: Mapping[str, Any]) -> str:
+    """What is said of the sign of targets that hold dissimilarities."""
+    if settings.get("kind") != "dissimilarity":
+        return ""
+    return "Target dissimilarities (RDMs) entered negated, so that larger values mean more alike."
+
+
+def searched(settings: Mapping[str, Any]) -> str:
+    """How features were found."""
+    search = str(settings.get("search", "ranking"))
+    return SEARCH_WORDS[search]  # type: ignore[index]
+
+
+def folded(settings: Mapping[str, Any], what: str = "stimuli") -> str:
+    """How stimuli were held out."""
+    cv, repeats, seed = str(settings["cv"]), int(settings["repeats"]), settings["seed"]
+    drawn = f"{cv} folds" if cv.isdigit() else f"folds ({cv})"
+    if repeats > 1:
+        drawn += f", drawn {repeats} times"
+    return (
+        f"The {what} were divided into {drawn} (seed {seed}). Features were chosen from the pairs among the training "
+        f"{what} of a fold alone, and the alignment of all features and of those kept was computed over the pairs "
+        "among "
+        f"its held-out {what}; values are means over folds."
+    )
+
+
+def permuted(n: int) -> str:
+    """The permutation test."""
+    return (
+        f"Significance was tested by permutation: the target's stimuli were relabelled {n} times, the whole selection "
+        "was run again each time, and p is (1 + the number of relabellings that reached the observed value) divided by "
+        f"(1 + {n}), one-sided {cited('phipson2010')}."
+    )
+
+
+def software(settings: Mapping[str, Any]) -> str:
+    """What computed it."""
+    versions = settings["versions"]
+    known = {"numpy": ("NumPy", "harris2020"), "scipy": ("SciPy", "virtanen2020")}
+    known["scikit-learn"] = ("scikit-learn", "pedregosa2011")
+    stood = [f"{name} {versions[key]} {cited(source)}" for key, (name, source) in known.items() if key in versions]
+    return (
+        f"All analyses were done with Secateur {versions['secateur']} under Python {settings['python']}, with "
+        f"{', '.join(stood[:-1])} and {stood[-1]}."
+    )

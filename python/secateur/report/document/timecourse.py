@@ -1,0 +1,207 @@
+"""Reports of ``secateur timecourse``: pruning at every time of a MEG or EEG recording."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas
+
+from ...measures import label_of
+from ..courses import flips_words
+from ..drawing import signed
+from ..folder import COURSE_CONTENTS, PICTURES
+from . import cautions, methods
+from .parts import Block, Code, Download, Tab, Words, table_of
+from .references import cited
+from .section import Section
+
+__all__ = ["CourseReport"]
+
+MOST_FEATURES = 50
+
+
+class CourseReport(Section):
+    """Every time of every subject, in folds of stimuli, with tests over subjects."""
+
+    commands: ClassVar[tuple[str, ...]] = ("timecourse",)
+    marks: ClassVar[tuple[str, ...]] = ("course.nc", "summary.csv")
+
+    @classmethod
+    def contents(cls) -> Mapping[str, str]:
+        return COURSE_CONTENTS
+
+    @cached_property
+    def table(self) -> pandas.DataFrame:
+        table = self.run.table("summary.csv")
+        assert table is not None  # one of its marks
+        return table
+
+    @cached_property
+    def unit(self) -> str:
+        return str(self.table.columns[0]).removeprefix("time_")
+
+    @cached_property
+    def times(self) -> Any:
+        return self.table.iloc[:, 0].to_numpy(dtype=float)
+
+    @property
+    def subjects(self) -> int:
+        """How many the test is over; 1 where there is no such test."""
+        return int(self.table["subjects"].max()) if "subjects" in self.table else 1
+
+    def facts(self) -> list[str]:
+        count = self.subjects
+        of = f"{count} subject{'s' if count > 1 else ''}"
+        return [of, f"{len(self.times)} times", f"{self.settings['cv']} folds of stimuli", *super().facts()]
+
+    def verdict(self) -> list[str]:
+        table, label = self.table, label_of(str(self.settings["comparator"]))
+        gain = table["gain"].to_numpy(dtype=float)
+        if not np.isfinite(gain).any():
+            return ["The held-out alignment is undefined at every time, so nothing can be said of pruning."]
+        best = int(np.nanargmax(gain))
+        row = table.iloc[best]
+        kept = f"{row['n_kept']:.1f} features kept on average"
+        at = (
+            f"The mean held-out gain of pruning is largest at {self.times[best]:g} {self.unit}: {label} = "
+            f"{row['pruned']:.3f} for the kept features against {row['full']:.3f} for all, a gain of "
+            f"{signed(float(gain[best]))} ({kept}); this time was looked for, so it is no estimate."
+        )
+        return [at, self._evidence(row)]
+
+    def _evidence(self, row: pandas.Series[Any]) -> str:
+        if "significant" in self.table:
+            alpha, count = float(self.settings.get("alpha", 0.05)), self.subjects
+            sure = self.table["significant"].astype(bool).to_numpy()
+            words = f"{int(sure.sum())} of {len(sure)} times have q ≤ {alpha:g} (paired one-sided t over n = {count} "
+            words += f"subjects, false discovery rate over times); there t({int(row['df'])}) = {row['t']:.2f}"
+            words += f", p = {row['p']:.2g} uncorrected" if np.isfinite(row["p"]) else ""
+            return f"{words}.{self._clusters()}"
+        if "permutation_p_max_gain" in self.table:
+            least = float(self.table["permutation_p_max_gain"].min())
+            return (
+                f"Over {self.settings['permutations']} relabellings of the stimuli the least p of the gain is "
+                f"{least:.2g}, corrected over times (one-sided; one subject)."
+            )
+        return (
+            "There is one subject and no null was computed, so there is no p-value; --permutations N tests whether "
+            "these "
+            "features fit better than if they were dealt to other stimuli."
+        )
+
+    def _clusters(self) -> str:
+        if "cluster_p" not in self.table:
+            return ""
+        found = self.table[self.table["cluster"] > 0]
+        if found.empty:
+            return " No run of times passes the threshold of the cluster test."
+        return f" The least p of a cluster of times is {found['cluster_p'].min():.2g}."
+
+    def warnings(self) -> list[str]:
+        found = super().warnings()
+        if "Synthetic recording" in self.run.text("summary.md") or (
+            "--demo" in map(str, self.settings.get("command", ())) and not self.settings.get("inputs")
+        ):
+            found.append("The recording is synthetic: this is an example, not a finding.")
+        full = float(np.nanmean(self.table["full"])) if self.table["full"].notna().any() else float("nan")
+        found += cautions.below_zero([full], [float("nan")], str(self.settings["kind"]), ["the recording"])
+        if "significant" in self.table:
+            found += cautions.baseline(self.times, self.table["significant"], self.unit)
+            if self.subjects < 5:
+                found.append(
+                    f"The test is over {self.subjects} subjects: it has little power, and says little of others."
+                )
+        lost = [line for line in self.run.text("summary.md").splitlines() if "are undefined and left out" in line]
+        found += [line.lstrip("- ") for line in lost]
+        drawn = int(self.settings.get("permutations", 0))
+        return found + (cautions.coarse_null(drawn) if drawn else [])
+
+    def results(self) -> tuple[list[Block], list[Tab]]:
+        blocks, _ = self.tables_to_read()
+        tabs = []
+        titles = {"alignment": "Alignment", "kept": "Features kept", "selection": "Which features",
+                  "generalisation": "Across times", "course": "One page"}  # fmt: skip
+        for stem, title in titles.items():
+            words = PICTURES[stem]
+            own: list[Block] = [*self.run.picture(stem, self._alt(stem), f"{words[0].upper()}{words[1:]}")]
+            if own:
+                tabs.append(Tab(title, own))
+        return blocks, tabs
+
+    def _alt(self, stem: str) -> str:
+        gain = self.table["gain"].to_numpy(dtype=float)
+        words = PICTURES[stem]
+        if stem != "alignment" or not np.isfinite(gain).any():
+            return f"{words[0].upper()}{words[1:]}, {self.times[0]:g} to {self.times[-1]:g} {self.unit}"
+        best = int(np.nanargmax(gain))
+        where = f"the largest gain, {gain[best]:.3f}, is at {self.times[best]:g} {self.unit}"
+        return f"Alignment over time, all and kept features; {where}"
+
+    def held_out(self) -> list[Block]:
+        shown = self.table.rename(columns={self.table.columns[0]: f"time ({self.unit})"})
+        blocks: list[Block] = [
+            table_of("Held-out alignment at every time: means, tests over subjects, noise ceiling.", shown)
+        ]
+        if "ceiling_lower" not in self.table:
+            blocks.append(Words("No noise ceiling: it needs 2 subjects or more."))
+        return blocks
+
+    def features(self) -> tuple[list[Block], list[Tab]]:
+        table = self.run.table("kept_features.csv")
+        if table is None:
+            return super().features()
+        names = [str(name) for name in table["feature"][table["mean_share"] >= 0.5]]
+        blocks: list[Block] = [
+            Words("Each time, subject and fold has a set of its own. The share says how often a feature is in it.")
+        ]
+        if names:
+            blocks.append(Code("Features in at least half of all sets", ", ".join(names), "wrap"))
+            blocks.append(Download("kept_features.txt", "\n".join(names) + "\n", f"Download the list ({len(names)})"))
+        more = "" if len(table) <= MOST_FEATURES else f", the first {MOST_FEATURES} of {len(table)}"
+        caption = f"How often each feature is kept, and when most{more}; all are in kept_features.csv."
+        return [*blocks, table_of(caption, table.head(MOST_FEATURES))], []
+
+    def methods(self) -> list[str]:
+        settings, count = self.settings, self.subjects
+        of = f"{count} subjects" if count > 1 else "one subject"
+        first = (
+            f"Features were pruned to representational dissimilarity matrices (RDMs) of {of} at each of "
+            f"{len(self.times)} times {cited('tarigopula2023')}. {methods.measured(settings)} "
+            f"{methods.aligned(settings)} {methods.searched(settings)}"
+        )
+        second = methods.folded(settings)
+        if "significant" in self.table:
+            second += (
+                " The gain of pruning was tested over subjects with a paired, one-sided t-test of Fisher's z at each "
+                f"time, with the false discovery rate over times {cited('benjamini1995')} and with a cluster-based "
+                f"permutation test of {self._flips()} {cited('maris2007')}."
+            )
+        if "ceiling_lower" in self.table:
+            second += f" The noise ceiling was computed over subjects {cited('nili2014')}."
+        if int(settings.get("permutations", 0)):
+            second += (
+                f" In {settings['permutations']} permutations the stimuli were relabelled alike for all subjects and "
+                "times, the selection was run again, and the largest value over times was kept."
+            )
+        return [first, second, methods.software(settings), " ".join(self.verdict())]
+
+    def _flips(self) -> str:
+        group = self.run.dataset("group.nc")
+        return f"{self.settings['flips']} sign flips" if group is None else flips_words(group).split(",")[0]
+
+    def headline(self) -> list[dict[str, Any]]:
+        gain = self.table["gain"].to_numpy(dtype=float)
+        row: dict[str, Any] = {"subjects": self.subjects, "times": len(self.times)}
+        if np.isfinite(gain).any():
+            best = int(np.nanargmax(gain))
+            row |= {
+                "target": f"at {self.times[best]:g} {self.unit}",
+                "unit": label_of(str(self.settings["comparator"])),
+            }
+            row |= {"full, held out": float(self.table["full"].iloc[best])}
+            row |= {"pruned, held out": float(self.table["pruned"].iloc[best]), "gain": float(gain[best])}
+            row["kept"] = float(self.table["n_kept"].iloc[best])
+        return [row]
