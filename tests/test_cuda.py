@@ -285,6 +285,12 @@ def test_targets_and_x_lie_in_the_same_place():
     pairs = sc.pairs.pair_positions(some, 8)
     np.testing.assert_array_equal(_core.cuda_fetch(_core.cuda_among(loaded, some)), X[some])
     np.testing.assert_array_equal(_core.cuda_fetch(_core.cuda_targets_among(goals(), None, None, 8, some)), h[:, pairs])
+    for missing in (
+        lambda: _core.cuda_among(loaded, None),
+        lambda: _core.cuda_targets_among(goals(), None, None, 8, None),
+    ):
+        with pytest.raises(TypeError, match="stimuli must be a numpy array, got NoneType"):
+            missing()
     for wrong, all_stimuli, message in (
         (goals(), 9, "loaded must be targets on a CUDA device, of 9 stimuli"),
         (_core.Targets(h), 8, "loaded must be targets on a CUDA device"),
@@ -1226,6 +1232,10 @@ def test_arrays_by_dlpack_that_are_refused(emulated):
     elsewhere.tensor.data = X.ctypes.data
     with pytest.raises(ValueError, match="X must lie in a CUDA device's memory, got a pointer to other memory"):
         sc.leave_one_out(elsewhere, h, kind="similarity")
+    vectors = ByDLPack(X)
+    vectors.tensor.bits, vectors.tensor.lanes = 16, 4
+    with pytest.raises(TypeError, match="X must have dtype float64 on a CUDA device, got '4 of <f2'"):
+        sc.leave_one_out(vectors, h, kind="similarity")
     said = ByDLPack(X)
     said.tensor.device_type = 10  # it says another thing than its tensor
     with pytest.raises(ValueError, match="X must lie in a CUDA device's memory, got DLPack's device type 10"):
@@ -1269,9 +1279,9 @@ def test_masked_embeddings(rows, n, units, outputs, emulated):
     for lend in (OnDevice, ByDLPack):
         given = (lend(before), lend(removed), _core.cuda_load_layer(device, lend(weights)), lend(after), 1)
         np.testing.assert_array_equal(_core.masked_embeddings(*given), found)
-        out = lend(np.full_like(found, np.nan))
+        out = OnDevice(np.full_like(found, np.nan))
         assert _core.masked_embeddings(*given, out) is out
-        at = out.lent if lend is ByDLPack else out.__cuda_array_interface__["data"][0]  # emulated: the host can read it
+        at = out.__cuda_array_interface__["data"][0]  # emulated: the host can read it
         written = np.frombuffer(ctypes.string_at(at, found.nbytes), np.float32)
         np.testing.assert_array_equal(written.reshape(found.shape), found)
 
@@ -1281,6 +1291,10 @@ def test_masked_embeddings_that_are_refused(emulated):
     device = _core.cuda_open()
     layer = _core.cuda_load_layer(device, weights)
     out = np.zeros((4, 3, 10), np.float32)
+    read_only, masked, bare = OnDevice(out), OnDevice(before), OnDevice(removed[:0])
+    read_only.__cuda_array_interface__["data"] = (read_only.__cuda_array_interface__["data"][0], True)
+    masked.__cuda_array_interface__["mask"] = OnDevice(before)
+    del bare.shape  # nothing but the interface
     for given, error, message in (
         ((before.astype(float), removed, layer, after, 1), TypeError, "before must have dtype float32, got float64"),
         (
@@ -1305,6 +1319,14 @@ def test_masked_embeddings_that_are_refused(emulated):
         ((before, removed, layer, after, 1, out), ValueError, "out must lie on the CUDA device"),
         ((before, removed, weights, after, 1, OnDevice(out)), ValueError, "out must lie on the CUDA device"),
         ((before, removed, layer, after, 1, OnDevice(out[:3])), ValueError, r"out must have shape .* got \(3, 3, 10\)"),
+        ((before, removed, layer, after, 1, read_only), ValueError, "out must be writable, got a read-only array"),
+        (
+            (before, removed, layer, after, 1, ByDLPack(out)),
+            TypeError,
+            "out must have __cuda_array_interface__, which says",
+        ),
+        ((masked, removed, layer, after, 1), ValueError, "before must have no mask on a CUDA device, got one"),
+        ((before, bare, layer, after, 1), ValueError, r"removed must have a row and an image, got shape \(0, 3, 20\)"),
     ):
         with pytest.raises(error, match=message):
             _core.masked_embeddings(*given)
@@ -1313,6 +1335,7 @@ def test_masked_embeddings_that_are_refused(emulated):
         (out.astype(float), None, TypeError, "embeddings must have dtype float32"),
         (out[:, :1].copy(), None, ValueError, "embeddings must have a row, 2 stimuli and a feature or more"),
         (out, out[0, :, :9].copy(), ValueError, "beside must have 10 features, as embeddings have"),
+        (out, out[0, :0], ValueError, r"beside must have a stimulus or more, got shape \(0, 10\)"),
     ):
         with pytest.raises(error, match=message):
             _core.cuda_similarities(device, embeddings, beside, "cosine")
