@@ -587,6 +587,28 @@ def test_the_order_of_threads_and_little_memory_change_no_bit_of_vectors(compara
                 np.testing.assert_array_equal(call(verb, X, h, "cosine", comparator), expected)
 
 
+@pytest.mark.parametrize(
+    ("comparator", "some", "few"), [("spearman", 400_000, 225_000), ("corr_cov", 200_000, 150_000)]
+)
+def test_targets_of_whole_vectors_go_in_parts(comparator, some, few, emulated, monkeypatch):
+    """Where not all have room: with the same bits. Where not one has, the call says so beforehand."""
+    X, h = cases.embedding(30, 3), cases.target(30, 20, "different" if of_ranks(comparator) else "none")
+    options = {"metric": "cosine", "comparator": comparator, "kind": "similarity", "device": "cuda"}
+    orders = np.stack([np.roll([2, 0, 1], t) for t in range(20)])
+    verbs = [partial(sc.insertion_curve, X, h, order) for order in (orders, orders[0])] + [
+        partial(sc.leave_one_out, X, h)
+    ]
+    gc.collect()  # what others loaded is no longer on the device
+    whole = [verb(**options) for verb in verbs]
+    monkeypatch.setenv("SECATEUR_EMULATED_MEMORY", str(some))
+    for verb, expected in zip(verbs, whole):
+        np.testing.assert_array_equal(verb(**options), expected)
+    monkeypatch.setenv("SECATEUR_EMULATED_MEMORY", str(few))
+    for verb in verbs[:2]:
+        with pytest.raises(MemoryError, match=r"at least .* are needed \(comparing similarities, one target and one"):
+            verb(**options)
+
+
 @pytest.mark.parametrize("comparator", ["spearman", "tau-b"])
 def test_ranks_leave_undefined_test_pairs_out(comparator):
     """Among test stimuli: counted, as on the processor; to whitened comparators they are refused."""
