@@ -266,7 +266,7 @@ def test_targets_and_x_lie_in_the_same_place():
     for target, message in (
         (_core.Targets(h), "target must lie on the CUDA device that X lies on, got it in host memory"),
         (goals(cases.target(7)[None], 7), "target must have 28 pairs, those of the 8 stimuli of X, got 21"),
-        (goals(device=_core.cuda_open()), "target must lie where X lies, got one loaded on another"),
+        (goals(device=_core.cuda_open()), "target must lie where X lies, got one loaded on another Device"),
     ):
         with pytest.raises(ValueError, match=message):
             _core.held_out_alignment(loaded, target, by, None, None, 1)
@@ -299,6 +299,13 @@ def test_targets_and_x_lie_in_the_same_place():
             _core.cuda_targets_among(wrong, None, None, all_stimuli, some)
     np.testing.assert_array_equal(_core.cuda_fetch(loaded), X)
     np.testing.assert_array_equal(_core.cuda_fetch(goals()), h)
+    negated = _core.cuda_load_targets(device, h, None, None, 8, True)
+    np.testing.assert_array_equal(_core.cuda_fetch(negated), -h)
+    cases.close(
+        _core.leave_one_out(loaded, negated, by, np.arange(5), 1),
+        -_core.leave_one_out(X, _core.Targets(h), by, np.arange(5), 1),
+        1e-12,
+    )
 
 
 @pytest.mark.parametrize("procedure", ["cross_validate", "transfer", "permutation_test", "bootstrap"])
