@@ -6,6 +6,7 @@ with faults to order; elsewhere these tests skip.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import itertools
@@ -425,6 +426,40 @@ def test_large_copies_go_in_parts(pinned, emulated, monkeypatch):
     loaded = _core.cuda_load(_core.cuda_open(), X, "double")
     some = np.arange(8, -1, -1)
     np.testing.assert_array_equal(_core.cuda_fetch(_core.cuda_among(loaded, some)), X[some])
+
+
+def test_one_row_is_longer_than_a_pitch_may_be(emulated, monkeypatch):
+    monkeypatch.setenv("SECATEUR_EMULATED_PINNED", "0")
+    monkeypatch.setenv("SECATEUR_EMULATED_PITCH", "1000")
+    X, h = cases.embedding(9, 40), cases.target(9, 2)
+    loaded = _core.cuda_load(_core.cuda_open(), X, "double")
+    np.testing.assert_array_equal(_core.cuda_fetch(_core.cuda_among(loaded, np.arange(3, 8))), X[3:8])
+    cases.close(*both("leave_one_out", X, h), 1e-12)
+
+
+def test_a_search_on_the_device_tells_what_share_is_done(emulated):
+    """And takes no other call of the same thread meanwhile, which would wait for itself."""
+    h, device, by = cases.target(20, 3), _core.cuda_open(), _core.Measures("cosine", "pearson")
+    targets = _core.cuda_load_targets(device, h, None, None, 20, False)
+    shares, said = [], []
+
+    def tell(share):
+        shares.append(share)
+        with pytest.raises(RuntimeError) as error:
+            _core.cuda_fetch(targets)
+        said.append(str(error.value))
+        if 0.5 < share < 1:
+            raise StopIteration  # seen: the call may end
+
+    for d in (300, 3000, 30_000):  # until a call is long enough for the first question
+        loaded = _core.cuda_load(device, cases.embedding(20, d), "double")
+        with contextlib.suppress(StopIteration):
+            _core.ranking(loaded, targets, by, None, _core.PrefixRule(1, d, 0.0), "path", 1, tell)
+        if shares and shares[-1] > 0.5:
+            break
+    assert 0.5 < shares[-1] < 1
+    assert len(said) == len(shares)
+    assert set(said) == {"a call on this CUDA device is under way in this thread: end it first"}
 
 
 def test_folds_overlap_and_keep_their_bits(monkeypatch):
