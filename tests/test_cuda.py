@@ -152,6 +152,20 @@ def test_little_memory_changes_no_bit_of_a_fold(precision, missing, emulated, mo
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_what_lies_on_the_device_is_counted(emulated, monkeypatch):
+    """Weights of each target once; and what comparing spaces takes that are made anew, here of each feature alone."""
+    X, h = cases.embedding(30, 3), cases.target(30, 20, "different")
+    gc.collect()  # what others loaded is no longer on the device
+    expected = call("leave_one_out", X, h)
+    with monkeypatch.context() as little:
+        little.setenv("SECATEUR_EMULATED_MEMORY", "360000")
+        np.testing.assert_array_equal(call("leave_one_out", X, h), expected)
+    monkeypatch.setenv("SECATEUR_EMULATED_MEMORY", "45000")
+    none = np.array([], int)
+    few = sc.add_one(cases.embedding(5, 8), cases.target(5, 60), none, "correlation", device="cuda", kind="similarity")
+    assert np.isnan(few).all()
+
+
 def maps_case(rows, n, units, outputs, seed=0):
     """Some units never move, some rows move nothing."""
     rng = np.random.default_rng(seed)
