@@ -6,6 +6,7 @@ with faults to order; elsewhere these tests skip.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import itertools
@@ -151,6 +152,20 @@ def test_little_memory_changes_no_bit_of_a_fold(precision, missing, emulated, mo
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_what_lies_on_the_device_is_counted(emulated, monkeypatch):
+    """Weights of each target once; and what comparing spaces takes that are made anew, here of each feature alone."""
+    X, h = cases.embedding(30, 3), cases.target(30, 20, "different")
+    gc.collect()  # what others loaded is no longer on the device
+    expected = call("leave_one_out", X, h)
+    with monkeypatch.context() as little:
+        little.setenv("SECATEUR_EMULATED_MEMORY", "360000")
+        np.testing.assert_array_equal(call("leave_one_out", X, h), expected)
+    monkeypatch.setenv("SECATEUR_EMULATED_MEMORY", "45000")
+    none = np.array([], int)
+    few = sc.add_one(cases.embedding(5, 8), cases.target(5, 60), none, "correlation", device="cuda", kind="similarity")
+    assert np.isnan(few).all()
+
+
 def maps_case(rows, n, units, outputs, seed=0):
     """Some units never move, some rows move nothing."""
     rng = np.random.default_rng(seed)
@@ -266,7 +281,7 @@ def test_targets_and_x_lie_in_the_same_place():
     for target, message in (
         (_core.Targets(h), "target must lie on the CUDA device that X lies on, got it in host memory"),
         (goals(cases.target(7)[None], 7), "target must have 28 pairs, those of the 8 stimuli of X, got 21"),
-        (goals(device=_core.cuda_open()), "target must lie where X lies, got one loaded on another"),
+        (goals(device=_core.cuda_open()), "target must lie where X lies, got one loaded on another Device"),
     ):
         with pytest.raises(ValueError, match=message):
             _core.held_out_alignment(loaded, target, by, None, None, 1)
@@ -285,6 +300,12 @@ def test_targets_and_x_lie_in_the_same_place():
     pairs = sc.pairs.pair_positions(some, 8)
     np.testing.assert_array_equal(_core.cuda_fetch(_core.cuda_among(loaded, some)), X[some])
     np.testing.assert_array_equal(_core.cuda_fetch(_core.cuda_targets_among(goals(), None, None, 8, some)), h[:, pairs])
+    for missing in (
+        lambda: _core.cuda_among(loaded, None),
+        lambda: _core.cuda_targets_among(goals(), None, None, 8, None),
+    ):
+        with pytest.raises(TypeError, match="stimuli must be a numpy array, got NoneType"):
+            missing()
     for wrong, all_stimuli, message in (
         (goals(), 9, "loaded must be targets on a CUDA device, of 9 stimuli"),
         (_core.Targets(h), 8, "loaded must be targets on a CUDA device"),
@@ -293,6 +314,13 @@ def test_targets_and_x_lie_in_the_same_place():
             _core.cuda_targets_among(wrong, None, None, all_stimuli, some)
     np.testing.assert_array_equal(_core.cuda_fetch(loaded), X)
     np.testing.assert_array_equal(_core.cuda_fetch(goals()), h)
+    negated = _core.cuda_load_targets(device, h, None, None, 8, True)
+    np.testing.assert_array_equal(_core.cuda_fetch(negated), -h)
+    cases.close(
+        _core.leave_one_out(loaded, negated, by, np.arange(5), 1),
+        -_core.leave_one_out(X, _core.Targets(h), by, np.arange(5), 1),
+        1e-12,
+    )
 
 
 @pytest.mark.parametrize("procedure", ["cross_validate", "transfer", "permutation_test", "bootstrap"])
@@ -412,6 +440,40 @@ def test_large_copies_go_in_parts(pinned, emulated, monkeypatch):
     loaded = _core.cuda_load(_core.cuda_open(), X, "double")
     some = np.arange(8, -1, -1)
     np.testing.assert_array_equal(_core.cuda_fetch(_core.cuda_among(loaded, some)), X[some])
+
+
+def test_one_row_is_longer_than_a_pitch_may_be(emulated, monkeypatch):
+    monkeypatch.setenv("SECATEUR_EMULATED_PINNED", "0")
+    monkeypatch.setenv("SECATEUR_EMULATED_PITCH", "1000")
+    X, h = cases.embedding(9, 40), cases.target(9, 2)
+    loaded = _core.cuda_load(_core.cuda_open(), X, "double")
+    np.testing.assert_array_equal(_core.cuda_fetch(_core.cuda_among(loaded, np.arange(3, 8))), X[3:8])
+    cases.close(*both("leave_one_out", X, h), 1e-12)
+
+
+def test_a_search_on_the_device_tells_what_share_is_done(emulated):
+    """And takes no other call of the same thread meanwhile, which would wait for itself."""
+    h, device, by = cases.target(20, 3), _core.cuda_open(), _core.Measures("cosine", "pearson")
+    targets = _core.cuda_load_targets(device, h, None, None, 20, False)
+    shares, said = [], []
+
+    def tell(share):
+        shares.append(share)
+        with pytest.raises(RuntimeError) as error:
+            _core.cuda_fetch(targets)
+        said.append(str(error.value))
+        if 0.5 < share < 1:
+            raise StopIteration  # seen: the call may end
+
+    for d in (300, 3000, 30_000):  # until a call is long enough for the first question
+        loaded = _core.cuda_load(device, cases.embedding(20, d), "double")
+        with contextlib.suppress(StopIteration):
+            _core.ranking(loaded, targets, by, None, _core.PrefixRule(1, d, 0.0), "path", 1, tell)
+        if shares and shares[-1] > 0.5:
+            break
+    assert 0.5 < shares[-1] < 1
+    assert len(said) == len(shares)
+    assert set(said) == {"a call on this CUDA device is under way in this thread: end it first"}
 
 
 def test_folds_overlap_and_keep_their_bits(monkeypatch):
@@ -579,6 +641,28 @@ def test_the_order_of_threads_and_little_memory_change_no_bit_of_vectors(compara
             other.setenv(f"SECATEUR_EMULATED_{setting}", value)
             for verb, expected in zip(VERBS, whole):
                 np.testing.assert_array_equal(call(verb, X, h, "cosine", comparator), expected)
+
+
+@pytest.mark.parametrize(
+    ("comparator", "some", "few"), [("spearman", 400_000, 225_000), ("corr_cov", 200_000, 150_000)]
+)
+def test_targets_of_whole_vectors_go_in_parts(comparator, some, few, emulated, monkeypatch):
+    """Where not all have room: with the same bits. Where not one has, the call says so beforehand."""
+    X, h = cases.embedding(30, 3), cases.target(30, 20, "different" if of_ranks(comparator) else "none")
+    options = {"metric": "cosine", "comparator": comparator, "kind": "similarity", "device": "cuda"}
+    orders = np.stack([np.roll([2, 0, 1], t) for t in range(20)])
+    verbs = [partial(sc.insertion_curve, X, h, order) for order in (orders, orders[0])] + [
+        partial(sc.leave_one_out, X, h)
+    ]
+    gc.collect()  # what others loaded is no longer on the device
+    whole = [verb(**options) for verb in verbs]
+    monkeypatch.setenv("SECATEUR_EMULATED_MEMORY", str(some))
+    for verb, expected in zip(verbs, whole):
+        np.testing.assert_array_equal(verb(**options), expected)
+    monkeypatch.setenv("SECATEUR_EMULATED_MEMORY", str(few))
+    for verb in verbs[:2]:
+        with pytest.raises(MemoryError, match=r"at least .* are needed \(comparing similarities, one target and one"):
+            verb(**options)
 
 
 @pytest.mark.parametrize("comparator", ["spearman", "tau-b"])
@@ -1226,6 +1310,10 @@ def test_arrays_by_dlpack_that_are_refused(emulated):
     elsewhere.tensor.data = X.ctypes.data
     with pytest.raises(ValueError, match="X must lie in a CUDA device's memory, got a pointer to other memory"):
         sc.leave_one_out(elsewhere, h, kind="similarity")
+    vectors = ByDLPack(X)
+    vectors.tensor.bits, vectors.tensor.lanes = 16, 4
+    with pytest.raises(TypeError, match="X must have dtype float64 on a CUDA device, got '4 of <f2'"):
+        sc.leave_one_out(vectors, h, kind="similarity")
     said = ByDLPack(X)
     said.tensor.device_type = 10  # it says another thing than its tensor
     with pytest.raises(ValueError, match="X must lie in a CUDA device's memory, got DLPack's device type 10"):
@@ -1269,9 +1357,9 @@ def test_masked_embeddings(rows, n, units, outputs, emulated):
     for lend in (OnDevice, ByDLPack):
         given = (lend(before), lend(removed), _core.cuda_load_layer(device, lend(weights)), lend(after), 1)
         np.testing.assert_array_equal(_core.masked_embeddings(*given), found)
-        out = lend(np.full_like(found, np.nan))
+        out = OnDevice(np.full_like(found, np.nan))
         assert _core.masked_embeddings(*given, out) is out
-        at = out.lent if lend is ByDLPack else out.__cuda_array_interface__["data"][0]  # emulated: the host can read it
+        at = out.__cuda_array_interface__["data"][0]  # emulated: the host can read it
         written = np.frombuffer(ctypes.string_at(at, found.nbytes), np.float32)
         np.testing.assert_array_equal(written.reshape(found.shape), found)
 
@@ -1281,6 +1369,10 @@ def test_masked_embeddings_that_are_refused(emulated):
     device = _core.cuda_open()
     layer = _core.cuda_load_layer(device, weights)
     out = np.zeros((4, 3, 10), np.float32)
+    read_only, masked, bare = OnDevice(out), OnDevice(before), OnDevice(removed[:0])
+    read_only.__cuda_array_interface__["data"] = (read_only.__cuda_array_interface__["data"][0], True)
+    masked.__cuda_array_interface__["mask"] = OnDevice(before)
+    del bare.shape  # nothing but the interface
     for given, error, message in (
         ((before.astype(float), removed, layer, after, 1), TypeError, "before must have dtype float32, got float64"),
         (
@@ -1305,6 +1397,14 @@ def test_masked_embeddings_that_are_refused(emulated):
         ((before, removed, layer, after, 1, out), ValueError, "out must lie on the CUDA device"),
         ((before, removed, weights, after, 1, OnDevice(out)), ValueError, "out must lie on the CUDA device"),
         ((before, removed, layer, after, 1, OnDevice(out[:3])), ValueError, r"out must have shape .* got \(3, 3, 10\)"),
+        ((before, removed, layer, after, 1, read_only), ValueError, "out must be writable, got a read-only array"),
+        (
+            (before, removed, layer, after, 1, ByDLPack(out)),
+            TypeError,
+            "out must have __cuda_array_interface__, which says",
+        ),
+        ((masked, removed, layer, after, 1), ValueError, "before must have no mask on a CUDA device, got one"),
+        ((before, bare, layer, after, 1), ValueError, r"removed must have a row and an image, got shape \(0, 3, 20\)"),
     ):
         with pytest.raises(error, match=message):
             _core.masked_embeddings(*given)
@@ -1313,6 +1413,7 @@ def test_masked_embeddings_that_are_refused(emulated):
         (out.astype(float), None, TypeError, "embeddings must have dtype float32"),
         (out[:, :1].copy(), None, ValueError, "embeddings must have a row, 2 stimuli and a feature or more"),
         (out, out[0, :, :9].copy(), ValueError, "beside must have 10 features, as embeddings have"),
+        (out, out[0, :0], ValueError, r"beside must have a stimulus or more, got shape \(0, 10\)"),
     ):
         with pytest.raises(error, match=message):
             _core.cuda_similarities(device, embeddings, beside, "cosine")

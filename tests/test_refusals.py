@@ -522,6 +522,7 @@ def test_the_core_takes_what_is_finite_and_overflows():
 @pytest.mark.parametrize("count", [1, 2, 31, 32, 33, 70])
 def test_magnitudes(count, dtype):
     x = np.random.default_rng(count).normal(size=(1, count)).astype(dtype)
+    assert _core.magnitudes(x[:0]) == (0, np.inf)
     assert _core.magnitudes(x) == (np.abs(x).max(), np.abs(x).min())
     x[0, count // 2] = 0
     some = np.abs(x[x != 0])

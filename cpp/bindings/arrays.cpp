@@ -28,11 +28,12 @@ struct DLManagedTensor {
     void (*deleter)(DLManagedTensor*);
 };
 
-// numpy's word for a type.
+// numpy's word for a type; of vectors, which it has no word for, so many times that of their values.
 std::string type_text(const DLTensor& tensor) {
     const char* kinds = "iuf";
-    const std::string kind = tensor.code < 3 ? std::string(1, kinds[tensor.code]) : "type " + std::to_string(tensor.code) + ", ";
-    return "<" + kind + std::to_string(tensor.bits * tensor.lanes / 8);
+    const std::string kind = tensor.code < 3 ? std::string(1, kinds[tensor.code]) : "type " + std::to_string(tensor.code) + ", ",
+                      one = "<" + kind + std::to_string(tensor.bits / 8);
+    return tensor.lanes == 1 ? one : std::to_string(tensor.lanes) + " of " + one;
 }
 
 std::string words_of(const std::string& type) {
@@ -53,10 +54,14 @@ void expect_contiguous(const std::string& name, const std::vector<int64_t>& shap
             throw py::value_error(name + " must be C-contiguous on a CUDA device, got other strides");
 }
 
-DeviceArray borrow_by_interface(const Object& object, const std::string& name, const std::string& type) {
+DeviceArray borrow_by_interface(const Object& object, const std::string& name, const std::string& type, bool writable) {
     const auto facts = py::dict(object.attr("__cuda_array_interface__"));
     expect_type(name, text(facts["typestr"]), type);
-    DeviceArray array{reinterpret_cast<void*>(py::tuple(facts["data"])[0].cast<std::uintptr_t>()), {}, object};
+    const auto data = py::tuple(facts["data"]);
+    if (writable && data[1].cast<bool>()) throw py::value_error(name + " must be writable, got a read-only array");
+    if (facts.contains("mask") && !facts["mask"].is_none())
+        throw py::value_error(name + " must have no mask on a CUDA device, got one");
+    DeviceArray array{reinterpret_cast<void*>(data[0].cast<std::uintptr_t>()), {}, object};
     for (const auto extent : py::tuple(facts["shape"])) array.shape.push_back(extent.cast<int64_t>());
     if (facts.contains("strides") && !facts["strides"].is_none())
         expect_contiguous(name, array.shape, facts["strides"].cast<std::vector<int64_t>>(), type.back() - '0');
@@ -109,8 +114,13 @@ std::string DeviceArray::shape_text() const {
     return text(py::tuple(py::cast(shape)));
 }
 
-DeviceArray borrow_device_array(const Object& object, const std::string& name, const std::string& type) {
-    return has_interface(object) ? borrow_by_interface(object, name, type) : borrow_by_dlpack(object, name, type);
+DeviceArray borrow_device_array(const Object& object, const std::string& name, const std::string& type, bool writable) {
+    if (has_interface(object)) return borrow_by_interface(object, name, type, writable);
+    if (writable)
+        throw py::type_error(name +
+                             " must have __cuda_array_interface__, which says whether it is writable, got an array by "
+                             "DLPack alone");
+    return borrow_by_dlpack(object, name, type);
 }
 
 Features features_of(const DeviceArray& x) {
@@ -190,7 +200,10 @@ Indices borrow_indices(const Object& object, int64_t size, const char* name, con
 }
 
 Indices borrow_stimuli(const Object& stimuli, int64_t all) {
-    if (stimuli.is_none()) return {nullptr, all};
+    return stimuli.is_none() ? Indices{nullptr, all} : borrow_some_stimuli(stimuli, all);
+}
+
+Indices borrow_some_stimuli(const Object& stimuli, int64_t all) {
     const Indices chosen = borrow_indices(stimuli, all, "stimuli", "stimulus");
     if (chosen.count < 3) throw py::value_error("stimuli must name at least 3, got " + std::to_string(chosen.count));
     return chosen;

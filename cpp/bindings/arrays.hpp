@@ -95,8 +95,8 @@ struct DeviceArray {
     int64_t size() const;
     std::string shape_text() const;
 };
-// Of this dtype: "<f8", "<f4", ...
-DeviceArray borrow_device_array(const Object&, const std::string& name, const std::string& type);
+// Of this dtype: "<f8", "<f4", ...; `writable`: one that says that it may be written.
+DeviceArray borrow_device_array(const Object&, const std::string& name, const std::string& type, bool writable = false);
 
 Features features_of(const DeviceArray& x);
 // Targets (targets, pairs), or one (pairs); or `square`: (targets, stimuli, stimuli), or one.
@@ -111,8 +111,9 @@ Targets borrow_targets(const Object& values, const Object& weights, const Object
 // The weights of as many targets as there are; None: there are none.
 void borrow_weights(Targets&, int64_t pairs, const Object& weights, const Object& weight_of);
 Indices borrow_indices(const Object&, int64_t size, const char* name, const std::string& what = "feature");
-// Some of the stimuli; None: all, as they lie.
+// Some of the stimuli; None: all, as they lie, where a verb takes that.
 Indices borrow_stimuli(const Object&, int64_t all);
+Indices borrow_some_stimuli(const Object&, int64_t all);
 // Patterns (splits, stimuli, sensors, times) of float64 or float32, with any strides.
 Recording borrow_recording(const Object&);
 

@@ -60,7 +60,7 @@ BoundTargets cuda_load_targets(const Opened& opened, const Object& values, const
 
 // The rows of some stimuli, of X as it lies on the device.
 BoundFeatures cuda_among(const BoundFeatures& loaded, const Object& stimuli) {
-    const Indices chosen = borrow_stimuli(stimuli, loaded.engine->stimuli);
+    const Indices chosen = borrow_some_stimuli(stimuli, loaded.engine->stimuli);
     BoundFeatures bound{nullptr, loaded.on_device, py::none()};
     run([&] { bound.engine = loaded.engine->among(chosen); });
     return bound;
@@ -70,7 +70,7 @@ BoundTargets cuda_targets_among(const BoundTargets& loaded, const Object& weight
                                 const Object& stimuli) {
     if (!loaded.loaded || pairs_of(all) != loaded.pairs)
         throw py::value_error("loaded must be targets on a CUDA device, of " + std::to_string(all) + " stimuli, got others");
-    const Indices chosen = borrow_stimuli(stimuli, all);
+    const Indices chosen = borrow_some_stimuli(stimuli, all);
     BoundTargets bound{
         {nullptr, loaded.targets.count, nullptr, nullptr, 0}, pairs_of(chosen.count), nullptr, py::none(), weights, weight_of};
     borrow_weights(bound.targets, bound.pairs, weights, weight_of);

@@ -20,6 +20,7 @@ struct Borrowed {
     std::vector<int64_t> shape;
     Object owner;
     int64_t operator[](int axis) const { return shape[axis]; }
+    std::string shape_text() const { return text(py::tuple(py::cast(shape))); }
 };
 
 Borrowed borrow_singles(const Object& object, const char* name, int dimensions) {
@@ -39,7 +40,7 @@ Borrowed borrow_singles(const Object& object, const char* name, int dimensions) 
 void expect_extent(const Borrowed& array, int axis, int64_t expected, const char* name, const char* why) {
     if (array[axis] != expected)
         throw py::value_error(std::string(name) + " must have " + std::to_string(expected) + " " + why + ", got shape " +
-                              text(py::tuple(py::cast(array.shape))));
+                              array.shape_text());
 }
 
 // A layer's weights on a device.
@@ -52,7 +53,7 @@ BoundLayer cuda_load_layer(const Opened& opened, const Object& weights) {
     const Borrowed given = borrow_singles(weights, "weights", 2);
     BoundLayer bound{nullptr, given[0], given[1]};
     if (bound.outputs < 1 || bound.inputs < 1)
-        throw py::value_error("weights must have at least 1 output and 1 input, got shape " + text(weights.attr("shape")));
+        throw py::value_error("weights must have at least 1 output and 1 input, got shape " + given.shape_text());
     const Layer layer{given.singles.values, bound.outputs, bound.inputs};
     run([&] { bound.layer = cuda::load(opened.device, layer, given.singles.on_device); });
     return bound;
@@ -73,7 +74,7 @@ Object masked_embeddings(const Object& before, const Object& removed, const Obje
     expect_extent(next, 0, images, "after", "images, as removed has");
     expect_extent(next, 1, outputs, "after", "units, as weights has outputs");
     if (there && (rows < 1 || images < 1))
-        throw py::value_error("removed must have a row and an image, got shape " + text(removed.attr("shape")));
+        throw py::value_error("removed must have a row and an image, got shape " + taken.shape_text());
     Object made = out;
     float* to = nullptr;
     const bool out_on_device = !out.is_none();
@@ -81,7 +82,7 @@ Object masked_embeddings(const Object& before, const Object& removed, const Obje
         if (!there || !lies_on_device(out))
             throw py::value_error(
                 "out must lie on the CUDA device that weights were loaded on, or be None; got an array elsewhere");
-        const DeviceArray array = borrow_device_array(out, "out", "<f4");
+        const DeviceArray array = borrow_device_array(out, "out", "<f4", true);
         if (array.shape != std::vector<int64_t>{rows, images, outputs})
             throw py::value_error("out must have shape (rows, images, outputs), got " + array.shape_text());
         to = static_cast<float*>(array.values);
@@ -106,12 +107,12 @@ Array cuda_similarities(const Opened& opened, const Object& embeddings, const Ob
     const Borrowed given = borrow_singles(embeddings, "embeddings", 3);
     const int64_t count = given[0], stimuli = given[1], features = given[2];
     if (count < 1 || stimuli < 2 || features < 1)
-        throw py::value_error("embeddings must have a row, 2 stimuli and a feature or more, got shape " +
-                              text(embeddings.attr("shape")));
+        throw py::value_error("embeddings must have a row, 2 stimuli and a feature or more, got shape " + given.shape_text());
     std::optional<Borrowed> theirs;
     if (!beside.is_none()) {
         theirs = borrow_singles(beside, "beside", 2);
         expect_extent(*theirs, 1, features, "beside", "features, as embeddings have");
+        if ((*theirs)[0] < 1) throw py::value_error("beside must have a stimulus or more, got shape " + theirs->shape_text());
     }
     const int64_t others = theirs ? (*theirs)[0] : 0;
     Array out = theirs ? Array({count, stimuli, others}) : Array({count, pairs_of(stimuli)});

@@ -11,7 +11,7 @@
 
 namespace secateur::bindings {
 
-// A device's stream and memory, for as long as something runs there.
+// A Device: streams and memory, for as long as something runs there.
 struct Opened {
     std::shared_ptr<cuda::Device> device;
 };

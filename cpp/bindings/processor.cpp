@@ -36,8 +36,9 @@ std::pair<bool, Array> rdm_movie(const Object& patterns, const std::string& metr
 }
 
 std::pair<double, double> magnitudes(const Object& x) {
-    const int64_t count = py::isinstance<py::array>(x) ? py::reinterpret_borrow<py::array>(x).size() : 0;
-    const bool single = count > 0 && py::dtype::of<float>().equal(py::reinterpret_borrow<py::array>(x).dtype());
+    const bool array = py::isinstance<py::array>(x);
+    const int64_t count = array ? py::reinterpret_borrow<py::array>(x).size() : 0;
+    const bool single = array && py::dtype::of<float>().equal(py::reinterpret_borrow<py::array>(x).dtype());
     cpu::Magnitudes found{};
     if (single) {
         const auto* values = borrow<float>(x, "X", 2);

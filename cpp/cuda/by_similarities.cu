@@ -28,13 +28,22 @@ DeviceBuffer<uint32_t> pairs_of(Device& device, int64_t n) {
     return stimuli;
 }
 
-// Vectors at a time: as many as there is room for.
-int64_t vectors_at_once(const Device& device, const StandardRows& targets, int64_t stimuli, int64_t more, int64_t most) {
-    const auto room = static_cast<int64_t>(device.available_bytes() / 2);
-    const int64_t of_targets = targets.count * (8 * targets.pairs + Ranks::bytes(targets.pairs));
-    const int64_t each = VectorTargets::bytes(targets, stimuli) + more;
-    return std::clamp<int64_t>((std::min(batch_bytes, room) - of_targets) / each, 1, std::min(most, Ranks::most_rows));
-}
+// Targets and vectors at a time: as many as there is room for, half of it for each.
+struct Batches {
+    int64_t targets, vectors;
+    // A vector takes `more` beside what comparing it takes, and all together take `fixed`. Throws where not even one target has
+    // room with one vector.
+    Batches(const Device& device, const StandardRows& all, int64_t stimuli, int64_t more, int64_t fixed, int64_t most) {
+        const Comparator comparator = all.of->comparator;
+        const int64_t a_target = VectorTargets::bytes_a_target(all, comparator),
+                      least = VectorTargets::bytes_a_vector(all, comparator, stimuli, 1) + more;
+        expect_room(device, fixed + a_target + least, "comparing similarities, one target and one vector at a time");
+        const int64_t room = std::min(batch_bytes, static_cast<int64_t>(device.available_bytes() / 2)) - fixed;
+        targets = std::clamp<int64_t>(room / 2 / a_target, 1, std::min(most_targets, all.count));
+        vectors =
+            std::clamp<int64_t>((room - targets * a_target) / (least + 16 * (targets - 1)), 1, std::min(most, Ranks::most_rows));
+    }
+};
 
 struct Updates {
     const double* x;  // (n, features)
@@ -110,11 +119,12 @@ void one_feature_of(Device& device, const Features& x, const OneFeaturePlan& pla
     const DeviceBuffer<double> min_norm(device, plan.guards.min_norm.data(), n, "guards");
     const DeviceBuffer<int64_t> subset(device, plan.subset.values, plan.subset.count, "a subset"),
         chosen(device, plan.candidates.values, candidates, "candidates");
-    for (int64_t first = 0; first < plan.targets.count; first += most_targets) {
-        const int64_t count = std::min(most_targets, plan.targets.count - first);
+    const Batches batches(device, plan.targets, n, 16 * n + 1, 0, candidates);
+    const int64_t at_once = batches.vectors;
+    for (int64_t first = 0; first < plan.targets.count; first += batches.targets) {
+        const int64_t count = std::min(batches.targets, plan.targets.count - first);
         const StandardRows targets = plan.targets.part(first, count, plan.targets.rows + first * pairs);
-        const int64_t at_once = vectors_at_once(device, targets, n, 16 * n + 1, candidates);
-        VectorTargets compared(device, targets, of.comparator, tie_scale_of(plan.metric), n, at_once);
+        VectorTargets compared(device, targets, of.comparator, tie_scale_of(plan.metric), n, at_once, false);
         const DeviceBuffer<double> z(device, at_once * n, "factors"), inverse(device, at_once * n, "norms"),
             similarities(device, at_once * pairs, "similarities"), out(device, at_once * count, "alignments");
         DeviceBuffer<char> flags(device, at_once, "flags");
@@ -149,6 +159,7 @@ void one_feature_of(Device& device, const Features& x, const OneFeaturePlan& pla
             out.download(values + first * candidates + c, count, now, candidates);
             flags.download(flagged.data());
             for (int64_t k = 0; k < now; ++k) needs_recompute[c + k] |= flagged[k];
+            context.did(static_cast<double>(count * now) / static_cast<double>(plan.targets.count * candidates));
         }
     }
 }
@@ -229,23 +240,22 @@ void insertion_of(Device& device, const Features& x, const InsertionPlan& plan, 
     const int64_t n = x.stimuli, pairs = x.pairs(), steps = plan.orders.steps;
     const bool shared = plan.orders.count == 1;  // one run for all targets
     const DeviceBuffer<uint32_t> stimuli = pairs_of(device, n);
-    for (int64_t first = 0, count; first < plan.targets.count; first += count) {
-        count = std::min(most_targets, plan.targets.count - first);
-        StandardRows targets = plan.targets.part(first, count, plan.targets.rows + first * pairs);
-        const int64_t window = std::min(steps, longest_window), more = 16 * n + 8;
-        int64_t at_once = vectors_at_once(device, targets, n, more, shared ? steps : count * window);
-        int64_t runs = 1;
-        if (!shared) {
-            const int64_t of_run = 8 * (pairs + 3 * n + steps) + window * (VectorTargets::bytes(targets, n) + more);
-            runs = std::clamp<int64_t>(
-                static_cast<int64_t>(std::min<std::size_t>(device.available_bytes() / 2, batch_bytes)) / of_run, 1,
-                std::min(count, Ranks::most_rows / window));
-            count = runs;
-            targets = plan.targets.part(first, count, plan.targets.rows + first * pairs);
-            at_once = std::min(at_once, runs * window);
-        }
-        const int64_t most_steps = std::max<int64_t>(1, at_once / runs);
-        VectorTargets compared(device, targets, of.comparator, tie_scale_of(plan.metric), n, runs * most_steps);
+    const int64_t window = std::min(steps, longest_window), more = 16 * n + 8, of_run = 8 * (pairs + 3 * n + steps);
+    const Batches batches(device, shared ? plan.targets : plan.targets.part(0, 1, plan.targets.rows), n, more, of_run,
+                          shared ? steps : window);
+    int64_t runs = 1;
+    if (!shared) {  // each with its own target
+        const int64_t each = of_run + VectorTargets::bytes_a_target(plan.targets, of.comparator) +
+                             batches.vectors * (VectorTargets::bytes_a_vector(plan.targets, of.comparator, n, 1) + more);
+        const int64_t room = std::min(batch_bytes, static_cast<int64_t>(device.available_bytes() / 2));
+        runs = std::clamp<int64_t>(room / each, 1, std::min(plan.targets.count, Ranks::most_rows / batches.vectors));
+    }
+    const int64_t largest = shared ? batches.targets : runs, most_steps = batches.vectors;
+    for (int64_t first = 0; first < plan.targets.count; first += largest) {
+        const int64_t count = std::min(largest, plan.targets.count - first);
+        runs = shared ? 1 : count;
+        const StandardRows targets = plan.targets.part(first, count, plan.targets.rows + first * pairs);
+        VectorTargets compared(device, targets, of.comparator, tie_scale_of(plan.metric), n, runs * most_steps, !shared);
         const DeviceBuffer<double> sums(device, runs * pairs, "inner products"), own(device, runs * n, "norms"),
             mean(device, runs * n, "means"), centre(device, runs * n, "means"), z(device, runs * most_steps * n, "factors"),
             inverse(device, runs * most_steps * n, "norms"), similarities(device, runs * most_steps * pairs, "similarities"),
@@ -285,6 +295,7 @@ void insertion_of(Device& device, const Features& x, const InsertionPlan& plan, 
             }
             orient_all(device, plan.metric, out.get(), rows * job.steps);
             out.download(values + first * steps + start, rows, job.steps, steps);
+            context.did(static_cast<double>(count * job.steps) / static_cast<double>(plan.targets.count * steps));
         }
     }
 }

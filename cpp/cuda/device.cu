@@ -166,7 +166,7 @@ class DeviceEngine : public Engine {
     LoadedTargets& on_this_device(const Targets& targets) const {
         auto& loaded = static_cast<LoadedTargets&>(*targets.loaded);
         if (loaded.device() != device_.get())
-            throw std::invalid_argument("target must lie where X lies, got one loaded on another stream");
+            throw std::invalid_argument("target must lie where X lies, got one loaded on another Device");
         return loaded;
     }
 
@@ -319,6 +319,8 @@ Device::~Device() {
 }
 
 Device::Lane& Device::free_lane() {
+    // As from what `Context::stop` asks: the lane that it would wait for may be its own.
+    if (own_.first == this) throw std::runtime_error("a call on this CUDA device is under way in this thread: end it first");
     for (int l = 0; l < lane_count_; ++l)
         if (lanes_[l].turn.try_lock()) return lanes_[l];
     Lane& lane = lanes_[turns_++ % lane_count_];
@@ -459,7 +461,10 @@ void Device::download(void* to, const void* from, std::size_t bytes, std::size_t
     const char* what = "copying from the device";
     if (bytes == 0) return;
     if (own_.first != this || bytes < worth_staging || lies_there(to) || !stage(*own_.second)) {
-        check(cudaMemcpy2DAsync(to, pitch, from, width, width, bytes / width, cudaMemcpyDefault, stream()), what);
+        // A pitch ends at two gigabytes, of one row too.
+        check(bytes == width ? cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream())
+                             : cudaMemcpy2DAsync(to, pitch, from, width, width, bytes / width, cudaMemcpyDefault, stream()),
+              what);
         return finish("computing on the device");
     }
     const std::size_t parts = (bytes + staged_bytes - 1) / staged_bytes;

@@ -390,6 +390,7 @@ void run(Device& device, const Features& x, const InsertionPlan& plan, const Con
             }
             launch(device, "comparing", conclude, grid_of((now + 127) / 128, count), 128, 0, job, targets.centred);
             std::swap(job.shifts, job.next_shifts);
+            context.did(static_cast<double>(count * now) / static_cast<double>(targets.count * steps));
             if (++windows % windows_ahead == 0) device.finish("inserting features");  // so that Ctrl-C is noticed
         }
         out.download(values + from * steps);

@@ -548,6 +548,7 @@ class Verb {
             out.download(values + first * candidates + c, count, now, candidates);
             flags.download(flagged.data());
             for (int64_t k = 0; k < now; ++k) needs_recompute[c + k] |= flagged[k];
+            context.did(static_cast<double>(count * now) / static_cast<double>(targets.count * candidates));
         }
     }
 };

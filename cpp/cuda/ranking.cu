@@ -230,9 +230,14 @@ bool ranking(Device& device, const Features& x, Precision precision, const Loade
         among.standardised(first, count, rows.get());
         const Part part{first,       count,      targets.part(first, count, rows.get()), values.get(), curve.get(),
                         order.get(), flags.get()};
+        const auto done = [&](double of_part) {
+            return (static_cast<double>(first) + of_part * static_cast<double>(count)) / static_cast<double>(targets.count);
+        };
+        context.stage(done(0.5));
         if (!removals.values(among, first, part.targets, part.values)) return true;
         launch(device, "ranking features", order_by_importance, grid_of(count), sorters, sorting, values.get(),
                baseline.get() + first, sign, d, keys.get(), places.get(), order.get());
+        context.stage(done(1));
         if (!insertion.curves(part)) return true;
         launch(device, "choosing prefixes", keep_prefix, grid_of(count), threads, threads * sizeof(double), curve.get(),
                order.get(), sign, d, plan.rule, length.get(), alignment.get(), support.get());

@@ -125,7 +125,7 @@ void Step::make_anew(const TargetsAmong& among, int64_t first, int64_t targets, 
     std::vector<int64_t> moved, position(adding ? 0 : x_.count);
     for (int64_t s = 0; !adding && s < plan_.subset.count; ++s) position[plan_.subset.values[s]] = s;
     for (const int64_t c : places) moved.push_back(adding ? plan_.candidates.values[c] : position[plan_.candidates.values[c]]);
-    Spaces spaces(device_, x_, plan_.metric, count, 8 * (length + 2 + targets));
+    Spaces spaces(device_, x_, plan_.metric, count, 8 * (length + 2) + targets * (8 + among.bytes_compared()));
     const DeviceBuffer<double> alignments(device_, spaces.at_once() * targets, "alignments");
     const DeviceBuffer<int64_t> lists(device_, spaces.at_once() * length, "lists of features"),
         lengths(device_, spaces.at_once(), "lengths"), columns(device_, places.data(), count, "features"),

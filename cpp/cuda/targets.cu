@@ -225,17 +225,18 @@ LoadedTargets::LoadedTargets(std::shared_ptr<Device> device, const Targets& targ
                              const std::string& name)
     : device_(std::move(device)),
       given_(targets),
-      on_device_(form != Form::on_host),
+      as_given_(form == Form::on_host && !negated),
       stimuli_(stimuli),
       pairs_(stimuli * (stimuli - 1) / 2) {
     const Device::Turn turn(*device_);
     const int64_t size = targets.count * pairs_;
-    if (on_device_) expect_on_device(*device_, targets.values, name.c_str());
+    const bool on_device = form != Form::on_host;
+    if (on_device) expect_on_device(*device_, targets.values, name.c_str());
     values_ = DeviceBuffer<double>(*device_, form == Form::square ? nullptr : targets.values, size, "targets");
     if (form == Form::square) pack_squares(negated, name);
     if (negated) launch(*device_, "negating targets", negate, grid_of((size + 255) / 256), 256, 0, values_.get(), size);
     device_->finish("copying targets to the device");
-    if (on_device_ && !all_finite(*device_, values_.get(), size)) expect_finite(name);
+    if (on_device && !all_finite(*device_, values_.get(), size)) expect_finite(name);
 }
 
 // Where it has weight.
@@ -300,7 +301,7 @@ void LoadedTargets::pack_squares(bool negated, const std::string& name) {
 }
 
 const double* LoadedTargets::fetched() {
-    if (!on_device_) return given_.values;
+    if (as_given_) return given_.values;
     const std::lock_guard<std::mutex> held(making_);
     if (fetch_.empty()) {
         fetch_.resize(given_.count * pairs_);
@@ -315,7 +316,7 @@ const double* LoadedTargets::host_values() {
 }
 
 LoadedTargets::LoadedTargets(const LoadedTargets& all, int64_t all_stimuli, Indices stimuli, const Targets& weights)
-    : device_(all.device_), given_(weights), on_device_(true), stimuli_(stimuli.count), pairs_(stimuli_ * (stimuli_ - 1) / 2) {
+    : device_(all.device_), given_(weights), as_given_(false), stimuli_(stimuli.count), pairs_(stimuli_ * (stimuli_ - 1) / 2) {
     const Device::Turn turn(*device_);
     const int64_t m = stimuli.count;
     const DeviceBuffer<int64_t> chosen(*device_, stimuli.values, m, "stimuli");
@@ -329,6 +330,7 @@ LoadedTargets::LoadedTargets(const LoadedTargets& all, int64_t all_stimuli, Indi
 LoadedTargets::~LoadedTargets() = default;
 
 const TargetsAmong& LoadedTargets::made_whole(Comparator comparator, TieScale scale) {
+    if (!is_rank(comparator)) scale = {};  // which ties among similarities go by
     auto& whole = whole_[{comparator, scale.normalised, scale.rooted}];
     if (whole) return *whole;
     auto made = std::make_unique<TargetsAmong>(*device_, *this, Indices{nullptr, pairs_}, given_.weights, given_.weight_of,
@@ -417,6 +419,10 @@ void TargetsAmong::compared(const Comparison& with, bool strict, double* alignme
            sums.get(), products.get());
     launch(device_, "comparing", compare_sums, grid_of((places + threads - 1) / threads), threads, 0, sums.get(), products.get(),
            slices, places, strict, alignments, undefined);
+}
+
+int64_t TargetsAmong::bytes_compared() const {
+    return by_moments(comparator_) ? 8 * (4 + 5) * slices_of(pairs_) : 0;
 }
 
 bool TargetsAmong::any_constant() const {

@@ -34,8 +34,8 @@ class LoadedTargets : public EngineTargets {
 
   private:
     const std::shared_ptr<Device> device_;
-    const Targets given_;  // its values lie on the host, or (`on_device_`) elsewhere
-    const bool on_device_;
+    const Targets given_;
+    const bool as_given_;  // given_'s values are these, and lie on the host
     const int64_t stimuli_, pairs_;
     DeviceBuffer<double> values_;                      // (targets, pairs)
     std::map<Comparator, DeviceBuffer<double>> rows_;  // (targets, pairs)
@@ -77,6 +77,8 @@ class TargetsAmong {
     // alignments, undefined (spaces, count), on the device. Undefined pairs are left out and counted, or (`strict`) make the
     // alignment NaN.
     void compared(const Comparison&, bool strict, double* alignments, int64_t* undefined) const;
+    // What that takes, a target and space, where it is of moments; others take what there is room for.
+    int64_t bytes_compared() const;
     // Whether a target has one value at all pairs that count.
     bool any_constant() const;
     // (patterns, pairs), on the device; nullptr where every pair counts once.

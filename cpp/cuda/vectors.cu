@@ -3,10 +3,11 @@
 //   whiten    doubly centred values (core/targets.cpp says why), or what is left of a target by them
 //   dots      a vector and a target a block; for few targets, and for vectors that have one of their own
 //   products  64 vectors by 64 targets a block, 4 by 4 a thread; for many
-// Products of ranks are whole numbers, and come out exactly.
+// Products of ranks are whole numbers: their sums are exact up to 2^53, that is of 775 stimuli.
 #include <algorithm>
 #include <cmath>
 
+#include "core/targets.hpp"
 #include "vectors.hpp"
 
 namespace secateur::cuda {
@@ -14,7 +15,7 @@ namespace secateur::cuda {
 namespace {
 
 constexpr int threads = 256, warps = threads / 32;
-constexpr int64_t few = 8;  // targets up to which each has a block of its own
+constexpr int64_t few = 8;  // targets of the call, up to which each has a block of its own
 constexpr int side = 64, depth = 16, own_side = 4;
 constexpr int64_t batch_bytes = int64_t{1} << 31;
 enum State : char { usual, undefined_somewhere, constant };
@@ -259,8 +260,9 @@ Conclusion conclusion_of(Comparator comparator) {
     return job;
 }
 
-void multiply(Device& device, bool of_ranks, const Product& job) {
-    if (!job.members || job.columns <= few || job.counts)
+// in_all: targets of the call that these are of.
+void multiply(Device& device, bool of_ranks, const Product& job, int64_t in_all) {
+    if (!job.members || in_all <= few)
         launch(device, "multiplying with targets", of_ranks ? dots<int32_t> : dots<double>, grid_of(job.rows, job.columns),
                threads, warps * sizeof(double), job);
     else
@@ -284,32 +286,39 @@ void select_all(Device& device, const Selection& job, int64_t places) {
 }  // namespace
 
 VectorTargets::VectorTargets(Device& device, const StandardRows& targets, Comparator comparator, TieScale scale, int64_t stimuli,
-                             int64_t vectors)
+                             int64_t vectors, bool paired)
     : device_(device), comparator_(comparator), scale_(scale), stimuli_(stimuli), pairs_(targets.pairs), count_(targets.count) {
-    counts_.assign(targets.weights ? targets.patterns : 1, pairs_);
-    std::vector<int64_t> members(count_);
+    const auto& all = targets.of->alike();
+    std::vector<int64_t> members(count_), patterns, pattern_of(count_);
     for (int64_t t = 0; t < count_; ++t) members[t] = t;
     if (targets.weights)
         std::stable_sort(members.begin(), members.end(),
                          [&](int64_t a, int64_t b) { return targets.weight_of[a] < targets.weight_of[b]; });
     for (int64_t m = 0; m < count_; ++m) {
         const int64_t pattern = targets.pattern_of(members[m]);
-        if (m == 0 || pattern != members_.back().pattern) members_.push_back({pattern, m, 0});
+        if (m == 0 || pattern != patterns.back()) {
+            members_.push_back({static_cast<int64_t>(patterns.size()), m, 0, 0});
+            patterns.push_back(pattern);
+            for (auto alike = std::lower_bound(all.begin(), all.end(), pattern,
+                                               [](const auto& some, int64_t pattern) { return some.pattern < pattern; });
+                 alike != all.end() && alike->pattern == pattern; ++alike)
+                members_.back().in_all += alike->to - alike->from;
+        }
         ++members_.back().count;
+        pattern_of[members[m]] = members_.back().pattern;
     }
     members_in_turn_ = members;
     members_there_ = DeviceBuffer<int64_t>(device, members.data(), count_, "targets");
-    std::vector<int64_t> places(targets.weights ? targets.patterns * pairs_ : 0);
-    for (int64_t u = 0; targets.weights && u < targets.patterns; ++u) {
-        counts_[u] = 0;
+    counts_.assign(patterns.size(), targets.weights ? 0 : pairs_);
+    std::vector<int64_t> places(targets.weights ? patterns.size() * pairs_ : 0);
+    for (std::size_t u = 0; targets.weights && u < patterns.size(); ++u)
         for (int64_t p = 0; p < pairs_; ++p)
-            if (targets.weights[u * pairs_ + p] > 0) places[u * pairs_ + counts_[u]++] = p;
-    }
+            if (targets.weights[patterns[u] * pairs_ + p] > 0) places[u * pairs_ + counts_[u]++] = p;
     places_ = DeviceBuffer<int64_t>(device, places.data(), static_cast<int64_t>(places.size()), "pairs that count");
     counts_there_ = DeviceBuffer<int64_t>(device, counts_.data(), static_cast<int64_t>(counts_.size()), "counts");
-    pattern_of_ = DeviceBuffer<int64_t>(device, targets.weights ? targets.weight_of : nullptr, count_, "weight patterns");
+    pattern_of_ = DeviceBuffer<int64_t>(device, targets.weights ? pattern_of.data() : nullptr, count_, "weight patterns");
     rows_ = DeviceBuffer<double>(device, targets.rows, count_ * pairs_, "targets");
-    products_ = DeviceBuffer<double>(device, by_order(comparator) ? 0 : vectors * count_, "products");
+    products_ = DeviceBuffer<double>(device, by_order(comparator) ? 0 : vectors * (paired ? 1 : count_), "products");
     if (is_whitened(comparator)) {
         deviations_ = DeviceBuffer<double>(device, vectors, "deviations");
         means_ = DeviceBuffer<double>(device, vectors * stimuli, "means");
@@ -320,7 +329,7 @@ VectorTargets::VectorTargets(Device& device, const StandardRows& targets, Compar
     gathered_ = DeviceBuffer<double>(device, targets.weights ? vectors * pairs_ : 0, "similarities");
     vector_counts_ = DeviceBuffer<int64_t>(device, targets.weights ? vectors : 0, "counts");
     std::vector<int64_t> target_counts(count_);
-    for (int64_t t = 0; t < count_; ++t) target_counts[t] = counts_[targets.pattern_of(t)];
+    for (int64_t t = 0; t < count_; ++t) target_counts[t] = counts_[pattern_of[t]];
     const DeviceBuffer<int64_t> counts(device, target_counts.data(), count_, "counts");
     target_ranks_ = std::make_unique<Ranks>(device, count_, pairs_);
     targets_ = target_ranks_->of(rows_.get(), count_, counts.get(), pairs_, equal_ones());
@@ -346,12 +355,12 @@ void VectorTargets::compare(double* similarities, int64_t vectors, double* out) 
         product.members = end.members = members_there_.get();
         product.count = end.count = pairs_;
         product.columns = end.columns = count_;
-        multiply(device_, false, product);
+        multiply(device_, false, product, members_[0].in_all);  // none of these has weights
         end.deviations = deviations_.get();
         end.state = state_.get();
         return conclude_all(device_, end);
     }
-    for (const auto& [pattern, from, some] : members_) {
+    for (const auto& [pattern, from, some, in_all] : members_) {
         const double* values = similarities;
         const int64_t count = counts_[pattern];
         if (gathered_.get()) {
@@ -368,7 +377,7 @@ void VectorTargets::compare(double* similarities, int64_t vectors, double* out) 
             product.targets = targets_.ranks;
             product.members = end.members = members_there_.get() + from;
             product.columns = end.columns = some;
-            multiply(device_, true, product);
+            multiply(device_, true, product, in_all);
             conclude_all(device_, end);
             continue;
         }
@@ -402,7 +411,7 @@ void VectorTargets::compare_each(double* similarities, int64_t vectors, const in
                    vectors);
         product.vectors = similarities;
         product.targets = rows_.get();
-        multiply(device_, false, product);
+        multiply(device_, false, product, 1);
         end.deviations = deviations_.get();
         end.state = state_.get();
         return conclude_all(device_, end);
@@ -420,7 +429,7 @@ void VectorTargets::compare_each(double* similarities, int64_t vectors, const in
     if (by_ranks(comparator_)) {
         product.vectors = end.vectors.ranks;
         product.targets = targets_.ranks;
-        multiply(device_, true, product);
+        multiply(device_, true, product, 1);
     } else {
         end.products = nullptr;
         end.orders = ranks_->against(targets_.ranks, target_of, pairs_);
@@ -465,7 +474,7 @@ void compare_vectors(Device& device, Comparator comparator, TieScale scale, int6
             const int centred = is_centred(comparator);
             whiten_all(device, {similarities.get(), means.get(), deviations.get(), state.get(), stimuli, pairs, centred, 0}, now);
             whiten_all(device, {targets.get(), means.get(), nullptr, nullptr, stimuli, pairs, centred, 1}, now);
-            multiply(device, false, product);
+            multiply(device, false, product, 1);
             end.deviations = deviations.get();
             end.state = state.get();
         } else {
@@ -474,7 +483,7 @@ void compare_vectors(Device& device, Comparator comparator, TieScale scale, int6
             product.vectors = end.vectors.ranks;
             product.targets = end.targets.ranks;
             if (by_ranks(comparator)) {
-                multiply(device, true, product);
+                multiply(device, true, product, 1);
             } else {
                 end.products = nullptr;
                 end.orders = of_vectors.against(end.targets.ranks, nullptr, pairs);

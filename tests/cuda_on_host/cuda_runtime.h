@@ -9,9 +9,11 @@
 //               SECATEUR_EMULATED_POOLS=0           the device has no memory pools
 //               SECATEUR_EMULATED_PINNED=0          no host memory can be pinned. Copies to and from pinned memory are put off as
 //                                                   long as they may be: until something waits for them, or comes behind them
+//               SECATEUR_EMULATED_PITCH=bytes       the longest pitch of copies by rows, as cudaDevAttrMaxPitch; else 2^31 - 1
 //               SECATEUR_EMULATED_FAILURE=k         launch k fails, counted from 0 since this was set
 //               SECATEUR_EMULATED_DRIVER=12040      the driver is of this version, older than the runtime; or "forked": it does
-//               not start SECATEUR_EMULATED_CAPABILITY=61     the device's compute capability
+//                                                   not start
+//               SECATEUR_EMULATED_CAPABILITY=61     the device's compute capability
 #pragma once
 
 #include <cmath>

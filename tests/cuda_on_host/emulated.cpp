@@ -336,8 +336,9 @@ cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
     *free = *total - std::min(*total, used_memory());
     return cudaSuccess;
 }
-cudaError_t cudaMemcpy2DAsync(void* to, std::size_t to_pitch, const void* from, std::size_t from_pitch, std::size_t width,
-                              std::size_t height, cudaMemcpyKind kind, cudaStream_t) {
+namespace {
+cudaError_t copy_rows(void* to, std::size_t to_pitch, const void* from, std::size_t from_pitch, std::size_t width,
+                      std::size_t height, cudaMemcpyKind kind) {
     const std::lock_guard<std::recursive_mutex> held(everything);
     catch_up();
     if (width == 0 || height == 0) return cudaSuccess;
@@ -357,8 +358,16 @@ cudaError_t cudaMemcpy2DAsync(void* to, std::size_t to_pitch, const void* from, 
         copy();
     return cudaSuccess;
 }
-cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
-    return cudaMemcpy2DAsync(to, bytes, from, bytes, bytes, 1, kind, stream);
+}  // namespace
+cudaError_t cudaMemcpy2DAsync(void* to, std::size_t to_pitch, const void* from, std::size_t from_pitch, std::size_t width,
+                              std::size_t height, cudaMemcpyKind kind, cudaStream_t) {
+    const char* given = setting("SECATEUR_EMULATED_PITCH");
+    const std::size_t most = *given ? std::strtoull(given, nullptr, 10) : std::size_t{0x7fffffff};
+    if (to_pitch > most || from_pitch > most) return noted(cudaErrorInvalidValue);
+    return copy_rows(to, to_pitch, from, from_pitch, width, height, kind);
+}
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, cudaStream_t) {
+    return copy_rows(to, bytes, from, bytes, bytes, 1, kind);
 }
 cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStream_t) {
     const std::lock_guard<std::recursive_mutex> held(everything);

@@ -128,21 +128,19 @@ enum class Guard {
 
 // A metric is a rule: one struct that says what a feature adds to a pair of stimuli and how that becomes a similarity. Whatever
 // else asks for a metric asks for its rule; a new one is a name in `Metric`, a struct here and a line of `with_rule`.
-//   z       what a feature gives a stimulus: its value or, if `centred`, its distance from the stimulus's mean over the features
-//   that
-//           came before (or stay behind), weighted by the root of centring_weight: sums of it are those of rows centred anew.
+//   z       what a feature gives a stimulus: its value or, if `centred`, its distance from the stimulus's mean over the
+//           features that came before (or stay behind), weighted by the root of centring_weight: sums of it are those of rows
+//           centred anew.
 //   pair    of two stimuli: a sum over features. moved<+1> adds a feature, moved<-1> takes it away.
-//   own     of one stimulus: the same sum of it with itself; where moved goes by differences of z alone (`difference`), nothing,
-//   and
-//           what a feature has in common in all stimuli may be taken off.
+//   own     of one stimulus: the same sum of it with itself; where moved goes by differences of z alone (`difference`),
+//           nothing, and what a feature has in common in all stimuli may be taken off.
 //   value   pair; its root if `rooted`; if `normalised` pair / sqrt(own_i own_j), undefined where one has no `own`.
 //   similarity  orientation * value: larger always means more alike.
 //   degree  the power of the features' unit that `pair` has.
 //   guard   where cancellation shows: there an update is given up, and the pair summed up anew from the features.
 //   change  the delta form: by how much a value changes, with full relative precision in single as in double. There z comes
-//   divided by
-//           the root of the stimulus's new `own` (where normalised), and e is by what share its inverse grows: -1 where the
-//           feature outweighs all before it, and still no digit of the product is lost.
+//           divided by the root of the stimulus's new `own` (where normalised), and e is by what share its inverse grows: -1
+//           where the feature outweighs all before it, and still no digit of the product is lost.
 struct Dot {
     static constexpr const char* name = "dot";
     static constexpr double orientation = 1;
