@@ -237,7 +237,7 @@ def nested_table(result: xarray.Dataset) -> pandas.DataFrame:
     pandas.DataFrame
         For each target a row for each candidate, and a last one, ``"chosen inside"``. Columns ``target``, ``layer``,
         ``metric``, ``prunes_by``, ``search``, ``max_features``, ``inner_score`` and ``test`` (means over outer folds;
-        of the last row the honest number), ``folds_chosen``, ``folds``.
+        of the last row the honest number), ``folds_chosen``, ``folds``; with permutations also ``p``, of the last row.
 
     Examples
     --------
@@ -265,7 +265,10 @@ def nested_table(result: xarray.Dataset) -> pandas.DataFrame:
             "test": float(mean_of_defined(one["pruned_test"].values[:, None])[0]),
             "folds_chosen": result.sizes["fold"], "folds": result.sizes["fold"],
         })  # fmt: skip
-    return pandas.DataFrame(rows, columns=["target", *names, "inner_score", "test", "folds_chosen", "folds"])
+        if "p_pruned_test" in result:
+            rows[-1]["p"] = float(one["p_pruned_test"])
+    more = ("p",) if "p_pruned_test" in result else ()
+    return pandas.DataFrame(rows, columns=["target", *names, "inner_score", "test", "folds_chosen", "folds", *more])
 
 
 def _read_layers(X: Any) -> dict[str, Features]:

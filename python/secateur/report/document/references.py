@@ -44,6 +44,7 @@ REFERENCES = {
         "Tarigopula et al., 2023",
         "Tarigopula, Priya and Fairhall, Scott L. and Bavaresco, Anna and Truong, Nhut and Hasson, Uri",
         "Improved prediction of behavioral and neural similarity spaces using pruned {DNNs}", "Neural Networks", "2023",
+        volume="168", pages="89--104",
         url="https://www.sciencedirect.com/science/article/pii/S0893608023004690",
     ),
     "truong2024": Reference("Truong et al., 2024", "misc", {
@@ -85,6 +86,23 @@ REFERENCES = {
         "Jha et al., 2023", "Jha, Aditi and Peterson, Joshua C. and Griffiths, Thomas L.",
         "Extracting low-dimensional psychological representations from convolutional neural networks",
         "Cognitive Science", "2023", volume="47", pages="e13226", doi="10.1111/cogs.13226",
+    ),
+    "kaniuth2022": _article(
+        "Kaniuth & Hebart, 2022", "Kaniuth, Philipp and Hebart, Martin N.",
+        "Feature-reweighted representational similarity analysis: A method for improving the fit between computational "
+        "models, brains, and behavior", "NeuroImage", "2022", volume="257", pages="119294",
+        doi="10.1016/j.neuroimage.2022.119294",
+    ),
+    "schutt2023": _article(
+        "Schütt et al., 2023",
+        "Schütt, Heiko H. and Kipnis, Alexander D. and Diedrichsen, Jörn and Kriegeskorte, Nikolaus",
+        "Statistical inference on representational geometries", "eLife", "2023", volume="12", pages="e82566",
+        doi="10.7554/eLife.82566",
+    ),
+    "varma2006": _article(
+        "Varma & Simon, 2006", "Varma, Sudhir and Simon, Richard",
+        "Bias in error estimation when using cross-validation for model selection", "BMC Bioinformatics", "2006",
+        volume="7", pages="91", doi="10.1186/1471-2105-7-91",
     ),
     "meinshausen2010": _article(
         "Meinshausen & Bühlmann, 2010", "Meinshausen, Nicolai and B{\\\"u}hlmann, Peter", "Stability selection",

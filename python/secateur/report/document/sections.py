@@ -7,14 +7,22 @@ from .networks import EmbedReport, HeatmapReport, MapsReport
 from .prune import PruneReport
 from .run import Run
 from .section import Section
-from .studies import CompareReport, FmriReport, RetentionReport, SimilarityReport, TaxonomyReport
+from .studies import (
+    CompareReport,
+    FmriReport,
+    ModelsReport,
+    NestedReport,
+    RetentionReport,
+    SimilarityReport,
+    TaxonomyReport,
+)
 from .timecourse import CourseReport
 
 __all__ = ["SECTIONS", "section_of"]
 
 SECTIONS: tuple[type[Section], ...] = (
     PruneReport, CourseReport, MapsReport, HeatmapReport, EmbedReport, FinetuneReport, SimilarityReport, TaxonomyReport,
-    RetentionReport, FmriReport, CompareReport,
+    RetentionReport, FmriReport, ModelsReport, NestedReport, CompareReport,
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Reports of ``secateur study``: similarity, taxonomy, retention and fmri."""
+"""Reports of ``secateur study``: similarity, taxonomy, retention, fmri, models and nested."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from .prune import feature_blocks
 from .references import cited
 from .section import Section, target_tabs
 
-__all__ = ["CompareReport", "FmriReport", "RetentionReport", "SimilarityReport", "TaxonomyReport"]
+__all__ = [
+    "CompareReport", "FmriReport", "ModelsReport", "NestedReport", "RetentionReport", "SimilarityReport",
+    "TaxonomyReport",
+]  # fmt: skip
 
 
 class _Study(Section):
@@ -414,4 +417,149 @@ class FmriReport(_Study):
             {"target": f"{row['test']}, {row['layer']}", "full, held out": row["full"],
              "pruned, held out": row["pruned"], "gain": row["pruned"] - row["full"], "p": row["p"], "unit": self.unit}
             for row in self.table.to_dict("records")
+        ]  # fmt: skip
+
+
+class ModelsReport(_Study):
+    """Networks and layers side by side."""
+
+    commands: ClassVar[tuple[str, ...]] = ("study models",)
+    study: ClassVar[str] = "models"
+    main: ClassVar[str] = "scores.csv"
+
+    @cached_property
+    def differences(self) -> pandas.DataFrame:
+        table = self.run.table("differences.csv")
+        assert table is not None
+        return table
+
+    def verdict(self) -> list[str]:
+        best = self.table.sort_values("score", ascending=False, kind="stable").iloc[0]
+        first = (
+            f"On held-out stimuli {best['model']}, {best['space']}, has the highest alignment of "
+            f"{self.table['model'].nunique()} models in {self.table['space'].nunique()} spaces ({self.unit} = "
+            f"{best['score']:.3f}, 95 % interval {best['lower']:.3f} to {best['upper']:.3f})."
+        )
+        if self.differences.empty:
+            return [first, "There is one model in one space: nothing is compared."]
+        sure = self.differences[self.differences["p_holm"] <= 0.05]
+        second = (
+            f"Of {len(self.differences)} differences between models or spaces {len(sure)} "
+            f"{'is' if len(sure) == 1 else 'are'} beyond chance (p ≤ 0.05, two-sided, Holm within each family)"
+        )
+        if len(sure):
+            most = sure.sort_values("difference", key=abs, ascending=False, kind="stable").iloc[0]
+            second += (
+                f"; the largest is {most['pair']}: {signed(float(most['difference']))} "
+                f"({signed(float(most['lower']))} to {signed(float(most['upper']))}, p = {most['p_holm']:.2g})"
+            )
+        return [first, f"{second}."]
+
+    def results(self) -> tuple[list[Block], list[Tab]]:
+        return self.tabs_with({"models": "Bars", "recovery": "Would the model that made a target be found?"})
+
+    def held_out(self) -> list[Block]:
+        words = "All models and spaces are learnt and scored on the same folds of the stimuli; lower, upper: interval."
+        blocks: list[Block] = [Words(words), table_of(f"Alignment in {self.unit}", self.table, 2)]
+        blocks.append(table_of("Every tested difference, corrected within its family", self.differences, 2))
+        recovery = self.run.table("recovery.csv")
+        return blocks if recovery is None else [*blocks, table_of("Simulated targets", recovery.head(300), 2)]
+
+    def features(self) -> tuple[list[Block], list[Tab]]:
+        return [Words("How many features each model keeps (nodes) is under Held out.")], []
+
+    def methods(self) -> list[str]:
+        first = (
+            f"{self.table['model'].nunique()} models were compared on the same folds of the stimuli, in the spaces "
+            f"{', '.join(self.table['space'].unique())} {cited('tarigopula2023', 'kaniuth2022')}. {self.shared_methods()} "
+            f"Differences were tested two-sided by t and corrected for the number of pairs (Holm) {cited('schutt2023')}."
+        )
+        if self.own.get("over") != "subjects":
+            first += f" Standard errors over stimuli come from {self.own['n']} random divisions of the stimuli."
+        return [first, methods.software(self.settings), " ".join(self.verdict())]
+
+    def headline(self) -> list[dict[str, Any]]:
+        rows = []
+        for model, one in self.table.groupby("model", sort=False):
+            score = one.set_index("space")["score"]
+            row: dict[str, Any] = {"target": str(model), "unit": self.unit}
+            row |= {"full, held out": score.get("full"), "pruned, held out": score.get("pruned")}
+            rows.append(row)
+        return rows
+
+
+class NestedReport(_Study):
+    """Choices made on inner folds."""
+
+    commands: ClassVar[tuple[str, ...]] = ("study nested",)
+    study: ClassVar[str] = "nested"
+    main: ClassVar[str] = "choices.csv"
+
+    @cached_property
+    def candidates(self) -> pandas.DataFrame:
+        table = self.run.table("candidates.csv")
+        assert table is not None
+        return table
+
+    @property
+    def choice(self) -> pandas.DataFrame:
+        """One row per target: the choice itself."""
+        return self.candidates[self.candidates["metric"].isna()]
+
+    def verdict(self) -> list[str]:
+        chosen, scores = self.table, self.choice["test"].to_numpy(dtype=float)
+        first = (
+            f"With all choices made on inner folds, the held-out alignment is {self.unit} = {np.nanmean(scores):.3f}"
+            + (f" on average over {len(scores)} targets" if len(scores) > 1 else "")
+        )
+        if "p" in self.choice:
+            ps = self.choice["p"].to_numpy(dtype=float)
+            words = f"p = {ps[0]:.2g}" if len(ps) == 1 else f"p ≤ 0.05 for {int((ps <= 0.05).sum())} of {len(ps)}"
+            first += f" ({words}, {self.own['permutations']} relabellings)"
+        layers = chosen["layer"].value_counts()
+        second = f"Layer {layers.index[0]} was chosen in {int(layers.iloc[0])} of {len(chosen)} outer folds"
+        full = float(np.nanmean(chosen["full_test"]))
+        return [f"{first}.", f"{second}; all features of the chosen layers reach {full:.3f}."]
+
+    def warnings(self) -> list[str]:
+        more = cautions.coarse_null(int(self.own["permutations"])) if self.own["permutations"] else []
+        return [*super().warnings(), *more]
+
+    def results(self) -> tuple[list[Block], list[Tab]]:
+        blocks, tabs = self.tables_to_read()
+        for k, name in enumerate(dict.fromkeys(str(one) for one in self.table["target"])):
+            pictures = self.run.picture(f"choices_{k + 1}", f"Candidates and choices, {name}")
+            tabs = [Tab(tab.title, [*tab.blocks, *pictures]) if tab.title == name else tab for tab in tabs]
+        return blocks, tabs
+
+    def held_out(self) -> list[Block]:
+        words = (
+            "What each outer fold chose on inner folds of its training stimuli, and what that scored on its test "
+            "stimuli. The largest held-out score of the candidates is above what its candidate is worth."
+        )
+        return [Words(words), table_of(f"Choices, alignment in {self.unit}", self.table.head(300), 2)]
+
+    def features(self) -> tuple[list[Block], list[Tab]]:
+        return [Words("How many features each choice keeps (n_kept) is under Held out.")], []
+
+    def methods(self) -> list[str]:
+        own = self.own
+        lists = [f"{name}: {', '.join(map(str, given))}" for name, given in own["choose"].items() if given]
+        layers = self.candidates.loc[self.candidates["metric"].notna(), "layer"].unique()
+        what = "; ".join([f"layers: {', '.join(map(str, layers))}", *lists])
+        first = (
+            f"How to prune was chosen in {own['inner_cv']} inner folds of the training stimuli of each outer fold "
+            f"({what}), by the mean alignment among inner test stimuli {cited('varma2006')}. {self.shared_methods()}"
+        )
+        if own["permutations"]:
+            first += f" p-values come from {own['permutations']} relabellings, what was learnt staying as it is."
+        return [first, methods.software(self.settings), " ".join(self.verdict())]
+
+    def headline(self) -> list[dict[str, Any]]:
+        full = self.table.groupby("target", sort=False)["full_test"].mean()
+        return [
+            {"target": str(row["target"]), "full, held out": float(full[row["target"]]),
+             "pruned, held out": row["test"], "gain": row["test"] - float(full[row["target"]]), "p": row.get("p"),
+             "unit": self.unit}
+            for row in self.choice.to_dict("records")
         ]  # fmt: skip
