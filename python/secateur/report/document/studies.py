@@ -471,8 +471,9 @@ class ModelsReport(_Study):
     def methods(self) -> list[str]:
         first = (
             f"{self.table['model'].nunique()} models were compared on the same folds of the stimuli, in the spaces "
-            f"{', '.join(self.table['space'].unique())} {cited('tarigopula2023', 'kaniuth2022')}. {self.shared_methods()} "
-            f"Differences were tested two-sided by t and corrected for the number of pairs (Holm) {cited('schutt2023')}."
+            f"{', '.join(self.table['space'].unique())} {cited('tarigopula2023', 'kaniuth2022')}. "
+            f"{self.shared_methods()} Differences were tested two-sided by t and corrected for the number of pairs "
+            f"(Holm) {cited('schutt2023')}."
         )
         if self.own.get("over") != "subjects":
             first += f" Standard errors over stimuli come from {self.own['n']} random divisions of the stimuli."
