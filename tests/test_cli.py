@@ -608,8 +608,11 @@ def test_mat_version_7_3(tmp_path: Path, X: Any, S: Any) -> None:
     assert read.stimuli == tuple(NAMES)
     np.testing.assert_array_equal(files.read_target_file(f"{place}:S").values, S + np.arange(N))
     assert files.read_target_file(f"{place}:stack").values.shape == (3, N, N)
-    with pytest.raises(files.FileError, match=r"several arrays: S \(24, 24\), X \(24, 12\)"):
-        files.read_features_file(str(place))
+    taken = files.read_features_file(str(place))
+    np.testing.assert_array_equal(taken.values, X)
+    assert "x.mat:X was taken as FEATURES" in taken.notes[-1]
+    with pytest.raises(files.FileError, match=r"several arrays: S \(24, 24\), X \(24, 12\), stack"):
+        files.read_target_file(str(place))
 
 
 def test_hdf5_and_netcdf(tmp_path: Path, X: Any, S: Any) -> None:

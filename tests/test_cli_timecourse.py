@@ -277,7 +277,7 @@ def test_times_that_look_like_milliseconds_are_noted(here, planted):
         (["x.csv"], "RECORDINGS must be given after FEATURES, got none"),
         (["--demo", "--control", "x.npy"], "--control and --fixed must come with FEATURES, got one with --demo"),
         (["x.csv", "study", "--control", "gone.npy"], "TARGET must be a file, got 'gone.npy', which does not exist"),
-        (["x.csv", "study", "--control", "x.npy"], "control must have shape (20, 20), (190,), (T, 190)"),
+        (["x.csv", "study", "--control", "x.npy"], "control must have shape 20 × 20, 190 values, T × 190"),
         (["x.csv", "study", "--over", "all"], "--over must be stimuli, subjects or both, got 'all'"),
         (["x.csv", "study", "--over", "both"], "--joint must be mean or min where --over is both, got each"),
         (["x.csv", "study", "--joint", "min"], "--joint must be each where --over is stimuli, got min"),

@@ -60,7 +60,7 @@ def test_choices_of_every_file_are_the_same_run(here: tuple[Any, Any]) -> None:
         ("0 1 2\n0 1\n", "t.txt must hold three numbers a line, got a line of others: "),
         ("0 1 2\n0 b 1\n", "t.txt must hold three numbers a line, got a line of others: "),
         ("# nothing\n", "t.txt must hold three numbers a line, got an empty file."),
-        ("0 1\n1 2\n", "triplets must have shape (choices, 3), got (2, 2)."),
+        ("0 1\n1 2\n", "triplets must have shape (choices, 3), got 2 × 2."),
         ("0 1 24\n", "triplets must hold stimuli from 0 to 23, got 24 in row 0."),
         ("0 1 2\n3 4 3\n", "triplets must have different stimuli in a triplet, got 3, 4, 3 in row 1."),
     ],

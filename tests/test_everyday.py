@@ -123,7 +123,10 @@ def test_other_words_for_a_kind(here: Path, S: Any, word: str) -> None:
             ("x.npy", "s.npy", "--max-features", "99"),
             "secateur: --max-features must be at most the 10 features of X, got 99.",
         ),
-        (("x.npy", "s.npy", "--kind", "foo"), "secateur: --kind must be 'similarity' or 'dissimilarity', got 'foo'."),
+        (
+            ("x.npy", "s.npy", "--kind", "foo"),
+            "secateur: --kind must be similarity, dissimilarity or triplets, got 'foo'.",
+        ),
         (("x.npy", "s.npy", "--fixed", "77"), "secateur: --fixed must hold feature indices from 0 to 9, got 77."),
         (
             ("x.npy", "wide.npy"),

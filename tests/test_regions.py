@@ -82,12 +82,13 @@ def test_group_means_have_no_error_bars(result, means):
 
 def test_kept(result):
     figure = kept_by_region(result)
-    (axes,) = figure.axes
-    counts = nodes(result, "final")
-    for line, name in zip((line for line in axes.lines if line.get_label().startswith("Set")), counts.index):
-        np.testing.assert_allclose(line.get_xdata(), counts.loc[name])
-    assert axes.get_xlabel() == "features kept, of 15 (mean over subjects)"
-    assert [label.get_text() for label in axes.get_yticklabels()][:2] == ["vTC", "FFA"]
+    assert len(figure.axes) == 2
+    for axes, layer, d in zip(figure.axes, ("penultimate", "final"), (20, 15)):
+        counts = nodes(result, layer)
+        for line, name in zip((line for line in axes.lines if line.get_label().startswith("Set")), counts.index):
+            np.testing.assert_allclose(line.get_xdata(), counts.loc[name])
+        assert axes.get_xlabel() == f"features kept, of {d} (mean over subjects)"
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()][:2] == ["vTC", "FFA"]
     assert kept_by_region(result, "penultimate").axes[0].get_xlabel().startswith("features kept, of 20")
 
 

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 import secateur as sc
 from secateur.cli import app
 from secateur.files import FileError
+from secateur.report.contents import REPORT
 from secateur.study import ConfigError, models, nested
 from secateur.validation import nested_table
 
@@ -153,7 +154,7 @@ def test_the_nested_choice_is_that_of_the_arrays(home, written):
 def test_a_folder_holds_what_was_said(home, written, name):
     study, _ = STUDIES[name]
     assert [path.name for path in written[name]] == [
-        one for one in study.CONTENTS if not re.match(r"choices_([3-9]|1\d)", one)
+        one for one in (*study.CONTENTS, *REPORT) if not re.match(r"choices_([3-9]|[1-9]\d)", one)
     ]
     settings = json.loads((home / name / "settings.json").read_text(encoding="utf-8"))
     assert settings["study"] == name

@@ -171,8 +171,8 @@ def test_the_command_leaves_subjects_out(tmp_path):
         ("--over", "both"): "--joint must be mean or min where --over is both, got each",
         ("--joint", "median"): "joint must be one of 'each', 'mean', 'min'; got 'median'",
         ("--over", "people"): "--over must be stimuli, subjects or both, got 'people'",
-        ("--fixed", "99"): "fixed_features must hold feature indices from 0 to 8, got 99",
-        ("--fixed", "nose"): "fixed_features must name features of X, got 'nose'",
+        ("--fixed", "99"): "--fixed must hold feature indices from 0 to 8, got 99",
+        ("--fixed", "nose"): "--fixed must name features of X, got 'nose'",
     }.items():
         done = run(*more)
         assert done.exit_code == 2

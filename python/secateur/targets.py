@@ -368,13 +368,14 @@ def _read_form(
     return values, single, None, own, kind
 
 
-def _reordered(
-    values: Matrix, own: tuple[str, ...] | None, stimuli: tuple[str, ...] | None, name: str
-) -> tuple[Matrix, tuple[str, ...] | None]:
-    """Values (T, P) in the order of X's stimuli, matched by name, with a warning; other names are refused."""
+def _pairs_by_name(own: tuple[str, ...] | None, stimuli: tuple[str, ...] | None, name: str) -> Indices | None:
+    """Where the pairs of X's stimuli are among those of ``own``, with a warning; None where the order is the same.
+
+    Other names are refused.
+    """
     if not (own and stimuli) or own == stimuli or set(own) != set(stimuli) or len(set(own)) < len(own):
         _check_names(own, stimuli, name)
-        return values, own
+        return None
     at = {label: i for i, label in enumerate(own)}
     order = np.array([at[label] for label in stimuli], dtype=np.int64)
     few = [", ".join(labels[:3]) + (", …" if len(labels) > 3 else "") for labels in (stimuli, own)]
@@ -383,7 +384,7 @@ def _reordered(
         ReorderedWarning,
         stacklevel=4,
     )
-    return np.ascontiguousarray(values[:, pair_positions(order, len(order))]), stimuli
+    return pair_positions(order, len(order))
 
 
 def _check_names(own: tuple[str, ...] | None, stimuli: tuple[str, ...] | None, name: str) -> None:
@@ -401,7 +402,8 @@ def read_controls(control: Any, n: int, stimuli: tuple[str, ...] | None = None) 
     read = []
     for one in given:
         values, _, _, own, _ = _read_form(one, n, "similarity", "control")  # of either kind: what is shared is the same
-        read.append(_reordered(values, own, stimuli, "control")[0])
+        at = _pairs_by_name(own, stimuli, "control")
+        read.append(values if at is None else values[:, at])
     values = np.concatenate(read)
     if np.isinf(values).any():
         k, p = np.argwhere(np.isinf(values))[0]
@@ -501,7 +503,9 @@ def read_target(
     values, single, labels, own, kind = _read_form(target, n, kind, "target")
     if weights is not None:
         _check_names(own, stimuli, "target")  # weights have no names: their order would be a guess
-    values, own = _reordered(values, own, stimuli, "target")
+    at = _pairs_by_name(own, stimuli, "target")
+    if at is not None:
+        values, own = values[:, at], stimuli
     if np.isinf(values).any():
         t, p = np.argwhere(np.isinf(values))[0]
         raise ValueError(f"target must not be infinite, got {values[t, p]} at target {t}, pair {p}")

@@ -7,7 +7,7 @@ import sys
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from .app import app, checked_destination, exit_with_message, log, print_files, print_text, refuse_bad_input
 from .options import Folds, Kind, Overwrite, Pruning, argument, option, run_settings, with_pruning
@@ -314,9 +314,9 @@ def heatmap(
         with refuse_bad_input():
             scores = alignment_importance(seen.net, seen.images, targets, per_image=True, progress=bar, **how)
             heat = heatmaps.heatmap(seen.net, seen.images, scores, batch=batch, progress=bar)
-            one = "map" if parts == "maps" else "part"
+            one, drawn = "map" if parts == "maps" else "part", cast("Any", parts)
             same = np.ones(scores.sizes[one])
-            plain = heatmaps.heatmap(seen.net, seen.images, same, batch=batch, progress=bar)
+            plain = heatmaps.heatmap(seen.net, seen.images, same, parts=drawn, batch=batch, progress=bar)
         empty = [str(name) for name in heat["image"].values[heat["empty"].values]]
         if empty:
             few = ", ".join(empty[:3]) + (", …" if len(empty) > 3 else "")

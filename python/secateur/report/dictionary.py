@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .contents import FILES as DESCRIPTIONS
+from .contents import REPORT
 
 __all__ = ["COLUMNS", "DICTIONARY", "FILES", "MANY", "NUMBERING", "WHICH_SET", "one_of_many", "write_dictionary"]
 
@@ -135,5 +136,6 @@ def write_dictionary(draft: Path, contents: dict[str, str], targets: Sequence[st
                 heads = next(csv.reader(stream))
             files[file.name]["columns"] = {head: column_words(head) for head in heads}
     files[DICTIONARY] = {"holds": contents[DICTIONARY]}
+    files |= {name: {"holds": words} for name, words in REPORT.items()}  # written last
     text = {"which_set": WHICH_SET, "numbering": NUMBERING, "files": files}
     (draft / DICTIONARY).write_text(json.dumps(text, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -60,6 +60,16 @@ class _Network(Section):
         return words + (f" in PyTorch {torch}" if torch else "")
 
 
+def _masked(attrs: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """What was masked: one of them, several, the word for one, and how."""
+    parts = str(attrs.get("parts", "maps"))
+    by = "replaced by its mean over the images" if attrs.get("fill") == "mean" else "set to zero"
+    if parts == "maps":
+        return "feature map of the last convolution", "feature maps", "map", by
+    what = parts.removesuffix("s")
+    return f"{what} of the transformer{'' if parts == 'blocks' else chr(39) + 's blocks'}", parts, what, by
+
+
 class EmbedReport(_Network):
     """Activations of a layer."""
 
@@ -138,10 +148,11 @@ class MapsReport(PruneReport, _Network):
 
     def methods(self) -> list[str]:
         attrs = dict(self.result.attrs)
+        one, several, _, by = _masked(attrs)
         first = (
-            f"{self.seen()}. Each feature map of the last convolution was scored by its alignment importance: the fall "
-            "in alignment when that map is set to zero for all images and what follows is computed with the trained "
-            f"weights {cited('truong2024')}. {methods.measured(attrs)} {methods.aligned(attrs)} Maps were inserted in "
+            f"{self.seen()}. Each {one} was scored by its alignment importance: the fall in alignment when it is {by} "
+            "for all images and what follows is computed with the trained weights "
+            f"{cited('truong2024')}. {methods.measured(attrs)} {methods.aligned(attrs)} The {several} were inserted in "
             "order of importance, and the shortest prefix with the highest alignment was kept."
         )
         second = methods.folded({**self.settings, **attrs}, "images")
@@ -175,29 +186,31 @@ class HeatmapReport(_Network):
 
     def _importance(self) -> tuple[Any, list[str], list[str]]:
         """Scores (image, map), names of images and of maps."""
-        own = self.scores["image_importance"].transpose("stimulus", "map")
-        return own.values, [str(v) for v in own["stimulus"].values], [str(v) for v in own["map"].values]
+        own = self.scores["image_importance"]
+        dim = next(str(name) for name in own.dims if name != "stimulus")
+        own = own.transpose("stimulus", dim)
+        return own.values, [str(v) for v in own["stimulus"].values], [str(v) for v in own[dim].values]
 
     def verdict(self) -> list[str]:
         values, images, maps = self._importance()
         positive = (values > 0).any(axis=1)
-        share = float((values > 0).mean())
+        share, (_, several, word, _) = float((values > 0).mean()), _masked(self.scores.attrs)
         return [
-            f"For {int(positive.sum())} of {len(images)} images at least one of {len(maps)} feature maps supports the "
+            f"For {int(positive.sum())} of {len(images)} images at least one of {len(maps)} {several} supports the "
             "alignment with the target, and these have a heatmap.",
-            f"{100 * share:.0f} % of all scores (image × map) are positive; nothing was held out, so there is no "
-            "interval "
-            "and no p-value: heatmaps describe these images.",
+            f"{100 * share:.0f} % of all scores (image × {word}) are positive; nothing was held out, so there is no "
+            "interval and no p-value: heatmaps describe these images.",
         ]
 
     def warnings(self) -> list[str]:
         values, images, _ = self._importance()
+        word = _masked(self.scores.attrs)[2]
         empty = [name for name, row in zip(images, values) if not (row > 0).any()]
         found = super().warnings()
         if empty:
             few = ", ".join(empty[:5]) + (", …" if len(empty) > 5 else "")
             found.append(
-                f"{len(empty)} of {len(images)} images have no map of positive score and an empty heatmap: {few}."
+                f"{len(empty)} of {len(images)} images have no {word} of positive score and an empty heatmap: {few}."
             )
         return found
 
@@ -224,21 +237,31 @@ class HeatmapReport(_Network):
             rows.append(
                 [maps[k], float(means[k]), float((values[:, k] > 0).mean()), ", ".join(images[i] for i in best)]
             )
+        _, several, word, _ = _masked(self.scores.attrs)
         caption = (
-            f"The {len(rows)} feature maps with the highest mean importance, and the images that each matters most for"
+            f"The {len(rows)} {several} with the highest mean importance, and the images that each matters most for"
         )
-        table = Table(caption, ["map", "mean importance", "share of images above zero", "highest for"], rows)
+        table = Table(
+            caption,
+            [
+                word,
+                "mean importance",
+                "share of images above zero",
+                "highest for",
+            ],
+            rows,
+        )
         return [*self.best(), table], []
 
     def methods(self) -> list[str]:
         attrs = {**self.scores.attrs}
         measured = methods.measured(attrs) if {"metric", "comparator"} <= set(attrs) else ""
+        one, several, _, by = _masked(attrs)
         first = (
-            f"{self.seen()}. For each image, each feature map of the last convolution was set to zero for that image "
-            "alone, and its alignment importance is the fall in the alignment of its similarities to all other images "
-            f"with the target's {cited('truong2024')}. {measured} A heatmap is the mean of the image's maps, weighted "
-            "by "
-            "their positive scores and brought to the size of the image."
+            f"{self.seen()}. For each image, each {one} was {by} for that image alone, and its alignment "
+            "importance is the fall in the alignment of its similarities to all other images with the target's "
+            f"{cited('truong2024')}. {measured} A heatmap is the mean of the image's {several}, "
+            "weighted by their positive scores and brought to the size of the image."
         )
         return [" ".join(first.split()), methods.software(self.settings)]
 
