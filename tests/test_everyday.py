@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pandas
 import pytest
+import scipy.io
 from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -294,3 +297,88 @@ def test_the_array_that_fits_is_taken_and_said(here: Path, X: Any, S: Any) -> No
     np.savez("both.npz", X=X, Y=X[:, :4], rdm=S)
     with pytest.raises(files.FileError, match="must be given with a key, such as both"):
         files.read_features_file("both.npz")
+
+
+# What other toolboxes save ---------------------------------------------------------------------------------------
+
+PHOTOGRAPHS = [f"class{i % 3}/photo{i:02d}.jpg" for i in range(N)]
+
+
+def save_as_thingsvision(folder: Path, X: Any, form: str) -> None:
+    """A folder as thingsvision.utils.storing.save_features leaves it."""
+    folder.mkdir()
+    (folder / "file_names.txt").write_text("".join(f"{name}\n" for name in PHOTOGRAPHS))
+    if form == "npy":
+        np.save(folder / "features.npy", X)
+    elif form == "parts":
+        for i, part in enumerate(np.array_split(X, 11), start=1):
+            np.save(folder / f"features_{i:02d}.npy", part)
+    elif form == "txt":
+        np.savetxt(folder / "features.txt", X)
+    elif form == "mat":  # a variable per stimulus
+        scipy.io.savemat(folder / "features.mat", dict(zip([name[:-4] for name in PHOTOGRAPHS], X, strict=True)))
+    else:
+        with h5py.File(folder / "features.hdf5", "w") as file:
+            file["features"] = X
+
+
+@pytest.mark.parametrize("form", ["npy", "parts", "txt", "mat", "hdf5"])
+def test_folders_of_thingsvision_are_features(here: Path, X: Any, form: str) -> None:
+    save_as_thingsvision(here / "vgg", X, form)
+    held = files.read_features_file("vgg")
+    np.testing.assert_array_equal(held.values, X)
+    assert held.stimuli == tuple(PHOTOGRAPHS)
+    assert "file_names.txt" in held.record()["along"]
+
+
+def test_stimuli_of_thingsvision_are_matched_without_folders(here: Path, X: Any, S: Any) -> None:
+    save_as_thingsvision(here / "vgg", X, "npy")
+    order = np.random.default_rng(1).permutation(N)
+    names = [Path(PHOTOGRAPHS[i]).stem for i in order]
+    np.savez("rdm.npz", S=S[np.ix_(order, order)], stimuli=names)
+    values, note = files.match(files.read_target_file("rdm.npz:S"), files.read_features_file("vgg"))
+    np.testing.assert_array_equal(values, S)
+    assert note is not None
+    assert "matched without the folders and extensions of files" in note
+    done = run("vgg", "rdm.npz:S", "--kind", "similarity")
+    assert done.exit_code == 0, done.output
+    (note,) = files.read_features_file("vgg/features.npy").notes
+    assert note == "file_names.txt beside features.npy was not read: give the folder vgg to name its stimuli"
+
+
+def test_folders_of_thingsvision_that_do_not_fit(here: Path, X: Any) -> None:
+    save_as_thingsvision(here / "vgg", X, "npy")
+    names = here / "vgg" / "file_names.txt"
+    names.write_text("one.jpg\n")
+    with pytest.raises(files.FileError, match=r"file_names\.txt must name each of 24 stimuli, got 1 names"):
+        files.read_features_file("vgg")
+    np.save("vgg/features.npy", X.reshape(N, 2, 5))
+    with pytest.raises(files.FileError, match=r"got \(24, 2, 5\): thingsvision flattens with flatten_acts=True"):
+        files.read_features_file("vgg")
+    np.savetxt("vgg/features.txt", X)
+    with pytest.raises(files.FileError, match=r"features in one format, got \.npy, \.txt: give the file"):
+        files.read_features_file("vgg")
+    Path("torch").mkdir()
+    Path("torch/features.pt").write_bytes(b"PK")
+    with pytest.raises(files.FileError, match=r"features\.pt must be \.npy, .* got a pickle of PyTorch"):
+        files.read_features_file("torch")
+
+
+def test_rdms_of_rsatoolbox_are_read_and_its_pickles_refused(here: Path, S: Any) -> None:
+    toolbox = pytest.importorskip("rsatoolbox")
+    distances = S.max() - S
+    rdms = toolbox.rdm.RDMs(
+        np.stack([distances, 2 * distances]), rdm_descriptors={"subject": ["ann", "bob"]},
+        pattern_descriptors={"stimulus": [f"s{i}" for i in range(N)]},
+    )  # fmt: skip
+    rdms.save("rdms.hdf5", file_type="hdf5")
+    held = files.read_target_file("rdms.hdf5")
+    np.testing.assert_allclose(held.values, rdms.dissimilarities)
+    assert (held.kind, held.targets, held.whose) == ("dissimilarity", ("ann", "bob"), "subjects")
+    assert held.stimuli == tuple(f"s{i}" for i in range(N))
+    Path("rdms.pkl").write_bytes(pickle.dumps(rdms.to_dict()))  # as rdms.save(file_type="pkl") does
+    done = run("x.npy", "rdms.pkl")
+    assert done.exit_code == 2
+    words = " ".join(done.output.split())
+    assert "rdms.pkl must be an HDF5 file, got a pickle, which can run code" in words
+    assert "save it with file_type='hdf5'" in words

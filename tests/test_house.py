@@ -51,8 +51,8 @@ LEVELS = {
     "inference": 10,
     "odd_one_out": 10,
     "timecourse": 11,
-    "regions": 11,
-    "fmri": 12,
+    "regions": 12,
+    "fmri": 13,
 }
 HEAVY = {"torch", "torchvision", "matplotlib", "xarray", "pandas", "rsatoolbox", "typer", "pooch", "mne", "tqdm"}
 HEAVY |= {"dask", "distributed", "zarr", "jinja2"}

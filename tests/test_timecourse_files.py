@@ -1,14 +1,16 @@
-"""Recordings from files that other programs' writers made: MNE, SciPy in FieldTrip's form, NumPy, netCDF, Zarr."""
+"""Recordings from files as other programs write them: MNE, FieldTrip, EEGLAB, NumPy, netCDF, Zarr."""
 
 from __future__ import annotations
 
 import sys
 
+import h5py
 import numpy as np
 import pytest
 import scipy.io
 import xarray
 
+from secateur.reading import limits
 from secateur.timecourse import rdm_movie, rdm_movies, read_recording, read_recordings
 
 TIMES = np.round(np.arange(-5, 15) * 0.01, 2)
@@ -161,6 +163,54 @@ def cell(things):
     return out
 
 
+def save_v73(path, held):
+    """What savemat takes, as MATLAB's -v7.3 lays it out in HDF5: axes reversed, and cells and arrays of structs as
+    references into #refs#."""
+    with h5py.File(path, "w", userblock_size=512) as file:
+        refs = file.create_group("#refs#")
+
+        def referred(thing):
+            return put(refs, f"r{len(refs)}", thing).ref
+
+        def put(group, name, thing, kind=""):
+            if isinstance(thing, dict):
+                made = group.create_group(name)
+                for field, value in thing.items():
+                    put(made, field, value)
+            elif isinstance(thing, list):  # an array of structs, in a row
+                made = group.create_group(name)
+                for field in thing[0]:
+                    made.create_dataset(
+                        field, data=np.array([[referred(one[field])] for one in thing], dtype=h5py.ref_dtype)
+                    )
+            elif isinstance(thing, str):
+                made = group.create_dataset(name, data=np.array([[ord(c)] for c in thing], dtype=np.uint16))
+                kind = "char"
+            elif np.asarray(thing).dtype == object:
+                rows = [[referred(one) for one in row] for row in np.asarray(thing).T]
+                made, kind = group.create_dataset(name, data=np.array(rows, dtype=h5py.ref_dtype)), "cell"
+            elif np.size(thing) == 0:
+                made, kind = group.create_dataset(name, data=np.array([0, 0], dtype=np.uint64)), "double"
+                made.attrs["MATLAB_empty"] = np.uint8(1)
+            else:
+                values = np.atleast_2d(thing)
+                made = group.create_dataset(name, data=values.T)
+                kind = {"f4": "single", "i8": "int64"}.get(values.dtype.str[1:], "double")
+            structs = isinstance(thing, dict | list)
+            made.attrs["MATLAB_class"] = np.bytes_("struct" if structs else kind)
+            return made
+
+        for name, thing in held.items():
+            put(file, name, thing)
+    with path.open("r+b") as stream:
+        stream.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM")
+
+
+def save_mat(path, held, version):
+    """A .mat file up to -v7, or of -v7.3."""
+    scipy.io.savemat(path, held, appendmat=False) if version == "-v7" else save_v73(path, held)
+
+
 SENSORS = [f"MEG{c:04d}" for c in range(5)]
 
 
@@ -170,8 +220,9 @@ def trials():
     return rng.normal(size=(9, 5, len(TIMES))), np.array([12, 3, 12, 7, 3, 7, 3, 12, 7])
 
 
+@pytest.mark.parametrize("version", ["-v7", "-v7.3"])
 @pytest.mark.parametrize("form", ["raw", "timelock"])
-def test_fieldtrip_trials(form, trials, tmp_path):
+def test_fieldtrip_trials(form, version, trials, tmp_path):
     data, codes = trials
     info = np.column_stack([np.arange(9), codes]).astype(float)
     if form == "raw":
@@ -179,7 +230,9 @@ def test_fieldtrip_trials(form, trials, tmp_path):
     else:
         struct = {"trial": data, "time": TIMES[None], "dimord": "rpt_chan_time", "avg": data.mean(axis=0)}
     label = np.array(SENSORS, dtype=object)[:, None]
-    scipy.io.savemat(tmp_path / "ft.mat", {"data": {**struct, "label": label, "trialinfo": info, "fsample": 100.0}})
+    history = {"previous": cell([{"trials": "all"}, np.zeros((0, 0))])}
+    held = {**struct, "label": label, "trialinfo": info, "fsample": 100.0, "cfg": history}
+    save_mat(tmp_path / "ft.mat", {"data": held}, version)
     recording = read_recording(tmp_path / "ft.mat", column=1)
     assert recording.stimulus.values.tolist() == ["3", "7", "12"]  # ascending codes
     assert recording.sensor.values.tolist() == SENSORS
@@ -195,16 +248,18 @@ def test_fieldtrip_trials(form, trials, tmp_path):
         read_recording(tmp_path / "ft.mat", picks=["EEG1"])
 
 
+@pytest.mark.parametrize("version", ["-v7", "-v7.3"])
 @pytest.mark.parametrize("form", ["cell", "variables"])
-def test_fieldtrip_averages(form, trials, tmp_path):
+def test_fieldtrip_averages(form, version, trials, tmp_path):
     means = trials[0][:4]
     label = np.array(SENSORS, dtype=object)[:, None]
     structs = [{"avg": mean, "time": TIMES[None], "label": label, "dimord": "chan_time"} for mean in means]
     held = {"timelock": cell(structs)} if form == "cell" else dict(zip(NAMES, structs, strict=True))
-    scipy.io.savemat(tmp_path / "ft.mat", held)
+    save_mat(tmp_path / "ft.mat", held, version)
+    order = NAMES if version == "-v7" else sorted(NAMES)  # HDF5 holds names by the alphabet
     recording = read_recording(tmp_path / "ft.mat")
-    assert recording.stimulus.values.tolist() == (["1", "2", "3", "4"] if form == "cell" else NAMES)
-    np.testing.assert_array_equal(recording, means)
+    assert recording.stimulus.values.tolist() == (["1", "2", "3", "4"] if form == "cell" else order)
+    np.testing.assert_array_equal(recording, means if form == "cell" else means[[NAMES.index(name) for name in order]])
     with pytest.raises(ValueError, match="splits must be left out for averages"):
         read_recording(tmp_path / "ft.mat", splits=2)
 
@@ -229,11 +284,127 @@ def test_fieldtrip_refusals(trials, tmp_path):
     b = read_recording(tmp_path / "two.mat", key="b")
     np.testing.assert_array_equal(b, -read_recording(tmp_path / "two.mat", key="a"))
     (tmp_path / "v73.mat").write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(512))
-    with pytest.raises(ValueError, match=r"got v73\.mat in -v7\.3: save it with '-v7'"):
+    with pytest.raises(ValueError, match=r"got v73\.mat, in -v7\.3, which is damaged: save it anew"):
         read_recording(tmp_path / "v73.mat")
     (tmp_path / "no.mat").write_bytes(b"nothing")
-    with pytest.raises(ValueError, match=r"path must be a \.mat file, got no\.mat"):
+    with pytest.raises(ValueError, match=r"path must be a \.mat file, got no\.mat, which can't"):
         read_recording(tmp_path / "no.mat")
+
+
+def test_hostile_v73_files(tmp_path):
+    """Cells that hold themselves, and cells that unfold to more than a machine holds, end in a sentence."""
+    label = np.array(SENSORS, dtype=object)[:, None]
+    save_v73(tmp_path / "self.mat", {"data": {"label": label, "trial": cell([np.zeros((5, 3))])}})
+    with h5py.File(tmp_path / "self.mat", "r+") as file:
+        file["data/trial"][:] = file["data/trial"].ref
+    with pytest.raises(ValueError, match=r"got self\.mat, which can't be read: maximum recursion depth"):
+        read_recording(tmp_path / "self.mat")
+    save_v73(tmp_path / "bomb.mat", {"data": {"label": label, "trial": cell([np.zeros((5, 3))])}})
+    with h5py.File(tmp_path / "bomb.mat", "r+") as file:
+        for k in range(9):
+            inner = file["data/trial"].ref if k == 0 else file[f"#refs#/level{k - 1}"].ref
+            made = file["#refs#"].create_dataset(f"level{k}", data=np.full((10, 1), inner, dtype=h5py.ref_dtype))
+            made.attrs["MATLAB_class"] = np.bytes_("cell")
+        file.move("#refs#/level8", "bomb")
+    with limits(size=1e6), pytest.raises(ValueError, match=r"must hold arrays of at most 1e\+06 bytes"):
+        read_recording(tmp_path / "bomb.mat", key="bomb")
+
+
+# EEGLAB
+
+
+TYPES = ["face", "house", "face", "tool", "house", "face", "tool", "tool", "house"]
+
+
+def eeglab(trials, /, **other):
+    """EEGLAB's data set: trials of five channels from -50 ms, each with its event at 0 and a button at 40 ms."""
+    points = trials.shape[-1]
+    events = []
+    for e, word in enumerate(TYPES):
+        first = e * points + 1.0
+        events += [{"type": word, "latency": first + 5, "epoch": e + 1.0}]
+        events += [{"type": 32.0, "latency": first + 9, "epoch": e + 1.0}]
+    channels = [{"labels": f"E{c}", "type": "EEG" if c < 4 else "EOG"} for c in range(5)]
+    sizes = {"nbchan": 5.0, "pnts": float(points), "trials": 9.0, "srate": 100.0, "xmin": -0.05}
+    values = np.moveaxis(trials, 0, 2).astype(np.float32)
+    return {"data": values, **sizes, "xmax": 0.14, "chanlocs": channels, "event": events, "setname": "view", **other}
+
+
+def in_rows(held):
+    """Lists of dicts as SciPy writes arrays of structs."""
+    out = dict(held)
+    for name in ("chanlocs", "event"):
+        fields = list(held[name][0])
+        rows = [tuple(one[field] for field in fields) for one in held[name]]
+        out[name] = np.array(rows, dtype=[(field, object) for field in fields])
+    return out
+
+
+@pytest.mark.parametrize(
+    ("form", "version", "apart"),
+    [("struct", "-v7", False), ("struct", "-v7.3", True), ("fields", "-v7", True), ("fields", "-v7.3", False)],
+)
+def test_eeglab_sets(form, version, apart, trials, tmp_path):
+    held = eeglab(trials[0])
+    if apart:
+        np.moveaxis(trials[0], 0, 2).astype("<f4").ravel(order="F").tofile(tmp_path / "eeg.fdt")
+        held["data"] = "C:\\before it was moved\\eeg.fdt"
+    held = in_rows(held) if version == "-v7" else held
+    save_mat(tmp_path / "eeg.set", {"EEG": held} if form == "struct" else held, version)
+    with pytest.raises(ValueError, match=r"of several types: picks='eeg' or picks='eog', got none"):
+        read_recording(tmp_path / "eeg.set")
+    recording = read_recording(tmp_path / "eeg.set", picks="eeg")
+    assert recording.stimulus.values.tolist() == ["face", "house", "tool"]
+    assert recording.sensor.values.tolist() == ["E0", "E1", "E2", "E3"]
+    assert recording.epochs.values.tolist() == [3, 3, 3]
+    np.testing.assert_allclose(recording.time, TIMES, atol=1e-12)
+    want = mean_of(trials[0].astype(np.float32).astype(float), np.array(TYPES), ["face", "house", "tool"])
+    np.testing.assert_allclose(recording, want[:, :4], rtol=1e-12)
+    two = read_recording(tmp_path / "eeg.set", picks=["E4", "E0"], stimuli=["tool", "face"], splits=3)
+    assert two.shape == (3, 2, 2, 20)
+    np.testing.assert_allclose(two.mean("split"), want[[2, 0]][:, [4, 0]], rtol=1e-12)
+
+
+def test_eeglab_as_mne_reads_it(mne, trials, tmp_path):
+    """The patterns are those of MNE's own reader."""
+    pytest.importorskip("pymatreader", reason="MNE reads EEGLAB's sets with pymatreader")
+    held = eeglab(trials[0], ref="common", epoch=[], icawinv=np.zeros((0, 0)), icaweights=np.zeros((0, 0)))
+    held["event"] = [event for event in held["event"] if event["type"] != 32.0]
+    for event in held["event"]:
+        event["duration"] = 0.0
+    held = in_rows(held)
+    rows = [(e + 1.0, 0.0, word) for e, word in enumerate(TYPES)]
+    held["epoch"] = np.array(rows, dtype=[(name, object) for name in ("event", "eventlatency", "eventtype")])
+    scipy.io.savemat(tmp_path / "eeg.set", {"EEG": held}, appendmat=False)
+    theirs = mne.read_epochs_eeglab(tmp_path / "eeg.set", verbose="error")
+    ours = read_recording(tmp_path / "eeg.set", picks=theirs.ch_names)
+    for name, pattern in zip(ours.stimulus.values, ours.values, strict=True):
+        np.testing.assert_allclose(pattern, theirs[name].get_data().mean(axis=0) * 1e6, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(ours.time, theirs.times, atol=1e-12)
+
+
+def test_eeglab_refusals(trials, tmp_path):
+    def refused(said, picks="eeg", drop=(), **other):
+        held = in_rows(eeglab(trials[0], **other))
+        scipy.io.savemat(tmp_path / "bad.set", {k: v for k, v in held.items() if k not in drop}, appendmat=False)
+        with pytest.raises(ValueError, match=said):
+            read_recording(tmp_path / "bad.set", picks=picks)
+
+    events = eeglab(trials[0])["event"]
+    refused("path must hold EEGLAB's data set, with a field 'srate', got none in bad.set", drop=["srate"])
+    refused("path must hold epochs, got continuous data in bad.set", trials=1.0)
+    refused(r"must hold data \(channels, times, epochs\) \(5, 19, 9\), got \(5, 20, 9\)", pnts=19.0)
+    refused("an event at time 0 of each epoch, got none in epoch 2 of bad.set", event=events[:2] + events[4:])
+    refused("events of epochs 1 to 9, got 10", event=[*events, {**events[0], "epoch": 10.0}])
+    refused("picks must name channels of bad.set, or a type of channel, got 'mag'", picks="mag")
+    refused("path must have eeg.fdt beside it", data="/etc/eeg.fdt")
+    refused("path must hold its data or name a .fdt file, got 'passwd' in bad.set", data="/etc/passwd")
+    (tmp_path / "eeg.fdt").write_bytes(bytes(100))
+    refused(r"eeg.fdt must hold 5 × 20 × 9 numbers of bad.set in 3600 bytes, got 100", data="eeg.fdt")
+    twice = [*events, {"type": "rare", "latency": 6.0, "epoch": 1.0}]
+    held = in_rows(eeglab(trials[0], event=twice))
+    scipy.io.savemat(tmp_path / "two.set", held, appendmat=False)
+    assert read_recording(tmp_path / "two.set", picks="eeg").stimulus.values.tolist()[:2] == ["face", "face/rare"]
 
 
 # Plain arrays, netCDF, Zarr

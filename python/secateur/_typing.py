@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .targets import DeviceTargets, Targets
 
 __all__ = [
+    "BetasLike",
     "ControlLike",
     "EmbeddingLike",
     "HostEmbeddingLike",
@@ -29,6 +30,7 @@ __all__ = [
     "ImagesLike",
     "LabelsLike",
     "LayersLike",
+    "MasksLike",
     "MatricesLike",
     "MovieLike",
     "MoviesLike",
@@ -50,9 +52,20 @@ __all__ = [
     "TargetLike",
     "Transforms",
     "TripletsLike",
+    "Volume",
+    "VolumeLike",
     "WeightsLike",
     "WindowsLike",
 ]  # fmt: skip
+
+
+class Volume(Protocol):
+    """What is read of nibabel's images."""
+
+    @property
+    def dataobj(self) -> Any: ...
+    @property
+    def affine(self) -> Any: ...
 
 
 class RDMs(Protocol):
@@ -140,5 +153,9 @@ PatternsLike: TypeAlias = "ArrayLike | xarray.DataArray | Recorded | Sequence[Re
 RecordingsLike: TypeAlias = "Mapping[Any, PatternsLike] | list[Any] | tuple[PatternsLike, ...] | xarray.DataArray"
 MovieLike: TypeAlias = "ArrayLike | xarray.DataArray"
 MoviesLike: TypeAlias = "MovieLike | Sequence[MovieLike] | Mapping[Any, MovieLike]"
+# fMRI: values over space, and over trials.
+VolumeLike: TypeAlias = "ArrayLike | PathOrPaths | Volume"
+BetasLike: TypeAlias = "VolumeLike | Sequence[VolumeLike]"
+MasksLike: TypeAlias = "VolumeLike | Mapping[str, VolumeLike]"
 # How photographs become a network's input.
 PreprocessingLike: TypeAlias = "Preprocessing | ImageProcessor | Transforms"

@@ -68,7 +68,7 @@ def timecourse(
     pattern: Annotated[
         str, option("GLOB", "Which files of a folder of subjects, one per subject.")
     ] = "sub-*/**/*_epo.fif",
-    picks: Annotated[str | None, option("TYPE", "Sensors of .fif files: mag, grad, meg or eeg.")] = None,
+    picks: Annotated[str | None, option("TYPE", "Sensors of .fif and .set files: mag, grad, meg or eeg.")] = None,
     rdm: Annotated[str, option("METRIC", "Dissimilarity of two patterns: correlation or euclidean.")] = "correlation",
     windows: Annotated[
         str | None, option("LIST", "Average in windows: 0.175-0.185,0.275-0.285 (seconds) or 175-185ms.")
@@ -95,8 +95,8 @@ def timecourse(
 ) -> None:
     """Prune the features of a network to a MEG or EEG recording at every time point, and test over subjects.
 
-    Recordings: .fif (MNE epochs or evoked), .mat (FieldTrip), .npy, .npz, .nc, .zarr. Where FEATURES names its stimuli
-    they are looked for by name. RDM movies, with dims (subject, time, pair), come as .nc or .zarr.
+    Recordings: .fif (MNE epochs or evoked), .mat (FieldTrip), .set (EEGLAB), .npy, .npz, .nc, .zarr. Where FEATURES
+    names its stimuli they are looked for by name. RDM movies, with dims (subject, time, pair), come as .nc or .zarr.
     """
     with exit_with_message(f"what was done is in {store}" if store else "nothing was written"):
         from ..timecourse.movies import read_seconds, read_windows

@@ -368,11 +368,6 @@ def load_rsatoolbox(path: FilePath, dim: str = "subject") -> xarray.DataArray:
     ('subject', 'pair')
     """
     place = Path(path)
-    if place.suffix.lower() in (".pkl", ".pickle"):
-        raise FileError(
-            f"{place.name} must be an HDF5 file, got a pickle, which can run code when it is opened: where you trust "
-            "it, load it with rsatoolbox and save it with file_type='hdf5'"
-        )
     arrays = read_arrays(str(place), lambda name: True, "rsatoolbox RDMs")
     values = arrays.get("dissimilarities")
     if values is None:

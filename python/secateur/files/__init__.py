@@ -7,6 +7,7 @@ entries     what a file held, which arrays there are, and which is meant
 matching    stimuli matched by their names
 numpy       .npy, .npz
 hdf5        .mat, .h5, .hdf5, .nc, in a process of their own
+folders     features in thingsvision's folders
 long        dissimilarities with a line per pair
 text        .csv, .tsv; triplets from .txt, too
 arrays      embeddings, targets and groups by file and key

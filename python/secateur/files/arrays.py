@@ -25,6 +25,7 @@ from .entries import (
     place_words,
     taken_words,
 )
+from .folders import NAMES, holds_features, read_features_folder
 from .hdf5 import isolated_entries
 from .matching import FEATURES, STIMULI, TARGETS, check_names
 from .numpy import npy_entry, npz_entries
@@ -35,6 +36,7 @@ __all__ = [
     "read_triplets_file", "stimuli_of_target",
 ]  # fmt: skip
 
+PICKLES = (".pkl", ".pickle")
 FORMATS = (".npy", ".npz", ".csv", ".tsv", ".mat", ".h5", ".hdf5", ".nc")
 
 
@@ -46,7 +48,8 @@ def read_features_file(place: str) -> Loaded:
     place : str
         A file, or ``file:key``. In a .csv or .tsv a heading row and a first column of names are found by their
         text; in the other formats names of stimuli are a text array called ``labels``, ``stimuli``, ``items``…,
-        names of features one called ``feature`` or ``nodes``.
+        names of features one called ``feature`` or ``nodes``. Or a folder of thingsvision, with ``features.npy`` (or
+        ``.txt``, ``.mat``, ``.hdf5``) and the names of the photographs in ``file_names.txt``.
 
     Raises
     ------
@@ -54,6 +57,8 @@ def read_features_file(place: str) -> Loaded:
         Where the file is missing or can't be read, where several arrays fit and no key is given, or where names
         don't fit the array. The values themselves are checked by :func:`secateur.features.read_features`.
     """
+    if holds_features(Path(place)):
+        return read_features_folder(Path(place))
     path, key = locate(place, "FEATURES")
     if path.suffix.lower() in (".csv", ".tsv"):
         return read_csv(path, square=False)
@@ -64,6 +69,8 @@ def read_features_file(place: str) -> Loaded:
             raise FileError(f"{place_words(path, key)} must have shape (stimuli, features), got {values.shape}")
         stimuli = _names_in(entries, STIMULI, values.shape[0], path, "stimuli")
         names = _names_in(entries, FEATURES, values.shape[1], path, "features")
+        if stimuli is None and path.stem == "features" and path.with_name(NAMES).is_file():
+            notes.append(f"{NAMES} beside {path.name} was not read: give the folder {path.parent} to name its stimuli")
         return Loaded(values, stimuli, names, path, key, tuple(notes))
 
 
@@ -255,6 +262,14 @@ def _names_in(entries: Entries, keys: Sequence[str], count: int | None, path: Pa
     return None
 
 
+def pickle_words(path: Path) -> str:
+    """Why a pickle is refused, and what to do."""
+    return (
+        f"{path.name} must be an HDF5 file, got a pickle, which can run code when it is opened: where you trust it, "
+        "load it with rsatoolbox and save it with file_type='hdf5'"
+    )
+
+
 def locate(place: str, name: str, formats: Sequence[str] = FORMATS) -> tuple[Path, str]:
     """The file, and the key after a colon if there is one."""
     path, key = Path(place), ""
@@ -270,6 +285,8 @@ def locate(place: str, name: str, formats: Sequence[str] = FORMATS) -> tuple[Pat
         raise FileError(f"{name} must be a file, got {place!r}, which is a folder")
     if not path.is_file():
         raise FileError(f"{name} must be a file, got {place!r}, which is a pipe or a device")
+    if path.suffix.lower() in PICKLES:
+        raise FileError(pickle_words(path))
     if path.suffix.lower() not in formats:
         raise FileError(f"{name} must end in {', '.join(formats[:-1])} or {formats[-1]}, got {path.name!r}")
     if key and path.suffix.lower() in (".npy", ".csv", ".tsv", ".txt"):

@@ -62,6 +62,8 @@ class Loaded:
         The group of each stimulus, where a table of features has such a column.
     whose : {"subjects", "regions"}, optional
         What several targets are, where the file calls their names so.
+    along : tuple of Path
+        Other files that were read with this one.
     """
 
     values: Array
@@ -74,12 +76,14 @@ class Loaded:
     targets: Names | None = None
     groups: Names | None = None
     whose: str | None = None
+    along: tuple[Path, ...] = ()
 
     def record(self) -> dict[str, Any]:
-        """Name, key, shape and SHA-256 of the file and its first names of stimuli, for ``settings.json``."""
+        """Name, key, shape and SHA-256 of the files and the first names of stimuli, for ``settings.json``."""
         return {
             "file": str(self.path), "key": self.key, "shape": list(self.values.shape), "sha256": file_digest(self.path),
             "first_stimuli": None if self.stimuli is None else list(self.stimuli[:3]),
+            **({"along": {one.name: file_digest(one) for one in self.along}} if self.along else {}),
         }  # fmt: skip
 
 

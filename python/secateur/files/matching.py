@@ -91,9 +91,8 @@ def match(target: Loaded, features: Loaded) -> tuple[Array, str | None]:
         silent, named = (target, features) if target.stimuli is None else (features, target)
         return target.values, order_taken(silent.path.name, named.path.name, named.stimuli)
     order = order_by_name(target.stimuli, features.stimuli, target.path.name, features.path.name)
-    ends = None
-    if set(target.stimuli) != set(features.stimuli):
-        ends = f"names of {target.path.name} and {features.path.name} were matched without the extensions of files"
+    cut = _alike(target.stimuli, features.stimuli)[2]
+    ends = f"names of {target.path.name} and {features.path.name} were matched without {cut}" if cut else None
     if (order == np.arange(len(order))).all():
         return target.values, ends
     note = (
@@ -126,6 +125,22 @@ def _first(names: Sequence[str]) -> str:
 
 
 _ENDING = re.compile(r"\.(png|jpe?g|bmp|gif|tiff?|webp|ppm|pgm)$", re.IGNORECASE)
+
+
+def _alike(names: Names, stimuli: Names) -> tuple[Names, Names, str]:
+    """The names cut until both are the same set, if that can be, and what was cut off.
+
+    Photographs are often named with the extension in one file and without in another, or with the folder of a class.
+    """
+    for cut, shorter in (
+        ("", str),
+        ("the extensions of files", lambda name: _ENDING.sub("", name)),
+        ("the folders and extensions of files", lambda name: _ENDING.sub("", re.split(r"[\\/]", name)[-1])),
+    ):
+        short, known = (tuple(shorter(name) for name in listed) for listed in (names, stimuli))
+        if set(short) == set(known) and len(set(short)) == len(short) == len(known):
+            return short, known, cut
+    return names, stimuli, ""
 
 
 def left_out(
@@ -224,10 +239,7 @@ def order_by_name(names: Names, stimuli: Names, here: str, there: str) -> Indice
             if name in seen:
                 raise FileError(f"{file} must name each stimulus once to be matched by name, got {name!r} twice")
             seen.add(name)
-    if set(names) != set(stimuli):  # photographs are often named with the extension in one file and without in another
-        short, known = (tuple(_ENDING.sub("", name) for name in listed) for listed in (names, stimuli))
-        if set(short) == set(known) and len(set(short)) == len(short) == len(known):
-            names, stimuli = short, known
+    names, stimuli, _ = _alike(names, stimuli)
     missing = [name for name in stimuli if name not in set(names)]
     extra = [name for name in names if name not in set(stimuli)]
     if missing or extra:

@@ -32,6 +32,7 @@ class Files:
 
     def __init__(self, size: float, seconds: float, lift: str) -> None:
         self.size, self.seconds, self.lift = size, seconds, lift
+        self.held = 0.0  # bytes of what one answer holds, where it is of many parts
 
     # Limits -----------------------------------------------------------------------------------------------------
 
@@ -76,13 +77,23 @@ class Files:
             return self._from_hdf5(place, name, place.suffix.lower() == ".mat")
         return self._from_mat(place, name)
 
-    def variables(self, path: str, names: list[str] | None) -> dict[str, Any]:
-        """Variables of a .mat file up to -v7, as SciPy gives them."""
+    def variables(self, path: str, names: list[str] | None, fields: list[str] | None = None) -> dict[str, Any]:
+        """Variables of a .mat file as SciPy gives them, those of -v7.3 too.
+
+        ``fields`` are the only ones that are read of a variable's structs in -v7.3; others may be long histories.
+        """
+        import h5py
         from scipy.io import loadmat
 
         self.allow(16 * os.path.getsize(path))
-        held = loadmat(path, variable_names=names)
-        return {name: value for name, value in held.items() if not name.startswith("__")}
+        if not h5py.is_hdf5(path):
+            held = loadmat(path, variable_names=names)
+            return {name: value for name, value in held.items() if not name.startswith("__")}
+        self.held = 0.0
+        with h5py.File(path, "r") as file:
+            self._check_sources(file, Path(path))
+            own = [name for name in file if not name.startswith("#") and (names is None or name in names)]
+            return {name: self._matlab(file, file[name], f"{Path(path).name}:{name}", fields) for name in own}
 
     def netcdf(self, path: str, key: str | None, dims: list[str] | None) -> dict[str, Any]:
         """One array of a netCDF file as xarray decodes it; ``array`` is None where none or several fit.
@@ -194,6 +205,60 @@ class Files:
             words.append(str(word[0]).strip() if word.size else "")
         return np.array(words)
 
+    def _matlab(self, file: Any, item: Any, name: str, fields: list[str] | None = None) -> Any:
+        """A variable of a -v7.3 file, with all that it refers to; None for functions, tables and other objects."""
+        import h5py
+        import numpy as np
+
+        kind = _attribute(item, "MATLAB_class")
+        if isinstance(item, h5py.Group):
+            if kind not in ("struct", "") or "MATLAB_sparse" in item.attrs:
+                return None
+            own = [field for field in item if fields is None or field in fields]
+            # The fields of an array of structs are arrays of references, as cells are, but without a class.
+            several = [_refers(item[field]) and not _attribute(item[field], "MATLAB_class") for field in own]
+            if any(several) and all(several):
+                columns = [self._referred(file, item[field], f"{name}.{field}") for field in own]
+                shape = columns[0].shape
+                if any(column.shape != shape for column in columns):
+                    raise ValueError(f"the fields of {name} are of different sizes")
+            else:
+                columns, shape = [], (1, 1)
+                for field in own:
+                    cell = np.empty((1, 1), dtype=object)
+                    cell[0, 0] = self._matlab(file, item[field], f"{name}.{field}")
+                    columns.append(cell)
+            struct = np.empty(shape, dtype=[(field, object) for field in own])
+            for field, column in zip(own, columns, strict=True):
+                struct[field] = column
+            return struct
+        if item.attrs.get("MATLAB_empty", 0) or item.shape is None:
+            return np.zeros((0, 0))
+        if _refers(item):
+            return self._referred(file, item, name, fields)
+        if kind not in (*NUMERIC, "char", ""):
+            return None
+        self.held += float(math.prod(item.shape)) * item.dtype.itemsize
+        self.check(self.held, name)
+        values = item[()].T
+        if kind == "char":
+            return np.array([_characters(row) for row in np.atleast_2d(values)])
+        if values.dtype.names == ("real", "imag"):
+            return values["real"] + 1j * values["imag"]
+        return values
+
+    def _referred(self, file: Any, item: Any, name: str, fields: list[str] | None = None) -> Any:
+        """What the references of a cell, or of a field of several structs, refer to."""
+        import numpy as np
+
+        self.held += 64.0 * math.prod(item.shape)  # of an array in Python, however small
+        self.check(self.held, name)
+        places = np.atleast_1d(item[()]).T
+        cells = np.empty(places.size, dtype=object)
+        for i, place in enumerate(places.ravel()):
+            cells[i] = self._matlab(file, file[place], name, fields)
+        return cells.reshape(places.shape)
+
     # HDF5 -------------------------------------------------------------------------------------------------------
 
     def _check_sources(self, file: Any, path: Path) -> None:
@@ -285,6 +350,13 @@ class Files:
             if kind == "char":
                 return np.array([_characters(row) for row in item[()].T])
             return np.asarray(item[()].T)
+
+
+def _refers(item: Any) -> bool:
+    """Whether an array of an HDF5 file holds references to others."""
+    import h5py
+
+    return isinstance(item, h5py.Dataset) and h5py.check_ref_dtype(item.dtype) is h5py.Reference
 
 
 def _attribute(item: Any, name: str) -> str:

@@ -3,7 +3,7 @@
     movies      the matrix at every time point, or in windows
     planted     a synthetic recording whose truth is known
     codecs      what a Zarr store may be packed with
-    recordings  patterns from files: MNE, FieldTrip, NumPy, netCDF, Zarr; all subjects' movies
+    recordings  patterns from files: MNE, FieldTrip, EEGLAB, NumPy, netCDF, Zarr; all subjects' movies
     subjects    several subjects' movies, in any form
     cluster     calls in turn, or spread over workers
     store       results kept chunk by chunk

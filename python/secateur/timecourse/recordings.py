@@ -1,7 +1,8 @@
-"""Recordings from files: MNE, FieldTrip, NumPy, netCDF, Zarr, and a folder of subjects."""
+"""Recordings from files: MNE, FieldTrip, EEGLAB, NumPy, netCDF, Zarr, and a folder of subjects."""
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import zipfile
@@ -16,9 +17,9 @@ import numpy.typing as npt
 import xarray
 
 from ..features import as_float64
-from ..reading import Reader, ReadError, load_npy, netcdf_array, npz_headers, npz_member
+from ..reading import Reader, ReadError, check_size, load_npy, netcdf_array, npz_headers, npz_member
 from .codecs import check_zarr
-from .movies import DIMS, Recording, _read_epochs, _read_evoked, _read_recording, picked, rdm_movie
+from .movies import DIMS, NUMBER, Recording, _read_epochs, _read_evoked, _read_recording, picked, rdm_movie
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMATS", "STIMULUS_KEYS", "SUBJECT", "rdm_movies", "read_recording", "read_recordings", "subject_files"]
 
-FORMATS = (".fif", ".fif.gz", ".mat", ".npy", ".npz", ".nc", ".zarr")
+FORMATS = (".fif", ".fif.gz", ".mat", ".set", ".npy", ".npz", ".nc", ".zarr")
 STIMULUS_KEYS = (*DIMS["stimulus"], "conditions", "labels")
+FIELDTRIP = ("label", "trial", "avg", "time", "trialinfo", "dimord")
+EEGLAB = ("data", "nbchan", "pnts", "trials", "srate", "xmin", "chanlocs", "event")
 SUBJECT = re.compile(r"(?<![A-Za-z0-9])sub-([A-Za-z0-9]+)")
 
 
@@ -50,16 +53,19 @@ def read_recording(
     path : path
         ``.fif``: MNE epochs, averaged by condition, or evoked, one a stimulus. ``.mat``: FieldTrip structures of the
         raw kind (``trial`` a cell) or of ``ft_timelockanalysis`` (``trial`` an array, or ``avg``: several structures,
-        or a cell of them, are a stimulus each). ``.npy``, ``.npz``: (stimuli, sensors, times), a first axis of splits
+        or a cell of them, are a stimulus each), saved in any version, -v7.3 too. ``.set``: EEGLAB's epochs, with the
+        ``.fdt`` beside it where there is one; a stimulus is the type of the event at time 0 (of several, all types
+        with ``/`` between), averaged over epochs. ``.npy``, ``.npz``: (stimuli, sensors, times), a first axis of splits
         allowed; in an archive ``times`` and ``stimuli`` (or ``labels``) are read along. ``.nc``, ``.zarr``: a DataArray
         with dims ([subject,] [split,] stimulus, sensor, time), in any order.
     stimuli : sequence of str, optional
         Which, in which order; names, where the file has none. By default the file's order: of ``event_id`` for epochs,
-        ascending codes for FieldTrip. The coordinate ``stimulus`` of the result says which is which.
+        ascending codes for FieldTrip and EEGLAB, words by the alphabet. The coordinate ``stimulus`` of the result says
+        which is which.
     picks : str or sequence of str, optional
         MNE: sensor type ("mag", "grad", "meg", "eeg") or names. Bad channels are always left out. Needed where the
         file has sensors of several types: their units differ, and patterns over both follow the larger numbers.
-        FieldTrip: names of sensors.
+        FieldTrip: names of sensors. EEGLAB: names, or a type of channel; needed where channels are of several types.
     splits : int or array (epochs,), optional
         As in :func:`rdm_movie`, for files of single epochs.
     times : array (times,), optional
@@ -84,8 +90,8 @@ def read_recording(
 
     Notes
     -----
-    What this does not read (FieldTrip's -v7.3 files, EEGLAB's sets), MNE does, with pymatreader:
-    ``mne.read_epochs_fieldtrip(path, info)``, ``mne.read_epochs_eeglab(path)``; :func:`rdm_movie` takes its epochs.
+    ``.mat``, ``.set`` and netCDF files are read in a process of their own, within :func:`secateur.reading.limits`. Of
+    MATLAB's files trials of tables (``trialinfo``) and the former ``.dat`` of EEGLAB are not read.
 
     Examples
     --------
@@ -100,8 +106,8 @@ def read_recording(
     names = None if stimuli is None else tuple(map(str, stimuli))
     suffix = ".fif.gz" if place.name.lower().endswith(".fif.gz") else place.suffix.lower()
     for name, given, fits in (
-        ("picks", picks, (".fif", ".fif.gz", ".mat")),
-        ("splits", splits, (".fif", ".fif.gz", ".mat")),
+        ("picks", picks, (".fif", ".fif.gz", ".mat", ".set")),
+        ("splits", splits, (".fif", ".fif.gz", ".mat", ".set")),
         ("times", times, (".npy", ".npz")),
         ("key", key, (".mat", ".npz", ".nc", ".zarr")),
     ):
@@ -111,6 +117,8 @@ def read_recording(
         array = _from_mne(place, names, picks, splits)
     elif suffix == ".mat":
         array = _from_fieldtrip(place, names, picks, splits, key, column)
+    elif suffix == ".set":
+        array = _from_eeglab(place, names, picks, splits)
     elif suffix in (".npy", ".npz"):
         array = _from_numpy(place, names, times, key)
     elif suffix in (".nc", ".zarr"):
@@ -382,6 +390,22 @@ def _from_xarray(path: Path, names: tuple[str, ...] | None, key: str | None) -> 
     return _chosen(array, names)
 
 
+def _matlab(path: Path, names: list[str] | None, fields: Sequence[str]) -> dict[str, Any]:
+    """Variables of MATLAB's file, in the form of SciPy's reader."""
+    try:
+        with Reader(path) as reader:
+            held: dict[str, Any] = reader.ask("variables", names=names, fields=list(fields))
+    except ReadError as error:
+        if error.whole:
+            raise
+        if error.kind == "NotImplementedError":  # SciPy's word on -v7.3, for what HDF5 does not take for its own
+            told = "in -v7.3, which is damaged: save it anew, or with '-v7'"
+        else:
+            told = f"which can't be read: {str(error)[:120].rstrip('.')}"
+        raise ValueError(f"path must be a {path.suffix} file, got {path.name}, {told}") from error
+    return held
+
+
 def _from_fieldtrip(
     path: Path,
     names: tuple[str, ...] | None,
@@ -390,19 +414,11 @@ def _from_fieldtrip(
     key: str | None,
     column: int,
 ) -> xarray.DataArray:
-    """FieldTrip's raw and timelock structures, by SciPy's reader."""
-    try:
-        with Reader(path) as reader:
-            held = reader.ask("variables", names=None if key is None else [key])
-    except ReadError as error:
-        if error.kind == "NotImplementedError":
-            told = f" up to -v7, got {path.name} in -v7.3: save it with '-v7'"
-        else:
-            told = f", got {path.name}, which SciPy can't read: {str(error)[:120].rstrip('.')}"
-        raise ValueError(f"path must be a .mat file{told}") from error
+    """FieldTrip's raw and timelock structures."""
+    held = _matlab(path, None if key is None else [key], FIELDTRIP)
     found: dict[str, Any] = {}
     for name, value in held.items():
-        if not name.startswith("__") and key in (None, name):
+        if isinstance(value, np.ndarray) and key in (None, name):
             found |= _structures(name, value)
     if not found:
         raise ValueError(f"path must hold a FieldTrip structure with label and trial or avg, got none in {path.name}")
@@ -468,3 +484,131 @@ def _fieldtrip_epochs(struct: Any, path: Path, column: int, rows: list[int]) -> 
         times=seconds,
         get_data=lambda: data[:, rows],
     )
+
+
+def _from_eeglab(
+    path: Path, names: tuple[str, ...] | None, picks: PicksLike | None, splits: int | LabelsLike | None
+) -> xarray.DataArray:
+    """EEGLAB's epochs: a struct EEG or, as newer versions save it, its fields as variables."""
+    held = _matlab(path, ["EEG", *EEGLAB], (*EEGLAB, "labels", "type", "latency", "epoch"))
+    whole = held.get("EEG")
+    if whole is not None and getattr(whole, "dtype", None) is not None and whole.dtype.names and whole.size == 1:
+        held = {name: whole.ravel()[0][name] for name in whole.dtype.names}
+    lacking = [name for name in EEGLAB if not isinstance(held.get(name), np.ndarray)]
+    if lacking:
+        raise ValueError(f"path must hold EEGLAB's data set, with a field {lacking[0]!r}, got none in {path.name}")
+    channels, points, epochs = (_one_number(held, name, path) for name in ("nbchan", "pnts", "trials"))
+    if epochs < 2:
+        raise ValueError(f"path must hold epochs, got continuous data in {path.name}: extract epochs first")
+    data = _eeglab_data(held["data"], (int(channels), int(points), int(epochs)), path)
+    rate, start = _one_number(held, "srate", path), _one_number(held, "xmin", path)
+    if not rate > 0:
+        raise ValueError(f"path must hold a sampling rate above 0, got {rate:g} in {path.name}")
+    rows, sensors = _eeglab_channels(held["chanlocs"], int(channels), picks, path)
+    types = _eeglab_types(held["event"], start * rate, int(points), int(epochs), path)
+    known = sorted(set(types), key=lambda word: (0, float(word), word) if _is_number(word) else (1, 0.0, word))
+    read = _read_epochs(
+        made := SimpleNamespace(
+            event_id={word: code for code, word in enumerate(known)},
+            events=np.array([(i, 0, known.index(word)) for i, word in enumerate(types)]),
+            times=start + np.arange(int(points)) / rate,
+            get_data=lambda: np.moveaxis(data[rows], 2, 0).astype(np.float64),
+        ),
+        names,
+        splits,
+    )
+    return _labelled(read, sensors, _counted(made, read.stimuli or ()))
+
+
+def _is_number(word: str) -> bool:
+    return re.fullmatch(NUMBER, word) is not None
+
+
+def _one_number(held: Mapping[str, Any], name: str, path: Path) -> float:
+    value = held[name]
+    if value.size != 1 or value.dtype.kind not in "iufb" or not np.isfinite(value).all():
+        raise ValueError(f"path must hold one number {name!r}, got other in {path.name}")
+    return float(value.ravel()[0])
+
+
+def _word(value: Any) -> str:
+    """Text, or a number as text; empty where there is neither."""
+    one = np.ravel(np.asarray(value))
+    if one.size != 1 or one.dtype.kind not in "USiufb":
+        return ""
+    return str(one[0]).strip() if one.dtype.kind in "US" else f"{float(one[0]):g}"
+
+
+def _eeglab_data(data: Any, shape: tuple[int, int, int], path: Path) -> npt.NDArray[Any]:
+    """Values (channels, times, epochs), from the file itself or the .fdt beside it."""
+    if data.dtype.kind in "US":
+        # A name alone: a set that was moved or renamed has its .fdt beside it, and no set names files elsewhere.
+        named = re.split(r"[\\/]", _word(data))[-1]
+        if not named.lower().endswith(".fdt"):
+            raise ValueError(f"path must hold its data or name a .fdt file, got {named!r} in {path.name}")
+        beside = next((one for one in (path.with_name(named), path.with_suffix(".fdt")) if one.is_file()), None)
+        if beside is None:
+            raise ValueError(f"path must have {named} beside it, which holds the data of {path.name}, got none")
+        size, wanted = beside.stat().st_size, 4 * math.prod(shape)
+        check_size(size, beside.name)
+        if size != wanted:
+            raise ValueError(
+                f"{beside.name} must hold {' × '.join(map(str, shape))} numbers of {path.name} in {wanted} bytes, "
+                f"got {size}"
+            )
+        return np.fromfile(beside, dtype="<f4").reshape(shape, order="F")
+    if data.shape != shape or data.dtype.kind not in "fiu":
+        raise ValueError(f"path must hold data (channels, times, epochs) {shape}, got {data.shape} in {path.name}")
+    return np.asarray(data)
+
+
+def _eeglab_channels(places: Any, count: int, picks: Any, path: Path) -> tuple[list[int], list[str] | None]:
+    """Which channels are asked for, and their names, where they have some."""
+    fields = places.dtype.names or ()
+    labels = [_word(one["labels"]) for one in places.ravel()] if "labels" in fields else []
+    types = [_word(one["type"]).lower() for one in places.ravel()] if "type" in fields else []
+    if len(labels) != count:
+        if picks is not None:
+            raise ValueError(f"picks must be left out where channels have no names, got {picks!r} for {path.name}")
+        return list(range(count)), None
+    kinds = sorted(set(types) - {""})
+    if picks is None:
+        if len(kinds) > 1:
+            words = " or ".join(f"picks={kind!r}" for kind in kinds)
+            raise ValueError(
+                f"picks must choose among the channels of {path.name}, of several types: {words}, got none"
+            )
+        return list(range(count)), labels
+    asked = [picks] if isinstance(picks, str) else [str(one) for one in picks]
+    rows: list[int] = []
+    for one in asked:
+        fit = [labels.index(one)] if one in labels else [i for i, kind in enumerate(types) if kind == one.lower()]
+        if not fit or not one:
+            raise ValueError(f"picks must name channels of {path.name}, or a type of channel, got {one!r}")
+        rows += [i for i in fit if i not in rows]
+    return rows, [labels[i] for i in rows]
+
+
+def _eeglab_types(events: Any, start: float, points: int, count: int, path: Path) -> list[str]:
+    """The type of the event at time 0 of each epoch; ``start`` is the first sample's distance from it, in samples."""
+    if not {"type", "latency", "epoch"} <= set(events.dtype.names or ()):
+        raise ValueError(f"path must hold events with type, latency and epoch, got others in {path.name}")
+    found: list[list[str]] = [[] for _ in range(count)]
+    for event in events.ravel():
+        numbers = [np.ravel(np.asarray(event[name])) for name in ("latency", "epoch")]
+        if any(one.size != 1 or one.dtype.kind not in "iufb" for one in numbers):
+            raise ValueError(f"path must hold one latency and epoch per event, got others in {path.name}")
+        latency, epoch = float(numbers[0][0]), float(numbers[1][0])
+        if epoch not in range(1, count + 1):
+            raise ValueError(f"path must hold events of epochs 1 to {count}, got {epoch:g} in {path.name}")
+        # Latencies count samples of all epochs behind each other, from 1.
+        if abs(latency - 1 - (epoch - 1) * points + start) <= 0.5:
+            word, own = _word(event["type"]), found[int(epoch) - 1]
+            if word and word not in own:
+                own.append(word)
+    without = [i for i, own in enumerate(found, start=1) if not own]
+    if without:
+        raise ValueError(
+            f"path must hold an event at time 0 of each epoch, got none in epoch {without[0]} of {path.name}"
+        )
+    return ["/".join(own) for own in found]
