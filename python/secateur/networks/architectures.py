@@ -408,7 +408,8 @@ def _load_timm(name: str, weights: str | os.PathLike[str] | None, seed: int, dow
     torch = import_torch()
     import_torchvision()
     try:
-        import timm
+        with quiet():  # such as of tqdm, in a notebook without ipywidgets
+            import timm
     except ModuleNotFoundError as error:
         if error.name != "timm":
             raise
