@@ -18,7 +18,7 @@ from secateur.report import finetuning  # noqa: E402
 from secateur.report.contents import REPORT  # noqa: E402
 
 NAMES = [f"picture{i}" for i in range(18)]
-QUICK = ["--net", "squeezenet1_1", "--weights", "random", "--size", "48", "--freeze", "up to features.11"]
+QUICK = ["--network", "squeezenet1_1", "--weights", "random", "--size", "48", "--freeze", "up to features.11"]
 QUICK += ["--epochs", "2", "--cv", "2", "--validation", "3"]
 
 
@@ -74,7 +74,7 @@ def test_one_matrix_matched_by_name(inputs, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--out", "x"], "--net NAME or --preset NAME must be given, got both or neither"),
+        (["--out", "x"], "--network NAME or --preset NAME must be given, got both or neither"),
         (["--out", "x", "--preset", "eeg_late"], "--preset must be one of meg_early, meg_late, fmri_early, fmri_late"),
         ([*QUICK, "--out", "x", "--layer", "features.99"], "layer must be a step of squeezenet1_1, got 'features.99'"),
         ([*QUICK, "--out", "x", "--freeze", "from featurs.3"], "must be a step of squeezenet1_1, got 'featurs.3'"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -10,7 +13,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 from secateur import networks  # noqa: E402
 from secateur.networks import pruned  # noqa: E402
 from secateur.networks.extraction import fingerprint  # noqa: E402
-from secateur.networks.network import Preprocessing  # noqa: E402
+from secateur.networks.network import Preprocessing, function_module  # noqa: E402
 
 RNG = np.random.default_rng(0)
 KEPT = RNG.permutation(512)[:200]  # indices in no order
@@ -200,3 +203,61 @@ def test_refusals(resnet, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         pruned.apply(resnet, MASK).save(tmp_path / "half.pt")
     assert list(tmp_path.iterdir()) == []
+
+
+def _stem(own, x):
+    return own[:2](x)
+
+
+def _mean(own, maps):
+    return own[2:4](maps)
+
+
+def held_twice():
+    """A network whose trunk and neck each hold all of it, the classifier too, as those of timm's models do."""
+    nn = torch.nn
+    module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 50))
+    return networks.wrap(
+        module, trunk=function_module(_stem, module), neck=function_module(_mean, module), classifier=module[4],
+        preprocessing=Preprocessing(None, 16), name="held-twice",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("layer", "how"), [("penultimate", "zero"), ("penultimate", "remove"), ("last_conv", "zero")])
+def test_they_are_modules_like_others(layer, how, tmp_path):
+    small = pruned.apply(held_twice(), range(3), layer, how, weights=np.linspace(1, 2, 8))
+    x = torch.from_numpy(np.random.default_rng(2).standard_normal((1, 3, 16, 16), dtype=np.float32))
+    with torch.inference_mode():
+        logits = small.module(x)
+    torch.save(small.module, tmp_path / "module.pt")
+    again = pickle.loads(pickle.dumps(small))
+    assert dict(again.provenance) == dict(small.provenance)
+    assert again.support.tolist() == small.support.tolist()
+    modules = [again.module, copy.deepcopy(small).module, torch.load(tmp_path / "module.pt", weights_only=False)]
+    modules.append(torch.export.export(small.module, (x,)).module())
+    for module in modules:
+        with torch.no_grad():
+            assert torch.equal(module(x), logits)
+
+
+@pytest.mark.parametrize("kept", [range(3), range(7), None])
+def test_removing_never_adds_parameters(kept):
+    net = held_twice()
+    small = pruned.apply(net, kept, how="remove")
+    before, after = (sum(p.numel() for p in one.module.parameters()) for one in (net, small))
+    assert before - after == 50 * (8 - small.support.sum())
+    with torch.inference_mode():
+        x = torch.ones(1, 3, 16, 16)
+        np.testing.assert_array_equal(small.neck(small.trunk(x)), net.neck(net.trunk(x))[:, small.support])
+    assert isinstance(net.module[4], torch.nn.Linear)
+
+
+def test_a_file_that_was_written_with_the_whole_classifier(tmp_path):
+    net = held_twice()
+    small = pruned.apply(net, range(3), how="remove")
+    small.save(tmp_path / "small.pt")
+    content = torch.load(tmp_path / "small.pt")
+    for of in ("trunk.owner.4", "neck.0.owner.4"):
+        content["state"] |= {f"{of}.{key}": value for key, value in net.classifier.state_dict().items()}
+    torch.save(content, tmp_path / "old.pt")
+    assert fingerprint(pruned.load(tmp_path / "old.pt", net)) == fingerprint(small)

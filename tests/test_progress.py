@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
+import types
+import warnings
+
 import numpy as np
 import pytest
 
@@ -125,3 +130,26 @@ def test_a_long_fit_is_told_of(monkeypatch):
     sc.Pruner(threads=1).fit(X, goal)
     assert told == sorted(told)
     assert told
+
+
+def test_a_notebook_without_widgets_is_not_warned_of(monkeypatch):
+    """As in a kernel of Jupyter where ipywidgets are not installed: there tqdm.auto warns when it is imported."""
+    kernel = types.SimpleNamespace(get_ipython=lambda: types.SimpleNamespace(config={"IPKernelApp": {}}))
+    monkeypatch.setitem(sys.modules, "IPython", kernel)
+    monkeypatch.setitem(sys.modules, "ipykernel.zmqshell", kernel)  # what newer tqdm looks for
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    names = ("tqdm.auto", "tqdm.autonotebook", "tqdm.notebook")
+
+    def forget():
+        for name in names:
+            monkeypatch.delitem(sys.modules, name, raising=False)
+
+    forget()
+    with pytest.warns(Warning, match="IProgress not found"):
+        importlib.import_module("tqdm.auto")
+    forget()
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        with progress.bar(1, "steps", shown=True) as shown:
+            shown.update()
+    assert not warned

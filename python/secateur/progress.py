@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -37,18 +38,24 @@ def part_of(shown: Any) -> Report:
     return report
 
 
+def _tqdm() -> Any:
+    """The bars of this place: a notebook without ipywidgets has those of a terminal, and needs no warning for it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "IProgress not found")
+        from tqdm.auto import tqdm
+    return tqdm
+
+
 @contextmanager
 def bar(total: int, what: str, shown: bool, done: int = 0) -> Iterator[Any]:
     """A bar that its user moves: ``update()``, and ``set_postfix_str`` for words beside it."""
-    from tqdm.auto import tqdm
-
     form = "{l_bar}{bar}| {n:.10g}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}{postfix}]"  # steps may be in parts
-    with tqdm(total=total, initial=done, desc=what, delay=2, disable=not shown, leave=False, bar_format=form) as made:
+    with _tqdm()(
+        total=total, initial=done, desc=what, delay=2, disable=not shown, leave=False, bar_format=form
+    ) as made:
         yield made
 
 
 def say(line: str) -> None:
     """One line on stderr, beside the bars that are there."""
-    from tqdm.auto import tqdm
-
-    tqdm.write(line, file=sys.stderr)
+    _tqdm().write(line, file=sys.stderr)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+import typer
 
 from .app import app, exit_with_message, log, print_files, print_text, refuse_bad_input
 from .options import Folds, Overwrite, Pruning, Repeats, argument, flag, option, run_settings, with_pruning
@@ -25,7 +26,12 @@ def finetune(
     images: Annotated[Path, argument("IMAGES", "Folder of images, in the order of the matrix.")],
     rdm: Annotated[str, argument("RDM", "Dissimilarities of the images, one matrix or one per subject: FILE[:KEY].")],
     out: Annotated[Path, option("DIR", "Folder for the results.")],
-    net: Annotated[str | None, option("NAME", "Architecture, such as vgg16 or timm:NAME.")] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(
+            "--network", "--net", metavar="NAME", help="The network: vgg16, efficientnet-lite0, …, or timm:NAME."
+        ),
+    ] = None,
     weights: Annotated[str, option("FILE", "File of weights; 'default': the published ones; 'random'.")] = "default",
     preset: Annotated[
         str | None, option("NAME", "As the paper had it: meg_early, meg_late, fmri_early or fmri_late.")
@@ -76,8 +82,8 @@ def finetune(
         bar = sys.stderr.isatty()
         with refuse_bad_input():
             pruner = pruning.pruner("dissimilarity")
-            if (net is None) == (preset is None):
-                raise ValueError("--net NAME or --preset NAME must be given, got both or neither")
+            if (network is None) == (preset is None):
+                raise ValueError("--network NAME or --preset NAME must be given, got both or neither")
             if preset is not None and preset not in PRESETS:
                 raise ValueError(f"--preset must be one of {', '.join(PRESETS)}, got {preset!r}")
             check_destination(out, overwrite, finetuning.CONTENTS)
@@ -93,8 +99,8 @@ def finetune(
         for sentence in notes:
             log(f"note: {sentence}.")
         with refuse_bad_input():
-            name = net if net is not None else str(PRESETS[str(preset)]["net"])
-            network = load(name, None if weights == "random" else weights, seed=seed)
+            name = network if network is not None else str(PRESETS[str(preset)]["net"])
+            net = load(name, None if weights == "random" else weights, seed=seed)
             given: dict[str, Any] = {
                 "layer": layer, "freeze": freeze, "lr": lr, "momentum": momentum, "batch": batch, "epochs": epochs,
                 "form": form,
@@ -107,9 +113,9 @@ def finetune(
             at = layer or (PRESETS[preset]["layer"] if preset else "penultimate")
             terms["layers"] = None if every_layer else [at]
             trainer = (
-                DissimilarityTrainer(network, **terms)
+                DissimilarityTrainer(net, **terms)
                 if preset is None
-                else DissimilarityTrainer.preset(preset, network, **terms)
+                else DissimilarityTrainer.preset(preset, net, **terms)
             )
             log(f"Fine-tuning {name} in {cv * repeats} folds of {n} images, beside pruning.")
             untouched = trainer.features(shown, progress=bar)

@@ -408,7 +408,8 @@ def _load_timm(name: str, weights: str | os.PathLike[str] | None, seed: int, dow
     torch = import_torch()
     import_torchvision()
     try:
-        import timm
+        with quiet():  # such as of tqdm, in a notebook without ipywidgets
+            import timm
     except ModuleNotFoundError as error:
         if error.name != "timm":
             raise
@@ -455,12 +456,8 @@ def assemble_timm(name: str, module: torch.nn.Module, provenance: Mapping[str, s
         std=tuple(data["std"]), interpolation=data["interpolation"],
     )  # fmt: skip
     last = getattr(module, "output_fmt", "NCHW") == "NHWC"  # channels last, as in Swin
-    trunk = function_module(
-        lambda own, x: own.forward_features(x).permute(0, 3, 1, 2) if last else own.forward_features(x), module
-    )
-    neck = function_module(
-        lambda own, maps: own.forward_head(maps.permute(0, 2, 3, 1) if last else maps, pre_logits=True), module
-    )
+    trunk = function_module(_features_last if last else _features, module)
+    neck = function_module(_head_last if last else _head, module)
     classifier = module.get_classifier()
     classifier = classifier if isinstance(classifier, torch.nn.Module) else None
     whole, pooled = parts_agree(module, trunk, neck, classifier, size)
@@ -472,3 +469,19 @@ def assemble_timm(name: str, module: torch.nn.Module, provenance: Mapping[str, s
         layers={"final": final} if isinstance(final, str) else {},
         classes=tuple(names) if module.num_classes == len(names) else None,
     )  # fmt: skip
+
+
+def _features(own: Any, x: Any) -> Any:
+    return own.forward_features(x)
+
+
+def _features_last(own: Any, x: Any) -> Any:
+    return own.forward_features(x).permute(0, 3, 1, 2)
+
+
+def _head(own: Any, maps: Any) -> Any:
+    return own.forward_head(maps, pre_logits=True)
+
+
+def _head_last(own: Any, maps: Any) -> Any:
+    return own.forward_head(maps.permute(0, 2, 3, 1), pre_logits=True)

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from .network import IMAGENET_MEAN, IMAGENET_STD, Preprocessing, function_module, import_torch, noise, same
@@ -153,19 +154,32 @@ def _open_clip_preprocessing(visual: Any) -> Preprocessing:
     return Preprocessing(resize, size, tuple(mean), tuple(std), own.get("interpolation") or "bicubic")
 
 
-def _of_open_clip(visual: Any, preprocessing: PreprocessingLike | None) -> Taken:
-    def project(own: Any, tokens: Any) -> Any:
-        pooled, _ = own._pool(tokens)  # noqa: SLF001  # open_clip has no other name for it
-        return pooled if own.proj is None else pooled @ own.proj
+def _tokens_of_open_clip(own: Any, x: Any) -> Any:
+    return own.transformer(own._embeds(x))  # noqa: SLF001  # open_clip has no other name for it
 
-    trunk = function_module(lambda own, x: own.transformer(own._embeds(x)), visual)  # noqa: SLF001  # the same
+
+def _projected(own: Any, tokens: Any) -> Any:
+    pooled, _ = own._pool(tokens)  # noqa: SLF001  # the same
+    return pooled if own.proj is None else pooled @ own.proj
+
+
+def _tokens_of_timm(own: Any, x: Any) -> Any:
+    return own.trunk.forward_features(x)
+
+
+def _head_of_timm(own: Any, tokens: Any) -> Any:
+    return own.head(own.trunk.forward_head(tokens))
+
+
+def _of_open_clip(visual: Any, preprocessing: PreprocessingLike | None) -> Taken:
+    trunk = function_module(_tokens_of_open_clip, visual)
     given = _open_clip_preprocessing(visual) if preprocessing is None else read_preprocessing(preprocessing)
-    return Taken(visual, trunk, function_module(project, visual), None, given, "open_clip")
+    return Taken(visual, trunk, function_module(_projected, visual), None, given, "open_clip")
 
 
 def _of_open_clip_timm(visual: Any, preprocessing: PreprocessingLike | None) -> Taken:
-    trunk = function_module(lambda own, x: own.trunk.forward_features(x), visual)
-    neck = function_module(lambda own, tokens: own.head(own.trunk.forward_head(tokens)), visual)
+    trunk = function_module(_tokens_of_timm, visual)
+    neck = function_module(_head_of_timm, visual)
     given = _open_clip_preprocessing(visual) if preprocessing is None else read_preprocessing(preprocessing)
     return Taken(visual, trunk, neck, None, given, "open_clip, timm")
 
@@ -175,18 +189,27 @@ def _with_mean(tokens: Any) -> Any:
 
 
 # From last_hidden_state to a model's embedding, in its own words; the first that gives what the model gives is it.
-_NECKS: Final[tuple[Callable[[Any, Any], Any], ...]] = (
-    lambda own, x: own.visual_projection(own.base_model.post_layernorm(x[:, 0])),
-    lambda own, x: own.base_model.head(x),
-    lambda own, x: own.base_model.pooler(x),
-    lambda own, x: own.base_model.pooler(x.transpose(1, 2)).flatten(1),
-    lambda own, x: own.base_model.post_layernorm(x[:, 0]),
-    lambda own, x: own.base_model.layernorm(x.mean((-2, -1))),
-    lambda own, x: own.base_model.pooler(x).flatten(1),
-    lambda own, x: x[:, 0],
-    lambda own, x: _with_mean(x),
-    lambda own, x: x.mean(1),
-)
+_NECKS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
+    "projection": lambda own, x: own.visual_projection(own.base_model.post_layernorm(x[:, 0])),
+    "head": lambda own, x: own.base_model.head(x),
+    "pooler": lambda own, x: own.base_model.pooler(x),
+    "pooler of channels": lambda own, x: own.base_model.pooler(x.transpose(1, 2)).flatten(1),
+    "norm of the class token": lambda own, x: own.base_model.post_layernorm(x[:, 0]),
+    "norm of the mean of maps": lambda own, x: own.base_model.layernorm(x.mean((-2, -1))),
+    "pooler of maps": lambda own, x: own.base_model.pooler(x).flatten(1),
+    "class token": lambda own, x: x[:, 0],
+    "class token, mean": lambda own, x: _with_mean(x),
+    "mean": lambda own, x: x.mean(1),
+}
+
+
+def _neck(name: str, own: Any, x: Any) -> Any:
+    """One of them by its name, so that it pickles."""
+    return _NECKS[name](own, x)
+
+
+def _last_hidden_state(own: Any, x: Any) -> Any:
+    return own.base_model(pixel_values=x).last_hidden_state
 
 
 def _of_transformers(module: Any, preprocessing: PreprocessingLike | None) -> Taken:
@@ -200,7 +223,7 @@ def _of_transformers(module: Any, preprocessing: PreprocessingLike | None) -> Ta
         given = Preprocessing(resize, size, **colours, interpolation="bilinear" if kind == "vit" else "bicubic")
     else:
         given = read_preprocessing(preprocessing)
-    trunk = function_module(lambda own, x: own.base_model(pixel_values=x).last_hidden_state, module)
+    trunk = function_module(_last_hidden_state, module)
     head = getattr(module, "classifier", None)
     weight = next(module.parameters())
     x = noise(size).to(weight.device, weight.dtype)
@@ -209,7 +232,7 @@ def _of_transformers(module: Any, preprocessing: PreprocessingLike | None) -> Ta
         out, tokens = module(x), trunk(x)
         names = ("image_embeds",) if hasattr(out, "image_embeds") else ("pooler_output",)
         wanted = out.logits if head is not None else next((getattr(out, key, None) for key in names), None)
-        for neck in _NECKS:
+        for neck in (partial(_neck, name) for name in _NECKS):
             try:
                 made = neck(module, tokens)
                 made = made if head is None else head(made)

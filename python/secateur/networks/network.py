@@ -280,6 +280,14 @@ class Network:
             if part is not None:
                 part.eval().requires_grad_(False)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: views of mappings can't be."""
+        return {**vars(self), "layers": dict(self.layers), "provenance": dict(self.provenance)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.__post_init__()
+
     @property
     def device(self) -> torch.device:
         """The torch device that the weights are on."""
@@ -344,19 +352,11 @@ def sequence(module: torch.nn.Module, parts: Sequence[Any]) -> torch.nn.Module:
 def function_module(function: Callable[[Any, Any], Any], owner: torch.nn.Module) -> torch.nn.Module:
     """A module that calls a function of another, whose weights it shares: ``function(owner, x)``.
 
-    The owner is passed, not bound, so that a copy calls the copy.
+    The owner is passed, not bound, so that a copy calls the copy; a function with a name of its own pickles.
     """
-    base: Any = import_torch().nn.Module
+    from .modules import make
 
-    class Called(base):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.owner = owner
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return function(self.owner, x)
-
-    return Called()
+    return make("Called", function, owner)
 
 
 def steps(module: torch.nn.Module) -> Iterator[torch.nn.Module]:

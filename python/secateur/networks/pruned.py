@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 from collections import OrderedDict
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy.typing as npt
 from ..atomic import whole_file
 from ..features import as_float64, read_order
 from . import architectures, surgery
+from .modules import make
 from .network import Network, Preprocessing, find_device, import_torch, parts_agree
 from .network import steps as steps_of
 from .weights import saved_by_torch
@@ -32,11 +34,15 @@ __all__ = ["PrunedNetwork", "apply", "load"]
 PARTS: Final = ("channels", "neurons", "heads", "blocks")
 LAYERS: Final = ("penultimate", "last_conv", *PARTS)
 _FORMAT: Final = "secateur pruned network 1"
+_SPARE: Final = r"(trunk|neck)\.(.*\.)?owner\."  # the whole classifier, in files of "remove" that were written with it
 
 
 @dataclass(frozen=True, eq=False)
 class PrunedNetwork(Network):
     """A network whose penultimate layer, last convolution or parts are pruned; made by :func:`apply`.
+
+    It pickles. Its ``module`` is a ``torch.nn.Module`` like any other, from images to logits: for ``torch.save`` (read
+    it with ``weights_only=False``, where secateur is installed), ``torch.export.export`` and ``torch.onnx.export``.
 
     Attributes
     ----------
@@ -166,6 +172,9 @@ def apply(
     elif how == "zero":
         neck = torch.nn.Sequential(neck, _scale(multiplier, net.device))
     else:
+        if classifier is not None:
+            bare = surgery.without_classifier(net)  # its inputs are those of another embedding
+            trunk, neck = bare.part("trunk"), bare.part("neck")
         neck = _fewer_out(neck, np.flatnonzero(kept), d, net.device)
         if factor is not None:
             neck = torch.nn.Sequential(neck, _scale(factor[kept], net.device))
@@ -259,8 +268,10 @@ def load(
     weights = None if content["weights"] is None else content["weights"].numpy()
     how = {"weights": weights, "blocks": content.get("blocks")}
     pruned = apply(net, content["support"].numpy(), content["layer"], content["how"], **how)
+    own = pruned.module.state_dict()
+    state = {k: v for k, v in content["state"].items() if k in own or not re.match(_SPARE, k)}
     try:
-        pruned.module.load_state_dict(content["state"], assign=True)
+        pruned.module.load_state_dict(state, assign=True)
     except RuntimeError as error:
         raise ValueError(f"net must be of the architecture that was saved, got another than {name!r}") from error
     pruned.module.to(place).requires_grad_(False)
@@ -271,33 +282,7 @@ def load(
 def _scale(factor: npt.NDArray[np.float64], device: str | torch.device) -> torch.nn.Module:
     """A module that multiplies."""
     torch = import_torch()
-    base: Any = torch.nn.Module
-
-    class Scale(base):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.register_buffer("factor", torch.as_tensor(factor, dtype=torch.float32, device=device))
-
-        def forward(self, x: Any) -> Any:
-            return x * self.factor
-
-    return Scale()
-
-
-def _select(index: npt.NDArray[np.int64], device: str | torch.device) -> torch.nn.Module:
-    """A module that takes some features."""
-    torch = import_torch()
-    base: Any = torch.nn.Module
-
-    class Select(base):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.register_buffer("index", torch.as_tensor(index, device=device))
-
-        def forward(self, x: Any) -> Any:
-            return x.index_select(1, self.index)
-
-    return Select()
+    return make("Scale", torch.as_tensor(factor, dtype=torch.float32, device=device))
 
 
 def _linear(old: torch.nn.Module, rows: Any, columns: Any) -> torch.nn.Module:
@@ -322,7 +307,7 @@ def _fewer_out(
     if last is not None and steps[last].out_features == d and all(isinstance(s, one_by_one) for s in steps[last + 1 :]):
         steps[last] = _linear(steps[last], kept, slice(None))
         return nn.Sequential(*steps)
-    return nn.Sequential(neck, _select(kept, device))
+    return nn.Sequential(neck, make("Select", import_torch().as_tensor(kept, device=device)))
 
 
 def _fewer_in(classifier: torch.nn.Module, kept: npt.NDArray[np.int64], d: int) -> torch.nn.Module:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .modules import make, masked
 from .necks import Mask
 from .network import Network, import_torch, noise, running, same
 from .parts import Block, Sum, channels_axis, chosen_blocks, first_tensor, numbered_blocks
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
     import torch
 
-__all__ = ["counts_of", "shared_copy", "without_parts"]
+__all__ = ["counts_of", "shared_copy", "without_classifier", "without_parts"]
 
 
 def shared_copy(net: Network) -> Network:
@@ -26,6 +28,18 @@ def shared_copy(net: Network) -> Network:
     tensors = [t for part in own if part is not None for t in (*part.parameters(), *part.buffers())]
     module, trunk, neck, classifier = copy.deepcopy(own, {id(tensor): tensor for tensor in tensors})
     return replace(net, module=module, trunk=trunk, neck=neck, classifier=classifier)
+
+
+def without_classifier(net: Network) -> Network:
+    """A network whose trunk and neck no longer hold the classifier, where they did so without a use for it."""
+    torch, bare = import_torch(), shared_copy(net)
+    classifier, spare = bare.part("classifier"), 0
+    for part in (bare.part("trunk"), bare.part("neck")):
+        for name, module in list(part.named_modules()):
+            if name and module is classifier:
+                _put(part, name, torch.nn.Identity())
+                spare += 1
+    return bare if spare and _agree(bare, net) else net
 
 
 def counts_of(net: Network, part: str, blocks: int | Sequence[int] | None) -> list[tuple[int, int]]:
@@ -124,15 +138,12 @@ def _put(module: torch.nn.Module, name: str, new: torch.nn.Module) -> None:
 
 def _passing(net: Network, block: Block) -> torch.nn.Module:
     """A block that adds nothing, in the form in which the other answers."""
-    gave = _answer(net, block.name)
-    base: Any = import_torch().nn.Module
+    return make("Passing", _more(_answer(net, block.name)))
 
-    class Passing(base):  # type: ignore[misc]
-        def forward(self, *args: Any, **kwargs: Any) -> Any:
-            x = first_tensor(args or list(kwargs.values()))
-            return (x, *(None for _ in gave[1:])) if isinstance(gave, tuple) else x
 
-    return Passing()
+def _more(gave: Any) -> int | None:
+    """How many values came after the first; None: it was no tuple."""
+    return len(gave) - 1 if isinstance(gave, tuple) else None
 
 
 def _mask_output(net: Network, block: Block, own: Mask) -> None:
@@ -141,12 +152,7 @@ def _mask_output(net: Network, block: Block, own: Mask) -> None:
     axis, _ = _output(net, block)
     module = net.module.get_submodule(block.name)
     module.register_buffer("kept_channels", torch.from_numpy(own.astype(np.float32)).to(net.device))
-
-    def mask(module: Any, _args: Any, out: Any) -> Any:
-        new = first_tensor(out) * module.kept_channels.reshape(-1, *([1, 1] if axis == 1 else []))
-        return (new, *out[1:]) if isinstance(out, tuple) else new
-
-    module.register_forward_hook(mask)
+    module.register_forward_hook(partial(masked, axis))
 
 
 def _rows(layer: Any, rows: Any) -> Any:
@@ -207,16 +213,5 @@ def _shrink(net: Network, origin: Network, block: Block, sums: Sum, own: Mask) -
 def _constant(layer: Any, gave: Any) -> torch.nn.Module:
     """What is left where no part is: the bias."""
     torch = import_torch()
-    base: Any = torch.nn.Module
-
-    class Constant(base):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.bias = layer.bias if layer.bias is not None else torch.nn.Parameter(layer.weight[:, 0] * 0, False)
-
-        def forward(self, *args: Any, **kwargs: Any) -> Any:
-            x = first_tensor(args or list(kwargs.values()))
-            out = self.bias.expand(*x.shape[:-1], -1)
-            return (out, *(None for _ in gave[1:])) if isinstance(gave, tuple) else out
-
-    return Constant()
+    bias = layer.bias if layer.bias is not None else torch.nn.Parameter(layer.weight[:, 0] * 0, False)
+    return make("Constant", bias, _more(gave))
