@@ -172,7 +172,9 @@ def prune(
             if targets_are not in (None, *WHOSE):
                 raise ValueError(f"--targets must be {enumerated(WHOSE)}, got {targets_are!r}")
             if bootstrap and (over != "stimuli" or joint != "each"):
-                raise ValueError("--bootstrap must come without --over and --joint, got both")
+                raise ValueError(
+                    f"--bootstrap must come without --over and --joint, got --over {over} and --joint {joint}"
+                )
             if average and (over != "stimuli" or joint != "each"):
                 raise ValueError("--average must come without --over and --joint: it leaves one target, got both")
             if of_choices and (exclude or drop_missing):
@@ -221,7 +223,7 @@ def prune(
         given += [words for one, (_, matched) in zip(loaded_controls, controls) for words in (*one.notes, matched)]
         whose = None if len(targets) == 1 else "subjects" if over != "stimuli" else targets_are or loaded_target.whose
         if count > 1:
-            given.append(_targets_words(count, average, whose, targets_are))
+            given.append(_targets_words(count, average, whose, targets_are, joint))
         notes = tuple(sentence for sentence in given if sentence)
         for sentence in notes:
             log(f"note: {sentence}.")
@@ -269,7 +271,7 @@ def _averaged(targets: Targets) -> Targets:
     return replace(targets, values=values, weights=weights, weight_of=weight_of, single=True, labels=labels)
 
 
-def _targets_words(count: int, average: bool, whose: str | None, said: str | None) -> str:
+def _targets_words(count: int, average: bool, whose: str | None, said: str | None, joint: str) -> str:
     """What is taken for granted of several targets."""
     if average:
         return f"the {count} targets were each z-scored over their pairs, and averaged to one"
@@ -278,7 +280,10 @@ def _targets_words(count: int, average: bool, whose: str | None, said: str | Non
             f"each of the {count} targets is pruned to by itself: say --targets subjects for a test over them and the "
             "noise ceiling, --targets regions for p corrected for their number, or --average for their mean"
         )
-    return f"each of the {count} targets is pruned to by itself" + ("" if said else f"; they are taken to be {whose}")
+    how = f"each of the {count} targets is pruned to by itself"
+    if joint != "each":
+        how = f"one set of features serves several of the {count} targets: the {joint} of their alignments counts"
+    return how + ("" if said else f"; they are taken to be {whose}")
 
 
 def _read(values: Any) -> Any:

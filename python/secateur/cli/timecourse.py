@@ -106,7 +106,8 @@ def timecourse(
             pruner.set_params(joint=joint).settings()
             check_left_out(over, joint)
             if over != "stimuli" and (generalise or permutations):
-                raise ValueError(f"--generalise and --permutations must be left out where --over is {over}, got one")
+                asked = "--generalise" if generalise else "--permutations"
+                raise ValueError(f"{asked} must be left out where --over is {over}, got it")
             if over == "stimuli" and joint != "each":
                 raise ValueError(f"--joint must be each where --over is stimuli, got {joint}")
             if demo == bool(features or recordings):
@@ -340,8 +341,9 @@ def _run(
     heading = f"Synthetic recording: {study.title}" if study.synthetic else study.title
     print_text(f"{heading}\n\n{tables.course_text(course, test, null)}")
     log("Drawing and writing.")
-    how = {"device": pruner.device, "alpha": alpha, "flips": flips, "permutations": permutations}
-    settings = run_settings(study.inputs, study.notes, **how, **({"over": over} if over != "stimuli" else {}))
+    how: dict[str, Any] = {"device": pruner.device, "alpha": alpha, "flips": flips, "permutations": permutations}
+    how |= {} if over == "stimuli" else {"over": over, "joint": pruner.joint}
+    settings = run_settings(study.inputs, study.notes, **how)
     files = folder.write_course(
         out, course, test, ceiling, null, title=study.title, settings=settings, overwrite=overwrite
     )

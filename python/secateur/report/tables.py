@@ -403,7 +403,9 @@ def _content(
     if squared:
         scores[0] += [f"train {short}²", f"test {short}²"]
     once = tested_once(result)
-    tests: Rows = [["test gain", f"t({folds - 1})", *(["p (t)"] if once else [])]]
+    tests: Rows = [
+        ["test gain", *([f"t({folds - 1})"] if folds > 1 else []), *(["p (t)"] if once and folds > 1 else [])]
+    ]
     if intervals is not None:
         tests[0].insert(1, f"{100 * float(intervals.attrs['confidence']):g} % interval")
     if permutations is not None:
@@ -426,8 +428,9 @@ def _content(
             scores.append(([name if space == "full" else ""] if named else []) + row)
         test = paired_t(one["pruned_test"], one["full_test"])
         vain = mark(test.difference, mean_sd(one["pruned_test"])[0])
-        row = [number_words(test.difference, "+.3f") + vain, number_words(test.t, ".2f")]
-        row += [number_words(test.p, ".2g")] if once else []
+        row = [number_words(test.difference, "+.3f") + vain]
+        row += [number_words(test.t, ".2f")] if folds > 1 else []
+        row += [number_words(test.p, ".2g")] if once and folds > 1 else []
         if intervals is not None:
             row.insert(1, " to ".join(number_words(float(end), "+.3f") for end in intervals["interval_gain"].values[t]))
         if permutations is not None:
@@ -436,13 +439,16 @@ def _content(
         tests.append(([name] if named else []) + row)
     undefined = int(result["undefined_pairs"].sum())
     notes = [f"Mean ± SD over {folds} folds of stimuli, in {unit}; train values are in-sample."]
+    if str(result.attrs.get("over")) == "subjects":
+        notes = [f"Each subject with features that all others chose, on all stimuli, in {unit}; train: of the others."]
     if squared:
         notes.append(f"{short}²: the square of the mean over folds, with its sign.")
-    notes.append(
-        "p (t): paired, over folds, two-sided; folds share stimuli, so it is descriptive."
-        if once
-        else "t: paired, over folds, which share test stimuli: it describes them, and no p of it holds."
-    )
+    if folds > 1:
+        notes.append(
+            "p (t): paired, over folds, two-sided; folds share stimuli, so it is descriptive."
+            if once
+            else "t: paired, over folds, which share test stimuli: it describes them, and no p of it holds."
+        )
     if ceiling:
         notes.append(
             "Features are those that the other targets share. Ceiling: the alignment of the mean of the other targets "

@@ -75,7 +75,9 @@ def read_config(path: str | os.PathLike[str], schema: type[Schema]) -> Schema:
     try:
         held = tomllib.loads(place.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{place.name} must be TOML, got a file where: {' '.join(str(error).split())}") from error
+        raise ConfigError(
+            f"{place.name} must be TOML, got a file that is not: {' '.join(str(error).split())}"
+        ) from error
     made: Schema = _table(held, schema, "", place)
     return made
 

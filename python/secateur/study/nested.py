@@ -253,7 +253,8 @@ def markdown(study: NestedStudy, inputs: Layers, result: xarray.Dataset) -> str:
     notes = [
         f"{folds} outer folds of {inputs.space.n} stimuli; the choice is made on {study.inner_cv} folds of the "
         "training stimuli of each (inner: means over these).",
-        "The largest held-out score of the candidates is above what its candidate is worth; that of the choice is not.",
+        "The best candidate's held-out score is too high, since it was picked by looking at it; the score of what was "
+        "chosen inside is not.",
     ]
     if inputs.controls:
         notes.append("All alignments are partial, given the controls.")

@@ -63,10 +63,20 @@ def measured(settings: Mapping[str, Any]) -> str:
 
 
 def aligned(settings: Mapping[str, Any]) -> str:
-    """What is said of the sign of targets that hold dissimilarities."""
-    if settings.get("kind") != "dissimilarity":
-        return ""
-    return "Target dissimilarities (RDMs) entered negated, so that larger values mean more alike."
+    """What is said of the sign of targets that hold dissimilarities, and of what was taken from both sides."""
+    found = []
+    if settings.get("kind") == "dissimilarity":
+        found.append("Target dissimilarities (RDMs) entered negated, so that larger values mean more alike.")
+    files = [str(one.get("file")) for one in settings.get("inputs", ()) if one.get("role") == "control"]
+    if settings.get("controls") or files:
+        count = int(settings.get("controls") or len(files))
+        named = f" ({', '.join(files)})" if files else ""
+        what = "one control matrix" if count == 1 else f"{count} control matrices"
+        found.append(
+            f"All alignments are partial correlations: what {what}{named} say{'s' if count == 1 else ''} of the "
+            "features' similarities and of the target was taken from both."
+        )
+    return " ".join(found)
 
 
 def searched(settings: Mapping[str, Any]) -> str:
@@ -77,15 +87,27 @@ def searched(settings: Mapping[str, Any]) -> str:
 
 def folded(settings: Mapping[str, Any], what: str = "stimuli") -> str:
     """How stimuli were held out."""
+    joint = {"mean": "the mean", "min": "the smallest"}.get(str(settings.get("joint", "each")), "")
+    over = str(settings.get("over") or "stimuli")
+    others = f"the targets of all other subjects together ({joint} of their alignments counted)"
+    if over == "subjects":
+        return (
+            f"For each subject, features were chosen on {others}, and the alignment of all features and of those kept "
+            "was computed with that subject's own target. All stimuli took part in both: none were held out."
+        )
     cv, repeats, seed = str(settings["cv"]), int(settings["repeats"]), settings["seed"]
     drawn = f"{cv} folds" if cv.isdigit() else f"folds ({cv})"
     if repeats > 1:
         drawn += f", drawn {repeats} times"
+    by, whose = "", ""
+    if over == "both":
+        by, whose = f" of each subject on {others},", " with the left-out subject's target"
+    elif joint:
+        by = f" for all targets together ({joint} of their alignments counted),"
     return (
-        f"The {what} were divided into {drawn} (seed {seed}). Features were chosen from the pairs among the training "
-        f"{what} of a fold alone, and the alignment of all features and of those kept was computed over the pairs "
-        "among "
-        f"its held-out {what}; values are means over folds."
+        f"The {what} were divided into {drawn} (seed {seed}). Features were chosen{by} from the pairs among the "
+        f"training {what} of a fold alone, and the alignment of all features and of those kept was computed{whose} "
+        f"over the pairs among its held-out {what}; values are means over folds."
     )
 
 

@@ -83,6 +83,12 @@ class PruneReport(Section):
     def verdict(self) -> list[str]:
         return [self._effect(), self._evidence()]
 
+    @property
+    def held(self) -> str:
+        """What no choice of features saw."""
+        over = str(self.result.attrs.get("over", "stimuli"))
+        return {"both": "stimuli and subjects"}.get(over, over)
+
     def _effect(self) -> str:
         result, table, unit = self.result, self.table, unit_of(self.result)
         things = things_of(result)
@@ -90,7 +96,7 @@ class PruneReport(Section):
         if len(table) > 1:
             better = int((gain > 0).sum())
             return (
-                f"On held-out stimuli the kept {things} align better than all {things} do with {better} of "
+                f"On held-out {self.held} the kept {things} align better than all {things} do with {better} of "
                 f"{len(gain)} targets: mean {unit} over targets {np.nanmean(pruned):.3f} against "
                 f"{np.nanmean(full):.3f}, a mean gain of {signed(float(np.nanmean(gain)))}."
             )
@@ -99,7 +105,7 @@ class PruneReport(Section):
         kept = plus_minus(result["n_kept"].values[0].astype(float), 1)
         comparison = "better than" if gain[0] > 0 else "worse than" if gain[0] < 0 else "as well as"
         return (
-            f"On held-out stimuli the {things} that pruning keeps ({kept} of {result.sizes['feature']}) align "
+            f"On held-out {self.held} the {things} that pruning keeps ({kept} of {result.sizes['feature']}) align "
             f"{comparison} all of them with {self.names[0]}: {unit} = {pruned[0]:.3f} against {full[0]:.3f}, a gain of "
             f"{signed(gain[0])}{self._interval()}."
         )
@@ -112,7 +118,7 @@ class PruneReport(Section):
 
     def _evidence(self) -> str:
         n, folds = self.result.sizes["stimulus"], self.result.sizes["fold"]
-        of = f"n = {n} stimuli, {folds} folds"
+        of = f"n = {n} stimuli, {folds} folds" if folds > 1 else f"n = {n} stimuli"
         if self._over_targets():
             return self._over_targets()
         if self.chance is None:
@@ -162,7 +168,30 @@ class PruneReport(Section):
         found += cautions.below_zero(full, self.table["pruned_test"], str(result.attrs["kind"]), self.names)
         found += cautions.few_pairs(result)
         found += cautions.undefined(int(result["undefined_pairs"].sum()))
+        if self.held != "stimuli" and result.sizes["target"] < 5:
+            count = result.sizes["target"]
+            found.append(f"The test is over {count} subjects: it has little power, and says little of others.")
+        if self.held == "subjects":
+            found.append(
+                "Features were chosen and scored on the same stimuli (of other subjects): nothing here says that they "
+                "fit other stimuli. --over both leaves stimuli out too."
+            )
         return found + ([] if self.chance is None else cautions.coarse_null(self.chance[1]))
+
+    def choices(self) -> str:
+        """What is known of choices of odd ones out, where they are the target."""
+        one = self.settings.get("odd_one_out")
+        if not one:
+            return ""
+        words = f"The target is {one['choices']} choices of odd ones out"
+        if "pruned_test" in one:
+            words += (
+                f"; of {one['test_choices']} choices wholly among the test stimuli of a fold, all features make "
+                f"{one['full_test']:.3f} as people did and the kept ones {one['pruned_test']:.3f} (chance 0.333)"
+            )
+        if "ceiling_lower" in one:
+            words += f"; noise ceiling {one['ceiling_lower']:.3f} to {one['ceiling_upper']:.3f}"
+        return f"{words}."
 
     # The parts
 
@@ -183,6 +212,8 @@ class PruneReport(Section):
             Table(f"Alignment in {unit}, means over {result.sizes['fold']} folds. Training values are in-sample.",
                   head, rows)
         ]  # fmt: skip
+        if self.choices():
+            overview.insert(0, Words(self.choices()))
         if len(self.names) > 1 and {"overview.png", "overview.svg"} & set(self.run.names):
             overview += self.run.picture(
                 "overview", f"All {len(self.names)} targets, full against pruned, and their mean"
@@ -299,9 +330,14 @@ class PruneReport(Section):
         of = f"{count} targets" if count > 1 else self.names[0]
         first = (
             f"The {result.sizes['feature']} {things_of(result)} of an embedding of {result.sizes['stimulus']} stimuli "
-            f"were pruned to {of} {cited('tarigopula2023')}. {methods.measured(attrs)} {methods.aligned(attrs)} "
-            f"{methods.searched(attrs)}"
+            f"were pruned to {of} {cited('tarigopula2023')}. {methods.measured(attrs)} "
+            f"{methods.aligned({**self.settings, **attrs})} {methods.searched(attrs)}"
         )
+        if self.choices():
+            first += (
+                f" {self.choices()} The similarity of two stimuli was the share of the choices showing both in which "
+                "they were kept together; pairs that were never shown together did not count."
+            )
         second = methods.folded({**self.settings, **attrs})
         features = self.run.table("kept_features.csv")
         if features is not None and "final" in features:
@@ -317,8 +353,8 @@ class PruneReport(Section):
         if self.null is not None:
             second += " " + methods.permuted(self.null.sizes["permutation"])
         if any(str(name).startswith("ceiling") for name in self.table):
-            second += f" The noise ceiling was that of {cited('nili2014')[1:-1]}, on the same held-out stimuli."
-        found = [self._effect(), self._evidence() if self.chance is not None else ""]
+            second += f" The noise ceiling was that of {cited('nili2014')[1:-1]}, on the stimuli that are scored."
+        found = [self._effect(), self._evidence() if self.chance is not None or self._over_targets() else ""]
         return [_tidy(words) for words in (first, second, methods.software(self.settings), *found) if words]
 
     def headline(self) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -79,9 +80,16 @@ class _Study(Section):
     def features(self) -> tuple[list[Block], list[Tab]]:
         return self.selected()
 
+    def pruning(self) -> dict[str, Any]:
+        found = super().pruning()
+        if found["kind"] is None and isinstance(self.own.get("target"), Mapping):
+            result = self.run.dataset("result.nc")
+            found["kind"] = None if result is None else result.attrs.get("kind")
+        return found
+
     def shared_methods(self) -> str:
         """How similarity and alignment are computed, and folds drawn."""
-        pruning = self.pruning()
+        pruning = {**self.pruning(), "inputs": self.settings.get("inputs", ())}
         return " ".join(
             f"{methods.measured(pruning)} {methods.aligned(pruning)} {methods.searched(pruning)} "
             f"{methods.folded(pruning)}".split()
@@ -423,6 +431,12 @@ class FmriReport(_Study):
 class ModelsReport(_Study):
     """Networks and layers side by side."""
 
+    def subjects(self) -> str:
+        """Several targets in a sentence, where there are some."""
+        result = self.run.dataset("result.nc")
+        count = 1 if result is None else result.sizes["target"]
+        return "" if count == 1 else f"Each of {count} subjects was learnt and scored by itself. "
+
     commands: ClassVar[tuple[str, ...]] = ("study models",)
     study: ClassVar[str] = "models"
     main: ClassVar[str] = "scores.csv"
@@ -472,11 +486,16 @@ class ModelsReport(_Study):
         first = (
             f"{self.table['model'].nunique()} models were compared on the same folds of the stimuli, in the spaces "
             f"{', '.join(self.table['space'].unique())} {cited('tarigopula2023', 'kaniuth2022')}. "
-            f"{self.shared_methods()} Differences were tested two-sided by t and corrected for the number of pairs "
-            f"(Holm) {cited('schutt2023')}."
+            f"{self.shared_methods()} {self.subjects()}Differences were tested two-sided by t and corrected for the "
+            f"number of pairs (Holm) {cited('schutt2023')}."
         )
         if self.own.get("over") != "subjects":
             first += f" Standard errors over stimuli come from {self.own['n']} random divisions of the stimuli."
+        if self.run.table("recovery.csv") is not None:
+            first += (
+                f" In a simulation, {self.own['recovery']['n']} targets were made from each model at each level of "
+                "noise, and the share was counted in which the model that made a target had the highest alignment."
+            )
         return [first, methods.software(self.settings), " ".join(self.verdict())]
 
     def headline(self) -> list[dict[str, Any]]:
@@ -536,21 +555,36 @@ class NestedReport(_Study):
     def held_out(self) -> list[Block]:
         words = (
             "What each outer fold chose on inner folds of its training stimuli, and what that scored on its test "
-            "stimuli. The largest held-out score of the candidates is above what its candidate is worth."
+            "stimuli. The best candidate's held-out score is too high, since it was picked by looking at it."
         )
         return [Words(words), table_of(f"Choices, alignment in {self.unit}", self.table.head(300), 2)]
+
+    def shared_methods(self) -> str:
+        words, chosen = super().shared_methods(), self.own["choose"]
+        if chosen["metrics"]:
+            first = methods.measured(self.pruning()).split(". ")[0]
+            words = words.replace(f"{first}.", "The similarity of two stimuli was the chosen metric.", 1)
+        if chosen["searches"]:
+            words = words.replace(methods.searched(self.pruning()), "Features were found by the chosen search.", 1)
+        return words
 
     def features(self) -> tuple[list[Block], list[Tab]]:
         return [Words("How many features each choice keeps (n_kept) is under Held out.")], []
 
     def methods(self) -> list[str]:
         own = self.own
-        lists = [f"{name}: {', '.join(map(str, given))}" for name, given in own["choose"].items() if given]
+        words = {"sizes": "most features", "comparators": "comparators to prune by"}
+        lists = [
+            f"{words.get(name, name)}: {', '.join('no limit' if one == 0 else str(one) for one in given)}"
+            for name, given in own["choose"].items()
+            if given
+        ]
         layers = self.candidates.loc[self.candidates["metric"].notna(), "layer"].unique()
         what = "; ".join([f"layers: {', '.join(map(str, layers))}", *lists])
         first = (
             f"How to prune was chosen in {own['inner_cv']} inner folds of the training stimuli of each outer fold "
-            f"({what}), by the mean alignment among inner test stimuli {cited('varma2006')}. {self.shared_methods()}"
+            f"({what}), by the mean alignment among inner test stimuli {cited('varma2006')}. What was not chosen among "
+            f"was as follows. {self.shared_methods()}"
         )
         if own["permutations"]:
             first += f" p-values come from {own['permutations']} relabellings, what was learnt staying as it is."
