@@ -127,13 +127,14 @@ def finetune(
             scores = None
             if several and len(values) > 1:
                 scores = explained_variance(result, values)
-        title = f"{name} fine-tuned and pruned to {loaded_target.path.stem}"
-        print_text(comparison_markdown(result, title=title))
-        if scores is not None:
-            print_text(explained_markdown(scores))
         log(f"Fine-tuning {name} on all {n} images.")
         with refuse_bad_input():
             trainer.fit(shown, matrix, checkpoint=checkpoint, progress=bar)
+        title = f"{name} fine-tuned and pruned to {loaded_target.path.stem}"
+        print_text(" ".join(finetuning.outcome(result, trainer.history_.attrs)) + "\n")
+        print_text(comparison_markdown(result, title=title))
+        if scores is not None:
+            print_text(explained_markdown(scores))
         log("Drawing and writing.")
         inputs = [{"role": "images", "folder": str(images), "images": n}, {"role": "target", **loaded_target.record()}]
         settings = run_settings(inputs, notes, device=device)
