@@ -29,7 +29,10 @@ def finetune(
     network: Annotated[
         str | None,
         typer.Option(
-            "--network", "--net", metavar="NAME", help="The network: vgg16, efficientnet-lite0, …, or timm:NAME."
+            "--network",
+            "--net",
+            metavar="NAME",
+            help="The network: vgg16, …, timm:NAME, or a file of one that is fine-tuned.",
         ),
     ] = None,
     weights: Annotated[str, option("FILE", "File of weights; 'default': the published ones; 'random'.")] = "default",
