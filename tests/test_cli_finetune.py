@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
+import secateur as sc  # noqa: E402
 from secateur import networks  # noqa: E402
 from secateur.cli import app  # noqa: E402
 from secateur.finetuning import trainer  # noqa: E402
@@ -50,6 +51,10 @@ def test_subjects(inputs, tmp_path):
         assert words in done.stdout
         assert words in (out / "summary.md").read_text(encoding="utf-8")
     assert "subjects.npy names no stimuli" in done.stderr
+    first = done.stdout.splitlines()[0]
+    assert first.startswith("Fine-tuning ")
+    assert " pruning " in first
+    assert (out / "summary.md").read_text(encoding="utf-8").splitlines()[0] == first
     settings = json.loads((out / "settings.json").read_text(encoding="utf-8"))
     assert settings["training"]["freeze"] == "up to features.11"
     assert settings["training"]["held_out_images"] == 6
@@ -115,3 +120,53 @@ def test_a_file_that_says_that_it_holds_similarities(inputs, tmp_path):
     done = run(inputs / "images", tmp_path / "s.nc", *QUICK, "--out", tmp_path / "out")
     assert done.exit_code == 2
     assert "s.nc:s says that it holds similarities: " in done.stderr
+
+
+def compared(full, tuned):
+    """A comparison without relabellings, its held-out alignments as they are given."""
+    rng = np.random.default_rng(0)
+    X, rdm = rng.normal(size=(18, 6)), rng.random(153)
+    result = sc.compare(X, rdm, {"full": "full", "pruned": "pruned", "fine-tuned": "full"}, cv=2, kind="dissimilarity")
+    result = result.copy(deep=True)
+    result["test_alignment"].loc[{"approach": "full"}] = full
+    result["test_alignment"].loc[{"approach": "pruned"}] = 0.25
+    result["test_alignment"].loc[{"approach": "fine-tuned"}] = tuned
+    return result
+
+
+@pytest.mark.parametrize(
+    ("tuned", "epoch", "first", "last"),
+    [
+        (
+            0.4,
+            2,
+            "Fine-tuning helped: it raised the held-out alignment from",
+            "So fine-tuning served better, by 0.150,",
+        ),
+        (0.1, 2, "Fine-tuning did not help: it lowered the held-out alignment", "So pruning served better, by 0.150,"),
+        (0.2, 2, "Fine-tuning did not help: it left the held-out", "So pruning served better, by 0.050,"),
+        (
+            0.4,
+            0,
+            "Fine-tuning did not help: trained on all images, the network was best before it (epoch 0).",
+            "So fine",
+        ),
+    ],
+)
+def test_the_verdict(tuned, epoch, first, last):
+    said = finetuning.outcome(compared(0.2, tuned), {"best_epoch": epoch})
+    assert said[0].startswith(first)
+    assert said[1].startswith(last)
+
+
+def test_a_gain_that_chance_gives_too():
+    rng = np.random.default_rng(0)
+    X, rdm = rng.normal(size=(18, 6)), rng.random(153)
+    methods = {"full": "full", "pruned": "pruned", "fine-tuned": "pruned"}
+    how = {"cv": 2, "kind": "dissimilarity", "permutations": 19, "predictions": True}
+    result = sc.compare(X, rdm, methods, **how).copy(deep=True)
+    result["test_alignment"].loc[{"approach": "full"}] = 0.2
+    result["test_alignment"].loc[{"approach": "fine-tuned"}] = 0.201
+    first, _ = finetuning.outcome(result, {"best_epoch": 1})
+    assert first.startswith("Fine-tuning may have helped, but chance can do as much: it raised the held-out alignment")
+    assert "(+0.001, p = 1)" in first

@@ -11,6 +11,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from secateur import networks  # noqa: E402
+from secateur.finetuning import DissimilarityTrainer  # noqa: E402
+from secateur.finetuning.trainable import with_size  # noqa: E402
 from secateur.networks import pruned  # noqa: E402
 from secateur.networks.extraction import fingerprint  # noqa: E402
 from secateur.networks.network import Preprocessing, function_module  # noqa: E402
@@ -261,3 +263,36 @@ def test_a_file_that_was_written_with_the_whole_classifier(tmp_path):
         content["state"] |= {f"{of}.{key}": value for key, value in net.classifier.state_dict().items()}
     torch.save(content, tmp_path / "old.pt")
     assert fingerprint(pruned.load(tmp_path / "old.pt", net)) == fingerprint(small)
+
+
+def test_what_was_written_is_known_by_its_path(tmp_path, monkeypatch):
+    small = pruned.apply(networks.load("squeezenet1_1", weights=None), range(7), how="remove")
+    small.save(tmp_path / "small.pt")
+    for path in (tmp_path / "small.pt", str(tmp_path / "small.pt")):
+        again = networks.load(path)
+        assert isinstance(again, pruned.PrunedNetwork)
+        assert fingerprint(again) == fingerprint(small)
+    with pytest.raises(
+        ValueError, match=r"a secateur pruned network 1 in small\.pt: load it by its path alone, as name"
+    ):
+        networks.load("squeezenet1_1", tmp_path / "small.pt")
+    with pytest.raises(ValueError, match="weights must be left out where name is a file, which has them, got None"):
+        networks.load(tmp_path / "small.pt", None)
+    torch.save({"a": torch.ones(2)}, tmp_path / "plain.pt")
+    with pytest.raises(ValueError, match=r"got plain\.pt: pass a file of weights as weights"):
+        networks.load(tmp_path / "plain.pt")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "squeezenet1_1").write_bytes(b"a file of a known name is not read")
+    assert networks.load("squeezenet1_1", None).name == "squeezenet1_1"
+
+
+@pytest.mark.parametrize("size", [None, 32])
+def test_a_fine_tuned_network_is_known_by_its_path(size, tmp_path):
+    net = networks.load("squeezenet1_1", weights=None)
+    trainer = DissimilarityTrainer(net, freeze="up to features.11", epochs=1, validation=None, size=size)
+    trainer.network_, trainer.layer_ = with_size(networks.load("squeezenet1_1", None, seed=1), size), "penultimate"
+    trainer.save(tmp_path / "network.pt")
+    again = networks.load(tmp_path / "network.pt")
+    assert fingerprint(again) == fingerprint(trainer.network_)
+    assert again.preprocessing == trainer.network_.preprocessing
+    assert again.provenance == trainer.network_.provenance

@@ -325,7 +325,7 @@ def test_no_code_in_a_file_is_run(tmp_path, monkeypatch):
 def test_refusals(tmp_path):
     with pytest.raises(ValueError, match=r"name must be one of alexnet, .*, or 'timm:NAME', got 'vgg'"):
         networks.load("vgg")
-    with pytest.raises(TypeError, match="name must be a str, got int"):
+    with pytest.raises(TypeError, match="name must be a str or a path, got int"):
         networks.load(16)
     with pytest.raises(FileNotFoundError, match=r"'default', None or the path of a file, got 'no\.pth'"):
         networks.load("resnet18", weights="no.pth")

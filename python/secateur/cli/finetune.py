@@ -29,7 +29,10 @@ def finetune(
     network: Annotated[
         str | None,
         typer.Option(
-            "--network", "--net", metavar="NAME", help="The network: vgg16, efficientnet-lite0, …, or timm:NAME."
+            "--network",
+            "--net",
+            metavar="NAME",
+            help="The network: vgg16, …, timm:NAME, or a file of one that is fine-tuned.",
         ),
     ] = None,
     weights: Annotated[str, option("FILE", "File of weights; 'default': the published ones; 'random'.")] = "default",
@@ -127,13 +130,14 @@ def finetune(
             scores = None
             if several and len(values) > 1:
                 scores = explained_variance(result, values)
-        title = f"{name} fine-tuned and pruned to {loaded_target.path.stem}"
-        print_text(comparison_markdown(result, title=title))
-        if scores is not None:
-            print_text(explained_markdown(scores))
         log(f"Fine-tuning {name} on all {n} images.")
         with refuse_bad_input():
             trainer.fit(shown, matrix, checkpoint=checkpoint, progress=bar)
+        title = f"{name} fine-tuned and pruned to {loaded_target.path.stem}"
+        print_text(" ".join(finetuning.outcome(result, trainer.history_.attrs)) + "\n")
+        print_text(comparison_markdown(result, title=title))
+        if scores is not None:
+            print_text(explained_markdown(scores))
         log("Drawing and writing.")
         inputs = [{"role": "images", "folder": str(images), "images": n}, {"role": "target", **loaded_target.record()}]
         settings = run_settings(inputs, notes, device=device)

@@ -26,7 +26,12 @@ __all__ = [
 Photographs = Annotated[Path, argument("IMAGES", "A folder of images, or of a sub-folder for each category.")]
 Target = Annotated[str, argument("TARGET", "A matrix over the same images, or its pairs: FILE or FILE:KEY.")]
 Out = Annotated[Path, option("DIR", "Folder for the results.")]
-Name = Annotated[str, option("NAME", "The network: efficientnet-lite0, vgg16, …, or timm:NAME.")]
+Name = Annotated[
+    str,
+    option(
+        "NAME", "The network: efficientnet-lite0, vgg16, …, timm:NAME, or a file of one that is pruned or fine-tuned."
+    ),
+]
 Weights = Annotated[str, option("FILE", "A file of its weights; by default those that it is known for, or none.")]
 Batch = Annotated[int, option("N", "Images at a time.", min=1)]
 OwnBatch = Annotated[int | None, option("N", "Images at a time; 1 by default, on a GPU what fits.", min=1)]

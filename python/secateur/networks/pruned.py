@@ -33,7 +33,7 @@ __all__ = ["PrunedNetwork", "apply", "load"]
 
 PARTS: Final = ("channels", "neurons", "heads", "blocks")
 LAYERS: Final = ("penultimate", "last_conv", *PARTS)
-_FORMAT: Final = "secateur pruned network 1"
+FORMAT: Final = "secateur pruned network 1"
 _SPARE: Final = r"(trunk|neck)\.(.*\.)?owner\."  # the whole classifier, in files of "remove" that were written with it
 
 
@@ -74,7 +74,7 @@ class PrunedNetwork(Network):
         path = Path(path)
         classifier = None if self.classifier is None else [p for p in self.classifier.parameters() if p.ndim == 2]
         content = {
-            "format": _FORMAT, "name": self.name, "layer": self.layer, "how": self.how,
+            "format": FORMAT, "name": self.name, "layer": self.layer, "how": self.how,
             "support": torch.from_numpy(self.support), "blocks": self.blocks and list(self.blocks),
             "weights": None if self.weights is None else torch.from_numpy(self.weights),
             "logits": len(classifier[-1]) if classifier else None, "state": self.module.state_dict(),
@@ -251,7 +251,7 @@ def load(
     if not path.is_file():
         raise FileNotFoundError(f"path must be a file, got {str(path)!r}")
     content = saved_by_torch(path)
-    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(f"path must be a pruned network that was saved here, got {path.name}")
     name = content["name"]
     preprocessing = Preprocessing(**content["preprocessing"])

@@ -68,6 +68,12 @@ def _safetensors(path: Path) -> dict[str, torch.Tensor]:
 def tensors_of(content: Any, source: str = "the download") -> dict[str, torch.Tensor]:
     """The tensors of a checkpoint, without the wrappers and prefixes of training scripts."""
     torch = import_torch()
+    if isinstance(content, Mapping) and str(content.get("format", "")).startswith("secateur "):
+        known = "pruned" in content["format"]
+        cure = "load it by its path alone, as name" if known else "it is a checkpoint, which fine-tuning goes on from"
+        raise ValueError(
+            f"weights must hold tensors by name (a state_dict), got a {content['format']} in {source}: {cure}"
+        )
     while isinstance(content, Mapping):
         inner = next((key for key in ("state_dict", "model_state_dict", "model") if key in content), None)
         if inner is None or not isinstance(content[inner], Mapping):

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas
 import xarray
 
+from ..comparison import comparison_table
 from ..measures import label_of
 from . import drawing
-from .drawing import Figure
+from .drawing import Figure, signed
 from .folder import write_folder
 from .formats import SETTINGS, plain_value, save_figure, write_netcdf, write_settings, write_table
 from .held_out_scores import comparison
@@ -21,7 +23,7 @@ from .tables import comparison_markdown, number_words, pipe_table
 if TYPE_CHECKING:
     from ..finetuning import DissimilarityTrainer
 
-__all__ = ["explained_markdown", "explained_variance", "training", "write_finetuning"]
+__all__ = ["explained_markdown", "explained_variance", "first_table", "outcome", "training", "write_finetuning"]
 
 PICTURES = {
     "comparison": "held-out alignment of untouched, pruned and fine-tuned features",
@@ -208,6 +210,69 @@ def explained_markdown(scores: xarray.Dataset) -> str:
     return pipe_table(rows) + "\n\n" + "\n".join(f"- {note}" for note in notes) + "\n"
 
 
+def first_table(result: xarray.Dataset) -> pandas.DataFrame:
+    """The comparison's table for its first target, a row per method."""
+    table = comparison_table(result).reset_index()
+    first: pandas.DataFrame = table.loc[table["target"] == table["target"].iloc[0]]
+    return first.set_index("approach")
+
+
+def outcome(result: xarray.Dataset, training: Mapping[str, Any]) -> list[str]:
+    """Whether fine-tuning helped, and whether it or pruning served better: a sentence for each.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        From :func:`secateur.compare`, with methods ``full``, ``pruned`` and ``fine-tuned``.
+    training : mapping
+        Of the training on all images, ``best_epoch``.
+
+    Returns
+    -------
+    list of str
+        Differences of held-out alignment with their corrected p, where relabellings were drawn.
+    """
+    table, unit = first_table(result), label_of(str(result.attrs["comparator"]))
+    test = {str(name): float(value) for name, value in table["test"].items()}
+    n, folds = result.sizes["stimulus"], result.sizes["fold"]
+    if not {"full", "pruned", "fine-tuned"} <= set(test):
+        best = max(test, key=lambda name: -np.inf if np.isnan(test[name]) else test[name])
+        return [
+            f"Of {len(test)} methods {best} has the highest held-out alignment: {unit} = {test[best]:.3f} "
+            f"(n = {n} images, {folds} folds)."
+        ]
+
+    def p_of(method: str, reference: str) -> float:
+        return float(table[f"p_holm_{reference}"].get(method, np.nan)) if f"p_holm_{reference}" in table else np.nan
+
+    def p_said(method: str, reference: str) -> str:
+        p = p_of(method, reference)
+        return "" if np.isnan(p) else f", p = {p:.2g}"
+
+    gain = test["fine-tuned"] - test["full"]
+    words = "left" if abs(gain) < 0.0005 else "raised" if gain > 0 else "lowered"
+    change = f"unchanged at {unit} = {test['full']:.3f}"
+    if words != "left":
+        change = f"from {unit} = {test['full']:.3f} to {test['fine-tuned']:.3f}"
+    if int(training.get("best_epoch", 1)) == 0:
+        helped = "did not help: trained on all images, the network was best before it (epoch 0). In the folds it"
+    elif words != "raised":
+        helped = "did not help: it"
+    else:
+        helped = "may have helped, but chance can do as much: it" if p_of("fine-tuned", "full") > 0.05 else "helped: it"
+    first = (
+        f"Fine-tuning {helped} {words} the held-out alignment {change} ({signed(gain)}{p_said('fine-tuned', 'full')}), "
+        f"and pruning the untouched network gave {test['pruned']:.3f} "
+        f"({signed(test['pruned'] - test['full'])}{p_said('pruned', 'full')})."
+    )
+    apart = test["fine-tuned"] - test["pruned"]
+    better = "fine-tuning" if apart > 0 else "pruning"
+    of = f"{abs(apart):.3f}{p_said('fine-tuned', 'pruned')}, n = {n} images in {folds} folds"
+    if p_of("fine-tuned", "pruned") > 0.05:
+        return [first, f"Neither served clearly better: the difference, in favour of {better}, is {of}."]
+    return [first, f"So {better} served better, by {of}."]
+
+
 def write_finetuning(
     folder: str | os.PathLike[str],
     trainer: DissimilarityTrainer,
@@ -272,9 +337,10 @@ def write_finetuning(
         table.insert(0, "loss", trainer.history_["loss"].values)
         write_table(draft / "history.csv", table, index=True)
         write_netcdf(draft / "comparison.nc", result)
+        verdict = " ".join(outcome(result, trainer.history_.attrs))
         chosen = f"Kept of all images' training: layer {trainer.layer_}, epoch {trainer.epoch_}."
         parts = [comparison_markdown(result, title=title), *([] if scores is None else [explained_markdown(scores)])]
-        (draft / "summary.md").write_text("\n".join([*parts, f"{chosen}\n"]), encoding="utf-8")
+        (draft / "summary.md").write_text("\n".join([verdict + "\n", *parts, f"{chosen}\n"]), encoding="utf-8")
         pictures = {"comparison": comparison(result), "training": training(trainer.history_)}
         if scores is not None:
             pictures["explained"] = explained_variance(scores)

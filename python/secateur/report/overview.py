@@ -37,7 +37,7 @@ def over_targets_words(result: xarray.Dataset) -> str:
     words += (
         f"; {test}: paired over subjects, Fisher's z, one-sided (pruned > full). It asks whether other people would "
     )
-    return words + "show the gain; whether these features fit and not just any, relabelled stimuli ask (permutations)."
+    return words + "show the gain. Whether these features fit better than any others is asked by the permutation test."
 
 
 def overview(result: xarray.Dataset, *, title: str | None = None) -> Figure:

@@ -6,14 +6,11 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
-import numpy as np
 import pandas
 import xarray
 
-from ...comparison import comparison_table
 from ...measures import label_of
-from ..drawing import signed
-from ..finetuning import CONTENTS
+from ..finetuning import CONTENTS, first_table, outcome
 from . import cautions, methods
 from .parts import Block, Cell, Tab, Table, Words, table_of
 from .references import cited
@@ -40,9 +37,7 @@ class FinetuneReport(Section):
 
     @cached_property
     def table(self) -> pandas.DataFrame:
-        table = comparison_table(self.result).reset_index()
-        first: pandas.DataFrame = table.loc[table["target"] == table["target"].iloc[0]]
-        return first.set_index("approach")
+        return first_table(self.result)
 
     @property
     def training(self) -> Mapping[str, Any]:
@@ -58,36 +53,7 @@ class FinetuneReport(Section):
         return [network, f"{n} images", f"{folds} folds", f"loss: {self.training.get('loss', '?')}", *super().facts()]
 
     def verdict(self) -> list[str]:
-        test = {str(name): float(value) for name, value in self.table["test"].items()}
-        n, folds = self.result.sizes["stimulus"], self.result.sizes["fold"]
-        if not {"full", "pruned", "fine-tuned"} <= set(test):
-            best = max(test, key=lambda name: -np.inf if np.isnan(test[name]) else test[name])
-            return [f"Of {len(test)} methods {best} has the highest held-out alignment: {self.unit} = {test[best]:.3f} "
-                    f"(n = {n} images, {folds} folds)."]  # fmt: skip
-        gain = test["fine-tuned"] - test["full"]
-        words = "left" if abs(gain) < 0.0005 else "raised" if gain > 0 else "lowered"
-        change = f"unchanged at {self.unit} = {test['full']:.3f}"
-        if words != "left":
-            change = f"from {self.unit} = {test['full']:.3f} to {test['fine-tuned']:.3f}"
-        first = (
-            f"Fine-tuning {words} the held-out alignment {change} ({signed(gain)}{self._p('fine-tuned', 'full')}), and "
-            f"pruning the untouched network gave {test['pruned']:.3f} "
-            f"({signed(test['pruned'] - test['full'])}{self._p('pruned', 'full')})."
-        )
-        apart = test["fine-tuned"] - test["pruned"]
-        better, p = "fine-tuning" if apart > 0 else "pruning", self._p("fine-tuned", "pruned")
-        sure = not p or float(self.table["p_holm_pruned"]["fine-tuned"]) <= 0.05
-        of = f"{abs(apart):.3f}{p}, n = {n} images in {folds} folds"
-        if sure:
-            return [first, f"So {better} served better, by {of}."]
-        return [first, f"Neither served clearly better: the difference, in favour of {better}, is {of}."]
-
-    def _p(self, method: str, reference: str) -> str:
-        """The corrected p of a difference, where relabellings were drawn."""
-        if f"p_holm_{reference}" not in self.table:
-            return ""
-        p = float(self.table[f"p_holm_{reference}"].get(method, np.nan))
-        return "" if np.isnan(p) else f", p = {p:.2g}"
+        return outcome(self.result, self.training)
 
     def warnings(self) -> list[str]:
         found = [*super().warnings(), *cautions.first_epoch(self.training)]
