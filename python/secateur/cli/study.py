@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .app import app, exit_with_message, log, print_files, print_text, refuse_bad_input
+from .app import Commands, app, exit_with_message, log, print_files, print_text, refuse_bad_input
 from .options import Overwrite, argument, flag, option
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ __all__ = [
     "taxonomy",
 ]  # fmt: skip
 
-study = typer.Typer(help="Whole studies from one TOML file.", no_args_is_help=True)
+study = typer.Typer(help="Whole studies from one TOML file.", no_args_is_help=True, cls=Commands)
 app.add_typer(study, name="study")
 
 Config = Annotated[Path, argument("CONFIG", "The study file, TOML.")]
