@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -73,7 +72,6 @@ def finetune(
         from ..report.folder import check_destination
         from ..targets import average
 
-        bar = sys.stderr.isatty()
         with refuse_bad_input():
             pruner = pruning.pruner("dissimilarity")
             if (net is None) == (preset is None):
@@ -112,11 +110,11 @@ def finetune(
                 else DissimilarityTrainer.preset(preset, network, **terms)
             )
             log(f"Fine-tuning {name} in {cv * repeats} folds of {n} images, beside pruning.")
-            untouched = trainer.features(shown, progress=bar)
-            tuned = FineTuned(trainer, shown, progress=bar)
+            untouched = trainer.features(shown)
+            tuned = FineTuned(trainer, shown)
             methods: dict[str, str | FoldMethod]
             methods = {"full": "full", "pruned": "pruned", "fine-tuned": tuned, "tuned + pruned": tuned.then(pruner)}
-            how: dict[str, Any] = {"predictions": True, "permutations": permutations, "progress": bar}
+            how: dict[str, Any] = {"predictions": True, "permutations": permutations}
             result = compare(untouched.values, matrix, methods, cv, repeats, seed, pruner=pruner, **how)
             scores = None
             if several and len(values) > 1:
@@ -127,7 +125,7 @@ def finetune(
             print_text(explained_markdown(scores))
         log(f"Fine-tuning {name} on all {n} images.")
         with refuse_bad_input():
-            trainer.fit(shown, matrix, checkpoint=checkpoint, progress=bar)
+            trainer.fit(shown, matrix, checkpoint=checkpoint)
         log("Drawing and writing.")
         inputs = [{"role": "images", "folder": str(images), "images": n}, {"role": "target", **loaded_target.record()}]
         settings = run_settings(inputs, notes, device=device)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -156,7 +155,7 @@ def embed(
         with refuse_bad_input(), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # its notes on the images were said already
             how: dict[str, Any] = {"pool": pool, "tokens": tokens, "batch": batch}
-            X = embedded(seen.net, seen.images, own, **how, progress=sys.stderr.isatty())
+            X = embedded(seen.net, seen.images, own, **how)
             pictures = heatmaps.seen(seen.net, seen.images)
         print_text(f"{X.sizes['stimulus']} images × {X.sizes['feature']} features\n")
         content = {
@@ -230,7 +229,7 @@ def maps(
         seen = _open(photographs, network, weights, device, seed)
         targets, seen = _aim(target, kind, seen)
         how: dict[str, Any] = {"batch": batch, **{name: getattr(pruning, name) for name in MEASURES}}
-        how |= {"progress": sys.stderr.isatty(), **_which(parts, blocks, fill)}
+        how |= _which(parts, blocks, fill)
         what = "feature maps" if parts == "maps" else parts
         log(f"Scoring the {what} of {seen.net.name}, and selecting in {cv * repeats} folds.")
         with refuse_bad_input():
@@ -252,7 +251,7 @@ def maps(
         if parts == "maps":
             with refuse_bad_input(), warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # its notes on the images were said already
-                means = embedded(seen.net, seen.images, "last_conv", pool="mean", batch=batch, progress=how["progress"])
+                means = embedded(seen.net, seen.images, "last_conv", pool="mean", batch=batch)
                 pictures = heatmaps.seen(seen.net, seen.images)
             content["best_images.png"] = best_images(
                 pictures,
@@ -296,7 +295,6 @@ def heatmap(
         checked_destination(out, overwrite)
         seen = _open(photographs, network, weights, device, seed)
         targets, seen = _aim(target, kind, seen)
-        bar = sys.stderr.isatty()
         how: dict[str, Any] = {"batch": batch, **{name: getattr(pruning, name) for name in MEASURES}}
         with refuse_bad_input():
             pictures = heatmaps.seen(seen.net, seen.images)
@@ -312,11 +310,11 @@ def heatmap(
         what = "feature maps" if parts == "maps" else parts
         log(f"Scoring the {what} of {seen.net.name} for each of {len(seen.images)} images.")
         with refuse_bad_input():
-            scores = alignment_importance(seen.net, seen.images, targets, per_image=True, progress=bar, **how)
-            heat = heatmaps.heatmap(seen.net, seen.images, scores, batch=batch, progress=bar)
+            scores = alignment_importance(seen.net, seen.images, targets, per_image=True, **how)
+            heat = heatmaps.heatmap(seen.net, seen.images, scores, batch=batch)
             one = "map" if parts == "maps" else "part"
             same = np.ones(scores.sizes[one])
-            plain = heatmaps.heatmap(seen.net, seen.images, same, batch=batch, progress=bar)
+            plain = heatmaps.heatmap(seen.net, seen.images, same, batch=batch)
         empty = [str(name) for name in heat["image"].values[heat["empty"].values]]
         if empty:
             few = ", ".join(empty[:3]) + (", …" if len(empty) > 3 else "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -318,7 +317,6 @@ def _run(job: _Job, out: Path, overwrite: bool) -> None:
     from ..validation import cross_validate, final_set, with_ceiling
 
     features, targets = job.features, job.targets
-    bar = sys.stderr.isatty()
     terms = (job.pruner, job.cv, job.repeats, job.seed, job.groups if job.group_folds else None)
     if job.permutations and job.group_folds:
         with refuse_bad_input("relabellings"):
@@ -329,24 +327,24 @@ def _run(job: _Job, out: Path, overwrite: bool) -> None:
         folds = f"on all targets but one at a time{'' if over == 'subjects' else ', ' + folds}"
     log(f"Pruning {features.d} features {folds}.")
     with refuse_bad_input():
-        result = cross_validate(features, targets, *terms, over=over, progress=bar)
+        result = cross_validate(features, targets, *terms, over=over)
         if job.whose is not None:
             result.attrs["targets"] = job.whose
         if job.whose == "subjects" and "ceiling_lower" not in result:
             result = with_ceiling(result, targets, job.pruner.comparator)
-        final = final_set(features, targets, job.pruner, terms[-1], progress=False)
+        final = final_set(features, targets, job.pruner, terms[-1])
     intervals: xarray.Dataset | None = None
     if job.bootstrap:
         log(f"Drawing stimuli {job.bootstrap} times for intervals.")
         with refuse_bad_input("bootstrap"), warnings.catch_warnings():
             warnings.simplefilter("ignore", OpposedWarning)
-            intervals = bootstrap(features, targets, job.bootstrap, "stimuli", *terms, progress=bar)
+            intervals = bootstrap(features, targets, job.bootstrap, "stimuli", *terms)
     null: xarray.Dataset | None = None
     if job.permutations:
         log(f"Pruning again for each of {job.permutations} relabellings of the stimuli.")
         with refuse_bad_input("relabellings"), warnings.catch_warnings():
             warnings.simplefilter("ignore", OpposedWarning)  # it was said of the same folds
-            null = permutation_test(features, targets, job.permutations, *terms, over=over, progress=bar)
+            null = permutation_test(features, targets, job.permutations, *terms, over=over)
     print_text(f"{job.title}\n\n{tables.text(result, null, intervals=intervals)}\n{tables.final_text(final)}")
     if len(targets) > folder.MOST_PAGES:
         print_text(f"figures.pdf shows the first {folder.MOST_PAGES} of {len(targets)} targets.\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -66,7 +65,7 @@ def _run(name: str, config: Path, out: Path | None, dry_run: bool, overwrite: bo
         for note in inputs.notes:
             log(f"note: {note}.")
         with refuse_bad_input(options=False):  # keys of the file
-            result = steps.compute(asked, inputs, progress=sys.stderr.isatty())
+            result = steps.compute(asked, inputs)
         print_text(steps.markdown(asked, inputs, result))
         files = steps.write(out, asked, inputs, result, source, overwrite=overwrite)
         print_files(out, files, steps.contents)

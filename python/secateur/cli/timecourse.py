@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -319,7 +318,7 @@ def _run(
     with refuse_bad_input():
         course = prune(
             study.features, study.movies, pruner, cv, repeats, seed, control=study.controls, over=over,
-            generalise=generalise, store=store, progress=sys.stderr.isatty(),
+            generalise=generalise, store=store,
         )  # fmt: skip
     if study.synthetic:
         course.attrs["synthetic"] = "true"
@@ -334,7 +333,7 @@ def _run(
     if permutations:
         log(f"Pruning again for each of {permutations} relabellings of the stimuli.")
         terms = (permutations, pruner, cv, repeats, seed)
-        more: dict[str, Any] = {"control": study.controls, "alpha": alpha, "progress": sys.stderr.isatty()}
+        more: dict[str, Any] = {"control": study.controls, "alpha": alpha}
         with refuse_bad_input():
             null = permutation_test(study.features, study.movies, *terms, **more)
     heading = f"Synthetic recording: {study.title}" if study.synthetic else study.title
