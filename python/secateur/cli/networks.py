@@ -284,7 +284,7 @@ def heatmap(
 ) -> None:
     """Show which parts of each image matter when it is compared with the others: heatmaps by alignment importance."""
     with exit_with_message():
-        import numpy as np
+        import xarray
 
         from ..networks import heatmaps
         from ..networks import saliency as of
@@ -313,7 +313,7 @@ def heatmap(
             scores = alignment_importance(seen.net, seen.images, targets, per_image=True, **how)
             heat = heatmaps.heatmap(seen.net, seen.images, scores, batch=batch)
             one = "map" if parts == "maps" else "part"
-            same = np.ones(scores.sizes[one])
+            same = xarray.ones_like(scores["importance"]).assign_attrs(scores.attrs)  # of the same parts
             plain = heatmaps.heatmap(seen.net, seen.images, same, batch=batch)
         empty = [str(name) for name in heat["image"].values[heat["empty"].values]]
         if empty:

@@ -175,15 +175,21 @@ class HeatmapReport(_Network):
 
     def _importance(self) -> tuple[Any, list[str], list[str]]:
         """Scores (image, map), names of images and of maps."""
-        own = self.scores["image_importance"].transpose("stimulus", "map")
-        return own.values, [str(v) for v in own["stimulus"].values], [str(v) for v in own["map"].values]
+        own = self.scores["image_importance"].transpose("stimulus", ...)
+        return own.values, [str(v) for v in own["stimulus"].values], [str(v) for v in own[own.dims[1]].values]
+
+    @property
+    def _of_channels(self) -> bool:
+        """Whether channels of a transformer were scored, in place of maps."""
+        return bool(self.scores.attrs.get("parts") == "channels")
 
     def verdict(self) -> list[str]:
         values, images, maps = self._importance()
         positive = (values > 0).any(axis=1)
         share = float((values > 0).mean())
         return [
-            f"For {int(positive.sum())} of {len(images)} images at least one of {len(maps)} feature maps supports the "
+            f"For {int(positive.sum())} of {len(images)} images at least one of {len(maps)} "
+            f"{'channels' if self._of_channels else 'feature maps'} supports the "
             "alignment with the target, and these have a heatmap.",
             f"{100 * share:.0f} % of all scores (image × map) are positive; nothing was held out, so there is no "
             "interval "
@@ -233,8 +239,12 @@ class HeatmapReport(_Network):
     def methods(self) -> list[str]:
         attrs = {**self.scores.attrs}
         measured = methods.measured(attrs) if {"metric", "comparator"} <= set(attrs) else ""
+        part, value = "feature map of the last convolution", "zero"
+        if self._of_channels:
+            part = "channel of the transformer's residual stream"
+            value = "its mean over images" if attrs.get("fill", "mean") == "mean" else "zero"
         first = (
-            f"{self.seen()}. For each image, each feature map of the last convolution was set to zero for that image "
+            f"{self.seen()}. For each image, each {part} was set to {value} for that image "
             "alone, and its alignment importance is the fall in the alignment of its similarities to all other images "
             f"with the target's {cited('truong2024')}. {measured} A heatmap is the mean of the image's maps, weighted "
             "by "
