@@ -826,3 +826,12 @@ def test_shells_complete_commands_and_options() -> None:
         outcome = CliRunner().invoke(cli.app, [], prog_name="secateur", env=asked)
         assert outcome.output.split() == [found]
     assert "--install-completion" in run("--help").output
+
+
+def test_every_option_says_what_its_value_does() -> None:
+    for words, command in commands_of(typer.main.get_command(cli.app)):
+        for option in command.params:
+            said = option.help or ""
+            assert len(said.split()) >= 3, (words, option.name)
+            assert said.endswith("."), (words, option.name)
+            assert not re.match("Of |By ", said), (words, option.name)

@@ -23,12 +23,21 @@ __all__ = [
 ]  # fmt: skip
 
 Photographs = Annotated[Path, argument("IMAGES", "A folder of images, or of a sub-folder for each category.")]
-Target = Annotated[str, argument("TARGET", "A matrix over the same images, or its pairs: FILE or FILE:KEY.")]
+Target = Annotated[
+    str, argument("TARGET", "RDM or RSM over the same images, as a matrix or its pairs: FILE or FILE:KEY.")
+]
 Out = Annotated[Path, option("DIR", "Folder for the results.")]
 Name = Annotated[str, option("NAME", "The network: efficientnet-lite0, vgg16, …, or timm:NAME.")]
-Weights = Annotated[str, option("FILE", "A file of its weights; by default those that it is known for, or none.")]
-Batch = Annotated[int, option("N", "Images at a time.", min=1)]
-OwnBatch = Annotated[int | None, option("N", "Images at a time; 1 by default, on a GPU what fits.", min=1)]
+Weights = Annotated[str, option("FILE", "A file of weights; default: the published ones; none: random weights.")]
+Batch = Annotated[int, option("N", "Images per pass through the network: more is faster and takes more memory.", min=1)]
+OwnBatch = Annotated[
+    int | None,
+    option(
+        "N",
+        "Images per pass through the network; 1 by default, on a GPU what fits. More is faster and takes more memory.",
+        min=1,
+    ),
+]
 MEASURES = ("metric", "comparator", "threads")
 DEFAULTS = Pruning(comparator="spearman")
 Parts = Annotated[
@@ -39,13 +48,19 @@ Parts = Annotated[
 ]
 Blocks = Annotated[
     str | None,
-    option("B,B,…", "Of which blocks, from 0, or from the end by negative numbers; last or all by default."),
+    option(
+        "B,B,…",
+        "Blocks of a transformer whose parts are masked, from 0, or from the end by negative numbers; by default the "
+        "last, or all.",
+    ),
 ]
 Fill = Annotated[
     str | None, option("HOW", "What masks a part: mean (over images) or zero; by default mean of channels, else zero.")
 ]
 FORMATS = ("nc", "npy", "csv", "mat")
-Where = Annotated[str, option("DEVICE", "auto, cpu, cuda, cuda:1, …")]
+Where = Annotated[
+    str, option("DEVICE", "Where the network runs: auto (a GPU where there is one), cpu, cuda, or cuda:1 and so on.")
+]
 
 
 @dataclass(frozen=True)
@@ -120,18 +135,28 @@ def embed(
     network: Name = "efficientnet-lite0",
     weights: Weights = "default",
     layer: Annotated[
-        str, option("NAME", "penultimate, final, last_conv, any module of the network, or a block by its number.")
+        str,
+        option(
+            "NAME",
+            "Layer whose answers are the features: penultimate, final, last_conv, any module of the network, or a "
+            "block by its number.",
+        ),
     ] = "penultimate",
-    pool: Annotated[str, option("HOW", "What becomes of maps: flatten or mean.")] = "flatten",
+    pool: Annotated[
+        str, option("HOW", "How feature maps become features: flatten (each position) or mean (one per map).")
+    ] = "flatten",
     tokens: Annotated[
-        str | None, option("HOW", "What becomes of a transformer's tokens: cls, mean, cls+mean or all.")
+        str | None, option("HOW", "How a transformer's tokens become features: cls, mean, cls+mean or all.")
     ] = None,
     format: Annotated[
-        str, option("FORMAT", "Beside embedding.nc, which has all names: npy, csv or mat; nc for that alone.")
+        str,
+        option(
+            "FORMAT", "A second file of the embedding: npy, csv or mat; nc: embedding.nc alone, which has all names."
+        ),
     ] = "nc",
     batch: OwnBatch = None,
     device: Where = "auto",
-    seed: Annotated[int, option("N", "Of random weights.", min=0)] = 0,
+    seed: Annotated[int, option("N", "Random seed of --weights none.", min=0)] = 0,
     overwrite: Overwrite = False,
 ) -> None:
     """Embed photographs: what a layer of a network answers to each.
@@ -206,8 +231,10 @@ def maps(
     fill: Fill = None,
     pruning: Pruning = DEFAULTS,
     cv: Folds = 5,
-    repeats: Annotated[int, option("N", "How often the folds are drawn anew.", min=1)] = 8,
-    seed: Annotated[int, option("N", "Of folds and random weights.", min=0)] = 0,
+    repeats: Annotated[int, option("N", "How often the cross-validation is repeated, on folds drawn anew.", min=1)] = 8,
+    seed: Annotated[
+        int, option("N", "Random seed of folds and of --weights none: the same seed gives the same result.", min=0)
+    ] = 0,
     batch: Batch = 16,
     device: Where = "auto",
     overwrite: Overwrite = False,
@@ -277,7 +304,7 @@ def heatmap(
     saliency: Annotated[
         str | None, option("MAPS", "Compare with saliency: a folder of maps named as the images, .npy, or spectral.")
     ] = None,
-    seed: Annotated[int, option("N", "Of random weights.", min=0)] = 0,
+    seed: Annotated[int, option("N", "Random seed of --weights none.", min=0)] = 0,
     batch: Batch = 16,
     device: Where = "auto",
     overwrite: Overwrite = False,

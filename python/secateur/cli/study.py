@@ -23,7 +23,7 @@ study = typer.Typer(help="Whole studies from one TOML file.", no_args_is_help=Tr
 app.add_typer(study, name="study")
 
 Config = Annotated[Path, argument("CONFIG", "The study file, TOML.")]
-Out = Annotated[Path | None, option("DIR", "Folder for the results; needed unless --dry-run.")]
+Out = Annotated[Path | None, option("DIR", "Folder for the results; must be given unless --dry-run is.")]
 DryRun = Annotated[bool, flag("--dry-run", "Read and check the inputs, say what would run, and stop.")]
 
 
@@ -129,7 +129,7 @@ def nested(config: Config, out: Out = None, dry_run: DryRun = False, overwrite: 
 
 
 @study.command()
-def example(name: Annotated[Name, typer.Argument(help="The study.")]) -> None:
+def example(name: Annotated[Name, typer.Argument(help="Study whose file is printed.")]) -> None:
     """Print a study file to start from, with comments."""
     with exit_with_message():
         typer.echo(_steps(name.value).example(), nl=False)
