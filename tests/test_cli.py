@@ -19,6 +19,7 @@ import numpy as np
 import pandas
 import pytest
 import scipy.io
+import typer.main
 import xarray
 from scipy.spatial.distance import pdist
 from typer.testing import CliRunner
@@ -794,3 +795,46 @@ def test_a_target_in_a_netcdf_file_says_its_kind_and_its_stimuli(here: Path, X: 
     few.to_netcdf("few.nc", engine="h5netcdf")
     told = refused("prune", "x.csv", "few.nc", "--out", "b")
     assert "few.nc:rdm must name each of 24 stimuli, got 23 names in its attribute stimuli" in told
+
+
+# Help -----------------------------------------------------------------------------------------------------------
+
+
+def commands_of(command: Any, *names: str) -> Any:
+    yield names, command
+    for name, own in getattr(command, "commands", {}).items():
+        yield from commands_of(own, *names, name)
+
+
+@pytest.mark.parametrize("words", [words for words, _ in commands_of(typer.main.get_command(cli.app))], ids=" ".join)
+def test_every_command_has_short_help(words: tuple[str, ...]) -> None:
+    short, long = (run(*words, option) for option in ("-h", "--help"))
+    assert short.exit_code == 0
+    assert short.output == long.output
+    assert "Usage: secateur" in short.output
+
+
+@pytest.mark.parametrize("words", [(), ("study",)])
+def test_commands_are_in_the_order_of_use_with_whole_summaries(words: tuple[str, ...]) -> None:
+    shown = run(*words, "--help").output
+    assert "..." not in shown.replace("[ARGS]...", "")
+    if not words:
+        listed = re.findall(r"^  (\w+)  ", shown.partition("Commands:")[2], re.MULTILINE)
+        assert listed == ["demo", "prune", "timecourse", "embed", "maps", "heatmap", "finetune", "study", "report"]
+
+
+def test_shells_complete_commands_and_options() -> None:
+    for line, found in (("secateur ti", "timecourse"), ("secateur prune --max", "--max-features")):
+        asked = {"_SECATEUR_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+        outcome = CliRunner().invoke(cli.app, [], prog_name="secateur", env=asked)
+        assert outcome.output.split() == [found]
+    assert "--install-completion" in run("--help").output
+
+
+def test_every_option_says_what_its_value_does() -> None:
+    for words, command in commands_of(typer.main.get_command(cli.app)):
+        for option in command.params:
+            said = option.help or ""
+            assert len(said.split()) >= 3, (words, option.name)
+            assert said.endswith("."), (words, option.name)
+            assert not re.match("Of |By ", said), (words, option.name)

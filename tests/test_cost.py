@@ -184,7 +184,7 @@ def test_a_long_run_is_announced_on_stderr(monkeypatch, capsys, name, options, w
     ("seconds", "words"),
     [(61, "61 s"), (99, "99 s"), (240, "4 min"), (5000, "83 min"), (9000, "2 h"), (1e5, "28 h"), (1e6, "12 days")],
 )
-def test_durations(seconds, words):
+def testdurations(seconds, words):
     assert f"about {words}, 1 MiB: " in cost.Cost(problem_of(), [30]).line(seconds)
     assert cost.memory(20_000, 20_000, 1, 16_000) < 24 * GIB
 

@@ -6,6 +6,7 @@ import importlib
 import sys
 import types
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -67,7 +68,8 @@ def test_an_error_of_what_is_told_comes_out():
         rank("pearson", 1, refuse, n=1000, d=2048, threads=1)
 
 
-def test_a_bar_moves_through_parts_of_its_steps():
+def test_a_bar_moves_through_parts_of_its_steps(monkeypatch):
+    monkeypatch.setattr(progress, "in_log", lambda: False)
     with progress.bar(3, "steps", True) as shown:
         for step in range(3):
             report = progress.part_of(shown)
@@ -112,6 +114,7 @@ def test_folds_are_told_of_from_inside(monkeypatch, call):
     """Folds that take long move their bar; here each part is told of at once."""
     told = []
     monkeypatch.setattr(progress, "part_of", lambda shown: told.append)
+    monkeypatch.setattr(progress, "_part_between", lambda *_: told.append)
     X = np.random.default_rng(0).normal(size=(1600, 2048))
     more = {"n": 1} if call is sc.permutation_test else {}
     call(X, X[:, :9] @ X[:, :9].T, pruner=sc.Pruner(threads=1), cv=2, **more)
@@ -153,3 +156,84 @@ def test_a_notebook_without_widgets_is_not_warned_of(monkeypatch):
         with progress.bar(1, "steps", shown=True) as shown:
             shown.update()
     assert not warned
+
+
+def test_steps_of_several_sizes_fill_the_count(monkeypatch):
+    monkeypatch.setattr(progress, "in_log", lambda: True)
+    counts = []
+    update = progress._Lines.update
+    monkeypatch.setattr(progress._Lines, "update", lambda self, by: (counts.append(by), update(self, by)))
+    for step, report in progress.with_parts("abc", 100, "relabellings", True, [4, 4, 1]):
+        report(0.5 if step == "c" else 0.0)
+    assert counts == [0, 44, 0, 44, 6, 6]  # 44.4, 88.8, 94.4
+
+
+def logged(monkeypatch, capsys, seconds, steps):
+    """The lines of a log of steps that take so long each."""
+    clock = iter(np.arange(1000) * seconds)
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    list(progress.with_progress(range(steps), steps, "folds", True))
+    out, err = capsys.readouterr()
+    assert not out
+    return err.splitlines()
+
+
+def test_a_log_has_an_estimate_then_a_line_a_minute(monkeypatch, capsys):
+    assert logged(monkeypatch, capsys, 25.0, 8) == [
+        "folds: 1 of 8 in 25 s, about 3 min left",
+        "folds: 4 of 8 in 2 min, about 2 min left",
+        "folds: 7 of 8 in 3 min, about 25 s left",
+        "folds: 8 of 8 in 3 min",
+    ]
+
+
+@pytest.mark.parametrize(("seconds", "steps"), [(0.01, 500), (5.0, 12)])
+def test_a_log_has_nothing_of_what_takes_no_minute(monkeypatch, capsys, seconds, steps):
+    assert logged(monkeypatch, capsys, seconds, steps) == []
+
+
+def test_a_step_that_takes_long_says_so_from_inside(monkeypatch, capsys):
+    clock = iter([0.0, 3.0, 30.0, 70.0])
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    with progress.bar(2, "folds", True) as shown:
+        shown.set_postfix_str("alignment 0.5", refresh=False)
+        report = progress.part_of(shown)
+        for share in (0.02, 0.2, 0.5):
+            report(share)
+    assert capsys.readouterr().err.splitlines() == [
+        "folds: 0.02 of 2 in 3 s, about 5 min left, alignment 0.5",
+        "folds: 0.5 of 2 in 70 s, about 4 min left, alignment 0.5",
+    ]
+
+
+def test_where_nothing_is_asked_for_nothing_is_said(monkeypatch, capsys):
+    clock = iter(np.arange(1000) * 25.0)
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    list(progress.with_progress(range(8), 8, "folds", False))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_terminal_and_a_notebook_are_no_log(monkeypatch):
+    import sys
+
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    assert progress.in_log()  # under pytest
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    assert not progress.in_log()
+    monkeypatch.undo()
+    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    assert not progress.in_log()
+
+
+@pytest.mark.parametrize("n", [1, 19])
+def test_relabellings_are_counted(monkeypatch, n):
+    seen = []
+    monkeypatch.setattr(progress, "in_log", lambda: True)
+    update = progress._Lines.update
+    monkeypatch.setattr(
+        progress._Lines, "update", lambda self, by: (seen.append((self.what, self.total, by)), update(self, by))
+    )
+    X = np.random.default_rng(0).normal(size=(20, 8))
+    sc.permutation_test(X, X[:, :3] @ X[:, :3].T, n=n, cv=3)
+    assert {(what, total) for what, total, _ in seen} == {("relabellings", n)}
+    assert sum(by for *_, by in seen) == n

@@ -782,6 +782,7 @@ def test_the_bar(monkeypatch, shown):
         return real(*arguments, **keywords)
 
     monkeypatch.setattr(tqdm.auto, "tqdm", bar)
+    monkeypatch.setattr("secateur.progress.in_log", lambda: False)
     X, h = cases.embedding(16, 20), cases.target(16)
     sc.Pruner(search="floating", threads=1, progress=shown, kind="similarity").fit(X, h)
     sc.Pruner(search="floating", threads=1, progress=True).prune(

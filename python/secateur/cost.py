@@ -13,7 +13,7 @@ from .features import Features
 from .measures import comparator_row
 from .pairs import pair_count
 from .problem import Problem, similarities_of
-from .progress import say
+from .progress import duration, say
 from .targets import Targets
 
 __all__ = ["Cost", "announce_together", "memory", "rate"]
@@ -189,7 +189,7 @@ class Cost:
         runs = f"{self.runs} runs of " if self.runs > 1 else ""
         folds = f"{_number(len(self.training), 'fold')} of " if self.folds else ""
         return (
-            f"{'at most ' if self.bound else ''}about {_duration(seconds)}, {_size(self.bytes)}: {runs}{folds}"
+            f"{'at most ' if self.bound else ''}about {duration(seconds)}, {_size(self.bytes)}: {runs}{folds}"
             f"{features.n} stimuli x {features.d} features, {_number(targets, 'target')}"
         )
 
@@ -214,7 +214,7 @@ def announce_together(costs: Sequence[Cost], what: str, shown: bool) -> None:
         n, d = costs[0].problem.features.n, max(one.problem.features.d for one in costs)
         targets = _number(len(costs[0].problem.targets), "target")
         size = _size(max(one.bytes for one in costs))
-        say(f"{bound}about {_duration(seconds)}, {size}: {what}, {n} stimuli x {d} features, {targets}")
+        say(f"{bound}about {duration(seconds)}, {size}: {what}, {n} stimuli x {d} features, {targets}")
 
 
 def _by_moments(problem: Problem) -> bool:
@@ -225,14 +225,6 @@ def _by_moments(problem: Problem) -> bool:
 
 def _number(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
-
-
-def _duration(seconds: float) -> str:
-    """Two digits are more than an estimate has."""
-    for unit, length, most in (("s", 1, 99), ("min", 60, 99), ("h", 3600, 48)):
-        if seconds <= most * length:
-            return f"{seconds / length:.0f} {unit}" if seconds >= 10 * length else f"{seconds / length:.1g} {unit}"
-    return f"{seconds / 86400:.0f} days"
 
 
 def _size(count: int) -> str:

@@ -25,19 +25,23 @@ class Pruning:
     """How features are found; parameters of :class:`secateur.Pruner`, by their names."""
 
     metric: Metric = field(
-        default="cosine", metadata=_option("METRIC", f"Similarity of two stimuli: {enumerated(METRICS)}.")
+        default="cosine",
+        metadata=_option("METRIC", f"Similarity of two stimuli by their features: {enumerated(METRICS)}."),
     )
     comparator: ComparatorOrAlias = field(
-        default="pearson", metadata=_option("NAME", f"Alignment of two similarity spaces: {enumerated(COMPARATORS)}.")
+        default="pearson",
+        metadata=_option("NAME", f"Alignment (RSA) of features and target over pairs: {enumerated(COMPARATORS)}."),
     )
     search: Search = field(
         default="ranking", metadata=_option("NAME", f"How features are found: {enumerated(SEARCHES)}.")
     )
     max_features: int | None = field(
-        default=None, metadata=_option("N", "The most features to keep; all may be, by default.", min=1)
+        default=None, metadata=_option("N", "Most features to keep; by default as many as fit best.", min=1)
     )
-    device: Device = field(default="auto", metadata=_option("DEVICE", "auto, cpu or cuda."))
-    threads: int | None = field(default=None, metadata=_option("N", "Processors to use; all by default.", min=1))
+    device: Device = field(
+        default="auto", metadata=_option("DEVICE", "Where to compute: auto (a GPU where that is faster), cpu or cuda.")
+    )
+    threads: int | None = field(default=None, metadata=_option("N", "Processor cores to use; all by default.", min=1))
 
     def pruner(self, kind: str | None) -> Pruner:
         """As a Pruner of targets of this kind, its parameters checked."""

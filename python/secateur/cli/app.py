@@ -16,14 +16,16 @@ from types import FrameType
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from .._command import leave_early
 from ..provenance import own_version
 from .options import DEFAULTS, Command, Folds, Overwrite, Pruning, Repeats, flag, with_pruning
 
 __all__ = [
-    "DEFAULTS", "Command", "Folds", "Overwrite", "Pruning", "Repeats", "Terminated", "app", "checked_destination",
-    "exit_with_message", "log", "main", "print_files", "print_text", "refuse_bad_input", "with_pruning",
+    "DEFAULTS", "Command", "Commands", "Folds", "Overwrite", "Pruning", "Repeats", "Terminated", "app",
+    "checked_destination", "exit_with_message", "log", "main", "print_files", "print_text", "refuse_bad_input",
+    "with_pruning",
 ]  # fmt: skip
 
 # Arguments of the library that options are, by the names that the library gives them.
@@ -33,9 +35,30 @@ OPTIONS = {
     "max_features": "--max-features", "fixed_features": "--fixed",
 }  # fmt: skip
 
+# Commands in the order in which a reader meets them.
+ORDER = ("demo", "prune", "timecourse", "embed", "maps", "heatmap", "finetune", "study", "report")
+MOST = 300  # characters of a command's first sentence
+
+
+class Commands(TyperGroup):
+    """Commands in the order of use, each with its whole first sentence."""
+
+    def list_commands(self, context: Any) -> list[str]:
+        return sorted(super().list_commands(context), key=lambda name: (*ORDER, name).index(name))
+
+    def format_commands(self, context: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self._first_sentence(context, name)) for name in self.list_commands(context)])
+
+    def _first_sentence(self, context: Any, name: str) -> str:
+        command = self.get_command(context, name)
+        return "" if command is None else command.get_short_help_str(MOST)
+
+
 app = typer.Typer(
     name="secateur", help="Prune deep-network features until their similarity space fits human or neural similarity.",
-    no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+    no_args_is_help=True, cls=Commands, rich_markup_mode=None, pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},  # of every command, which inherit it
 )  # fmt: skip
 
 

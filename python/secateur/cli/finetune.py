@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -39,32 +38,50 @@ def finetune(
     preset: Annotated[
         str | None, option("NAME", "As the paper had it: meg_early, meg_late, fmri_early or fmri_late.")
     ] = None,
-    layer: Annotated[str | None, option("NAME", "Whose features are trained: penultimate, fc7, a module.")] = None,
-    freeze: Annotated[str | None, option("WHAT", "'from conv5', 'up to conv5_2', or names of modules: a,b.")] = None,
+    layer: Annotated[
+        str | None, option("NAME", "Layer whose features are trained: penultimate, fc7, or any module.")
+    ] = None,
+    freeze: Annotated[
+        str | None, option("WHAT", "Modules that do not learn: 'from conv5', 'up to conv5_2', or names: a,b.")
+    ] = None,
     every_layer: Annotated[
         bool, flag("--every-layer", "Choose among all layers that learn, not the epoch alone.")
     ] = False,
     lr: Annotated[float | None, option("RATE", "Learning rate; 0.005 by default.")] = None,
-    momentum: Annotated[float | None, option("M", "Of the descent; 0 by default.")] = None,
-    batch: Annotated[int | None, option("N", "Pairs in a step; 32 by default.", min=1)] = None,
-    epochs: Annotated[int | None, option("N", "At most; 20 by default.", min=1)] = None,
-    patience: Annotated[int | None, option("N", "Stop after so many epochs without gain.", min=1)] = None,
-    form: Annotated[str | None, option("FORM", "Batches of images (all their pairs) or pairs (the paper's).")] = None,
-    loss: Annotated[str, option("NAME", "mse or correlation.")] = "mse",
-    validation: Annotated[int, option("N", "One of so many folds of training images chooses the epoch.", min=2)] = 5,
-    size: Annotated[int | None, option("PIXELS", "Stretch images to this side.", min=1)] = None,
-    precision: Annotated[str, option("NAME", "float32 or bfloat16.")] = "float32",
+    momentum: Annotated[float | None, option("M", "Momentum of gradient descent; 0 by default.")] = None,
+    batch: Annotated[int | None, option("N", "Pairs of images per step; 32 by default.", min=1)] = None,
+    epochs: Annotated[int | None, option("N", "Most epochs; 20 by default.", min=1)] = None,
+    patience: Annotated[
+        int | None, option("N", "Stop after this many epochs without gain; by default train all.", min=1)
+    ] = None,
+    form: Annotated[
+        str | None, option("FORM", "What a batch holds: images (all their pairs) or pairs (as in the paper).")
+    ] = None,
+    loss: Annotated[
+        str, option("NAME", "What is minimised between the network and the RDM: mse or correlation (1 - r).")
+    ] = "mse",
+    validation: Annotated[
+        int, option("N", "Split the training images into this many folds: one of them chooses the epoch.", min=2)
+    ] = 5,
+    size: Annotated[int | None, option("PIXELS", "Stretch images to a square with this side.", min=1)] = None,
+    precision: Annotated[
+        str, option("NAME", "Arithmetic of the network: float32 or bfloat16 (faster on recent GPUs, less exact).")
+    ] = "float32",
     pruning: Pruning = DEFAULTS,
     cv: Folds = 5,
     repeats: Repeats = 1,
     permutations: Annotated[
-        int, option("N", "Relabellings of the images for p, without training again; 0: none.", min=0)
+        int, option("N", "Permutations of the images for p, without training again; 0 for none.", min=0)
     ] = 1000,
-    seed: Annotated[int, option("N", "Seed of folds and batches.", min=0)] = 0,
+    seed: Annotated[
+        int, option("N", "Random seed of folds and batches: the same seed gives the same folds.", min=0)
+    ] = 0,
     checkpoint: Annotated[
-        Path | None, option("FILE", "Keep the training on all images here; a killed one goes on.")
+        Path | None, option("FILE", "Keep the final training, on all images, here: a killed run goes on from there.")
     ] = None,
-    device: Annotated[str, option("DEVICE", "auto, cpu or cuda.")] = "auto",
+    device: Annotated[
+        str, option("DEVICE", "Where the network is trained: auto (a GPU where there is one), cpu or cuda.")
+    ] = "auto",
     overwrite: Overwrite = False,
 ) -> None:
     """Fine-tune a network to a dissimilarity matrix, and say whether that or pruning serves better.
@@ -82,7 +99,6 @@ def finetune(
         from ..report.folder import check_destination
         from ..targets import average
 
-        bar = sys.stderr.isatty()
         with refuse_bad_input():
             pruner = pruning.pruner("dissimilarity")
             if (network is None) == (preset is None):
@@ -121,18 +137,18 @@ def finetune(
                 else DissimilarityTrainer.preset(preset, net, **terms)
             )
             log(f"Fine-tuning {name} in {cv * repeats} folds of {n} images, beside pruning.")
-            untouched = trainer.features(shown, progress=bar)
-            tuned = FineTuned(trainer, shown, progress=bar)
+            untouched = trainer.features(shown)
+            tuned = FineTuned(trainer, shown)
             methods: dict[str, str | FoldMethod]
             methods = {"full": "full", "pruned": "pruned", "fine-tuned": tuned, "tuned + pruned": tuned.then(pruner)}
-            how: dict[str, Any] = {"predictions": True, "permutations": permutations, "progress": bar}
+            how: dict[str, Any] = {"predictions": True, "permutations": permutations}
             result = compare(untouched.values, matrix, methods, cv, repeats, seed, pruner=pruner, **how)
             scores = None
             if several and len(values) > 1:
                 scores = explained_variance(result, values)
         log(f"Fine-tuning {name} on all {n} images.")
         with refuse_bad_input():
-            trainer.fit(shown, matrix, checkpoint=checkpoint, progress=bar)
+            trainer.fit(shown, matrix, checkpoint=checkpoint)
         title = f"{name} fine-tuned and pruned to {loaded_target.path.stem}"
         print_text(" ".join(finetuning.outcome(result, trainer.history_.attrs)) + "\n")
         print_text(comparison_markdown(result, title=title))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +23,9 @@ __all__ = [
 ]  # fmt: skip
 
 Photographs = Annotated[Path, argument("IMAGES", "A folder of images, or of a sub-folder for each category.")]
-Target = Annotated[str, argument("TARGET", "A matrix over the same images, or its pairs: FILE or FILE:KEY.")]
+Target = Annotated[
+    str, argument("TARGET", "RDM or RSM over the same images, as a matrix or its pairs: FILE or FILE:KEY.")
+]
 Out = Annotated[Path, option("DIR", "Folder for the results.")]
 Name = Annotated[
     str,
@@ -32,9 +33,16 @@ Name = Annotated[
         "NAME", "The network: efficientnet-lite0, vgg16, …, timm:NAME, or a file of one that is pruned or fine-tuned."
     ),
 ]
-Weights = Annotated[str, option("FILE", "A file of its weights; by default those that it is known for, or none.")]
-Batch = Annotated[int, option("N", "Images at a time.", min=1)]
-OwnBatch = Annotated[int | None, option("N", "Images at a time; 1 by default, on a GPU what fits.", min=1)]
+Weights = Annotated[str, option("FILE", "A file of weights; default: the published ones; none: random weights.")]
+Batch = Annotated[int, option("N", "Images per pass through the network: more is faster and takes more memory.", min=1)]
+OwnBatch = Annotated[
+    int | None,
+    option(
+        "N",
+        "Images per pass through the network; 1 by default, on a GPU what fits. More is faster and takes more memory.",
+        min=1,
+    ),
+]
 MEASURES = ("metric", "comparator", "threads")
 DEFAULTS = Pruning(comparator="spearman")
 Parts = Annotated[
@@ -45,13 +53,19 @@ Parts = Annotated[
 ]
 Blocks = Annotated[
     str | None,
-    option("B,B,…", "Of which blocks, from 0, or from the end by negative numbers; last or all by default."),
+    option(
+        "B,B,…",
+        "Blocks of a transformer whose parts are masked, from 0, or from the end by negative numbers; by default the "
+        "last, or all.",
+    ),
 ]
 Fill = Annotated[
     str | None, option("HOW", "What masks a part: mean (over images) or zero; by default mean of channels, else zero.")
 ]
 FORMATS = ("nc", "npy", "csv", "mat")
-Where = Annotated[str, option("DEVICE", "auto, cpu, cuda, cuda:1, …")]
+Where = Annotated[
+    str, option("DEVICE", "Where the network runs: auto (a GPU where there is one), cpu, cuda, or cuda:1 and so on.")
+]
 
 
 @dataclass(frozen=True)
@@ -126,18 +140,28 @@ def embed(
     network: Name = "efficientnet-lite0",
     weights: Weights = "default",
     layer: Annotated[
-        str, option("NAME", "penultimate, final, last_conv, any module of the network, or a block by its number.")
+        str,
+        option(
+            "NAME",
+            "Layer whose answers are the features: penultimate, final, last_conv, any module of the network, or a "
+            "block by its number.",
+        ),
     ] = "penultimate",
-    pool: Annotated[str, option("HOW", "What becomes of maps: flatten or mean.")] = "flatten",
+    pool: Annotated[
+        str, option("HOW", "How feature maps become features: flatten (each position) or mean (one per map).")
+    ] = "flatten",
     tokens: Annotated[
-        str | None, option("HOW", "What becomes of a transformer's tokens: cls, mean, cls+mean or all.")
+        str | None, option("HOW", "How a transformer's tokens become features: cls, mean, cls+mean or all.")
     ] = None,
     format: Annotated[
-        str, option("FORMAT", "Beside embedding.nc, which has all names: npy, csv or mat; nc for that alone.")
+        str,
+        option(
+            "FORMAT", "A second file of the embedding: npy, csv or mat; nc: embedding.nc alone, which has all names."
+        ),
     ] = "nc",
     batch: OwnBatch = None,
     device: Where = "auto",
-    seed: Annotated[int, option("N", "Of random weights.", min=0)] = 0,
+    seed: Annotated[int, option("N", "Random seed of --weights none.", min=0)] = 0,
     overwrite: Overwrite = False,
 ) -> None:
     """Embed photographs: what a layer of a network answers to each.
@@ -161,7 +185,7 @@ def embed(
         with refuse_bad_input(), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # its notes on the images were said already
             how: dict[str, Any] = {"pool": pool, "tokens": tokens, "batch": batch}
-            X = embedded(seen.net, seen.images, own, **how, progress=sys.stderr.isatty())
+            X = embedded(seen.net, seen.images, own, **how)
             pictures = heatmaps.seen(seen.net, seen.images)
         print_text(f"{X.sizes['stimulus']} images × {X.sizes['feature']} features\n")
         content = {
@@ -212,8 +236,10 @@ def maps(
     fill: Fill = None,
     pruning: Pruning = DEFAULTS,
     cv: Folds = 5,
-    repeats: Annotated[int, option("N", "How often the folds are drawn anew.", min=1)] = 8,
-    seed: Annotated[int, option("N", "Of folds and random weights.", min=0)] = 0,
+    repeats: Annotated[int, option("N", "How often the cross-validation is repeated, on folds drawn anew.", min=1)] = 8,
+    seed: Annotated[
+        int, option("N", "Random seed of folds and of --weights none: the same seed gives the same result.", min=0)
+    ] = 0,
     batch: Batch = 16,
     device: Where = "auto",
     overwrite: Overwrite = False,
@@ -235,7 +261,7 @@ def maps(
         seen = _open(photographs, network, weights, device, seed)
         targets, seen = _aim(target, kind, seen)
         how: dict[str, Any] = {"batch": batch, **{name: getattr(pruning, name) for name in MEASURES}}
-        how |= {"progress": sys.stderr.isatty(), **_which(parts, blocks, fill)}
+        how |= _which(parts, blocks, fill)
         what = "feature maps" if parts == "maps" else parts
         log(f"Scoring the {what} of {seen.net.name}, and selecting in {cv * repeats} folds.")
         with refuse_bad_input():
@@ -257,7 +283,7 @@ def maps(
         if parts == "maps":
             with refuse_bad_input(), warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # its notes on the images were said already
-                means = embedded(seen.net, seen.images, "last_conv", pool="mean", batch=batch, progress=how["progress"])
+                means = embedded(seen.net, seen.images, "last_conv", pool="mean", batch=batch)
                 pictures = heatmaps.seen(seen.net, seen.images)
             content["best_images.png"] = best_images(
                 pictures,
@@ -283,7 +309,7 @@ def heatmap(
     saliency: Annotated[
         str | None, option("MAPS", "Compare with saliency: a folder of maps named as the images, .npy, or spectral.")
     ] = None,
-    seed: Annotated[int, option("N", "Of random weights.", min=0)] = 0,
+    seed: Annotated[int, option("N", "Random seed of --weights none.", min=0)] = 0,
     batch: Batch = 16,
     device: Where = "auto",
     overwrite: Overwrite = False,
@@ -301,7 +327,6 @@ def heatmap(
         checked_destination(out, overwrite)
         seen = _open(photographs, network, weights, device, seed)
         targets, seen = _aim(target, kind, seen)
-        bar = sys.stderr.isatty()
         how: dict[str, Any] = {"batch": batch, **{name: getattr(pruning, name) for name in MEASURES}}
         with refuse_bad_input():
             pictures = heatmaps.seen(seen.net, seen.images)
@@ -317,11 +342,11 @@ def heatmap(
         what = "feature maps" if parts == "maps" else parts
         log(f"Scoring the {what} of {seen.net.name} for each of {len(seen.images)} images.")
         with refuse_bad_input():
-            scores = alignment_importance(seen.net, seen.images, targets, per_image=True, progress=bar, **how)
-            heat = heatmaps.heatmap(seen.net, seen.images, scores, batch=batch, progress=bar)
+            scores = alignment_importance(seen.net, seen.images, targets, per_image=True, **how)
+            heat = heatmaps.heatmap(seen.net, seen.images, scores, batch=batch)
             one, drawn = "map" if parts == "maps" else "part", cast("Any", parts)
             same = np.ones(scores.sizes[one])
-            plain = heatmaps.heatmap(seen.net, seen.images, same, parts=drawn, batch=batch, progress=bar)
+            plain = heatmaps.heatmap(seen.net, seen.images, same, parts=drawn, batch=batch)
         empty = [str(name) for name in heat["image"].values[heat["empty"].values]]
         if empty:
             few = ", ".join(empty[:3]) + (", …" if len(empty) > 3 else "")

@@ -46,31 +46,31 @@ Control = Annotated[
     list[str] | None,
     option(
         "FILE",
-        "Matrix over the same stimuli whose share is taken from features and target: alignments are then partial "
-        "correlations. Once for each.",
+        "RDM or RSM over the same stimuli whose share is taken from features and target: alignments are then partial "
+        "correlations. Give the option once per matrix.",
     ),
 ]
 Fixed = Annotated[
     list[str] | None,
     typer.Option(
         "--fixed", "--fixed-features", metavar="FEATURE",
-        help="Name or index of a feature that always stays. Once for each.",
+        help="Name or index (from 0) of a feature that always stays. Give the option once per feature.",
     ),
 ]  # fmt: skip
 Joint = Annotated[
     str,
     option(
         "HOW",
-        f"What several targets make of one set of features: {enumerated(JOINTS)}; each has its own, or the mean, "
-        f"or the smallest, of their alignments counts.",
+        f"How features are chosen for several targets: {enumerated(JOINTS)}. each: a set per target; mean or min: one "
+        f"set for all, by the mean or the smallest of their alignments.",
     ),
 ]
 LeftOut = Annotated[
     str,
     option(
         "WHAT",
-        "What is left out and scored: stimuli, subjects (the targets: features are chosen on all others, by "
-        "--joint) or both.",
+        "What cross-validation holds out: stimuli; subjects (features are chosen on all other targets, as --joint "
+        "says); or both.",
     ),
 ]
 OVERS = ("stimuli", "subjects", "both")
@@ -89,9 +89,9 @@ def kind_option(more: str = "") -> Any:
 
 
 Kind = Annotated[str | None, kind_option()]
-Folds = Annotated[int, option("N", "Folds of stimuli.", min=2)]
-Repeats = Annotated[int, option("N", "How often the folds are drawn anew.", min=1)]
-Overwrite = Annotated[bool, flag("--overwrite", "Replace an earlier result in this folder.")]
+Folds = Annotated[int, option("N", "Folds of the cross-validation over stimuli.", min=2)]
+Repeats = Annotated[int, option("N", "How often the cross-validation is repeated, on folds drawn anew.", min=1)]
+Overwrite = Annotated[bool, flag("--overwrite", "Replace an earlier result in the folder --out.")]
 
 
 def with_pruning(*names: str) -> Callable[[Command], Command]:

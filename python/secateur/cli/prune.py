@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,8 +48,12 @@ WHOSE = ("subjects", "regions")
 @with_pruning("threads")
 def demo(
     out: Annotated[Path, option("DIR", "Folder for the results.")] = Path("secateur-demo"),
-    permutations: Annotated[int, option("N", "Relabellings for the null; 0 for none.", min=0)] = 100,
-    seed: Annotated[int, option("N", "Seed of folds, relabellings and maps.", min=0)] = 0,
+    permutations: Annotated[
+        int, option("N", "Permutations of the stimuli for the null distribution and p; 0 for none.", min=0)
+    ] = 100,
+    seed: Annotated[
+        int, option("N", "Random seed of folds, permutations and MDS: the same seed gives the same result.", min=0)
+    ] = 0,
     pruning: Pruning = DEFAULTS,
     overwrite: Overwrite = False,
 ) -> None:
@@ -85,12 +88,13 @@ def demo(
 @app.command()
 @with_pruning()
 def prune(
-    features: Annotated[str, argument("FEATURES", "Embedding, stimuli × features: FILE or FILE:KEY.")],
+    features: Annotated[str, argument("FEATURES", "Features of a network, stimuli × features: FILE or FILE:KEY.")],
     target: Annotated[
         str,
         argument(
             "TARGET",
-            "Matrix over the same stimuli, its pairs, or several; or choices (--kind triplets): FILE or FILE:KEY.",
+            "RDM or RSM over the same stimuli, as a matrix or its pairs, or several; or choices (--kind triplets): "
+            "FILE or FILE:KEY.",
         ),
     ],
     out: Annotated[Path, option("DIR", "Folder for the results.")],
@@ -98,7 +102,9 @@ def prune(
         str | None,
         kind_option("Or triplets: choices of odd ones out, three rows of FEATURES (from 0) a line."),
     ] = None,
-    odd: Annotated[int, option("COLUMN", "Of triplets: the column of the odd one out, from 0.", min=0)] = 2,
+    odd: Annotated[
+        int, option("COLUMN", "With --kind triplets: the column that holds the odd one out, from 0.", min=0)
+    ] = 2,
     control: Control = None,
     pruning: Pruning = DEFAULTS,
     joint: Joint = "each",
@@ -106,9 +112,18 @@ def prune(
     fixed: Fixed = None,
     cv: Folds = 5,
     repeats: Repeats = 1,
-    permutations: Annotated[int, option("N", "Relabellings of the stimuli for the null; 0 for none.", min=0)] = 0,
-    seed: Annotated[int, option("N", "Seed of folds, relabellings and maps.", min=0)] = 0,
-    groups: Annotated[str | None, option("FILE", "A group for each stimulus: sorts and colours the pictures.")] = None,
+    permutations: Annotated[
+        int, option("N", "Permutations of the stimuli for the null distribution and p; 0 for none.", min=0)
+    ] = 0,
+    seed: Annotated[
+        int, option("N", "Random seed of folds, permutations and MDS: the same seed gives the same result.", min=0)
+    ] = 0,
+    groups: Annotated[
+        str | None,
+        option(
+            "FILE", "A group per stimulus: sorts and colours the pictures, and keeps groups whole in --group-folds."
+        ),
+    ] = None,
     targets_are: Annotated[
         str | None,
         typer.Option(
@@ -122,12 +137,17 @@ def prune(
         bool, flag("--average", "Prune to the mean of several targets, each z-scored, in place of each.")
     ] = False,
     bootstrap: Annotated[
-        int, option("N", "Draws of stimuli for 95 % intervals; 0 for none, 200 for a first look.", min=0)
+        int,
+        option(
+            "N", "Bootstrap samples of stimuli for 95 % confidence intervals; 0 for none, 200 for a first look.", min=0
+        ),
     ] = 0,
     exclude: Annotated[
         list[str] | None,
         option(
-            "STIMULUS", "A stimulus to leave out, by name, or by position from 0 where there are none. Once for each."
+            "STIMULUS",
+            "A stimulus to leave out, by name, or by position from 0 where there are none. "
+            "Give the option once per stimulus.",
         ),
     ] = None,
     drop_missing: Annotated[
@@ -137,7 +157,13 @@ def prune(
             "Leave out stimuli that FEATURES or TARGET lacks, or that have no pair in some target; they are counted.",
         ),
     ] = False,
-    group_folds: Annotated[bool, flag("--group-folds", "Keep the stimuli of one group in one fold.")] = False,
+    group_folds: Annotated[
+        bool,
+        flag(
+            "--group-folds",
+            "Keep all stimuli of a group in the same fold: needs groups, by --groups or a column of FEATURES.",
+        ),
+    ] = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Prune the features of a network to a target, in folds, and write a results folder.
@@ -323,7 +349,6 @@ def _run(job: _Job, out: Path, overwrite: bool) -> None:
     from ..validation import cross_validate, final_set, with_ceiling
 
     features, targets = job.features, job.targets
-    bar = sys.stderr.isatty()
     terms = (job.pruner, job.cv, job.repeats, job.seed, job.groups if job.group_folds else None)
     if job.permutations and job.group_folds:
         with refuse_bad_input("relabellings"):
@@ -334,24 +359,24 @@ def _run(job: _Job, out: Path, overwrite: bool) -> None:
         folds = f"on all targets but one at a time{'' if over == 'subjects' else ', ' + folds}"
     log(f"Pruning {features.d} features {folds}.")
     with refuse_bad_input():
-        result = cross_validate(features, targets, *terms, over=over, progress=bar)
+        result = cross_validate(features, targets, *terms, over=over)
         if job.whose is not None:
             result.attrs["targets"] = job.whose
         if job.whose == "subjects" and "ceiling_lower" not in result:
             result = with_ceiling(result, targets, job.pruner.comparator)
-        final = final_set(features, targets, job.pruner, terms[-1], progress=False)
+        final = final_set(features, targets, job.pruner, terms[-1])
     intervals: xarray.Dataset | None = None
     if job.bootstrap:
         log(f"Drawing stimuli {job.bootstrap} times for intervals.")
         with refuse_bad_input("bootstrap"), warnings.catch_warnings():
             warnings.simplefilter("ignore", OpposedWarning)
-            intervals = bootstrap(features, targets, job.bootstrap, "stimuli", *terms, progress=bar)
+            intervals = bootstrap(features, targets, job.bootstrap, "stimuli", *terms)
     null: xarray.Dataset | None = None
     if job.permutations:
         log(f"Pruning again for each of {job.permutations} relabellings of the stimuli.")
         with refuse_bad_input("relabellings"), warnings.catch_warnings():
             warnings.simplefilter("ignore", OpposedWarning)  # it was said of the same folds
-            null = permutation_test(features, targets, job.permutations, *terms, over=over, progress=bar)
+            null = permutation_test(features, targets, job.permutations, *terms, over=over)
     print_text(f"{job.title}\n\n{tables.text(result, null, intervals=intervals)}\n{tables.final_text(final)}")
     if len(targets) > folder.MOST_PAGES:
         print_text(f"figures.pdf shows the first {folder.MOST_PAGES} of {len(targets)} targets.\n")

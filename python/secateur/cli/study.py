@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .app import app, exit_with_message, log, print_files, print_text, refuse_bad_input
+from .app import Commands, app, exit_with_message, log, print_files, print_text, refuse_bad_input
 from .options import Overwrite, argument, flag, option
 
 if TYPE_CHECKING:
@@ -20,11 +19,11 @@ __all__ = [
     "taxonomy",
 ]  # fmt: skip
 
-study = typer.Typer(help="Whole studies from one TOML file.", no_args_is_help=True)
+study = typer.Typer(help="Whole studies from one TOML file.", no_args_is_help=True, cls=Commands)
 app.add_typer(study, name="study")
 
 Config = Annotated[Path, argument("CONFIG", "The study file, TOML.")]
-Out = Annotated[Path | None, option("DIR", "Folder for the results; needed unless --dry-run.")]
+Out = Annotated[Path | None, option("DIR", "Folder for the results; must be given unless --dry-run is.")]
 DryRun = Annotated[bool, flag("--dry-run", "Read and check the inputs, say what would run, and stop.")]
 
 
@@ -66,7 +65,7 @@ def _run(name: str, config: Path, out: Path | None, dry_run: bool, overwrite: bo
         for note in inputs.notes:
             log(f"note: {note}.")
         with refuse_bad_input(options=False):  # keys of the file
-            result = steps.compute(asked, inputs, progress=sys.stderr.isatty())
+            result = steps.compute(asked, inputs)
         print_text(steps.markdown(asked, inputs, result))
         files = steps.write(out, asked, inputs, result, source, overwrite=overwrite)
         print_files(out, files, steps.contents)
@@ -130,7 +129,7 @@ def nested(config: Config, out: Out = None, dry_run: DryRun = False, overwrite: 
 
 
 @study.command()
-def example(name: Annotated[Name, typer.Argument(help="The study.")]) -> None:
+def example(name: Annotated[Name, typer.Argument(help="Study whose file is printed.")]) -> None:
     """Print a study file to start from, with comments."""
     with exit_with_message():
         typer.echo(_steps(name.value).example(), nl=False)

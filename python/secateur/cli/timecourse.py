@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -56,7 +55,9 @@ class _Study:
 @app.command()
 @with_pruning()
 def timecourse(
-    features: Annotated[str | None, argument("FEATURES", "Embedding, stimuli × features: FILE or FILE:KEY.")] = None,
+    features: Annotated[
+        str | None, argument("FEATURES", "Features of a network, stimuli × features: FILE or FILE:KEY.")
+    ] = None,
     recordings: Annotated[
         list[str] | None,
         argument(
@@ -64,7 +65,7 @@ def timecourse(
         ),
     ] = None,
     out: Annotated[Path, option("DIR", "Folder for the results.")] = Path("secateur-timecourse"),
-    demo: Annotated[bool, flag("--demo", "A synthetic recording in place of files.")] = False,
+    demo: Annotated[bool, flag("--demo", "Use a synthetic recording in place of files.")] = False,
     pattern: Annotated[
         str, option("GLOB", "Which files of a folder of subjects, one per subject.")
     ] = "sub-*/**/*_epo.fif",
@@ -83,14 +84,24 @@ def timecourse(
     fixed: Fixed = None,
     cv: Folds = 5,
     repeats: Repeats = 1,
-    generalise: Annotated[bool, flag("--generalise", "Score what is kept at one time at all others too.")] = False,
-    alpha: Annotated[float, option("P", "Of the tests over subjects.")] = 0.05,
-    flips: Annotated[int, option("N", "Sign flips of the cluster test.", min=1)] = 1000,
+    generalise: Annotated[
+        bool,
+        flag("--generalise", "Score the features kept at each time at all other times too (temporal generalisation)."),
+    ] = False,
+    alpha: Annotated[float, option("P", "Significance level of the tests over subjects.")] = 0.05,
+    flips: Annotated[
+        int, option("N", "Sign flips for the null distribution of the cluster test over subjects.", min=1)
+    ] = 1000,
     permutations: Annotated[
-        int, option("N", "Relabellings of stimuli for a test of the features; 0 for none.", min=0)
+        int, option("N", "Permutations of the stimuli for a test of the features; 0 for none.", min=0)
     ] = 0,
-    seed: Annotated[int, option("N", "Seed of folds, flips and relabellings.", min=0)] = 0,
-    store: Annotated[Path | None, option("ZARR", "Keep every chunk here as it is done; a killed run goes on.")] = None,
+    seed: Annotated[
+        int, option("N", "Random seed of folds, flips and permutations: the same seed gives the same result.", min=0)
+    ] = 0,
+    store: Annotated[
+        Path | None,
+        option("ZARR", "Keep what is done in this Zarr store: a killed run, given again, goes on from there."),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Prune the features of a network to a MEG or EEG recording at every time point, and test over subjects.
@@ -320,7 +331,7 @@ def _run(
     with refuse_bad_input():
         course = prune(
             study.features, study.movies, pruner, cv, repeats, seed, control=study.controls, over=over,
-            generalise=generalise, store=store, progress=sys.stderr.isatty(),
+            generalise=generalise, store=store,
         )  # fmt: skip
     if study.synthetic:
         course.attrs["synthetic"] = "true"
@@ -335,7 +346,7 @@ def _run(
     if permutations:
         log(f"Pruning again for each of {permutations} relabellings of the stimuli.")
         terms = (permutations, pruner, cv, repeats, seed)
-        more: dict[str, Any] = {"control": study.controls, "alpha": alpha, "progress": sys.stderr.isatty()}
+        more: dict[str, Any] = {"control": study.controls, "alpha": alpha}
         with refuse_bad_input():
             null = permutation_test(study.features, study.movies, *terms, **more)
     heading = f"Synthetic recording: {study.title}" if study.synthetic else study.title

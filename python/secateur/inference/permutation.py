@@ -130,9 +130,8 @@ def permutation_test(
     problem = settings.problem(features, targets, folds, runs=n + 1)
     apart = 1 if whose is None else int(whose.max()) + 1
     settings.cost(problem, folds, (n + 1) * apart, at_once).announce(progress)
-    for step, (batch, report) in enumerate(
-        with_parts([b for b in batches for _ in folds], len(batches) * len(folds), "relabelled folds", progress)
-    ):
+    steps = [batch for batch in batches for _ in folds]
+    for step, (batch, report) in enumerate(with_parts(steps, n, "relabellings", progress, [*map(len, steps)])):
         if not full:
             moved = problem.against(relabelled(targets, batch))
         fold = folds[step % len(folds)]

@@ -143,7 +143,8 @@ def permutation_test(
     scores = np.empty((2, n + 1, len(read.subjects), len(read.times)))
     undefined = 0
     with closing(results(relabelled_chunk, (study,), calls, client)) as made:
-        for key, (values, left_out) in with_progress(made, len(parts), "relabelled chunks", progress):
+        sizes = [(rows.stop - rows.start) * (chunk.span.stop - chunk.span.start) for chunk, rows in parts]
+        for key, (values, left_out) in with_progress(made, n, "relabellings", progress, sizes):
             chunk, rows = parts[key]
             scores[:, rows, chunk.subject, chunk.span] = values
             undefined += left_out
