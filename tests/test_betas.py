@@ -65,25 +65,25 @@ def test_crossnobis_is_the_product_of_different_runs(betas: Any, masks: Any) -> 
         np.testing.assert_allclose(rdms.sel(region=name), want, rtol=1e-8, atol=1e-10)
 
 
-def test_noise_alone_has_no_distance_across_runs() -> None:
-    """Stimuli that share one pattern, 200 times: crossnobis is 0 on average (4 standard errors), Euclid is not."""
+def test_noise_alone_has_no_distance_across_splits() -> None:
+    """Stimuli that share one pattern, 100 times: crossnobis is 0 on average (4 standard errors), Euclid is not; as
+    precision taken from the trials themselves, within splits."""
     rng = np.random.default_rng(6)
-    shown, runs = np.tile(np.arange(4), 3), np.repeat(np.arange(3), 4)
+    shown, runs = np.tile(np.arange(5), 8), np.repeat(np.arange(4), 10)
     mixing = rng.normal(size=(12, 12)) / 3
 
     def means(metric: str, **how: Any) -> Any:
-        return np.array(
-            [
-                rdm_from_betas(
-                    rng.normal(size=(12, 1)) + mixing @ rng.normal(size=(12, 12)), None, shown, metric, **how
-                ).mean()
-                for _ in range(200)
-            ]
-        )
+        drawn = (rng.normal(size=(12, 1)) + mixing @ rng.normal(size=(12, 40)) for _ in range(100))
+        return np.array([float(rdm_from_betas(one, None, shown, metric, threads=1, **how).mean()) for one in drawn])
 
-    crossed = means("crossnobis", splits=runs, noise={"all": np.eye(12)})
-    assert abs(crossed.mean()) < 4 * crossed.std() / np.sqrt(200)
-    assert means("euclidean").mean() > 10 * abs(crossed.mean())
+    plain = means("euclidean").mean()
+    for how in ({"splits": runs, "noise": {"all": np.eye(12)}}, {"splits": runs, "noise": "residuals"}):
+        crossed = means("crossnobis", **how)
+        assert abs(crossed.mean()) < 4 * crossed.std() / 10
+    assert plain > 10 * means("crossnobis", splits=4).std() / 10
+    assert abs(means("crossnobis", splits=4, noise="residuals").mean()) < 4 * crossed.std() / 10
+    with pytest.raises(ValueError, match="noise='residuals' must have a stimulus with 2 trials in one split, got none"):
+        means("crossnobis", splits=8, noise="residuals")
 
 
 def test_residuals_whiten_the_noise() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray
 
-from ..arguments import quoted
+from ..arguments import is_integer, quoted
 from ..features import Matrix
 from ..reading import Reader, ReadError, check_size, load_npy
 from ..timecourse.movies import CROSS_VALIDATED, rdm_movie
@@ -66,7 +66,8 @@ def rdm_from_betas(
         label per trial, such as its session. Trials of one run share noise: prefer labels of runs or sessions.
     noise : "residuals" or mapping of regions to (voxels, voxels), optional
         For ``mahalanobis`` and ``crossnobis``: the precision (inverse covariance) of the noise; or take it from what
-        trials differ from the mean of their stimulus (in their split), shrunk as by Ledoit and Wolf (2004).
+        trials differ from the mean of their stimulus, shrunk as by Ledoit and Wolf (2004). With splits the mean is that
+        of the split, so that each needs 2 trials of a stimulus: a mean over splits would bias crossnobis upwards.
     order : sequence, optional
         Which stimuli, in which order; all in ascending order by default.
     drop_missing : bool
@@ -304,12 +305,18 @@ def _usable(values: Matrix, name: str, drop_missing: bool) -> Matrix:
 
 
 def _precision(values: Matrix, words: npt.NDArray[Any], splits: int | LabelsLike | None, names: list[str]) -> Matrix:
-    """Inverse covariance of what trials differ from the mean of their stimulus, in their split where it has a label."""
+    """Inverse covariance of what trials differ from the mean of their stimulus in their split.
+
+    Residuals from means over splits would depend on the differences between splits, and bias crossnobis upwards.
+    """
     from sklearn.covariance import ledoit_wolf
 
     of = np.zeros(len(words), dtype=int)
-    if splits is not None and np.ndim(splits) == 1 and np.shape(splits) == (len(words),):
-        of = np.unique(np.asarray(splits), return_inverse=True)[1]
+    if is_integer(splits) and splits > 1:
+        for name in names:  # dealt in turn, as rdm_movie does
+            of[words == name] = np.arange((words == name).sum()) % int(splits)
+    elif splits is not None and (labels := np.asarray(splits)).shape == (len(words),):
+        of = np.unique(labels, return_inverse=True)[1]
     residuals, means = [], 0
     for name in names:
         for split in range(of.max() + 1):
@@ -318,7 +325,7 @@ def _precision(values: Matrix, words: npt.NDArray[Any], splits: int | LabelsLike
                 residuals.append(own - own.mean(axis=0))
                 means += 1
     if not residuals:
-        raise ValueError("noise='residuals' must have a stimulus with 2 trials (in a split), got none")
+        raise ValueError("noise='residuals' must have a stimulus with 2 trials in one split, got none")
     left = np.concatenate(residuals)
     covariance = ledoit_wolf(left, assume_centered=True)[0] * (len(left) / (len(left) - means))
     return np.asarray(np.linalg.inv(covariance))

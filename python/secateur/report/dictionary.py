@@ -1,18 +1,28 @@
-"""What the files of a pruning's results folder hold, file by file and column by column."""
+"""What the files of a results folder hold, file by file and column by column."""
 
 from __future__ import annotations
 
 import csv
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from .contents import FILES as DESCRIPTIONS
 from .contents import REPORT
 
-__all__ = ["COLUMNS", "DICTIONARY", "FILES", "MANY", "NUMBERING", "WHICH_SET", "one_of_many", "write_dictionary"]
+__all__ = [
+    "COLUMNS",
+    "DICTIONARY",
+    "FILES",
+    "MANY",
+    "NUMBERING",
+    "WHICH_SET",
+    "course_words",
+    "one_of_many",
+    "write_dictionary",
+]
 
 DICTIONARY = "data_dictionary.json"
 
@@ -85,6 +95,35 @@ COLUMNS = {
     "p_permutation_gain_holm": "the same, corrected for the number of regions (Holm)",
     "permutations": "number of relabellings",
 }
+# What the same words mean in other folders: of a time course (subjects, times), of a network's maps.
+_TIME = "in units of the comparator (settings.json); mean over subjects, or over the folds of one subject"
+COURSE_COLUMNS = {
+    "full": f"held-out alignment of all features at this time, {_TIME}",
+    "pruned": f"held-out alignment of the kept features at this time, {_TIME}",
+    "gain": f"pruned minus full at this time, {_TIME}",
+    "n_kept": "features kept at this time, mean over subjects or folds",
+    "subjects": "subjects whose scores are defined at this time",
+    "t": "paired t over subjects of the gain in Fisher's z",
+    "df": "degrees of freedom of t",
+    "p": "p of t, not corrected over times (settings.json says which side)",
+    "d": "Cohen's d, paired",
+    "q": "p corrected over times by the false discovery rate (Benjamini-Hochberg)",
+    "significant": "whether q is at most the level of the test",
+    "cluster": "number of the cluster of times that the time belongs to, 0: none",
+    "cluster_mass": "sum of t over the cluster",
+    "cluster_p": "p of the cluster by sign flips over subjects, corrected over times",
+    "ceiling_lower": "lower noise ceiling: alignment of a subject with the mean of the others, among the test stimuli",
+    "ceiling_upper": "upper noise ceiling: alignment of a subject with the mean of all, among the test stimuli",
+    "mean_share": "share of folds that kept the feature, mean over subjects and times, 0 to 1",
+    "share_then": "share of folds that kept the feature at the time when most did, mean over subjects",
+}
+_COURSE_STARTS = {
+    "permutation_": "of the null over features, from relabellings of the stimuli: ",
+    "time_": "time, in the unit that the name ends in; of a window its middle",
+    "window_start_": "first time of the window, in the unit that the name ends in",
+    "window_stop_": "last time of the window, in the unit that the name ends in",
+    "most_at_": "time at which most folds kept the feature, in the unit that the name ends in",
+}
 _ENDS = {
     "_sd": "its standard deviation over folds",
     "_r2": "the square of its mean over folds, with its sign",
@@ -111,7 +150,26 @@ def column_words(column: str) -> str | None:
     return None
 
 
-def write_dictionary(draft: Path, contents: dict[str, str], targets: Sequence[str] = ()) -> None:
+def course_words(column: str) -> str | None:
+    """What a column of a time course's tables holds."""
+    if column in COURSE_COLUMNS:
+        return COURSE_COLUMNS[column]
+    if column.endswith("_sem") and column.removesuffix("_sem") in COURSE_COLUMNS:
+        return f"{column.removesuffix('_sem')}: standard error over subjects"
+    for start, words in _COURSE_STARTS.items():
+        if column.startswith(start):
+            own = column.removeprefix(start).replace("_", " ")
+            return words + (own if words.endswith(": ") else "")
+    return column_words(column)
+
+
+def write_dictionary(
+    draft: Path,
+    contents: Mapping[str, str],
+    targets: Sequence[str] = (),
+    words: Callable[[str], str | None] = column_words,
+    said: Mapping[str, str] | None = None,
+) -> None:
     """Write what the files in a folder hold, with the columns of their tables.
 
     Parameters
@@ -122,6 +180,10 @@ def write_dictionary(draft: Path, contents: dict[str, str], targets: Sequence[st
         Others are left out.
     targets : sequence of str
         Names, for files that each target has.
+    words : function of str to str or None
+        What a column holds.
+    said : mapping of str to str, optional
+        What stands above the files; which set is the result, and how features are numbered, by default.
     """
     files: dict[str, Any] = {}
     for file in sorted(draft.iterdir()):
@@ -134,8 +196,8 @@ def write_dictionary(draft: Path, contents: dict[str, str], targets: Sequence[st
         if file.suffix == ".csv" and plain not in MANY:
             with file.open(encoding="utf-8", newline="") as stream:
                 heads = next(csv.reader(stream))
-            files[file.name]["columns"] = {head: column_words(head) for head in heads}
+            files[file.name]["columns"] = {head: words(head) for head in heads}
     files[DICTIONARY] = {"holds": contents[DICTIONARY]}
-    files |= {name: {"holds": words} for name, words in REPORT.items()}  # written last
-    text = {"which_set": WHICH_SET, "numbering": NUMBERING, "files": files}
+    files |= {name: {"holds": line} for name, line in REPORT.items()}  # written last
+    text = {**({"which_set": WHICH_SET, "numbering": NUMBERING} if said is None else said), "files": files}
     (draft / DICTIONARY).write_text(json.dumps(text, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -64,6 +64,7 @@ COURSE_CONTENTS = {
     "summary.md": "where pruning helps, as a table to read",
     "kept_features.csv": "how often each feature was kept, and when most",
     **{f"{name}.{kind}": what for name, what in PICTURES.items() for kind in ("png", "svg")},
+    dictionary.DICTIONARY: dictionary.FILES[dictionary.DICTIONARY],
     SETTINGS: "command, versions, seeds, hashes of the input",
 }
 NETWORK_CONTENTS = {
@@ -336,7 +337,7 @@ def write_course(
     -------
     list of Path
         ``course.nc``, ``group.nc``, ``summary.csv``, ``summary.md``, ``kept_features.csv``, the pictures as PNG and
-        SVG, ``settings.json``, ``report.html``, ``methods.md``, ``references.bib``.
+        SVG, ``data_dictionary.json``, ``settings.json``, ``report.html``, ``methods.md``, ``references.bib``.
 
     Raises
     ------
@@ -378,6 +379,7 @@ def write_course(
             save_figure(figure, draft / name)
         attrs = {name: value for name, value in course.attrs.items() if name != "settings"}
         write_settings(draft, attrs, settings or {})
+        dictionary.write_dictionary(draft, COURSE_CONTENTS, words=dictionary.course_words, said={})
 
     return write_folder(folder, fill, COURSE_CONTENTS, overwrite)
 
