@@ -344,7 +344,7 @@ def test_folder(many, tmp_path):
     assert sorted(f.name for f in files) == sorted([*folder_module.COURSE_CONTENTS, *REPORT])
     assert sorted(f.name for f in files) == sorted(p.name for p in (tmp_path / "out").iterdir())
     told = json.loads((tmp_path / "out" / "data_dictionary.json").read_text())["files"]
-    assert set(told) == set(folder_module.COURSE_CONTENTS)
+    assert set(told) == {*folder_module.COURSE_CONTENTS, *REPORT}
     for name in ("summary.csv", "kept_features.csv"):
         heads = (tmp_path / "out" / name).read_text().splitlines()[0].split(",")
         assert list(told[name]["columns"]) == heads
