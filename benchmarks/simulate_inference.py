@@ -257,6 +257,35 @@ def nested(sets: int) -> None:
         row(label, *cells, *means)
 
 
+@simulation(400)
+def controls(sets: int) -> None:
+    """Partial alignment where the target holds what a control says and noise, and nothing else that X has."""
+    n, stimuli, d = 39, 24, 20
+    print(f"{sets} data sets a row, {stimuli} stimuli, {d} features of which five are the control, {n} relabellings\n")
+    heading("comparator", "control", "pruned: p <= 0.05", "KS p", "gain: p <= 0.05", "KS p ", "mean held-out alignment")
+    for comparator in ("pearson", "spearman"):
+        for given in (False, True):
+            found: dict[str, list[float]] = {"pruned_test": [], "gain": [], "score": []}
+            for seed in range(sets):
+                rng = np.random.default_rng([41, seed])
+                X = rng.normal(size=(stimuli, d))
+                control = sc.similarity(X[:, :5], threads=1)
+                target = control / control.std() + rng.normal(size=control.shape)
+                pruner = sc.Pruner(comparator=comparator, kind="similarity", threads=1)
+                how = {"control": control if given else None, "seed": seed, "progress": False}
+                null = sc.permutation_test(X, target, n, pruner, 3, **how)
+                for name in ("pruned_test", "gain"):
+                    found[name].append(float(null[f"p_{name}"][0]))
+                found["score"].append(float(null.observed_pruned_test[0]))
+            cells = []
+            for name in ("pruned_test", "gain"):
+                share = float(np.mean(np.array(found[name]) <= 0.05))
+                cells += [f"{share:.3f} ± {error(share, sets):.3f}", uniform(found[name], n)]
+            score = np.array(found["score"])
+            mean = f"{score.mean():.3f} ± {score.std() / np.sqrt(sets):.3f}"
+            row(comparator, "the five features" if given else "none", *cells, mean)
+
+
 @simulation(200)
 def others(sets: int) -> None:
     """False positives at 5 % of the test over subjects along time, features chosen on each or on all others."""

@@ -121,14 +121,16 @@ def test_a_run_of_twice_the_work_is_said_to_take_twice_the_time(monkeypatch):
     assert ten.bytes == cost.memory(41, 20, 5, 41)
 
 
-def test_each_control_counts_as_a_further_target():
-    rng, settings = np.random.default_rng(0), sc.Pruner(kind="similarity", threads=1).settings()
+@pytest.mark.parametrize(("comparator", "times"), [("pearson", 7 / 5), ("spearman", (5 + 6 * 3) / (5 + 6))])
+def test_controls_count(comparator, times):
+    """Each is one sum more beside the five of a target, or, where ranks are compared, one target more."""
+    rng, settings = np.random.default_rng(0), sc.Pruner(comparator=comparator, kind="similarity", threads=1).settings()
     X, rows = rng.normal(size=(12, 5)), rng.normal(size=(3, 66))
     plain, controlled = (
         settings.cost(settings.problem(*settings.read(X, rows[0], control=control))) for control in (None, rows[1:])
     )
-    assert controlled.multiply_adds == pytest.approx(plain.multiply_adds * (5 + 6 * 3) / (5 + 6))
-    assert controlled.bytes == cost.memory(12, 5, 3, 12)
+    assert controlled.multiply_adds == pytest.approx(plain.multiply_adds * times)
+    assert controlled.bytes == cost.memory(12, 5, 3, 12, moments=comparator == "pearson")
 
 
 @pytest.mark.parametrize("comparator", ["pearson", "corr_cov", "spearman", "tau-a"])

@@ -103,7 +103,7 @@ def rate(problem: Problem, targets: int, stimuli: int) -> float:
     shorter ways where there are few: as many stimuli are ranked as are asked about, up to :data:`MOST_RANKED`, with
     fewer features.
     """
-    if _by_moments(problem):
+    if by_moments(problem):
         n, d, count = 512, 1024 if targets < 4 else 256, min(targets, 24)
     else:
         n, count = min(stimuli, MOST_RANKED), min(targets, 8)
@@ -156,7 +156,7 @@ class Cost:
     @property
     def bytes(self) -> int:
         """By :func:`memory`."""
-        features, targets, moments = self.problem.features, self.problem.targets, _by_moments(self.problem)
+        features, targets, moments = self.problem.features, self.problem.targets, by_moments(self.problem)
         patterns = len(targets.weights) if isinstance(targets, Targets) and targets.weights is not None else 0
         return memory(
             features.n, features.d, (len(targets) + targets.control_rows) * self.together, max(self.training),
@@ -167,7 +167,7 @@ class Cost:
     @property
     def least_seconds(self) -> float:
         """What no processor goes below."""
-        fastest = FASTEST if _by_moments(self.problem) else FASTEST_OF_RANKS
+        fastest = FASTEST if by_moments(self.problem) else FASTEST_OF_RANKS
         return self.multiply_adds / (self.problem.execution.threads * fastest)
 
     def seconds(self) -> float:
@@ -217,7 +217,7 @@ def announce_together(costs: Sequence[Cost], what: str, shown: bool) -> None:
         say(f"{bound}about {duration(seconds)}, {size}: {what}, {n} stimuli x {d} features, {targets}")
 
 
-def _by_moments(problem: Problem) -> bool:
+def by_moments(problem: Problem) -> bool:
     """Whether the comparator needs sums over pairs alone, not the similarities themselves."""
     row = comparator_row(problem.comparator)
     return not (row.rank or row.whitened)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..arguments import check_integer, check_seed, check_share, is_number, quoted
-from ..cost import Cost
+from ..cost import Cost, by_moments
 from ..execution import WORTH_CUDA, Execution, check_device, multiply_adds, thread_count
 from ..features import DeviceFeatures, Features, Indices, Matrix, as_array, read_features, read_order
 from ..measures import Joint, SearchRow, check_comparator, check_joint, check_metric, search_row
@@ -301,8 +301,13 @@ class Settings:
     ) -> Cost:
         """What the searches of all folds take, ``runs`` times, ``together`` of them in a call."""
         n, d, targets, search = problem.features.n, problem.features.d, len(problem.targets), self.search
-        rows = targets + problem.targets.control_rows
-        effort = search.cost(n, d, rows) / multiply_adds(n, d, targets)
+        rows, q = targets, 0
+        if problem.targets.controls is not None:
+            if by_moments(problem) and problem.execution.device == "cpu":
+                q = len(problem.targets.controls)  # one more sum beside the five of a target
+            else:
+                rows += problem.targets.control_rows
+        effort = search.cost(n, d, rows) / multiply_adds(n, d, targets) * (5 + q) / 5
         if search.row.inner_folds:
             effort *= 1 + search.inner_cv
         if search.row.half_samples:
