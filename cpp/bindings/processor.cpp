@@ -75,12 +75,12 @@ Triplets borrow_triplets(const Object& object, int64_t stimuli) {
     return triplets;
 }
 
-template <auto verb>
+// Of each feature of a subset, or of each prefix of an order. (A sanitizer's build can't compare functions as it compiles.)
+template <auto verb, bool in_order>
 Array choices(const Object& x, const Object& triplets, const std::string& metric, const Object& features, int threads) {
     const Features embedding = borrow_features(x);
     const Triplets chosen = borrow_triplets(triplets, embedding.stimuli);
     const auto rule = named<Metric>(metric, "metric");
-    constexpr bool in_order = verb == &cpu::choices_insertion_curve;
     const Indices listed = borrow_indices(features, embedding.count, in_order ? "order" : "subset");
     if (listed.count < 1) throw py::value_error("features must be at least one, got none");
     Array out(in_order ? listed.count : embedding.count);
@@ -97,10 +97,10 @@ void bind_processor(py::module_& module) {
                py::arg("threads"),
                "Whether all patterns are finite, and dissimilarities (times, pairs) of the patterns at each time.");
     const py::arg x("X"), triplets("triplets"), metric("metric"), threads("threads");
-    module.def("choices_leave_one_out", &choices<&cpu::choices_leave_one_out>, x, triplets, metric, py::arg("subset"), threads,
-               "Share of choices (features) that are the most similar pair with each feature of the subset removed.");
-    module.def("choices_insertion_curve", &choices<&cpu::choices_insertion_curve>, x, triplets, metric, py::arg("order"), threads,
-               "Share of choices (steps) that are the most similar pair over each prefix of the order.");
+    module.def("choices_leave_one_out", &choices<&cpu::choices_leave_one_out, false>, x, triplets, metric, py::arg("subset"),
+               threads, "Share of choices (features) that are the most similar pair with each feature of the subset removed.");
+    module.def("choices_insertion_curve", &choices<&cpu::choices_insertion_curve, true>, x, triplets, metric, py::arg("order"),
+               threads, "Share of choices (steps) that are the most similar pair over each prefix of the order.");
     module.def("magnitudes", &magnitudes, py::arg("X"),
                "The largest magnitude of X, NaN where some value is not finite, and the smallest other than zero.");
     module.def("order_by_importance", &order_by_importance, py::arg("values"), py::arg("threads"),
