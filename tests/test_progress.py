@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tqdm
 
 import secateur as sc
 from secateur import _core, progress
@@ -142,6 +143,9 @@ def test_a_notebook_without_widgets_is_not_warned_of(monkeypatch):
     monkeypatch.setitem(sys.modules, "ipykernel.zmqshell", kernel)  # what newer tqdm looks for
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
     names = ("tqdm.auto", "tqdm.autonotebook", "tqdm.notebook")
+    for name in ("auto", "autonotebook", "notebook"):  # so that the package has the modules of before again, afterwards
+        if hasattr(tqdm, name):
+            monkeypatch.setattr(tqdm, name, getattr(tqdm, name))
 
     def forget():
         for name in names:

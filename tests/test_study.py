@@ -73,7 +73,7 @@ class TestConfig:
             ('file = "x"\nmany = "a"', "a.toml: many must be a table, got 'a'"),
             ('file = "x"\ninner = 2', "a.toml: inner must be a table, got 2"),
             ('file = "x"\n[many]\na = 1', "a.toml: many.a must be a path, got 1"),
-            ('file = "x" y', "a.toml must be TOML, got a file where: Expected newline"),
+            ('file = "x" y', "a.toml must be TOML, got a file that is not: Expected newline"),
         ],
     )
     def test_refusals(self, tmp_path, text, words):
