@@ -58,7 +58,7 @@ def import_torchvision() -> Any:
     except RuntimeError as error:
         if not re.search(r"operator torchvision::q?nms does not exist", str(error)):
             raise
-        for name in ("nms", "qnms"):
+        for name in ("nms", "qnms"):  # operators of torchvision's own library, which another build of torch left out
             schema = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
             torch.library.define(f"torchvision::{name}", schema)
         import torchvision
