@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -318,6 +319,50 @@ def test_a_folder_of_no_known_command_is_shown_as_it_is(tmp_path: Path) -> None:
     checked(text)
     assert "<h1>All</h1>" in text
     assert write_report(tmp_path / "out") == list(REPORT)
+
+
+def with_charts(run: Path, folder: Path) -> Path:
+    shutil.copytree(run, folder)
+    write_report(folder, interactive=True)
+    return folder / "report.html"
+
+
+@pytest.mark.parametrize(("name", "axis"), [("one", "training alignment"), ("course", "held-out alignment")])
+def test_charts_are_added_where_they_are_asked_for(runs: dict[str, Path], tmp_path: Path, name: str, axis: str) -> None:
+    """The page holds Bokeh's script once, and their values; an ordinary page holds neither."""
+    pytest.importorskip("bokeh")
+    page = with_charts(runs[name], tmp_path / name)
+    text, plain = page.read_text(encoding="utf-8"), (runs[name] / "report.html").read_text(encoding="utf-8")
+    assert text.count("BEGIN bokeh.min.js") == 1
+    assert page.stat().st_size < 5e6
+    assert f'"{axis}' in text
+    assert not re.search(r"<(script|link|img)[^>]* (src|href)=.?(https?:)?//", text)
+    assert "bokeh" not in plain
+    assert "Explore" not in plain
+
+
+def test_charts_without_bokeh_are_refused(
+    runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "bokeh.plotting", None)
+    shutil.copytree(runs["course"], tmp_path / "course")
+    before = (tmp_path / "course/report.html").read_bytes()
+    done = CliRunner().invoke(cli.app, ["report", str(tmp_path / "course"), "--interactive"])
+    assert done.exit_code == 2
+    assert "pip install 'secateur[interactive]'" in done.stderr
+    assert (tmp_path / "course/report.html").read_bytes() == before
+
+
+@pytest.mark.skipif(bool(browser.MISSING), reason=browser.MISSING)
+def test_charts_in_a_browser(runs: dict[str, Path], tmp_path: Path) -> None:
+    pytest.importorskip("bokeh")
+    with browser.Browser() as window:
+        window.open(with_charts(runs["one"], tmp_path / "one"), 390)
+        drawn = "return Bokeh.documents[0].roots().map(one => one.renderers.length)"
+        assert window.run("return new Promise(r => setTimeout(() => r(Bokeh.documents.length), 500))") == 1
+        assert min(window.run(drawn)) > 0
+        assert window.run("return document.documentElement.scrollWidth") <= 390
+        assert [line for line in window.complaints() if "[bokeh" not in line] == []
 
 
 @pytest.mark.skipif(bool(browser.MISSING), reason=browser.MISSING)

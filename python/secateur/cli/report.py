@@ -17,6 +17,9 @@ def report(
     out: Annotated[
         Path, option("FILE", "Where several runs are put side by side; one run's page goes into its folder.")
     ] = Path("secateur-runs.html"),
+    interactive: Annotated[
+        bool, flag("--interactive", "Add charts whose values show under the pointer (extra: interactive).")
+    ] = False,
     overwrite: Annotated[bool, flag("--overwrite", "Replace an earlier page of several runs.")] = False,
 ) -> None:
     """Make report.html, methods.md and references.bib of results folders anew; put several runs side by side.
@@ -35,7 +38,7 @@ def report(
                 read_run(folder)
         for folder in folders:
             with refuse_bad_input(str(folder)):
-                write_report(folder)
+                write_report(folder, interactive=interactive)
             print_text(f"Written: {folder / 'report.html'}")
         if several:
             with refuse_bad_input():

@@ -36,6 +36,7 @@ def html(
     ceiling: xarray.Dataset | None = None,
     title: str | None = None,
     settings: Mapping[str, Any] | None = None,
+    interactive: bool = False,
 ) -> Page:
     """The report of a result as one HTML page, as the commands write it into their folders.
 
@@ -54,6 +55,9 @@ def html(
         The heading.
     settings : mapping, optional
         What else is known of the run: ``inputs``, ``notes``, ``command``, as in ``settings.json``.
+    interactive : bool
+        Whether to add charts whose values show under the pointer (with Bokeh, the extra ``interactive``; the page
+        then holds its script, about a megabyte).
 
     Returns
     -------
@@ -65,6 +69,8 @@ def html(
     ------
     ValueError
         Where result is none of these.
+    ImportError
+        Where interactive and Bokeh is not installed.
 
     Examples
     --------
@@ -91,7 +97,7 @@ def html(
                 "result must be from cross_validate, feature_maps.select, compare or timecourse.prune, got a Dataset "
                 f"with the dimensions {', '.join(map(str, result.dims)) or 'none'}"
             )
-        return report_of(read_run(out, ours=True), links=False)
+        return report_of(read_run(out, ours=True), links=False, interactive=interactive)
 
 
 def _validated(

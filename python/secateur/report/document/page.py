@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...atomic import whole_file
 from ..contents import REPORT, described
-from .parts import Block, Code, Part, Table, Words
+from ..interactive import embedded, require_bokeh
+from .parts import Block, Chart, Code, Part, Table, Words
 from .references import REFERENCES, bibtex, listed
 from .run import Run, read_run
 from .sections import section_of
@@ -24,12 +25,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Page", "report_of", "side_by_side", "write_report"]
 
+SCRIPT = 1_000_000  # bytes of pictures that a page with Bokeh's script does without
+
 NAMES = {
     "verdict": "Verdict",
     "inputs": "Inputs",
     "results": "Results",
     "held-out": "Held out",
     "features": "Which features",
+    "explore": "Explore",
     "methods": "Methods and references",
     "reproduce": "Reproduce",
 }
@@ -90,7 +94,7 @@ def _template() -> Template:
     return made.get_template("report.html.jinja")
 
 
-def report_of(run: Run, *, links: bool = True) -> Page:
+def report_of(run: Run, *, links: bool = True, interactive: bool = False) -> Page:
     """The report of a run.
 
     Parameters
@@ -99,11 +103,21 @@ def report_of(run: Run, *, links: bool = True) -> Page:
         From :func:`secateur.report.document.run.read_run`.
     links : bool
         Whether the files of the folder are listed, with links to them.
+    interactive : bool
+        Whether charts whose values show under the pointer are added (with Bokeh, a megabyte more).
 
     Returns
     -------
     Page
+
+    Raises
+    ------
+    ImportError
+        Where interactive and Bokeh is not installed.
     """
+    if interactive:
+        require_bokeh()
+        run.left -= SCRIPT
     section = section_of(run)
     text, keys = _methods(section)
     results, result_tabs = section.results()
@@ -113,6 +127,7 @@ def report_of(run: Run, *, links: bool = True) -> Page:
         Part("results", NAMES["results"], results, result_tabs),
         Part("held-out", NAMES["held-out"], section.held_out()),
         Part("features", NAMES["features"], chosen, chosen_tabs),
+        *([Part("explore", NAMES["explore"], _charts(section))] if interactive else []),
         Part("methods", NAMES["methods"], [Code("Methods, ready for a paper", text, "prose")]),
         Part("reproduce", NAMES["reproduce"], [*section.reproduce(), *([_files(run, section)] if links else [])]),
     ]
@@ -135,11 +150,18 @@ def _page(
     links: bool = True,
 ) -> Page:
     names = {"verdict": NAMES["verdict"], **{part.key: part.title for part in parts}}
+    charts = [block.figure for part in parts for block in part.blocks if isinstance(block, Chart)]
+    script, places = embedded(charts) if charts else ("", [])
     text = _template().render(
         title=title, facts=facts, verdict=verdict, warnings=warnings, parts=parts, names=names, references=references,
-        lines=lines, links=links,
+        lines=lines, links=links, script=script, places=dict(zip((chart.id for chart in charts), places)),
     )  # fmt: skip
     return Page(text, title, methods, references)
+
+
+def _charts(section: Section) -> list[Block]:
+    charts: list[Block] = list(section.charts())
+    return charts or [Words("This command's results have no interactive charts: their pictures are above.")]
 
 
 def _methods(section: Section) -> tuple[str, list[str]]:
@@ -153,7 +175,7 @@ def _files(run: Run, section: Section) -> Table:
     return Table("Files in this folder", ["file", "what it holds"], rows, 2, linked=True)
 
 
-def write_report(folder: Path, *, ours: bool = False) -> list[str]:
+def write_report(folder: Path, *, ours: bool = False, interactive: bool = False) -> list[str]:
     """Write ``report.html``, ``methods.md`` and ``references.bib`` into a results folder; the names of these.
 
     Parameters
@@ -162,6 +184,8 @@ def write_report(folder: Path, *, ours: bool = False) -> list[str]:
         It holds all else that the run writes.
     ours : bool
         Whether this process has just written it.
+    interactive : bool
+        As in :func:`report_of`.
 
     Returns
     -------
@@ -171,8 +195,10 @@ def write_report(folder: Path, *, ours: bool = False) -> list[str]:
     ------
     ValueError
         Where it is no results folder of this library.
+    ImportError
+        Where interactive and Bokeh is not installed.
     """
-    page = report_of(read_run(folder, ours=ours))
+    page = report_of(read_run(folder, ours=ours), interactive=interactive)
     for name, text in zip(REPORT, (page.text, page.methods, page.references)):
         with whole_file(folder / name) as draft:
             draft.write_text(text, encoding="utf-8", newline="\n")

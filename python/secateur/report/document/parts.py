@@ -12,7 +12,8 @@ from typing import Any
 import pandas
 
 __all__ = [
-    "Block", "Bullets", "Code", "Download", "Part", "Picture", "Tab", "Table", "Words", "cell_words", "table_of",
+    "Block", "Bullets", "Chart", "Code", "Download", "Part", "Picture", "Tab", "Table", "Words", "cell_words",
+    "table_of",
 ]  # fmt: skip
 
 Cell = str | int | float | bool | None
@@ -101,7 +102,16 @@ class Picture:
     kind: str = "picture"
 
 
-Block = Words | Bullets | Code | Download | Table | Picture
+@dataclass(frozen=True)
+class Chart:
+    """A chart whose values show under the pointer: a figure of Bokeh's, and words for those who don't see it."""
+
+    figure: Any
+    alt: str
+    kind: str = "chart"
+
+
+Block = Words | Bullets | Code | Download | Table | Picture | Chart
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,10 @@ import numpy as np
 import pandas
 import xarray
 
+from ...measures import metric_row
 from ...pairs import pair_count
+from ...scaling import mds
+from .. import interactive
 from ..curves import insertion_curves
 from ..drawing import mean_sd, plus_minus, shortened, signed, unit_of
 from ..folder import CONTENTS
@@ -18,13 +21,14 @@ from ..held_out_scores import held_out
 from ..nulls import null
 from ..results import things_of
 from . import cautions, methods
-from .parts import Block, Cell, Code, Download, Tab, Table, Words, table_of
+from .parts import Block, Cell, Chart, Code, Download, Tab, Table, Words, table_of
 from .references import cited
 from .section import Section, target_tabs
 
 __all__ = ["PruneReport", "feature_blocks"]
 
 MOST_TABS = 12
+MOST_CHARTS = 4
 MOST_ROWS = 300
 MOST_FEATURES = 50
 
@@ -323,6 +327,29 @@ class PruneReport(Section):
             return super().features()
         tabs = [feature_blocks(own, things_of(self.result)) for _, own in table.groupby("target", sort=False)]
         return target_tabs(self.names[:MOST_TABS], tabs[:MOST_TABS])
+
+    def charts(self) -> list[Chart]:
+        result, found = self.result, []
+        for t, name in enumerate(self.names[:MOST_CHARTS]):
+            if "curve" in result:
+                words = f"Training alignment against the number of {things_of(result)} kept, {name}"
+                found.append(Chart(interactive.curves(result, t), words))
+        table = self.run.table("kept_features.csv")
+        if table is not None and {"frequency", "mean_importance"} <= set(table.columns):
+            own = table[table["target"] == table["target"].iloc[0]] if "target" in table else table
+            own = own.iloc[:2000]  # the most often kept
+            words = f"How often each of the {things_of(result)} was kept, and how much it matters, {self.names[0]}"
+            found.append(Chart(interactive.features(own, things_of(result)), words))
+        return found + self._map()
+
+    def _map(self) -> list[Chart]:
+        kept = self.run.table("features_pruned.csv")
+        if kept is None or kept.shape[1] < 2:
+            return []
+        metric = self.settings["metric"]
+        places, stress = mds(kept.iloc[:, 1:].to_numpy(dtype=float), metric=metric)
+        words = f"The stimuli in the space of the kept {things_of(self.result)} (MDS, stress-1 {stress:.2f})"
+        return [Chart(interactive.stimuli(places, list(map(str, kept.iloc[:, 0])), metric_row(metric).unit), words)]
 
     def methods(self) -> list[str]:
         result, attrs = self.result, dict(self.result.attrs)

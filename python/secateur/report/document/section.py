@@ -11,7 +11,7 @@ from ...measures import label_of
 from ..contents import described
 from . import cautions, methods
 from .markdown import blocks_of, heading_of
-from .parts import Block, Bullets, Code, Tab, Table, Words
+from .parts import Block, Bullets, Chart, Code, Tab, Table, Words
 from .run import Run
 
 __all__ = ["Section", "target_tabs"]
@@ -69,6 +69,10 @@ class Section:
 
     def verdict(self) -> list[str]:
         """What was found, in two sentences."""
+        return []
+
+    def charts(self) -> list[Chart]:
+        """Charts whose values show under the pointer, where the command's results have some."""
         return []
 
     def warnings(self) -> list[str]:

@@ -10,11 +10,12 @@ import numpy as np
 import pandas
 
 from ...measures import label_of
+from .. import interactive
 from ..courses import flips_words
 from ..drawing import signed
 from ..folder import COURSE_CONTENTS, PICTURES
 from . import cautions, methods
-from .parts import Block, Code, Download, Tab, Words, table_of
+from .parts import Block, Chart, Code, Download, Tab, Words, table_of
 from .references import cited
 from .section import Section
 
@@ -130,6 +131,10 @@ class CourseReport(Section):
             if own:
                 tabs.append(Tab(title, own))
         return blocks, tabs
+
+    def charts(self) -> list[Chart]:
+        drawn = interactive.course(self.table, self.unit, label_of(str(self.settings["comparator"])))
+        return [Chart(drawn, "Held-out alignment over time: all features, kept ones, the gain")]
 
     def _alt(self, stem: str) -> str:
         gain = self.table["gain"].to_numpy(dtype=float)
