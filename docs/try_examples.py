@@ -74,6 +74,18 @@ def prepare(names: tuple[str, ...], tree: Path) -> list[list[str]]:
     return commands
 
 
+def take_compiled(python: Path) -> None:
+    """Copy the installed package's compiled module into a tree's Python, with the libraries that its wheel brought."""
+    import secateur
+
+    installed = Path(secateur.__file__).parent
+    for compiled in installed.glob("_core*.so"):
+        shutil.copy2(compiled, python / "secateur")
+    for libraries in (installed.parent / "secateur.libs", installed / ".dylibs"):
+        if libraries.is_dir():
+            shutil.copytree(libraries, python / libraries.relative_to(installed.parent))
+
+
 def run_tests(commands: list[list[str]], tree: Path, package: Path) -> None:
     """Run pytest in a tree, with the package that lies in a folder."""
     environment = os.environ | {"PYTHONPATH": str(package), "OMP_NUM_THREADS": "1"}
@@ -113,10 +125,7 @@ def main(names: tuple[str, ...]) -> None:
                 install += [f"--config-settings=cmake.{setting}"]  # pip before 23.1 has no -C
             subprocess.run(install, check=True)
         else:
-            import secateur
-
-            for compiled in Path(secateur.__file__).parent.glob("_core*.so"):
-                shutil.copy2(compiled, package / "secateur")
+            take_compiled(package)
         built = taken(started)
         run_tests(commands, tree, package)
         print(f"{', '.join(names)}: built in {built}, built and tested in {taken(started)}")  # noqa: T201

@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-import secateur
-
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "docs" / "try_examples.py"
 pytestmark = pytest.mark.skipif(not SCRIPT.is_file(), reason="the docs are not beside these tests")
@@ -32,8 +30,7 @@ def tree(tmp_path: Path) -> Path:
     for name in ("cpp", "python", "tests"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
     shutil.copy2(ROOT / "CMakeLists.txt", tmp_path)
-    for compiled in Path(secateur.__file__).parent.glob("_core*.so"):
-        shutil.copy2(compiled, tmp_path / "python" / "secateur")
+    try_examples.take_compiled(tmp_path / "python")
     return tmp_path
 
 
