@@ -98,8 +98,8 @@ def with_pruning(*names: str) -> Callable[[Command], Command]:
     """In place of a command's argument ``pruning``: an option for each of these parameters of pruning, or for all."""
 
     def wrap(command: Command) -> Command:
-        signature, hints = inspect.signature(command), get_type_hints(command, include_extras=True)
-        own = get_type_hints(Pruning)
+        # Not get_type_hints: before Python 3.11 it hides Annotated in an Optional where the default is None.
+        signature, own = inspect.signature(command, eval_str=True), get_type_hints(Pruning)
         default = signature.parameters["pruning"].default
         offered = [one for one in fields(Pruning) if not names or one.name in names]
 
@@ -111,7 +111,7 @@ def with_pruning(*names: str) -> Callable[[Command], Command]:
         parameters: list[inspect.Parameter] = []
         for name, parameter in signature.parameters.items():
             if name != "pruning":
-                parameters.append(parameter.replace(annotation=hints[name]))
+                parameters.append(parameter)
                 continue
             for one in offered:
                 hint = str if get_origin(own[one.name]) is Literal else own[one.name]
