@@ -90,7 +90,7 @@ def test_files_of_one_target(here: Path) -> None:
     table = pandas.read_csv("out/features_pruned.csv", index_col="stimulus")
     assert list(table.index) == NAMES
     assert list(table.columns) == [f"unit {k}" for k in np.flatnonzero(kept)]
-    np.testing.assert_allclose(table.to_numpy(), X[:, kept], rtol=1e-15)
+    np.testing.assert_allclose(table.to_numpy(), X[:, kept], rtol=1e-14)
     np.testing.assert_array_equal(np.load("out/features_pruned.npy"), X[:, kept])
     rdm = pandas.read_csv("out/rdm_pruned.csv", index_col="stimulus")
     assert list(rdm.index) == list(rdm.columns) == NAMES

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -65,7 +66,8 @@ def test_a_mat_file_that_crashes_its_reader(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"MATLAB 5.0", bytes(200)], ids=["empty", "cut", "zeros"])
 def test_a_mat_file_that_is_none(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.mat").write_bytes(content)
-    assert "x.mat could not be read as a .mat file" in refusal(tmp_path / "x.mat")
+    said = refusal(tmp_path / "x.mat")  # SciPy before 1.15 reads zeros as an array of nothing
+    assert re.search(r"x\.mat (could not be read as a \.mat file|must hold an array for FEATURES, .* got 0 × 0)", said)
 
 
 def same(one: Any, other: Any) -> bool:

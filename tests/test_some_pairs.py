@@ -136,7 +136,11 @@ def test_controls_go_with_a_target_that_was_read():
         ([(0, 1, np.inf)], ValueError, "^pairs must not have infinite values, got one in row 0$"),
         ([(0, 1, 0.5, 0)], ValueError, "^pairs must have finite weights above 0, got 0 in row 0$"),
         ([("a", "b", "c")], TypeError, "^pairs must hold real numbers"),
-        (scipy.sparse.eye_array(2), ValueError, "^pairs must be square where they are sparse, of 4 stimuli, got shape"),
+        (
+            scipy.sparse.csr_array(np.eye(2)),
+            ValueError,
+            "^pairs must be square where they are sparse, of 4 stimuli, got shape",
+        ),
     ],
 )
 def test_bad_pairs_are_refused(pairs, error, words):

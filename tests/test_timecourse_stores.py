@@ -129,7 +129,7 @@ def test_other_codecs_of_format_3_are_refused(codecs_3, more, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::Warning")  # of strings of format 3, and of speed
-@pytest.mark.parametrize("form", [2, 3])
+@pytest.mark.parametrize("form", [2, 3] if int(zarr.__version__.split(".")[0]) > 2 else [2])
 @pytest.mark.parametrize("consolidated", [True, False])
 def test_what_xarray_writes_is_read(form, consolidated, tmp_path):
     values = np.random.default_rng(0).normal(size=(N, C, T))
@@ -301,7 +301,8 @@ def test_scores_that_are_lost_are_noticed(loss, written, tmp_path):
     place, course, run = written
     copy = tmp_path / "copy.zarr"
     shutil.copytree(place, copy)
-    assert not list((copy / "undefined_pairs").glob("[0-9]*"))  # none: Zarr writes no file of zeros, which is no loss
+    if int(zarr.__version__.split(".")[0]) > 2:
+        assert not list((copy / "undefined_pairs").glob("[0-9]*"))  # none: it writes no file of zeros, which is no loss
     xarray.testing.assert_identical(timecourse.open_store(copy).load(), course)
     change, part = LOSSES[loss]
     change(copy)
