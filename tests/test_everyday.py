@@ -277,6 +277,20 @@ def test_stimuli_are_left_out_with_their_number(here: Path, X: Any, S: Any, pack
     assert list(pandas.read_csv("out/test_folds.csv")["group"]) == ["ab"[i % 2] for i in stay]
 
 
+@pytest.mark.parametrize("excluded", ["s7", "s7.jpg", "class/s7.jpg"])
+def test_stimuli_are_left_out_by_names_without_extensions(here: Path, X: Any, S: Any, excluded: str) -> None:
+    np.savez("x.npz", X=X[:-1], labels=[f"class/s{i}.jpg" for i in range(N - 1)])
+    np.savez("s.npz", S=S[1:, 1:], labels=[f"s{i}.jpg" for i in range(1, N)])
+    outcome = run("x.npz:X", "s.npz:S", "--kind", "similarity", "--drop-missing", "--exclude", excluded)
+    assert outcome.exit_code == 0, outcome.output
+    assert f"note: 1 stimuli of s.npz that x.npz lacks were left out: s{N - 1}." in outcome.stderr
+    assert "were matched without the folders and extensions of files" in outcome.stderr
+    stay = [i for i in range(1, N - 1) if i != 7]
+    expected = sc.cross_validate(X[stay], S[stay][:, stay], cv=3, kind="similarity")
+    table = pandas.read_csv("out/folds.csv")
+    np.testing.assert_allclose(table["pruned_test"], expected["pruned_test"].values.ravel(), atol=1e-10)
+
+
 def test_what_is_left_out_must_be_there(here: Path) -> None:
     outcome = run("x.npy", "s.npy", "--kind", "similarity", "--exclude", "99")
     assert outcome.exit_code == 2

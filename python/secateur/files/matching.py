@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -127,20 +127,31 @@ def _first(names: Sequence[str]) -> str:
 _ENDING = re.compile(r"\.(png|jpe?g|bmp|gif|tiff?|webp|ppm|pgm)$", re.IGNORECASE)
 
 
-def _alike(names: Names, stimuli: Names) -> tuple[Names, Names, str]:
-    """The names cut until both are the same set, if that can be, and what was cut off.
+# Photographs are often named with the extension in one file and without in another, or with the folder of a class.
+_CUTS: tuple[tuple[str, Callable[[str], str]], ...] = (
+    ("", str),
+    ("the extensions of files", lambda name: _ENDING.sub("", name)),
+    ("the folders and extensions of files", lambda name: _ENDING.sub("", re.split(r"[\\/]", name)[-1])),
+)
 
-    Photographs are often named with the extension in one file and without in another, or with the folder of a class.
-    """
-    for cut, shorter in (
-        ("", str),
-        ("the extensions of files", lambda name: _ENDING.sub("", name)),
-        ("the folders and extensions of files", lambda name: _ENDING.sub("", re.split(r"[\\/]", name)[-1])),
-    ):
+
+def _alike(names: Names, stimuli: Names) -> tuple[Names, Names, str]:
+    """The names cut until both are the same set, if that can be, and what was cut off."""
+    for cut, shorter in _CUTS:
         short, known = (tuple(shorter(name) for name in listed) for listed in (names, stimuli))
         if set(short) == set(known) and len(set(short)) == len(short) == len(known):
             return short, known, cut
     return names, stimuli, ""
+
+
+def _most_alike(names: Names, stimuli: Names) -> Callable[[str], str]:
+    """The cut after which most names are in both: the least one of several that do, and none that makes two alike."""
+    best, most = _CUTS[0][1], -1
+    for _, shorter in _CUTS:
+        short, known = ({shorter(name) for name in listed} for listed in (names, stimuli))
+        if len(short & known) > most and len(short) == len(set(names)) and len(known) == len(set(stimuli)):
+            best, most = shorter, len(short & known)
+    return best
 
 
 def left_out(
@@ -183,8 +194,11 @@ def left_out(
     of_features = known or own or [str(i) for i in range(count)]
     if len(of_target) != n or len(of_features) != count:
         return target, None, notes  # of other sizes, which is refused in its own words
-    gone = set(exclude)
-    unknown = [name for name in exclude if name not in of_target and name not in of_features]
+    shorter = _most_alike(tuple(of_target), tuple(of_features))
+    said = {*of_target, *of_features}
+    of_target, of_features = ([shorter(name) for name in listed] for listed in (of_target, of_features))
+    unknown = [name for name in exclude if name not in {*said, *of_target, *of_features}]
+    gone = {shorter(name) for name in exclude}
     if unknown:
         raise FileError(
             f"--exclude must name stimuli of {target.path.name} or {features.path.name}, got {quoted(unknown)}"
@@ -193,7 +207,8 @@ def left_out(
         notes.append(f"{len(gone)} stimuli were left out as asked: {_first(sorted(gone))}")
     if drop_missing and own and known:
         for listed, other, here, there in (
-            (own, known, target.path.name, features.path.name), (known, own, features.path.name, target.path.name),
+            (of_target, of_features, target.path.name, features.path.name),
+            (of_features, of_target, features.path.name, target.path.name),
         ):  # fmt: skip
             lacking = [name for name in listed if name not in set(other) and name not in gone]
             if lacking:
