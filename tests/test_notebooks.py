@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import operator
+import re
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,11 @@ def names(source: str) -> set[str]:
 
 def test_there_are_notebooks_and_scripts() -> None:
     assert [path.stem for path in NOTEBOOKS] == ["heatmaps", "meg_course", "prune_your_rdm"]
-    assert len(SCRIPTS) > 15
+    text = (DOCS / "gallery_figures.py").read_text(encoding="utf-8")
+    listed = [
+        word for line in re.findall(r"^    \*\((.*)\),$", text, re.MULTILINE) for word in re.findall(r'"(\w+)"', line)
+    ]
+    assert sorted(f"plot_{name}" for name in listed) == [path.stem for path in SCRIPTS]
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
