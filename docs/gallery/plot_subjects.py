@@ -19,7 +19,7 @@ people = shared + rng.normal(scale=[[0.2 + 0.05 * person] for person in range(10
 result = sc.cross_validate(X, people, sc.Pruner(kind="similarity"), cv=5, seed=0)
 
 # %%
-# Left: everyone, all features against those kept, with the mean. Right: every person by name. Folds of one person
+# Left: everyone, all features against those kept, with the mean. Right: every person alone. Folds of one person
 # share stimuli; people do not share noise, so the test is over people.
 
 result.attrs["targets"] = "subjects"
