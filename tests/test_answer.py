@@ -207,8 +207,10 @@ def test_the_overview_tests_subjects_alone(subjects: Any) -> None:
     assert left.get_ylim() == right.get_ylim()
     words = " ".join(text.get_text() for text in figure.texts)
     assert "t(4) = " in words
+    assert right.get_xlabel() == "subject"
     unsaid = subjects.copy()
     del unsaid.attrs["targets"]
+    assert report.overview(unsaid).axes[1].get_xlabel() == "target"
     assert "Mean over" not in report.text(unsaid)
 
 

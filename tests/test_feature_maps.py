@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
+import xarray
 from scipy import stats
 
 import reference
@@ -576,6 +577,13 @@ def test_pictures(two_networks, images, target):
         assert [pytest.approx(100)] * 2 == [h.sum() for h in heights]
         assert axes.get_xlabel()
         assert axes.get_ylabel().endswith("(%)")
+    draws = np.random.default_rng(0).normal(size=(2, 40, 50))
+    apart = [xarray.Dataset({"image_importance": (("stimulus", "map"), one)}) for one in (draws[0], 9 + 9 * draws[1])]
+    figure = report.importance_histograms(*apart, ("one", "other"))
+    figure.draw_without_rendering()
+    for axes in figure.axes:  # the longest words there are lie on the page
+        assert axes.get_title(loc="left").endswith("p < 0.001 *")
+        assert axes._left_title.get_window_extent().x1 <= figure.bbox.x1
     result = feature_maps.select(make("rectified"), images, target, cv=3, repeats=2, progress=False, kind="similarity")
     assert "feature maps kept" in report.insertion_curves(result).axes[0].get_xlabel()
     assert "10 feature maps" in report.held_out(result).axes[0].get_xticklabels()[0].get_text()

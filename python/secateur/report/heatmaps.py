@@ -531,6 +531,7 @@ def agreement(result: xarray.Dataset, *, title: str = "Match of two networks' he
         axes.set_title(words, fontsize=drawing.NORMAL, color=drawing.FULL, loc="left")
     drawing.dress(axes, "match (Pearson r over pixels)", "images")
     axes.locator_params(axis="y", integer=True)
+    axes.locator_params(axis="x", nbins=5)
     if both:
         axes = drawing.axes_at(figure, 3.75, 0.55, 2.45, 1.95)
         axes.scatter(result["max_entropy"].values, match, s=10, color=drawing.OKABE_ITO[0], alpha=0.7, linewidths=0)
@@ -539,5 +540,6 @@ def agreement(result: xarray.Dataset, *, title: str = "Match of two networks' he
             words = f"r = {r:.2f}, p = {p:.2g}".replace("-", "−", 1)
             axes.set_title(words, fontsize=drawing.NORMAL, loc="left")
         drawing.dress(axes, "larger entropy of class probabilities (nats)", "match (Pearson r)")
+        axes.locator_params(axis="x", nbins=5)
     drawing.write_title(figure, 0.25, 2.95, title)
     return figure

@@ -10,7 +10,7 @@ import xarray
 from ..features import Matrix
 from . import drawing
 from .drawing import Axes, Figure
-from .results import checked_target, target_name, things_of, title_end
+from .results import checked_target, target_name, things_of, title_end, what_targets_are
 
 __all__ = ["comparison", "draw_held_out", "draw_many", "held_out"]
 
@@ -76,7 +76,8 @@ def draw_many(axes: Axes, result: xarray.Dataset) -> None:
     if few:
         turned: dict[str, Any] = {"rotation": 35, "ha": "right"} if max(map(len, names)) > 4 else {}
         axes.set_xticks(at, [drawing.drawn_name(name, 18) for name in names], **turned)
-    drawing.dress(axes, "target" if few else "target (position)", f"held-out alignment ({drawing.unit_of(result)})")
+    one = what_targets_are(result).removesuffix("s")
+    drawing.dress(axes, one if few else f"{one} (position)", f"held-out alignment ({drawing.unit_of(result)})")
     drawing.legend_above(axes, 3)
 
 

@@ -78,8 +78,8 @@ def importance_histograms(
         if edges[0] < 0 < edges[-1]:
             axes.axvline(0, color="black", linewidth=0.5)
         test = tests.loc[name]
-        star = " *" if test.p < 0.05 else ""
-        axes.set_title(f"{title}: KS D = {test.ks:.2f}, p = {test.p:.1g}{star}", fontsize=NORMAL, loc="left", pad=28)
+        said = ("p < 0.001" if test.p < 0.001 else f"p = {test.p:.1g}") + (" *" if test.p < 0.05 else "")
+        axes.set_title(f"{title}: D = {test.ks:.2f}, {said}", fontsize=NORMAL, loc="left", pad=28)
         dress(axes, f"{x}\n(Δ{unit}, units of {scale:.0e})", f"{things} (%)")
         axes.locator_params(axis="x", nbins=6)
         drawing.legend_above(axes, 1, handlelength=1.4, labelspacing=0.3)
