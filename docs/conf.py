@@ -35,7 +35,8 @@ extensions = [
 ]
 exclude_patterns = ["_build", "gallery", "auto_gallery/*.ipynb"]
 templates_path = ["_templates"]
-nitpicky = False  # types of other libraries are named in docstrings, and their pages are not on this machine
+nitpicky = True  # every name that a docstring links has a page, but for those of other libraries
+nitpick_ignore_regex = [("py:.*", r"(pathlib|scipy|sklearn)\..*")]
 
 # Pages
 
@@ -48,12 +49,18 @@ nb_ipywidgets_js: dict[str, dict[str, str]] = {}  # nothing is fetched from the 
 
 autosummary_generate = True
 autosummary_ignore_module_all = False
+suppress_warnings = ["autosummary.import_cycle"]  # tables give whole names, as one writes them
 autodoc_typehints = "none"  # the docstrings say types and shapes in words
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 numpydoc_xref_param_type = False
 add_module_names = True
+
+# What a click copies of an example: no prompts, and no outputs
+
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
 
 # The gallery
 
@@ -93,7 +100,7 @@ html_theme_options = {
     "header_links_before_dropdown": 6,
 }
 html_context = {"default_mode": "auto"}
-html_sidebars = {"index": [], "changelog": [], "start": [], "coming_from": []}
+html_sidebars = {"index": [], "start": [], "how_it_computes": [], "coming_from": [], "developer": [], "changelog": []}
 
 
 def mathml(translator: HTML5Translator, node: nodes.math | nodes.math_block, block: bool) -> None:
@@ -105,7 +112,7 @@ def mathml(translator: HTML5Translator, node: nodes.math | nodes.math_block, blo
         formula = translator.encode(node.astext())
     number = f'<span class="eqno">({node["number"]})</span>' if block and node.get("number") else ""
     anchor = f' id="{node["ids"][0]}"' if block and node.get("ids") else ""
-    translator.body.append(f'<div class="math"{anchor}>{number}{formula}</div>' if block else formula)
+    translator.body.append(f'<div class="formula"{anchor}>{number}{formula}</div>' if block else formula)
     raise nodes.SkipNode
 
 

@@ -31,7 +31,8 @@ pytestmark = pytest.mark.skipif(not API.is_dir(), reason="the docs are not besid
 def documented():
     """The names on the API's pages: those of their tables, and the constants."""
     text = "\n".join(page.read_text(encoding="utf-8") for page in API.glob("*.md"))
-    return re.findall(r"^(?:   |\.\. py:data:: )(secateur[\w.]+)$", text, re.MULTILINE)
+    constants = re.findall(r"^\.\. py:data:: (\w+)\n   :module: ([\w.]+)$", text, re.MULTILINE)
+    return re.findall(r"^   (secateur[\w.]+)$", text, re.MULTILINE) + [f"{room}.{name}" for name, room in constants]
 
 
 def rooms_of(module):
@@ -86,7 +87,8 @@ def check_site():
 
 GOOD = """<html><head><link rel="stylesheet" href="_static/a.css?v=1"><link rel="canonical" href="https://a.org/"></head>
 <h1 id="first part">A</h1><a name="old"></a><a href="b/">b</a><a href="#first%20part">up</a>
-<a href="https://a.org/x">out</a><a href="b/index.html?q=1#there">b</a><img src="a%20b.png" srcset="a%20b.png, a%20b.png 2x">
+<a href="https://a.org/x">out</a><a href="b/index.html?q=1#there">b</a>
+<img src="a%20b.png" srcset="a%20b.png, a%20b.png 2x">
 <img src="data:image/png;base64,AA"><style>p { background: url("a%20b.png") }</style></body></html>"""
 
 
