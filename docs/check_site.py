@@ -153,6 +153,7 @@ def main(arguments: list[str]) -> str | None:
     if len(folders) != 1:
         return str(__doc__)
     problems = list(problems_of(folders[0]))
+    sys.stdout.write(f"{len(list(folders[0].rglob('*.html')))} pages: {len(problems)} links or files are wrong\n")
     if not problems and "--no-browser" not in arguments:
         problems += complaints_of(folders[0])
     return "\n".join([*problems, f"{len(problems)} problems"]) if problems else None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from docutils import nodes
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
     from sphinx.util.typing import ExtensionMetadata
     from sphinx.writers.html5 import HTML5Translator
+
+sys.path.insert(0, str(Path(__file__).parent))  # gallery_figures
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
@@ -42,7 +46,11 @@ nitpick_ignore_regex = [("py:.*", r"(pathlib|scipy|sklearn)\..*")]
 
 myst_enable_extensions = ["attrs_block", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 4
-nb_execution_mode = "off"  # the notebooks hold what they gave; pytest --nbmake runs them
+nb_execution_mode = "auto"  # notebooks are kept without their outputs: building runs them, and fails where one does
+nb_execution_raise_on_error = True
+nb_execution_timeout = 300
+nb_execution_in_temp = True  # what a notebook writes stays out of the source
+nb_output_stderr = "remove"  # progress bars
 nb_ipywidgets_js: dict[str, dict[str, str]] = {}  # nothing is fetched from the net
 
 # The programming interface
@@ -68,6 +76,8 @@ sphinx_gallery_conf = {
     "examples_dirs": "gallery",
     "gallery_dirs": "auto_gallery",
     "filename_pattern": r"[\\/]plot_",
+    "image_scrapers": ("gallery_figures.figures",),  # figures of the reports, which pyplot doesn't know
+    "ignore_repr_types": r"matplotlib\.figure",
     "doc_module": ("secateur",),
     "reference_url": {"secateur": None},
     "backreferences_dir": "api/backreferences",
