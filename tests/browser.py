@@ -69,9 +69,10 @@ class Browser:
         """What a script returns."""
         return self.ask("/execute/sync", {"script": script, "args": list(given)})
 
-    def complaints(self) -> list[str]:
-        """What the page wrote to the console since it was asked last."""
-        return [str(line["message"]) for line in self.ask("/se/log", {"type": "browser"})]
+    def complaints(self, *levels: str) -> list[str]:
+        """What the page wrote to the console since it was asked last: all of it, or some levels (SEVERE) alone."""
+        lines = self.ask("/se/log", {"type": "browser"})
+        return [str(line["message"]) for line in lines if not levels or line["level"] in levels]
 
     def photograph(self, path: Path) -> None:
         """The whole page."""

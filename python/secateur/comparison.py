@@ -52,7 +52,7 @@ VARIABLES = {"train": "train_alignment", "test": "test_alignment"}
 
 
 class Method(Protocol):
-    """What :func:`compare` asks of a method that learns from features: in each fold a fit, then predictions.
+    """What :func:`~secateur.compare` asks of a method that learns from features: in each fold a fit, then predictions.
 
     ``fit`` must forget the fit before. Where pair weights other than 0 and 1 were given, it gets them as ``weights=``
     (P,) too. An attribute ``n_features_`` is reported as nodes.
@@ -97,7 +97,7 @@ class FoldMethod(Protocol):
         Parameters
         ----------
         stimuli : (n,) int64
-            Their positions in what :func:`compare` was given.
+            Their positions in what :func:`~secateur.compare` was given.
         target : (P,) float64
             As for :class:`Method`.
 
@@ -448,7 +448,7 @@ def explained_variance(
     Parameters
     ----------
     result : xarray.Dataset
-        From :func:`compare` with ``predictions=True`` and one target, such as the subjects' mean.
+        From :func:`~secateur.compare` with ``predictions=True`` and one target, such as the subjects' mean.
     rdms : (T, P) | (T, n, n) array, rsatoolbox RDMs, or xarray DataArray
         Dissimilarities of the same stimuli, a matrix per subject.
     comparator, n, seed
@@ -515,7 +515,7 @@ def comparison_table(result: xarray.Dataset, against: Iterable[str] = ("full", "
     Parameters
     ----------
     result : xarray.Dataset
-        From :func:`compare`.
+        From :func:`~secateur.compare`.
     against : names of methods
         What the others are tested against; those that the result doesn't hold are passed over.
 
@@ -526,9 +526,9 @@ def comparison_table(result: xarray.Dataset, against: Iterable[str] = ("full", "
         the square of ``test`` with its sign (:func:`secateur.statistics.signed_square`); ``below_zero``: whether
         ``test`` is, so that a gain is no evidence of a fit; and for each method ``m`` of
         ``against``: ``gain_m`` (difference on test stimuli) and ``t_m`` (paired over folds, a description: folds share
-        stimuli, and no p of it holds). Where :func:`compare` had ``permutations`` also ``p_test`` (one-sided: the test
-        alignment is above chance), ``p_m`` (two-sided: the difference is larger than chance's) and ``p_holm_m``
-        (corrected for the number of methods that this target's table sets against ``m``).
+        stimuli, and no p of it holds). Where :func:`~secateur.compare` had ``permutations`` also ``p_test`` (one-sided:
+        the test alignment is above chance), ``p_m`` (two-sided: the difference is larger than chance's) and
+        ``p_holm_m`` (corrected for the number of methods that this target's table sets against ``m``).
 
     Notes
     -----

@@ -319,7 +319,7 @@ def differences_table(result: xarray.Dataset) -> pandas.DataFrame:
     Parameters
     ----------
     result : xarray.Dataset
-        From :func:`compare_models`.
+        From :func:`~secateur.compare_models`.
 
     Returns
     -------
@@ -369,12 +369,13 @@ def model_recovery(
     """Would the model that made a target be found again? Simulated targets of each model, fitted by all of them.
 
     A share of a model's features, drawn at random, makes similarities; noise of single pairs makes subjects of them;
-    and every model is scored as :func:`compare_models` scores it. Models that are fitted flexibly fit what others made.
+    and every model is scored as :func:`~secateur.compare_models` scores it. Models that are fitted flexibly fit
+    what others made.
 
     Parameters
     ----------
     models, spaces, cv, groups, pruner
-        As in :func:`compare_models`.
+        As in :func:`~secateur.compare_models`.
     n : int
         Simulated targets of each model and noise.
     noise : float or several
@@ -399,7 +400,7 @@ def model_recovery(
     Raises
     ------
     TypeError, ValueError
-        As :func:`compare_models`; where there are fewer than two models, or a number is out of its range.
+        As :func:`~secateur.compare_models`; where there are fewer than two models, or a number is out of its range.
 
     References
     ----------
@@ -498,7 +499,7 @@ def unique_variance(
         Matrices of any form that a target has, of either kind: together one space, ``"control"``; in a mapping one
         each.
     spaces : names, or a mapping of names to methods
-        Of each model, as in :func:`compare_models`.
+        Of each model, as in :func:`~secateur.compare_models`.
     cv, repeats, seed, groups, pruner, kind
         As in :func:`secateur.compare`. The comparator is Pearson's or Spearman's, of ranks among test stimuli.
     n : int

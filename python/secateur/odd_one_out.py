@@ -146,7 +146,7 @@ def leave_one_out(
     Parameters
     ----------
     X, triplets, metric, subset, odd, threads
-        As in :func:`choice_accuracy`.
+        As in :func:`~secateur.choice_accuracy`.
 
     Returns
     -------
@@ -157,7 +157,7 @@ def leave_one_out(
     Raises
     ------
     TypeError, ValueError
-        As :func:`choice_accuracy`.
+        As :func:`~secateur.choice_accuracy`.
 
     Examples
     --------
@@ -189,7 +189,7 @@ def insertion_curve(
     order : integer indices
         Distinct features; not all have to be there.
     X, triplets, metric, odd, threads
-        As in :func:`choice_accuracy`.
+        As in :func:`~secateur.choice_accuracy`.
 
     Returns
     -------
@@ -199,7 +199,7 @@ def insertion_curve(
     Raises
     ------
     TypeError, ValueError
-        As :func:`choice_accuracy`; where order names a feature twice or one that isn't there.
+        As :func:`~secateur.choice_accuracy`; where order names a feature twice or one that isn't there.
 
     Examples
     --------
@@ -235,7 +235,7 @@ def noise_ceiling(triplets: TripletsLike, *, odd: int = 2) -> ChoiceCeiling:
     Parameters
     ----------
     triplets, odd
-        As in :func:`choice_accuracy`; rows that show the same three stimuli are repeats of one set.
+        As in :func:`~secateur.choice_accuracy`; rows that show the same three stimuli are repeats of one set.
 
     Returns
     -------
@@ -373,7 +373,7 @@ def prune(
     Parameters
     ----------
     X, triplets, odd
-        As in :func:`choice_accuracy`.
+        As in :func:`~secateur.choice_accuracy`.
     pruner : Pruner, optional
         Its metric, limits and threads; with ``by="alignment"`` its comparator and search, too.
     by : {"choices", "alignment"}
@@ -389,10 +389,10 @@ def prune(
     Raises
     ------
     TypeError
-        As :func:`choice_accuracy`; where pruner is no Pruner.
+        As :func:`~secateur.choice_accuracy`; where pruner is no Pruner.
     ValueError
-        As :func:`choice_accuracy`; where a stimulus of a triplet has no direction, no set of features within the
-        limits has an accuracy, or the pruner asks for what choices alone do not give.
+        As :func:`~secateur.choice_accuracy`; where a stimulus of a triplet has no direction, no set of features within
+        the limits has an accuracy, or the pruner asks for what choices alone do not give.
 
     Examples
     --------
@@ -519,7 +519,7 @@ def cross_validate(
     Parameters
     ----------
     X, triplets, odd
-        As in :func:`choice_accuracy`.
+        As in :func:`~secateur.choice_accuracy`.
     pruner, by
         As in :func:`prune`.
     cv, repeats, seed
@@ -632,7 +632,7 @@ def held_out(
     Parameters
     ----------
     X, triplets, odd, threads
-        As in :func:`choice_accuracy`; the rows of X as they were in the folds.
+        As in :func:`~secateur.choice_accuracy`; the rows of X as they were in the folds.
     result : xarray.Dataset
         From :func:`secateur.cross_validate` to the target that :func:`secateur.targets.from_triplets` made of these
         choices, or to any other.
@@ -647,9 +647,9 @@ def held_out(
     Raises
     ------
     TypeError
-        As :func:`choice_accuracy`.
+        As :func:`~secateur.choice_accuracy`.
     ValueError
-        As :func:`choice_accuracy`; where the result is of several targets or of other stimuli or features.
+        As :func:`~secateur.choice_accuracy`; where the result is of several targets or of other stimuli or features.
 
     Examples
     --------

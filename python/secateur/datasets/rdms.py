@@ -285,7 +285,7 @@ def load_peterson2018(path: FilePath) -> xarray.DataArray:
 
     Parameters
     ----------
-    path : path, or "file:key"
+    path : path, or ``"file:key"``
         A .mat, .npz, .npy or .csv file with a square matrix of *similarities* (0 to 10 in the original), larger on the
         diagonal than elsewhere; called ``similarity`` where the file holds several.
 

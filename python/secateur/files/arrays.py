@@ -55,7 +55,7 @@ def read_features_file(place: str) -> Loaded:
     ------
     FileError
         Where the file is missing or can't be read, where several arrays fit and no key is given, or where names
-        don't fit the array. The values themselves are checked by :func:`secateur.features.read_features`.
+        don't fit the array. The values themselves are checked by ``secateur.features.read_features``.
     """
     if holds_features(Path(place)):
         return read_features_folder(Path(place))

@@ -58,7 +58,7 @@ def embed(
     layer : str or int
         ``"penultimate"``, ``"final"`` (what the module returns), ``"last_conv"``, or the name of any module of
         ``net.module``, whose output is taken, as it leaves that module. A number is a block's, counted from 0, or from
-        the end by negative numbers (see :func:`secateur.networks.parts.blocks_of`).
+        the end by negative numbers (see ``secateur.networks.parts.blocks_of``).
     pool : {"flatten", "mean"}
         What becomes of a layer of maps (M, h, w): M·h·w features, or the mean of each map; of tokens, their mean.
     tokens : {"cls", "mean", "cls+mean", "all"}, optional

@@ -236,7 +236,7 @@ def alignment_importance(
     parts : {"maps", "channels", "neurons", "heads", "blocks"}
         What is scored: maps of the last convolution; or of a network of blocks (ViT, DeiT, DINOv2, CLIP, SigLIP, Swin,
         ConvNeXt; of timm, open_clip or transformers) channels of the residual stream, neurons of the MLP, attention
-        heads, or whole blocks. The table in :mod:`secateur.networks.parts` says what is masked, and what is run again.
+        heads, or whole blocks. The table in ``secateur.networks.parts`` says what is masked, and what is run again.
     blocks : int or sequence of int, optional
         Of which blocks, counted from 0, or from the end by negative numbers. By default the last one's channels (behind
         that block) and neurons, all heads, all blocks.

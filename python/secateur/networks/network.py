@@ -446,7 +446,7 @@ def wrap(
     module : torch.nn.Module
         Images (B, 3, H, W) -> logits, or an embedding. It is put in evaluation mode, without gradients. A vision model
         of timm, open_clip or Hugging Face's transformers is taken apart where no parts are given, and its preprocessing
-        is found (see :mod:`secateur.networks.families`); a CLIP of open_clip stands for its ``visual``.
+        is found (see ``secateur.networks.families``); a CLIP of open_clip stands for its ``visual``.
     trunk, neck, classifier : torch.nn.Module, or a sequence of names and modules, optional
         The three parts of :class:`Network`. A sequence names modules of ``module`` to run in a row: ``"layer4"``, a
         slice ``"features[:30]"``, or ``"flatten"``. Alignment importance needs trunk and neck, retention the

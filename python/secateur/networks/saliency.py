@@ -287,8 +287,8 @@ def precision_recall(
 ) -> xarray.Dataset:
     """How well a pixel's saliency predicts that it is warm in the heatmap.
 
-    The binarised heatmap is the truth, the binarised saliency map the prediction: precision = |Sal ∩ AIS| / |Sal|,
-    recall = |Sal ∩ AIS| / |AIS|, percentiles taken within each image, by :func:`top_of`.
+    The binarised heatmap is the truth, the binarised saliency map the prediction: precision = ``|Sal ∩ AIS| / |Sal|``,
+    recall = ``|Sal ∩ AIS| / |AIS|``, percentiles taken within each image, by :func:`top_of`.
 
     Parameters
     ----------

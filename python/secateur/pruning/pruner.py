@@ -87,7 +87,7 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
         the others, which have no chance in them.
     progress : bool
         Whether a bar may show in ``fit``, on stderr, once two seconds have passed, and before a fit of more than a
-        minute a line with the time and memory that it will take (:mod:`secateur.cost`).
+        minute a line with the time and memory that it will take (``secateur.cost``).
     precision : {"double", "single"}
         ``"single"``: the fast form of CUDA devices (see :func:`secateur.leave_one_out`).
     joint : {"each", "mean", "min"}
@@ -254,8 +254,8 @@ class Pruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]
 
         Ctrl-C goes on to the caller.
 
-        ``stimuli``: those to learn from. ``detail``: "support", "importance" or "path" (:class:`Pruned`). ``groups``
-        (n,): stimuli of one group stay on one side of inner folds.
+        ``stimuli``: those to learn from. ``detail``: "support", "importance" or "path" (see
+        :class:`secateur.search.Pruned`). ``groups`` (n,): stimuli of one group stay on one side of inner folds.
         """
         settings = self.settings()
         folds = None if stimuli is None else [(stimuli, stimuli)]

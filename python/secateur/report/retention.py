@@ -23,7 +23,7 @@ def classification(result: xarray.Dataset) -> Figure:
     Parameters
     ----------
     result : xarray.Dataset
-        ``top1`` and ``top5`` (target, version, fold), as :mod:`secateur.study.retention` makes it.
+        ``top1`` and ``top5`` (target, version, fold), as ``secateur.study.retention`` makes it.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def consistency(result: xarray.Dataset) -> Figure:
     ----------
     result : xarray.Dataset
         ``correspondence_mean`` (target, pair) and, optionally, ``share`` (target, version, fold, place), as
-        :mod:`secateur.study.retention` makes it.
+        ``secateur.study.retention`` makes it.
 
     Returns
     -------

@@ -71,8 +71,8 @@ def _too_small(penalty: float) -> ValueError:
 class Ridge(Weights):
     """Ridge regression on the pairs' products: PAG18, and feature-reweighted RSA.
 
-    s_ij = sum_k w_k x_ik x_jk + b, with w minimising sum_ij g_ij (h_ij - s_ij)^2 / 2 + penalty |w|^2 / 2 over the pairs
-    of the training stimuli, where h is the target and g are the pair weights with sum 1 (scikit-learn's
+    s_ij = sum_k w_k x_ik x_jk + b, with w minimising sum_ij g_ij (h_ij - s_ij)^2 / 2 + penalty ``|w|^2`` / 2 over the
+    pairs of the training stimuli, where h is the target and g are the pair weights with sum 1 (scikit-learn's
     ``Ridge(alpha=penalty * P)`` on the P x d design). Weights may be negative: more of a feature in common may make
     two stimuli less alike.
 

@@ -22,8 +22,8 @@ __all__ = ["Descent", "SimDR"]
 class SimDR(Reweighting):
     """Sim-DR: a linear map to few dimensions, without a bias, whose inner products are the similarities.
 
-    s_ij = (W'x_i) . (W'x_j), with W (d, k) minimising sum_ij g_ij (h_ij - s_ij)^2 + penalty |W|^2 over the pairs of the
-    training stimuli, where h is the target and g are the pair weights with sum 1.
+    s_ij = (W'x_i) . (W'x_j), with W (d, k) minimising sum_ij g_ij (h_ij - s_ij)^2 + penalty ``|W|^2`` over the pairs of
+    the training stimuli, where h is the target and g are the pair weights with sum 1.
 
     Parameters
     ----------

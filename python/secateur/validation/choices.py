@@ -101,7 +101,7 @@ def nested(
         Relabellings of the stimuli for the null. With ``control`` what controls say of the target stays where it is.
     progress : bool
         Whether a progress bar may show, once two seconds have passed, on stderr, and before a run of more than a
-        minute a line with the time and memory that it will take (:mod:`secateur.cost`).
+        minute a line with the time and memory that it will take (``secateur.cost``).
 
     Returns
     -------

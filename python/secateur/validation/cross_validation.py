@@ -139,7 +139,7 @@ def cross_validate(
         Whether the insertion curves (target, fold, step) are returned.
     progress : bool
         Whether a progress bar may show, once two seconds have passed, on stderr, and before a run of more than a
-        minute a line with the time and memory that it will take (:mod:`secateur.cost`).
+        minute a line with the time and memory that it will take (``secateur.cost``).
 
     Returns
     -------
