@@ -12,8 +12,15 @@ from ...pairs import pair_count
 from ...similarity import opposition
 from ...validation.folds import FEW_PAIRS
 
-__all__ = ["baseline", "below_zero", "by_position", "coarse_null", "few_pairs", "first_epoch", "random_weights",
-           "undefined"]  # fmt: skip
+__all__ = [
+    "SAME_STIMULI", "baseline", "below_zero", "by_position", "coarse_null", "few_pairs", "first_epoch",
+    "random_weights", "undefined",
+]  # fmt: skip
+
+SAME_STIMULI = (
+    "Features were chosen and scored on the same stimuli (of other subjects): nothing here says that they fit other "
+    "stimuli. --over both leaves stimuli out too."
+)
 
 
 def by_position(settings: Mapping[str, Any]) -> list[str]:

@@ -172,10 +172,7 @@ class PruneReport(Section):
             count = result.sizes["target"]
             found.append(f"The test is over {count} subjects: it has little power, and says little of others.")
         if self.held == "subjects":
-            found.append(
-                "Features were chosen and scored on the same stimuli (of other subjects): nothing here says that they "
-                "fit other stimuli. --over both leaves stimuli out too."
-            )
+            found.append(cautions.SAME_STIMULI)
         return found + ([] if self.chance is None else cautions.coarse_null(self.chance[1]))
 
     def choices(self) -> str:
