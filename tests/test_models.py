@@ -174,7 +174,7 @@ def test_the_picture_has_a_line_for_each_pair_that_differs(result, by):
             None,
             {"spaces": ["reweighted"]},
             ValueError,
-            "inner_cv must leave at least 3 stimuli .* or pass over='subjects'",
+            r"'reweighted' makes 5 inner folds \(inner_cv\) .* hold as few as 6: .* leave 'reweighted' out$",
         ),
     ],
 )

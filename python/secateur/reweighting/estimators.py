@@ -78,6 +78,10 @@ class Reweighting(ABC, BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"penalties must be positive numbers, got {self.penalties!r}")
         return np.unique(given)[::-1]
 
+    def check_sizes(self, n: int, groups: LabelsLike | None) -> None:
+        """Refuse to choose a penalty on inner folds of so many stimuli, of these groups, where they are too few."""
+        self._inner_folds(n, groups)
+
     def _inner_folds(self, n: int, groups: LabelsLike | None) -> list[Fold]:
         check_seed(self.seed)
         try:
