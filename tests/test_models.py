@@ -1,6 +1,7 @@
 """Models side by side: against the bootstrap and scipy; recovery of planted models; commonality against numpy."""
 
 import numpy as np
+import pandas
 import pytest
 from scipy import stats
 
@@ -160,7 +161,13 @@ def test_the_picture_has_a_line_for_each_pair_that_differs(result, by):
         ([np.ones((5, 2))], {}, TypeError, "models must be a mapping of names to features, got list"),
         ({}, {}, ValueError, "models must hold at least one model, got none"),
         ({1: np.ones((5, 2))}, {}, TypeError, "models must be named by text, got 1"),
-        ({"x": np.ones((5, 2))}, {}, ValueError, "models must have the same stimuli, got 5 in 'x' and 36 in 'a'"),
+        (
+            {name: pandas.DataFrame(np.ones((36, 2)), [f"{of}{i}" for i in range(36)]) for name, of in zip("xy", "st")},
+            {},
+            ValueError,
+            "models must name the same stimuli in one order, got 's0' in 'x' and 't0' in 'y' at 0",
+        ),
+        ({"x": np.ones((5, 2))}, {}, ValueError, "models must be of the same stimuli, got 36 in 'a' and 5 in 'x'"),
         (
             None,
             {"over": "both"},

@@ -192,7 +192,7 @@ def test_whole_or_absent(home, tmp_path, monkeypatch, name):
     ("name", "old", "new", "words"),
     [
         ("models", "early.npy", "gone.npy", "FEATURES must be a file, got '.*gone.npy', which does not exist"),
-        ("models", "data/early.npy", "data/short.npy", "the same stimuli, got 9 in early and 24 in late"),
+        ("models", "data/early.npy", "data/short.npy", "the same stimuli, got 9 in 'early' and 24 in 'late'"),
         ("models", '"pruned"]', '"full"]', "spaces must name at least one space, each once, got"),
         ("models", 'late = "data/late.csv"', "", r"models must be at least two for \[recovery\], got 1"),
         ("models", "n = 2", 'n = 2\nover = "people"', "over must be one of .*; got 'people'"),
@@ -202,7 +202,7 @@ def test_whole_or_absent(home, tmp_path, monkeypatch, name):
         ("nested", "pixels.npy", "short.npy", "control: short.npy could not be used: control must"),
         ("nested", "inner_cv = 2", "inner_cv = 9", "inner_cv must be from 2 to 5 folds of 16 .* got 9"),
         ("models", '"pruned"]', '"reweighted"]', r"makes 5 inner folds \(inner_cv\) .* or pass over='subjects'"),
-        ("models", '"pruned"]', '"ridge"]\nover = "subjects"\ngroups = "data/pairs.csv"', "'ridge' has too few in fold"),
+        ("models", '"pruned"]', '"ridge"]\nover = "subjects"\ngroups = "data/pairs.csv"', "has too few in fold 0: "),
         ("models", "[0.5, 2]", "[0.5, -2.0]", r"recovery.noise must be positive numbers, got \[0.5, -2.0\]"),
         ("nested", "inner_cv = 2", "inner_cv = 5", "inner_cv must divide the 16 training stimuli in 8 groups into"),
         ("nested", "sizes = [", 'searches = ["parsimonious"]\nsizes = [', "'parsimonious' divides these further"),

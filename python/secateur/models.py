@@ -13,7 +13,7 @@ import xarray
 
 from .arguments import check_integer, check_share, is_number
 from .comparison import read_methods, score_method
-from .features import Features, Indices, Matrix, read_features
+from .features import Features, Indices, Matrix, check_same_stimuli, read_features
 from .inference import fewest_of_half, joined_error, noise_ceiling, variance_over_stimuli
 from .measures import comparator_row
 from .pairs import pair_count, pair_positions
@@ -94,14 +94,7 @@ def _read_models(models: Mapping[str, Any]) -> dict[str, Features]:
         if not isinstance(name, str):
             raise TypeError(f"models must be named by text, got {name!r}")
         read[name] = read_features(X)
-    first_name, first = next(iter(read.items()))
-    for name, features in read.items():
-        if features.n != first.n:
-            raise ValueError(
-                f"models must have the same stimuli, got {features.n} in {name!r} and {first.n} in {first_name!r}"
-            )
-        if features.stimuli and first.stimuli and features.stimuli != first.stimuli:
-            raise ValueError(f"models must name the same stimuli in one order, got others in {name!r}")
+    check_same_stimuli("models", {name: (one.n, one.stimuli) for name, one in read.items()})
     return read
 
 
@@ -192,8 +185,8 @@ def _check_halves(entries: list[_Entry], folds: list[Fold], members: Indices, ot
             raise ValueError(
                 "spaces must be learnt from half the training stimuli too, for intervals over stimuli, but "
                 f"{entry.space!r} makes {inner} inner folds (inner_cv) of at least {SMALLEST_FOLD} stimuli, and half "
-                f"may hold as few as {least}: take more folds (cv), whose training sets are larger, leave {entry.space!r} "
-                f"out{otherwise}"
+                f"may hold as few as {least}: take more folds (cv), whose training sets are larger, leave "
+                f"{entry.space!r} out{otherwise}"
             )
 
 

@@ -11,7 +11,7 @@ from sklearn.base import clone
 
 from ..arguments import check_integer
 from ..cost import announce_together
-from ..features import Features, Indices, Matrix, read_features
+from ..features import Features, Indices, Matrix, check_same_stimuli, read_features
 from ..problem import Problem
 from ..progress import with_progress
 from ..pruning import Pruner
@@ -342,16 +342,7 @@ def _read_layers(X: Any) -> dict[str, Features]:
     if not given:
         raise ValueError("X must hold at least one embedding, got none")
     layers = {name: read_features(one) for name, one in given.items()}
-    first_name, first = next(iter(layers.items()))
-    for name, one in layers.items():
-        if one.n != first.n:
-            raise ValueError(
-                f"X must hold embeddings of the same stimuli, got {first.n} in {first_name!r} and {one.n} in {name!r}"
-            )
-        if one.stimuli and first.stimuli and one.stimuli != first.stimuli:
-            raise ValueError(
-                f"X must name the same stimuli in the same order, got others in {first_name!r} and {name!r}"
-            )
+    check_same_stimuli("X", {name: (one.n, one.stimuli) for name, one in layers.items()})
     return layers
 
 
