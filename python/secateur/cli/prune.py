@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -100,7 +102,7 @@ def prune(
     out: Annotated[Path, option("DIR", "Folder for the results.")],
     kind: Annotated[
         str | None,
-        kind_option("Or triplets: choices of odd ones out, three rows of FEATURES (from 0) a line."),
+        kind_option("Or triplets: choices of odd ones out, three stimuli of FEATURES a line, by name or row (from 0)."),
     ] = None,
     odd: Annotated[
         int, option("COLUMN", "With --kind triplets: the column that holds the odd one out, from 0.", min=0)
@@ -177,6 +179,7 @@ def prune(
         from ..files import (
             left_out,
             match,
+            match_triplets,
             read_features_file,
             read_groups_file,
             read_target_file,
@@ -208,7 +211,9 @@ def prune(
         checked_destination(out, overwrite)
         with refuse_bad_input():
             embedding = read_features_file(features)
-            loaded_target = read_triplets_file(target) if of_choices else read_target_file(target)
+            with hint_at_choices(target, of_choices):
+                loaded_target = read_triplets_file(target) if of_choices else read_target_file(target)
+            loaded_target = match_triplets(loaded_target, embedding) if of_choices else loaded_target
             if group_folds and groups is None and embedding.groups is None:
                 raise ValueError("--group-folds must come with --groups FILE, got none")
             loaded_controls = [read_target_file(path) for path in control or ()]
@@ -237,7 +242,8 @@ def prune(
             choices, given_target = read_triplets(values, X.n, odd) if of_choices else None, cast("Any", values)
             if choices is not None:
                 given_target = from_triplets(choices, X.n, weighted=not comparator_row(pruner.comparator).rank)
-            targets = read_target(given_target, X.n, said, control=[of for of, _ in controls] or None)
+            with hint_at_choices(target, of_choices, values):
+                targets = read_target(given_target, X.n, said, control=[of for of, _ in controls] or None)
             if len(targets) == 1:
                 targets = replace(targets, labels=(loaded_target.path.stem,))
             elif loaded_target.targets is not None:
@@ -267,6 +273,18 @@ def prune(
         job = replace(job, cv=cv, repeats=repeats, permutations=permutations, seed=seed, notes=notes, over=over)
         job = replace(job, choices=choices, whose=whose, bootstrap=bootstrap)
         _run(replace(job, groups=grouped, group_folds=group_folds), out, overwrite)
+
+
+@contextmanager
+def hint_at_choices(place: str, known: bool, values: Any = None) -> Iterator[None]:
+    """Refusals of a file that looks as if it held choices say so; ``known``: it is read as such."""
+    from ..files import choices_words
+
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        words = "" if known else choices_words(place, values)
+        raise (ValueError(f"{error}; {words}") if words else error) from error
 
 
 def _among(values: Any, keep: Any, n: int) -> Any:

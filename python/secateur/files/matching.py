@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..targets import Kind
 
 __all__ = [
+    "ENDING",
     "FEATURES",
     "STIMULI",
     "TARGETS",
@@ -124,7 +125,7 @@ def _first(names: Sequence[str]) -> str:
     return ", ".join(map(str, names[:3])) + (", …" if len(names) > 3 else "")
 
 
-_ENDING = re.compile(r"\.(png|jpe?g|bmp|gif|tiff?|webp|ppm|pgm)$", re.IGNORECASE)
+ENDING = re.compile(r"\.(png|jpe?g|bmp|gif|tiff?|webp|ppm|pgm)$", re.IGNORECASE)
 
 
 def _alike(names: Names, stimuli: Names) -> tuple[Names, Names, str]:
@@ -134,8 +135,8 @@ def _alike(names: Names, stimuli: Names) -> tuple[Names, Names, str]:
     """
     for cut, shorter in (
         ("", str),
-        ("the extensions of files", lambda name: _ENDING.sub("", name)),
-        ("the folders and extensions of files", lambda name: _ENDING.sub("", re.split(r"[\\/]", name)[-1])),
+        ("the extensions of files", lambda name: ENDING.sub("", name)),
+        ("the folders and extensions of files", lambda name: ENDING.sub("", re.split(r"[\\/]", name)[-1])),
     ):
         short, known = (tuple(shorter(name) for name in listed) for listed in (names, stimuli))
         if set(short) == set(known) and len(set(short)) == len(short) == len(known):

@@ -208,7 +208,7 @@ def bootstrap(
         found = _by_percentiles(resampler, observed, n, over, confidence, method, resample, rng, progress)
     draws, bounds, errors = found
     warn_of_undefined_pairs(resampler.undefined)
-    warn_of_opposition(observed[0], targets.kind)
+    warn_of_opposition(observed[0], targets.held)
     variables: dict[str, Any] = {}
     for s, name in enumerate(SCORES):
         variables[name] = (("target", "resample"), draws[s].T)

@@ -9,7 +9,7 @@ import numpy as np
 import xarray
 
 from ...pairs import pair_count
-from ...similarity import opposition
+from ...similarity import NO_SIMILARITY, opposition
 from ...validation.folds import FEW_PAIRS
 
 __all__ = [
@@ -62,7 +62,7 @@ def few_pairs(result: xarray.Dataset) -> list[str]:
 
 def undefined(count: int, of: str = "pairs of held-out stimuli") -> list[str]:
     """Pairs that no alignment could use."""
-    return [f"{count} {of} had no defined similarity in the kept features and were left out."] if count else []
+    return [f"{count} {of} {NO_SIMILARITY} and were left out."] if count else []
 
 
 def coarse_null(n: int) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas
 
 from ...measures import label_of
+from ...similarity import NO_SIMILARITY
 from ..drawing import signed
 from . import cautions, methods
 from .parts import Block, Tab, Words, table_of
@@ -367,7 +368,7 @@ class FmriReport(_Study):
         if not low.empty:
             names = ", ".join(f"{row['test']} ({row['layer']})" for row in low.to_dict("records"))
             found.append(f"The pruned alignment is below zero in {names}: a gain there is no evidence of fit.")
-        lost = [line for line in self.run.text("summary.md").splitlines() if "had no direction" in line]
+        lost = [line for line in self.run.text("summary.md").splitlines() if NO_SIMILARITY in line]
         found += [line.lstrip("- ") for line in lost]
         return [*found, "The upper bound is in-sample: a best set gains on noise too."]
 
