@@ -107,6 +107,9 @@ def test_a_fitted_pruner_becomes_an_rdm(X: Any, S: Any) -> None:
     np.testing.assert_array_equal(rdms.dissimilarities, expected.dissimilarities)
     assert rdms.dissimilarity_measure == "correlation"
     assert sc.to_rsatoolbox(X, pruner, "euclidean").dissimilarity_measure == "euclidean"
+    for first in (pruner, pruner.support_):
+        with pytest.raises(TypeError, match="X must come before support, got them the other way round"):
+            sc.to_rsatoolbox(first, X)
 
 
 # The command line -----------------------------------------------------------------------------------------------

@@ -327,3 +327,13 @@ def test_commonality_refuses(how, words):
     models, row = data(subjects=1)
     with pytest.raises(ValueError, match=words):
         sc.unique_variance(models["a"], row, **{**HOW, **how})
+
+
+def test_whiskers_below_zero_are_drawn_whole(result):
+    lower = result.copy(deep=True)
+    lower["score"] -= 0.8
+    lower["interval_score"] -= 0.8
+    least = float(lower["interval_score"].min())
+    for axes in sc.report.models(lower).axes:
+        low, high = axes.get_ylim()
+        assert low < least - 0.03 * (high - low)  # and its cap

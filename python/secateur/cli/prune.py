@@ -25,9 +25,11 @@ from .options import (
     Repeats,
     argument,
     check_left_out,
+    check_other_controls,
     fixed_features,
     flag,
     kind_option,
+    matched_controls,
     option,
     run_settings,
     with_pruning,
@@ -212,8 +214,8 @@ def prune(
         with refuse_bad_input():
             embedding = read_features_file(features)
             with hint_at_choices(target, of_choices):
-                loaded_target = read_triplets_file(target) if of_choices else read_target_file(target)
-            loaded_target = match_triplets(loaded_target, embedding) if of_choices else loaded_target
+                loaded = (read_triplets_file if of_choices else read_target_file)(target)
+            loaded_target = match_triplets(loaded, embedding)
             if group_folds and groups is None and embedding.groups is None:
                 raise ValueError("--group-folds must come with --groups FILE, got none")
             loaded_controls = [read_target_file(path) for path in control or ()]
@@ -230,7 +232,7 @@ def prune(
             if fixed:
                 fixed_features(fixed, X, pruner)
             values, note = (loaded_target.values, None) if of_choices else match(loaded_target, embedding)
-            controls = [match(one, whole) for one in loaded_controls]
+            controls = matched_controls(loaded_controls, whole)
             grouping = None if groups is None else read_groups_file(groups, len(whole.values), whole.stimuli)
             if keep is not None:
                 controls = [(_among(of, keep, len(whole.values)), words) for of, words in controls]
@@ -251,6 +253,8 @@ def prune(
             count = len(targets)
             if average:
                 targets = _averaged(targets)
+        with refuse_bad_input():
+            check_other_controls(controls, loaded_controls, targets)
         given = [*dropped, *embedding.notes, *loaded_target.notes, note, *(grouping.notes if grouping else ())]
         given += [words for one, (_, matched) in zip(loaded_controls, controls) for words in (*one.notes, matched)]
         whose = None if len(targets) == 1 else "subjects" if over != "stimuli" else targets_are or loaded_target.whose

@@ -22,6 +22,7 @@ from .options import (
     check_left_out,
     fixed_features,
     flag,
+    matched_controls,
     option,
     run_settings,
     with_pruning,
@@ -159,8 +160,7 @@ def _read(
 ) -> _Study:
     """Features and movies from files, one recording in memory at a time."""
     from ..features import read_features
-    from ..files import match, read_features_file, read_target_file
-    from ..targets import read_controls
+    from ..files import read_features_file, read_target_file
     from ..timecourse import rdm_movie, rdm_movies
 
     with refuse_bad_input():
@@ -175,8 +175,7 @@ def _read(
     for given in control or ():
         with refuse_bad_input():
             held = read_target_file(given)
-            matrix, note = match(held, embedding)
-            read_controls(matrix, features.n)
+            ((matrix, note),) = matched_controls([held], embedding)
         controls.append(matrix)
         inputs.append({"role": "control", **held.record()})
         said = [*held.notes, *([note] if note else [])]
