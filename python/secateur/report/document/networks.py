@@ -159,8 +159,7 @@ class MapsReport(PruneReport, _Network):
         if self.chance is not None:
             second += (
                 f" p is one-sided, from {self.chance[1]} relabellings of the target's images, what was learnt staying "
-                "as it "
-                "is."
+                "as it is."
             )
         return [" ".join(words.split()) for words in (first, second, methods.software(self.settings), self._effect())]
 
