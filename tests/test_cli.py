@@ -491,6 +491,9 @@ def test_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "WordNet (Wu-Palmer)" in shown
     assert sorted(p.name for p in (tmp_path / "d").iterdir()) == sorted([*folder.FILES, *REPORT])
     assert max(map(len, shown.splitlines())) <= 80
+    features, target = json.loads((tmp_path / "d" / "settings.json").read_text(encoding="utf-8"))["inputs"]
+    assert (features["shape"], target["shape"]) == ([398, 1280], [398, 398])
+    assert len(features["first_stimuli"]) == 3
 
 
 def test_the_library_does_without_typer() -> None:

@@ -80,9 +80,13 @@ def demo(
         features = Features(animals.X, tuple(map(str, animals.synsets)), None)
         target = replace(read_target(animals.target, features.n), labels=("WordNet (Wu-Palmer)",))
         folder = Path(imagenet_animals.__file__).parent
+        first = [str(name) for name in animals.labels[:3]]
         inputs = [
-            {"role": role, "file": name, "sha256": file_digest(folder / name)}
-            for role, name in (("features", imagenet_animals.ARRAY_FILE), ("target", imagenet_animals.TAXONOMY_FILE))
+            {"role": role, "file": name, "sha256": file_digest(folder / name), "shape": shape, "first_stimuli": first}
+            for role, name, shape in (
+                ("features", imagenet_animals.ARRAY_FILE, [features.n, features.d]),
+                ("target", imagenet_animals.TAXONOMY_FILE, [features.n, features.n]),
+            )
         ]
         job = _Job(features, target, pruning.pruner(None), "The animals of ImageNet, pruned to WordNet", inputs)
         job = replace(job, permutations=permutations, seed=seed, groups=np.asarray(animals.groups))
