@@ -174,7 +174,7 @@ def test_dissimilarities(here: Path, S: Any) -> None:
 
 def test_undefined_pairs_are_one_plain_line(here: Path, X: Any) -> None:
     X = X.copy()
-    X[7, :4] = 0  # once the first four features alone are kept, stimulus 7 has no direction
+    X[7, :4] = 0  # once the first four features alone are kept, stimulus 7 has no feature
     np.save("x.npy", X)
     np.save("s.npy", X[:, :4] @ X[:, :4].T)
     outcome = run("prune", "x.npy", "s.npy", "--out", "out")
@@ -186,7 +186,7 @@ def test_undefined_pairs_are_one_plain_line(here: Path, X: Any) -> None:
     with xarray.open_dataset(here / "out" / "result.nc", engine="h5netcdf") as result:
         assert said.startswith(f"warning: {int(result.undefined_pairs.sum())} ")
     assert "Warning" not in outcome.stderr
-    assert "had no direction" in outcome.stdout
+    assert "have no similarity in the kept features (all zero," in " ".join(outcome.stdout.split())
 
 
 def test_many_targets(here: Path, S: Any) -> None:
@@ -491,6 +491,9 @@ def test_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "WordNet (Wu-Palmer)" in shown
     assert sorted(p.name for p in (tmp_path / "d").iterdir()) == sorted([*folder.FILES, *REPORT])
     assert max(map(len, shown.splitlines())) <= 80
+    features, target = json.loads((tmp_path / "d" / "settings.json").read_text(encoding="utf-8"))["inputs"]
+    assert (features["shape"], target["shape"]) == ([398, 1280], [398, 398])
+    assert len(features["first_stimuli"]) == 3
 
 
 def test_the_library_does_without_typer() -> None:

@@ -96,6 +96,9 @@ def test_parts_of_a_transformer(place, tmp_path):
         assert scores["block"].values.tolist() == [0] * 4 + [1] * 4
         assert (scores.attrs["parts"], scores.attrs["fill"]) == ("heads", "zero")
     assert "block 1 head 3" in (tmp_path / "heads" / "kept_features.csv").read_text()
+    for words in (done.output, (tmp_path / "heads" / "report.html").read_text(encoding="utf-8")):
+        assert "alignment importance of the heads (netCDF)" in words
+        assert "feature maps" not in words
     done = call(
         "maps", place / "photos", place / "rdm.npy", "--parts", "neurons", "--blocks", "-2,-1", "--fill", "mean", *few,
         *ask, "--out", tmp_path / "neurons",

@@ -142,6 +142,66 @@ def test_controls_fixed_features_and_subjects_left_out(here, planted):
     assert json.loads(Path("both/settings.json").read_text(encoding="utf-8"))["over"] == "both"
 
 
+def test_subjects_alone_are_left_out(here):
+    files = [f"study/sub-{s}/meg/sub-{s}_patterns.npz" for s in SUBJECTS]
+    words = [
+        "timecourse",
+        "x.csv",
+        *files,
+        "--over",
+        "subjects",
+        "--joint",
+        "mean",
+        "--cv",
+        "19",
+    ]  # folds of 1 stimulus
+    outcome = run(*words, "--windows", "0-50ms,.2-.3", "--out", "out")
+    assert outcome.exit_code == 0, outcome.output
+    assert result("out").sizes["fold"] == 1
+    page = Path("out/report.html").read_text(encoding="utf-8")
+    assert "each subject left out in turn" in page
+    assert "19 folds" not in page
+    assert "chosen and scored on the same stimuli (of other subjects)" in page
+    said = Path("out/methods.md").read_text(encoding="utf-8")
+    assert "All stimuli took part in both: none were held out" in said
+    assert "gain of pruning in the subject left out is largest at" in said
+
+
+def test_settings_and_methods_say_how_patterns_became_matrices(here):
+    run("timecourse", "x.csv", PATTERNS, "--smoothing", "100ms", "--rdm", "euclidean", "--cv", "3", "--out", "out")
+    settings = json.loads(Path("out/settings.json").read_text(encoding="utf-8"))
+    assert settings["recording"] == {
+        "dissimilarity": "euclidean", "picks": None, "smoothing": 0.1, "windows": None, "first_time": -0.1,
+        "last_time": 0.4, "times": 11,
+    }  # fmt: skip
+    recording = settings["inputs"][1]
+    assert (recording["shape"], recording["sensors"], recording["bad_channels"]) == ([N, 30, len(TIMES)], 30, [])
+    assert recording["first_stimuli"] == NAMES[:3]
+    said = Path("out/methods.md").read_text(encoding="utf-8")
+    assert (
+        "was the squared Euclidean distance, divided by the number of sensors, of their patterns over 30 sensors, at "
+        "each time point from -100 to 400 ms; the matrices were smoothed with a running mean 100 ms wide." in said
+    )
+
+
+def test_methods_name_the_sensors_picked_and_the_bad_channels(here):
+    mne = pytest.importorskip("mne")
+    info = mne.create_info(["m0", "m1", "m2", "m3", "e0"], 20.0, ["mag"] * 4 + ["eeg"])
+    info["bads"] = ["m1", "e0"]
+    values = np.random.default_rng(0).normal(size=(N, 5, 3))
+    mne.write_evokeds(
+        "sub-01-ave.fif", [mne.EvokedArray(one, info, 0.1, name) for one, name in zip(values, NAMES, strict=True)],
+        verbose="error",
+    )  # fmt: skip
+    outcome = run("timecourse", "x.csv", "sub-01-ave.fif", "--picks", "mag", "--windows", "100-150ms", "--out", "out")
+    assert outcome.exit_code == 0, outcome.output
+    recording = json.loads(Path("out/settings.json").read_text(encoding="utf-8"))["inputs"][1]
+    assert (recording["sensors"], recording["bad_channels"]) == (3, ["m1"])
+    said = Path("out/methods.md").read_text(encoding="utf-8")
+    assert "over 3 magnetometers, without the channels marked as bad (sub-01-ave: m1), at each time point" in said
+    assert "averaged within windows (100 to 150 ms)" in said
+
+
 def test_windows_and_names(here, planted):
     files = [f"study/sub-{s}/meg/sub-{s}_patterns.npz" for s in SUBJECTS]
     outcome = run("timecourse", "x.csv", *files, "--out", "out", "--windows", "50-100ms, .25-.3", "--rdm", "euclidean")

@@ -161,8 +161,11 @@ def test_what_the_controls_say_whole_has_no_partial_alignment(data):
     X, targets, controls = data
     assert np.isnan(sc.alignment(X, controls[1], kind="similarity", control=controls))
     assert np.isnan(sc.alignment(X, targets[0], kind="similarity", control=sc.similarity(X)))
-    with pytest.raises(ValueError, match="undefined alignment"):
-        sc.Pruner(kind="similarity").fit(X, controls[1], control=controls)
+    same = "other than the target, got control 1, which is target 0 over again but for scale: nothing is left to fit"
+    with pytest.raises(ValueError, match=same):
+        sc.Pruner(kind="similarity").fit(X, 2 - 3 * controls[1], control=controls)
+    with pytest.raises(ValueError, match=r"undefined partial alignment .* the controls together may say all"):
+        sc.Pruner(kind="similarity").fit(X, controls[0] + controls[1], control=controls)
 
 
 @pytest.mark.parametrize(
@@ -312,6 +315,14 @@ def test_the_command_takes_controls(tmp_path):
     assert done.exit_code == 0, done.output
     written = json.loads((tmp_path / "out" / "settings.json").read_text())
     assert [one["role"] for one in written["inputs"]] == ["features", "target", "control"]
+    np.save(tmp_path / "short.npy", control[:9])
+    for name, said in (
+        ("short", "--control short.npy: control must have shape 24 × 24, 276 values, T × 276"),
+        ("target", "got target.npy, which is target target over again but for scale: nothing is left to fit."),
+    ):
+        done = CliRunner().invoke(app, ["prune", *words, "--control", str(tmp_path / f"{name}.npy"), "--out", "none"])
+        assert done.exit_code == 2
+        assert said in " ".join(done.stderr.split())
 
 
 def test_a_comparison_beside_a_control_is_cross_validation(data):

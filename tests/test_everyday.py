@@ -107,6 +107,9 @@ def test_a_fitted_pruner_becomes_an_rdm(X: Any, S: Any) -> None:
     np.testing.assert_array_equal(rdms.dissimilarities, expected.dissimilarities)
     assert rdms.dissimilarity_measure == "correlation"
     assert sc.to_rsatoolbox(X, pruner, "euclidean").dissimilarity_measure == "euclidean"
+    for first in (pruner, pruner.support_):
+        with pytest.raises(TypeError, match="X must come before support, got them the other way round"):
+            sc.to_rsatoolbox(first, X)
 
 
 # The command line -----------------------------------------------------------------------------------------------
@@ -218,6 +221,47 @@ def test_pairs_in_long_format(tmp_path: Path) -> None:
         read(path)
     path.write_text("s1,s2,d\nx,x,0\ny,y,0\nz,z,0\nx,y,1\nx,z,1\ny,z,2\n")
     assert read(path).values.shape == (3, 3)  # with its diagonal, which shows the kind
+
+
+@pytest.mark.parametrize(
+    ("head", "line"),
+    [
+        ("subject,item 1,item 2,d", "{s},{a},{b},{d}"),
+        ("item 1,Participant_ID,item 2,d", "{a},{s},{b},{d}"),
+        ("a,b,d,sub", "{a},{b},{d},{s}"),
+        ("rater,a,b,d", "{s},{a},{b},{d}"),  # no heading that is known: stimuli are the columns that share their words
+        (None, "{s},{a},{b},{d}"),
+        (None, "{a},{b},{d},{s}"),
+        (",subject,a,b,d", "{i},{s},{a},{b},{d}"),  # of a data frame, with its index
+    ],
+)
+@pytest.mark.parametrize("subjects", [("P1", "P2"), ("1", "2")])
+def test_the_columns_of_a_long_table_may_stand_in_any_order(
+    tmp_path: Path, head: str | None, line: str, subjects: tuple[str, str]
+) -> None:
+    pairs = [(s, a, b) for s in subjects for a, b in (("x", "y"), ("x", "z"), ("y", "z"))]
+    cells = [{"i": i, "s": s, "a": a, "b": b, "d": i + 0.5} for i, (s, a, b) in enumerate(pairs)]
+    lines = [] if head is None else [head]
+    (tmp_path / "long.csv").write_text("\n".join(lines + [line.format(**one) for one in cells]) + "\n")
+    loaded = read(tmp_path / "long.csv")
+    assert (loaded.stimuli, loaded.targets) == (("x", "y", "z"), subjects)
+    np.testing.assert_array_equal(loaded.values, [[0.5, 1.5, 2.5], [3.5, 4.5, 5.5]])
+
+
+@pytest.mark.parametrize(("heading", "kind"), [("Distance", "dissimilarity"), ("similarity", "similarity")])
+def test_the_heading_of_a_long_table_says_what_it_holds(here: Path, S: Any, heading: str, kind: str) -> None:
+    i, j = np.tril_indices(N, -1)
+    pandas.DataFrame({"a": [f"s{k}" for k in i], "b": [f"s{k}" for k in j], heading: S[i, j]}).to_csv("long.csv")
+    assert read(Path("long.csv")).kind == kind
+    outcome = run("x.npy", "long.csv")
+    assert outcome.exit_code == 0, outcome.output
+    held = {"similarity": "similarities", "dissimilarity": "dissimilarities"}[kind]
+    said = " ".join(outcome.stderr.split())
+    assert f"note: its heading '{heading}' was taken to say that long.csv holds {held}." in said
+    other = ({"similarity", "dissimilarity"} - {kind}).pop()
+    refused = run("x.npy", "long.csv", "--kind", other, "--overwrite")
+    assert refused.exit_code == 2
+    assert f"pass --kind {kind}, got '{other}'" in " ".join(refused.stderr.split())
 
 
 def test_names_with_and_without_extensions(here: Path, X: Any, S: Any) -> None:

@@ -1,6 +1,7 @@
 """Models side by side: against the bootstrap and scipy; recovery of planted models; commonality against numpy."""
 
 import numpy as np
+import pandas
 import pytest
 from scipy import stats
 
@@ -160,7 +161,13 @@ def test_the_picture_has_a_line_for_each_pair_that_differs(result, by):
         ([np.ones((5, 2))], {}, TypeError, "models must be a mapping of names to features, got list"),
         ({}, {}, ValueError, "models must hold at least one model, got none"),
         ({1: np.ones((5, 2))}, {}, TypeError, "models must be named by text, got 1"),
-        ({"x": np.ones((5, 2))}, {}, ValueError, "models must have the same stimuli, got 5 in 'x' and 36 in 'a'"),
+        (
+            {name: pandas.DataFrame(np.ones((36, 2)), [f"{of}{i}" for i in range(36)]) for name, of in zip("xy", "st")},
+            {},
+            ValueError,
+            "models must name the same stimuli in one order, got 's0' in 'x' and 't0' in 'y' at 0",
+        ),
+        ({"x": np.ones((5, 2))}, {}, ValueError, "models must be of the same stimuli, got 36 in 'a' and 5 in 'x'"),
         (
             None,
             {"over": "both"},
@@ -174,7 +181,7 @@ def test_the_picture_has_a_line_for_each_pair_that_differs(result, by):
             None,
             {"spaces": ["reweighted"]},
             ValueError,
-            "inner_cv must leave at least 3 stimuli .* or pass over='subjects'",
+            r"'reweighted' makes 5 inner folds \(inner_cv\) .* hold as few as 6: .* leave 'reweighted' out$",
         ),
     ],
 )
@@ -320,3 +327,13 @@ def test_commonality_refuses(how, words):
     models, row = data(subjects=1)
     with pytest.raises(ValueError, match=words):
         sc.unique_variance(models["a"], row, **{**HOW, **how})
+
+
+def test_whiskers_below_zero_are_drawn_whole(result):
+    lower = result.copy(deep=True)
+    lower["score"] -= 0.8
+    lower["interval_score"] -= 0.8
+    least = float(lower["interval_score"].min())
+    for axes in sc.report.models(lower).axes:
+        low, high = axes.get_ylim()
+        assert low < least - 0.03 * (high - low)  # and its cap

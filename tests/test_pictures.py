@@ -280,7 +280,7 @@ def test_curves_start_where_they_are_defined() -> None:
     X = np.random.default_rng(0).normal(size=(18, 8))
     result = sc.cross_validate(X, X[:, :2] @ X[:, :2].T, sc.Pruner("correlation"), cv=3, progress=False)
     figure = report.insertion_curves(result)
-    assert "curves start from 2 features: with fewer, a stimulus has no direction" in words_of(figure)
+    assert "curves start from 2 features: with fewer, all those of a stimulus are zero or alike" in words_of(figure)
     curves = [line for line in figure.axes[0].lines if len(line.get_xdata()) > 3]
     assert {int(line.get_xdata()[0]) for line in curves} == {2}
     assert "curves start" not in words_of(report.insertion_curves(sc.cross_validate(X, X[:, :2] @ X[:, :2].T, cv=3)))

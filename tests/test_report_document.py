@@ -179,6 +179,24 @@ def test_the_verdict_says_what_was_computed(runs: dict[str, Path], planted: Any)
     assert "p =" not in without
 
 
+def test_the_verdict_of_a_course_says_first_whether_any_gain_is_shown(runs: dict[str, Path], tmp_path: Path) -> None:
+    course = shutil.copytree(runs["course"], tmp_path / "course")
+    table = pandas.read_csv(course / "summary.csv")
+    for q, opening in (
+        (0.01, "Pruning helps: 3 of 3 times have a gain with q ≤ 0.05"),
+        (0.4, "No gain is shown at any"),
+    ):
+        table.assign(q=q, significant=q < 0.05).to_csv(course / "summary.csv", index=False)
+        first, second = section_of(read_run(course)).verdict()
+        assert first.startswith(opening)
+        assert ("least q = 0.4" in first) == (q == 0.4)
+        assert "gain of pruning is largest at" in second
+    table.drop(columns=[name for name in table if name in ("significant", "cluster", "cluster_p")]).to_csv(
+        course / "summary.csv", index=False
+    )
+    assert section_of(read_run(course)).verdict()[0].startswith("Whether any gain is more than chance was not tested")
+
+
 def test_intervals_and_the_final_set_where_they_are(runs: dict[str, Path], tmp_path: Path) -> None:
     shutil.copytree(runs["one"], tmp_path / "run")
     table = pandas.read_csv(tmp_path / "run" / "summary.csv")

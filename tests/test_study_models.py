@@ -192,7 +192,7 @@ def test_whole_or_absent(home, tmp_path, monkeypatch, name):
     ("name", "old", "new", "words"),
     [
         ("models", "early.npy", "gone.npy", "FEATURES must be a file, got '.*gone.npy', which does not exist"),
-        ("models", "data/early.npy", "data/short.npy", "the same stimuli, got 9 in early and 24 in late"),
+        ("models", "data/early.npy", "data/short.npy", "the same stimuli, got 9 in 'early' and 24 in 'late'"),
         ("models", '"pruned"]', '"full"]', "spaces must name at least one space, each once, got"),
         ("models", 'late = "data/late.csv"', "", r"models must be at least two for \[recovery\], got 1"),
         ("models", "n = 2", 'n = 2\nover = "people"', "over must be one of .*; got 'people'"),
@@ -201,6 +201,13 @@ def test_whole_or_absent(home, tmp_path, monkeypatch, name):
         ("models", 'kind = "dissimilarity"', 'kind = "similarity"', "target: rdms.npz could not be used"),
         ("nested", "pixels.npy", "short.npy", "control: short.npy could not be used: control must"),
         ("nested", "inner_cv = 2", "inner_cv = 9", "inner_cv must be from 2 to 5 folds of 16 .* got 9"),
+        ("models", '"pruned"]', '"reweighted"]', r"makes 5 inner folds \(inner_cv\) .* or pass over='subjects'"),
+        ("models", '"pruned"]', '"ridge"]\nover = "subjects"\ngroups = "data/pairs.csv"', "has too few in fold 0: "),
+        ("models", "[0.5, 2]", "[0.5, -2.0]", r"recovery.noise must be positive numbers, got \[0.5, -2.0\]"),
+        ("nested", "inner_cv = 2", "inner_cv = 5", "inner_cv must divide the 16 training stimuli in 8 groups into"),
+        ("nested", "sizes = [", 'searches = ["parsimonious"]\nsizes = [', "'parsimonious' divides these further"),
+        ("nested", "groups.csv", "uneven.csv", "groups must all be of one size where whole groups change places"),
+        ("nested", "[0, 4]", "[40]", r"sizes must leave a candidate in one of the layers, got \[40\]"),
         ("nested", "[0, 4]", "[0, -4]", "choose.sizes must be numbers of features, or 0 for no limit, got -4"),
         ("nested", "[0, 4]", "[4, 4]", r"choose.sizes must name each once, got \[4, 4\]"),
         ("nested", '"sqeuclidean"', '"square"', r"choose.metrics\[1\] must be one of 'cosine'.*; got 'square'"),
@@ -210,15 +217,22 @@ def test_whole_or_absent(home, tmp_path, monkeypatch, name):
 def test_refusals(home, tmp_path, name, old, new, words):
     study, text = STUDIES[name]
     np.save(home / "data" / "short.npy", np.random.default_rng(0).normal(size=(9, 4)))
+    for file, of in (("pairs", np.arange(N) // 8), ("uneven", np.maximum(np.arange(N), 3))):
+        (home / "data" / f"{file}.csv").write_text("\n".join(map(str, of)))
     (home / "bad.toml").write_text(text.replace(old, new, 1))
     try:
         with pytest.raises((ConfigError, FileError, ValueError), match=words) as caught:
             study.run(home / "bad.toml", tmp_path / "out", progress=False)
-        done = CliRunner().invoke(app, ["study", name, str(home / "bad.toml"), "--out", str(tmp_path / "out")])
+        done, dry = (
+            CliRunner().invoke(app, ["study", name, str(home / "bad.toml"), *more])
+            for more in (["--out", str(tmp_path / "out")], ["--dry-run"])
+        )
     finally:
         (home / "bad.toml").unlink()
-        (home / "data" / "short.npy").unlink()
+        for file in ("short.npy", "pairs.csv", "uneven.csv"):
+            (home / "data" / file).unlink()
     assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    assert (dry.exit_code, dry.stderr) == (2, done.stderr)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 

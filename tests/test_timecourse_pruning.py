@@ -546,6 +546,16 @@ def test_subjects_left_out_are_those_of_cross_validations_at_each_time(over, joi
     np.testing.assert_array_equal(course.test, one.test)
 
 
+def test_subjects_alone_left_out_need_no_folds_of_stimuli():
+    rng = np.random.default_rng(4)
+    X, movies = rng.normal(size=(8, 5)), rng.normal(size=(3, 1, 28))
+    how = {"over": "subjects", "kind": "similarity", "progress": False}
+    few, many = (timecourse.prune(X, movies, cv=cv, **how) for cv in (2, 100))
+    np.testing.assert_array_equal(few.pruned_test, many.pruned_test)
+    with pytest.raises(ValueError, match="groups must"):
+        timecourse.prune(X, movies, groups=["a"], **how)
+
+
 @pytest.mark.parametrize(
     ("how", "words"),
     [

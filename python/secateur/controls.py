@@ -10,11 +10,13 @@ import numpy as np
 from .measures import COMPARATOR_TABLE, check_comparator, comparator_row, enumerated
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .features import Indices, Matrix
     from .measures import ComparatorOrAlias
     from .targets import Targets
 
-__all__ = ["Freed", "Partial", "explained"]
+__all__ = ["Freed", "Partial", "check_other", "explained", "target_words"]
 
 # Of a squared norm 1: what is left of a variable that the controls explain, but for rounding.
 EXPLAINED = 1e-10
@@ -25,6 +27,28 @@ def _check_partial(comparator: ComparatorOrAlias) -> None:
     if not comparator_row(comparator).is_r:
         taken = enumerated(repr(name) for name, row in COMPARATOR_TABLE.items() if row.is_r)
         raise ValueError(f"comparator must be {taken} where control is given, got {comparator!r}")
+
+
+def check_other(targets: Targets, controls: Matrix, names: Sequence[str] | None = None) -> None:
+    """Refuse controls (q, P) that are a target over again, but for scale and sign: nothing of it would be left.
+
+    ``names``: of the controls, for the message; their numbers by default.
+    """
+    for t in range(len(targets)):
+        for k, control in enumerate(controls):
+            counted = targets.has_weight(t) & ~np.isnan(control)
+            rows = np.stack([targets.values[t, counted], control[counted]])
+            one, other = _standardised(rows, targets.weight(t)[counted], False)
+            if abs(float(one @ other)) > 1 - EXPLAINED:
+                raise ValueError(
+                    f"control must say something other than the target, got {names[k] if names else f'control {k}'}, "
+                    f"which is {target_words(targets, t)} over again but for scale: nothing is left to fit"
+                )
+
+
+def target_words(targets: Targets, t: int) -> str:
+    """A target by its name or its number."""
+    return f"target {targets.labels[t] if targets.labels else t}"
 
 
 @dataclass(frozen=True)

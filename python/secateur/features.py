@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeGuard, overload
 
@@ -12,8 +13,8 @@ from . import _core
 
 __all__ = [
     "DLPACK_CUDA", "LARGEST", "LARGEST_WEIGHT", "SMALLEST", "CudaArray", "DLPackArray", "DeviceFeatures", "Features",
-    "Indices", "InterfaceArray", "Matrix", "as_array", "as_float64", "check_magnitude", "is_device_array",
-    "read_features", "read_labels", "read_order", "read_subset", "refuse_mask",
+    "Indices", "InterfaceArray", "Matrix", "as_array", "as_float64", "check_magnitude", "check_same_stimuli",
+    "is_device_array", "read_features", "read_labels", "read_order", "read_subset", "refuse_mask",
 ]  # fmt: skip
 
 Matrix = npt.NDArray[np.float64]
@@ -89,6 +90,24 @@ def check_largest(largest: float, name: str, limit: float = LARGEST) -> None:
         raise ValueError(
             f"{name} must have a largest magnitude from {1 / limit:g} to {limit:g}, got {largest:g}: change the unit"
         )
+
+
+def check_same_stimuli(name: str, spaces: Mapping[str, tuple[int, Sequence[str] | None]]) -> None:
+    """Refuse embeddings that are not of the same stimuli: how many each has, and their names, which must agree in
+    order where they are known. ``name``: the argument that holds them."""
+    (first, (n, _)), *rest = spaces.items()
+    for other, (count, _) in rest:
+        if count != n:
+            raise ValueError(f"{name} must be of the same stimuli, got {n} in {first!r} and {count} in {other!r}")
+    named = [(one, names) for one, (_, names) in spaces.items() if names]
+    for other, names in named[1:]:
+        first, known = named[0]
+        odd = next((i for i in range(n) if known[i] != names[i]), None)
+        if odd is not None:
+            raise ValueError(
+                f"{name} must name the same stimuli in one order, got {known[odd]!r} in {first!r} and {names[odd]!r} "
+                f"in {other!r} at {odd}"
+            )
 
 
 def read_labels(labels: Any, count: int, name: str, of: str) -> npt.NDArray[Any]:

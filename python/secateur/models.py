@@ -13,14 +13,15 @@ import xarray
 
 from .arguments import check_integer, check_share, is_number
 from .comparison import read_methods, score_method
-from .features import Features, Indices, Matrix, read_features
-from .inference import joined_error, noise_ceiling, variance_over_stimuli
+from .features import Features, Indices, Matrix, check_same_stimuli, read_features
+from .inference import fewest_of_half, joined_error, noise_ceiling, variance_over_stimuli
 from .measures import comparator_row
 from .pairs import pair_count, pair_positions
 from .problem import Problem
 from .progress import with_progress
 from .pruning import Pruner
 from .pruning.label_free import BASELINES
+from .pruning.ranking import SMALLEST_FOLD
 from .pruning.settings import Search
 from .relabelling import equal_groups, relabellings
 from .reweighting import Reweighting
@@ -68,6 +69,19 @@ class _Entry:
             return self.method.inner_cv
         return self.search.inner_cv if self.search is not None and self.search.row.inner_folds else None
 
+    def check_sizes(self, folds: list[Fold], groups: LabelsLike | None) -> None:
+        """Refuse folds whose training stimuli are too few for what it divides them into."""
+        learner = self.method if isinstance(self.method, Reweighting) else self.search
+        if learner is None:
+            return
+        for f, (train, _) in enumerate(folds):
+            try:
+                learner.check_sizes(len(train), None if groups is None else np.asarray(groups)[train])
+            except ValueError as error:
+                raise ValueError(
+                    f"spaces must be learnt from enough stimuli, but {self.space!r} has too few in fold {f}: {error}"
+                ) from error
+
 
 def _read_models(models: Mapping[str, Any]) -> dict[str, Features]:
     """Name -> features, all over the same stimuli."""
@@ -80,14 +94,7 @@ def _read_models(models: Mapping[str, Any]) -> dict[str, Features]:
         if not isinstance(name, str):
             raise TypeError(f"models must be named by text, got {name!r}")
         read[name] = read_features(X)
-    first_name, first = next(iter(read.items()))
-    for name, features in read.items():
-        if features.n != first.n:
-            raise ValueError(
-                f"models must have the same stimuli, got {features.n} in {name!r} and {first.n} in {first_name!r}"
-            )
-        if features.stimuli and first.stimuli and features.stimuli != first.stimuli:
-            raise ValueError(f"models must name the same stimuli in one order, got others in {name!r}")
+    check_same_stimuli("models", {name: (one.n, one.stimuli) for name, one in read.items()})
     return read
 
 
@@ -124,6 +131,63 @@ def _pairs_of(entries: list[_Entry]) -> tuple[Indices, list[str]]:
     pairs = [pair for family in found.values() for pair in family]
     families = [name for name, family in found.items() for _ in family]
     return np.array(pairs, dtype=np.int64).reshape(-1, 2), families
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What :func:`compare_models` will compute, read and checked."""
+
+    targets: Targets
+    folds: list[Fold]
+    repeat: Indices
+    entries: list[_Entry]
+    over: str
+
+
+def plan_models(
+    models: Mapping[str, HostEmbeddingLike],
+    target: HostTargetLike,
+    spaces: Sequence[str] | Mapping[str, str | Pruner | Reweighting | Method | FoldMethod],
+    cv: Splits,
+    repeats: int,
+    seed: int,
+    groups: LabelsLike | None,
+    *,
+    pruner: Pruner,
+    weights: WeightsLike | None = None,
+    over: str | None = None,
+    n: int = 20,
+) -> Plan:
+    """Read and check everything that :func:`compare_models` is given, sizes too; nothing is learnt."""
+    read = _read_models(models)
+    first = next(iter(read.values()))
+    check_integer("n", n, 1)
+    targets = read_target(target, first.n, pruner.kind, weights, first.stimuli)
+    T = len(targets)
+    over = ("both" if T > 1 else "stimuli") if over is None else over
+    if over not in ("both", "stimuli", "subjects"):
+        raise ValueError(f"over must be one of 'both', 'stimuli', 'subjects'; got {over!r}")
+    if over != "stimuli" and T < 2:
+        raise ValueError(f"target must be a stack of at least 2 subjects where over is {over!r}, got {T}")
+    folds, repeat = split(first.n, cv, repeats, seed, groups)
+    entries = _entries(read, spaces, targets, pruner, folds)
+    if over != "subjects":
+        _check_halves(entries, folds, equal_groups(groups, first.n), "" if T < 2 else ", or pass over='subjects'")
+    return Plan(targets, folds, repeat, entries, over)
+
+
+def _check_halves(entries: list[_Entry], folds: list[Fold], members: Indices, otherwise: str) -> None:
+    """Refuse inner folds that are too large for half the training stimuli, which intervals over stimuli learn from."""
+    least, size = fewest_of_half(folds, members), members.shape[1]
+    for entry in entries:
+        inner = entry.inner_cv
+        if inner is not None and least // size // inner * size < SMALLEST_FOLD:
+            raise ValueError(
+                "spaces must be learnt from half the training stimuli too, for intervals over stimuli, but "
+                f"{entry.space!r} makes {inner} inner folds (inner_cv) of at least {SMALLEST_FOLD} stimuli, and half "
+                f"may hold as few as {least}: take more folds (cv), whose training sets are larger, leave "
+                f"{entry.space!r} out{otherwise}"
+            )
 
 
 def compare_models(
@@ -206,22 +270,14 @@ def compare_models(
     >>> differences_table(result).loc[["a - b, pruned"], ["p_holm"]].iloc[0, 0] < 0.05
     np.True_
     """
-    read = _read_models(models)
-    first = next(iter(read.values()))
-    check_integer("n", n, 1)
     confidence = check_share("confidence", confidence)
     pruner = pruner_of(pruner, kind)
-    targets = read_target(target, first.n, pruner.kind, weights, first.stimuli)
-    T = len(targets)
-    over = ("both" if T > 1 else "stimuli") if over is None else over
-    if over not in ("both", "stimuli", "subjects"):
-        raise ValueError(f"over must be one of 'both', 'stimuli', 'subjects'; got {over!r}")
-    if over != "stimuli" and T < 2:
-        raise ValueError(f"target must be a stack of at least 2 subjects where over is {over!r}, got {T}")
-    folds, repeat = split(first.n, cv, repeats, seed, groups)
+    plan = plan_models(
+        models, target, spaces, cv, repeats, seed, groups, pruner=pruner, weights=weights, over=over, n=n
+    )
+    targets, folds, repeat, entries, over = plan.targets, plan.folds, plan.repeat, plan.entries, plan.over
     warn_of_small_folds(folds)
-    entries = _entries(read, spaces, targets, pruner, folds)
-    pairs, families = _pairs_of(entries)
+    T, (pairs, families) = len(targets), _pairs_of(entries)
     E = len(entries)
     test, nodes = np.empty((2, E, T, len(folds)))
     undefined = np.zeros((E, T, len(folds)), dtype=np.int64)
@@ -244,10 +300,8 @@ def compare_models(
             means = mean_of_defined(np.moveaxis(np.array(scores), -1, 0))  # (E, F), over targets
             return with_differences(means).T
 
-        members = equal_groups(groups, first.n)
-        inner = max((entry.inner_cv or 0 for entry in entries), default=0) or None
-        rng, otherwise = np.random.default_rng(seed), "over='subjects'"
-        _, variance = variance_over_stimuli(by_fold, folds, members, n, rng, inner, progress, otherwise)
+        members = equal_groups(groups, targets.n)
+        _, variance = variance_over_stimuli(by_fold, folds, members, n, np.random.default_rng(seed), None, progress)
         parts.append((variance, len(members) - 1))
     if over != "stimuli":
         there = (~np.isnan(by_subject)).sum(axis=1)
@@ -352,6 +406,17 @@ def differences_table(result: xarray.Dataset) -> pandas.DataFrame:
     return pandas.DataFrame(rows, columns=["pair", *columns]).set_index("pair")
 
 
+def check_recovery(n: int, noise: float | Sequence[float], subjects: int, share: float) -> Matrix:
+    """The levels of noise of :func:`model_recovery`, whose numbers are refused where they are out of range."""
+    check_integer("n", n, 1)
+    check_integer("subjects", subjects, 2)
+    check_share("share", share, one=True)
+    levels = np.atleast_1d(np.asarray(noise, dtype=np.float64)) if np.ndim(noise) or is_number(noise) else np.empty(0)
+    if levels.ndim != 1 or not levels.size or not (np.isfinite(levels) & (levels > 0)).all():
+        raise ValueError(f"noise must be positive numbers, got {noise!r}")
+    return levels
+
+
 def model_recovery(
     models: Mapping[str, HostEmbeddingLike],
     n: int = 20,
@@ -418,12 +483,7 @@ def model_recovery(
     read = _read_models(models)
     if len(read) < 2:
         raise ValueError(f"models must hold at least two models, got {len(read)}")
-    check_integer("n", n, 1)
-    check_integer("subjects", subjects, 2)
-    check_share("share", share, one=True)
-    levels = np.atleast_1d(np.asarray(noise, dtype=np.float64)) if np.ndim(noise) or is_number(noise) else np.empty(0)
-    if levels.ndim != 1 or not levels.size or not (np.isfinite(levels) & (levels > 0)).all():
-        raise ValueError(f"noise must be positive numbers, got {noise!r}")
+    levels = check_recovery(n, noise, subjects, share)
     pruner = pruner_of(pruner, "similarity")
     settings = pruner.settings()
     names, count = list(read), next(iter(read.values())).n

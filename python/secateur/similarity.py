@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from .targets import Kind
 
 __all__ = [
-    "OpposedWarning", "UndefinedPairsWarning", "alignment", "mark", "mark_words", "opposition", "similarity",
-    "warn_of_opposition", "warn_of_undefined_pairs",
+    "NO_SIMILARITY", "OpposedWarning", "UndefinedPairsWarning", "alignment", "mark", "mark_words", "opposition",
+    "similarity", "warn_of_opposition", "warn_of_undefined_pairs",
 ]  # fmt: skip
+
+NO_SIMILARITY = "have no similarity in the kept features (all zero, or for correlation all alike, in one of the two)"
 
 
 class UndefinedPairsWarning(UserWarning):
@@ -86,8 +88,7 @@ def warn_of_undefined_pairs(count: int) -> None:
     """Say once per call how many pairs a score had to leave out."""
     if count:
         warnings.warn(
-            f"{count} pairs of held-out stimuli were left out of the scores: a stimulus of theirs has no direction in "
-            "the kept features",
+            f"{count} pairs of held-out stimuli {NO_SIMILARITY} and were left out of the scores",
             UndefinedPairsWarning,
             stacklevel=3,
         )
@@ -100,9 +101,15 @@ def opposition(full: ArrayLike, kind: str) -> str:
     if not below.any():
         return ""
     of = f" for {int(below.sum())} of {len(means)} targets" if len(means) > 1 else ""
+    value = f"{np.nanmin(means):.3f}" + (" at the least" if of else "")
+    if kind == "choices":
+        return (
+            f"the mean full alignment is below zero{of} ({value}): either the odd one out stands in another column of "
+            "the choices than was said, or the features' similarities run against them, and then a gain that ends "
+            "below zero is no evidence of a fit"
+        )
     other = "dissimilarity" if kind == "similarity" else "similarity"
     read, held = (name.replace("ity", "ities") for name in (kind, other))
-    value = f"{np.nanmin(means):.3f}" + (" at the least" if of else "")
     return (
         f"the mean full alignment is below zero{of} ({value}): either the target, read as {read}, holds {held} (pass "
         f"kind='{other}'), or the features' similarities run against it, and then a gain that ends below zero is no "

@@ -60,6 +60,7 @@ class Targets:
     kind : what they were before they were oriented.
     controls : (q, P) float64 or None
         What alignments are freed of: they become partial. NaN where a pair was missing (its weight is 0).
+    choices : whether they count choices of odd ones out.
     """
 
     values: Matrix
@@ -71,9 +72,15 @@ class Targets:
     stimuli: tuple[str, ...] | None = None
     kind: Kind = "similarity"
     controls: Matrix | None = None
+    choices: bool = False
 
     def __len__(self) -> int:
         return int(self.values.shape[0])
+
+    @property
+    def held(self) -> str:
+        """What they were made of: ``"choices"``, or their kind."""
+        return "choices" if self.choices else self.kind
 
     @property
     def control_rows(self) -> int:
@@ -156,6 +163,10 @@ class DeviceTargets:
     stimuli: None = None
     controls: None = None
     control_rows = 0
+
+    @property
+    def held(self) -> str:
+        return self.kind
 
     @property
     def single(self) -> bool:
@@ -784,4 +795,5 @@ def from_triplets(triplets: TripletsLike, n: int, *, odd: int = 2, weighted: boo
     shown = kept + np.bincount(np.concatenate([pair_places(a, c, n), pair_places(b, c, n)]), minlength=pairs)
     places = np.flatnonzero(shown)
     counts = shown[places].astype(np.float64)
-    return _of_some_pairs(places, kept[places] / counts, counts if weighted else np.ones(len(counts)), n, "similarity")
+    rows = places, kept[places] / counts, counts if weighted else np.ones(len(counts))
+    return replace(_of_some_pairs(*rows, n, "similarity"), choices=True)

@@ -128,9 +128,10 @@ def _which(parts: str, blocks: str | None, fill: str | None) -> dict[str, Any]:
 
 def _write(out: Path, content: dict[str, Any], settings: dict[str, Any], overwrite: bool) -> None:
     from ..report import folder
+    from ..report.contents import of_parts
 
     files = folder.write_network(out, content, settings=settings, overwrite=overwrite)
-    print_files(out, files, folder.NETWORK_CONTENTS)
+    print_files(out, files, of_parts(folder.NETWORK_CONTENTS, str(settings.get("parts", "maps"))))
 
 
 @app.command()

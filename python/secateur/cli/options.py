@@ -16,11 +16,14 @@ from ..parameters import Pruning
 
 if TYPE_CHECKING:
     from ..features import Features
+    from ..files import Loaded
     from ..pruning import Pruner
+    from ..targets import Targets
 
 __all__ = [
     "DEFAULTS", "Command", "Control", "Fixed", "Folds", "Joint", "Kind", "LeftOut", "Overwrite", "Pruning", "Repeats",
-    "argument", "check_left_out", "fixed_features", "flag", "kind_option", "option", "run_settings", "with_pruning",
+    "argument", "check_left_out", "check_other_controls", "fixed_features", "flag", "kind_option", "matched_controls",
+    "option", "run_settings", "with_pruning",
 ]  # fmt: skip
 
 Command = TypeVar("Command", bound=Callable[..., None])
@@ -132,6 +135,31 @@ def check_left_out(over: str, joint: str) -> None:
         raise ValueError(f"--over must be {enumerated(OVERS)}, got {over!r}")
     if over != "stimuli" and joint == "each":
         raise ValueError(f"--joint must be mean or min where --over is {over}, got each")
+
+
+def matched_controls(files: Sequence[Loaded], features: Loaded) -> list[tuple[Any, str | None]]:
+    """Controls in the order of the features' stimuli, each with a note; one of another shape is refused by its name."""
+    from ..files import match
+    from ..targets import read_controls
+
+    found = []
+    for held in files:
+        found.append(match(held, features))
+        try:
+            read_controls(found[-1][0], len(features.values))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"--control {held.path.name}: {error}") from error
+    return found
+
+
+def check_other_controls(controls: Sequence[tuple[Any, Any]], files: Sequence[Loaded], targets: Targets) -> None:
+    """Refuse a control that is a target over again, by the name of its file."""
+    from ..controls import check_other
+    from ..targets import read_controls
+
+    for (matrix, _), held in zip(controls, files, strict=True):
+        rows = read_controls(matrix, targets.n)
+        check_other(targets, rows, [held.path.name] * len(rows))
 
 
 def fixed_features(given: list[str], features: Features, pruner: Pruner) -> Pruner:

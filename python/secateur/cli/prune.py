@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -23,9 +25,11 @@ from .options import (
     Repeats,
     argument,
     check_left_out,
+    check_other_controls,
     fixed_features,
     flag,
     kind_option,
+    matched_controls,
     option,
     run_settings,
     with_pruning,
@@ -76,9 +80,13 @@ def demo(
         features = Features(animals.X, tuple(map(str, animals.synsets)), None)
         target = replace(read_target(animals.target, features.n), labels=("WordNet (Wu-Palmer)",))
         folder = Path(imagenet_animals.__file__).parent
+        first = [str(name) for name in animals.labels[:3]]
         inputs = [
-            {"role": role, "file": name, "sha256": file_digest(folder / name)}
-            for role, name in (("features", imagenet_animals.ARRAY_FILE), ("target", imagenet_animals.TAXONOMY_FILE))
+            {"role": role, "file": name, "sha256": file_digest(folder / name), "shape": shape, "first_stimuli": first}
+            for role, name, shape in (
+                ("features", imagenet_animals.ARRAY_FILE, [features.n, features.d]),
+                ("target", imagenet_animals.TAXONOMY_FILE, [features.n, features.n]),
+            )
         ]
         job = _Job(features, target, pruning.pruner(None), "The animals of ImageNet, pruned to WordNet", inputs)
         job = replace(job, permutations=permutations, seed=seed, groups=np.asarray(animals.groups))
@@ -100,7 +108,7 @@ def prune(
     out: Annotated[Path, option("DIR", "Folder for the results.")],
     kind: Annotated[
         str | None,
-        kind_option("Or triplets: choices of odd ones out, three rows of FEATURES (from 0) a line."),
+        kind_option("Or triplets: choices of odd ones out, three stimuli of FEATURES a line, by name or row (from 0)."),
     ] = None,
     odd: Annotated[
         int, option("COLUMN", "With --kind triplets: the column that holds the odd one out, from 0.", min=0)
@@ -177,6 +185,7 @@ def prune(
         from ..files import (
             left_out,
             match,
+            match_triplets,
             read_features_file,
             read_groups_file,
             read_target_file,
@@ -208,7 +217,9 @@ def prune(
         checked_destination(out, overwrite)
         with refuse_bad_input():
             embedding = read_features_file(features)
-            loaded_target = read_triplets_file(target) if of_choices else read_target_file(target)
+            with hint_at_choices(target, of_choices):
+                loaded = (read_triplets_file if of_choices else read_target_file)(target)
+            loaded_target = match_triplets(loaded, embedding)
             if group_folds and groups is None and embedding.groups is None:
                 raise ValueError("--group-folds must come with --groups FILE, got none")
             loaded_controls = [read_target_file(path) for path in control or ()]
@@ -225,7 +236,7 @@ def prune(
             if fixed:
                 fixed_features(fixed, X, pruner)
             values, note = (loaded_target.values, None) if of_choices else match(loaded_target, embedding)
-            controls = [match(one, whole) for one in loaded_controls]
+            controls = matched_controls(loaded_controls, whole)
             grouping = None if groups is None else read_groups_file(groups, len(whole.values), whole.stimuli)
             if keep is not None:
                 controls = [(_among(of, keep, len(whole.values)), words) for of, words in controls]
@@ -237,7 +248,8 @@ def prune(
             choices, given_target = read_triplets(values, X.n, odd) if of_choices else None, cast("Any", values)
             if choices is not None:
                 given_target = from_triplets(choices, X.n, weighted=not comparator_row(pruner.comparator).rank)
-            targets = read_target(given_target, X.n, said, control=[of for of, _ in controls] or None)
+            with hint_at_choices(target, of_choices, values):
+                targets = read_target(given_target, X.n, said, control=[of for of, _ in controls] or None)
             if len(targets) == 1:
                 targets = replace(targets, labels=(loaded_target.path.stem,))
             elif loaded_target.targets is not None:
@@ -245,6 +257,8 @@ def prune(
             count = len(targets)
             if average:
                 targets = _averaged(targets)
+        with refuse_bad_input():
+            check_other_controls(controls, loaded_controls, targets)
         given = [*dropped, *embedding.notes, *loaded_target.notes, note, *(grouping.notes if grouping else ())]
         given += [words for one, (_, matched) in zip(loaded_controls, controls) for words in (*one.notes, matched)]
         whose = None if len(targets) == 1 else "subjects" if over != "stimuli" else targets_are or loaded_target.whose
@@ -267,6 +281,18 @@ def prune(
         job = replace(job, cv=cv, repeats=repeats, permutations=permutations, seed=seed, notes=notes, over=over)
         job = replace(job, choices=choices, whose=whose, bootstrap=bootstrap)
         _run(replace(job, groups=grouped, group_folds=group_folds), out, overwrite)
+
+
+@contextmanager
+def hint_at_choices(place: str, known: bool, values: Any = None) -> Iterator[None]:
+    """Refusals of a file that looks as if it held choices say so; ``known``: it is read as such."""
+    from ..files import choices_words
+
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        words = "" if known else choices_words(place, values)
+        raise (ValueError(f"{error}; {words}") if words else error) from error
 
 
 def _among(values: Any, keep: Any, n: int) -> Any:

@@ -22,6 +22,7 @@ from .options import (
     check_left_out,
     fixed_features,
     flag,
+    matched_controls,
     option,
     run_settings,
     with_pruning,
@@ -50,6 +51,7 @@ class _Study:
     notes: list[str] = field(default_factory=list)
     controls: list[Any] | None = None
     over: str = "stimuli"
+    recording: dict[str, Any] = field(default_factory=dict)  # how patterns became matrices
 
 
 @app.command()
@@ -149,7 +151,8 @@ def _planted(how: dict[str, Any], seed: int) -> _Study:
     patterns, truth = simulate(48, subjects=12, sensors=60, seed=seed)
     with refuse_bad_input():
         movies = rdm_movies(patterns, **how)
-    return _Study(read_features(truth.X), movies, "Ten planted features, found again", [], synthetic=True)
+    title = "Ten planted features, found again"
+    return _Study(read_features(truth.X), movies, title, [], synthetic=True, recording=_measured(how, None, movies))
 
 
 def _read(
@@ -157,8 +160,7 @@ def _read(
 ) -> _Study:
     """Features and movies from files, one recording in memory at a time."""
     from ..features import read_features
-    from ..files import match, read_features_file, read_target_file
-    from ..targets import read_controls
+    from ..files import read_features_file, read_target_file
     from ..timecourse import rdm_movie, rdm_movies
 
     with refuse_bad_input():
@@ -173,8 +175,7 @@ def _read(
     for given in control or ():
         with refuse_bad_input():
             held = read_target_file(given)
-            matrix, note = match(held, embedding)
-            read_controls(matrix, features.n)
+            ((matrix, note),) = matched_controls([held], embedding)
         controls.append(matrix)
         inputs.append({"role": "control", **held.record()})
         said = [*held.notes, *([note] if note else [])]
@@ -195,11 +196,13 @@ def _read(
                         "--picks, --rdm, --windows and --smoothing must be left out for RDM movies, got one"
                     )
                 _note_times(made.time.values if "time" in made.coords else [0], path)
+                inputs[-1] |= _read_from(made)
                 said = made.coords["stimulus"].values if "stimulus" in made.coords else made.attrs.get("stimuli")
                 notes += _order_note(embedding, path, said)
                 title = f"{embedding.path.stem} pruned to {path.stem}"
                 return _Study(features, made, title, inputs, notes=notes, controls=controls or None)
             recording = _recording(path, stimuli, picks)
+            inputs[-1] |= _read_from(recording)
             if not movies:
                 _note_times(recording.time.values, path)
             if "subject" in recording.dims:
@@ -216,7 +219,28 @@ def _read(
             movies[subject] = rdm_movie(recording, **how)
     name = Path(recordings[0]).stem if len(recordings) == 1 else f"{len(files)} recordings"
     title = f"{embedding.path.stem} pruned to {name}"
-    return _Study(features, movies, title, inputs, notes=notes, controls=controls or None)
+    measured = _measured(how, picks, movies)
+    return _Study(features, movies, title, inputs, notes=notes, controls=controls or None, recording=measured)
+
+
+def _measured(how: dict[str, Any], picks: str | None, movies: dict[Any, Any]) -> dict[str, Any]:
+    """How patterns became matrices, for ``settings.json``; seconds."""
+    times = next(iter(movies.values())).time.values
+    ends = {"first_time": float(times[0]), "last_time": float(times[-1]), "times": len(times)}
+    windows = None if how["windows"] is None else [list(map(float, one)) for one in how["windows"]]
+    return {"dissimilarity": how["metric"], "picks": picks, "smoothing": how["smoothing"], "windows": windows, **ends}
+
+
+def _read_from(recording: xarray.DataArray) -> dict[str, Any]:
+    """What a file held, for ``settings.json``: shape, first stimuli, sensors, channels that were left out."""
+    from ..timecourse.movies import BAD
+
+    names = recording["stimulus"].values if "stimulus" in recording.coords else recording.attrs.get("stimuli")
+    found: dict[str, Any] = {"shape": list(recording.shape)}
+    found["first_stimuli"] = None if names is None else [str(name) for name in list(names)[:3]]
+    if "sensor" in recording.dims:
+        found |= {"sensors": recording.sizes["sensor"], BAD: list(recording.attrs.get(BAD, ()))}
+    return found
 
 
 def _order_note(embedding: Loaded, path: Path, names: Any) -> list[str]:
@@ -354,6 +378,7 @@ def _run(
     log("Drawing and writing.")
     how: dict[str, Any] = {"device": pruner.device, "alpha": alpha, "flips": flips, "permutations": permutations}
     how |= {} if over == "stimuli" else {"over": over, "joint": pruner.joint}
+    how |= {"recording": study.recording} if study.recording else {}
     settings = run_settings(study.inputs, study.notes, **how)
     files = folder.write_course(
         out, course, test, ceiling, null, title=study.title, settings=settings, overwrite=overwrite

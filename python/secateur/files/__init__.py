@@ -10,6 +10,7 @@ hdf5        .mat, .h5, .hdf5, .nc, in a process of their own
 folders     features in thingsvision's folders
 long        dissimilarities with a line per pair
 text        .csv, .tsv; triplets from .txt, too
+triplets    choices of odd ones out by name, and what looks like them
 arrays      embeddings, targets and groups by file and key
 """
 
@@ -24,9 +25,10 @@ from .arrays import (
 )
 from .entries import Array, FileError, Loaded, Names, broken_files_refused
 from .matching import FEATURES, STIMULI, left_out, match, order_taken, stated_kind
+from .triplets import choices_words, match_triplets
 
 __all__ = [
-    "FEATURES", "FORMATS", "STIMULI", "Array", "FileError", "Loaded", "Names", "broken_files_refused", "left_out",
-    "match", "order_taken", "read_arrays", "read_features_file", "read_groups_file", "read_target_file",
-    "read_triplets_file", "stated_kind", "stimuli_of_target",
+    "FEATURES", "FORMATS", "STIMULI", "Array", "FileError", "Loaded", "Names", "broken_files_refused",
+    "choices_words", "left_out", "match", "match_triplets", "order_taken", "read_arrays", "read_features_file",
+    "read_groups_file", "read_target_file", "read_triplets_file", "stated_kind", "stimuli_of_target",
 ]  # fmt: skip

@@ -30,6 +30,7 @@ from .hdf5 import isolated_entries
 from .matching import FEATURES, STIMULI, TARGETS, check_names
 from .numpy import npy_entry, npz_entries
 from .text import read_csv, read_groups_csv, read_triplets_text
+from .triplets import named_triplets
 
 __all__ = [
     "FORMATS", "locate", "opened", "read_arrays", "read_features_file", "read_groups_file", "read_target_file",
@@ -144,13 +145,13 @@ def read_groups_file(place: str, n: int, stimuli: Names | None) -> Loaded:
 
 
 def read_triplets_file(place: str) -> Loaded:
-    """Read choices of odd ones out, (m, 3): the numbers of three stimuli in a row.
+    """Read choices of odd ones out, (m, 3): the numbers, or in text the names, of three stimuli in a row.
 
     Parameters
     ----------
     place : str
-        A file, or ``file:key``. A .txt, as THINGS has them, holds three numbers a line, with blanks or commas between;
-        a .csv or .tsv may have a heading.
+        A file, or ``file:key``. A .txt, as THINGS has them, holds three stimuli a line, with blanks or commas between;
+        a .csv or .tsv may have a heading. :func:`match_triplets` finds names among the features' stimuli.
 
     Raises
     ------
@@ -158,10 +159,11 @@ def read_triplets_file(place: str) -> Loaded:
         As in :func:`read_features_file`. The values themselves are checked by :func:`secateur.targets.from_triplets`.
     """
     path, key = locate(place, "TARGET", (*FORMATS, ".txt"))
-    if path.suffix.lower() == ".txt":
-        return read_triplets_text(path)
-    if path.suffix.lower() in (".csv", ".tsv"):
-        return read_csv(path, square=False)
+    if path.suffix.lower() in (".txt", ".csv", ".tsv"):
+        named = named_triplets(path)
+        if named is not None:
+            return named
+        return read_triplets_text(path) if path.suffix.lower() == ".txt" else read_csv(path, square=False)
     with opened(path) as entries:
         key = choose(entries, key, path, "TARGET", {2})
         return Loaded(load(entries[key], path), None, None, path, key)

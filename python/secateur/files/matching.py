@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..targets import Kind
 
 __all__ = [
+    "ENDING",
     "FEATURES",
     "STIMULI",
     "TARGETS",
@@ -124,14 +125,14 @@ def _first(names: Sequence[str]) -> str:
     return ", ".join(map(str, names[:3])) + (", …" if len(names) > 3 else "")
 
 
-_ENDING = re.compile(r"\.(png|jpe?g|bmp|gif|tiff?|webp|ppm|pgm)$", re.IGNORECASE)
+ENDING = re.compile(r"\.(png|jpe?g|bmp|gif|tiff?|webp|ppm|pgm)$", re.IGNORECASE)
 
 
 # Photographs are often named with the extension in one file and without in another, or with the folder of a class.
 _CUTS: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("", str),
-    ("the extensions of files", lambda name: _ENDING.sub("", name)),
-    ("the folders and extensions of files", lambda name: _ENDING.sub("", re.split(r"[\\/]", name)[-1])),
+    ("the extensions of files", lambda name: ENDING.sub("", name)),
+    ("the folders and extensions of files", lambda name: ENDING.sub("", re.split(r"[\\/]", name)[-1])),
 )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..features import Matrix
 from .entries import FileError, Loaded, Names, broken_files_refused
-from .long import read_long, value_column
+from .long import find_columns, read_long
 from .matching import STIMULI, check_names, order_by_name
 
 __all__ = ["read_csv", "read_groups_csv", "read_triplets_text"]
@@ -90,14 +90,16 @@ def _with_points(rows: Iterator[tuple[int, list[str]]], path: Path, found: set[s
 
 def _long_form(path: Path, rows: list[list[str]]) -> Loaded | None:
     """A target in long format, where it is in one."""
-    if len(rows) < 2 or len({len(row) for row in rows}) != 1:
+    if len(rows) < 3 or len({len(row) for row in rows}) != 1:
         return None
+    if rows[0][0] == "" and [row[0] for row in rows[1:]] == [str(i) for i in range(len(rows) - 1)]:
+        rows = [row[1:] for row in rows]  # the index of a data frame
     numbers = [[_number(cell) for cell in row] for row in rows]
-    headed = value_column(numbers[:1], len(rows[0])) is None
-    at = value_column(numbers[headed:], len(rows[0]))
+    headed = all(number is None for number in numbers[0])
+    head = rows[0] if headed else [f"column {c + 1}" for c in range(len(rows[0]))]
+    at = find_columns(head, rows[headed:], numbers[headed:])
     if at is None or len(rows) - headed < 3:
         return None
-    head = rows[0] if headed else [f"column {c + 1}" for c in range(len(rows[0]))]
     return read_long(path, head, rows[headed:], numbers[headed:], at)
 
 
@@ -125,7 +127,7 @@ def read_csv(path: Path, square: bool) -> Loaded:
     with broken_files_refused(path):
         first = list(islice(rows, 2))
         rows = chain(first, rows)
-        if square and first and len(first[0][1]) in (3, 4):
+        if square and first and len(first[0][1]) in (3, 4, 5):
             lines = list(rows)
             loaded = _long_form(path, [[cell.strip() for cell in row] for _, row in lines])
             if loaded is not None:

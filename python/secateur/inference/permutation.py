@@ -159,7 +159,7 @@ def permutation_test(
             variables[f"observed_mean_{name}"] = ((), float(mean[0, 0]))
             variables[f"p_mean_{name}"] = ((), float(permutation_p(mean[:, 0], mean[:, 1:])[0]))
     full_test = variables["observed_pruned_test"][1] - variables["observed_gain"][1]
-    warn_of_opposition(full_test, targets.kind)
+    warn_of_opposition(full_test, targets.held)
     coords = {"target": names_or_numbers(targets.labels, len(targets)), "permutation": np.arange(n)}
     attrs = attributes(pruner, targets.kind, cv, repeats, seed, targets.controls) | left_out(over)
     return xarray.Dataset(variables, coords, {**attrs, "n": n})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ..targets import Kind
 from .permutation import at_once_of
 
-__all__ = ["bootstrap", "interval_of", "joined_error", "variance_over_stimuli"]
+__all__ = ["bootstrap", "fewest_of_half", "interval_of", "joined_error", "variance_over_stimuli"]
 
 
 SCORES = ("full_test", "pruned_test", "gain")
@@ -208,7 +208,7 @@ def bootstrap(
         found = _by_percentiles(resampler, observed, n, over, confidence, method, resample, rng, progress)
     draws, bounds, errors = found
     warn_of_undefined_pairs(resampler.undefined)
-    warn_of_opposition(observed[0], targets.kind)
+    warn_of_opposition(observed[0], targets.held)
     variables: dict[str, Any] = {}
     for s, name in enumerate(SCORES):
         variables[name] = (("target", "resample"), draws[s].T)
@@ -300,13 +300,12 @@ def _over_stimuli(resampler: _Resampler, n: int, rng: np.random.Generator, progr
 
 def variance_over_stimuli(
     by_fold: Callable[[list[Fold]], Matrix], folds: list[Fold], members: Indices, n: int, rng: np.random.Generator,
-    inner_cv: int | None, progress: bool, otherwise: str = "method='percentile'",
+    inner_cv: int | None, progress: bool,
 ) -> tuple[Matrix, Matrix]:  # fmt: skip
     """Means over folds of K scores with folds drawn anew (n, K), and their variance (K,) over sets of stimuli.
 
     ``by_fold`` gives (F, K) scores of a procedure in any folds. ``members`` (G, size): what is drawn together.
-    ``inner_cv``: the most inner folds that the procedure makes of training stimuli, or None; ``otherwise``: what may be
-    passed where these would be too small.
+    ``inner_cv``: the most inner folds that the procedure makes of training stimuli, or None.
 
     Of folds with score r: Var(mean) is the mean over all pairs f, g of Cov(f, g) = Var(r) - E(r_f - r_g)^2 / 2. Where
     f and g test other stimuli and nothing is learnt, Cov is 0, so that Var(r) is E(r_f - r_g)^2 / 2 of such pairs: with
@@ -319,9 +318,13 @@ def variance_over_stimuli(
     if not apart.any():
         raise ValueError("cv must have two folds without a common test stimulus where method is 't', got none")
     scores, between, among, learnt = [], [], [], []
-    half = len(members) // 2
-    tested = max(len(test) for _, test in folds) // members.shape[1]
-    _check_inner_folds(inner_cv, half - tested, members.shape[1], otherwise)
+    half, least = len(members) // 2, fewest_of_half(folds, members)
+    if inner_cv is not None and least // members.shape[1] // inner_cv * members.shape[1] < SMALLEST_FOLD:
+        raise ValueError(
+            f"inner_cv must leave at least {SMALLEST_FOLD} stimuli in each inner fold of half the training stimuli "
+            f"where method is 't', got {inner_cv} folds of as few as {least} stimuli: lower it, or pass "
+            "method='percentile'"
+        )
     for _ in with_progress(range(n), n, "resamples", progress):
         order = relabelling(rng, members)
         drawn = [(np.sort(order[train]), np.sort(order[test])) for train, test in folds]
@@ -339,14 +342,10 @@ def variance_over_stimuli(
     return np.stack(scores), testing + learning
 
 
-def _check_inner_folds(inner_cv: int | None, groups: int, size: int, otherwise: str) -> None:
-    """Refuse inner folds that half the training stimuli, so many groups of a size at the least, may be too few for."""
-    if inner_cv is not None and groups // inner_cv * size < SMALLEST_FOLD:
-        raise ValueError(
-            f"inner_cv must leave at least {SMALLEST_FOLD} stimuli in each inner fold of half the training stimuli "
-            f"where method is 't', got {inner_cv} folds of as few as {max(groups, 0) * size} stimuli: lower it, "
-            f"or pass {otherwise}"
-        )
+def fewest_of_half(folds: Iterable[Fold], members: Indices) -> int:
+    """How many stimuli half of all has at least among the training stimuli of a fold, in whole groups (G, size)."""
+    size, tested = int(members.shape[1]), max(len(test) for _, test in folds)
+    return max(len(members) // 2 - tested // size, 0) * size
 
 
 def _half_square_gap(folds: Matrix, pairs: npt.NDArray[np.bool_]) -> Matrix:

@@ -92,30 +92,37 @@ class Parsimonious(Ranking):
         """The shortest prefix whose mean held-out alignment is within one standard error of the best one's."""
         return _as_good_prefix(np.where(allowed, self._inner_curves(scorer, stimulus_groups), np.nan))
 
-    def _inner_curves(self, scorer: Scorer, stimulus_groups: LabelsLike | None) -> Matrix:
-        """Held-out curves (inner folds, T, G): ranked on some of the stimuli, scored on the others.
+    def check_sizes(self, n: int, groups: LabelsLike | None) -> None:
+        self._inner_folds(n, groups)
 
-        NaN throughout where a fold can't be ranked or scored.
-        """
-        n = scorer.features.n
+    def _inner_folds(self, n: int, groups: LabelsLike | None) -> list[tuple[Indices, Indices]]:
         if n < SMALLEST_FOLD * self.inner_cv:
             raise ValueError(
                 f"inner_cv must leave at least {SMALLEST_FOLD} of the {n} training stimuli in each fold, "
                 f"got {self.inner_cv} folds"
             )
-        known = n if stimulus_groups is None else len(np.unique(stimulus_groups))
+        known = n if groups is None else len(np.unique(np.asarray(groups)))
         if known < self.inner_cv:
             raise ValueError(
                 f"inner_cv must be at most the number of groups of the training stimuli, {known}, got {self.inner_cv}"
             )
+        folds = list(shuffled_folds(n, self.inner_cv, self.seed, groups))
+        least = min(len(side) for sides in folds for side in sides)
+        if least < SMALLEST_FOLD:
+            raise ValueError(
+                f"inner_cv must leave at least {SMALLEST_FOLD} of the {n} training stimuli in each fold, got "
+                f"{least} with {self.inner_cv} folds of whole groups"
+            )
+        return folds
+
+    def _inner_curves(self, scorer: Scorer, stimulus_groups: LabelsLike | None) -> Matrix:
+        """Held-out curves (inner folds, T, G): ranked on some of the stimuli, scored on the others.
+
+        NaN throughout where a fold can't be ranked or scored.
+        """
         all_features = np.ones(len(scorer.groups), dtype=bool)
         curves = []
-        for sides in shuffled_folds(n, self.inner_cv, self.seed, stimulus_groups):
-            if min(map(len, sides)) < SMALLEST_FOLD:
-                raise ValueError(
-                    f"inner_cv must leave at least {SMALLEST_FOLD} of the {n} training stimuli in each fold, got "
-                    f"{min(map(len, sides))} with {self.inner_cv} folds of whole groups"
-                )
+        for sides in self._inner_folds(scorer.features.n, stimulus_groups):
             train, test = map(scorer.among, sides)
             baseline = train.compare(all_features)
             importance = baseline[:, None] - train.after_each(all_features, adding=False)

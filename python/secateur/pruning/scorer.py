@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..controls import check_other, target_words
 from ..features import Features, Indices, Matrix
 from ..measures import ComparatorOrAlias, Joint, comparator_row, metric_row
 from ..pairs import unpack
@@ -201,10 +202,6 @@ def best_of(values: Matrix, allowed: Mask) -> int:
     return -1 if top == -np.inf else int(np.argmax(finite >= top - TIE))
 
 
-def _name(targets: Targets, t: int) -> str:
-    return f"target {targets.labels[t] if targets.labels else t}"
-
-
 def explained_baseline(problem: Problem) -> Matrix:
     """Alignment (T,) of all features with each target; refused with its reason where nothing can be learnt from one.
 
@@ -223,12 +220,19 @@ def explained_baseline(problem: Problem) -> Matrix:
                 f"X must give every stimulus a direction, got stimulus {name} with features all zero or all equal"
             )
         if not counts.any():
-            raise ValueError(f"target must have a pair of weight above zero, got none ({_name(targets, t)})")
+            raise ValueError(f"target must have a pair of weight above zero, got none ({target_words(targets, t)})")
         if not comparator_row(problem.comparator).takes_constants and np.ptp(targets.values[t, counts]) == 0:
-            raise ValueError(f"target must vary over the pairs, got a constant one ({_name(targets, t)})")
+            raise ValueError(f"target must vary over the pairs, got a constant one ({target_words(targets, t)})")
+        if np.isnan(baseline[t]) and targets.controls is not None:
+            check_other(targets, targets.controls)
+            raise ValueError(
+                "control must leave something of the target, got an undefined partial alignment of all features "
+                f"with {target_words(targets, t)}: the controls together may say all of it, or of the features' "
+                "similarities"
+            )
         if np.isnan(baseline[t]):
             raise ValueError(
                 f"X and target must both vary over the pairs, got an undefined alignment of all features with "
-                f"{_name(targets, t)}"
+                f"{target_words(targets, t)}"
             )
     return baseline

@@ -108,6 +108,9 @@ class Search:
             raise ValueError(f"max_features must be at least the {count} fixed features, got {most}")
         return inside
 
+    def check_sizes(self, n: int, groups: LabelsLike | None) -> None:
+        """Refuse to learn from so many stimuli, of these groups, where the search divides them and they are too few."""
+
     def cost(self, stimuli: int, features: int, targets: int, runs: int = 1) -> float:
         """About how many multiply-adds so many searches take; those that rank on parts of the stimuli not included."""
         return multiply_adds(stimuli, features, targets, runs) * (1 if self.row.ranks else features)

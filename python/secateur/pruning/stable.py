@@ -79,6 +79,10 @@ class Stable(Ranking):
             )
         return np.asarray(times / ranked[:, None])
 
+    def check_sizes(self, n: int, groups: LabelsLike | None) -> None:
+        for _ in self._halves(n, groups):
+            pass
+
     def _halves(self, n: int, stimulus_groups: LabelsLike | None) -> Iterator[Indices]:
         """Random halves of the stimuli, or of their groups: each division gives two, which have none in common."""
         of = np.arange(n) if stimulus_groups is None else np.unique(stimulus_groups, return_inverse=True)[1].reshape(-1)

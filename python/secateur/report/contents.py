@@ -97,3 +97,16 @@ def described(name: str, contents: Mapping[str, str] | None = None) -> str:
         if one in known:
             return known[one]
     return ""
+
+
+def of_parts(contents: Mapping[str, str], parts: str) -> dict[str, str]:
+    """The same of a transformer, whose heads, channels, neurons or blocks were scored in place of feature maps."""
+    if parts == "maps":
+        return dict(contents)
+    one = parts.removesuffix("s")
+    swaps = ((r"\bfeature maps\b|\bmaps\b", parts), (r"\bmap\b", one))
+    found = dict(contents)
+    for name, words in contents.items():
+        for old, new in swaps:
+            found[name] = words = re.sub(old, new, words)
+    return found

@@ -83,6 +83,11 @@ def clock_of(course: xarray.Dataset) -> Clock:
     return Clock(at, np.full(len(at), step / 2), label, False)
 
 
+def _subjects_alone(course: xarray.Dataset) -> bool:
+    """Whether subjects alone were left out: each has one choice, of all the others, on all stimuli."""
+    return str(course.attrs.get("over")) == "subjects"
+
+
 def subjects_words(course: xarray.Dataset) -> str:
     """How many subjects, and what a band is."""
     count = course.sizes["subject"]
@@ -173,14 +178,18 @@ def _draw_gain(axes: Axes, course: xarray.Dataset, test: Given, permutations: Gi
                 up = high + (0.05 + 0.2 * row) * height
                 axes.text(x, up, words, fontsize=drawing.SMALL, color=colour, ha="center", va="bottom")
         return
+    marked = [(spans, colour) for one, suffix, colour in drawn if (spans := spans_of(one, suffix))]
     dots = each and test is not None and bool(test["significant"].any())
-    axes.set_ylim(low - (0.26 * len(drawn) + 0.05 + 0.1 * dots) * height, high)
+    ticks = [tick for tick in axes.get_yticks() if low <= tick <= high]
+    axes.set_ylim(low - (0.26 * len(marked) + 0.05 + 0.1 * dots) * height, high)
+    axes.set_yticks(ticks)  # none beside the marks, which have no value
+    axes.spines["left"].set_bounds(low, high)
     if dots and test is not None:
         found = clock.at[test["significant"].values]
-        below = np.full(len(found), low - (0.26 * len(drawn) + 0.06) * height)
+        below = np.full(len(found), low - (0.26 * len(marked) + 0.06) * height)
         axes.plot(found, below, "s", color=drawing.GAIN, markersize=2.5, alpha=0.6)
-    for row, (one, suffix, colour) in enumerate(drawn):
-        for span, p in spans_of(one, suffix):
+    for row, (spans, colour) in enumerate(marked):
+        for span, p in spans:
             left, right = clock.at[span[0]] - clock.half[span[0]], clock.at[span[-1]] + clock.half[span[-1]]
             y = low - (0.05 + 0.26 * row) * height
             axes.plot([left, right], [y, y], color=colour, linewidth=4, solid_capstyle="butt")
@@ -357,7 +366,8 @@ def _draw_selection(axes: Axes, course: xarray.Dataset, most: int) -> tuple[Any,
         axes.set_xticks(range(len(clock.at)), clock.names)
     elif clock.reach[0] < 0 < clock.reach[1]:
         axes.axvline(0, color="white", linewidth=0.8, linestyle=":")
-    return image, f"Rows: {shown} that any fold of any subject kept at any time"
+    by = "any choice" if _subjects_alone(course) else "any fold of any subject"
+    return image, f"Rows: {shown} that {by} kept at any time"
 
 
 def selection_over_time(course: xarray.Dataset, *, most: int = 100) -> Figure:
@@ -393,6 +403,8 @@ def selection_over_time(course: xarray.Dataset, *, most: int = 100) -> Figure:
 
 def _share_label(course: xarray.Dataset) -> str:
     count = course.sizes["subject"]
+    if _subjects_alone(course):
+        return f"share of the {count} choices, one\nwithout each subject, that kept it"
     return "share of folds that kept it" + (f",\nmean of {count} subjects" if count > 1 else "")
 
 

@@ -35,7 +35,7 @@ def draw_curves(axes: Axes, result: xarray.Dataset, t: int, x: str) -> None:
         if starts and max(starts) > 1:
             least, most = min(starts), max(starts)
             words = f"from {least}" if least == most else f"from {least} to {most}"
-            words = f"curves start {words} features: with fewer, a stimulus has no direction"
+            words = f"curves start {words} features: with fewer, all those of a stimulus are zero or alike"
             axes.text(0.99, 0.99, words, transform=axes.transAxes, ha="right", va="top", fontsize=drawing.SMALL)
         for f in range(folds):
             there = defined[f]

@@ -66,12 +66,13 @@ def models(
     wide = max(1.6, 0.62 * len(bars))
     figure = drawing.blank_figure(max(4.2, 0.75 + across * (wide + 0.5)), 0.55 + 3.2 * down)
     reach = max(_draw(None, result, by, other, panel, bars, alpha, correction) for panel in panels)
-    low = min(0.0, float(np.nanmin(result["interval_score"].values, initial=0.0)))
+    low = min(0.0, float(np.nanmin([*np.ravel(result["interval_score"]), *np.ravel(result["score"]), 0.0])))
+    room = 0.05 * (reach - low)  # for the caps
     for k, panel in enumerate(panels):
         row, column = divmod(k, across)
         axes = drawing.axes_at(figure, 0.65 + column * (wide + 0.5), 1.15 + 3.2 * (down - 1 - row), wide, 2.1)
         _draw(axes, result, by, other, panel, bars, alpha, correction)
-        axes.set_ylim(1.05 * low, 1.05 * reach)
+        axes.set_ylim(low - room if low < 0 else 0.0, reach + room)
         if low < 0:
             axes.axhline(0, color="black", linewidth=0.5)
         label = "" if column else f"held-out alignment ({drawing.unit_of(result)})"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from ..targets import Kind
 
 __all__ = [
-    "by_importance", "checked_target", "consensus", "result_facts", "run_facts", "search_of", "target_name",
+    "by_importance", "checked_target", "consensus", "held_by", "result_facts", "run_facts", "search_of", "target_name",
     "targets_of", "things_of", "title_end", "what_targets_are",
 ]  # fmt: skip
 
@@ -103,6 +104,11 @@ def result_facts(result: xarray.Dataset, n: int, d: int, t: int) -> list[str]:
     unit = drawing.unit_of(result)
     what = [f"{n} stimuli", f"{d} features", f"{attrs['metric']} similarity", f"alignment in {unit}"]
     return [*of_target, *what, *run_facts(result)]
+
+
+def held_by(attrs: Mapping[str, Any]) -> str:
+    """What a result's target held: choices of odd ones out, or its kind."""
+    return str(attrs.get("target_holds", attrs["kind"]))
 
 
 def run_facts(result: xarray.Dataset) -> list[str]:

@@ -11,14 +11,14 @@ import xarray
 from ..comparison import comparison_table
 from ..features import Matrix
 from ..measures import comparator_row
-from ..similarity import mark, mark_words, opposition
+from ..similarity import NO_SIMILARITY, mark, mark_words, opposition
 from ..statistics import paired_t, signed_square
 from ..timecourse.group import by_subject, mean_sem
 from ..validation import tested_once
 from . import courses
 from .drawing import mean_sd, plus_minus, shortened, unit_of
 from .overview import over_targets_words
-from .results import result_facts, target_name, what_targets_are
+from .results import held_by, result_facts, target_name, what_targets_are
 
 __all__ = [
     "WIDTH", "Rows", "comparison_markdown", "course_markdown", "course_text", "final_text", "markdown", "number_words",
@@ -378,7 +378,7 @@ def comparison_markdown(result: xarray.Dataset, *, title: str | None = None) -> 
     notes += _opposition_notes(cut, full, str(result.attrs["kind"]), "method's")
     undefined = int(result["undefined_pairs"].sum())
     if undefined:
-        notes.append(f"{undefined} pairs of held-out stimuli had no direction and were left out.")
+        notes.append(f"{undefined} pairs of held-out stimuli {NO_SIMILARITY} and were left out.")
     parts.append("\n".join(f"- {note}" for note in notes))
     return "\n\n".join(parts) + "\n"
 
@@ -480,9 +480,9 @@ def _content(
             notes.append("summary.csv also has p (gain) corrected for the number of regions (Holm).")
     else:
         notes.append("No permutation null was computed.")
-    notes += _opposition_notes(tests, result["full_test"].mean("fold"), str(result.attrs["kind"]))
+    notes += _opposition_notes(tests, result["full_test"].mean("fold"), held_by(result.attrs))
     if undefined:
-        notes.append(f"{undefined} pairs of held-out stimuli had no direction in the kept features and were left out.")
+        notes.append(f"{undefined} pairs of held-out stimuli {NO_SIMILARITY} and were left out.")
     return scores, tests, notes, max(count - most, 0)
 
 

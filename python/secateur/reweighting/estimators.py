@@ -78,6 +78,23 @@ class Reweighting(ABC, BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"penalties must be positive numbers, got {self.penalties!r}")
         return np.unique(given)[::-1]
 
+    def check_sizes(self, n: int, groups: LabelsLike | None) -> None:
+        """Refuse to choose a penalty on inner folds of too few stimuli; nothing is learnt.
+
+        Parameters
+        ----------
+        n : int
+            Number of stimuli to learn from.
+        groups : array (n,), optional
+            As in :meth:`fit`.
+
+        Raises
+        ------
+        ValueError
+            Where ``inner_cv`` folds of them would have fewer than 3 stimuli, or there are fewer groups.
+        """
+        self._inner_folds(n, groups)
+
     def _inner_folds(self, n: int, groups: LabelsLike | None) -> list[Fold]:
         check_seed(self.seed)
         try:

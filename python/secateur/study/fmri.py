@@ -48,7 +48,7 @@ from ..regions import four_tests, nodes, paired_tests, scores
 from ..regions.plan import Plan, prepare
 from ..report.formats import SETTINGS, save_figure, write_netcdf
 from ..report.tables import number_words
-from ..similarity import mark, mark_words
+from ..similarity import NO_SIMILARITY, mark, mark_words
 from ..targets import Kind, read_target
 from .config import ConfigError, Folds, Place, Pruning
 from .inputs import as_toml, read_as, record
@@ -344,7 +344,7 @@ def markdown(result: xarray.Dataset, title: str) -> str:
         notes.append(mark_words())
     undefined = int(result["undefined_pairs"].sum())
     if undefined:
-        notes.append(f"{undefined} scored pairs had no direction in the kept features and were left out.")
+        notes.append(f"{undefined} scored pairs {NO_SIMILARITY} and were left out.")
     parts += ["## Notes", "\n".join(f"- {note}" for note in notes)]
     return "\n\n".join(parts) + "\n"
 

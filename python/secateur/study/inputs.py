@@ -16,7 +16,7 @@ import xarray
 
 from .. import datasets
 from ..comparison import REWEIGHTING
-from ..features import Features, read_features
+from ..features import Features, check_same_stimuli, read_features
 from ..files import FileError, Loaded, match, read_features_file, read_groups_file, read_target_file, stated_kind
 from ..reweighting import Ridge
 from ..statistics import mean_of_defined
@@ -367,15 +367,11 @@ def read_layers(
         spaces[name], entry, noted = read_space(place, None, None if spaces else groups, None, f"{table}.{name}")
         records += entry
         notes += noted
-    first_name, first = next(iter(spaces.items()))
-    for name, space in spaces.items():
-        if space.n != first.n:
-            raise ConfigError(
-                f"{table} must be of the same stimuli, got {first.n} in {first_name} and {space.n} in {name}"
-            )
-        ours, theirs = space.stimuli.stimuli, first.stimuli.stimuli
-        if ours and theirs and tuple(ours) != tuple(theirs):
-            raise ConfigError(f"{table} must name the same stimuli in one order, got others in {first_name} and {name}")
+    try:
+        check_same_stimuli(table, {name: (space.n, space.stimuli.stimuli) for name, space in spaces.items()})
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    first = next(iter(spaces.values()))
     first = next((replace(one, groups=first.groups) for one in spaces.values() if one.stimuli.stimuli), first)
     check_folds(first.n, folds)
     targets, record_of, noted = read_goals("target", target, first, "target")

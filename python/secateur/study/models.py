@@ -45,13 +45,13 @@ from typing import Any, Literal
 import numpy as np
 import xarray
 
-from ..models import SPACES, compare_models, differences_table, model_recovery
+from ..models import SPACES, check_recovery, compare_models, differences_table, model_recovery, plan_models
 from ..report.drawing import unit_of
 from ..report.formats import SETTINGS, save_figure, write_netcdf
 from ..report.model_scores import models as draw_models
 from ..report.model_scores import recovery as draw_recovery
 from ..report.tables import Rows, number_words
-from ..validation import split
+from ..validation import split, warn_of_small_folds
 from .config import ConfigError, Folds, Place, Pruning
 from .inputs import Layers, Matrices, read_layers
 from .steps import COPY, Steps, described, folds_line, folds_words, pipes, pruning_line, write_tables
@@ -130,6 +130,19 @@ def load(study: ModelsStudy, *, dry: bool = False) -> Layers:
     subjects = inputs.targets.sizes["target"]
     if study.over in ("both", "subjects") and subjects < 2:
         raise ConfigError(f"over must be 'stimuli' where target is one matrix, got {study.over!r}")
+    pruner, groups, folds = study.pruning.pruner("similarity"), inputs.space.groups, asdict(study.folds)
+    plan = plan_models(
+        inputs.features, inputs.targets, study.spaces, **folds, groups=groups, pruner=pruner, over=study.over, n=study.n
+    )
+    for entry in plan.entries:
+        entry.check_sizes(plan.folds, groups)
+    if dry:
+        warn_of_small_folds(plan.folds)
+    if study.recovery is not None:
+        try:
+            check_recovery(**asdict(study.recovery))
+        except ValueError as error:
+            raise ConfigError(f"recovery.{error}") from error
     return inputs
 
 

@@ -53,7 +53,8 @@ from ..report.folder import MOST_PAGES
 from ..report.formats import SETTINGS, save_figure, write_netcdf
 from ..report.tables import Rows, number_words
 from ..statistics import mean_of_defined
-from ..validation import nested, nested_table, split
+from ..validation import nested, nested_table, split, warn_of_small_folds
+from ..validation.choices import plan_nested
 from .config import ConfigError, Folds, Place, Pruning
 from .inputs import Layers, Matrices, read_layers
 from .steps import COPY, Steps, described, folds_line, folds_words, pipes, pruning_line, write_tables
@@ -133,6 +134,14 @@ def load(study: NestedStudy, *, dry: bool = False) -> Layers:
             f"inner_cv must be from 2 to {least // 3} folds of {least} training stimuli, so that each has 3, got "
             f"{study.inner_cv}"
         )
+    names = {"metrics": "metric", "comparators": "comparator", "searches": "search", "sizes": "max_features"}
+    plan = plan_nested(
+        inputs.features, inputs.targets, {names[name]: given for name, given in _lists(study).items()},
+        **asdict(study.folds), groups=inputs.space.groups, pruner=study.pruning.pruner("similarity"),
+        inner_cv=study.inner_cv, control=inputs.controls, permutations=study.permutations,
+    )  # fmt: skip
+    if dry:
+        warn_of_small_folds(plan.folds)
     return inputs
 
 

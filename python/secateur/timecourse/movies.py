@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from .._typing import LabelsLike, PatternsLike, PicksLike, WindowsLike
 
 __all__ = [
-    "BLOCK", "CROSS_VALIDATED", "DIMS", "LENGTH", "METRICS", "NUMBER", "SENSOR_TYPES", "WINDOW", "Recording",
+    "BAD", "BLOCK", "CROSS_VALIDATED", "DIMS", "LENGTH", "METRICS", "NUMBER", "SENSOR_TYPES", "WINDOW", "Recording",
     "check_step", "picked", "rdm_movie", "read_seconds", "read_times", "read_windows",
 ]  # fmt: skip
 
 SensorMetric = Literal["correlation", "euclidean", "mahalanobis", "crossnobis", "split-half"]
 METRICS: tuple[SensorMetric, ...] = get_args(SensorMetric)
 CROSS_VALIDATED = ("crossnobis", "split-half")
+BAD = "bad_channels"  # attribute of a recording: the names of those that were left out
 DIMS = {
     "split": ("split", "splits", "run", "fold"),
     "stimulus": ("stimulus", "stimuli", "condition"),

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import xarray
 
 from ..arguments import check_integer
-from ..features import Features, Indices, Matrix, read_features
+from ..features import Features, Indices, Matrix, read_features, read_labels
 from ..measures import comparator_row, search_row
 from ..pairs import pair_count
 from ..problem import Problem
@@ -373,10 +373,12 @@ def planned(
     named = read.kind or pruner.kind or read_target(np.asarray(read.at(0, slice(0, 1))), features.n).kind
     check_stimuli(read, features)
     cv, repeats, seed, groups = how
-    folds, repeat = split(features.n, cv, repeats, seed, groups)
-    if over == "subjects":
+    if over == "subjects":  # which needs no folds of stimuli, whatever cv is
         everyone = np.arange(features.n, dtype=np.int64)
         folds, repeat = [(everyone, everyone)], np.zeros(1, dtype=np.int64)
+        groups = None if groups is None else read_labels(groups, features.n, "groups", "stimuli")
+    else:
+        folds, repeat = split(features.n, cv, repeats, seed, groups)
     warn_of_small_folds(folds)
     inner = np.asarray(groups) if groups is not None and search_row(pruner.search).draws_stimuli else None
     controls = None if control is None else read_controls(control, features.n, features.stimuli)

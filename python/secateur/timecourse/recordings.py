@@ -19,7 +19,18 @@ import xarray
 from ..features import as_float64
 from ..reading import Reader, ReadError, check_size, load_npy, netcdf_array, npz_headers, npz_member
 from .codecs import check_zarr
-from .movies import DIMS, NUMBER, Recording, _read_epochs, _read_evoked, _read_recording, picked, rdm_movie
+from .movies import (
+    BAD,
+    DIMS,
+    NUMBER,
+    SENSOR_TYPES,
+    Recording,
+    _read_epochs,
+    _read_evoked,
+    _read_recording,
+    picked,
+    rdm_movie,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -79,7 +90,8 @@ def read_recording(
     -------
     xarray.DataArray, dims ([subject,] [split,] stimulus, sensor, time), float64
         In the file's units, with coordinates ``stimulus``, ``sensor`` and ``time`` (seconds) where the file has them,
-        ``epochs`` (stimulus), how many were averaged, and ``attrs["source"]``, the file's name.
+        ``epochs`` (stimulus), how many were averaged, and ``attrs["source"]``, the file's name;
+        ``attrs["bad_channels"]`` names those of an MNE file that were left out, where there are some.
 
     Raises
     ------
@@ -290,18 +302,30 @@ def _from_mne(
         raise ImportError("reading .fif files needs mne: pip install 'secateur[interop]'") from error
     kind = mne.what(path)
     if kind == "epochs":
-        epochs = picked(mne.read_epochs(path, preload=True, verbose="error"), picks, "path", path.name)
+        whole = mne.read_epochs(path, preload=True, verbose="error")
+        epochs = picked(whole, picks, "path", path.name)
         read = _read_epochs(epochs, names, splits)
-        return _labelled(read, epochs.ch_names, _counted(epochs, read.stimuli or ()))
+        return _without_bad(_labelled(read, epochs.ch_names, _counted(epochs, read.stimuli or ())), whole, picks)
     if kind != "evoked":
         raise ValueError(f"path must hold epochs or evoked, got {kind} in {path.name}")
     if splits is not None:
         raise ValueError(f"splits must be left out for evoked, got {splits!r} for {path.name}")
-    evoked = [picked(one, picks, "path", path.name) for one in mne.read_evokeds(path, verbose="error")]
+    found = mne.read_evokeds(path, verbose="error")
+    evoked = [picked(one, picks, "path", path.name) for one in found]
     read = _read_evoked(evoked, names)
     by_name = {str(one.comment): int(one.nave) for one in evoked}
     counts = [by_name.get(name, 0) for name in read.stimuli] if read.stimuli else [int(one.nave) for one in evoked]
-    return _labelled(read, evoked[0].ch_names, np.array(counts))
+    return _without_bad(_labelled(read, evoked[0].ch_names, np.array(counts)), found[0], picks)
+
+
+def _without_bad(array: xarray.DataArray, thing: Any, picks: PicksLike | None) -> xarray.DataArray:
+    """The array with the names of the bad channels, of those that are asked for, which it lacks."""
+    bad = list(thing.info["bads"])
+    if bad:
+        kinds = set(thing.get_channel_types()) & SENSOR_TYPES
+        asked = thing.copy().pick(next(iter(kinds)) if picks is None else picks, exclude=[], verbose="error").ch_names
+        bad = [name for name in bad if name in asked and name not in array["sensor"].values]
+    return array.assign_attrs({BAD: bad}) if bad else array
 
 
 def _from_numpy(

@@ -11,13 +11,14 @@ from sklearn.base import clone
 
 from ..arguments import check_integer
 from ..cost import announce_together
-from ..features import Features, Matrix, read_features
+from ..features import Features, Indices, Matrix, check_same_stimuli, read_features
 from ..problem import Problem
 from ..progress import with_progress
 from ..pruning import Pruner
+from ..pruning.ranking import SMALLEST_FOLD
 from ..pruning.result import TIE, Mask
 from ..pruning.settings import Settings
-from ..relabelling import chance_scores, relabellings
+from ..relabelling import chance_scores, equal_groups, relabellings
 from ..similarity import warn_of_opposition, warn_of_undefined_pairs
 from ..statistics import mean_of_defined, permutation_p
 from ..targets import Targets, read_target
@@ -54,6 +55,75 @@ class _Candidate:
         kept = self.support(fold[0], groups)
         scores, undefined = self.scoring.held_out_alignment(fold[1], kept)
         return scores, np.asarray(undefined), kept
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What :func:`nested` will compute, read and checked; the inner folds are those of each outer one."""
+
+    targets: Targets
+    stimuli: tuple[str, ...] | None
+    folds: list[Fold]
+    repeat: Indices
+    inner_folds: list[list[Fold]]
+    candidates: list[_Candidate]
+
+
+def plan_nested(
+    X: HostEmbeddingLike | Mapping[str, HostEmbeddingLike],
+    target: HostTargetLike,
+    lists: Mapping[str, Sequence[Any] | None],
+    cv: Splits,
+    repeats: int,
+    seed: int,
+    groups: LabelsLike | None,
+    *,
+    pruner: Pruner,
+    inner_cv: int,
+    weights: WeightsLike | None = None,
+    control: ControlLike | None = None,
+    permutations: int = 0,
+) -> Plan:
+    """Read and check everything that :func:`nested` is given, sizes too; nothing is learnt.
+
+    ``lists``: by the name of a Pruner's parameter what to choose among.
+    """
+    check_integer("inner_cv", inner_cv, 2)
+    check_integer("permutations", permutations, 0)
+    layers = _read_layers(X)
+    first = next(iter(layers.values()))
+    stimuli = next((layer.stimuli for layer in layers.values() if layer.stimuli), None)
+    targets = read_target(target, first.n, pruner.kind, weights, stimuli, control=control)
+    folds, repeat = split(first.n, cv, repeats, seed, groups)
+    if permutations:
+        equal_groups(groups, first.n)
+    candidates = _candidates(layers, targets, pruner, pruner.settings(), lists, folds)
+    labels = None if groups is None else np.asarray(groups)
+    inner_folds = []
+    for train, _ in folds:
+        own = None if labels is None else labels[train]
+        of = f"{len(train)} training stimuli" + ("" if own is None else f" in {len(np.unique(own))} groups")
+        try:
+            inner_folds.append(split(len(train), inner_cv, 1, seed, own)[0])
+        except ValueError as error:
+            raise ValueError(
+                f"inner_cv must divide the {of} into folds of at least {SMALLEST_FOLD}, got {inner_cv}"
+            ) from error
+        _check_searches(candidates, train, inner_folds[-1], labels)
+    return Plan(targets, stimuli, folds, repeat, inner_folds, candidates)
+
+
+def _check_searches(candidates: Sequence[_Candidate], train: Indices, inner_folds: Sequence[Fold], labels: Any) -> None:
+    """Refuse a search that divides the stimuli it learns from further, where these are too few."""
+    for search in {str(one.pruner.search): one.settings.search for one in candidates}.values():
+        for learnt in (train, *(train[side] for side, _ in inner_folds)):
+            try:
+                search.check_sizes(len(learnt), None if labels is None else labels[learnt])
+            except ValueError as error:
+                raise ValueError(
+                    f"searches must find features on {len(learnt)} stimuli, the least that an inner fold learns from, "
+                    f"but {search.name!r} divides these further: {error}"
+                ) from error
 
 
 def nested(
@@ -146,22 +216,16 @@ def nested(
     """
     import xarray
 
-    check_integer("inner_cv", inner_cv, 2)
-    check_integer("permutations", permutations, 0)
     pruner = pruner_of(pruner, kind)
     shared = pruner.settings()
-    layers = _read_layers(X)
-    first = next(iter(layers.values()))
-    stimuli = next((layer.stimuli for layer in layers.values() if layer.stimuli), None)
-    targets = read_target(target, first.n, pruner.kind, weights, stimuli, control=control)
-    folds, repeat = split(first.n, cv, repeats, seed, groups)
+    lists = {"metric": metrics, "comparator": comparators, "search": searches, "max_features": sizes}
+    plan = plan_nested(
+        X, target, lists, cv, repeats, seed, groups, pruner=pruner, inner_cv=inner_cv, weights=weights, control=control,
+        permutations=permutations,
+    )  # fmt: skip
+    targets, folds, repeat, candidates = plan.targets, plan.folds, plan.repeat, plan.candidates
+    inner_folds, stimuli, n = plan.inner_folds, plan.stimuli, targets.n
     warn_of_small_folds(folds)
-    choices = [("metric", metrics), ("comparator", comparators), ("search", searches), ("max_features", sizes)]
-    candidates = _candidates(layers, targets, pruner, shared, dict(choices), folds)
-    labels = None if groups is None else np.asarray(groups)
-    inner_folds = [
-        split(len(train), inner_cv, 1, seed, None if labels is None else labels[train])[0] for train, _ in folds
-    ]
     searched = [*folds, *(side for sides in inner_folds for side in sides)]
     costs = [one.settings.cost(one.problem, searched) for one in candidates]
     inside = f"{len(candidates)} candidates, {len(folds)} folds with {inner_cv} inner ones each"
@@ -195,7 +259,7 @@ def nested(
         predicted.append(np.stack(similarities)[None])
     warn_of_undefined_pairs(int(undefined.sum()))
     warn_of_opposition(mean_of_defined(full.T), targets.kind)
-    test_of = np.zeros((len(folds), first.n), dtype=bool)
+    test_of = np.zeros((len(folds), n), dtype=bool)
     for f, (_, test) in enumerate(folds):
         test_of[f, test] = True
     by_fold, by_candidate = ("target", "fold"), ("target", "fold", "candidate")
@@ -207,11 +271,11 @@ def nested(
     }  # fmt: skip
     coords: dict[str, Any] = {
         "target": names_or_numbers(targets.labels, T), "fold": np.arange(len(folds)), "repeat": ("fold", repeat),
-        "stimulus": names_or_numbers(stimuli or targets.stimuli, first.n), "candidate": np.arange(len(candidates)),
+        "stimulus": names_or_numbers(stimuli or targets.stimuli, n), "candidate": np.arange(len(candidates)),
         **_named(candidates),
     }  # fmt: skip
     if permutations:
-        orders = relabellings(first.n, permutations, seed, groups)
+        orders = relabellings(n, permutations, seed, groups)
         tests = [test for _, test in folds]
         null = chance_scores(predicted, targets, tests, orders, shared.comparator, shared.threads or 1)[0]
         observed = mean_of_defined(pruned.T)
@@ -278,16 +342,7 @@ def _read_layers(X: Any) -> dict[str, Features]:
     if not given:
         raise ValueError("X must hold at least one embedding, got none")
     layers = {name: read_features(one) for name, one in given.items()}
-    first_name, first = next(iter(layers.items()))
-    for name, one in layers.items():
-        if one.n != first.n:
-            raise ValueError(
-                f"X must hold embeddings of the same stimuli, got {first.n} in {first_name!r} and {one.n} in {name!r}"
-            )
-        if one.stimuli and first.stimuli and one.stimuli != first.stimuli:
-            raise ValueError(
-                f"X must name the same stimuli in the same order, got others in {first_name!r} and {name!r}"
-            )
+    check_same_stimuli("X", {name: (one.n, one.stimuli) for name, one in layers.items()})
     return layers
 
 

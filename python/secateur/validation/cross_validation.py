@@ -226,9 +226,10 @@ def cross_validate(
         names_or_numbers(features.stimuli or targets.stimuli, features.n),
     )
     attrs = attributes(pruner, targets.kind, cv, repeats, seed, targets.controls) | left_out(over)
+    attrs |= {"target_holds": targets.held} if targets.held == "choices" else {}
     result = collect(scores, folds, repeat, targets, names, attrs, curves=curves, ceiling=ceiling)
     if targets.weights is not None:
         result["test_pairs"] = (("target", "fold"), test_pairs)
     warn_of_undefined_pairs(int(result["undefined_pairs"].sum()))
-    warn_of_opposition(result["full_test"].mean("fold"), targets.kind)
+    warn_of_opposition(result["full_test"].mean("fold"), targets.held)
     return result

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -260,6 +260,8 @@ def to_rsatoolbox(
     ------
     ImportError
         Where rsatoolbox is not installed (extra ``interop``).
+    TypeError
+        Where X and support are given the other way round.
 
     Examples
     --------
@@ -271,6 +273,11 @@ def to_rsatoolbox(
         from rsatoolbox.rdm.rdms import RDMs
     except ImportError as error:
         raise ImportError("to_rsatoolbox needs rsatoolbox: pip install 'secateur[interop]'") from error
+    if hasattr(X, "get_support") or (np.ndim(cast("Any", X)) == 1 and np.ndim(cast("Any", support)) == 2):
+        raise TypeError(
+            "X must come before support, got them the other way round: to_rsatoolbox(X, support), where support is a "
+            "fitted Pruner, a mask or indices"
+        )
     features = read_features(X)
     if hasattr(support, "get_support"):
         fitted: Any = support

@@ -9,11 +9,18 @@ import numpy as np
 import xarray
 
 from ...pairs import pair_count
-from ...similarity import opposition
+from ...similarity import NO_SIMILARITY, opposition
 from ...validation.folds import FEW_PAIRS
 
-__all__ = ["baseline", "below_zero", "by_position", "coarse_null", "few_pairs", "first_epoch", "random_weights",
-           "undefined"]  # fmt: skip
+__all__ = [
+    "SAME_STIMULI", "baseline", "below_zero", "by_position", "coarse_null", "few_pairs", "first_epoch",
+    "random_weights", "undefined",
+]  # fmt: skip
+
+SAME_STIMULI = (
+    "Features were chosen and scored on the same stimuli (of other subjects): nothing here says that they fit other "
+    "stimuli. --over both leaves stimuli out too."
+)
 
 
 def by_position(settings: Mapping[str, Any]) -> list[str]:
@@ -55,7 +62,7 @@ def few_pairs(result: xarray.Dataset) -> list[str]:
 
 def undefined(count: int, of: str = "pairs of held-out stimuli") -> list[str]:
     """Pairs that no alignment could use."""
-    return [f"{count} {of} had no defined similarity in the kept features and were left out."] if count else []
+    return [f"{count} {of} {NO_SIMILARITY} and were left out."] if count else []
 
 
 def coarse_null(n: int) -> list[str]:

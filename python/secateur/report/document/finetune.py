@@ -136,12 +136,11 @@ class FinetuneReport(Section):
     def methods(self) -> list[str]:
         settings, training = self.settings, self.training
         first = (
-            f"The network {training.get('network')} was fine-tuned to a dissimilarity matrix "
-            f"of {self.result.sizes['stimulus']} images by dissimilarity learning {cited('agrawal2019')}: "
-            "the predicted dissimilarity of two images is 1 − Pearson's correlation of their features (layer "
+            f"The network {training.get('network')} was fine-tuned to a dissimilarity matrix of "
+            f"{self.result.sizes['stimulus']} images by dissimilarity learning {cited('agrawal2019')}: the predicted "
+            "dissimilarity of two images is 1 − Pearson's correlation of their features (layer "
             f"{training.get('layer')}), the loss is {training.get('loss')}, the learning rate {training.get('lr')}, "
-            "the "
-            f"batch {training.get('batch')}, the seed {training.get('seed')}; "
+            f"the batch {training.get('batch')}, the seed {training.get('seed')}; "
             f"{'no layer was frozen' if not training.get('freeze') else 'frozen: ' + str(training.get('freeze'))}. The "
             f"epoch was chosen on {training.get('held_out_images')} images held out of the training images."
         )

@@ -9,8 +9,8 @@ from ...measures import Comparator, Metric, Search, comparator_row, metric_row
 from .references import cited
 
 __all__ = [
-    "COMPARATOR_WORDS", "METRIC_WORDS", "SEARCH_WORDS", "aligned", "folded", "measured", "permuted", "searched",
-    "software",
+    "COMPARATOR_WORDS", "METRIC_WORDS", "SEARCH_WORDS", "aligned", "folded", "measured", "permuted", "recorded",
+    "searched", "software",
 ]  # fmt: skip
 
 METRIC_WORDS: dict[Metric, str] = {
@@ -49,6 +49,11 @@ SEARCH_WORDS: dict[Search, str] = {
     f"added while that gave a better set of its size, and the best set on the way was kept {cited('pudil1994')}.",
 }
 
+SENSOR_WORDS = {
+    "correlation": "1 − Pearson's correlation",
+    "euclidean": "the squared Euclidean distance, divided by the number of sensors,",
+}
+
 
 def measured(settings: Mapping[str, Any]) -> str:
     """How two stimuli and two spaces are compared."""
@@ -60,6 +65,34 @@ def measured(settings: Mapping[str, Any]) -> str:
         f"The alignment of the features' similarity space with a target was {words} over all pairs of stimuli "
         f"(representational similarity analysis; {cited('kriegeskorte2008')[1:]}."
     )
+
+
+def recorded(settings: Mapping[str, Any]) -> str:
+    """How the patterns of a recording became matrices; empty where they came as matrices."""
+    how = settings.get("recording")
+    if not isinstance(how, Mapping):
+        return ""
+    read = [one for one in settings.get("inputs", ()) if one.get("role") == "recording" and "sensors" in one]
+    counts = sorted({int(one["sensors"]) for one in read})
+    many = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else str(counts[0]) if counts else ""
+    kind = {"mag": "magnetometers", "grad": "gradiometers", "meg": "MEG sensors", "eeg": "EEG electrodes"}.get(
+        str(how.get("picks") or "").lower(), f"sensors ({how['picks']})" if how.get("picks") else "sensors"
+    )
+    words = f"The dissimilarity of two stimuli was {SENSOR_WORDS[str(how['dissimilarity'])]} of their patterns over "
+    words += f"{many} {kind}".strip()
+    bad = {str(one.get("subject", "")): one["bad_channels"] for one in read if one.get("bad_channels")}
+    if bad:
+        named = "; ".join(f"{subject}: {', '.join(names)}" for subject, names in bad.items())
+        words += f", without the channels marked as bad ({named})"
+    words += ", at each time point"
+    if how.get("windows"):
+        spans = [f"{1000 * start:g} to {1000 * stop:g} ms" for start, stop in how["windows"]]
+        words += f", and the matrices were averaged within windows ({', '.join(spans)})"
+    else:
+        words += f" from {1000 * how['first_time']:g} to {1000 * how['last_time']:g} ms"
+    if how.get("smoothing"):
+        words += f"; the matrices were smoothed with a running mean {1000 * how['smoothing']:g} ms wide"
+    return f"{words}. "
 
 
 def aligned(settings: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import xarray
 
+from ..contents import of_parts
 from ..folder import NETWORK_CONTENTS
 from . import methods
 from .parts import Block, Cell, Picture, Tab, Table, Words, table_of
@@ -27,6 +28,9 @@ class _Network(Section):
     @classmethod
     def contents(cls) -> Mapping[str, str]:
         return NETWORK_CONTENTS
+
+    def holding(self) -> Mapping[str, str]:
+        return of_parts(self.contents(), str(self.settings.get("parts", "maps")))
 
     @property
     def network(self) -> str:
@@ -159,8 +163,7 @@ class MapsReport(PruneReport, _Network):
         if self.chance is not None:
             second += (
                 f" p is one-sided, from {self.chance[1]} relabellings of the target's images, what was learnt staying "
-                "as it "
-                "is."
+                "as it is."
             )
         return [" ".join(words.split()) for words in (first, second, methods.software(self.settings), self._effect())]
 

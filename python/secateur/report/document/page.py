@@ -171,7 +171,7 @@ def _methods(section: Section) -> tuple[str, list[str]]:
 
 def _files(run: Run, section: Section) -> Table:
     names = sorted({*run.names, *REPORT} - {"report.html"})
-    rows = [[name, described(name, section.contents()) or "–"] for name in names]
+    rows = [[name, described(name, section.holding()) or "–"] for name in names]
     return Table("Files in this folder", ["file", "what it holds"], rows, 2, linked=True)
 
 

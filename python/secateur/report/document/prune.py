@@ -19,7 +19,7 @@ from ..drawing import mean_sd, plus_minus, shortened, signed, unit_of
 from ..folder import CONTENTS
 from ..held_out_scores import held_out
 from ..nulls import null
-from ..results import things_of
+from ..results import held_by, things_of
 from . import cautions, methods
 from .parts import Block, Cell, Chart, Code, Download, Tab, Table, Words, table_of
 from .references import cited
@@ -169,17 +169,14 @@ class PruneReport(Section):
         result = self.result
         full = result["full_test"].mean("fold").values
         found = super().warnings()
-        found += cautions.below_zero(full, self.table["pruned_test"], str(result.attrs["kind"]), self.names)
+        found += cautions.below_zero(full, self.table["pruned_test"], held_by(result.attrs), self.names)
         found += cautions.few_pairs(result)
         found += cautions.undefined(int(result["undefined_pairs"].sum()))
         if self.held != "stimuli" and result.sizes["target"] < 5:
             count = result.sizes["target"]
             found.append(f"The test is over {count} subjects: it has little power, and says little of others.")
         if self.held == "subjects":
-            found.append(
-                "Features were chosen and scored on the same stimuli (of other subjects): nothing here says that they "
-                "fit other stimuli. --over both leaves stimuli out too."
-            )
+            found.append(cautions.SAME_STIMULI)
         return found + ([] if self.chance is None else cautions.coarse_null(self.chance[1]))
 
     def choices(self) -> str:

@@ -71,9 +71,8 @@ REFERENCES = {
     ),
     "diedrichsen2021": _article(
         "Diedrichsen et al., 2021",
-        "Diedrichsen, J{\\\"o}rn and Berlot, Eva and Mur, Marieke and Sch{\\\"u}tt, Heiko H. and Shahbazi, Mahdiyar "
-        "and "
-        "Kriegeskorte, Nikolaus",
+        "Diedrichsen, J{\\\"o}rn and Berlot, Eva and Mur, Marieke and Sch{\\\"u}tt, Heiko H. and Shahbazi, "
+        "Mahdiyar and Kriegeskorte, Nikolaus",
         "Comparing representational geometries using whitened unbiased-distance-matrix similarity",
         "Neurons, Behavior, Data analysis, and Theory", "2021", volume="5",
     ),

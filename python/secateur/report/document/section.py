@@ -48,6 +48,10 @@ class Section:
             return cls.study == study
         return bool(cls.marks) and set(cls.marks) <= set(run.names)
 
+    def holding(self) -> Mapping[str, str]:
+        """What the files of this run hold."""
+        return self.contents()
+
     def title(self) -> str:
         """The page's heading: that of the tables, where there is one."""
         return heading_of(self.run.text("summary.md")) or "Results of Secateur"
@@ -123,7 +127,7 @@ class Section:
         stems = dict.fromkeys(Path(name).stem for name in self.run.names if name.endswith((".png", ".svg")))
         for stem in stems:
             if stem not in ("images", "best_images"):
-                words = described(f"{stem}.png", self.contents()) or stem
+                words = described(f"{stem}.png", self.holding()) or stem
                 blocks += self.run.picture(stem, f"{words[0].upper()}{words[1:]}")
         return blocks, tabs
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas
 
 from ...measures import label_of
+from ...similarity import NO_SIMILARITY
 from ..drawing import signed
 from . import cautions, methods
 from .parts import Block, Tab, Words, table_of
@@ -150,9 +151,8 @@ class SimilarityReport(_Study):
 
     def held_out(self) -> list[Block]:
         words = (
-            "test: mean alignment among the held-out stimuli of all folds, the same folds for all methods; test_sd: SD "
-            "over "
-            "folds; p_test: from relabellings; p_holm: of differences, corrected for the number of methods."
+            "test: mean alignment among the held-out stimuli of all folds, the same folds for all methods; test_sd: "
+            "SD over folds; p_test: from relabellings; p_holm: of differences, corrected for the number of methods."
         )
         return [Words(words), table_of(f"Every method and target, alignment in {self.unit}", self.table, 2)]
 
@@ -160,10 +160,8 @@ class SimilarityReport(_Study):
         names = ", ".join(self.own["methods"])
         first = (
             f"Pruning {cited('tarigopula2023')} was compared with other ways to fit the features of a network to "
-            "similarity "
-            f"data, on the same folds ({names}; ridge: {cited('peterson2018')[1:-1]}; sim-dr: "
-            f"{cited('jha2023')[1:-1]}). "
-            f"{self.shared_methods()}"
+            f"similarity data, on the same folds ({names}; ridge: {cited('peterson2018')[1:-1]}; sim-dr: "
+            f"{cited('jha2023')[1:-1]}). {self.shared_methods()}"
         )
         if self.own["permutations"]:
             first += (
@@ -212,10 +210,8 @@ class TaxonomyReport(_Study):
             f"{len(table)} cuts: mean Jaccard index {table['pruned'].mean():.3f} against {table['full'].mean():.3f}.",
             f"Beyond what the sizes of clusters give, the largest difference is {signed(float(one['beyond']))} at "
             f"{int(one['cut'])} clusters (95 % interval {signed(float(one['lower']))} to "
-            f"{signed(float(one['upper']))}, "
-            f"n = {int(one['categories'])} categories in {int(one['groups'])} groups); the interval is above zero at "
-            f"{sure} "
-            f"of {len(table)} cuts, not corrected for their number.",
+            f"{signed(float(one['upper']))}, n = {int(one['categories'])} categories in {int(one['groups'])} groups); "
+            f"the interval is above zero at {sure} of {len(table)} cuts, not corrected for their number.",
         ]
 
     def results(self) -> tuple[list[Block], list[Tab]]:
@@ -224,8 +220,7 @@ class TaxonomyReport(_Study):
     def held_out(self) -> list[Block]:
         words = (
             "Each category is scored with features that were kept where it was held out. The interval takes the "
-            "categories "
-            "under one ancestor as one observation."
+            "categories under one ancestor as one observation."
         )
         blocks: list[Block] = [Words(words), table_of("Every cut", self.table)]
         categories = self.run.table("categories.csv")
@@ -243,12 +238,10 @@ class TaxonomyReport(_Study):
         cuts = ", ".join(map(str, own["cuts"]))
         first = (
             f"The features were pruned to similarities of {own['similarity']} in WordNet "
-            f"{cited('miller1995', 'wu1994')}, and "
-            f"clusters before and after were held against WordNet {cited('tarigopula2023')}: complete linkage, cut at "
-            f"{cuts} clusters; the Jaccard index of a category's cluster with its neighbours in WordNet (the leaves "
-            "under "
-            f"the first hypernym, {own['levels']} levels up; {own['sizes'][0]} to {own['sizes'][1]} of them). "
-            f"{self.shared_methods()}"
+            f"{cited('miller1995', 'wu1994')}, and clusters before and after were held against WordNet "
+            f"{cited('tarigopula2023')}: complete linkage, cut at {cuts} clusters; the Jaccard index of a category's "
+            f"cluster with its neighbours in WordNet (the leaves under the first hypernym, {own['levels']} levels up; "
+            f"{own['sizes'][0]} to {own['sizes'][1]} of them). {self.shared_methods()}"
         )
         return [first, methods.software(self.settings), " ".join(self.verdict())]
 
@@ -350,8 +343,8 @@ class FmriReport(_Study):
             gain = float(row["pruned"] - row["full"])
             words = (
                 f"{self.words[test][0].upper()}{self.words[test][1:]}, the kept features of layer {row['layer']} align "
-                "with "
-                f"the regions at {self.unit} = {row['pruned']:.3f} against {row['full']:.3f} for all ({signed(gain)})"
+                f"with the regions at {self.unit} = {row['pruned']:.3f} against {row['full']:.3f} for all "
+                f"({signed(gain)})"
             )
             if pandas.notna(row["t"]):
                 words += (
@@ -367,7 +360,7 @@ class FmriReport(_Study):
         if not low.empty:
             names = ", ".join(f"{row['test']} ({row['layer']})" for row in low.to_dict("records"))
             found.append(f"The pruned alignment is below zero in {names}: a gain there is no evidence of fit.")
-        lost = [line for line in self.run.text("summary.md").splitlines() if "had no direction" in line]
+        lost = [line for line in self.run.text("summary.md").splitlines() if NO_SIMILARITY in line]
         found += [line.lstrip("- ") for line in lost]
         return [*found, "The upper bound is in-sample: a best set gains on noise too."]
 
@@ -411,12 +404,9 @@ class FmriReport(_Study):
         first = (
             f"Features were pruned to {whose} of each region of the brain, in four tests over two image sets "
             f"{cited('tarigopula2023')}: chosen by behaviour and scored on regions, in folds within an image set, "
-            "chosen on "
-            f"one set and scored on the other, and without validation.{king} {self.shared_methods()} Gains were tested "
-            "by "
-            "paired, one-sided t-tests of Fisher's z, with Cohen's d of the paired differences, and the false "
-            "discovery "
-            f"rate over regions {cited('benjamini1995')} in the tests over subjects."
+            f"chosen on one set and scored on the other, and without validation.{king} {self.shared_methods()} Gains "
+            "were tested by paired, one-sided t-tests of Fisher's z, with Cohen's d of the paired differences, and "
+            f"the false discovery rate over regions {cited('benjamini1995')} in the tests over subjects."
         )
         return [first, methods.software(self.settings), " ".join(self.verdict())]
 

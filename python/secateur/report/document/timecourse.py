@@ -53,10 +53,20 @@ class CourseReport(Section):
         """How many the test is over; 1 where there is no such test."""
         return int(self.table["subjects"].max()) if "subjects" in self.table else 1
 
+    @property
+    def over(self) -> str:
+        """What was left out of the choice of features."""
+        return str(self.settings.get("over") or "stimuli")
+
     def facts(self) -> list[str]:
         count = self.subjects
         of = f"{count} subject{'s' if count > 1 else ''}"
-        return [of, f"{len(self.times)} times", f"{self.settings['cv']} folds of stimuli", *super().facts()]
+        held = {
+            "stimuli": f"{self.settings['cv']} folds of stimuli",
+            "subjects": "each subject left out in turn",
+            "both": f"each subject left out in turn, {self.settings['cv']} folds of stimuli",
+        }
+        return [of, f"{len(self.times)} times", held[self.over], *super().facts()]
 
     def verdict(self) -> list[str]:
         table, label = self.table, label_of(str(self.settings["comparator"]))
@@ -66,40 +76,55 @@ class CourseReport(Section):
         best = int(np.nanargmax(gain))
         row = table.iloc[best]
         kept = f"{row['n_kept']:.1f} features kept on average"
+        least = f"; t({int(row['df'])}) = {row['t']:.2f}" if "significant" in table else ""
+        least += f", p = {row['p']:.2g} uncorrected" if least and np.isfinite(row["p"]) else ""
+        where = {"subjects": " in the subject left out", "both": " on the stimuli and in the subject left out"}
         at = (
-            f"The mean held-out gain of pruning is largest at {self.times[best]:g} {self.unit}: {label} = "
-            f"{row['pruned']:.3f} for the kept features against {row['full']:.3f} for all, a gain of "
-            f"{signed(float(gain[best]))} ({kept}); this time was looked for, so it is no estimate."
+            f"The mean {'held-out ' if self.over == 'stimuli' else ''}gain of pruning{where.get(self.over, '')} is "
+            f"largest at {self.times[best]:g} {self.unit}: {label} = {row['pruned']:.3f} for the kept features against "
+            f"{row['full']:.3f} for all, a gain of {signed(float(gain[best]))} ({kept}{least}); this time was looked "
+            "for, so it is no estimate."
         )
-        return [at, self._evidence(row)]
+        return [" ".join(self._evidence()), at]
 
-    def _evidence(self, row: pandas.Series[Any]) -> str:
+    def _evidence(self) -> list[str]:
+        """Whether any gain is more than chance, in the words of every test that was made."""
+        found = []
         if "significant" in self.table:
             alpha, count = float(self.settings.get("alpha", 0.05)), self.subjects
-            sure = self.table["significant"].astype(bool).to_numpy()
-            words = f"{int(sure.sum())} of {len(sure)} times have q ≤ {alpha:g} (paired one-sided t over n = {count} "
-            words += f"subjects, false discovery rate over times); there t({int(row['df'])}) = {row['t']:.2f}"
-            words += f", p = {row['p']:.2g} uncorrected" if np.isfinite(row["p"]) else ""
-            return f"{words}.{self._clusters()}"
+            sure = self.table["significant"].to_numpy(dtype=bool)
+            test = f"paired one-sided t over n = {count} subjects, false discovery rate over times"
+            if sure.any():
+                many = f"{int(sure.sum())} of {len(sure)} times have"
+                found.append(f"Pruning helps: {many} a gain with q ≤ {alpha:g} ({test}).")
+            else:
+                q = self.table["q"].to_numpy(dtype=float)
+                least = f"; least q = {np.nanmin(q):.2g}" if np.isfinite(q).any() else ""
+                found.append(f"No gain is shown at any single time: none has q ≤ {alpha:g} ({test}{least}).")
+            found += self._clusters()
         if "permutation_p_max_gain" in self.table:
-            least = float(self.table["permutation_p_max_gain"].min())
-            return (
-                f"Over {self.settings['permutations']} relabellings of the stimuli the least p of the gain is "
-                f"{least:.2g}, corrected over times (one-sided; one subject)."
+            p = float(self.table["permutation_p_max_gain"].min())
+            drawn = str(self.settings.get("permutations") or "all")
+            found.append(
+                f"Over {drawn} relabellings of the stimuli the least p of the gain is {p:.2g}, one-sided and corrected "
+                "over times."
             )
-        return (
-            "There is one subject and no null was computed, so there is no p-value; --permutations N tests whether "
-            "these "
-            "features fit better than if they were dealt to other stimuli."
-        )
+        return found or [
+            "Whether any gain is more than chance was not tested: there is one subject and no null was computed; "
+            "--permutations N tests whether these features fit better than if they were dealt to other stimuli."
+        ]
 
-    def _clusters(self) -> str:
+    def _clusters(self) -> list[str]:
         if "cluster_p" not in self.table:
-            return ""
+            return []
         found = self.table[self.table["cluster"] > 0]
         if found.empty:
-            return " No run of times passes the threshold of the cluster test."
-        return f" The least p of a cluster of times is {found['cluster_p'].min():.2g}."
+            return ["No run of times passes the threshold of the cluster test."]
+        group = self.run.dataset("group.nc")
+        few = "" if group is None else flips_words(group).partition(",")[2]
+        return [
+            f"The least p of a cluster of times is {found['cluster_p'].min():.2g}{f' ({few.strip()})' if few else ''}."
+        ]
 
     def warnings(self) -> list[str]:
         found = super().warnings()
@@ -115,6 +140,8 @@ class CourseReport(Section):
                 found.append(
                     f"The test is over {self.subjects} subjects: it has little power, and says little of others."
                 )
+        if self.over == "subjects":
+            found.append(cautions.SAME_STIMULI)
         lost = [line for line in self.run.text("summary.md").splitlines() if "are undefined and left out" in line]
         found += [line.lstrip("- ") for line in lost]
         drawn = int(self.settings.get("permutations", 0))
@@ -147,9 +174,8 @@ class CourseReport(Section):
 
     def held_out(self) -> list[Block]:
         shown = self.table.rename(columns={self.table.columns[0]: f"time ({self.unit})"})
-        blocks: list[Block] = [
-            table_of("Held-out alignment at every time: means, tests over subjects, noise ceiling.", shown)
-        ]
+        what = "Alignment of each subject left out" if self.over == "subjects" else "Held-out alignment"
+        blocks: list[Block] = [table_of(f"{what}, at every time: means, tests over subjects, noise ceiling.", shown)]
         if "ceiling_lower" not in self.table:
             blocks.append(Words("No noise ceiling: it needs 2 subjects or more."))
         return blocks
@@ -159,8 +185,13 @@ class CourseReport(Section):
         if table is None:
             return super().features()
         names = [str(name) for name in table["feature"][table["mean_share"] >= 0.5]]
+        sets = {
+            "stimuli": "Each time, subject and fold",
+            "subjects": "Each time and each subject left out",
+            "both": "Each time, subject left out and fold",
+        }
         blocks: list[Block] = [
-            Words("Each time, subject and fold has a set of its own. The share says how often a feature is in it.")
+            Words(f"{sets[self.over]} has a set of its own. The share says how often a feature is in it.")
         ]
         if names:
             blocks.append(Code("Features in at least half of all sets", ", ".join(names), "wrap"))
@@ -172,9 +203,10 @@ class CourseReport(Section):
     def methods(self) -> list[str]:
         settings, count = self.settings, self.subjects
         of = f"{count} subjects" if count > 1 else "one subject"
+        measured = f"{methods.recorded(settings)}{methods.measured(settings)}"
         first = (
             f"Features were pruned to representational dissimilarity matrices (RDMs) of {of} at each of "
-            f"{len(self.times)} times {cited('tarigopula2023')}. {methods.measured(settings)} "
+            f"{len(self.times)} times {cited('tarigopula2023')}. {measured} "
             f"{methods.aligned(settings)} {methods.searched(settings)}"
         )
         second = methods.folded(settings)
