@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast, get_origin, get_type_hints
 
 import typer
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULTS", "Command", "Control", "Fixed", "Folds", "Joint", "Kind", "LeftOut", "Overwrite", "Pruning", "Repeats",
-    "argument", "check_left_out", "fixed_features", "flag", "kind_option", "option", "run_settings", "with_pruning",
+    "argument", "check_left_out", "check_store", "fixed_features", "flag", "kind_option", "option", "run_settings",
+    "with_pruning",
 ]  # fmt: skip
 
 Command = TypeVar("Command", bound=Callable[..., None])
@@ -132,6 +134,15 @@ def check_left_out(over: str, joint: str) -> None:
         raise ValueError(f"--over must be {enumerated(OVERS)}, got {over!r}")
     if over != "stimuli" and joint == "each":
         raise ValueError(f"--joint must be mean or min where --over is {over}, got each")
+
+
+def check_store(store: Path | None, out: Path) -> None:
+    """Refuse a store in the results folder, or the other way round: neither may hold what is not its own."""
+    if store is None:
+        return
+    a, b = store.resolve(), out.resolve()
+    if a == b or a in b.parents or b in a.parents:
+        raise ValueError(f"--store must be outside the results folder --out, got {str(store)!r} with {str(out)!r}")
 
 
 def fixed_features(given: list[str], features: Features, pruner: Pruner) -> Pruner:

@@ -23,6 +23,7 @@ from .options import (
     Repeats,
     argument,
     check_left_out,
+    check_store,
     fixed_features,
     flag,
     kind_option,
@@ -164,6 +165,10 @@ def prune(
             "Keep all stimuli of a group in the same fold: needs groups, by --groups or a column of FEATURES.",
         ),
     ] = False,
+    store: Annotated[
+        Path | None,
+        option("DIR", "Keep what is done in this folder: a killed run, given again, goes on from there."),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Prune the features of a network to a target, in folds, and write a results folder.
@@ -171,7 +176,7 @@ def prune(
     Files: .npy, .npz, .csv, .tsv, .mat, .h5, .hdf5, .nc. A KEY names one array of a file that holds several. Where both
     files name their stimuli, these are matched by name.
     """
-    with exit_with_message():
+    with exit_with_message(f"what was done is in {store}" if store else "nothing was written"):
         import numpy as np
 
         from ..files import (
@@ -195,6 +200,7 @@ def prune(
             pruner = pruning.pruner("similarity" if of_choices else cast("Kind | None", kind))
             pruner.set_params(joint=joint).settings()
             check_left_out(over, joint)
+            check_store(store, out)
             if targets_are not in (None, *WHOSE):
                 raise ValueError(f"--targets must be {enumerated(WHOSE)}, got {targets_are!r}")
             if bootstrap and (over != "stimuli" or joint != "each"):
@@ -265,7 +271,7 @@ def prune(
         ]
         job = _Job(X, targets, pruner, f"{embedding.path.stem} pruned to {loaded_target.path.stem}", inputs)
         job = replace(job, cv=cv, repeats=repeats, permutations=permutations, seed=seed, notes=notes, over=over)
-        job = replace(job, choices=choices, whose=whose, bootstrap=bootstrap)
+        job = replace(job, choices=choices, whose=whose, bootstrap=bootstrap, store=store)
         _run(replace(job, groups=grouped, group_folds=group_folds), out, overwrite)
 
 
@@ -338,6 +344,7 @@ class _Job:
     choices: Any = None  # (m, 3): the kept pair, the odd one out
     whose: str | None = None
     bootstrap: int = 0
+    store: Path | None = None
 
 
 def _run(job: _Job, out: Path, overwrite: bool) -> None:
@@ -359,24 +366,24 @@ def _run(job: _Job, out: Path, overwrite: bool) -> None:
         folds = f"on all targets but one at a time{'' if over == 'subjects' else ', ' + folds}"
     log(f"Pruning {features.d} features {folds}.")
     with refuse_bad_input():
-        result = cross_validate(features, targets, *terms, over=over)
+        result = cross_validate(features, targets, *terms, over=over, store=job.store)
         if job.whose is not None:
             result.attrs["targets"] = job.whose
         if job.whose == "subjects" and "ceiling_lower" not in result:
             result = with_ceiling(result, targets, job.pruner.comparator)
-        final = final_set(features, targets, job.pruner, terms[-1])
+        final = final_set(features, targets, job.pruner, terms[-1], store=job.store)
     intervals: xarray.Dataset | None = None
     if job.bootstrap:
         log(f"Drawing stimuli {job.bootstrap} times for intervals.")
         with refuse_bad_input("bootstrap"), warnings.catch_warnings():
             warnings.simplefilter("ignore", OpposedWarning)
-            intervals = bootstrap(features, targets, job.bootstrap, "stimuli", *terms)
+            intervals = bootstrap(features, targets, job.bootstrap, "stimuli", *terms, store=job.store)
     null: xarray.Dataset | None = None
     if job.permutations:
         log(f"Pruning again for each of {job.permutations} relabellings of the stimuli.")
         with refuse_bad_input("relabellings"), warnings.catch_warnings():
             warnings.simplefilter("ignore", OpposedWarning)  # it was said of the same folds
-            null = permutation_test(features, targets, job.permutations, *terms, over=over)
+            null = permutation_test(features, targets, job.permutations, *terms, over=over, store=job.store)
     print_text(f"{job.title}\n\n{tables.text(result, null, intervals=intervals)}\n{tables.final_text(final)}")
     if len(targets) > folder.MOST_PAGES:
         print_text(f"figures.pdf shows the first {folder.MOST_PAGES} of {len(targets)} targets.\n")

@@ -20,6 +20,7 @@ from .options import (
     Repeats,
     argument,
     check_left_out,
+    check_store,
     fixed_features,
     flag,
     option,
@@ -116,6 +117,7 @@ def timecourse(
             pruner = pruning.pruner("dissimilarity")
             pruner.set_params(joint=joint).settings()
             check_left_out(over, joint)
+            check_store(store, out)
             if over != "stimuli" and (generalise or permutations):
                 asked = "--generalise" if generalise else "--permutations"
                 raise ValueError(f"{asked} must be left out where --over is {over}, got it")
