@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +87,7 @@ NETWORK_CONTENTS = {
     "precision_recall.png": "heat predicted from saliency",
     "curves.png": "inserting maps by importance",
     "held_out.png": "all maps against the selected, on test images",
+    dictionary.DICTIONARY: dictionary.FILES[dictionary.DICTIONARY],
     SETTINGS: "command, versions, seeds, hashes of the input",
 }
 FILES = tuple(CONTENTS)
@@ -221,8 +222,8 @@ def write(
         ``overview.png`` and ``.svg``, which is the first page of ``figures.pdf``. With ``bootstrap`` also
         ``bootstrap.nc``. With ``final`` also
         ``final_set.nc``, ``features_pruned.csv`` and ``.npy``, ``rdm_pruned.csv`` (numbered, ``features_pruned_1.csv``,
-        where targets have sets of their own), ``folds.csv``, ``test_folds.csv``, ``curve.csv`` and
-        ``data_dictionary.json``, which says what each file and column holds. And the report of the run:
+        where targets have sets of their own), ``folds.csv``, ``test_folds.csv`` and ``curve.csv``. And
+        ``data_dictionary.json``, which says what each file, column and variable holds, and the report of the run:
         ``report.html``, ``methods.md``, ``references.bib``.
 
     Raises
@@ -275,28 +276,35 @@ def write(
                 if t == 0:
                     figure.savefig(draft / "figures.png", dpi=200)
         write_settings(draft, result.attrs, settings or {})
-        if final is not None:
-            names = [str(name) for name in result["target"].values]
-            dictionary.write_dictionary(draft, {**CONTENTS, **SOMETIMES}, names)
 
-    return write_folder(folder, fill, {**CONTENTS, **SOMETIMES}, overwrite)
+    names = [str(name) for name in result["target"].values]
+    said = {} if final is None else {"which_set": dictionary.WHICH_SET, "numbering": dictionary.NUMBERING}
+    return write_folder(folder, fill, {**CONTENTS, **SOMETIMES}, overwrite, "pruning", names, said)
 
 
 def write_folder(
-    folder: str | os.PathLike[str], fill: Callable[[Path], None], contents: Mapping[str, str], overwrite: bool
-) -> list[Path]:
-    """Fill a hidden folder, add its report, then put it in its place; the files that are there of those named."""
+    folder: str | os.PathLike[str], fill: Callable[[Path], None], contents: Mapping[str, str], overwrite: bool,
+    context: str | None = None, targets: Sequence[str] = (), said: Mapping[str, str] | None = None,
+) -> list[Path]:  # fmt: skip
+    """Fill a hidden folder, add its dictionary and its report, then put it in its place; the files that are there.
+
+    ``context``, ``targets``, ``said``: as :func:`secateur.report.dictionary.write_dictionary` takes them; without a
+    context there is no dictionary.
+    """
     from .document import write_report
 
     clear_leftovers(folder)
     place = check_destination(folder, overwrite, contents)
     with whole_folder(place) as draft:
         fill(draft)
+        if context is not None:
+            dictionary.write_dictionary(draft, contents, context, targets, said)
         write_report(draft, ours=True)
         numbered: dict[str, list[str]] = {}
         for file in sorted(draft.iterdir()):
             numbered.setdefault(dictionary.one_of_many(file.name), []).append(file.name)
-        names = [file for name in {**contents, **REPORT} for file in numbered.get(name, ())]
+        own = {**contents, dictionary.DICTIONARY: "", **REPORT}
+        names = [file for name in own for file in numbered.get(name, ())]
         check_destination(folder, overwrite, contents)  # the computation may have taken hours
     return [place / name for name in names]
 
@@ -379,9 +387,8 @@ def write_course(
             save_figure(figure, draft / name)
         attrs = {name: value for name, value in course.attrs.items() if name != "settings"}
         write_settings(draft, attrs, settings or {})
-        dictionary.write_dictionary(draft, COURSE_CONTENTS, words=dictionary.course_words, said={})
 
-    return write_folder(folder, fill, COURSE_CONTENTS, overwrite)
+    return write_folder(folder, fill, COURSE_CONTENTS, overwrite, "course")
 
 
 def write_network(
@@ -424,7 +431,7 @@ def write_network(
     >>> with tempfile.TemporaryDirectory() as parent:
     ...     files = write_network(Path(parent) / "out", {"summary.md": "All is well."})
     >>> [file.name for file in files]
-    ['summary.md', 'settings.json', 'report.html', 'methods.md', 'references.bib']
+    ['summary.md', 'data_dictionary.json', 'settings.json', 'report.html', 'methods.md', 'references.bib']
     """
     strange = [name for name in content if name not in NETWORK_CONTENTS]
     if strange:
@@ -447,7 +454,7 @@ def write_network(
                 what.savefig(file, dpi=150)
         write_settings(draft, {}, settings or {})
 
-    return write_folder(folder, fill, NETWORK_CONTENTS, overwrite)
+    return write_folder(folder, fill, NETWORK_CONTENTS, overwrite, "network")
 
 
 def _group(test: courses.Given, ceiling: courses.Given, permutations: courses.Given) -> courses.Given:
