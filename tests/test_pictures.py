@@ -224,6 +224,18 @@ def test_maps_show_photographs_where_there_are_some() -> None:
         report.embedding(X, [0, 1], pictures=pictures[:5])
 
 
+def test_a_page_shows_photographs_on_its_maps() -> None:
+    from matplotlib.offsetbox import AnnotationBbox
+
+    X = np.random.default_rng(0).normal(size=(30, 8))
+    target = X[:, :4] @ X[:, :4].T
+    pictures = np.random.default_rng(0).integers(0, 256, (30, 8, 8, 3), dtype=np.uint8)
+    figure = report.page(X, target, sc.cross_validate(X, target, cv=3), pictures=pictures)
+    counts = [sum(isinstance(one, AnnotationBbox) for one in axes.artists) for axes in figure.axes]
+    assert [count for count in counts if count] == [30, 30]
+    assert not [axes for axes, count in zip(figure.axes, counts) if count and axes.collections]  # no markers below
+
+
 @pytest.fixture(scope="module")
 def heated() -> tuple[Any, Any, Any]:
     rng = np.random.default_rng(0)

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["demo", "prune"]
 
 WHOSE = ("subjects", "regions")
+MOST_PHOTOGRAPHS = 200  # more would hide one another
 
 
 @app.command()
@@ -165,6 +166,14 @@ def prune(
             "Keep all stimuli of a group in the same fold: needs groups, by --groups or a column of FEATURES.",
         ),
     ] = False,
+    photographs: Annotated[
+        Path | None,
+        option(
+            "IMAGES",
+            "A folder with a photograph of each stimulus, named as the stimuli of FEATURES are: drawn in the maps of "
+            "the stimuli, and shown in the report.",
+        ),
+    ] = None,
     store: Annotated[
         Path | None,
         option("DIR", "Keep what is done in this folder: a killed run, given again, goes on from there."),
@@ -251,7 +260,9 @@ def prune(
             count = len(targets)
             if average:
                 targets = _averaged(targets)
-        given = [*dropped, *embedding.notes, *loaded_target.notes, note, *(grouping.notes if grouping else ())]
+        with refuse_bad_input():
+            pictures, seen = _photographs(photographs, X, embedding.path.name)
+        given = [*dropped, *seen, *embedding.notes, *loaded_target.notes, note, *(grouping.notes if grouping else ())]
         given += [words for one, (_, matched) in zip(loaded_controls, controls) for words in (*one.notes, matched)]
         whose = None if len(targets) == 1 else "subjects" if over != "stimuli" else targets_are or loaded_target.whose
         if count > 1:
@@ -259,7 +270,8 @@ def prune(
         notes = tuple(sentence for sentence in given if sentence)
         for sentence in notes:
             log(f"note: {sentence}.")
-        inputs = [
+        inputs = [] if photographs is None else [{"role": "images", "folder": str(photographs), "images": X.n}]
+        inputs += [
             {"role": role, **loaded.record()}
             for role, loaded in (
                 ("features", embedding),
@@ -271,8 +283,23 @@ def prune(
         ]
         job = _Job(X, targets, pruner, f"{embedding.path.stem} pruned to {loaded_target.path.stem}", inputs)
         job = replace(job, cv=cv, repeats=repeats, permutations=permutations, seed=seed, notes=notes, over=over)
-        job = replace(job, choices=choices, whose=whose, bootstrap=bootstrap, store=store)
+        job = replace(job, choices=choices, whose=whose, bootstrap=bootstrap, store=store, pictures=pictures)
         _run(replace(job, groups=grouped, group_folds=group_folds), out, overwrite)
+
+
+def _photographs(folder: Path | None, X: Features, file: str) -> tuple[Any, list[str]]:
+    """Small photographs of the stimuli (n, y, x, 3), or None, and what is to be known of them."""
+    if folder is None:
+        return None, []
+    from ..files.matching import places_among
+    from ..networks import read_images
+
+    images = read_images(folder)
+    chosen, note = places_among(X.stimuli, images.names, str(folder), file, X.n)
+    notes = [*images.notes, *([note] if note else [])]
+    if X.n > MOST_PHOTOGRAPHS:
+        return None, [*notes, f"photographs are drawn of at most {MOST_PHOTOGRAPHS} stimuli, and these are {X.n}"]
+    return images.thumbnails(chosen), notes
 
 
 def _among(values: Any, keep: Any, n: int) -> Any:
@@ -345,6 +372,7 @@ class _Job:
     whose: str | None = None
     bootstrap: int = 0
     store: Path | None = None
+    pictures: Any = None  # (n, y, x, 3)
 
 
 def _run(job: _Job, out: Path, overwrite: bool) -> None:
@@ -400,7 +428,7 @@ def _run(job: _Job, out: Path, overwrite: bool) -> None:
     )
     files = folder.write(
         out, features, targets, result, null, job.groups, title=job.title, settings=settings, overwrite=overwrite,
-        seed=job.seed, final=final, bootstrap=intervals,
+        seed=job.seed, final=final, bootstrap=intervals, pictures=job.pictures,
     )  # fmt: skip
     print_files(out, files, {**folder.CONTENTS, **folder.SOMETIMES})
 

@@ -6,14 +6,15 @@ import json
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+import numpy.typing as npt
 import xarray
 
 from ..arguments import quoted
 from ..atomic import clear_leftovers, whole_folder
-from ..features import read_features
+from ..features import Features, read_features
 from ..reading import can_be_stored
 from ..validation import kept_features
 from . import courses, dictionary
@@ -21,13 +22,16 @@ from .answer import write_answer
 from .contents import REPORT
 from .formats import SETTINGS, save_figure, write_matlab, write_netcdf, write_settings, write_table
 from .frames import course_features, course_table, tabled
+from .heatmaps import contact_sheet
 from .overview import overview
 from .pages import page
-from .results import targets_of
+from .results import consensus, targets_of
+from .stimulus_maps import embedding
 from .tables import course_markdown, markdown
 
 if TYPE_CHECKING:
     from .._typing import HostEmbeddingLike, HostTargetLike, LabelsLike
+    from ..measures import Metric
 
 __all__ = [
     "CONTENTS", "COURSE_CONTENTS", "FILES", "MOST_PAGES", "NETWORK_CONTENTS", "OURS", "PICTURES",
@@ -47,6 +51,8 @@ CONTENTS = {
 SOMETIMES = {
     "overview.png": "every target, their mean, the test over them",
     "overview.svg": "the same for print",
+    "images.png": "photographs of the stimuli",
+    "maps.png": "the stimuli before and after pruning (MDS), by their photographs",
     "bootstrap.nc": "bootstrap draws and intervals (netCDF)",
     "rdm_pruned.npy": dictionary.FILES["rdm_pruned.npy"],
 }
@@ -180,6 +186,7 @@ def write(
     seed: int = 0,
     final: xarray.Dataset | None = None,
     bootstrap: xarray.Dataset | None = None,
+    pictures: npt.ArrayLike | None = None,
 ) -> list[Path]:
     """Write a results folder, whole or not at all.
 
@@ -212,6 +219,8 @@ def write(
         From :func:`secateur.final_set`: *the* set, which is drawn and written as files of its own.
     bootstrap : xarray.Dataset, optional
         From :func:`secateur.bootstrap` over stimuli.
+    pictures : array (n, y, x, 3) of uint8, optional
+        Photographs of the stimuli, drawn in their places on the maps and on a sheet of their own.
 
     Returns
     -------
@@ -220,7 +229,7 @@ def write(
         ``kept_features.csv``, ``summary.csv``, ``summary.md``, ``figures.png`` (the first target),
         ``figures.pdf`` (a page for each of the first fifty targets), ``settings.json``; of several targets
         ``overview.png`` and ``.svg``, which is the first page of ``figures.pdf``. With ``bootstrap`` also
-        ``bootstrap.nc``. With ``final`` also
+        ``bootstrap.nc``; with ``pictures``, ``images.png`` and ``maps.png``. With ``final`` also
         ``final_set.nc``, ``features_pruned.csv`` and ``.npy``, ``rdm_pruned.csv`` (numbered, ``features_pruned_1.csv``,
         where targets have sets of their own), ``folds.csv``, ``test_folds.csv`` and ``curve.csv``. And
         ``data_dictionary.json``, which says what each file, column and variable holds, and the report of the run:
@@ -270,16 +279,33 @@ def write(
                 save_figure(figure, draft / "overview")
             for t in range(min(len(targets), MOST_PAGES)):
                 figure = page(
-                    values, targets, result, permutations, groups, which=t, title=title, seed=seed, final=final
-                )
+                    values, targets, result, permutations, groups, which=t, title=title, seed=seed, final=final,
+                    pictures=pictures,
+                )  # fmt: skip
                 pdf.savefig(figure, dpi=200)
                 if t == 0:
                     figure.savefig(draft / "figures.png", dpi=200)
+        if pictures is not None:
+            _draw_photographs(draft, features, result, final, groups, seed, pictures)
         write_settings(draft, result.attrs, settings or {})
 
     names = [str(name) for name in result["target"].values]
     said = {} if final is None else {"which_set": dictionary.WHICH_SET, "numbering": dictionary.NUMBERING}
     return write_folder(folder, fill, {**CONTENTS, **SOMETIMES}, overwrite, "pruning", names, said)
+
+
+def _draw_photographs(
+    draft: Path, features: Features, result: xarray.Dataset, final: xarray.Dataset | None, groups: LabelsLike | None,
+    seed: int, pictures: npt.ArrayLike,
+) -> None:  # fmt: skip
+    """A sheet of the photographs of the stimuli, and the maps of the first target with them in their places."""
+    names, shown = result["stimulus"].values.astype(str), np.asarray(pictures)
+    sheet = xarray.DataArray(shown, {"image": names}, ("image", "y", "x", "channel"))
+    contact_sheet(sheet, columns=10, title="Photographs of the stimuli").savefig(draft / "images.png", dpi=150)
+    kept = consensus(result) if final is None else final["kept"].values[0]
+    metric = cast("Metric", str(result.attrs["metric"]))
+    figure = embedding(features, kept, groups, metric=metric, seed=seed, pictures=shown)
+    figure.savefig(draft / "maps.png", dpi=200)
 
 
 def write_folder(

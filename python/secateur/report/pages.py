@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
+import numpy.typing as npt
 import xarray
 
 from ..features import read_features
@@ -16,7 +17,7 @@ from .held_out_scores import draw_held_out
 from .nulls import draw_null
 from .results import checked_target, consensus, result_facts, targets_of
 from .spaces import RANK_LABEL, draw_matrix, sorted_words, spaces_of
-from .stimulus_maps import draw_places, place_both
+from .stimulus_maps import draw_places, place_both, read_pictures
 
 if TYPE_CHECKING:
     from .._typing import HostEmbeddingLike, HostTargetLike, LabelsLike
@@ -36,6 +37,7 @@ def page(
     title: str | None = None,
     seed: int = 0,
     final: xarray.Dataset | None = None,
+    pictures: npt.ArrayLike | None = None,
 ) -> Figure:
     """All pictures of one target on one A4 page in landscape.
 
@@ -60,6 +62,8 @@ def page(
     final : xarray.Dataset, optional
         From :func:`secateur.final_set`: the set that matrices and maps show; else the features that at least half of
         the folds keep.
+    pictures : array (n, y, x, channel) of uint8, optional
+        Photographs of the stimuli, drawn in their places on the maps.
 
     Returns
     -------
@@ -81,6 +85,7 @@ def page(
         raise ValueError(
             f"permutations must be of the result's {result.sizes['target']} targets, got {permutations.sizes['target']}"
         )
+    shown = read_pictures(pictures, n)
     figure, head = drawing.page_of(title or "Pruning to a similarity space", 90, result_facts(result, n, d, t))
     left, bottom, height = 0.45, 4.6, 2.3
     spare = 0.0 if permutations is not None else 1.6
@@ -110,12 +115,12 @@ def page(
     head(6.95, above, "Maps of the stimuli (MDS, one scale)")
     for column, (places, words) in enumerate(panels):
         axes = drawing.axes_at(figure, 7.35 + (side + 0.17) * column, low, side, side)
-        draw_places(axes, places, coloured, reach, words, unit)
+        draw_places(axes, places, coloured, reach, words, unit, shown)
         if column:
             axes.set_ylabel("")
             axes.set_yticklabels([])
     drawing.write_note(figure, left, 0.12, _footnote(result, "DE" if permutations is not None else "CD", final, t))
-    drawing.draw_groups(figure, coloured, 0.64, shapes=True)
+    drawing.draw_groups(figure, coloured, 0.64, shapes=shown is None)
     return figure
 
 
