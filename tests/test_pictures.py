@@ -107,7 +107,7 @@ def test_trees_share_a_scale() -> None:
 def test_matrices_by_value_share_a_scale() -> None:
     X = np.random.default_rng(0).normal(size=(18, 9))
     target = X[:, :2] @ X[:, :2].T
-    figure = report.matrices(X, sc.cross_validate(X, target, cv=3), target, scale="value")
+    figure = report.matrices(sc.cross_validate(X, target, cv=3), X, target, scale="value")
     full, pruned, of_target = [axes.images[0].get_clim() for axes in figure.axes if axes.images]
     assert full == pruned != of_target
 
@@ -230,7 +230,7 @@ def test_a_page_shows_photographs_on_its_maps() -> None:
     X = np.random.default_rng(0).normal(size=(30, 8))
     target = X[:, :4] @ X[:, :4].T
     pictures = np.random.default_rng(0).integers(0, 256, (30, 8, 8, 3), dtype=np.uint8)
-    figure = report.page(X, target, sc.cross_validate(X, target, cv=3), pictures=pictures)
+    figure = report.page(sc.cross_validate(X, target, cv=3), X, target, pictures=pictures)
     counts = [sum(isinstance(one, AnnotationBbox) for one in axes.artists) for axes in figure.axes]
     assert [count for count in counts if count] == [30, 30]
     assert not [axes for axes, count in zip(figure.axes, counts) if count and axes.collections]  # no markers below

@@ -279,7 +279,7 @@ def write(
                 save_figure(figure, draft / "overview")
             for t in range(min(len(targets), MOST_PAGES)):
                 figure = page(
-                    values, targets, result, permutations, groups, which=t, title=title, seed=seed, final=final,
+                    result, values, targets, permutations, groups, which=t, title=title, seed=seed, final=final,
                     pictures=pictures,
                 )  # fmt: skip
                 pdf.savefig(figure, dpi=200)

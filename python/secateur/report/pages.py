@@ -15,7 +15,7 @@ from .curves import curves_title, draw_curves
 from .drawing import Figure
 from .held_out_scores import draw_held_out
 from .nulls import draw_null
-from .results import checked_target, consensus, result_facts, targets_of
+from .results import checked_target, consensus, result_facts, result_first, targets_of
 from .spaces import RANK_LABEL, draw_matrix, sorted_words, spaces_of
 from .stimulus_maps import draw_places, place_both, read_pictures
 
@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 __all__ = ["page"]
 
 
+@result_first
 def page(
+    result: xarray.Dataset,
     X: HostEmbeddingLike,
     target: HostTargetLike,
-    result: xarray.Dataset,
     permutations: xarray.Dataset | None = None,
     groups: LabelsLike | None = None,
     *,
@@ -43,12 +44,12 @@ def page(
 
     Parameters
     ----------
+    result : xarray.Dataset
+        From :func:`secateur.cross_validate`.
     X : array (n stimuli, d features)
         The embedding.
     target : any form that :func:`secateur.alignment` takes
         What the result was made with.
-    result : xarray.Dataset
-        From :func:`secateur.cross_validate`.
     permutations : xarray.Dataset, optional
         From :func:`secateur.permutation_test`.
     groups : array (n,), optional
@@ -74,7 +75,7 @@ def page(
     >>> import secateur as sc
     >>> X = np.random.default_rng(0).normal(size=(30, 20))
     >>> target = X[:, :4] @ X[:, :4].T
-    >>> figure = page(X, target, sc.cross_validate(X, target, cv=3))
+    >>> figure = page(sc.cross_validate(X, target, cv=3), X, target)
     >>> figure.get_size_inches().tolist()
     [11.69, 8.27]
     """
