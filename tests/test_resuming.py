@@ -18,6 +18,7 @@ from secateur.inference import permutation, resampling
 from secateur.progress import with_parts
 from secateur.report import folder
 from secateur.report.document.run import Run
+from secateur.timecourse import permutation as along_time
 from secateur.validation import cross_validation, final
 
 RNG = np.random.default_rng(0)
@@ -95,7 +96,8 @@ def test_one_store_serves_all_verbs(tmp_path):
     for _ in range(2):
         for verb in VERBS:
             xarray.testing.assert_identical(asked(verb, store=tmp_path / "store"), asked(verb))
-    assert {one.name for one in (tmp_path / "store").iterdir()} == set(VERBS) == set(resuming.VERBS)
+    names = {one.name for one in (tmp_path / "store").iterdir()}
+    assert names == set(VERBS) == set(resuming.VERBS) - {"timecourse.permutation_test"}
 
 
 def test_scaling_inside_folds_is_part_of_a_run(tmp_path):
@@ -199,6 +201,37 @@ def test_a_store_has_one_writer(tmp_path):
         with pytest.raises(RuntimeError, match=f"is being written by process {os.getpid()}: let it end first"):
             asked("bootstrap", store=tmp_path)
         asked("final_set", store=tmp_path)  # another verb's part of it is free
+
+
+def test_a_null_along_time_goes_on(tmp_path, monkeypatch):
+    rng, counts = np.random.default_rng(3), {"work": 0, "most": np.inf}
+    movies = rng.normal(size=(2, 3, 325))
+    real, more = along_time.relabelled_chunk, {"cv": 3, "kind": "similarity", "progress": False}
+
+    def counted(*given):
+        counts["work"] += 1
+        if counts["work"] > counts["most"]:
+            raise KeyboardInterrupt
+        return real(*given)
+
+    monkeypatch.setattr(along_time, "relabelled_chunk", counted)
+    monkeypatch.setattr(along_time, "_at_once", lambda study, times: 4)
+    expected = sc.timecourse.permutation_test(X, movies, 9, **more)
+    assert counts["work"] == 6  # three blocks for each subject
+    counts |= {"work": 0, "most": 4}
+    with pytest.raises(KeyboardInterrupt):
+        sc.timecourse.permutation_test(X, movies, 9, store=tmp_path, **more)
+    counts |= {"work": 0, "most": np.inf}
+    found = sc.timecourse.permutation_test(X, movies, 9, store=tmp_path, **more)
+    xarray.testing.assert_identical(found, expected)
+    assert counts["work"] == 2
+    two_sided = sc.timecourse.permutation_test(X, movies, 9, store=tmp_path, alternative="two-sided", **more)
+    assert counts["work"] == 2  # the null is the same
+    assert two_sided.attrs["alternative"] == "two-sided"
+    for name, options in (("seed", {"seed": 1}), ("movies", {}), ("groups", {"groups": GROUPS})):
+        given = movies + 1e-13 if name == "movies" else movies
+        with pytest.raises(ValueError, match=f"store must be of a run with the same ({name}|folds), got"):
+            sc.timecourse.permutation_test(X, given, 9, store=tmp_path, **more, **options)
 
 
 def test_progress_counts_on():

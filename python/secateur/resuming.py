@@ -30,7 +30,8 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 SETTINGS = "settings.json"
 FILE = "parts"
-VERBS = ("cross_validate", "final_set", "bootstrap", "permutation_test")  # a folder each: one store serves them all
+# A folder each, so that one store serves them all.
+VERBS = ("cross_validate", "final_set", "bootstrap", "permutation_test", "timecourse.permutation_test")
 
 
 @dataclass(frozen=True)
@@ -136,19 +137,28 @@ class Parts:
 
     def part(self, what: str, number: int, make: Callable[[], Arrays]) -> Arrays:
         """A part by its name: from the file, or made now and kept."""
-        name = f"{what} {number}"
-        if self.file is None:
-            return make()
-        if name not in self._places:
-            made = make()
-            self._append(self.file, name, made)
-            return made
-        start, length = self._places[name]
+        held = self.held(what, number)
+        if held is None:
+            held = make()
+            self.keep(what, number, held)
+        return held
+
+    def held(self, what: str, number: int) -> Arrays | None:
+        """A part that is in the file, or None."""
+        found = self._places.get(f"{what} {number}")
+        if self.file is None or found is None:
+            return None
+        start, length = found
         with self.file.open("rb") as stream:
             stream.seek(start)
             held = io.BytesIO(stream.read(length))
         with np.load(held, allow_pickle=False) as arrays:
             return dict(arrays)
+
+    def keep(self, what: str, number: int, made: Arrays) -> None:
+        """Write a part behind the others, where there is a file."""
+        if self.file is not None:
+            self._append(self.file, f"{what} {number}", made)
 
     def first(self, what: str) -> int:
         """How many parts of this name, from the first on, are there."""

@@ -101,7 +101,11 @@ def timecourse(
     ] = 0,
     store: Annotated[
         Path | None,
-        option("ZARR", "Keep what is done in this Zarr store: a killed run, given again, goes on from there."),
+        option(
+            "ZARR",
+            "Keep what is done in this Zarr store, and of --permutations in the folder ZARR.null beside it: a killed "
+            "run, given again, goes on from there.",
+        ),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -349,6 +353,7 @@ def _run(
         log(f"Pruning again for each of {permutations} relabellings of the stimuli.")
         terms = (permutations, pruner, cv, repeats, seed)
         more: dict[str, Any] = {"control": study.controls, "alpha": alpha}
+        more["store"] = None if store is None else store.with_name(f"{store.name}.null")
         with refuse_bad_input():
             null = permutation_test(study.features, study.movies, *terms, **more)
     heading = f"Synthetic recording: {study.title}" if study.synthetic else study.title
