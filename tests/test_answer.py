@@ -16,6 +16,7 @@ from scipy.spatial.distance import pdist, squareform
 from typer.testing import CliRunner
 
 import secateur as sc
+from dictionaries import check_dictionary
 from secateur import cli, files, report
 from secateur.report import answer, folder
 from secateur.statistics import holm
@@ -122,18 +123,17 @@ def test_files_of_several_targets_are_numbered(here: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "more", [("--permutations", "2", "--targets", "regions"), ("--joint", "mean", "--over", "both", "--repeats", "2")]
+    "more",
+    [
+        ("--permutations", "2", "--bootstrap", "2", "--targets", "regions"),
+        ("--joint", "mean", "--over", "both", "--repeats", "2"),
+    ],
 )
 def test_every_file_and_column_is_described(here: Path, more: tuple[str, ...]) -> None:
     run("three.npz", "--out", "out", *more)
     words = json.loads(Path("out/data_dictionary.json").read_text())
     assert words["which_set"].startswith("Which set is the result?")
-    assert set(words["files"]) | {"settings.json"} == {p.name for p in here.glob("out/*")} | {"settings.json"}
-    for name, about in words["files"].items():
-        assert about["holds"]
-        for column, what in about.get("columns", {}).items():
-            assert what, f"nothing is said of {column} of {name}"
-    assert "columns" in words["files"]["folds.csv"]
+    check_dictionary(here / "out")
     if "regions" in more:
         table = pandas.read_csv("out/summary.csv")
         np.testing.assert_allclose(table["p_permutation_gain_holm"], holm(table["p_permutation_gain"]))

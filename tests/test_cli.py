@@ -25,6 +25,7 @@ from scipy.spatial.distance import pdist
 from typer.testing import CliRunner
 
 import secateur as sc
+from dictionaries import check_dictionary
 from secateur import cli, files
 from secateur._command import is_command
 from secateur.atomic import host_name
@@ -155,6 +156,39 @@ def test_groups(here: Path) -> None:
     unequal = ["--groups", "unequal.csv", "--cv", "2", "--group-folds", "--permutations", "2"]
     assert "groups must all be of one size" in refused("prune", "x.npy", "s.npy", "--out", "d", *unequal)
     assert not (here / "d").exists()
+
+
+def test_photographs_of_the_stimuli(here: Path, X: Any, S: Any) -> None:
+    """Named as the stimuli, with or without endings and folders; more of them than there are stimuli."""
+    from PIL import Image
+
+    colours = {f"item {i}": (10 * i, 0, 255 - 10 * i) for i in range(N)}
+    (here / "photos").mkdir()
+    for name, colour in {**colours, "another": (0, 255, 0)}.items():
+        Image.new("RGB", (60, 40), colour).save(here / "photos" / f"{name}.png")
+    pandas.DataFrame(X, index=[f"set/{name}.jpg" for name in NAMES[::-1]]).to_csv("x.csv")
+    words = ("prune", "x.csv", "s.npy", "--cv", "3", "--photographs", "photos")
+    outcome = run(*words, "--out", "out")
+    assert outcome.exit_code == 0, outcome.output
+    assert "were matched to the stimuli of x.csv without the folders and extensions of files" in outcome.stderr
+    assert {"images.png", "maps.png"} < {file.name for file in (here / "out").iterdir()}
+    told = check_dictionary(here / "out")
+    assert told["images.png"]["holds"] == "photographs of the stimuli"
+    settings = json.loads((here / "out" / "settings.json").read_text())
+    assert {"role": "images", "folder": "photos", "images": N} in settings["inputs"]
+    assert 'alt="Photographs of the stimuli"' in (here / "out" / "report.html").read_text()
+
+    from secateur.cli.prune import _photographs
+    from secateur.features import Features
+
+    shown, _ = _photographs(here / "photos", Features(X, tuple(NAMES[::-1]), None), "x.csv")
+    np.testing.assert_array_equal(shown[:, 48, 48], [colours[name] for name in NAMES[::-1]])
+    os.remove(here / "photos" / "item 3.png")
+    said = "photos must hold a photograph for each stimulus of x.csv, but it lacks 'set/item 3.jpg'"
+    assert said in refused(*words, "--out", "b")
+    os.remove(here / "photos" / "another.png")
+    said = "photos must hold a photograph for each of the 24 stimuli, which x.npy does not name, got 23"
+    assert said in refused("prune", "x.npy", *words[2:], "--out", "b")
 
 
 def test_dissimilarities(here: Path, S: Any) -> None:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
 import secateur as sc  # noqa: E402
+from dictionaries import check_dictionary  # noqa: E402
 from secateur import networks  # noqa: E402
 from secateur.cli import app  # noqa: E402
 from secateur.finetuning import trainer  # noqa: E402
@@ -47,6 +48,7 @@ def test_subjects(inputs, tmp_path):
     done = run(inputs / "images", inputs / "subjects.npy", *QUICK, "--out", out, "--checkpoint", tmp_path / "t.pt")
     assert done.exit_code == 0, done.stderr
     assert {path.name for path in out.iterdir()} == {*finetuning.CONTENTS, *REPORT}
+    check_dictionary(out)
     for words in ("| tuned + pruned |", "| fine-tuned |", "% of explainable variance", "mean of all 3 subjects'"):
         assert words in done.stdout
         assert words in (out / "summary.md").read_text(encoding="utf-8")

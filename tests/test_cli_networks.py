@@ -11,9 +11,11 @@ import xarray
 from PIL import Image
 from typer.testing import CliRunner
 
+from dictionaries import check_dictionary
 from secateur import networks
 from secateur.cli import app
 from secateur.report.contents import REPORT
+from secateur.report.dictionary import DICTIONARY
 
 RANDOM = ("--network", "squeezenet1_1", "--weights", "none")
 RNG = np.random.default_rng(11)
@@ -44,7 +46,15 @@ def test_embed_then_prune(place, tmp_path):
     assert done.exit_code == 0, done.output
     assert "6 images × 512 features" in done.output
     assert "random weights" in done.output
-    assert files(tmp_path / "out") == {"embedding.nc", "images.png", "best_images.png", "settings.json", *REPORT}
+    assert files(tmp_path / "out") == {
+        "embedding.nc",
+        "images.png",
+        "best_images.png",
+        "settings.json",
+        DICTIONARY,
+        *REPORT,
+    }
+    check_dictionary(tmp_path / "out")
     with xarray.open_dataarray(tmp_path / "out" / "embedding.nc", engine="h5netcdf") as X:
         assert X.dims == ("stimulus", "feature")
         assert X["stimulus"].values.tolist() == ["a/0", "a/2", "a/4", "b/1", "b/3", "b/5"]
@@ -69,6 +79,7 @@ def test_maps(place, tmp_path):
     assert {"importance.nc", "selection.nc", "summary.md", "curves.png", "held_out.png", "best_images.png"} < files(
         tmp_path / "out"
     )
+    check_dictionary(tmp_path / "out")
     with xarray.open_dataset(tmp_path / "out" / "importance.nc", engine="h5netcdf") as scores:
         assert scores["importance"].dims == ("map",)
 
@@ -137,8 +148,9 @@ def test_heatmap_with_saliency_from_files(place, tmp_path):
     assert done.exit_code == 0, done.output
     assert files(out) == {
         "heatmaps.nc", "importance.nc", "saliency.nc", "saliency.csv", "heatmaps.png", "contours.png",
-        "best_images.png", "precision_recall.png", "settings.json", *REPORT,
+        "best_images.png", "precision_recall.png", "settings.json", DICTIONARY, *REPORT,
     }  # fmt: skip
+    check_dictionary(out)
     with xarray.open_dataarray(out / "heatmaps.nc", engine="h5netcdf") as heat:
         assert heat.shape == (6, 224, 224)
     again = call("heatmap", place / "photos", place / "rdm.npy", "--out", out, *RANDOM)

@@ -31,6 +31,7 @@ LEVELS = {
     "display": 0,
     "progress": 0,
     "provenance": 0,
+    "resuming": 1,
     "measures": 1,
     "features": 1,
     "reading": 1,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -240,6 +241,28 @@ def test_they_are_modules_like_others(layer, how, tmp_path):
     for module in modules:
         with torch.no_grad():
             assert torch.equal(module(x), logits)
+
+
+@pytest.mark.parametrize(("layer", "how"), [("penultimate", "remove"), ("last_conv", "zero")])
+def test_they_go_to_onnx(layer, how, tmp_path):
+    """What another program reads has the same logits: by the reference evaluator of ONNX, for any number of images."""
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    pytest.importorskip("onnxscript", reason="onnxscript, with which torch writes ONNX, is not installed")
+    from onnx.reference import ReferenceEvaluator
+
+    small = pruned.apply(held_twice(), range(3), layer, how, weights=np.linspace(1, 2, 8))
+    x = torch.from_numpy(np.random.default_rng(2).standard_normal((3, 3, 16, 16), dtype=np.float32))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own, on what it deprecates of itself
+        torch.onnx.export(
+            small.module, (x[:2],), tmp_path / "small.onnx", dynamo=True, verbose=False,
+            dynamic_shapes=({0: torch.export.Dim("images")},),
+        )  # fmt: skip
+    read = ReferenceEvaluator(onnx.load(tmp_path / "small.onnx"))
+    (logits,) = read.run(None, {read.input_names[0]: x.numpy()})
+    with torch.inference_mode():
+        # single precision, sums of up to 8 * 9 products in another order
+        np.testing.assert_allclose(logits, small.module(x).numpy(), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("kept", [range(3), range(7), None])

@@ -107,7 +107,7 @@ def test_trees_share_a_scale() -> None:
 def test_matrices_by_value_share_a_scale() -> None:
     X = np.random.default_rng(0).normal(size=(18, 9))
     target = X[:, :2] @ X[:, :2].T
-    figure = report.matrices(X, sc.cross_validate(X, target, cv=3), target, scale="value")
+    figure = report.matrices(sc.cross_validate(X, target, cv=3), X, target, scale="value")
     full, pruned, of_target = [axes.images[0].get_clim() for axes in figure.axes if axes.images]
     assert full == pruned != of_target
 
@@ -222,6 +222,18 @@ def test_maps_show_photographs_where_there_are_some() -> None:
             assert room.y0 <= extent.y0 <= extent.y1 <= room.y1
     with pytest.raises(ValueError, match=r"pictures must have shape \(6, y, x, 3\), got \(5, 8, 8, 3\)"):
         report.embedding(X, [0, 1], pictures=pictures[:5])
+
+
+def test_a_page_shows_photographs_on_its_maps() -> None:
+    from matplotlib.offsetbox import AnnotationBbox
+
+    X = np.random.default_rng(0).normal(size=(30, 8))
+    target = X[:, :4] @ X[:, :4].T
+    pictures = np.random.default_rng(0).integers(0, 256, (30, 8, 8, 3), dtype=np.uint8)
+    figure = report.page(sc.cross_validate(X, target, cv=3), X, target, pictures=pictures)
+    counts = [sum(isinstance(one, AnnotationBbox) for one in axes.artists) for axes in figure.axes]
+    assert [count for count in counts if count] == [30, 30]
+    assert not [axes for axes, count in zip(figure.axes, counts) if count and axes.collections]  # no markers below
 
 
 @pytest.fixture(scope="module")

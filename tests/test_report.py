@@ -139,8 +139,24 @@ def test_held_out_of_a_time_course_is_a_line(one: Case) -> None:
     assert any(len(line.get_xdata()) == 30 for line in figure.axes[0].lines)
 
 
+def test_the_result_comes_first_and_may_still_come_later(one):
+    """As in every function of reports; the earlier orders say that they go."""
+    new = report.matrices(one.result, one.X, one.target)
+    with pytest.warns(DeprecationWarning, match=r"^report\.matrices takes the result as its first argument; .* 0\.4$"):
+        old = report.matrices(one.X, one.result, one.target)
+    with pytest.warns(DeprecationWarning, match="matrices takes the result"):
+        named = report.matrices(one.X, result=one.result, target=one.target)
+    for figure in (old, named):
+        for axes, other in zip(new.axes[:3], figure.axes[:3], strict=True):
+            np.testing.assert_array_equal(axes.images[0].get_array(), other.images[0].get_array())
+    report.matrices(X=one.X, target=one.target, result=one.result)  # by name any order is as good
+    with pytest.warns(DeprecationWarning, match="page takes the result"):
+        page = report.page(one.X, one.target, one.result, one.null)
+    assert len(page.axes) == len(report.page(one.result, one.X, one.target, one.null).axes)
+
+
 def test_matrices_are_sorted_by_group_and_ranked(one: Case) -> None:
-    figure = report.matrices(one.X, one.result, one.target, groups=one.groups)
+    figure = report.matrices(one.result, one.X, one.target, groups=one.groups)
     order = np.argsort(np.arange(N) % 3, kind="stable")
     support = report.consensus(one.result)
     for axes, packed in zip(
@@ -154,7 +170,7 @@ def test_matrices_are_sorted_by_group_and_ranked(one: Case) -> None:
 
 
 def test_matrices_in_their_own_values(three: Case) -> None:
-    figure = report.matrices(three.X, three.result, three.target, which=2, scale="value")
+    figure = report.matrices(three.result, three.X, three.target, which=2, scale="value")
     image = np.ma.filled(figure.axes[4].images[0].get_array(), np.nan)
     np.testing.assert_allclose(image[0, 1:], -np.asarray(three.target)[2, 0, 1:])
     assert any("negated" in t.get_text() for t in words(figure))
@@ -165,7 +181,7 @@ def test_missing_pairs_are_left_blank(one: Case) -> None:
     target = one.target.copy()
     target[2, 5] = target[5, 2] = np.nan
     result = sc.cross_validate(one.X, target, cv=4, progress=False)
-    image = np.ma.filled(report.matrices(one.X, result, target).axes[2].images[0].get_array(), np.nan)
+    image = np.ma.filled(report.matrices(result, one.X, target).axes[2].images[0].get_array(), np.nan)
     assert np.isnan(image[2, 5])
     assert np.isnan(image).sum() == N + 2
 
@@ -225,7 +241,7 @@ def test_null_shows_the_observed_value_and_p(one: Case) -> None:
 @pytest.mark.parametrize("permuted", [True, False])
 def test_page(one: Case, groups: str | None, permuted: bool) -> None:
     given = {None: None, "three": one.groups, "many": [f"a category of some length {i % 11}" for i in range(N)]}[groups]
-    figure = report.page(one.X, one.target, one.result, one.null if permuted else None, given, title="A title")
+    figure = report.page(one.result, one.X, one.target, one.null if permuted else None, given, title="A title")
     told = " ".join(t.get_text() for t in words(figure))
     for label in (
         "A title",
@@ -244,7 +260,7 @@ def test_page(one: Case, groups: str | None, permuted: bool) -> None:
 
 
 def test_page_of_one_of_three_targets(three: Case) -> None:
-    figure = report.page(three.X, three.target, three.result, three.null, three.groups, which=1)
+    figure = report.page(three.result, three.X, three.target, three.null, three.groups, which=1)
     told = " ".join(t.get_text() for t in words(figure))
     assert "target 2 of 3: a subject of some more words" in told
     assert "training alignment (Spearman ρ)" in told
@@ -258,7 +274,7 @@ def test_page_of_very_little(n: int, tmp_path: Path) -> None:
     target = X @ X.T
     result = sc.cross_validate(X, target, cv=n // 3, progress=False)
     null = sc.permutation_test(X, target, 1, cv=n // 3, progress=False)
-    report.page(X, target, result, null).savefig(tmp_path / "page.png")
+    report.page(result, X, target, null).savefig(tmp_path / "page.png")
 
 
 def test_bundled_page_is_laid_out() -> None:
@@ -266,7 +282,7 @@ def test_bundled_page_is_laid_out() -> None:
     X = animals.X[:, ::10]
     result = sc.cross_validate(X, animals.target, cv=3, progress=False)
     null = sc.permutation_test(X, animals.target, 2, cv=3, progress=False)
-    check_layout(report.page(X, animals.target, result, null, animals.groups))
+    check_layout(report.page(result, X, animals.target, null, animals.groups))
 
 
 def test_consensus(one: Case) -> None:
@@ -284,13 +300,13 @@ def test_pictures_refuse_what_does_not_fit(one: Case, three: Case) -> None:
     with pytest.raises(ValueError, match="x must be"):
         report.insertion_curves(one.result, x="cubic")
     with pytest.raises(ValueError, match="scale must be"):
-        report.matrices(one.X, one.result, one.target, scale="z")
+        report.matrices(one.result, one.X, one.target, scale="z")
     with pytest.raises(ValueError, match="groups must have one entry for each of 24"):
-        report.page(one.X, one.target, one.result, groups=["a"])
+        report.page(one.result, one.X, one.target, groups=["a"])
     with pytest.raises(ValueError, match="permutations must be of the result's 1 targets, got 3"):
-        report.page(one.X, one.target, one.result, three.null)
+        report.page(one.result, one.X, one.target, three.null)
     with pytest.raises(ValueError, match="target must hold the 3 targets"):
-        report.matrices(one.X, three.result, three.target[0].values)
+        report.matrices(three.result, one.X, three.target[0].values)
 
 
 def test_pyplot_and_settings_are_left_alone(tmp_path: Path) -> None:
@@ -491,7 +507,7 @@ def drawn_words(figure: Figure) -> list[str]:
 def test_dollars_in_names_are_letters() -> None:
     case = Case(2, subject=[ODD, f"_{ODD}2"])
     groups = [f"_{ODD}{i % 3}" for i in range(N)]
-    whole = report.page(case.X, case.target, case.result, case.null, groups, title=f"{ODD} of {ODD}")
+    whole = report.page(case.result, case.X, case.target, case.null, groups, title=f"{ODD} of {ODD}")
     words = drawn_words(whole)
     assert f"{ODD} of {ODD}" in words
     assert f"_{ODD}0 (8)" in words
@@ -499,7 +515,7 @@ def test_dollars_in_names_are_letters() -> None:
     for figure in (
         report.held_out(case.result),
         report.insertion_curves(case.result, 1),
-        report.matrices(case.X, case.result, case.target, groups=groups),
+        report.matrices(case.result, case.X, case.target, groups=groups),
     ):
         assert any(ODD in one for one in drawn_words(figure))
 

@@ -9,6 +9,7 @@ import pandas
 import pytest
 import xarray
 
+from dictionaries import check_dictionary
 from secateur import report, timecourse
 from secateur.report import courses, drawing
 from secateur.report import folder as folder_module
@@ -343,12 +344,7 @@ def test_folder(many, tmp_path):
     )
     assert sorted(f.name for f in files) == sorted([*folder_module.COURSE_CONTENTS, *REPORT])
     assert sorted(f.name for f in files) == sorted(p.name for p in (tmp_path / "out").iterdir())
-    told = json.loads((tmp_path / "out" / "data_dictionary.json").read_text())["files"]
-    assert set(told) == {*folder_module.COURSE_CONTENTS, *REPORT}
-    for name in ("summary.csv", "kept_features.csv"):
-        heads = (tmp_path / "out" / name).read_text().splitlines()[0].split(",")
-        assert list(told[name]["columns"]) == heads
-        assert all(told[name]["columns"].values()), told[name]["columns"]
+    told = check_dictionary(tmp_path / "out")
     assert "over subjects" in told["summary.csv"]["columns"]["t"]
     with xarray.open_dataset(tmp_path / "out" / "course.nc", engine="h5netcdf") as back:
         xarray.testing.assert_equal(back.load(), many.course)

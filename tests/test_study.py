@@ -14,6 +14,7 @@ import scipy.io
 import xarray
 
 import secateur as sc
+from dictionaries import check_dictionary
 from secateur.files import FileError
 from secateur.report.contents import REPORT
 from secateur.study import ConfigError, Place, fmri, read_config
@@ -158,6 +159,7 @@ class TestFmri:
     def test_every_file_is_there_and_says_what_it_should(self, inputs, written):
         out = inputs[0] / "out"
         assert [path.name for path in written] == [*fmri.CONTENTS, *REPORT]
+        check_dictionary(out)
         assert all(path.stat().st_size > 100 for path in written)
         scores = pandas.read_csv(out / "scores.csv")
         assert len(scores) == 4 * 2 * 4

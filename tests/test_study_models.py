@@ -12,6 +12,7 @@ import xarray
 from typer.testing import CliRunner
 
 import secateur as sc
+from dictionaries import check_dictionary
 from secateur.cli import app
 from secateur.files import FileError
 from secateur.report.contents import REPORT
@@ -156,6 +157,7 @@ def test_a_folder_holds_what_was_said(home, written, name):
     assert [path.name for path in written[name]] == [
         one for one in (*study.CONTENTS, *REPORT) if not re.match(r"choices_([3-9]|[1-9]\d)", one)
     ]
+    check_dictionary(home / name)
     settings = json.loads((home / name / "settings.json").read_text(encoding="utf-8"))
     assert settings["study"] == name
     roles = [one["role"] for one in settings["inputs"]]

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
 import secateur as sc  # noqa: E402
+from dictionaries import check_dictionary  # noqa: E402
 from secateur import networks  # noqa: E402
 from secateur.cli import app  # noqa: E402
 from secateur.files import FileError  # noqa: E402
@@ -187,6 +188,7 @@ def test_weights_themselves(home):
 
 def test_tables(home, written, result):
     assert [path.name for path in written] == [*retention.CONTENTS, *REPORT]
+    check_dictionary(home / "out")
     assert all(path.stat().st_size > 50 for path in written)
     out = home / "out"
     table = pandas.read_csv(out / "accuracy.csv").query("target == 'mind' and version == 'ridge'")

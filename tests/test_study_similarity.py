@@ -14,6 +14,7 @@ import xarray
 from typer.testing import CliRunner
 
 import secateur as sc
+from dictionaries import check_dictionary
 from secateur.cli import app
 from secateur.files import FileError
 from secateur.report.contents import REPORT
@@ -94,6 +95,7 @@ def test_the_result_is_that_of_the_arrays(planted, written):
         "subjects 1": (X, subjects[1]),
         "other": (Y, other),
     }
+    check_dictionary(home / "out")
     with opened(home / "out" / "result.nc") as held:
         assert held["target"].values.tolist() == list(targets)
         assert held["approach"].values.tolist() == ["full", "pruned", "ridge"]

@@ -15,6 +15,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from typer.testing import CliRunner
 
 import secateur as sc
+from dictionaries import check_dictionary
 from secateur.cli import app
 from secateur.files import FileError
 from secateur.report.contents import REPORT
@@ -90,6 +91,7 @@ def test_both_nets_are_held_out(written, result):
 def test_tables(written, result):
     home = written[0].parent
     assert [path.name for path in written] == [*taxonomy.CONTENTS, *REPORT]
+    check_dictionary(home)
     assert all(path.stat().st_size > 30 for path in written)
     table = pandas.read_csv(home / "concordance.csv", index_col="cut")
     full, pruned = (result["jaccard"].sel(space=space, cut=9).values for space in ("full", "pruned"))

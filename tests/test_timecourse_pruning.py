@@ -274,7 +274,7 @@ from secateur.timecourse import store
 
 moment, count, place = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 owner, name = {
-    "value": (zarr.Array, "__setitem__"), "mark": (store, "_write"), "begin": (store.Path, "rename"),
+    "value": (zarr.Array, "__setitem__"), "mark": (store, "write_json"), "begin": (store.Path, "rename"),
     "attributes": (type(zarr.open_group(store={}).attrs), "put"),
 }[moment]
 original = getattr(owner, name)

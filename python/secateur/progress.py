@@ -19,24 +19,27 @@ EVERY = 60.0  # seconds from one line of a log to the next; what is over sooner 
 
 
 def with_progress(
-    steps: Iterable[Any], total: int, what: str, shown: bool, sizes: Sequence[float] | None = None
+    steps: Iterable[Any], total: int, what: str, shown: bool, sizes: Sequence[float] | None = None, done: int = 0
 ) -> Iterator[Any]:
     """The steps, each counted as it is done."""
-    for step, _ in with_parts(steps, total, what, shown, sizes):
+    for step, _ in with_parts(steps, total, what, shown, sizes, done):
         yield step
 
 
 def with_parts(
-    steps: Iterable[Any], total: int, what: str, shown: bool, sizes: Sequence[float] | None = None
+    steps: Iterable[Any], total: int, what: str, shown: bool, sizes: Sequence[float] | None = None, done: int = 0
 ) -> Iterator[tuple[Any, Report]]:
     """The steps, each with what is to be told how much of it is done, and counted whole afterwards.
 
     ``sizes``: what the steps add to the count, by comparison with each other, where what is counted is not steps;
-    the count is then of what is whole.
+    the count is then of what is whole. ``done``: how many of the first steps an earlier run did; they take no time.
     """
     ends = None if sizes is None else [0.0, *accumulate(total * size / sum(sizes) for size in sizes)]
-    with bar(total, what, shown) as counted:
+    with bar(total, what, shown, done if ends is None else int(ends[done] + 1e-6)) as counted:
         for i, step in enumerate(steps):
+            if i < done:
+                yield step, _unheard
+                continue
             report = part_of(counted) if ends is None else _part_between(counted, ends[i], ends[i + 1])
             yield step, report
             report(1.0)
@@ -50,6 +53,10 @@ def part_of(shown: Any) -> Report:
         shown.update(max(0, begun + (1 if share >= 1 else round(share, 2)) - shown.n))
 
     return report
+
+
+def _unheard(share: float) -> None:
+    """For a step that was counted before."""
 
 
 def _tqdm() -> Any:

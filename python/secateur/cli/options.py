@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast, get_origin, get_type_hints
 
 import typer
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULTS", "Command", "Control", "Fixed", "Folds", "Joint", "Kind", "LeftOut", "Overwrite", "Pruning", "Repeats",
-    "argument", "check_left_out", "check_other_controls", "fixed_features", "flag", "kind_option", "matched_controls",
-    "option", "run_settings", "with_pruning",
+    "argument", "check_left_out", "check_other_controls", "check_store", "fixed_features", "flag", "kind_option",
+    "matched_controls", "option", "run_settings", "with_pruning",
 ]  # fmt: skip
 
 Command = TypeVar("Command", bound=Callable[..., None])
@@ -160,6 +161,15 @@ def check_other_controls(controls: Sequence[tuple[Any, Any]], files: Sequence[Lo
     for (matrix, _), held in zip(controls, files, strict=True):
         rows = read_controls(matrix, targets.n)
         check_other(targets, rows, [held.path.name] * len(rows))
+
+
+def check_store(store: Path | None, out: Path) -> None:
+    """Refuse a store in the results folder, or the other way round: neither may hold what is not its own."""
+    if store is None:
+        return
+    a, b = store.resolve(), out.resolve()
+    if a == b or a in b.parents or b in a.parents:
+        raise ValueError(f"--store must be outside the results folder --out, got {str(store)!r} with {str(out)!r}")
 
 
 def fixed_features(given: list[str], features: Features, pruner: Pruner) -> Pruner:

@@ -26,6 +26,7 @@ from .options import (
     argument,
     check_left_out,
     check_other_controls,
+    check_store,
     fixed_features,
     flag,
     kind_option,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 __all__ = ["demo", "prune"]
 
 WHOSE = ("subjects", "regions")
+MOST_PHOTOGRAPHS = 200  # more would hide one another
 
 
 @app.command()
@@ -172,6 +174,18 @@ def prune(
             "Keep all stimuli of a group in the same fold: needs groups, by --groups or a column of FEATURES.",
         ),
     ] = False,
+    photographs: Annotated[
+        Path | None,
+        option(
+            "IMAGES",
+            "A folder with a photograph of each stimulus, named as the stimuli of FEATURES are: drawn in the maps of "
+            "the stimuli, and shown in the report.",
+        ),
+    ] = None,
+    store: Annotated[
+        Path | None,
+        option("DIR", "Keep what is done in this folder: a killed run, given again, goes on from there."),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Prune the features of a network to a target, in folds, and write a results folder.
@@ -179,7 +193,7 @@ def prune(
     Files: .npy, .npz, .csv, .tsv, .mat, .h5, .hdf5, .nc. A KEY names one array of a file that holds several. Where both
     files name their stimuli, these are matched by name.
     """
-    with exit_with_message():
+    with exit_with_message(f"what was done is in {store}" if store else "nothing was written"):
         import numpy as np
 
         from ..files import (
@@ -204,6 +218,7 @@ def prune(
             pruner = pruning.pruner("similarity" if of_choices else cast("Kind | None", kind))
             pruner.set_params(joint=joint).settings()
             check_left_out(over, joint)
+            check_store(store, out)
             if targets_are not in (None, *WHOSE):
                 raise ValueError(f"--targets must be {enumerated(WHOSE)}, got {targets_are!r}")
             if bootstrap and (over != "stimuli" or joint != "each"):
@@ -259,7 +274,8 @@ def prune(
                 targets = _averaged(targets)
         with refuse_bad_input():
             check_other_controls(controls, loaded_controls, targets)
-        given = [*dropped, *embedding.notes, *loaded_target.notes, note, *(grouping.notes if grouping else ())]
+            pictures, seen = _photographs(photographs, X, embedding.path.name)
+        given = [*dropped, *seen, *embedding.notes, *loaded_target.notes, note, *(grouping.notes if grouping else ())]
         given += [words for one, (_, matched) in zip(loaded_controls, controls) for words in (*one.notes, matched)]
         whose = None if len(targets) == 1 else "subjects" if over != "stimuli" else targets_are or loaded_target.whose
         if count > 1:
@@ -267,7 +283,8 @@ def prune(
         notes = tuple(sentence for sentence in given if sentence)
         for sentence in notes:
             log(f"note: {sentence}.")
-        inputs = [
+        inputs = [] if photographs is None else [{"role": "images", "folder": str(photographs), "images": X.n}]
+        inputs += [
             {"role": role, **loaded.record()}
             for role, loaded in (
                 ("features", embedding),
@@ -279,7 +296,7 @@ def prune(
         ]
         job = _Job(X, targets, pruner, f"{embedding.path.stem} pruned to {loaded_target.path.stem}", inputs)
         job = replace(job, cv=cv, repeats=repeats, permutations=permutations, seed=seed, notes=notes, over=over)
-        job = replace(job, choices=choices, whose=whose, bootstrap=bootstrap)
+        job = replace(job, choices=choices, whose=whose, bootstrap=bootstrap, store=store, pictures=pictures)
         _run(replace(job, groups=grouped, group_folds=group_folds), out, overwrite)
 
 
@@ -293,6 +310,21 @@ def hint_at_choices(place: str, known: bool, values: Any = None) -> Iterator[Non
     except (TypeError, ValueError) as error:
         words = "" if known else choices_words(place, values)
         raise (ValueError(f"{error}; {words}") if words else error) from error
+
+
+def _photographs(folder: Path | None, X: Features, file: str) -> tuple[Any, list[str]]:
+    """Small photographs of the stimuli (n, y, x, 3), or None, and what is to be known of them."""
+    if folder is None:
+        return None, []
+    from ..files.matching import places_among
+    from ..networks import read_images
+
+    images = read_images(folder)
+    chosen, note = places_among(X.stimuli, images.names, str(folder), file, X.n)
+    notes = [*images.notes, *([note] if note else [])]
+    if X.n > MOST_PHOTOGRAPHS:
+        return None, [*notes, f"photographs are drawn of at most {MOST_PHOTOGRAPHS} stimuli, and these are {X.n}"]
+    return images.thumbnails(chosen), notes
 
 
 def _among(values: Any, keep: Any, n: int) -> Any:
@@ -364,6 +396,8 @@ class _Job:
     choices: Any = None  # (m, 3): the kept pair, the odd one out
     whose: str | None = None
     bootstrap: int = 0
+    store: Path | None = None
+    pictures: Any = None  # (n, y, x, 3)
 
 
 def _run(job: _Job, out: Path, overwrite: bool) -> None:
@@ -385,24 +419,24 @@ def _run(job: _Job, out: Path, overwrite: bool) -> None:
         folds = f"on all targets but one at a time{'' if over == 'subjects' else ', ' + folds}"
     log(f"Pruning {features.d} features {folds}.")
     with refuse_bad_input():
-        result = cross_validate(features, targets, *terms, over=over)
+        result = cross_validate(features, targets, *terms, over=over, store=job.store)
         if job.whose is not None:
             result.attrs["targets"] = job.whose
         if job.whose == "subjects" and "ceiling_lower" not in result:
             result = with_ceiling(result, targets, job.pruner.comparator)
-        final = final_set(features, targets, job.pruner, terms[-1])
+        final = final_set(features, targets, job.pruner, terms[-1], store=job.store)
     intervals: xarray.Dataset | None = None
     if job.bootstrap:
         log(f"Drawing stimuli {job.bootstrap} times for intervals.")
         with refuse_bad_input("bootstrap"), warnings.catch_warnings():
             warnings.simplefilter("ignore", OpposedWarning)
-            intervals = bootstrap(features, targets, job.bootstrap, "stimuli", *terms)
+            intervals = bootstrap(features, targets, job.bootstrap, "stimuli", *terms, store=job.store)
     null: xarray.Dataset | None = None
     if job.permutations:
         log(f"Pruning again for each of {job.permutations} relabellings of the stimuli.")
         with refuse_bad_input("relabellings"), warnings.catch_warnings():
             warnings.simplefilter("ignore", OpposedWarning)  # it was said of the same folds
-            null = permutation_test(features, targets, job.permutations, *terms, over=over)
+            null = permutation_test(features, targets, job.permutations, *terms, over=over, store=job.store)
     print_text(f"{job.title}\n\n{tables.text(result, null, intervals=intervals)}\n{tables.final_text(final)}")
     if len(targets) > folder.MOST_PAGES:
         print_text(f"figures.pdf shows the first {folder.MOST_PAGES} of {len(targets)} targets.\n")
@@ -419,7 +453,7 @@ def _run(job: _Job, out: Path, overwrite: bool) -> None:
     )
     files = folder.write(
         out, features, targets, result, null, job.groups, title=job.title, settings=settings, overwrite=overwrite,
-        seed=job.seed, final=final, bootstrap=intervals,
+        seed=job.seed, final=final, bootstrap=intervals, pictures=job.pictures,
     )  # fmt: skip
     print_files(out, files, {**folder.CONTENTS, **folder.SOMETIMES})
 

@@ -20,6 +20,7 @@ from .options import (
     Repeats,
     argument,
     check_left_out,
+    check_store,
     fixed_features,
     flag,
     matched_controls,
@@ -102,7 +103,11 @@ def timecourse(
     ] = 0,
     store: Annotated[
         Path | None,
-        option("ZARR", "Keep what is done in this Zarr store: a killed run, given again, goes on from there."),
+        option(
+            "ZARR",
+            "Keep what is done in this Zarr store, and of --permutations in the folder ZARR.null beside it: a killed "
+            "run, given again, goes on from there.",
+        ),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -118,6 +123,7 @@ def timecourse(
             pruner = pruning.pruner("dissimilarity")
             pruner.set_params(joint=joint).settings()
             check_left_out(over, joint)
+            check_store(store, out)
             if over != "stimuli" and (generalise or permutations):
                 asked = "--generalise" if generalise else "--permutations"
                 raise ValueError(f"{asked} must be left out where --over is {over}, got it")
@@ -371,6 +377,7 @@ def _run(
         log(f"Pruning again for each of {permutations} relabellings of the stimuli.")
         terms = (permutations, pruner, cv, repeats, seed)
         more: dict[str, Any] = {"control": study.controls, "alpha": alpha}
+        more["store"] = None if store is None else store.with_name(f"{store.name}.null")
         with refuse_bad_input():
             null = permutation_test(study.features, study.movies, *terms, **more)
     heading = f"Synthetic recording: {study.title}" if study.synthetic else study.title

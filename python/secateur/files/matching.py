@@ -29,6 +29,7 @@ __all__ = [
     "match",
     "order_by_name",
     "order_taken",
+    "places_among",
     "stated_kind",
 ]
 STIMULI = ("labels", "stimuli", "stimulus", "items", "conditions", "conds")
@@ -129,16 +130,54 @@ ENDING = re.compile(r"\.(png|jpe?g|bmp|gif|tiff?|webp|ppm|pgm)$", re.IGNORECASE)
 
 
 # Photographs are often named with the extension in one file and without in another, or with the folder of a class.
-_CUTS: tuple[tuple[str, Callable[[str], str]], ...] = (
+CUTS: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("", str),
     ("the extensions of files", lambda name: ENDING.sub("", name)),
     ("the folders and extensions of files", lambda name: ENDING.sub("", re.split(r"[\\/]", name)[-1])),
 )
 
 
+def places_among(stimuli: Names | None, names: Names, here: str, there: str, count: int) -> tuple[Indices, str | None]:
+    """Where the photographs of the stimuli are among all of a folder, and a sentence on what was done.
+
+    Parameters
+    ----------
+    stimuli : tuple of str, or None
+        Names of the stimuli; without names there have to be as many photographs, in the same order.
+    names : tuple of str
+        Of the photographs, of which there may be more.
+    here, there : str
+        What the folder and the file of the stimuli are called.
+    count : int
+        How many stimuli there are.
+
+    Raises
+    ------
+    FileError
+        Where a stimulus has no photograph, or nothing names the stimuli and there are more or fewer photographs.
+    """
+    if stimuli is None:
+        if len(names) != count:
+            raise FileError(
+                f"{here} must hold a photograph for each of the {count} stimuli, which {there} does not name, "
+                f"got {len(names)}"
+            )
+        return np.arange(count, dtype=np.int64), order_taken(there, here, names)
+    missing = list(stimuli)
+    for cut, shorter in CUTS:
+        at = {shorter(name): i for i, name in enumerate(names)}
+        if len(at) < len(names):  # two photographs would have one name
+            continue
+        if all(shorter(name) in at for name in stimuli):
+            note = f"photographs of {here} were matched to the stimuli of {there} without {cut}" if cut else None
+            return np.array([at[shorter(name)] for name in stimuli], dtype=np.int64), note
+        missing = min(missing, [name for name in stimuli if shorter(name) not in at], key=len)
+    raise FileError(f"{here} must hold a photograph for each stimulus of {there}, but it lacks {quoted(missing)}")
+
+
 def _alike(names: Names, stimuli: Names) -> tuple[Names, Names, str]:
     """The names cut until both are the same set, if that can be, and what was cut off."""
-    for cut, shorter in _CUTS:
+    for cut, shorter in CUTS:
         short, known = (tuple(shorter(name) for name in listed) for listed in (names, stimuli))
         if set(short) == set(known) and len(set(short)) == len(short) == len(known):
             return short, known, cut
@@ -147,8 +186,8 @@ def _alike(names: Names, stimuli: Names) -> tuple[Names, Names, str]:
 
 def _most_alike(names: Names, stimuli: Names) -> Callable[[str], str]:
     """The cut after which most names are in both: the least one of several that do, and none that makes two alike."""
-    best, most = _CUTS[0][1], -1
-    for _, shorter in _CUTS:
+    best, most = CUTS[0][1], -1
+    for _, shorter in CUTS:
         short, known = ({shorter(name) for name in listed} for listed in (names, stimuli))
         if len(short & known) > most and len(short) == len(set(names)) and len(known) == len(set(stimuli)):
             best, most = shorter, len(short & known)

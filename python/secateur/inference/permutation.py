@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..arguments import check_integer
-from ..features import Matrix
+from ..features import Indices, Matrix
 from ..pairs import pair_count
-from ..progress import with_parts
+from ..problem import Problem
+from ..progress import Report, with_parts
 from ..pruning import Pruner
 from ..relabelling import relabelled, relabellings
+from ..resuming import Arrays, kept_parts
 from ..similarity import warn_of_opposition, warn_of_undefined_pairs
 from ..statistics import mean_of_defined, permutation_p
 from ..targets import read_target
 from ..validation import (
+    Fold,
     Over,
     attributes,
     held_out_pairs,
@@ -24,12 +28,22 @@ from ..validation import (
     names_or_numbers,
     pruner_of,
     score_fold,
+    settings_of_run,
 )
 
 if TYPE_CHECKING:
     import xarray
 
-    from .._typing import ControlLike, HostEmbeddingLike, HostTargetLike, LabelsLike, NamesLike, Splits, WeightsLike
+    from .._typing import (
+        ControlLike,
+        HostEmbeddingLike,
+        HostTargetLike,
+        LabelsLike,
+        NamesLike,
+        PathOrPaths,
+        Splits,
+        WeightsLike,
+    )
     from ..targets import Kind
 
 __all__ = ["at_once_of", "family_wise_p", "permutation_test"]
@@ -56,6 +70,7 @@ def permutation_test(
     control: ControlLike | None = None,
     over: Over = "stimuli",
     subjects: NamesLike | None = None,
+    store: PathOrPaths | None = None,
     progress: bool = True,
 ) -> xarray.Dataset:
     """The null of the whole procedure: the target's stimuli relabelled, the cross-validated pruning rerun.
@@ -72,6 +87,9 @@ def permutation_test(
         others, and is free within each.
     seed : int
         Of the folds, and of the relabellings.
+    store : path, optional
+        As in :func:`secateur.cross_validate`: a folder that takes the null in blocks, of up to 64 relabellings in one
+        fold. A run that was killed goes on where it was, and ends with the same bits.
 
     Returns
     -------
@@ -129,21 +147,32 @@ def permutation_test(
     pruned: list[Matrix] = []
     problem = settings.problem(features, targets, folds, runs=n + 1)
     apart = 1 if whose is None else int(whose.max()) + 1
-    settings.cost(problem, folds, (n + 1) * apart, at_once).announce(progress)
     steps = [batch for batch in batches for _ in folds]
-    for step, (batch, report) in enumerate(with_parts(steps, n, "relabellings", progress, [*map(len, steps)])):
-        if not full:
+    attrs = attributes(pruner, targets.kind, cv, repeats, seed, targets.controls) | left_out(over) | {"n": n}
+    moved: Problem | None = None
+
+    def run(batch: Indices, fold: Fold, report: Report) -> Arrays:
+        nonlocal moved
+        if moved is None:
             moved = problem.against(relabelled(targets, batch))
-        fold = folds[step % len(folds)]
         scores = score_fold(moved, fold, settings.search, groups=groups, report=report, whose=whose)
-        undefined += int(scores.undefined.sum())
-        full.append(scores.full_test)
-        pruned.append(scores.pruned_test)
-        if len(full) == len(folds):
-            kept, shape = np.stack(pruned), (len(batch), len(targets))
-            found["pruned_test"].append(mean_of_defined(kept).reshape(shape))
-            found["gain"].append(mean_of_defined(kept - np.stack(full)).reshape(shape))
-            full, pruned = [], []
+        return {"full": scores.full_test, "pruned": scores.pruned_test, "undefined": scores.undefined}
+
+    depends = partial(settings_of_run, attrs, problem, pruner, folds, groups, whose)
+    with kept_parts(store, "permutation_test", depends) as kept:
+        done, sizes = kept.first("block"), [*map(len, steps)]
+        left = sum(sizes[done:]) // len(folds)
+        settings.cost(problem, folds, left * apart, at_once).announce(progress)
+        for step, (batch, report) in enumerate(with_parts(steps, n, "relabellings", progress, sizes, done)):
+            made = kept.part("block", step, partial(run, batch, folds[step % len(folds)], report))
+            undefined += int(made["undefined"].sum())
+            full.append(made["full"])
+            pruned.append(made["pruned"])
+            if len(full) == len(folds):
+                after, shape = np.stack(pruned), (len(batch), len(targets))
+                found["pruned_test"].append(mean_of_defined(after).reshape(shape))
+                found["gain"].append(mean_of_defined(after - np.stack(full)).reshape(shape))
+                full, pruned, moved = [], [], None
     warn_of_undefined_pairs(undefined)
     variables: dict[str, Any] = {}
     for name, parts in found.items():
@@ -161,8 +190,7 @@ def permutation_test(
     full_test = variables["observed_pruned_test"][1] - variables["observed_gain"][1]
     warn_of_opposition(full_test, targets.held)
     coords = {"target": names_or_numbers(targets.labels, len(targets)), "permutation": np.arange(n)}
-    attrs = attributes(pruner, targets.kind, cv, repeats, seed, targets.controls) | left_out(over)
-    return xarray.Dataset(variables, coords, {**attrs, "n": n})
+    return xarray.Dataset(variables, coords, attrs)
 
 
 def family_wise_p(observed: Matrix, null: Matrix) -> Matrix:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from ..pruning import Pruner
 from ..pruning.ranking import SMALLEST_FOLD
 from ..pruning.settings import Search
 from ..relabelling import equal_groups, relabelled, relabelling
+from ..resuming import Arrays, Parts, kept_parts
 from ..similarity import warn_of_opposition, warn_of_undefined_pairs
 from ..statistics import mean_of_defined
 from ..targets import Targets, read_target
@@ -27,13 +29,14 @@ from ..validation import (
     attributes,
     names_or_numbers,
     pruner_of,
+    settings_of_run,
     split,
 )
 
 if TYPE_CHECKING:
     import xarray
 
-    from .._typing import HostEmbeddingLike, HostTargetLike, LabelsLike, Splits, WeightsLike
+    from .._typing import HostEmbeddingLike, HostTargetLike, LabelsLike, PathOrPaths, Splits, WeightsLike
     from ..targets import Kind
 from .permutation import at_once_of
 
@@ -67,6 +70,7 @@ def bootstrap(
     confidence: float = 0.95,
     method: str | None = None,
     resample: str = "procedure",
+    store: PathOrPaths | None = None,
     progress: bool = True,
 ) -> xarray.Dataset:
     """Intervals of the held-out scores: what they would be with other stimuli, other subjects, or both.
@@ -100,6 +104,9 @@ def bootstrap(
         ``"procedure"``: every draw chooses features anew, in every fold; percentiles are moved so that the mean draw
         lies on the observed score. ``"scores"``, over stimuli alone: features are chosen once, in each fold from the
         training stimuli as they are, and draws of stimuli score them, with percentiles (the default there) or BCa.
+    store : path, optional
+        As in :func:`secateur.cross_validate`: a folder that takes the draws as they are done. A run that was killed
+        goes on where it was, and ends with the same bits.
 
     Returns
     -------
@@ -201,12 +208,16 @@ def bootstrap(
     rng = np.random.default_rng(seed)
     problem = settings.problem(features, targets, folds)
     resampler = _Resampler(problem, targets, over != "stimuli", folds, settings.search, groups, members)
-    observed = resampler.scores([_Draw()])[:, 0]
-    if method == "t":
-        found = _by_standard_error(resampler, observed, n, over, confidence, rng, progress)
-    else:
-        found = _by_percentiles(resampler, observed, n, over, confidence, method, resample, rng, progress)
-    draws, bounds, errors = found
+    attrs = attributes(pruner, targets.kind, cv, repeats, seed)
+    attrs |= {"n": n, "over": over, "confidence": confidence, "method": method, "resample": resample}
+    with kept_parts(store, "bootstrap", lambda: settings_of_run(attrs, problem, pruner, folds, groups)) as kept:
+        resampler.kept = kept
+        observed = resampler.scores([_Draw()])[:, 0]
+        if method == "t":
+            found = _by_standard_error(resampler, observed, n, over, confidence, rng, progress)
+        else:
+            found = _by_percentiles(resampler, observed, n, over, confidence, method, resample, rng, progress)
+        draws, bounds, errors = found
     warn_of_undefined_pairs(resampler.undefined)
     warn_of_opposition(observed[0], targets.held)
     variables: dict[str, Any] = {}
@@ -218,8 +229,6 @@ def bootstrap(
     variables["undefined_resamples"] = (("target",), np.isnan(draws[2]).sum(axis=0))
     names = names_or_numbers(targets.labels, len(targets)) if over == "stimuli" else np.array(["mean"])
     coords = {"target": names, "resample": np.arange(n), "bound": ["lower", "upper"]}
-    attrs = attributes(pruner, targets.kind, cv, repeats, seed)
-    attrs |= {"n": n, "over": over, "confidence": confidence, "method": method, "resample": resample}
     return xarray.Dataset(variables, coords, attrs)
 
 
@@ -244,9 +253,7 @@ def _by_percentiles(
         draws.append(_Draw(counts, _counts(rng, people) if over != "stimuli" else None))
     if method == "bca":
         draws += [_Draw(of_stimuli(one)) for one in 1 - np.eye(len(members), dtype=np.int64)]
-    batches = resampler.batches(draws)
-    steps = with_progress(batches, len(batches), "resamples", progress)
-    values = np.concatenate([resampler.scores(batch) for batch in steps], axis=1)
+    values = resampler.of_draws("batch", draws, progress)
     drawn, left_out = values[:, :n], values[:, n:]
     bounds = np.empty((*observed.shape, 2))
     for s, t in np.ndindex(observed.shape):
@@ -271,9 +278,7 @@ def _by_standard_error(
         draws, variance = _over_stimuli(resampler, n, rng, progress)
         parts.append((variance, len(members) - 1))
     if over != "stimuli":
-        batches = resampler.batches([_Draw(subjects=_counts(rng, people)) for _ in range(n)])
-        steps = with_progress(batches, len(batches), "resamples", progress)
-        draws = np.concatenate([resampler.scores(batch) for batch in steps], axis=1)
+        draws = resampler.of_draws("subjects", [_Draw(subjects=_counts(rng, people)) for _ in range(n)], progress)
         parts.append((_variance(draws) * people / (people - 1), people - 1))
     error, freedom = joined_error(parts)
     half = student.ppf((1 + confidence) / 2, freedom) * error
@@ -293,19 +298,22 @@ def _over_stimuli(resampler: _Resampler, n: int, rng: np.random.Generator, progr
     targets = resampler.averaged([_Draw()]) if resampler.mean else resampler.targets
     inner = resampler.search.inner_cv if resampler.search.row.inner_folds else None
     scores, variance = variance_over_stimuli(
-        lambda folds: resampler.by_fold(targets, folds), resampler.folds, resampler.members, n, rng, inner, progress
-    )
+        lambda folds: resampler.by_fold(targets, folds), resampler.folds, resampler.members, n, rng, inner, progress,
+        part=resampler.part, done=resampler.kept.first("stimuli"),
+    )  # fmt: skip
     return scores.reshape(n, 3, -1).swapaxes(0, 1), variance.reshape(3, -1)
 
 
 def variance_over_stimuli(
     by_fold: Callable[[list[Fold]], Matrix], folds: list[Fold], members: Indices, n: int, rng: np.random.Generator,
     inner_cv: int | None, progress: bool,
+    part: Callable[[str, int, Callable[[], Arrays]], Arrays] | None = None, done: int = 0,
 ) -> tuple[Matrix, Matrix]:  # fmt: skip
     """Means over folds of K scores with folds drawn anew (n, K), and their variance (K,) over sets of stimuli.
 
     ``by_fold`` gives (F, K) scores of a procedure in any folds. ``members`` (G, size): what is drawn together.
-    ``inner_cv``: the most inner folds that the procedure makes of training stimuli, or None.
+    ``inner_cv``: the most inner folds that the procedure makes of training stimuli, or None. ``part`` makes, or has
+    kept, what is of one division (``"stimuli"``); ``done`` are kept.
 
     Of folds with score r: Var(mean) is the mean over all pairs f, g of Cov(f, g) = Var(r) - E(r_f - r_g)^2 / 2. Where
     f and g test other stimuli and nothing is learnt, Cov is 0, so that Var(r) is E(r_f - r_g)^2 / 2 of such pairs: with
@@ -325,13 +333,14 @@ def variance_over_stimuli(
             f"where method is 't', got {inner_cv} folds of as few as {least} stimuli: lower it, or pass "
             "method='percentile'"
         )
-    for _ in with_progress(range(n), n, "resamples", progress):
+    for number in with_progress(range(n), n, "resamples", progress, done=done):
         order = relabelling(rng, members)
         drawn = [(np.sort(order[train]), np.sort(order[test])) for train, test in folds]
         places = rng.permutation(len(members))
         halves = [np.sort(members[part].ravel()) for part in (places[:half], places[half : 2 * half])]
-        whole = by_fold(drawn)
-        first, second = (by_fold([(np.intersect1d(train, side), test) for train, test in drawn]) for side in halves)
+        divisions = [drawn, *([(np.intersect1d(train, side), test) for train, test in drawn] for side in halves)]
+        made = (part or Parts().part)("stimuli", number, partial(_each, by_fold, divisions))
+        whole, first, second = made["scores"]
         scores.append(mean_of_defined(whole))
         between.append(_half_square_gap(whole, apart))
         among.append(_half_square_gap(whole, np.ones_like(apart)))
@@ -346,6 +355,11 @@ def fewest_of_half(folds: Iterable[Fold], members: Indices) -> int:
     """How many stimuli half of all has at least among the training stimuli of a fold, in whole groups (G, size)."""
     size, tested = int(members.shape[1]), max(len(test) for _, test in folds)
     return max(len(members) // 2 - tested // size, 0) * size
+
+
+def _each(by_fold: Callable[[list[Fold]], Matrix], divisions: list[list[Fold]]) -> Arrays:
+    """Scores (divisions, F, K)."""
+    return {"scores": np.stack([by_fold(folds) for folds in divisions])}
 
 
 def _half_square_gap(folds: Matrix, pairs: npt.NDArray[np.bool_]) -> Matrix:
@@ -397,6 +411,28 @@ class _Resampler:
         self.per_draw = 1 if mean else len(targets)
         self.masks: list[npt.NDArray[np.bool_]] | None = None
         self.undefined = 0
+        self.kept = Parts()
+
+    def part(self, what: str, number: int, make: Callable[[], Arrays]) -> Arrays:
+        """What ``make`` gives, now or in an earlier run; the pairs that it leaves undefined are counted."""
+        before = self.undefined
+
+        def counted() -> Arrays:
+            return {**make(), "undefined": np.array(self.undefined - before)}
+
+        made = self.kept.part(what, number, counted)
+        self.undefined = before + int(made["undefined"])
+        return made
+
+    def of_draws(self, what: str, draws: list[_Draw], progress: bool) -> npt.NDArray[np.float64]:
+        """(3, draws, targets): :meth:`scores` of many, in batches."""
+        batches = self.batches(draws)
+        steps = with_progress(enumerate(batches), len(batches), "resamples", progress, done=self.kept.first(what))
+        each = [self.part(what, b, partial(self._scored, batch))["scores"] for b, batch in steps]
+        return np.concatenate(each, axis=1)
+
+    def _scored(self, draws: list[_Draw]) -> Arrays:
+        return {"scores": self.scores(draws)}
 
     def by_fold(self, targets: Targets, folds: list[Fold]) -> Matrix:
         """(F, 3 T): full, pruned and gain of T targets, held out; NaN where a fold can't be learnt from or scored."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -89,6 +89,28 @@ class Images(Sequence[Any]):
             64 hexadecimal digits.
         """
         return digest(*(self.digest(i) for i in range(len(self))))
+
+    def thumbnails(self, chosen: Iterable[int] | None = None, side: int = 96) -> NDArray[np.uint8]:
+        """The images, or some of them, cut square and made small.
+
+        Parameters
+        ----------
+        chosen : iterable of int, optional
+            Their positions; all by default.
+        side : int
+            Pixels of an edge.
+
+        Returns
+        -------
+        (n, side, side, 3) uint8
+        """
+        small = []
+        for image in (self[i] for i in (range(len(self)) if chosen is None else chosen)):
+            edge = min(image.size)
+            left, top = ((whole - edge) // 2 for whole in image.size)
+            cut = image.crop((left, top, left + edge, top + edge)).resize((side, side))
+            small.append(np.asarray(cut, dtype=np.uint8))
+        return np.stack(small)
 
     def check_count(self, n: int, what: str = "target") -> None:
         """Raise unless there are ``n`` images.

@@ -42,7 +42,8 @@ class PrunedNetwork(Network):
     """A network whose penultimate layer, last convolution or parts are pruned; made by :func:`apply`.
 
     It pickles. Its ``module`` is a ``torch.nn.Module`` like any other, from images to logits: for ``torch.save`` (read
-    it with ``weights_only=False``, where secateur is installed), ``torch.export.export`` and ``torch.onnx.export``.
+    it with ``weights_only=False``, where secateur is installed), ``torch.export.export``, and ``torch.onnx.export``,
+    which needs the extra ``onnx``.
 
     Attributes
     ----------

@@ -23,7 +23,8 @@ retention        what pruned networks still classify
 finetuning       fine-tuning beside pruning: training, explainable variance, its folder
 tables           full against pruned, for a terminal or a Markdown page
 frames           the same as DataFrames
-dictionary       what the files and columns of a results folder hold
+dictionary       what the files of a results folder hold, their columns and variables
+columns          the words for these
 answer           the final set as files
 formats          netCDF, CSV, settings, pictures as files
 contents         what each file of a folder holds, in a line

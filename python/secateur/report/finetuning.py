@@ -14,6 +14,7 @@ import xarray
 from ..comparison import comparison_table
 from ..measures import label_of
 from . import drawing
+from .dictionary import DICTIONARY
 from .drawing import Figure, signed
 from .folder import write_folder
 from .formats import SETTINGS, plain_value, save_figure, write_netcdf, write_settings, write_table
@@ -36,6 +37,7 @@ CONTENTS = {
     "comparison.nc": "scores of every method and fold (netCDF)",
     "summary.md": "which served better, as tables to read",
     **{f"{name}.{kind}": what for name, what in PICTURES.items() for kind in ("png", "svg")},
+    DICTIONARY: "what every file and column holds",
     SETTINGS: "command, versions, seeds, hashes of the input",
 }
 COLOURS = {
@@ -350,4 +352,4 @@ def write_finetuning(
         network = dict(trainer.network_.provenance)
         write_settings(draft, result.attrs, {"training": trained, "network": network, **(settings or {})})
 
-    return write_folder(folder, fill, CONTENTS, overwrite)
+    return write_folder(folder, fill, CONTENTS, overwrite, "finetuning")

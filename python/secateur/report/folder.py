@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+import numpy.typing as npt
 import xarray
 
 from ..arguments import quoted
 from ..atomic import clear_leftovers, whole_folder
-from ..features import read_features
+from ..features import Features, read_features
 from ..reading import can_be_stored
 from ..validation import kept_features
 from . import courses, dictionary
@@ -21,13 +22,16 @@ from .answer import write_answer
 from .contents import REPORT
 from .formats import SETTINGS, save_figure, write_matlab, write_netcdf, write_settings, write_table
 from .frames import course_features, course_table, tabled
+from .heatmaps import contact_sheet
 from .overview import overview
 from .pages import page
-from .results import targets_of
+from .results import consensus, targets_of
+from .stimulus_maps import embedding
 from .tables import course_markdown, markdown
 
 if TYPE_CHECKING:
     from .._typing import HostEmbeddingLike, HostTargetLike, LabelsLike
+    from ..measures import Metric
 
 __all__ = [
     "CONTENTS", "COURSE_CONTENTS", "FILES", "MOST_PAGES", "NETWORK_CONTENTS", "OURS", "PICTURES",
@@ -47,6 +51,8 @@ CONTENTS = {
 SOMETIMES = {
     "overview.png": "every target, their mean, the test over them",
     "overview.svg": "the same for print",
+    "images.png": "photographs of the stimuli",
+    "maps.png": "the stimuli before and after pruning (MDS), by their photographs",
     "bootstrap.nc": "bootstrap draws and intervals (netCDF)",
     "rdm_pruned.npy": dictionary.FILES["rdm_pruned.npy"],
 }
@@ -87,6 +93,7 @@ NETWORK_CONTENTS = {
     "precision_recall.png": "heat predicted from saliency",
     "curves.png": "inserting maps by importance",
     "held_out.png": "all maps against the selected, on test images",
+    dictionary.DICTIONARY: dictionary.FILES[dictionary.DICTIONARY],
     SETTINGS: "command, versions, seeds, hashes of the input",
 }
 FILES = tuple(CONTENTS)
@@ -179,6 +186,7 @@ def write(
     seed: int = 0,
     final: xarray.Dataset | None = None,
     bootstrap: xarray.Dataset | None = None,
+    pictures: npt.ArrayLike | None = None,
 ) -> list[Path]:
     """Write a results folder, whole or not at all.
 
@@ -211,6 +219,8 @@ def write(
         From :func:`secateur.final_set`: *the* set, which is drawn and written as files of its own.
     bootstrap : xarray.Dataset, optional
         From :func:`secateur.bootstrap` over stimuli.
+    pictures : array (n, y, x, 3) of uint8, optional
+        Photographs of the stimuli, drawn in their places on the maps and on a sheet of their own.
 
     Returns
     -------
@@ -219,10 +229,10 @@ def write(
         ``kept_features.csv``, ``summary.csv``, ``summary.md``, ``figures.png`` (the first target),
         ``figures.pdf`` (a page for each of the first fifty targets), ``settings.json``; of several targets
         ``overview.png`` and ``.svg``, which is the first page of ``figures.pdf``. With ``bootstrap`` also
-        ``bootstrap.nc``. With ``final`` also
+        ``bootstrap.nc``; with ``pictures``, ``images.png`` and ``maps.png``. With ``final`` also
         ``final_set.nc``, ``features_pruned.csv`` and ``.npy``, ``rdm_pruned.csv`` (numbered, ``features_pruned_1.csv``,
-        where targets have sets of their own), ``folds.csv``, ``test_folds.csv``, ``curve.csv`` and
-        ``data_dictionary.json``, which says what each file and column holds. And the report of the run:
+        where targets have sets of their own), ``folds.csv``, ``test_folds.csv`` and ``curve.csv``. And
+        ``data_dictionary.json``, which says what each file, column and variable holds, and the report of the run:
         ``report.html``, ``methods.md``, ``references.bib``.
 
     Raises
@@ -269,34 +279,58 @@ def write(
                 save_figure(figure, draft / "overview")
             for t in range(min(len(targets), MOST_PAGES)):
                 figure = page(
-                    values, targets, result, permutations, groups, which=t, title=title, seed=seed, final=final
-                )
+                    result, values, targets, permutations, groups, which=t, title=title, seed=seed, final=final,
+                    pictures=pictures,
+                )  # fmt: skip
                 pdf.savefig(figure, dpi=200)
                 if t == 0:
                     figure.savefig(draft / "figures.png", dpi=200)
+        if pictures is not None:
+            _draw_photographs(draft, features, result, final, groups, seed, pictures)
         write_settings(draft, result.attrs, settings or {})
-        if final is not None:
-            names = [str(name) for name in result["target"].values]
-            dictionary.write_dictionary(draft, {**CONTENTS, **SOMETIMES}, names)
 
-    return write_folder(folder, fill, {**CONTENTS, **SOMETIMES}, overwrite)
+    names = [str(name) for name in result["target"].values]
+    said = {} if final is None else {"which_set": dictionary.WHICH_SET, "numbering": dictionary.NUMBERING}
+    return write_folder(folder, fill, {**CONTENTS, **SOMETIMES}, overwrite, "pruning", names, said)
+
+
+def _draw_photographs(
+    draft: Path, features: Features, result: xarray.Dataset, final: xarray.Dataset | None, groups: LabelsLike | None,
+    seed: int, pictures: npt.ArrayLike,
+) -> None:  # fmt: skip
+    """A sheet of the photographs of the stimuli, and the maps of the first target with them in their places."""
+    names, shown = result["stimulus"].values.astype(str), np.asarray(pictures)
+    sheet = xarray.DataArray(shown, {"image": names}, ("image", "y", "x", "channel"))
+    contact_sheet(sheet, columns=10, title="Photographs of the stimuli").savefig(draft / "images.png", dpi=150)
+    kept = consensus(result) if final is None else final["kept"].values[0]
+    metric = cast("Metric", str(result.attrs["metric"]))
+    figure = embedding(features, kept, groups, metric=metric, seed=seed, pictures=shown)
+    figure.savefig(draft / "maps.png", dpi=200)
 
 
 def write_folder(
-    folder: str | os.PathLike[str], fill: Callable[[Path], None], contents: Mapping[str, str], overwrite: bool
-) -> list[Path]:
-    """Fill a hidden folder, add its report, then put it in its place; the files that are there of those named."""
+    folder: str | os.PathLike[str], fill: Callable[[Path], None], contents: Mapping[str, str], overwrite: bool,
+    context: str | None = None, targets: Sequence[str] = (), said: Mapping[str, str] | None = None,
+) -> list[Path]:  # fmt: skip
+    """Fill a hidden folder, add its dictionary and its report, then put it in its place; the files that are there.
+
+    ``context``, ``targets``, ``said``: as :func:`secateur.report.dictionary.write_dictionary` takes them; without a
+    context there is no dictionary.
+    """
     from .document import write_report
 
     clear_leftovers(folder)
     place = check_destination(folder, overwrite, contents)
     with whole_folder(place) as draft:
         fill(draft)
+        if context is not None:
+            dictionary.write_dictionary(draft, contents, context, targets, said)
         write_report(draft, ours=True)
         numbered: dict[str, list[str]] = {}
         for file in sorted(draft.iterdir()):
             numbered.setdefault(dictionary.one_of_many(file.name), []).append(file.name)
-        names = [file for name in {**contents, **REPORT} for file in numbered.get(name, ())]
+        own = {**contents, dictionary.DICTIONARY: "", **REPORT}
+        names = [file for name in own for file in numbered.get(name, ())]
         check_destination(folder, overwrite, contents)  # the computation may have taken hours
     return [place / name for name in names]
 
@@ -379,9 +413,8 @@ def write_course(
             save_figure(figure, draft / name)
         attrs = {name: value for name, value in course.attrs.items() if name != "settings"}
         write_settings(draft, attrs, settings or {})
-        dictionary.write_dictionary(draft, COURSE_CONTENTS, words=dictionary.course_words, said={})
 
-    return write_folder(folder, fill, COURSE_CONTENTS, overwrite)
+    return write_folder(folder, fill, COURSE_CONTENTS, overwrite, "course")
 
 
 def write_network(
@@ -424,7 +457,7 @@ def write_network(
     >>> with tempfile.TemporaryDirectory() as parent:
     ...     files = write_network(Path(parent) / "out", {"summary.md": "All is well."})
     >>> [file.name for file in files]
-    ['summary.md', 'settings.json', 'report.html', 'methods.md', 'references.bib']
+    ['summary.md', 'data_dictionary.json', 'settings.json', 'report.html', 'methods.md', 'references.bib']
     """
     strange = [name for name in content if name not in NETWORK_CONTENTS]
     if strange:
@@ -447,7 +480,7 @@ def write_network(
                 what.savefig(file, dpi=150)
         write_settings(draft, {}, settings or {})
 
-    return write_folder(folder, fill, NETWORK_CONTENTS, overwrite)
+    return write_folder(folder, fill, NETWORK_CONTENTS, overwrite, "network")
 
 
 def _group(test: courses.Given, ceiling: courses.Given, permutations: courses.Given) -> courses.Given:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
+import numpy.typing as npt
 import xarray
 
 from ..features import read_features
@@ -14,9 +15,9 @@ from .curves import curves_title, draw_curves
 from .drawing import Figure
 from .held_out_scores import draw_held_out
 from .nulls import draw_null
-from .results import checked_target, consensus, result_facts, targets_of
+from .results import checked_target, consensus, result_facts, result_first, targets_of
 from .spaces import RANK_LABEL, draw_matrix, sorted_words, spaces_of
-from .stimulus_maps import draw_places, place_both
+from .stimulus_maps import draw_places, place_both, read_pictures
 
 if TYPE_CHECKING:
     from .._typing import HostEmbeddingLike, HostTargetLike, LabelsLike
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
 __all__ = ["page"]
 
 
+@result_first
 def page(
+    result: xarray.Dataset,
     X: HostEmbeddingLike,
     target: HostTargetLike,
-    result: xarray.Dataset,
     permutations: xarray.Dataset | None = None,
     groups: LabelsLike | None = None,
     *,
@@ -36,17 +38,18 @@ def page(
     title: str | None = None,
     seed: int = 0,
     final: xarray.Dataset | None = None,
+    pictures: npt.ArrayLike | None = None,
 ) -> Figure:
     """All pictures of one target on one A4 page in landscape.
 
     Parameters
     ----------
+    result : xarray.Dataset
+        From :func:`secateur.cross_validate`.
     X : array (n stimuli, d features)
         The embedding.
     target : any form that :func:`secateur.alignment` takes
         What the result was made with.
-    result : xarray.Dataset
-        From :func:`secateur.cross_validate`.
     permutations : xarray.Dataset, optional
         From :func:`secateur.permutation_test`.
     groups : array (n,), optional
@@ -60,6 +63,8 @@ def page(
     final : xarray.Dataset, optional
         From :func:`secateur.final_set`: the set that matrices and maps show; else the features that at least half of
         the folds keep.
+    pictures : array (n, y, x, channel) of uint8, optional
+        Photographs of the stimuli, drawn in their places on the maps.
 
     Returns
     -------
@@ -70,7 +75,7 @@ def page(
     >>> import secateur as sc
     >>> X = np.random.default_rng(0).normal(size=(30, 20))
     >>> target = X[:, :4] @ X[:, :4].T
-    >>> figure = page(X, target, sc.cross_validate(X, target, cv=3))
+    >>> figure = page(sc.cross_validate(X, target, cv=3), X, target)
     >>> figure.get_size_inches().tolist()
     [11.69, 8.27]
     """
@@ -81,6 +86,7 @@ def page(
         raise ValueError(
             f"permutations must be of the result's {result.sizes['target']} targets, got {permutations.sizes['target']}"
         )
+    shown = read_pictures(pictures, n)
     figure, head = drawing.page_of(title or "Pruning to a similarity space", 90, result_facts(result, n, d, t))
     left, bottom, height = 0.45, 4.6, 2.3
     spare = 0.0 if permutations is not None else 1.6
@@ -110,12 +116,12 @@ def page(
     head(6.95, above, "Maps of the stimuli (MDS, one scale)")
     for column, (places, words) in enumerate(panels):
         axes = drawing.axes_at(figure, 7.35 + (side + 0.17) * column, low, side, side)
-        draw_places(axes, places, coloured, reach, words, unit)
+        draw_places(axes, places, coloured, reach, words, unit, shown)
         if column:
             axes.set_ylabel("")
             axes.set_yticklabels([])
     drawing.write_note(figure, left, 0.12, _footnote(result, "DE" if permutations is not None else "CD", final, t))
-    drawing.draw_groups(figure, coloured, 0.64, shapes=True)
+    drawing.draw_groups(figure, coloured, 0.64, shapes=shown is None)
     return figure
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+import warnings
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +21,31 @@ if TYPE_CHECKING:
     from ..targets import Kind
 
 __all__ = [
-    "by_importance", "checked_target", "consensus", "held_by", "result_facts", "run_facts", "search_of", "target_name",
-    "targets_of", "things_of", "title_end", "what_targets_are",
+    "by_importance", "checked_target", "consensus", "held_by", "result_facts", "result_first", "run_facts", "search_of",
+    "target_name", "targets_of", "things_of", "title_end", "what_targets_are",
 ]  # fmt: skip
+
+
+Given = ParamSpec("Given")
+Made = TypeVar("Made")
+
+
+def result_first(function: Callable[Given, Made]) -> Callable[Given, Made]:
+    """A function whose first argument is the result, which may still come where it was before version 0.2."""
+
+    @wraps(function)
+    def call(*given: Given.args, **named: Given.kwargs) -> Made:
+        later = next((i for i, one in enumerate(given) if i and isinstance(one, xarray.Dataset)), 0)
+        if not given or isinstance(given[0], xarray.Dataset) or not (later or "result" in named):
+            return function(*given, **named)
+        words = f"report.{function.__name__} takes the result as its first argument; another order goes in version 0.4"
+        warnings.warn(words, DeprecationWarning, stacklevel=2)
+        moved: Any = function
+        if "result" in named:
+            return cast("Made", moved(named.pop("result"), *given, **named))
+        return cast("Made", moved(given[later], *given[:later], *given[later + 1 :], **named))
+
+    return call
 
 
 def search_of(result: xarray.Dataset) -> str:

@@ -16,7 +16,7 @@ from ..similarity import similarity
 from ..targets import Targets
 from . import drawing
 from .drawing import Axes, Figure
-from .results import checked_target, consensus, target_name, targets_of
+from .results import checked_target, consensus, result_first, target_name, targets_of
 
 if TYPE_CHECKING:
     from .._typing import HostEmbeddingLike, HostTargetLike, LabelsLike
@@ -103,9 +103,10 @@ def draw_matrix(
 RANK_LABEL = "rank of the pair within its matrix (0 least, 1 most alike)"
 
 
+@result_first
 def matrices(
-    X: HostEmbeddingLike,
     result: xarray.Dataset,
+    X: HostEmbeddingLike,
     target: HostTargetLike,
     *,
     groups: LabelsLike | None = None,
@@ -116,11 +117,11 @@ def matrices(
 
     Parameters
     ----------
-    X : array (n stimuli, d features)
-        The embedding.
     result : xarray.Dataset
         From :func:`secateur.cross_validate` of ``X`` and ``target``. The pruned matrix is that of
         :func:`consensus`, the features kept in at least half of the folds.
+    X : array (n stimuli, d features)
+        The embedding.
     target : any form that :func:`secateur.alignment` takes
         What the result was made with.
     groups : array (n,), optional
@@ -146,7 +147,7 @@ def matrices(
     >>> import secateur as sc
     >>> X = np.random.default_rng(0).normal(size=(30, 20))
     >>> target = X[:, :4] @ X[:, :4].T
-    >>> len(matrices(X, sc.cross_validate(X, target, cv=3), target).axes)
+    >>> len(matrices(sc.cross_validate(X, target, cv=3), X, target).axes)
     4
     """
     if scale not in ("rank", "value"):

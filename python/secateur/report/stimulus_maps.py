@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from .._typing import HostEmbeddingLike, LabelsLike, SubsetLike
     from ..measures import Metric
 
-__all__ = ["draw_places", "embedding", "place_both"]
+__all__ = ["draw_places", "embedding", "place_both", "read_pictures"]
+
+
+def read_pictures(pictures: npt.ArrayLike | None, n: int) -> npt.NDArray[Any] | None:
+    """Photographs of n stimuli (n, y, x, channel), checked."""
+    shown = None if pictures is None else np.asarray(pictures)
+    if shown is not None and (shown.ndim != 4 or len(shown) != n or shown.shape[-1] not in (3, 4)):
+        raise ValueError(f"pictures must have shape ({n}, y, x, 3), got {shown.shape}")
+    return shown
 
 
 def draw_places(
@@ -138,9 +146,7 @@ def embedding(
     """
     values = read_features(X).values
     coloured = drawing.read_groups(groups, len(values))
-    shown = None if pictures is None else np.asarray(pictures)
-    if shown is not None and (shown.ndim != 4 or len(shown) != len(values) or shown.shape[-1] not in (3, 4)):
-        raise ValueError(f"pictures must have shape ({len(values)}, y, x, 3), got {shown.shape}")
+    shown = read_pictures(pictures, len(values))
     panels, reach, unit = place_both(values, support, metric, seed)
     legend = drawing.legend_height(coloured, 8.0)
     figure = drawing.blank_figure(8.0, 4.5 + legend)

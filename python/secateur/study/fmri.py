@@ -46,6 +46,7 @@ from ..files import FileError, Loaded, match, read_features_file, read_target_fi
 from ..provenance import file_digest
 from ..regions import four_tests, nodes, paired_tests, scores
 from ..regions.plan import Plan, prepare
+from ..report.dictionary import DICTIONARY
 from ..report.formats import SETTINGS, save_figure, write_netcdf
 from ..report.tables import number_words
 from ..similarity import NO_SIMILARITY, mark, mark_words
@@ -78,6 +79,7 @@ CONTENTS = {
     RESULT: "scores and kept features of all tests (netCDF)",
     **TABLES,
     **{f"{name}.{ending}": words for name, words in FIGURES.items() for ending in ("png", "svg")},
+    DICTIONARY: "what every file and column holds",
     COPY: "the study file, as it was read",
     SETTINGS: "settings, versions, hashes of the input",
 }

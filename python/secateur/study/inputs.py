@@ -128,14 +128,8 @@ class Space:
         """The photographs, square and small (n, side, side, 3), where there are some, and not too many to be seen."""
         if self.seen is None or self.n > most:
             return None
-        small = []
         with _quiet():
-            for image in (self.seen.images[i] for i in range(self.n)):
-                edge = min(image.size)
-                left, top = ((whole - edge) // 2 for whole in image.size)
-                cut = image.crop((left, top, left + edge, top + edge)).resize((side, side))
-                small.append(np.asarray(cut, dtype=np.uint8))
-        return np.stack(small)
+            return self.seen.images.thumbnails(side=side)
 
     def words(self) -> str:
         """How many stimuli and features."""

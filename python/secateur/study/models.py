@@ -46,6 +46,7 @@ import numpy as np
 import xarray
 
 from ..models import SPACES, check_recovery, compare_models, differences_table, model_recovery, plan_models
+from ..report.dictionary import DICTIONARY
 from ..report.drawing import unit_of
 from ..report.formats import SETTINGS, save_figure, write_netcdf
 from ..report.model_scores import models as draw_models
@@ -71,6 +72,7 @@ CONTENTS = {
     "models.svg": "the same for print",
     "recovery.png": "how often the model that made a target wins",
     "recovery.svg": "the same for print",
+    DICTIONARY: "what every file and column holds",
     COPY: "the study file, as it was read",
     SETTINGS: "settings, versions, hashes of the input",
 }

@@ -48,6 +48,7 @@ import xarray
 from ..arguments import check_integer
 from ..measures import ComparatorOrAlias, Metric, Search
 from ..report.choices import nested as draw
+from ..report.dictionary import DICTIONARY
 from ..report.drawing import unit_of
 from ..report.folder import MOST_PAGES
 from ..report.formats import SETTINGS, save_figure, write_netcdf
@@ -75,6 +76,7 @@ CONTENTS = {
         for i in range(MOST_PAGES)
         for kind in ("png", "svg")
     },
+    DICTIONARY: "what every file and column holds",
     COPY: "the study file, as it was read",
     SETTINGS: "settings, versions, hashes of the input",
 }

@@ -48,6 +48,7 @@ from ..datasets import load_imagenet_animals
 from ..features import Indices, Matrix
 from ..progress import with_progress
 from ..provenance import own_version
+from ..report.dictionary import DICTIONARY
 from ..report.formats import SETTINGS, save_figure, write_netcdf
 from ..report.retention import classification, consistency
 from ..report.tables import Rows, number_words, plus_minus_words
@@ -83,6 +84,7 @@ CONTENTS = {
     "classification.svg": "the same for print",
     "consistency.png": "agreement of folds, and the shift of errors",
     "consistency.svg": "the same for print",
+    DICTIONARY: "what every file and column holds",
     COPY: "the study file, as it was read",
     SETTINGS: "settings, versions, hashes of the input",
 }

@@ -50,6 +50,7 @@ from ..arguments import check_integer
 from ..comparison import METHODS, REWEIGHTING, compare, comparison_table
 from ..features import Features
 from ..measures import comparator_row
+from ..report.dictionary import DICTIONARY
 from ..report.drawing import mean_sd, unit_of
 from ..report.formats import SETTINGS, save_figure, write_netcdf
 from ..report.held_out_scores import comparison
@@ -82,6 +83,7 @@ CONTENTS = {
         for i in range(MOST_MAPS)
         for kind in ("png", "svg")
     },
+    DICTIONARY: "what every file and column holds",
     COPY: "the study file, as it was read",
     SETTINGS: "settings, versions, hashes of the input",
 }

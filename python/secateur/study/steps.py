@@ -127,7 +127,7 @@ class Steps:
             text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
             (draft / SETTINGS).write_text(text, encoding="utf-8", newline="\n")
 
-        return write_folder(out, whole, self.contents, overwrite)
+        return write_folder(out, whole, self.contents, overwrite, self.name)
 
     def example(self) -> str:
         """A study file to start from, with comments."""

@@ -37,6 +37,7 @@ import xarray
 from .. import taxonomy
 from ..datasets import load_imagenet_animals
 from ..features import Features, Indices, Matrix
+from ..report.dictionary import DICTIONARY
 from ..report.formats import SETTINGS, save_figure, write_netcdf
 from ..report.results import consensus
 from ..report.stimulus_maps import embedding
@@ -64,6 +65,7 @@ CONTENTS = {
     "dendrograms.svg": "the same for print",
     "maps.png": "the categories before and after pruning (Figure 1)",
     "maps.svg": "the same for print",
+    DICTIONARY: "what every file and column holds",
     COPY: "the study file, as it was read",
     SETTINGS: "settings, versions, hashes of the input",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from ..progress import with_progress
 from ..provenance import digest_of
 from ..pruning import Pruner
 from ..relabelling import relabelled, relabellings
+from ..resuming import kept_parts
 from ..similarity import warn_of_undefined_pairs
 from ..statistics import clusters_along, largest_masses, permutation_p
 from ..validation import score_fold
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     import distributed
     from numpy.typing import ArrayLike
 
-    from .._typing import ControlLike, HostEmbeddingLike, LabelsLike, MoviesLike, NamesLike, Splits
+    from .._typing import ControlLike, HostEmbeddingLike, LabelsLike, MoviesLike, NamesLike, PathOrPaths, Splits
     from ..targets import Kind
 
 __all__ = ["FORMING", "against_relabellings", "permutation_test", "relabelled_chunk"]
@@ -52,6 +54,7 @@ def permutation_test(
     control: ControlLike | None = None,
     alpha: float = 0.05,
     alternative: Alternative = "greater",
+    store: PathOrPaths | None = None,
     client: distributed.Client | None = None,
     threads: int | None = None,
     progress: bool = True,
@@ -81,6 +84,9 @@ def permutation_test(
         What pictures mark; recorded.
     alternative : {"greater", "two-sided", "less"}
         Whether scores above those of relabelled stimuli are looked for, different ones, or lower ones.
+    store : path, optional
+        A folder, not :func:`prune`'s, that takes the null in blocks of relabellings: as in
+        :func:`secateur.permutation_test`. It needs no extra.
 
     Returns
     -------
@@ -136,18 +142,38 @@ def permutation_test(
     orders = np.vstack([np.arange(study.features.n), relabellings(study.features.n, n, seed, groups)])
     size = _at_once(study, max(chunk.span.stop - chunk.span.start for chunk in chunks))
     parts = [(chunk, slice(b, min(b + size, n + 1))) for chunk in chunks for b in range(0, n + 1, size)]
-    calls = (
-        (key, (chunk.names, read.at(chunk.subject, chunk.span), orders[rows]))
-        for key, (chunk, rows) in enumerate(parts)
-    )
+    attrs = settings_of(study, cv, repeats, seed) | {"n": n}
+    whole = {} if groups is None else {"groups": digest_of(np.asarray(groups).tolist())}
+    asked = {**attrs, **inputs, **whole, "orders at once": size}
     scores = np.empty((2, n + 1, len(read.subjects), len(read.times)))
     undefined = 0
-    with closing(results(relabelled_chunk, (study,), calls, client)) as made:
-        sizes = [(rows.stop - rows.start) * (chunk.span.stop - chunk.span.start) for chunk, rows in parts]
-        for key, (values, left_out) in with_progress(made, n, "relabellings", progress, sizes):
-            chunk, rows = parts[key]
-            scores[:, rows, chunk.subject, chunk.span] = values
-            undefined += left_out
+
+    def fill(key: int, values: npt.NDArray[np.float64], left_out: int) -> None:
+        nonlocal undefined
+        chunk, rows = parts[key]
+        scores[:, rows, chunk.subject, chunk.span] = values
+        undefined += left_out
+
+    with kept_parts(store, "timecourse.permutation_test", lambda: asked) as kept:
+        left = []
+        for key in range(len(parts)):
+            held = kept.held("part", key)
+            if held is None:
+                left.append(key)
+            else:
+                fill(key, held["values"], int(held["undefined"]))
+        calls = (
+            (key, (parts[key][0].names, read.at(parts[key][0].subject, parts[key][0].span), orders[parts[key][1]]))
+            for key in left
+        )
+        with closing(results(relabelled_chunk, (study,), calls, client)) as made:
+            sizes = [(rows.stop - rows.start) * (chunk.span.stop - chunk.span.start) for chunk, rows in parts]
+            done = [key for key in range(len(parts)) if key not in set(left)]
+            sizes = [sizes[key] for key in (*done, *left)]
+            steps = with_progress(chain(done, made), n, "relabellings", progress, sizes, len(done))
+            for key, (values, left_out) in islice(steps, len(done), None):
+                kept.keep("part", key, {"values": values, "undefined": np.array(left_out)})
+                fill(key, values, left_out)
     warn_of_undefined_pairs(undefined)
 
     full, pruned = finite_z(scores)
@@ -161,9 +187,8 @@ def permutation_test(
         variables[name] = ("permutation", "time"), course[1:]
         found = against_relabellings(course, TAILS[alternative], apart)
         variables |= {f"{what}_{name}": ("time", values) for what, values in found.items()}
-    attrs = settings_of(study, cv, repeats, seed)
     attrs |= {
-        "n": n, "alpha": float(alpha), "alternative": alternative, "subjects": len(read.subjects),
+        "alpha": float(alpha), "alternative": alternative, "subjects": len(read.subjects),
         "groups": "" if groups is None else "relabelled as a whole", "inputs_sha256": digest_of(inputs),
     }  # fmt: skip
     return xarray.Dataset(variables, coords, attrs)

@@ -27,6 +27,8 @@ from ..validation import (
     Fold,
     Over,
     attributes,
+    digests_of_features,
+    digests_of_folds,
     left_out,
     names_or_numbers,
     pruner_of,
@@ -432,12 +434,6 @@ def values_of(study: Study, movies: Movies, part: Chunk) -> tuple[Any, ...]:
     return (values, movies.at(part.subject, slice(None))) if study.generalise else (values,)
 
 
-def _fixed_digest(pruner: Pruner) -> dict[str, str]:
-    """Of the features that always stay, where there are any."""
-    fixed = pruner.fixed_features
-    return {} if fixed is None else {"fixed_features": digest_of(np.asarray(fixed).tolist())}
-
-
 def input_digests(
     study: Study, movies: Movies, chunks: list[Chunk], client: distributed.Client | None, progress: bool
 ) -> dict[str, str]:
@@ -448,18 +444,12 @@ def input_digests(
     read = results(digests, shared, calls, client if movies.arrays[0].chunks is not None else None)
     rows = dict(with_progress(read, len(chunks), "chunks read", progress))
     return {
-        "X": digest_of(features.values),
-        "features": digest_of(features.names),
-        "feature_groups": digest_of(np.asarray(study.pruner.feature_groups).tolist()),
-        **_fixed_digest(study.pruner),
-        "stimuli": digest_of(features.stimuli or movies.stimuli),
+        **digests_of_features(features, study.pruner, movies.stimuli),
         "subjects": digest_of(movies.subjects.tolist()),
         "times": digest_of(
             [movies.units, movies.times.tolist(), {name: at.tolist() for name, at in movies.windows.items()}]
         ),
-        "folds": digest_of([side.tolist() for fold in study.folds for side in fold]),
-        **({} if study.controls is None else {"control": digest_of(study.controls)}),
-        **({} if study.groups is None else {"groups": digest_of(study.groups.tolist())}),
+        **digests_of_folds(study.folds, study.controls, study.groups),
         "movies": digest_of(np.concatenate([rows[key] for key in range(len(chunks))])),
     }
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
-import shutil
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,8 +20,8 @@ import numpy.typing as npt
 import xarray
 
 from ..arguments import is_integer
-from ..atomic import whole_file
 from ..provenance import digest
+from ..resuming import Place, write_json
 from .codecs import check_zarr
 
 __all__ = ["FRAME", "LAYOUT", "OWN", "Laid", "Store", "open_store", "opened", "place_of"]
@@ -58,7 +56,7 @@ class Store:
         for name, (dims, values) in made.items():
             self._file(name, key).unlink(missing_ok=True)  # a torn one would be read before it is written
             self.group[name][place_of(dims, subject, span)] = values
-        _write(self._mark(key), {name: _digest(values) for name, (_, values) in made.items()})
+        write_json(self._mark(key), {name: _digest(values) for name, (_, values) in made.items()})
         self.done.add(key)
 
     def check(self) -> None:
@@ -166,10 +164,11 @@ def opened(
         check_zarr(place, "store")
     settings = {"layout": LAYOUT, "chunk": places[0][1].stop, **settings}
     dims = {str(name): tuple(map(str, array.dims)) for name, array in blank.data_vars.items() if "time" in array.dims}
-    lock = None if (place / OWN).is_dir() else _begin(place, blank, dims, settings)
-    lock = _locked(place) if lock is None else lock
+    own = _place(place)
+    lock = None if own.begun() else own.begin(settings, lambda draft: _fill(draft, blank, dims, settings["chunk"]))
+    lock = own.lock() if lock is None else lock
     try:
-        _check_settings(place, settings)
+        own.check(settings)
         _check_frame(place, _frame(blank, _chunks(blank, dims, settings["chunk"])), str(path), "store")
         store = Store(place, zarr.open_group(str(place), mode="r+"), dims, dict(blank.attrs), places)
         store.check()
@@ -221,7 +220,7 @@ def open_store(path: str | os.PathLike[str]) -> xarray.Dataset:
     if not (place / OWN).is_dir():
         raise FileNotFoundError(f"path must be a store that prune has written, got {str(path)!r}")
     check_zarr(place)
-    settings, frame = (_read_own(place, file, str(path), "path") for file in ("settings.json", FRAME))
+    settings, frame = (_place(place).read(file, str(path), "path") for file in ("settings.json", FRAME))
     _check_frame(place, frame, str(path), "path")
     course: xarray.Dataset = xarray.open_zarr(place, chunks=None)
     unfinished, length = "unfinished" in course.attrs, _chunk_length(settings, str(path))
@@ -244,81 +243,26 @@ def open_store(path: str | os.PathLike[str]) -> xarray.Dataset:
     return course
 
 
-def _begin(
-    place: Path, blank: xarray.Dataset, dims: dict[str, tuple[str, ...]], settings: dict[str, Any]
-) -> int | None:
-    """Make a store in a draft beside its place, locked, and move it there; None where another run was faster."""
+def _place(path: Path) -> Place:
+    return Place(path, OWN, "prune")
+
+
+def _fill(draft: Path, blank: xarray.Dataset, dims: dict[str, tuple[str, ...]], times: int) -> None:
+    """A store without any chunk."""
     import dask.array
     import zarr
 
     full: Any = dask.array.full
-
-    if place.exists() and (not place.is_dir() or any(place.iterdir())):
-        raise FileExistsError(f"store must be new, or one that prune has begun, got {str(place)!r}, which is neither")
-    place.parent.mkdir(parents=True, exist_ok=True)
-    draft = place.parent / f".{place.name}-{os.getpid()}-{secrets.token_hex(4)}.partial"
     empty = blank.copy()
-    for name, chunks in _chunks(blank, dims, settings["chunk"]).items():
+    for name, chunks in _chunks(blank, dims, times).items():
         own, array = dims[name], blank[name]
         fill = np.nan if array.dtype.kind == "f" else 0
         empty[name] = own, full(array.shape, fill, dtype=array.dtype, chunks=chunks)
     empty.attrs["unfinished"] = "secateur.timecourse.open_store says how far it is"
     form: dict[str, Any] = {"zarr_format": 2} if int(zarr.__version__.split(".")[0]) > 2 else {}
-    try:
-        empty.to_zarr(draft, mode="w-", compute=False, consolidated=True, **form)
-        (draft / OWN / "done").mkdir(parents=True)
-        _write(draft / OWN / FRAME, _frame(blank, _chunks(blank, dims, settings["chunk"])))
-        _write(draft / OWN / "settings.json", settings)
-        lock = _locked(draft)
-        try:
-            draft.rename(place)
-        except OSError:
-            os.close(lock)
-            if not (place / OWN).is_dir():
-                raise
-            return None
-        return lock
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-
-
-def _locked(place: Path) -> int:
-    """The store's lock, held until it is closed or the process ends, however it ends."""
-    import fcntl
-
-    lock = os.open(place / OWN / "lock", os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        owner = os.read(lock, 99).decode() or "another"
-        os.close(lock)
-        raise RuntimeError(f"store {str(place)!r} is being written by process {owner}: let it end first") from None
-    os.truncate(lock, 0)
-    os.write(lock, str(os.getpid()).encode())
-    return lock
-
-
-def _check_settings(place: Path, settings: dict[str, Any]) -> None:
-    """Refuse a store of a run with other settings or inputs."""
-    begun = _read_own(place, "settings.json", str(place), "store")
-    now = json.loads(json.dumps(settings))
-    for name in [*now, *begun]:
-        if begun.get(name) != now.get(name):
-            raise ValueError(
-                f"store must be of a run with the same {name}, got {str(place)!r}, begun with "
-                f"{_short(begun.get(name))} where this run has {_short(now.get(name))}"
-            )
-
-
-def _read_own(place: Path, file: str, path: str, name: str) -> dict[str, Any]:
-    """A JSON object of ours beside the arrays."""
-    try:
-        held = json.loads((place / OWN / file).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{name} must be as prune wrote it, got {path!r}, whose {OWN / file} can't be read") from error
-    if not isinstance(held, dict):
-        raise ValueError(f"{name} must be as prune wrote it, got {path!r}, whose {OWN / file} holds something else")
-    return held
+    empty.to_zarr(draft, mode="w-", compute=False, consolidated=True, **form)
+    (draft / OWN / "done").mkdir(parents=True)
+    write_json(draft / OWN / FRAME, _frame(blank, _chunks(blank, dims, times)))
 
 
 def _chunk_length(settings: dict[str, Any], path: str) -> int:
@@ -374,17 +318,7 @@ def _check_frame(place: Path, frame: dict[str, Any], path: str, name: str) -> No
             )
 
 
-def _short(value: Any) -> str:
-    return value[:12] + "…" if isinstance(value, str) and len(value) == 64 else repr(value)
-
-
 def _digest(values: npt.NDArray[Any]) -> str:
     if values.dtype.kind == "f":
         values = np.where(np.isnan(values), values.dtype.type(np.nan), values)  # one NaN: zarr keeps no other in a fill
     return digest(values)
-
-
-def _write(path: Path, thing: Any) -> None:
-    """JSON, whole or not at all."""
-    with whole_file(path) as draft:
-        draft.write_text(json.dumps(thing), encoding="utf-8")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
 from ..features import DeviceFeatures, Features, Indices, read_features
-from ..progress import with_parts
+from ..problem import Problem
+from ..progress import Report, with_parts
+from ..provenance import digest_of
 from ..pruning import Pruner
 from ..pruning.result import Detail
+from ..resuming import Arrays, kept_parts
 from ..similarity import warn_of_opposition, warn_of_undefined_pairs
 from ..targets import DeviceTargets, Targets
 
@@ -18,11 +21,21 @@ if TYPE_CHECKING:
     import xarray
     from sklearn.pipeline import Pipeline
 
-    from .._typing import ControlLike, EmbeddingLike, LabelsLike, NamesLike, Splits, TargetLike, WeightsLike
+    from .._typing import (
+        ControlLike,
+        EmbeddingLike,
+        LabelsLike,
+        NamesLike,
+        PathOrPaths,
+        Splits,
+        TargetLike,
+        WeightsLike,
+    )
     from ..targets import Kind
+from .fingerprints import settings_of_run
 from .folds import Fold, held_out_pairs, split, warn_of_small_folds
 from .pipelines import ends_in_pruner, transformed
-from .scores import attributes, collect, names_or_numbers, score_fold
+from .scores import FoldScores, attributes, collect, names_or_numbers, score_fold
 from .subjects import bounds, subjects_of
 
 __all__ = ["Over", "cross_validate", "left_out", "left_out_folds", "pruner_of"]
@@ -98,6 +111,7 @@ def cross_validate(
     over: Over = "stimuli",
     subjects: NamesLike | None = None,
     curves: bool = True,
+    store: PathOrPaths | None = None,
     progress: bool = True,
 ) -> xarray.Dataset:
     """Prune on some stimuli, or subjects, score on others.
@@ -137,6 +151,11 @@ def cross_validate(
         target is a subject's by default.
     curves : bool
         Whether the insertion curves (target, fold, step) are returned.
+    store : path, optional
+        A folder that takes the results fold by fold. A run that was killed goes on where it was, when it is called
+        again with the same arguments, and ends with the same bits (within 1e-9 where one part ran on a CUDA device and
+        the other did not); other settings or inputs are refused. :func:`secateur.final_set`,
+        :func:`secateur.permutation_test` and :func:`secateur.bootstrap` may be given the same folder.
     progress : bool
         Whether a progress bar may show, once two seconds have passed, on stderr, and before a run of more than a
         minute a line with the time and memory that it will take (``secateur.cost``).
@@ -159,7 +178,10 @@ def cross_validate(
     ValueError
         As :func:`secateur.search.find`, in any fold; where a side of a fold has fewer than 3 stimuli, or sides share a
         stimulus or a group; where no target has 3 pairs among the test stimuli of a fold; where subjects are fewer than
-        two, or are left out while the pruner's ``joint`` is ``"each"``.
+        two, or are left out while the pruner's ``joint`` is ``"each"``; where the store is of a run with other settings
+        or inputs, or damaged.
+    FileExistsError, RuntimeError
+        Where something else is at the store's path, or another process writes it.
 
     Warns
     -----
@@ -213,21 +235,31 @@ def cross_validate(
     ceiling = None
     if whose is not None and isinstance(targets, Targets):
         ceiling = bounds(targets, settings.comparator, whose, [test for _, test in folds])
-    settings.cost(problem, folds, 1 if whose is None else int(whose.max()) + 1).announce(progress)
-    shown = with_parts(zip(problems, folds), len(folds), "folds", progress)
     detail: Detail = "path" if curves else "importance"
-    jobs = (
-        partial(score_fold, own, fold, settings.search, detail=detail, groups=groups, report=report, whose=whose)
-        for (own, fold), report in shown
-    )
-    scores = problem.execution.in_turns(jobs, short=settings.search.runs_on_device)
     names = (
         names_or_numbers(features.names, features.d),
         names_or_numbers(features.stimuli or targets.stimuli, features.n),
     )
     attrs = attributes(pruner, targets.kind, cv, repeats, seed, targets.controls) | left_out(over)
     attrs |= {"target_holds": targets.held} if targets.held == "choices" else {}
-    result = collect(scores, folds, repeat, targets, names, attrs, curves=curves, ceiling=ceiling)
+
+    def depends() -> dict[str, Any]:
+        more = {} if pipeline is None else {"pipeline": digest_of([digest_of(one.host[0].values) for one in problems])}
+        return settings_of_run(attrs, problem, pruner, folds, groups, whose, curves=curves, **more)
+
+    def run(own: Problem, fold: Fold, report: Report) -> Arrays:
+        how: dict[str, Any] = {"detail": detail, "groups": groups, "report": report, "whose": whose}
+        return score_fold(own, fold, settings.search, **how).arrays()
+
+    with kept_parts(store, "cross_validate", depends) as kept:
+        done = kept.first("fold")
+        apart = 1 if whose is None else int(whose.max()) + 1
+        settings.cost(problem, folds[done:] or folds, 0 if done == len(folds) else apart).announce(progress)
+        shown = with_parts(enumerate(zip(problems, folds)), len(folds), "folds", progress, done=done)
+        jobs = (partial(kept.part, "fold", f, partial(run, own, fold, report)) for (f, (own, fold)), report in shown)
+        made = problem.execution.in_turns(jobs, short=settings.search.runs_on_device)
+        scores = map(FoldScores.of, made)
+        result = collect(scores, folds, repeat, targets, names, attrs, curves=curves, ceiling=ceiling)
     if targets.weights is not None:
         result["test_pairs"] = (("target", "fold"), test_pairs)
     warn_of_undefined_pairs(int(result["undefined_pairs"].sum()))

@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..features import read_features
+from ..resuming import kept_parts
 from ..targets import Targets
 
 if TYPE_CHECKING:
     import xarray
     from sklearn.pipeline import Pipeline
 
-    from .._typing import ControlLike, HostEmbeddingLike, HostTargetLike, LabelsLike, WeightsLike
+    from .._typing import ControlLike, HostEmbeddingLike, HostTargetLike, LabelsLike, PathOrPaths, WeightsLike
     from ..pruning import Pruner
     from ..targets import Kind
 from .cross_validation import pruner_of
+from .fingerprints import settings_of_run
 from .pipelines import ends_in_pruner, transformed
-from .scores import attributes, names_or_numbers
+from .scores import arrays_of, attributes, names_or_numbers, pruned_of
 
 __all__ = ["final_set"]
 
@@ -32,6 +34,7 @@ def final_set(
     kind: Kind | None = None,
     weights: WeightsLike | None = None,
     control: ControlLike | None = None,
+    store: PathOrPaths | None = None,
     progress: bool = True,
 ) -> xarray.Dataset:
     """The features to use: the same pruning as in :func:`cross_validate`, once, on all stimuli.
@@ -45,6 +48,8 @@ def final_set(
         As in :func:`secateur.cross_validate`, with one or T targets.
     groups : array (n,), optional
         As in :meth:`secateur.Pruner.fit`.
+    store : path, optional
+        As in :func:`secateur.cross_validate`: a folder that keeps the result.
     progress : bool
         Whether, before a run of more than a minute, a line says what it will take.
 
@@ -79,8 +84,13 @@ def final_set(
         X = transformed(pipeline, read, np.arange(read.n))
     features, targets = settings.read(X, target, weights, control)
     problem = settings.problem(features, targets, runs=1)
-    settings.cost(problem).announce(progress)
-    pruned = settings.search.run(problem, groups=groups)
+    controls = targets.controls if isinstance(targets, Targets) else None
+    attrs = attributes(pruner, targets.kind, 0, 1, 0, controls)
+    for name in ("cv", "repeats", "seed"):
+        del attrs[name]
+    with kept_parts(store, "final_set", lambda: settings_of_run(attrs, problem, pruner, [], groups)) as kept:
+        settings.cost(problem, runs=1 - kept.first("set")).announce(progress)
+        pruned = pruned_of(kept.part("set", 0, lambda: arrays_of(settings.search.run(problem, groups=groups))))
     shape = (len(targets), features.d)
     order = np.broadcast_to(pruned.order, shape)  # one row for all where they share a set
     rank = np.empty(shape, dtype=np.int64)
@@ -97,8 +107,4 @@ def final_set(
         "feature": names_or_numbers(features.names, features.d),
         "step": np.arange(1, features.d + 1),
     }
-    controls = targets.controls if isinstance(targets, Targets) else None
-    attrs = attributes(pruner, targets.kind, 0, 1, 0, controls)
-    for name in ("cv", "repeats", "seed"):
-        del attrs[name]
     return xarray.Dataset(variables, coords, attrs)

@@ -18,6 +18,7 @@ from ..provenance import own_version
 from ..pruning import Pruned, Pruner
 from ..pruning.result import Detail
 from ..pruning.settings import Search
+from ..resuming import Arrays
 from ..targets import DeviceTargets, Targets
 
 if TYPE_CHECKING:
@@ -27,7 +28,11 @@ if TYPE_CHECKING:
     from ..targets import Kind
 from .folds import Fold
 
-__all__ = ["FoldScores", "attributes", "collect", "cv_name", "names_or_numbers", "score_fold"]
+__all__ = [
+    "FoldScores", "arrays_of", "attributes", "collect", "cv_name", "names_or_numbers", "pruned_of", "score_fold",
+]  # fmt: skip
+
+PRUNED = ("baseline", "importance", "order", "curve", "support", "alignment")
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,30 @@ class FoldScores:
     pruned_test: Matrix
     undefined: Indices
     pruned: Pruned
+
+    def arrays(self) -> Arrays:
+        """As a store keeps them."""
+        return {"full_test": self.full_test, "pruned_test": self.pruned_test, "undefined": self.undefined} | arrays_of(
+            self.pruned
+        )
+
+    @classmethod
+    def of(cls, arrays: Arrays) -> FoldScores:
+        """As a store had them."""
+        pruned = pruned_of(arrays)
+        test = arrays["full_test"], pruned.alignment, arrays["pruned_test"], arrays["undefined"]
+        return cls(pruned.baseline, *test, pruned)
+
+
+def arrays_of(pruned: Pruned) -> Arrays:
+    """What a store keeps of a pruning."""
+    return {name: getattr(pruned, name) for name in PRUNED}
+
+
+def pruned_of(arrays: Arrays) -> Pruned:
+    """A pruning as a store had it, without the steps to its sets."""
+    baseline, importance, order, curve, support, alignment = (arrays[name] for name in PRUNED)
+    return Pruned(baseline, importance, order, curve, support, alignment, walked=())
 
 
 def score_fold(

@@ -39,6 +39,7 @@ class PruneReport(Section):
     commands: ClassVar[tuple[str, ...]] = ("demo", "prune")
     marks: ClassVar[tuple[str, ...]] = ("result.nc", "kept_features.csv", "summary.csv")
     file: ClassVar[str] = "result.nc"
+    sheet: ClassVar[str] = "Photographs of the stimuli"
 
     @classmethod
     def contents(cls) -> Mapping[str, str]:
@@ -250,6 +251,9 @@ class PruneReport(Section):
                 "figures", f"All pictures of {name} on one page: curves, held-out scores, matrices and maps of stimuli",
                 "One page of pictures: curves, held-out scores, similarity matrices, maps of the stimuli (MDS)",
             )  # fmt: skip
+            blocks += self.run.picture(
+                "maps", f"Maps of the stimuli (MDS) by their photographs, before and after pruning to {name}"
+            )
         return blocks
 
     def held_out(self) -> list[Block]:

@@ -24,12 +24,14 @@ class Section:
     ----------
     commands : as the command line calls them
     study : the name in ``settings.json`` where it is a study, else empty
+    sheet : what ``images.png`` shows
     marks : files that together show whose folder it is
     contents : what its files hold, where that is more than :data:`secateur.report.contents.FILES` says
     """
 
     commands: ClassVar[tuple[str, ...]] = ()
     study: ClassVar[str] = ""
+    sheet: ClassVar[str] = "Contact sheet of the images as the network saw them"
     marks: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, run: Run) -> None:
@@ -119,7 +121,7 @@ class Section:
             named = [one for one in read if one.get("first_stimuli")]
             if len(named) > 1:
                 blocks.append(Words("All files that name their stimuli name them in the same order."))
-        return [*blocks, *self.run.picture("images", "Contact sheet of the images as the network saw them")]
+        return [*blocks, *self.run.picture("images", self.sheet)]
 
     def results(self) -> tuple[list[Block], list[Tab]]:
         """An overview of all, and a tab for each target or test; by default the tables to read and all pictures."""
