@@ -219,14 +219,7 @@ def prune(
             pruner.set_params(joint=joint).settings()
             check_left_out(over, joint)
             check_store(store, out)
-            if targets_are not in (None, *WHOSE):
-                raise ValueError(f"--targets must be {enumerated(WHOSE)}, got {targets_are!r}")
-            if bootstrap and (over != "stimuli" or joint != "each"):
-                raise ValueError(
-                    f"--bootstrap must come without --over and --joint, got --over {over} and --joint {joint}"
-                )
-            if average and (over != "stimuli" or joint != "each"):
-                raise ValueError("--average must come without --over and --joint: it leaves one target, got both")
+            _check_targets(targets_are, over, joint, bootstrap=bool(bootstrap), average=average)
             if of_choices and (exclude or drop_missing):
                 raise ValueError("--exclude and --drop-missing must come with matrices, got triplets")
         checked_destination(out, overwrite)
@@ -298,6 +291,17 @@ def prune(
         job = replace(job, cv=cv, repeats=repeats, permutations=permutations, seed=seed, notes=notes, over=over)
         job = replace(job, choices=choices, whose=whose, bootstrap=bootstrap, store=store, pictures=pictures)
         _run(replace(job, groups=grouped, group_folds=group_folds), out, overwrite)
+
+
+def _check_targets(targets_are: str | None, over: str, joint: str, *, bootstrap: bool, average: bool) -> None:
+    """Refuse what can't be asked of several targets together."""
+    apart = over == "stimuli" and joint == "each"
+    if targets_are not in (None, *WHOSE):
+        raise ValueError(f"--targets must be {enumerated(WHOSE)}, got {targets_are!r}")
+    if bootstrap and not apart:
+        raise ValueError(f"--bootstrap must come without --over and --joint, got --over {over} and --joint {joint}")
+    if average and not apart:
+        raise ValueError("--average must come without --over and --joint: it leaves one target, got both")
 
 
 @contextmanager
