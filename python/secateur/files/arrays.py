@@ -151,7 +151,7 @@ def read_triplets_file(place: str) -> Loaded:
     ----------
     place : str
         A file, or ``file:key``. A .txt, as THINGS has them, holds three stimuli a line, with blanks or commas between;
-        a .csv or .tsv may have a heading. :func:`match_triplets` finds names among the features' stimuli.
+        a .csv or .tsv may have a heading. ``match_triplets`` finds names among the features' stimuli.
 
     Raises
     ------

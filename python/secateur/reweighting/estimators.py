@@ -86,7 +86,7 @@ class Reweighting(ABC, BaseEstimator):  # type: ignore[misc]
         n : int
             Number of stimuli to learn from.
         groups : array (n,), optional
-            As in :meth:`fit`.
+            As in ``fit``.
 
         Raises
         ------
