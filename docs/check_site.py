@@ -26,16 +26,21 @@ SHOWN |= {"video": ("src", "poster"), "audio": ("src",), "object": ("data",), "i
 LOADED = {"stylesheet", "icon", "preload", "modulepreload", "manifest", "prefetch"}  # what <link rel=...> fetches
 IN_STYLES = re.compile(r"""(?:url\(\s*|@import\s+)['"]?([^'")\s;]+)""")
 NARROW = 400  # pixels: a phone's
-OPENED = ("index.html", "start.html", "guide/index.html", "auto_gallery/index.html", "how_it_computes.html")
-OPENED += (
-    "coming_from.html",
-    "developer.html",
-    "changelog.html",
-    "api/index.html",
-    "api/networks.html",
-    "genindex.html",
+GENERATED = ("Pruner", "heatmaps.heatmap", "timecourse.permutation_test")
+OPENED = (
+    *("index.html", "start.html", "guide/index.html", "auto_gallery/index.html", "notebooks/index.html"),
+    *("how_it_computes.html", "coming_from.html", "developer.html", "changelog.html", "genindex.html"),
+    *("api/index.html", "api/networks.html", *(f"api/generated/secateur.{name}.html" for name in GENERATED)),
 )
-OPENED += ("api/generated/secateur.Pruner.html", "api/generated/secateur.timecourse.permutation_test.html")
+# What of a page lies beyond the right edge, but for what can be scrolled to.
+BEYOND = """
+return [...document.querySelectorAll("article.bd-article *, .prev-next-area *")].filter(part => {
+  if (part.getBoundingClientRect().right <= innerWidth + 1) return false;
+  for (let around = part.parentElement; !around.matches("article, .prev-next-area"); around = around.parentElement)
+    if (["auto", "scroll"].includes(getComputedStyle(around).overflowX)) return false;
+  return true;
+}).map(part => `<${part.localName}> ${part.textContent.trim().slice(0, 50)}`)
+"""
 SOUGHT = "permutation_test"
 
 
@@ -134,9 +139,9 @@ def complaints_of(site: Path) -> Iterator[str]:
         for name in OPENED:
             window.open(site / name, width=NARROW)
             yield from (f"{name}: {line}" for line in window.complaints("SEVERE"))
-            width = window.run("return document.documentElement.scrollWidth")
-            if width > NARROW:
-                yield f"{name} is {width} pixels wide on a screen of {NARROW}"
+            beyond = window.run(BEYOND)
+            if beyond:
+                yield f"{name}: {len(beyond)} parts don't fit into {NARROW} pixels, the first is {beyond[0]}"
         window.ask("/url", {"url": f"{(site / 'search.html').resolve().as_uri()}?q={SOUGHT}"})
         until, found = time.monotonic() + 20, []
         while not found and time.monotonic() < until:

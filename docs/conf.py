@@ -78,6 +78,7 @@ sphinx_gallery_conf = {
     "filename_pattern": r"[\\/]plot_",
     "image_scrapers": ("gallery_figures.figures",),  # figures of the reports, which pyplot doesn't know
     "ignore_repr_types": r"matplotlib\.figure",
+    "within_subsection_order": "gallery_figures.InOrder",
     "doc_module": ("secateur",),
     "reference_url": {"secateur": None},
     "backreferences_dir": "api/backreferences",
