@@ -4,7 +4,6 @@ In conf.py, with this folder on ``sys.path``::
 
     sphinx_gallery_conf = {
         "image_scrapers": ("gallery_figures.figures",),
-        "ignore_repr_types": r"matplotlib\\.figure",
         "within_subsection_order": "gallery_figures.InOrder",
     }
 """
@@ -24,15 +23,14 @@ ORDER = (
     *("heatmaps", "saliency", "occlusion", "importance", "drivers", "retention", "finetuning"),
 )
 
-SHOWN = "shown in the gallery"
-
 
 def figures(_block: Any, block_vars: dict[str, Any], gallery_conf: dict[str, Any], **_: Any) -> str:
     """Save the figure that the last line of a block gave, and return the reStructuredText that shows it."""
-    last = block_vars["example_globals"].get("___")  # kept while later blocks end without a value
-    if not isinstance(last, Figure) or last.get_label() == SHOWN:
+    values = block_vars["example_globals"]
+    last = values.get("___")
+    if not isinstance(last, Figure):
         return ""
-    last.set_label(SHOWN)
+    values["___"] = None  # so that it is told neither in words nor again behind a block that ends without a value
     path = next(block_vars["image_path_iterator"])
     last.savefig(path, dpi=110)
     title = block_vars["src_file"].rsplit("plot_", 1)[-1].removesuffix(".py").replace("_", " ")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -82,6 +85,16 @@ def test_held_out_whiskers_are_not_cut_off() -> None:
     result["pruned_test"][:] = [[0.9, 0.9, -0.8]] * 2
     for figure in (report.held_out(result, 0), report.held_out(result), report.overview(result)):
         assert whiskers_cut_off(figure) == []
+
+
+def test_notebooks_show_what_the_last_line_draws(compared: xarray.Dataset) -> None:
+    formatters = pytest.importorskip("IPython.core.formatters")
+    figure = report.comparison(compared)
+    for drawn in (figure, pickle.loads(pickle.dumps(figure)), copy.deepcopy(figure)):
+        drawn.axes[0].set_title("changed afterwards")
+        drawn.savefig(content := BytesIO(), dpi=100)
+        assert formatters.PNGFormatter()(drawn) == content.getvalue()
+    assert formatters.PNGFormatter()(Figure()) is None  # words alone
 
 
 def test_bars_that_are_missing_say_so(compared: xarray.Dataset, retained: xarray.Dataset) -> None:

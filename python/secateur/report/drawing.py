@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -129,7 +131,16 @@ def p_words(p: float, n: int) -> str:
 def blank_figure(width: float, height: float) -> Figure:
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), dpi=150, facecolor="white")
+    figure = Figure(figsize=(width, height), dpi=150, facecolor="white")
+    # Notebooks show what has this; a figure as it is they show only where pyplot was set up for them.
+    vars(figure)["_repr_png_"] = partial(_png_of, figure)
+    return figure
+
+
+def _png_of(figure: Figure) -> bytes:
+    content = BytesIO()
+    figure.savefig(content, format="png", dpi=100)
+    return content.getvalue()
 
 
 def axes_at(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
