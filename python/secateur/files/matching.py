@@ -30,6 +30,7 @@ __all__ = [
     "order_by_name",
     "order_taken",
     "stated_kind",
+    "swapped_words",
 ]
 STIMULI = ("labels", "stimuli", "stimulus", "items", "conditions", "conds")
 TARGETS = {
@@ -104,6 +105,14 @@ def match(target: Loaded, features: Loaded) -> tuple[Array, str | None]:
     if values.ndim >= 2 and values.shape[-2:] == (n, n):
         return values[..., order[:, None], order], note
     return values[..., pair_positions(order, n)], note
+
+
+def swapped_words(features: Array, target: Array) -> str:
+    """What to say where features and target look as if they were given the other way round; empty where not."""
+    n = len(features)
+    square = features.shape == (n, n) and np.allclose(features, features.T, equal_nan=True)
+    table = target.ndim == 2 and len(target) == n != target.shape[1]
+    return "are FEATURES and TARGET given the other way round?" if square and table else ""
 
 
 def order_taken(silent: str, other: str, names: Sequence[str] | None) -> str:
@@ -184,6 +193,7 @@ def left_out(
     of_features = known or own or [str(i) for i in range(count)]
     if len(of_target) != n or len(of_features) != count:
         return target, None, notes  # of other sizes, which is refused in its own words
+    of_target, of_features, exclude = _without_endings(of_target, of_features, exclude)
     gone = set(exclude)
     unknown = [name for name in exclude if name not in of_target and name not in of_features]
     if unknown:
@@ -193,9 +203,8 @@ def left_out(
     if gone:
         notes.append(f"{len(gone)} stimuli were left out as asked: {_first(sorted(gone))}")
     if drop_missing and own and known:
-        for listed, other, here, there in (
-            (own, known, target.path.name, features.path.name), (known, own, features.path.name, target.path.name),
-        ):  # fmt: skip
+        sides = (of_target, target.path.name), (of_features, features.path.name)
+        for (listed, here), (other, there) in (sides, sides[::-1]):
             lacking = [name for name in listed if name not in set(other) and name not in gone]
             if lacking:
                 notes.append(f"{len(lacking)} stimuli of {here} that {there} lacks were left out: {_first(lacking)}")
@@ -216,6 +225,17 @@ def left_out(
     values = target.values[..., stay[:, None], stay] if square else target.values[..., pair_positions(stay, n)]
     names = None if own is None else tuple(own[i] for i in stay)
     return replace(target, values=values, stimuli=names), keep, notes
+
+
+def _without_endings(
+    names: list[str], others: list[str], asked: Sequence[str]
+) -> tuple[list[str], list[str], Sequence[str]]:
+    """The names of both sides, and those asked for, without the extensions of photographs where one side has none."""
+    short, known = ([ENDING.sub("", name) for name in listed] for listed in (names, others))
+    whole = len(set(short)) == len(short) and len(set(known)) == len(known)
+    if not whole or len(set(short) & set(known)) <= len(set(names) & set(others)):
+        return names, others, asked
+    return short, known, [ENDING.sub("", name) for name in asked]
 
 
 def _without_pairs(values: Array, n: int, square: bool) -> list[int]:
