@@ -167,6 +167,25 @@ def test_subjects_alone_are_left_out(here):
     assert "gain of pruning in the subject left out is largest at" in said
 
 
+def test_what_was_matched_by_position_and_what_by_name(here):
+    for name, of in (("named", {"stimuli": NAMES[::-1]}), ("silent", {})):
+        np.savez(f"{name}.npz", patterns=np.random.default_rng(0).normal(size=(N, 5, 3)), times=[0, 0.1, 0.2], **of)
+        outcome = run("timecourse", "x.csv", f"{name}.npz", "--windows", "0-.1", "--cv", "3", "--out", name)
+        assert outcome.exit_code == 0, outcome.output
+    (named,), (silent,) = (json.loads(Path(f"{of}/settings.json").read_text())["notes"] for of in ("named", "silent"))
+    assert named == "the stimuli of named.npz were looked for by name, in the order of x.csv"
+    assert silent.startswith("silent.npz names no stimuli: its order is taken to be that of x.csv: item 0, item 1")
+    page = Path("silent/report.html").read_text(encoding="utf-8")
+    assert "Stimuli were matched by position, not by name" in page
+    assert "name them in the same order" not in page + Path("named/report.html").read_text(encoding="utf-8")
+
+
+def test_a_pattern_that_matches_nothing_is_told_what_there_is(here):
+    said = refused("timecourse", "x.csv", "study", "--out", "out")
+    assert "--pattern must match a file in 'study', got 'sub-*/**/*_epo.fif'" in said
+    assert f"it holds '{PATTERNS.removeprefix('study/')}'" in said
+
+
 def test_settings_and_methods_say_how_patterns_became_matrices(here):
     run("timecourse", "x.csv", PATTERNS, "--smoothing", "100ms", "--rdm", "euclidean", "--cv", "3", "--out", "out")
     settings = json.loads(Path("out/settings.json").read_text(encoding="utf-8"))
@@ -176,7 +195,7 @@ def test_settings_and_methods_say_how_patterns_became_matrices(here):
     }  # fmt: skip
     recording = settings["inputs"][1]
     assert (recording["shape"], recording["sensors"], recording["bad_channels"]) == ([N, 30, len(TIMES)], 30, [])
-    assert recording["first_stimuli"] == NAMES[:3]
+    assert recording["first_stimuli"] is None  # they were asked for by name
     said = Path("out/methods.md").read_text(encoding="utf-8")
     assert (
         "was the squared Euclidean distance, divided by the number of sensors, of their patterns over 30 sensors, at "

@@ -277,6 +277,25 @@ def test_names_with_and_without_extensions(here: Path, X: Any, S: Any) -> None:
     assert run("x.npz", "s.npz", "--kind", "similarity").exit_code == 2
 
 
+def test_stimuli_are_left_out_by_name_with_and_without_extensions(here: Path, X: Any, S: Any) -> None:
+    names = [f"animal {i}" for i in range(N)]
+    np.savez("x.npz", X=X[1:], labels=[f"{name}.jpg" for name in names[1:]])
+    np.savez("s.npz", S=S, labels=names)
+    for name in ("animal 3", "animal 3.jpg"):
+        outcome = run("x.npz", "s.npz", "--kind", "similarity", "--exclude", name, "--drop-missing", "--overwrite")
+        assert outcome.exit_code == 0, outcome.output
+        said = " ".join(outcome.stderr.split())
+        assert "note: 1 stimuli were left out as asked: animal 3." in said
+        assert "note: 1 stimuli of s.npz that x.npz lacks were left out: animal 0." in said
+        assert "22 stimuli" in outcome.stdout
+
+
+def test_features_and_target_the_other_way_round(here: Path) -> None:
+    outcome = run("s.npy", "x.npy", "--kind", "similarity")
+    assert outcome.exit_code == 2
+    assert "are FEATURES and TARGET given the other way round?" in outcome.stderr
+
+
 def test_groups_in_the_table_of_features(here: Path, X: Any) -> None:
     frame = pandas.DataFrame(X, columns=[f"f{k}" for k in range(D)])
     frame.insert(3, "category", ["ab"[i % 2] for i in range(N)])

@@ -191,6 +191,8 @@ def test_the_verdict_of_a_course_says_first_whether_any_gain_is_shown(runs: dict
         assert first.startswith(opening)
         assert ("least q = 0.4" in first) == (q == 0.4)
         assert "gain of pruning is largest at" in second
+    table.assign(q=0.4, significant=False, cluster=1, cluster_p=0.01).to_csv(course / "summary.csv", index=False)
+    assert section_of(read_run(course)).verdict()[0].startswith("Pruning helps in a run of times (cluster-based")
     table.drop(columns=[name for name in table if name in ("significant", "cluster", "cluster_p")]).to_csv(
         course / "summary.csv", index=False
     )

@@ -256,7 +256,7 @@ def prune(
             choices, given_target = read_triplets(values, X.n, odd) if of_choices else None, cast("Any", values)
             if choices is not None:
                 given_target = from_triplets(choices, X.n, weighted=not comparator_row(pruner.comparator).rank)
-            with hint_at_choices(target, of_choices, values):
+            with hint_at_choices(target, of_choices, values, X):
                 targets = read_target(given_target, X.n, said, control=[of for of, _ in controls] or None)
             if len(targets) == 1:
                 targets = replace(targets, labels=(loaded_target.path.stem,))
@@ -305,14 +305,14 @@ def _check_targets(targets_are: str | None, over: str, joint: str, *, bootstrap:
 
 
 @contextmanager
-def hint_at_choices(place: str, known: bool, values: Any = None) -> Iterator[None]:
-    """Refusals of a file that looks as if it held choices say so; ``known``: it is read as such."""
-    from ..files import choices_words
+def hint_at_choices(place: str, known: bool, values: Any = None, X: Features | None = None) -> Iterator[None]:
+    """Refusals of a file that looks as if it held choices, or features, say so; ``known``: it is read as choices."""
+    from ..files import choices_words, swapped_words
 
     try:
         yield
     except (TypeError, ValueError) as error:
-        words = "" if known else choices_words(place, values)
+        words = "" if known else choices_words(place, values) or (swapped_words(X.values, values) if X else "")
         raise (ValueError(f"{error}; {words}") if words else error) from error
 
 

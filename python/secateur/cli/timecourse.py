@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -168,6 +169,7 @@ def _read(
     from ..features import read_features
     from ..files import read_features_file, read_target_file
     from ..timecourse import rdm_movie, rdm_movies
+    from ..timecourse.movies import BY_POSITION
 
     with refuse_bad_input():
         embedding = read_features_file(place)
@@ -208,7 +210,6 @@ def _read(
                 title = f"{embedding.path.stem} pruned to {path.stem}"
                 return _Study(features, made, title, inputs, notes=notes, controls=controls or None)
             recording = _recording(path, stimuli, picks)
-            inputs[-1] |= _read_from(recording)
             if not movies:
                 _note_times(recording.time.values, path)
             if "subject" in recording.dims:
@@ -218,8 +219,9 @@ def _read(
                 continue
             known = recording.stimulus.values.tolist() if "stimulus" in recording.coords else None
             if not movies:
-                silent = features.stimuli is not None and path.suffix == ".npy"  # which holds no names
+                silent = BY_POSITION in recording.attrs
                 notes += _order_note(embedding, path, None if silent else known)
+            inputs[-1] |= _read_from(recording, stimuli)
             if stimuli is None and known is not None:
                 stimuli = known
             movies[subject] = rdm_movie(recording, **how)
@@ -237,11 +239,12 @@ def _measured(how: dict[str, Any], picks: str | None, movies: dict[Any, Any]) ->
     return {"dissimilarity": how["metric"], "picks": picks, "smoothing": how["smoothing"], "windows": windows, **ends}
 
 
-def _read_from(recording: xarray.DataArray) -> dict[str, Any]:
+def _read_from(recording: xarray.DataArray, asked: list[str] | None = None) -> dict[str, Any]:
     """What a file held, for ``settings.json``: shape, first stimuli, sensors, channels that were left out."""
     from ..timecourse.movies import BAD
 
     names = recording["stimulus"].values if "stimulus" in recording.coords else recording.attrs.get("stimuli")
+    names = None if asked is not None else names  # which are then in the order that was asked for, not the file's
     found: dict[str, Any] = {"shape": list(recording.shape)}
     found["first_stimuli"] = None if names is None else [str(name) for name in list(names)[:3]]
     if "sensor" in recording.dims:
@@ -254,8 +257,8 @@ def _order_note(embedding: Loaded, path: Path, names: Any) -> list[str]:
     from ..files import order_taken
 
     if names is not None and embedding.stimuli is not None:
-        return []
-    if names is None and embedding.stimuli is not None:
+        note = f"the stimuli of {path.name} were looked for by name, in the order of {embedding.path.name}"
+    elif names is None and embedding.stimuli is not None:
         note = order_taken(path.name, embedding.path.name, embedding.stimuli)
     else:
         note = order_taken(embedding.path.name, path.name, names)
@@ -350,7 +353,9 @@ def _run(
 ) -> None:
     """Prune, test, print the table, write the folder, name its files."""
     from ..report import folder, tables
+    from ..similarity import OpposedWarning
     from ..timecourse import group_test, noise_ceiling, permutation_test, prune
+    from ..validation import SmallFoldsWarning
 
     (cv, repeats, seed), (flips, permutations) = folds, counts
     d, n = study.features.d, study.features.n
@@ -378,7 +383,9 @@ def _run(
         terms = (permutations, pruner, cv, repeats, seed)
         more: dict[str, Any] = {"control": study.controls, "alpha": alpha}
         more["store"] = None if store is None else store.with_name(f"{store.name}.null")
-        with refuse_bad_input():
+        with refuse_bad_input(), warnings.catch_warnings():
+            for category in (OpposedWarning, SmallFoldsWarning):
+                warnings.simplefilter("ignore", category)  # it was said of the same folds
             null = permutation_test(study.features, study.movies, *terms, **more)
     heading = f"Synthetic recording: {study.title}" if study.synthetic else study.title
     print_text(f"{heading}\n\n{tables.course_text(course, test, null)}")

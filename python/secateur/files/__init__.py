@@ -24,11 +24,11 @@ from .arrays import (
     stimuli_of_target,
 )
 from .entries import Array, FileError, Loaded, Names, broken_files_refused
-from .matching import FEATURES, STIMULI, left_out, match, order_taken, stated_kind
+from .matching import FEATURES, STIMULI, left_out, match, order_taken, stated_kind, swapped_words
 from .triplets import choices_words, match_triplets
 
 __all__ = [
     "FEATURES", "FORMATS", "STIMULI", "Array", "FileError", "Loaded", "Names", "broken_files_refused",
     "choices_words", "left_out", "match", "match_triplets", "order_taken", "read_arrays", "read_features_file",
-    "read_groups_file", "read_target_file", "read_triplets_file", "stated_kind", "stimuli_of_target",
+    "read_groups_file", "read_target_file", "read_triplets_file", "stated_kind", "stimuli_of_target", "swapped_words",
 ]  # fmt: skip

@@ -31,6 +31,7 @@ __all__ = [
     "order_taken",
     "places_among",
     "stated_kind",
+    "swapped_words",
 ]
 STIMULI = ("labels", "stimuli", "stimulus", "items", "conditions", "conds")
 TARGETS = {
@@ -105,6 +106,14 @@ def match(target: Loaded, features: Loaded) -> tuple[Array, str | None]:
     if values.ndim >= 2 and values.shape[-2:] == (n, n):
         return values[..., order[:, None], order], note
     return values[..., pair_positions(order, n)], note
+
+
+def swapped_words(features: Array, target: Array) -> str:
+    """What to say where features and target look as if they were given the other way round; empty where not."""
+    n = len(features)
+    square = features.shape == (n, n) and np.allclose(features, features.T, equal_nan=True)
+    table = target.ndim == 2 and len(target) == n != target.shape[1]
+    return "are FEATURES and TARGET given the other way round?" if square and table else ""
 
 
 def order_taken(silent: str, other: str, names: Sequence[str] | None) -> str:
@@ -246,10 +255,8 @@ def left_out(
     if gone:
         notes.append(f"{len(gone)} stimuli were left out as asked: {_first(sorted(gone))}")
     if drop_missing and own and known:
-        for listed, other, here, there in (
-            (of_target, of_features, target.path.name, features.path.name),
-            (of_features, of_target, features.path.name, target.path.name),
-        ):  # fmt: skip
+        sides = (of_target, target.path.name), (of_features, features.path.name)
+        for (listed, here), (other, there) in (sides, sides[::-1]):
             lacking = [name for name in listed if name not in set(other) and name not in gone]
             if lacking:
                 notes.append(f"{len(lacking)} stimuli of {here} that {there} lacks were left out: {_first(lacking)}")

@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from .._typing import LabelsLike, PatternsLike, PicksLike, WindowsLike
 
 __all__ = [
-    "BAD", "BLOCK", "CROSS_VALIDATED", "DIMS", "LENGTH", "METRICS", "NUMBER", "SENSOR_TYPES", "WINDOW", "Recording",
-    "check_step", "picked", "rdm_movie", "read_seconds", "read_times", "read_windows",
+    "BAD", "BLOCK", "BY_POSITION", "CROSS_VALIDATED", "DIMS", "LENGTH", "METRICS", "NUMBER", "SENSOR_TYPES", "WINDOW",
+    "Recording", "check_step", "picked", "rdm_movie", "read_seconds", "read_times", "read_windows",
 ]  # fmt: skip
 
 SensorMetric = Literal["correlation", "euclidean", "mahalanobis", "crossnobis", "split-half"]
 METRICS: tuple[SensorMetric, ...] = get_args(SensorMetric)
 CROSS_VALIDATED = ("crossnobis", "split-half")
+BY_POSITION = "stimuli_by_position"  # attribute of a recording whose file names no stimuli, as those were named to us
 BAD = "bad_channels"  # attribute of a recording: the names of those that were left out
 DIMS = {
     "split": ("split", "splits", "run", "fold"),

@@ -16,11 +16,13 @@ import numpy as np
 import numpy.typing as npt
 import xarray
 
+from ..arguments import quoted
 from ..features import as_float64
 from ..reading import Reader, ReadError, check_size, load_npy, netcdf_array, npz_headers, npz_member
 from .codecs import check_zarr
 from .movies import (
     BAD,
+    BY_POSITION,
     DIMS,
     NUMBER,
     SENSOR_TYPES,
@@ -201,7 +203,9 @@ def subject_files(folder: str | os.PathLike[str], pattern: str) -> dict[str, Pat
             raise ValueError(f"pattern must match one file a subject, got {here!r} and {there!r}")
         files[subject] = path
     if not files:
-        raise ValueError(f"pattern must match a file in {str(folder)!r}, got {pattern!r}, which matches none")
+        held = sorted(str(path.relative_to(place)) for path in place.rglob("*") if path.suffix in FORMATS)
+        words = f": it holds {quoted(held)}" if held else ", and it holds no recording"
+        raise ValueError(f"pattern must match a file in {str(folder)!r}, got {pattern!r}, which matches none{words}")
     return {subject: files[subject] for subject in sorted(files)}
 
 
@@ -340,8 +344,9 @@ def _from_numpy(
         raise ValueError(
             f"path must be a {path.suffix} file without Python objects, got {path.name}, which numpy can't read"
         ) from error
+    taken = {} if names is None else {BY_POSITION: 1}
     if alone:
-        return _labelled(_plain(held[""], times, names), None)
+        return _labelled(_plain(held[""], times, names), None).assign_attrs(taken)
     fit = [name for name in held if held[name].ndim in (3, 4)]
     if (key is None and len(fit) != 1) or (key is not None and key not in held):
         raise ValueError(f"key must name the patterns among the arrays of {path.name}, {', '.join(held)}, got {key!r}")
@@ -351,7 +356,8 @@ def _from_numpy(
     )
     known = names if stimuli is None else tuple(stimuli.astype(str))
     read = _plain(held[fit[0] if key is None else key], own_times if times is None else times, known)
-    return _chosen(_labelled(read, None if sensors is None else sensors.astype(str)), names)
+    found = _chosen(_labelled(read, None if sensors is None else sensors.astype(str)), names)
+    return found.assign_attrs(taken) if stimuli is None else found
 
 
 def _plain(patterns: Any, times: ArrayLike | None, names: tuple[str, ...] | None) -> Recording:

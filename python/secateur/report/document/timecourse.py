@@ -94,14 +94,21 @@ class CourseReport(Section):
             alpha, count = float(self.settings.get("alpha", 0.05)), self.subjects
             sure = self.table["significant"].to_numpy(dtype=bool)
             test = f"paired one-sided t over n = {count} subjects, false discovery rate over times"
-            if sure.any():
+            clusters, runs = self._clusters()
+            if not sure.any() and runs:
+                found.append(
+                    f"Pruning helps in a run of times (cluster-based permutation test, p = {runs:.2g}), though no "
+                    f"single time has q ≤ {alpha:g} ({test})."
+                )
+                clusters = []
+            elif sure.any():
                 many = f"{int(sure.sum())} of {len(sure)} times have"
                 found.append(f"Pruning helps: {many} a gain with q ≤ {alpha:g} ({test}).")
             else:
                 q = self.table["q"].to_numpy(dtype=float)
                 least = f"; least q = {np.nanmin(q):.2g}" if np.isfinite(q).any() else ""
                 found.append(f"No gain is shown at any single time: none has q ≤ {alpha:g} ({test}{least}).")
-            found += self._clusters()
+            found += clusters
         if "permutation_p_max_gain" in self.table:
             p = float(self.table["permutation_p_max_gain"].min())
             drawn = str(self.settings.get("permutations") or "all")
@@ -114,17 +121,18 @@ class CourseReport(Section):
             "--permutations N tests whether these features fit better than if they were dealt to other stimuli."
         ]
 
-    def _clusters(self) -> list[str]:
+    def _clusters(self) -> tuple[list[str], float | None]:
+        """What the cluster test says, and the least p where it is significant."""
         if "cluster_p" not in self.table:
-            return []
+            return [], None
         found = self.table[self.table["cluster"] > 0]
         if found.empty:
-            return ["No run of times passes the threshold of the cluster test."]
+            return ["No run of times passes the threshold of the cluster test."], None
         group = self.run.dataset("group.nc")
-        few = "" if group is None else flips_words(group).partition(",")[2]
-        return [
-            f"The least p of a cluster of times is {found['cluster_p'].min():.2g}{f' ({few.strip()})' if few else ''}."
-        ]
+        few = "" if group is None else flips_words(group).partition(",")[2].strip()
+        p = float(found["cluster_p"].min())
+        words = f"The least p of a cluster of times is {p:.2g}{f' ({few})' if few else ''}."
+        return [words], p if p <= float(self.settings.get("alpha", 0.05)) else None
 
     def warnings(self) -> list[str]:
         found = super().warnings()
