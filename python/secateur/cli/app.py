@@ -31,7 +31,7 @@ __all__ = [
 # Arguments of the library that options are, by the names that the library gives them.
 OPTIONS = {
     **{name: f"--{name}" for name in ("cv", "repeats", "kind", "metric", "comparator", "search", "device", "threads")},
-    **{name: f"--{name}" for name in ("seed", "joint", "groups", "batch", "layer", "pool")},
+    **{name: f"--{name}" for name in ("seed", "joint", "groups", "batch", "layer", "pool", "store")},
     "max_features": "--max-features", "fixed_features": "--fixed",
 }  # fmt: skip
 
