@@ -154,6 +154,20 @@ def call_of(name, **options):
         return sc.Pruner(search=options.get("search", "ranking"), progress=options["progress"]).fit(X, X @ X.T)
     if name == "permutation_test":
         return sc.permutation_test(X, X @ X.T, 9, cv=3, progress=options["progress"])
+    if name == "bootstrap":
+        how = {"over": options.get("over", "stimuli"), "progress": options["progress"]}
+        return sc.bootstrap(X, np.stack([X @ X.T] * 2), 4, cv=3, **how)
+    if name == "compare":
+        return sc.compare(X, X @ X.T, ["full", "pruned", "ridge"], cv=3, progress=options["progress"])
+    if name == "compare_models":
+        return sc.compare_models(
+            {"a": X, "b": X[:, :6]}, X @ X.T, ["full", "pruned"], cv=3, n=4, progress=options["progress"]
+        )
+    if name.startswith("timecourse"):
+        call = sc.timecourse.prune if name == "timecourse" else sc.timecourse.permutation_test
+        more = {} if name == "timecourse" else {"n": 4}
+        movies = np.random.default_rng(2).normal(size=(2, 5, 435))
+        return call(X, movies, cv=3, kind="similarity", progress=options["progress"], **more)
     return sc.cross_validate(X, np.stack([X @ X.T] * 2), cv=3, progress=options["progress"])
 
 
@@ -164,6 +178,16 @@ def call_of(name, **options):
         ("permutation_test", {}, "10 runs of 3 folds of 30 stimuli x 12 features, 1 target"),
         ("fit", {}, "30 stimuli x 12 features, 1 target"),
         ("fit", {"search": "forward"}, "30 stimuli x 12 features, 1 target"),
+        ("bootstrap", {}, "4 draws, each with 3 folds of 30 stimuli x 12 features"),
+        ("bootstrap", {"over": "both"}, "4 draws, each with 3 folds of 30 stimuli x 12 features"),
+        ("compare", {}, "3 folds, the pruning of 1 of 3 methods, 30 stimuli x 12 features, 1 target"),
+        (
+            "compare_models",
+            {},
+            "4 divisions of the stimuli, each with 3 folds of 4 models in their spaces",
+        ),
+        ("timecourse", {}, "10 runs of 3 folds of 30 stimuli x 12 features, 1 target"),
+        ("timecourse permuted", {}, "50 runs of 3 folds of 30 stimuli x 12 features, 1 target"),
     ],
 )
 def test_a_long_run_is_announced_on_stderr(monkeypatch, capsys, name, options, words):
@@ -174,7 +198,7 @@ def test_a_long_run_is_announced_on_stderr(monkeypatch, capsys, name, options, w
     call_of(name, progress=True, **options)
     out, err = capsys.readouterr()
     (line,) = (line for line in err.splitlines() if line.startswith(("about ", "at most about ")))
-    assert line.endswith(f" MiB: {words}")
+    assert line.endswith(words if "each with" in words else f" MiB: {words}")
     assert not out
     assert line.startswith("at most") == ("search" in options)
     monkeypatch.setattr(cost, "LONG", 1e9)

@@ -161,7 +161,8 @@ def test_what_is_damaged_is_made_again(at, byte, tmp_path, worked):
 
 
 PERMUTED = {
-    "X": {"X": X + 1e-13}, "target": {"target": TARGETS + 1e-13}, "n": {"n": 6}, "seed": {"seed": 5}, "cv": {"cv": 4},
+    "X": {"X": X + 1e-13}, "target": {"target": TARGETS + 1e-13}, "permutations": {"n": 6},
+    "seed": {"seed": 5}, "cv": {"cv": 4},
     "metric": {"pruner": sc.Pruner("correlation")}, "comparator": {"pruner": sc.Pruner(comparator="spearman")},
     "search": {"pruner": sc.Pruner(search="forward")}, "kind": {"kind": "dissimilarity"},
     "weights": {"weights": np.arange(325) % 2}, "controls": {"control": TARGETS[1]}, "folds": {"groups": GROUPS},
@@ -291,10 +292,10 @@ def test_prune_goes_on(here, worked):
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (("--store", "run.store", "--out", "other", "--seed", "1"), "store must be of a run with the same seed, got"),
+        (("--store", "run.store", "--out", "other", "--seed", "1"), "--store must be of a run with the same seed, got"),
         (("--store", "out", "--out", "out"), "--store must be outside the results folder --out, got 'out' with 'out'"),
         (("--store", "out/run", "--out", "out"), "--store must be outside the results folder --out, got"),
-        (("--store", "x.npy", "--out", "out"), "store must be new, or one that cross_validate has begun, got"),
+        (("--store", "x.npy", "--out", "out"), "--store must be new, or one that cross_validate has begun, got"),
     ],
 )
 def test_prune_refuses(more, said, here):

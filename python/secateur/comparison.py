@@ -13,6 +13,7 @@ import xarray
 from sklearn.base import clone
 
 from .arguments import check_integer
+from .cost import announce_together
 from .features import Features, Indices, Matrix, read_features
 from .inference import explained_by, in_percent, read_subjects
 from .measures import enumerated
@@ -396,6 +397,9 @@ def compare(
             for method in read.values()
         )
     ]
+    prunes = [(one, own) for one, (own, _) in zip(read.values(), problems, strict=True) if isinstance(one, Pruner)]
+    costs = [one.settings().cost(own, folds) for one, own in prunes]
+    announce_together(costs, f"{len(folds)} folds, the pruning of {len(costs)} of {len(read)} methods", progress)
     scores = {name: np.full((len(read), len(targets), len(folds)), np.nan) for name in SCORES}
     similarities: list[list[Matrix]] = [[] for _ in folds]
     test = np.zeros((len(folds), features.n), dtype=bool)

@@ -16,7 +16,7 @@ from .problem import Problem, similarities_of
 from .progress import duration, say
 from .targets import Targets
 
-__all__ = ["Cost", "announce_together", "memory", "rate"]
+__all__ = ["Cost", "announce_measured", "announce_together", "memory", "rate"]
 
 # Seconds from which on a run is announced.
 LONG = 60.0
@@ -215,6 +215,12 @@ def announce_together(costs: Sequence[Cost], what: str, shown: bool) -> None:
         targets = _number(len(costs[0].problem.targets), "target")
         size = _size(max(one.bytes for one in costs))
         say(f"{bound}about {duration(seconds)}, {size}: {what}, {n} stimuli x {d} features, {targets}")
+
+
+def announce_measured(seconds: float, what: str, shown: bool) -> None:
+    """One line on stderr where what is about to be repeated takes over a minute, by what its first time took."""
+    if shown and seconds > LONG:
+        say(f"about {duration(seconds)}: {what}")
 
 
 def by_moments(problem: Problem) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
@@ -13,6 +14,7 @@ import xarray
 
 from .arguments import check_integer, check_share, is_number
 from .comparison import read_methods, score_method
+from .cost import announce_measured
 from .features import Features, Indices, Matrix, check_same_stimuli, read_features
 from .inference import fewest_of_half, joined_error, noise_ceiling, variance_over_stimuli
 from .measures import comparator_row
@@ -281,6 +283,7 @@ def compare_models(
     E = len(entries)
     test, nodes = np.empty((2, E, T, len(folds)))
     undefined = np.zeros((E, T, len(folds)), dtype=np.int64)
+    start = time.perf_counter()
     for e, entry in enumerate(with_progress(entries, E, "models x spaces", progress)):
         for f, found in enumerate(entry.scores(folds, groups, seed)):
             test[e, :, f], nodes[e, :, f], undefined[e, :, f] = found["test"], found["nodes"], found["undefined"]
@@ -300,8 +303,11 @@ def compare_models(
             means = mean_of_defined(np.moveaxis(np.array(scores), -1, 0))  # (E, F), over targets
             return with_differences(means).T
 
-        members = equal_groups(groups, targets.n)
-        _, variance = variance_over_stimuli(by_fold, folds, members, n, np.random.default_rng(seed), None, progress)
+        members, rng = equal_groups(groups, targets.n), np.random.default_rng(seed)
+        what = f"{n} divisions of the stimuli, each with {len(folds)} folds of {E} models in their spaces"
+        # twice on half the training stimuli, which have a quarter of the pairs
+        announce_measured(1.5 * n * (time.perf_counter() - start), what, progress)
+        _, variance = variance_over_stimuli(by_fold, folds, members, n, rng, None, progress)
         parts.append((variance, len(members) - 1))
     if over != "stimuli":
         there = (~np.isnan(by_subject)).sum(axis=1)

@@ -32,6 +32,7 @@ __all__ = [
 OPTIONS = {
     **{name: f"--{name}" for name in ("cv", "repeats", "kind", "metric", "comparator", "search", "device", "threads")},
     **{name: f"--{name}" for name in ("seed", "joint", "groups", "batch", "layer", "pool", "pattern", "picks")},
+    "store": "--store",
     "max_features": "--max-features", "fixed_features": "--fixed",
 }  # fmt: skip
 

@@ -148,7 +148,7 @@ def permutation_test(
     problem = settings.problem(features, targets, folds, runs=n + 1)
     apart = 1 if whose is None else int(whose.max()) + 1
     steps = [batch for batch in batches for _ in folds]
-    attrs = attributes(pruner, targets.kind, cv, repeats, seed, targets.controls) | left_out(over) | {"n": n}
+    attrs = attributes(pruner, targets.kind, cv, repeats, seed, targets.controls) | left_out(over)
     moved: Problem | None = None
 
     def run(batch: Indices, fold: Fold, report: Report) -> Arrays:
@@ -158,7 +158,7 @@ def permutation_test(
         scores = score_fold(moved, fold, settings.search, groups=groups, report=report, whose=whose)
         return {"full": scores.full_test, "pruned": scores.pruned_test, "undefined": scores.undefined}
 
-    depends = partial(settings_of_run, attrs, problem, pruner, folds, groups, whose)
+    depends = partial(settings_of_run, attrs, problem, pruner, folds, groups, whose, permutations=n)
     with kept_parts(store, "permutation_test", depends) as kept:
         done, sizes = kept.first("block"), [*map(len, steps)]
         left = sum(sizes[done:]) // len(folds)
@@ -190,7 +190,7 @@ def permutation_test(
     full_test = variables["observed_pruned_test"][1] - variables["observed_gain"][1]
     warn_of_opposition(full_test, targets.held)
     coords = {"target": names_or_numbers(targets.labels, len(targets)), "permutation": np.arange(n)}
-    return xarray.Dataset(variables, coords, attrs)
+    return xarray.Dataset(variables, coords, {**attrs, "n": n})
 
 
 def family_wise_p(observed: Matrix, null: Matrix) -> Matrix:

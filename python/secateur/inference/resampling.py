@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arguments import check_integer, check_share
+from ..cost import announce_measured
 from ..features import Indices, Matrix, read_features
 from ..measures import comparator_row
 from ..pairs import pair_count
@@ -210,9 +212,14 @@ def bootstrap(
     resampler = _Resampler(problem, targets, over != "stimuli", folds, settings.search, groups, members)
     attrs = attributes(pruner, targets.kind, cv, repeats, seed)
     attrs |= {"n": n, "over": over, "confidence": confidence, "method": method, "resample": resample}
-    with kept_parts(store, "bootstrap", lambda: settings_of_run(attrs, problem, pruner, folds, groups)) as kept:
+    asked = {("draws" if name == "n" else name): value for name, value in attrs.items()}
+    with kept_parts(store, "bootstrap", lambda: settings_of_run(asked, problem, pruner, folds, groups)) as kept:
         resampler.kept = kept
+        start = time.perf_counter()
         observed = resampler.scores([_Draw()])[:, 0]
+        left = _runs_left(kept, resampler, n, over, method)
+        what = f"{n} draws, each with {len(folds)} folds of {features.n} stimuli x {features.d} features"
+        announce_measured(left * (time.perf_counter() - start), what, progress and resample == "procedure")
         if method == "t":
             found = _by_standard_error(resampler, observed, n, over, confidence, rng, progress)
         else:
@@ -230,6 +237,16 @@ def bootstrap(
     names = names_or_numbers(targets.labels, len(targets)) if over == "stimuli" else np.array(["mean"])
     coords = {"target": names, "resample": np.arange(n), "bound": ["lower", "upper"]}
     return xarray.Dataset(variables, coords, attrs)
+
+
+def _runs_left(kept: Parts, resampler: _Resampler, n: int, over: str, method: str) -> float:
+    """How many prunings in all folds are to be done; those of half the stimuli have a quarter of the pairs."""
+    at_once = len(resampler.batches([_Draw()] * n)[0])
+    if method == "percentile":
+        return max(0, n - kept.first("batch") * at_once)
+    divisions = 0 if over == "subjects" else n - kept.first("stimuli")
+    people = 0 if over == "stimuli" else n - kept.first("subjects") * at_once
+    return 1.5 * divisions + max(0, people)
 
 
 def _by_percentiles(

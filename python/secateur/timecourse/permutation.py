@@ -23,7 +23,7 @@ from ..statistics import clusters_along, largest_masses, permutation_p
 from ..validation import score_fold
 from .cluster import results
 from .group import TAILS, Alternative, apart_of, check_alternative, finite_z, means_of_folds, over_times
-from .pruning import BUDGET, Study, divided, input_digests, planned, settings_of
+from .pruning import BUDGET, Study, announce, divided, input_digests, planned, settings_of
 from .subjects import WINDOW
 
 if TYPE_CHECKING:
@@ -142,9 +142,9 @@ def permutation_test(
     orders = np.vstack([np.arange(study.features.n), relabellings(study.features.n, n, seed, groups)])
     size = _at_once(study, max(chunk.span.stop - chunk.span.start for chunk in chunks))
     parts = [(chunk, slice(b, min(b + size, n + 1))) for chunk in chunks for b in range(0, n + 1, size)]
-    attrs = settings_of(study, cv, repeats, seed) | {"n": n}
+    attrs = settings_of(study, cv, repeats, seed)
     whole = {} if groups is None else {"groups": digest_of(np.asarray(groups).tolist())}
-    asked = {**attrs, **inputs, **whole, "orders at once": size}
+    asked = {**attrs, "permutations": n, **inputs, **whole, "orders at once": size}
     scores = np.empty((2, n + 1, len(read.subjects), len(read.times)))
     undefined = 0
 
@@ -162,6 +162,8 @@ def permutation_test(
                 left.append(key)
             else:
                 fill(key, held["values"], int(held["undefined"]))
+        if progress and client is None:
+            announce(study, read, chunks, len(chunks), orders=-(-(n + 1) * len(left) // len(parts)))
         calls = (
             (key, (parts[key][0].names, read.at(parts[key][0].subject, parts[key][0].span), orders[parts[key][1]]))
             for key in left
@@ -188,7 +190,7 @@ def permutation_test(
         found = against_relabellings(course, TAILS[alternative], apart)
         variables |= {f"{what}_{name}": ("time", values) for what, values in found.items()}
     attrs |= {
-        "alpha": float(alpha), "alternative": alternative, "subjects": len(read.subjects),
+        "n": n, "alpha": float(alpha), "alternative": alternative, "subjects": len(read.subjects),
         "groups": "" if groups is None else "relabelled as a whole", "inputs_sha256": digest_of(inputs),
     }  # fmt: skip
     return xarray.Dataset(variables, coords, attrs)

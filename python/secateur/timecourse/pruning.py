@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from ..targets import Kind
 
 __all__ = [
-    "BUDGET", "MOST", "SCORES", "Chunk", "Study", "blank", "check_stimuli", "divided", "from_one_to_all",
+    "BUDGET", "MOST", "SCORES", "Chunk", "Study", "announce", "blank", "check_stimuli", "divided", "from_one_to_all",
     "input_digests", "laid_out", "planned", "prune", "prune_chunk", "settings_of", "values_of",
 ]  # fmt: skip
 
@@ -328,13 +328,18 @@ def prune(
                 yield key, laid_out(part)
 
     if store is None:
+        if progress and client is None:
+            announce(study, read, chunks, len(chunks))
         with closing(run(list(range(len(chunks))))) as parts:
             for key, made in parts:
                 for name, (dims, values) in made.items():
                     course[name].values[place_of(dims, chunks[key].subject, chunks[key].span)] = values
     else:
         with opened(store, course, settings, [(part.subject, part.span) for part in chunks]) as kept:
-            with closing(run([key for key in range(len(chunks)) if key not in kept.done])) as parts:
+            left = [key for key in range(len(chunks)) if key not in kept.done]
+            if progress and client is None:
+                announce(study, read, chunks, len(left))
+            with closing(run(left)) as parts:
                 for key, made in parts:
                     kept.put(key, made)
             course = kept.finish()
@@ -420,6 +425,18 @@ def divided(study: Study, movies: Movies, size: int | None) -> list[Chunk]:
         for s, subject in enumerate(movies.subjects)
         for t in range(0, count, size)
     ]
+
+
+def announce(study: Study, movies: Movies, chunks: list[Chunk], left: int, orders: int = 1) -> None:
+    """One line on stderr where the chunks that are left, in so many orders of the stimuli, take over a minute."""
+    if not left:
+        return
+    settings, names = study.pruner.settings(), chunks[0].names[:1]
+    one = settings.problem(study.features, study.targets(movies.at(0, slice(0, 1)), names), study.folds, runs=1)
+    subjects = len(movies.subjects)
+    runs = subjects * len(movies.times) * orders * (1 if study.over == "stimuli" else subjects - 1)
+    span = chunks[0].span
+    settings.cost(one, study.folds, -(-runs * left // len(chunks)), span.stop - span.start).announce(True)
 
 
 def values_of(study: Study, movies: Movies, part: Chunk) -> tuple[Any, ...]:
