@@ -63,6 +63,13 @@ def test_every_public_name_is_on_a_page_once():
 # Dependencies
 
 
+def test_every_extra_is_on_the_page_of_installation():
+    page = (ROOT / "docs" / "guide" / "install.md").read_text(encoding="utf-8")
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    rows = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
+    assert sorted(rows) == sorted(extras)
+
+
 def test_groups_hold_what_extras_hold():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     groups, extras = project["dependency-groups"], project["project"]["optional-dependencies"]

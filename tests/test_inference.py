@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import warnings
 
@@ -246,11 +247,14 @@ def test_intervals_are_quantiles_of_the_draws():
     assert {name: anew.attrs[name] for name in expected} == expected
 
 
+RNG = "rng" if "rng" in inspect.signature(stats.bootstrap).parameters else "random_state"  # SciPy before 1.15
+
+
 @pytest.mark.parametrize("size", [12, 30])
 @pytest.mark.parametrize("statistic", [np.mean, np.var, stats.skew])
 def test_bca_is_scipys(statistic, size):
     sample = np.random.default_rng(size).gamma(1.5, size=size)
-    terms = {"n_resamples": 999, "method": "BCa", "confidence_level": 0.9, "rng": np.random.default_rng(1)}
+    terms = {"n_resamples": 999, "method": "BCa", "confidence_level": 0.9, RNG: np.random.default_rng(1)}
     theirs = stats.bootstrap((sample,), statistic, **terms)
     left_out = np.array([statistic(np.delete(sample, i)) for i in range(size)])
     ours = inference.interval_of(theirs.bootstrap_distribution, float(statistic(sample)), 0.9, [left_out])
@@ -264,7 +268,7 @@ def test_bca_of_two_samples_is_scipys():
     def statistic(a, b, axis=-1):
         return np.var(a, axis=axis) / np.mean(b, axis=axis)
 
-    theirs = stats.bootstrap((a, b), statistic, n_resamples=999, method="BCa", rng=np.random.default_rng(1))
+    theirs = stats.bootstrap((a, b), statistic, n_resamples=999, method="BCa", **{RNG: np.random.default_rng(1)})
     parts = [
         np.array([statistic(np.delete(a, i), b) for i in range(20)]),
         np.array([statistic(a, np.delete(b, i)) for i in range(14)]),

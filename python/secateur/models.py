@@ -269,8 +269,8 @@ def compare_models(
     >>> models = {"a": rng.normal(size=(40, 30)), "b": rng.normal(size=(40, 30))}
     >>> target = models["a"][:, :6] @ models["a"][:, :6].T
     >>> result = compare_models(models, target, ["full", "pruned"], cv=3, n=5)
-    >>> differences_table(result).loc[["a - b, pruned"], ["p_holm"]].iloc[0, 0] < 0.05
-    np.True_
+    >>> bool(differences_table(result).loc[["a - b, pruned"], ["p_holm"]].iloc[0, 0] < 0.05)
+    True
     """
     confidence = check_share("confidence", confidence)
     pruner = pruner_of(pruner, kind)
