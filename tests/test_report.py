@@ -177,6 +177,22 @@ def test_matrices_in_their_own_values(three: Case) -> None:
     check_layout(figure)
 
 
+def test_a_target_in_another_order_is_drawn_in_the_order_of_the_features(one: Case) -> None:
+    pandas = pytest.importorskip("pandas")
+    names, order = [f"s{i}" for i in range(N)], np.random.default_rng(2).permutation(N)
+    X, turned = pandas.DataFrame(one.X, index=names), [names[i] for i in order]
+    target = pandas.DataFrame(one.target[np.ix_(order, order)], index=turned, columns=turned)
+
+    def drawn(figure: Figure) -> list[object]:
+        return [axes.images[0].get_array() for axes in figure.axes if axes.images]
+
+    for figure in (report.matrices, report.page):
+        with pytest.warns(UserWarning, match="reordered by name to the order of X"):
+            named = drawn(figure(one.result, X, target))
+        for mine, plain in zip(named, drawn(figure(one.result, one.X, one.target)), strict=True):
+            np.testing.assert_array_equal(np.ma.filled(mine, np.nan), np.ma.filled(plain, np.nan))
+
+
 def test_missing_pairs_are_left_blank(one: Case) -> None:
     target = one.target.copy()
     target[2, 5] = target[5, 2] = np.nan

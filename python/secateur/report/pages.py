@@ -79,9 +79,11 @@ def page(
     >>> figure.get_size_inches().tolist()
     [11.69, 8.27]
     """
-    values = read_features(X).values
+    features = read_features(X)
+    values = features.values
     n, d = values.shape
-    t, targets, coloured = checked_target(result, which), targets_of(target, n, result), drawing.read_groups(groups, n)
+    t, targets = checked_target(result, which), targets_of(target, features, result)
+    coloured = drawing.read_groups(groups, n)
     if permutations is not None and permutations.sizes["target"] != result.sizes["target"]:
         raise ValueError(
             f"permutations must be of the result's {result.sizes['target']} targets, got {permutations.sizes['target']}"

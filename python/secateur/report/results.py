@@ -18,6 +18,7 @@ from . import drawing
 
 if TYPE_CHECKING:
     from .._typing import HostTargetLike
+    from ..features import Features
     from ..targets import Kind
 
 __all__ = [
@@ -98,9 +99,9 @@ def checked_target(result: xarray.Dataset, target: int) -> int:
     return check_integer("target", target, 0, result.sizes["target"] - 1)
 
 
-def targets_of(target: HostTargetLike, n: int, result: xarray.Dataset) -> Targets:
-    """The target that a result was made with."""
-    targets = read_target(target, n, cast("Kind", str(result.attrs["kind"])))
+def targets_of(target: HostTargetLike, features: Features, result: xarray.Dataset) -> Targets:
+    """The target that a result was made with, in the order of the features' stimuli."""
+    targets = read_target(target, features.n, cast("Kind", str(result.attrs["kind"])), stimuli=features.stimuli)
     if len(targets) != result.sizes["target"]:
         raise ValueError(f"target must hold the {result.sizes['target']} targets of the result, got {len(targets)}")
     return targets
