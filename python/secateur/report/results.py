@@ -65,7 +65,7 @@ def what_targets_are(result: xarray.Dataset) -> str:
 
 def things_of(result: xarray.Dataset) -> str:
     """What was kept or not: features, unless the result says otherwise."""
-    return str(result.attrs.get("features", "features"))
+    return str(result.attrs.get("features", "features")).split(", masked by")[0]  # parts of a transformer say by what
 
 
 def consensus(result: xarray.Dataset, target: int = 0) -> npt.NDArray[np.bool_]:
