@@ -262,6 +262,10 @@ def test_methods_know_every_name() -> None:
         assert {"author", "title", "year"} <= set(one.fields), key
         assert one.fields["year"] in one.short
         assert bibtex([key]).count("{") == bibtex([key]).count("}")
+        assert not set("{}\\") & set(one.line()), key
+        assert "others" not in one.line()
+    assert "Novovičová, Jana" in REFERENCES["pudil1994"].line()
+    assert "van der Walt, Stéfan J.; et al. (2020)" in REFERENCES["harris2020"].line()
 
 
 def test_tables_to_read_become_tables() -> None:
