@@ -321,6 +321,10 @@ def test_pictures_refuse_what_does_not_fit(one: Case, three: Case) -> None:
         report.page(one.result, one.X, one.target, groups=["a"])
     with pytest.raises(ValueError, match="permutations must be of the result's 1 targets, got 3"):
         report.page(one.result, one.X, one.target, three.null)
+    other = sc.permutation_test(one.X, one.target, 1, one.pruner, cv=3, progress=False)  # of other folds
+    for draw in (lambda: report.page(one.result, one.X, one.target, other), lambda: report.html(one.result, other)):
+        with pytest.raises(ValueError, match=r"permutations must be of the result.s run .* where the result has"):
+            draw()
     with pytest.raises(ValueError, match="target must hold the 3 targets"):
         report.matrices(three.result, one.X, three.target[0].values)
 
