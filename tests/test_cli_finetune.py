@@ -99,6 +99,18 @@ def test_refusals(arguments, words, inputs, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("word", ["none", "None", "random"])
+def test_random_weights_have_one_word_in_all_commands(word, inputs, tmp_path, monkeypatch):
+    """With weights at random each command goes on to what it refuses next, and says that they are."""
+    monkeypatch.chdir(tmp_path)
+    net = ["--network", "squeezenet1_1", "--weights", word, "--out", "x"]
+    done = run(inputs / "images", inputs / "subjects.npy", *net, "--layer", "features.99")
+    assert "layer must be a step of squeezenet1_1" in done.stderr
+    assert "squeezenet1_1 has random weights: what it sees means nothing" in done.stderr
+    done = CliRunner().invoke(app, ["embed", str(inputs / "images"), *net, "--layer", "fc9"])
+    assert "layer must be a module of squeezenet1_1" in done.stderr
+
+
 def test_images_that_do_not_fit(inputs, tmp_path):
     np.save(tmp_path / "small.npy", np.random.default_rng(0).random((2, 36)))
     done = run(inputs / "images", tmp_path / "small.npy", *QUICK, "--out", tmp_path / "out")

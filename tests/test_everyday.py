@@ -89,7 +89,7 @@ def test_pipelines_that_cannot_be_are_refused(X: Any, S: Any) -> None:
         sc.cross_validate(X, S, make_pipeline(PCA(), sc.Pruner(kind="similarity")), cv=folds)
     with pytest.raises(TypeError, match="which cross_validate and final_set take"):
         sc.permutation_test(X, S, n=1, pruner=make_pipeline(PCA(3), sc.Pruner()))
-    with pytest.raises(TypeError, match=r"pruner must be a secateur\.Pruner, got Pipeline"):
+    with pytest.raises(TypeError, match="got Pipeline that ends in StandardScaler, not in a Pruner"):
         sc.cross_validate(X, S, make_pipeline(PCA(3), StandardScaler()))
 
 
@@ -110,6 +110,10 @@ def test_a_fitted_pruner_becomes_an_rdm(X: Any, S: Any) -> None:
     for first in (pruner, pruner.support_):
         with pytest.raises(TypeError, match="X must come before support, got them the other way round"):
             sc.to_rsatoolbox(first, X)
+    result = sc.cross_validate(X, S, sc.Pruner(kind="similarity"), cv=3)
+    for given in ((result,), (X, result)):
+        with pytest.raises(TypeError, match=r"got a Dataset: of a result pass its masks"):
+            sc.to_rsatoolbox(*given)
 
 
 # The command line -----------------------------------------------------------------------------------------------

@@ -370,6 +370,10 @@ def test_forty_pairs(images, target):
     assert table.t == pytest.approx(stats.ttest_rel(result.pruned_test[0], result.full_test[0]).statistic)
     assert np.isnan(table.p)  # the same images are tested eight times
     assert table.p_gain == result.p_gain.item() >= 1 / 20
+    text = sc.report.tables.text(result)
+    assert "No permutation null" not in text
+    assert f"{result.p_gain.item():.2g}" in text.split("p (gain)")[1].split("\n\n")[0].split()
+    assert "from 19 relabellings of the target's stimuli, what was learnt staying as it is" in " ".join(text.split())
 
 
 @pytest.mark.parametrize("kind", ["rectified", "pooled"])

@@ -14,6 +14,7 @@ import secateur as sc
 import vision_models
 from secateur import feature_maps
 from secateur.networks import parts
+from secateur.report.results import things_of
 
 torch = vision_models.torch
 nn = torch.nn
@@ -249,6 +250,7 @@ def test_selection_inserts_parts_one_by_one(name, ask, images, target):
         own = square[np.ix_(stimuli, stimuli)][np.triu_indices(stimuli.sum(), 1)]
         return reference.alignment(embedded(changed, pixels)[stimuli], own, "cosine", "pearson")
 
+    assert things_of(result) == ask["parts"]
     if "zero" in result.attrs["features"]:
         for step in steps:
             kept = np.isin(np.arange(len(order)), order[:step])

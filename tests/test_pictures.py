@@ -306,6 +306,10 @@ def test_curves_start_where_they_are_defined() -> None:
     result = sc.cross_validate(X, X[:, :2] @ X[:, :2].T, sc.Pruner("correlation"), cv=3, progress=False)
     figure = report.insertion_curves(result)
     assert "curves start from 2 features: with fewer, all those of a stimulus are zero or alike" in words_of(figure)
+    figure.canvas.draw()
+    (note,) = figure.axes[0].texts
+    low = figure.axes[0].transData.inverted().transform(note.get_window_extent())[0, 1]
+    assert low > float(result["curve"].max())  # the words lie on no curve
     curves = [line for line in figure.axes[0].lines if len(line.get_xdata()) > 3]
     assert {int(line.get_xdata()[0]) for line in curves} == {2}
     assert "curves start" not in words_of(report.insertion_curves(sc.cross_validate(X, X[:, :2] @ X[:, :2].T, cv=3)))

@@ -177,6 +177,22 @@ def test_matrices_in_their_own_values(three: Case) -> None:
     check_layout(figure)
 
 
+def test_a_target_in_another_order_is_drawn_in_the_order_of_the_features(one: Case) -> None:
+    pandas = pytest.importorskip("pandas")
+    names, order = [f"s{i}" for i in range(N)], np.random.default_rng(2).permutation(N)
+    X, turned = pandas.DataFrame(one.X, index=names), [names[i] for i in order]
+    target = pandas.DataFrame(one.target[np.ix_(order, order)], index=turned, columns=turned)
+
+    def drawn(figure: Figure) -> list[object]:
+        return [axes.images[0].get_array() for axes in figure.axes if axes.images]
+
+    for figure in (report.matrices, report.page):
+        with pytest.warns(UserWarning, match="reordered by name to the order of X"):
+            named = drawn(figure(one.result, X, target))
+        for mine, plain in zip(named, drawn(figure(one.result, one.X, one.target)), strict=True):
+            np.testing.assert_array_equal(np.ma.filled(mine, np.nan), np.ma.filled(plain, np.nan))
+
+
 def test_missing_pairs_are_left_blank(one: Case) -> None:
     target = one.target.copy()
     target[2, 5] = target[5, 2] = np.nan
@@ -305,6 +321,10 @@ def test_pictures_refuse_what_does_not_fit(one: Case, three: Case) -> None:
         report.page(one.result, one.X, one.target, groups=["a"])
     with pytest.raises(ValueError, match="permutations must be of the result's 1 targets, got 3"):
         report.page(one.result, one.X, one.target, three.null)
+    other = sc.permutation_test(one.X, one.target, 1, one.pruner, cv=3, progress=False)  # of other folds
+    for draw in (lambda: report.page(one.result, one.X, one.target, other), lambda: report.html(one.result, other)):
+        with pytest.raises(ValueError, match=r"permutations must be of the result.s run .* where the result has"):
+            draw()
     with pytest.raises(ValueError, match="target must hold the 3 targets"):
         report.matrices(three.result, one.X, three.target[0].values)
 

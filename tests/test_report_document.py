@@ -230,6 +230,8 @@ def test_warnings_are_given_where_due(runs: dict[str, Path], planted: Any) -> No
     assert cautions.coarse_null(1000) == []
     assert cautions.random_weights({"weights": "IMAGENET1K_V1"}) == []
     assert cautions.random_weights({"network": {"weights": "random, seed 0"}})
+    inputs = [{"role": "network", "weights": "random, seed 0"}]  # of a study
+    assert cautions.random_weights({"network": {"weights": "none"}, "inputs": inputs})
     assert cautions.baseline([-0.1, 0, 0.1], [False, True, True], "s") == []
     assert "1 time before 0 s (-0.1 to -0.1 s)" in cautions.baseline([-0.1, 0, 0.1], [True, True, True], "s")[0]
 
@@ -264,6 +266,10 @@ def test_methods_know_every_name() -> None:
         assert {"author", "title", "year"} <= set(one.fields), key
         assert one.fields["year"] in one.short
         assert bibtex([key]).count("{") == bibtex([key]).count("}")
+        assert not set("{}\\") & set(one.line()), key
+        assert "others" not in one.line()
+    assert "Novovičová, Jana" in REFERENCES["pudil1994"].line()
+    assert "van der Walt, Stéfan J.; et al. (2020)" in REFERENCES["harris2020"].line()
 
 
 def test_tables_to_read_become_tables() -> None:

@@ -166,6 +166,9 @@ def test_a_folder_holds_what_was_said(home, written, name):
                          "groups of layers.early"]  # fmt: skip
     assert ("control" in roles) == (name == "nested")
     assert any("rdms.npz were reordered by name" in note for note in settings["notes"])
+    page = (home / name / "report.html").read_text(encoding="utf-8")
+    assert "Targets were read as dissimilarities (RDMs)." in page
+    assert "Target dissimilarities (RDMs) entered negated" in page
 
 
 @pytest.mark.parametrize("name", STUDIES)

@@ -607,6 +607,8 @@ def test_a_dataframe_names_its_stimuli() -> None:
     ):
         turned = sc.alignment(X, S.loc[[*"bacdef"], [*"bacdef"]], kind="similarity")
     assert turned == sc.alignment(X, S, kind="similarity")
+    with pytest.raises(ValueError, match=r"same order, got 'f' where X has 'a' \(stimulus 0\): it has no 'c'$"):
+        sc.alignment(X, S.set_axis([*"fezdba"], axis=0).set_axis([*"fezdba"], axis=1), kind="similarity")
     with pytest.raises(ValueError, match=r"same order, got 'z' where X has 'a' \(stimulus 0\)"):
         sc.alignment(X, S.set_axis([*"zbcdef"], axis=0).set_axis([*"zbcdef"], axis=1), kind="similarity")
     with pytest.raises(ValueError, match=r"same order, got 'b' where X has 'a' \(stimulus 0\)"):

@@ -401,9 +401,11 @@ def _pairs_by_name(own: tuple[str, ...] | None, stimuli: tuple[str, ...] | None,
 def _check_names(own: tuple[str, ...] | None, stimuli: tuple[str, ...] | None, name: str) -> None:
     if own and stimuli and own != stimuli:
         i = next(i for i, (mine, known) in enumerate(zip(own, stimuli, strict=True)) if mine != known)
+        lacks = next((one for one in stimuli if one not in own), None)
+        missing = "" if lacks is None else f": it has no {lacks!r}"
         raise ValueError(
             f"{name} must name the stimuli of X in the same order, got {own[i]!r} where X has {stimuli[i]!r} "
-            f"(stimulus {i})"
+            f"(stimulus {i}){missing}"
         )
 
 

@@ -9,7 +9,19 @@ import numpy as np
 import typer
 
 from .app import app, exit_with_message, log, print_files, print_text, refuse_bad_input
-from .options import Folds, Overwrite, Pruning, Repeats, argument, flag, option, run_settings, with_pruning
+from .options import (
+    Folds,
+    Overwrite,
+    Pruning,
+    Repeats,
+    Weights,
+    argument,
+    flag,
+    named_weights,
+    option,
+    run_settings,
+    with_pruning,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from ..comparison import FoldMethod
@@ -34,7 +46,7 @@ def finetune(
             help="The network: vgg16, …, timm:NAME, or a file of one that is fine-tuned.",
         ),
     ] = None,
-    weights: Annotated[str, option("FILE", "File of weights; 'default': the published ones; 'random'.")] = "default",
+    weights: Weights = "default",
     preset: Annotated[
         str | None, option("NAME", "As the paper had it: meg_early, meg_late, fmri_early or fmri_late.")
     ] = None,
@@ -119,7 +131,9 @@ def finetune(
             log(f"note: {sentence}.")
         with refuse_bad_input():
             name = network if network is not None else str(PRESETS[str(preset)]["net"])
-            net = load(name, None if weights == "random" else weights, seed=seed)
+            net = load(name, named_weights(weights), seed=seed)
+            if named_weights(weights) is None:
+                log(f"note: {name} has random weights: what it sees means nothing.")
             given: dict[str, Any] = {
                 "layer": layer, "freeze": freeze, "lr": lr, "momentum": momentum, "batch": batch, "epochs": epochs,
                 "form": form,

@@ -9,7 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from .app import app, checked_destination, exit_with_message, log, print_files, print_text, refuse_bad_input
-from .options import Folds, Kind, Overwrite, Pruning, argument, option, run_settings, with_pruning
+from .options import (
+    Folds,
+    Kind,
+    Overwrite,
+    Pruning,
+    Weights,
+    argument,
+    named_weights,
+    option,
+    run_settings,
+    with_pruning,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     import xarray
@@ -33,7 +44,6 @@ Name = Annotated[
         "NAME", "The network: efficientnet-lite0, vgg16, …, timm:NAME, or a file of one that is pruned or fine-tuned."
     ),
 ]
-Weights = Annotated[str, option("FILE", "A file of weights; default: the published ones; none: random weights.")]
 Batch = Annotated[int, option("N", "Images per pass through the network: more is faster and takes more memory.", min=1)]
 OwnBatch = Annotated[
     int | None,
@@ -87,10 +97,10 @@ def _open(photographs: Path, network: str, weights: str, device: str, seed: int 
 
     with refuse_bad_input():
         images = read_images(photographs)
-        net = load(network, None if weights == "none" else weights, seed=seed, device=device)
+        net = load(network, named_weights(weights), seed=seed, device=device)
     for note in images.notes:
         log(f"note: {note}.")
-    if weights == "none":
+    if named_weights(weights) is None:
         log(f"note: {network} has random weights: what it sees means nothing.")
     return _Set(net, images, [{"role": "images", "folder": str(photographs), "images": len(images)}])
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULTS", "Command", "Control", "Fixed", "Folds", "Joint", "Kind", "LeftOut", "Overwrite", "Pruning", "Repeats",
-    "argument", "check_left_out", "check_other_controls", "check_store", "fixed_features", "flag", "kind_option",
-    "matched_controls", "option", "run_settings", "with_pruning",
+    "Weights", "argument", "check_left_out", "check_other_controls", "check_store", "fixed_features", "flag",
+    "kind_option", "matched_controls", "named_weights", "option", "run_settings", "with_pruning",
 ]  # fmt: skip
 
 Command = TypeVar("Command", bound=Callable[..., None])
@@ -45,7 +45,13 @@ def argument(metavar: str, words: str) -> Any:
     return typer.Argument(metavar=metavar, help=words)
 
 
+def named_weights(words: str) -> str | None:
+    """What ``--weights`` means to :func:`secateur.networks.load`: None, random weights, by any of its names."""
+    return None if words in ("none", "None", "random") else words
+
+
 DEFAULTS = Pruning()
+Weights = Annotated[str, option("FILE", "A file of weights; default: the published ones; none: random weights.")]
 Control = Annotated[
     list[str] | None,
     option(

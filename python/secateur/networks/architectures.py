@@ -413,7 +413,7 @@ def _out_of_reach(name: str, done: str, error: Exception) -> ConnectionError:
     """Published weights that can't be had."""
     return ConnectionError(
         f"weights of {name!r} could not be {done} ({' '.join(str(error).split())[:120]}): go online, or pass "
-        "weights=path to a file of them, or weights=None for random ones"
+        "weights=path to a file of them, or weights=None (--weights none) for random ones"
     )
 
 

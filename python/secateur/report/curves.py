@@ -58,6 +58,9 @@ def draw_curves(axes: Axes, result: xarray.Dataset, t: int, x: str) -> None:
         axes.xaxis.set_minor_formatter(NullFormatter())
     else:
         axes.locator_params(axis="x", integer=True)
+    if axes.texts:  # room above the curves for what is said of them
+        low, high = axes.get_ylim()
+        axes.set_ylim(low, high + 0.1 * (high - low))
     axes.set_xlim(0.9 if logarithmic else 0, d * (1.1 if logarithmic else 1.02))
     scale = ", log scale" if logarithmic else ""
     order = ", most important first" if by_importance(result) else ""

@@ -258,7 +258,7 @@ def write(
 
         features = read_features(X)
         values = features.values
-        targets = targets_of(target, len(values), result)
+        targets = targets_of(target, features, result)
         write_netcdf(draft / "result.nc", result)
         if permutations is not None:
             write_netcdf(draft / "permutations.nc", permutations)

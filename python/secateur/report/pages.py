@@ -15,7 +15,7 @@ from .curves import curves_title, draw_curves
 from .drawing import Figure
 from .held_out_scores import draw_held_out
 from .nulls import draw_null
-from .results import checked_target, consensus, result_facts, result_first, targets_of
+from .results import check_null, checked_target, consensus, result_facts, result_first, targets_of
 from .spaces import RANK_LABEL, draw_matrix, sorted_words, spaces_of
 from .stimulus_maps import draw_places, place_both, read_pictures
 
@@ -79,13 +79,12 @@ def page(
     >>> figure.get_size_inches().tolist()
     [11.69, 8.27]
     """
-    values = read_features(X).values
+    features = read_features(X)
+    values = features.values
     n, d = values.shape
-    t, targets, coloured = checked_target(result, which), targets_of(target, n, result), drawing.read_groups(groups, n)
-    if permutations is not None and permutations.sizes["target"] != result.sizes["target"]:
-        raise ValueError(
-            f"permutations must be of the result's {result.sizes['target']} targets, got {permutations.sizes['target']}"
-        )
+    t, targets = checked_target(result, which), targets_of(target, features, result)
+    coloured = drawing.read_groups(groups, n)
+    check_null(result, permutations)
     shown = read_pictures(pictures, n)
     figure, head = drawing.page_of(title or "Pruning to a similarity space", 90, result_facts(result, n, d, t))
     left, bottom, height = 0.45, 4.6, 2.3

@@ -13,16 +13,18 @@ import xarray
 
 from ..arguments import check_integer
 from ..measures import search_row
+from ..statistics import mean_of_defined
 from ..targets import Targets, read_target
 from . import drawing
 
 if TYPE_CHECKING:
     from .._typing import HostTargetLike
+    from ..features import Features
     from ..targets import Kind
 
 __all__ = [
-    "by_importance", "checked_target", "consensus", "held_by", "result_facts", "result_first", "run_facts", "search_of",
-    "target_name", "targets_of", "things_of", "title_end", "what_targets_are",
+    "by_importance", "check_null", "checked_target", "consensus", "held_by", "result_facts", "result_first",
+    "run_facts", "search_of", "target_name", "targets_of", "things_of", "title_end", "what_targets_are",
 ]  # fmt: skip
 
 
@@ -64,7 +66,7 @@ def what_targets_are(result: xarray.Dataset) -> str:
 
 def things_of(result: xarray.Dataset) -> str:
     """What was kept or not: features, unless the result says otherwise."""
-    return str(result.attrs.get("features", "features"))
+    return str(result.attrs.get("features", "features")).split(", masked by")[0]  # parts of a transformer say by what
 
 
 def consensus(result: xarray.Dataset, target: int = 0) -> npt.NDArray[np.bool_]:
@@ -98,12 +100,31 @@ def checked_target(result: xarray.Dataset, target: int) -> int:
     return check_integer("target", target, 0, result.sizes["target"] - 1)
 
 
-def targets_of(target: HostTargetLike, n: int, result: xarray.Dataset) -> Targets:
-    """The target that a result was made with."""
-    targets = read_target(target, n, cast("Kind", str(result.attrs["kind"])))
+def targets_of(target: HostTargetLike, features: Features, result: xarray.Dataset) -> Targets:
+    """The target that a result was made with, in the order of the features' stimuli."""
+    targets = read_target(target, features.n, cast("Kind", str(result.attrs["kind"])), stimuli=features.stimuli)
     if len(targets) != result.sizes["target"]:
         raise ValueError(f"target must hold the {result.sizes['target']} targets of the result, got {len(targets)}")
     return targets
+
+
+def check_null(result: xarray.Dataset, permutations: xarray.Dataset | None) -> None:
+    """Refuse a null of other targets or another run: it observed what the result holds."""
+    if permutations is None:
+        return
+    count, own = result.sizes["target"], permutations.sizes["target"]
+    if own != count:
+        raise ValueError(f"permutations must be of the result's {count} targets, got {own}")
+    if "observed_pruned_test" not in permutations:
+        return
+    held, observed = mean_of_defined(result["pruned_test"].values.T), permutations["observed_pruned_test"].values
+    # two runs of one plan differ by the order of sums at most
+    if not np.allclose(held, observed, rtol=0, atol=1e-6, equal_nan=True):
+        t = int(np.argmin(np.isclose(held, observed, rtol=0, atol=1e-6, equal_nan=True)))
+        raise ValueError(
+            f"permutations must be of the result's run (X, target, pruner, cv, repeats and seed), got a null that "
+            f"observed {observed[t]:.3f} where the result has {held[t]:.3f} (pruned, held out, target {t})"
+        )
 
 
 def target_name(result: xarray.Dataset, target: int) -> str:

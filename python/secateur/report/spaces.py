@@ -152,8 +152,9 @@ def matrices(
     """
     if scale not in ("rank", "value"):
         raise ValueError(f"scale must be 'rank' or 'value', got {scale!r}")
-    values = read_features(X).values
-    t, targets = checked_target(result, which), targets_of(target, len(values), result)
+    features = read_features(X)
+    values = features.values
+    t, targets = checked_target(result, which), targets_of(target, features, result)
     coloured = drawing.read_groups(groups, len(values))
     width, legend = 9.6, drawing.legend_height(coloured, 9.6)
     figure = drawing.blank_figure(width, 4.3 + legend)

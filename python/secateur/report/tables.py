@@ -408,7 +408,8 @@ def _content(
     ]
     if intervals is not None:
         tests[0].insert(1, f"{100 * float(intervals.attrs['confidence']):g} % interval")
-    if permutations is not None:
+    chance = result if permutations is None and "p_gain" in result else permutations
+    if chance is not None:
         tests[0] += ["p (pruned)", "p (gain)"]
     others = "over" in result.attrs  # features that others chose
     ceiling = [name for name in ("ceiling_lower", "ceiling_upper") if name in result and others]
@@ -433,8 +434,8 @@ def _content(
         row += [number_words(test.p, ".2g")] if once and folds > 1 else []
         if intervals is not None:
             row.insert(1, " to ".join(number_words(float(end), "+.3f") for end in intervals["interval_gain"].values[t]))
-        if permutations is not None:
-            row += [number_words(float(permutations[f"p_{what}"].values[t]), ".2g") for what in ("pruned_test", "gain")]
+        if chance is not None:
+            row += [number_words(float(chance[f"p_{what}"].values[t]), ".2g") for what in ("pruned_test", "gain")]
         row += [number_words(float(np.mean(result[name_of].values[t])), ".3f") for name_of in ceiling]
         tests.append(([name] if named else []) + row)
     undefined = int(result["undefined_pairs"].sum())
@@ -470,11 +471,12 @@ def _content(
     if permutations is not None and "p_mean_gain" in permutations:
         means = [f"{what} {float(permutations[f'p_mean_{of}']):.2g}" for what, of in MEANS]
         notes.append(f"p of the mean over targets: {', '.join(means)}.")
-    if permutations is not None:
-        n = permutations.sizes["permutation"]
+    if chance is not None:
+        n = chance.sizes["permutation"]
+        how = "what was learnt staying as it is" if permutations is None else "the pruning rerun each time"
         notes.append(
-            f"p (pruned), p (gain): one-sided, from {n} relabellings of the target's stimuli, the pruning rerun "
-            f"each time; the least possible is {1 / (1 + n):.2g}."
+            f"p (pruned), p (gain): one-sided, from {n} relabellings of the target's stimuli, {how}; the least "
+            f"possible is {1 / (1 + n):.2g}."
         )
         if count > 1 and what_targets_are(result) == "regions":
             notes.append("summary.csv also has p (gain) corrected for the number of regions (Holm).")

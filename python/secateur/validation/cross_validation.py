@@ -75,7 +75,9 @@ def pruner_of(pruner: Pruner | None, kind: Kind | None, over: str = "stimuli") -
             "pruner must be a secateur.Pruner here, got a Pipeline, which cross_validate and final_set take"
         )
     if not isinstance(pruner, Pruner):
-        raise TypeError(f"pruner must be a secateur.Pruner, got {type(pruner).__name__}")
+        last: Any = getattr(pruner, "steps", None)
+        ends = f" that ends in {type(last[-1][1]).__name__}, not in a Pruner" if last else ""
+        raise TypeError(f"pruner must be a secateur.Pruner, got {type(pruner).__name__}{ends}")
     if kind is not None:
         from sklearn.base import clone
 

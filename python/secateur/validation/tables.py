@@ -261,7 +261,7 @@ def to_rsatoolbox(
     ImportError
         Where rsatoolbox is not installed (extra ``interop``).
     TypeError
-        Where X and support are given the other way round.
+        Where X and support are given the other way round, or a result in their place.
 
     Examples
     --------
@@ -273,6 +273,11 @@ def to_rsatoolbox(
         from rsatoolbox.rdm.rdms import RDMs
     except ImportError as error:
         raise ImportError("to_rsatoolbox needs rsatoolbox: pip install 'secateur[interop]'") from error
+    if hasattr(X, "data_vars") or hasattr(support, "data_vars"):
+        raise TypeError(
+            "X must be an embedding and support a fitted Pruner, a mask or indices, got a Dataset: of a result pass "
+            "its masks, to_rsatoolbox(X, final.kept.values)"
+        )
     if hasattr(X, "get_support") or (np.ndim(cast("Any", X)) == 1 and np.ndim(cast("Any", support)) == 2):
         raise TypeError(
             "X must come before support, got them the other way round: to_rsatoolbox(X, support), where support is a "

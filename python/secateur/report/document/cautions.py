@@ -87,9 +87,9 @@ def first_epoch(training: Mapping[str, Any]) -> list[str]:
 
 def random_weights(settings: Mapping[str, Any]) -> list[str]:
     """A network that has learnt nothing."""
-    network = settings.get("network")
-    said = network.get("weights") if isinstance(network, Mapping) else settings.get("weights")
-    if not str(said or "").startswith("random"):
+    places = [settings, settings.get("network"), *settings.get("inputs", ())]
+    said = [str(one.get("weights") or "") for one in places if isinstance(one, Mapping)]
+    if not any(words.startswith("random") for words in said):
         return []
     return ["The network has random weights: what it sees means nothing."]
 

@@ -15,6 +15,7 @@ from ..folder import write, write_course, write_folder
 from ..formats import save_figure, write_netcdf, write_settings, write_table
 from ..frames import tabled
 from ..held_out_scores import comparison
+from ..results import check_null
 from ..tables import comparison_markdown, markdown
 from .page import Page, report_of
 from .run import read_run
@@ -88,6 +89,7 @@ def html(
         elif {"approach", "target", "fold"} <= dims:
             write_folder(out, _compared(result, title, more), {}, False)
         elif {"target", "fold", "feature"} <= dims and "pruned_test" in result:
+            check_null(result, permutations)
             if X is not None and target is not None:
                 write(out, X, target, result, permutations, groups, title=title, settings=more)
             else:

@@ -313,7 +313,7 @@ class PruneReport(Section):
             blocks.append(table_of("Noise ceiling: alignment of the mean of the other targets (lower) and of all "
                                    "(upper) with each, on the same test stimuli.", shown))  # fmt: skip
         else:
-            blocks.append(Words("No noise ceiling: it needs several subjects as targets (--over subjects)."))
+            blocks.append(Words("No noise ceiling: it needs several subjects as targets."))
         names = [str(name) for name in self.table if not str(name).startswith("ceiling")]
         bounds = [name for name in names if name.endswith(("_lower", "_upper"))]
         if bounds:

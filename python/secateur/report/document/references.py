@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from unicodedata import normalize
 
 __all__ = ["REFERENCES", "Reference", "bibtex", "cited", "listed"]
+
+
+_MARKS = {"'": "\u0301", "`": "\u0300", '"': "\u0308", "^": "\u0302", "~": "\u0303", "v ": "\u030c"}
+_ACCENT = re.compile(r"""\{\\(['`"^~]|v )(\w)\}""")  # {\'e}, as BibTeX has accents
 
 
 @dataclass(frozen=True)
@@ -26,8 +32,9 @@ class Reference:
     def line(self) -> str:
         """As a list of references has it."""
         of = self.fields
-        names = of["author"].split(" and ")
-        people = "; ".join(names[:6]) + ("; et al." if len(names) > 6 else "")
+        names = _ACCENT.sub(lambda found: normalize("NFC", found[2] + _MARKS[found[1]]), of["author"]).split(" and ")
+        more = len(names) > 6 or names[-1] == "others"
+        people = "; ".join([name for name in names[:6] if name != "others"] + ["et al."] * more)
         where = of.get("journal") or of.get("booktitle") or of.get("note", "")
         issue = f", {of['volume']}" if "volume" in of else ""
         pages = f", {of['pages'].replace('--', '–')}" if "pages" in of else ""

@@ -84,8 +84,9 @@ class _Study(Section):
     def pruning(self) -> dict[str, Any]:
         found = super().pruning()
         if found["kind"] is None and isinstance(self.own.get("target"), Mapping):
-            result = self.run.dataset("result.nc")
-            found["kind"] = None if result is None else result.attrs.get("kind")
+            inputs = [one for one in self.settings.get("inputs", ()) if isinstance(one, Mapping)]
+            # as the file held it: what the study was computed with are similarities
+            found["kind"] = next((one["kind"] for one in inputs if one.get("role") == "target" and "kind" in one), None)
         return found
 
     def shared_methods(self) -> str:
